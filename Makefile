@@ -1,0 +1,35 @@
+# Targets are thin: each calls one script that CI and people use alike. `make help` lists them.
+SHELL := /bin/bash
+VENV := .venv
+PY := $(VENV)/bin/python
+export PYTHONPATH := operator:e2e:tests
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.done ## make .venv with the locked tools
+
+$(VENV)/.done: requirements/dev.txt pyproject.toml
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(VENV)/bin/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+lock: setup ## remake requirements/*.txt from pyproject.toml
+	$(VENV)/bin/pip-compile -q --generate-hashes --no-emit-index-url --strip-extras --allow-unsafe -o requirements/runtime.txt pyproject.toml
+	$(VENV)/bin/pip-compile -q --generate-hashes --no-emit-index-url --strip-extras --allow-unsafe --extra dev -c requirements/runtime.txt -o requirements/dev.txt pyproject.toml
+
+lint: setup ## ruff, mypy --strict, import contracts
+	$(VENV)/bin/ruff check operator tests e2e tools
+	$(VENV)/bin/ruff format --check operator tests e2e tools
+	$(VENV)/bin/mypy operator/ringfence
+	$(VENV)/bin/lint-imports
+
+fmt: setup ## format the code
+	$(VENV)/bin/ruff check --fix -q operator tests e2e tools; $(VENV)/bin/ruff format operator tests e2e tools
+
+test-unit: setup ## tests that need no cluster
+	$(PY) -m pytest tests/unit
+
+.PHONY: help setup lock lint fmt test-unit

@@ -1,0 +1,138 @@
+"""AgentDeployment: one agent and everything it may do."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from .base import ListType, Model, PrinterColumn, Rule
+from .fields import AbsolutePath, Argument, DnsSubdomain, EnvName, EnvValue, HttpPath, Image, Port, PortName, Quantity
+from .names import MAX_AGENT_NAME
+from .network import Network
+from .permissions import Permissions
+from .status import AgentStatus
+
+
+class EnvVar(Model):
+    """One environment variable. Not for secrets: the value is readable by whoever reads the object."""
+
+    name: EnvName
+    value: EnvValue = ""
+
+
+class ContainerPort(Model):
+    """One TCP port that the agent listens on. It stays closed until network.ingress names it."""
+
+    name: PortName
+    port: Port
+
+
+class ResourceAmounts(Model):
+    """Amounts of the three resources that an agent may ask for."""
+
+    cpu: Quantity | None = None
+    memory: Quantity | None = None
+    ephemeral_storage: Quantity | None = Field(default=None, alias="ephemeral-storage")
+
+
+class Resources(Model):
+    """What the agent gets of the node. Always limited: a field left out takes its default."""
+
+    requests: ResourceAmounts = Field(
+        default_factory=ResourceAmounts, description="Defaults: cpu 50m, memory 64Mi, ephemeral-storage 64Mi."
+    )
+    limits: ResourceAmounts = Field(
+        default_factory=ResourceAmounts, description="Defaults: cpu 1, memory 512Mi, ephemeral-storage 1Gi."
+    )
+
+
+class Storage(Model):
+    """One volume that outlives the pod. It is deleted with the agent."""
+
+    mount_path: AbsolutePath = Field(description="Where it is mounted; the only writable place besides /tmp.")
+    size: Quantity = Field(description="Size of the PersistentVolumeClaim, such as 1Gi.")
+    storage_class_name: DnsSubdomain | None = Field(default=None, description="Absent: the cluster's default class.")
+
+
+class Health(Model):
+    """HTTP probe for readiness and liveness. The kubelet's probes pass the fence."""
+
+    path: HttpPath = "/healthz"
+    port: PortName = Field(description="Name of one of spec.ports.")
+
+
+class Sandbox(Model):
+    """A stronger wall between the agent and the node's kernel."""
+
+    runtime_class_name: DnsSubdomain = Field(description="A RuntimeClass of the cluster, such as gvisor.")
+
+
+class AgentDeploymentSpec(Model):
+    """What the agent is and what it may do. What is absent is refused."""
+
+    cel_rules: ClassVar = (
+        Rule(
+            cel="!has(self.storage) || self.replicas <= 1",
+            message="storage is mounted by one pod at a time: set replicas to 0 or 1, or drop storage",
+            check=lambda spec: spec.storage is None or spec.replicas <= 1,
+        ),
+        Rule(
+            cel="!has(self.health) || self.ports.exists(p, p.name == self.health.port)",
+            message="health.port must be the name of one of spec.ports",
+            check=lambda spec: spec.health is None or spec.health.port in {port.name for port in spec.ports},
+        ),
+        Rule(
+            cel="self.network.ingress.all(r, self.ports.exists(p, p.name == r.port))",
+            message="each network.ingress[].port must be the name of one of spec.ports",
+            check=lambda spec: {rule.port for rule in spec.network.ingress} <= {port.name for port in spec.ports},
+        ),
+    )
+
+    image: Image = Field(description="Container image, pinned by digest (NAME@sha256:...) unless an AgentPolicy relaxes it.")
+    command: Annotated[list[Argument], Field(max_length=64), ListType("atomic")] = Field(
+        default_factory=list, description="Replaces the image's entrypoint."
+    )
+    args: Annotated[list[Argument], Field(max_length=128), ListType("atomic")] = Field(
+        default_factory=list, description="Arguments. Not for secrets."
+    )
+    env: Annotated[list[EnvVar], Field(max_length=128), ListType("map", ("name",))] = Field(default_factory=list)
+    resources: Resources = Field(default_factory=Resources)
+    replicas: int = Field(default=1, ge=0, le=100, description="Pods of this agent.")
+    suspended: bool = Field(
+        default=False, description="True stops the agent: no pods. The fence stays, and so do storage and rights."
+    )
+    ports: Annotated[list[ContainerPort], Field(max_length=16), ListType("map", ("name",))] = Field(default_factory=list)
+    storage: Storage | None = None
+    health: Health | None = None
+    image_pull_secrets: Annotated[list[DnsSubdomain], Field(max_length=8), ListType("set")] = Field(
+        default_factory=list, description="Names of Secrets in the agent's namespace; only the kubelet reads them."
+    )
+    sandbox: Sandbox | None = Field(default=None, description="Absent: the node's default runtime.")
+    permissions: Permissions = Field(default_factory=Permissions)
+    network: Network = Field(default_factory=Network)
+
+
+class AgentDeployment(Model):
+    """An AI agent in a fence: it runs with what this object asks for and its AgentPolicies allow, and nothing else."""
+
+    kind: ClassVar = "AgentDeployment"
+    plural: ClassVar = "agentdeployments"
+    short_names: ClassVar = ("agd", "agds")
+    scope: ClassVar = "Namespaced"
+    name_rule: ClassVar = Rule(
+        cel=f"self.metadata.name.size() <= {MAX_AGENT_NAME} && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+        message=f"metadata.name must be at most {MAX_AGENT_NAME} characters of a-z, 0-9 and -: it becomes a label of the pods",
+        check=lambda name: 0 < len(name) <= MAX_AGENT_NAME and "." not in name,
+    )
+    printer_columns: ClassVar = (
+        PrinterColumn("Ready", "string", '.status.conditions[?(@.type=="Ready")].status', "Fence in place and agent running"),
+        PrinterColumn("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason', "Why it is ready or not"),
+        PrinterColumn("Pods", "integer", ".status.readyReplicas", "Pods that are ready"),
+        PrinterColumn("Level", "string", ".spec.permissions.level", "Ceiling of its rights"),
+        PrinterColumn("Egress", "string", ".status.effectiveEgress", "What it may reach", 1),
+        PrinterColumn("Rights", "string", ".status.effectivePermissions", "What it may do", 1),
+        PrinterColumn("Message", "string", '.status.conditions[?(@.type=="Ready")].message', "In a sentence", 1),
+        PrinterColumn("Age", "date", ".metadata.creationTimestamp"),
+    )
+
+    spec: AgentDeploymentSpec
+    status: AgentStatus | None = None

@@ -1,0 +1,108 @@
+"""AgentPolicy: the platform team's guardrails for all agents of some namespaces."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from .base import ListType, Model, PrinterColumn, Rule
+from .fields import Cidr, DnsLabel, DnsSubdomain, LabelKey, LabelValue
+from .permissions import Level, PolicyRule
+
+
+class LabelRequirement(Model):
+    """One expression of a label selector, as in Kubernetes."""
+
+    cel_rules: ClassVar = (
+        Rule(
+            cel="self.operator in ['In', 'NotIn'] == (size(self.values) > 0)",
+            message="In and NotIn need values; Exists and DoesNotExist take none",
+            check=lambda term: (term.operator in {"In", "NotIn"}) == bool(term.values),
+        ),
+    )
+
+    key: LabelKey
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    values: Annotated[list[LabelValue], Field(max_length=64), ListType("atomic")] = Field(default_factory=list)
+
+
+class LabelSelector(Model):
+    """A Kubernetes label selector; all parts must match. Empty matches every namespace."""
+
+    match_labels: dict[LabelKey, LabelValue] = Field(default_factory=dict, max_length=16)
+    match_expressions: Annotated[list[LabelRequirement], Field(max_length=16), ListType("atomic")] = Field(default_factory=list)
+
+
+class PolicyPermissions(Model):
+    """Bounds on rights."""
+
+    max_level: Level = Field(default="ReadOnly", description="Highest permissions.level that an agent may name.")
+    allow: Annotated[list[PolicyRule], Field(max_length=64), ListType("atomic")] | None = Field(
+        default=None, description="Rights an agent may ask for, within the level. Absent: all of the level. Empty: none."
+    )
+
+
+class PolicyEgress(Model):
+    """Bounds on egress."""
+
+    cidrs: Annotated[list[Cidr], Field(max_length=256), ListType("set")] = Field(
+        default_factory=list, description="Networks that an agent's cidr must lie inside. Empty: no egress by address."
+    )
+    service_namespaces: Annotated[list[DnsLabel], Field(max_length=256), ListType("set")] = Field(
+        default_factory=list, description="Other namespaces whose Services an agent may reach. Its own is always allowed."
+    )
+    max_public_addresses: int = Field(
+        default=65536,
+        ge=0,
+        le=16777216,
+        description="Most public IPv4 addresses that one agent may reach, added up over all its rules; "
+        "for IPv6 each /64 counts as one.",
+    )
+
+
+class PolicyImages(Model):
+    """Bounds on images."""
+
+    registries: Annotated[list[Annotated[str, Field(min_length=1, max_length=253, pattern=r"^(\*|[a-z0-9][a-z0-9._:/-]*)$")]], Field(max_length=64), ListType("set")] = Field(
+        default_factory=lambda: ["*"],
+        description='Where images may come from: a registry host, with or without leading path segments ("registry.example/team"). '
+        '"*" is any; an empty list is none.',
+    )
+    require_digest: bool = Field(default=True, description="Whether an image must be pinned by digest.")
+
+
+class PolicySandbox(Model):
+    """Bounds on runtimes."""
+
+    runtime_class_names: Annotated[list[DnsSubdomain], Field(min_length=1, max_length=32), ListType("set")] | None = Field(
+        default=None, description="An agent must name one of these RuntimeClasses. Absent: any, or none."
+    )
+
+
+class AgentPolicySpec(Model):
+    """The most that agents in the selected namespaces may ask for. Where several policies bind, all must allow."""
+
+    namespace_selector: LabelSelector = Field(
+        default_factory=LabelSelector, description="Namespaces that it binds, by their labels. Empty: all."
+    )
+    permissions: PolicyPermissions = Field(default_factory=PolicyPermissions)
+    egress: PolicyEgress = Field(default_factory=PolicyEgress)
+    images: PolicyImages = Field(default_factory=PolicyImages)
+    sandbox: PolicySandbox = Field(default_factory=PolicySandbox)
+
+
+class AgentPolicy(Model):
+    """Guardrails: what agents may ask for. A namespace that no AgentPolicy binds gets the built-in `restricted`."""
+
+    kind: ClassVar = "AgentPolicy"
+    plural: ClassVar = "agentpolicies"
+    short_names: ClassVar = ("agp", "agps")
+    scope: ClassVar = "Cluster"
+    name_rule: ClassVar = None
+    printer_columns: ClassVar = (
+        PrinterColumn("Max-Level", "string", ".spec.permissions.maxLevel", "Highest level an agent may name"),
+        PrinterColumn("CIDRs", "string", ".spec.egress.cidrs", "Networks agents may reach"),
+        PrinterColumn("Registries", "string", ".spec.images.registries", "Where images may come from", 1),
+        PrinterColumn("Age", "date", ".metadata.creationTimestamp"),
+    )
+
+    spec: AgentPolicySpec

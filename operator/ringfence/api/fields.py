@@ -1,0 +1,67 @@
+"""Bounded field types: every string and list of the API has a format and a bound, declared here once.
+
+Patterns are in RE2 syntax, understood alike by the API server (Go) and by pydantic (Rust's regex).
+"""
+
+import ipaddress
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from .base import StringRule
+
+
+def _is_network(text: str) -> bool:
+    """Whether `text` is ADDRESS/PREFIX with no host bits, in the one spelling that Go's parser takes too."""
+    address, slash, prefix = text.partition("/")
+    if not slash or not re.fullmatch(r"0|[1-9][0-9]{0,2}", prefix) or "%" in address:
+        return False
+    if address.lower().startswith("::ffff:") and "." in address:
+        return False
+    try:
+        ipaddress.ip_network(text, strict=True)
+    except ValueError:
+        return False
+    return True
+
+
+_CIDR = StringRule(
+    cel="isCIDR(self) && cidr(self) == cidr(self).masked()",
+    message="must be a network such as 203.0.113.0/28 or 2001:db8::/64, with no bits set beyond the prefix",
+    check=_is_network,
+)
+
+DnsLabel = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+"""RFC 1123 label: the name of a namespace, a Service."""
+DnsSubdomain = Annotated[
+    str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+]
+"""RFC 1123 subdomain: the name of a Secret, a RuntimeClass, a StorageClass, a ConfigMap."""
+PortName = Annotated[str, Field(min_length=1, max_length=15, pattern=r"^([a-z0-9]+-)*[a-z]([a-z0-9]|-[a-z0-9])*$")]
+"""IANA service name with at least one letter, as Kubernetes asks of a port's name."""
+Port = Annotated[int, Field(ge=1, le=65535)]
+Image = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._:@/-]*$")]
+"""Characters only; `policy/images.py` parses it."""
+Argument = Annotated[str, Field(max_length=4096)]
+EnvName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+EnvValue = Annotated[str, Field(max_length=32768)]
+Cidr = Annotated[str, Field(min_length=3, max_length=43), _CIDR, AfterValidator(_CIDR.validate)]
+AbsolutePath = Annotated[str, Field(min_length=2, max_length=512, pattern=r"^(/[A-Za-z0-9_][A-Za-z0-9._-]*)+$")]
+"""No dot segments, no trailing slash, no blanks."""
+HttpPath = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^/[A-Za-z0-9/._~%-]*$")]
+LabelKey = Annotated[
+    str,
+    Field(
+        min_length=1, max_length=317, pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+    ),
+]
+LabelValue = Annotated[str, Field(max_length=63, pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")]
+Quantity = (
+    Annotated[int, Field(ge=0, le=2**53)]
+    | Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|[kMGTPE]|[KMGTPE]i)?$")]
+)
+"""A Kubernetes quantity without a sign or an exponent: `2`, `500m`, `512Mi` (x-kubernetes-int-or-string)."""
+RbacWord = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[!-~]*$")]
+"""Printable ASCII without blanks: a look-alike letter or an invisible one never enters a rule of rights."""
+RbacGroup = Annotated[str, Field(max_length=253, pattern=r"^[!-~]*$")]

@@ -1,0 +1,26 @@
+"""The names that everything else refers to: group, labels, finalizers, prefixes. No logic."""
+
+GROUP = "ringfence.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+AGENTS_LABEL = f"{GROUP}/agents"
+"""On a Namespace: a platform engineer opens it to agents with the value `enabled`."""
+AGENTS_ENABLED = "enabled"
+
+AGENT_LABEL = f"{GROUP}/agent"
+"""On every child and on the agent's pods: the name of the AgentDeployment. The NetworkPolicies select by it."""
+
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+MANAGED_BY = "ringfence"
+FIELD_MANAGER = "ringfence"
+"""The one field manager of every server-side apply."""
+
+CHILD_PREFIX = "ringfence-"
+"""Every child's name begins so, so that a rule in the API server can tell them."""
+
+MAX_AGENT_NAME = 63
+"""Longest name of an AgentDeployment: it is a label value on pods, and Kubernetes caps those at 63."""
+
+CEILING_CLUSTER_ROLE = "ringfence-agent-ceiling"
+"""The chart's ClusterRole with the most that any agent can ever be given."""

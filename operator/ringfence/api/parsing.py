@@ -1,0 +1,67 @@
+"""From untrusted JSON to types, with every mistake at once, each with the path of its field."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from .base import Model
+
+M = TypeVar("M", bound=Model)
+
+MAX_ERRORS = 50
+"""More mistakes than this in one object help nobody; the rest is counted."""
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One mistake: `path` such as `spec.network.egress[0].cidr`, and a sentence with the fix."""
+
+    path: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Parsed(Generic[M]):
+    """Either `value`, or `errors` (at least one)."""
+
+    value: M | None
+    errors: tuple[FieldError, ...] = ()
+
+
+def parse(model: type[M], data: Any, *, at: str = "spec") -> Parsed[M]:
+    """Validate `data` (JSON as Python objects) as `model`; `at` is the path of `data` in its object. Never raises."""
+    if not isinstance(data, Mapping):
+        return Parsed(None, (FieldError(at, f"must be an object with the fields of {model.__name__}"),))
+    try:
+        return Parsed(model.model_validate(dict(data)))
+    except ValidationError as failure:
+        # `input` stays out of the messages: a value pasted into the wrong field may be a secret.
+        found = failure.errors(include_url=False, include_context=False, include_input=False)
+    except RecursionError:
+        return Parsed(None, (FieldError(at, "is nested too deeply"),))
+    errors = [FieldError(_path(at, error["loc"]), _sentence(error["type"], error["msg"])) for error in found[:MAX_ERRORS]]
+    if len(found) > MAX_ERRORS:
+        errors.append(FieldError(at, f"and {len(found) - MAX_ERRORS} more mistakes"))
+    return Parsed(None, tuple(dict.fromkeys(errors)))
+
+
+def _path(at: str, location: tuple[str | int, ...]) -> str:
+    path = at
+    for step in location:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        elif step.startswith(("constrained-", "function-")) or step in {"int", "str", "[key]"}:
+            continue  # pydantic's own names for the branches of a union, not fields
+        else:
+            path += f".{step}"
+    return path
+
+
+def _sentence(kind: str, message: str) -> str:
+    if kind == "extra_forbidden":
+        return "unknown field: remove it, or check its spelling (kubectl explain agd.spec)"
+    if kind == "missing":
+        return "is required"
+    return message.removeprefix("Value error, ")

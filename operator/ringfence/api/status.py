@@ -1,0 +1,80 @@
+"""The observed side: conditions with reasons from one fixed set."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .base import ListType, Model
+
+
+class ConditionType(StrEnum):
+    """What is observed about an agent. Each is True only for what was read back from the cluster."""
+
+    READY = "Ready"
+    ACCEPTED = "Accepted"
+    NETWORK_POLICY_APPLIED = "NetworkPolicyApplied"
+    RIGHTS_APPLIED = "RightsApplied"
+    WORKLOAD_AVAILABLE = "WorkloadAvailable"
+
+
+class Reason(StrEnum):
+    """Why a condition has its status: the one set for conditions, Events and log lines."""
+
+    READY = "Ready"
+    ACCEPTED = "Accepted"
+    REFUSED = "Refused"
+    INVALID = "Invalid"
+    APPLIED = "Applied"
+    NOT_APPLIED = "NotApplied"
+    NO_RIGHTS = "NoRights"
+    CHILD_NOT_OURS = "ChildNotOurs"
+    WRITE_FAILED = "WriteFailed"
+    SERVICE_NOT_FOUND = "ServiceNotFound"
+    SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a secret
+    AVAILABLE = "Available"
+    PROGRESSING = "Progressing"
+    UNAVAILABLE = "Unavailable"
+    SUSPENDED = "Suspended"
+    DRIFT_REPAIRED = "DriftRepaired"
+    CREATED = "Created"
+    DELETING = "Deleting"
+
+
+class Condition(Model):
+    """Kubernetes' metav1.Condition."""
+
+    type: Annotated[str, Field(max_length=64)]
+    status: Literal["True", "False", "Unknown"]
+    observed_generation: int = Field(ge=0)
+    last_transition_time: Annotated[str, Field(max_length=32)]
+    reason: Annotated[str, Field(max_length=64)]
+    message: Annotated[str, Field(max_length=4096)]
+
+
+class ManagedResource(Model):
+    """One child that Ringfence keeps for the agent."""
+
+    kind: Annotated[str, Field(max_length=63)]
+    name: Annotated[str, Field(max_length=253)]
+
+
+class AgentStatus(Model):
+    """Written by Ringfence only."""
+
+    observed_generation: int | None = Field(default=None, ge=0, description="The generation that the conditions speak of.")
+    accepted_generation: int | None = Field(
+        default=None, ge=0, description="The last generation whose children were written: the last good state."
+    )
+    conditions: Annotated[list[Condition], Field(max_length=16), ListType("map", ("type",))] = Field(default_factory=list)
+    effective_permissions: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=64), ListType("atomic")] = (
+        Field(default_factory=list, description="Rights in force, one line each: `get,list configmaps`.")
+    )
+    effective_egress: Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=64), ListType("atomic")] = Field(
+        default_factory=list, description="Destinations in force: `tools/search:8443`, `203.0.113.0/28:443`."
+    )
+    replicas: int | None = Field(default=None, ge=0, description="Pods that the workload has.")
+    ready_replicas: int | None = Field(default=None, ge=0, description="Pods of it that are ready.")
+    managed_resources: Annotated[list[ManagedResource], Field(max_length=32), ListType("atomic")] = Field(
+        default_factory=list, description="The children, in the order in which they are written."
+    )

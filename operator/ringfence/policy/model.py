@@ -1,0 +1,76 @@
+"""What a decision takes in and gives out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any
+
+from ringfence.api import AgentPolicySpec
+
+Network = IPv4Network | IPv6Network
+
+
+class RuleName(StrEnum):
+    """The fixed set of rules: messages, metrics (`rule` label), lint and docs use these names and no others."""
+
+    INVALID_FIELD = "InvalidField"
+    NAMESPACE_NOT_OPENED = "NamespaceNotOpened"
+    LEVEL_ABOVE_POLICY = "LevelAbovePolicy"
+    RIGHTS_WILDCARD = "RightsWildcard"
+    RIGHTS_ESCALATION = "RightsEscalation"
+    RIGHTS_SECRETS = "RightsSecrets"
+    RIGHTS_UNKNOWN = "RightsUnknown"
+    RIGHTS_ABOVE_LEVEL = "RightsAboveLevel"
+    RIGHTS_ABOVE_POLICY = "RightsAbovePolicy"
+    RIGHTS_NAMES_IGNORED = "RightsNamesIgnored"
+    EGRESS_UNRESTRICTED = "EgressUnrestricted"
+    EGRESS_METADATA = "EgressMetadata"
+    EGRESS_CLUSTER_ADDRESS = "EgressClusterAddress"
+    EGRESS_ABOVE_POLICY = "EgressAbovePolicy"
+    EGRESS_SERVICE_FORBIDDEN = "EgressServiceForbidden"
+    IMAGE_INVALID = "ImageInvalid"
+    IMAGE_NO_DIGEST = "ImageNoDigest"
+    IMAGE_REGISTRY = "ImageRegistry"
+    SANDBOX_REQUIRED = "SandboxRequired"
+
+
+@dataclass(frozen=True, order=True)
+class Violation:
+    """One broken rule: its name, the field's path (`spec.permissions.rules[0].verbs[1]`), what is wrong and the fix."""
+
+    path: str
+    rule: RuleName
+    message: str
+
+
+@dataclass(frozen=True)
+class NamedPolicy:
+    """An AgentPolicy by its name; the built-in one is called `restricted (built-in)`."""
+
+    name: str
+    spec: AgentPolicySpec
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of the world around the object.
+
+    `namespace_labels`: labels of the object's namespace, or None where they are not known (offline lint): then the
+    rules that need them are left out, and the policies given are taken to bind. `cluster_networks`: addresses of
+    nodes, pods, Services and the API server: never reachable by address.
+    """
+
+    namespace_labels: Mapping[str, str] | None = None
+    cluster_networks: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True)
+class AgentObject:
+    """An AgentDeployment as received: parsed by `decide`, so that a malformed one is a violation too."""
+
+    name: str
+    namespace: str
+    spec: Any
+    generation: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
