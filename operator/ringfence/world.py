@@ -1,0 +1,219 @@
+"""What is known of the cluster: a plain cache without I/O, fed by whoever watches.
+
+The admission server feeds it from `Kube.list_watch`, the controller from kopf's events; both ask it for the
+`Facts` and policies that `decide` takes. It keeps only what a decision needs, never whole objects.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from types import MappingProxyType
+from typing import Any, Final
+
+import structlog
+
+from ringfence.api import AgentPolicySpec, parse
+from ringfence.api.agentpolicy import LabelSelector, PolicyEgress, PolicyImages, PolicyPermissions
+from ringfence.api.names import API_VERSION
+from ringfence.policy.model import Facts, NamedPolicy, Network
+
+log = structlog.get_logger(__name__)
+
+NAMESPACE: Final = "Namespace"
+AGENT_POLICY: Final = "AgentPolicy"
+NODE: Final = "Node"
+SERVICE_CIDR: Final = "ServiceCIDR"
+ENDPOINT_SLICE: Final = "EndpointSlice"
+
+API_SERVICE_SELECTOR: Final = "kubernetes.io/service-name=kubernetes"
+"""Labels of the EndpointSlices, in the namespace `default`, that hold the API server's own addresses."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a kind is read: the path of its list, its labels, and whether a cluster may lack the kind."""
+
+    path: str
+    label_selector: str | None = None
+    optional: bool = False
+
+
+SOURCES: Final[Mapping[str, Source]] = MappingProxyType(
+    {
+        NAMESPACE: Source("/api/v1/namespaces"),
+        AGENT_POLICY: Source(f"/apis/{API_VERSION}/agentpolicies"),
+        NODE: Source("/api/v1/nodes"),
+        # Before Kubernetes 1.33 the range of Service addresses cannot be read: there it is an extra network.
+        SERVICE_CIDR: Source("/apis/networking.k8s.io/v1/servicecidrs", optional=True),
+        ENDPOINT_SLICE: Source(
+            "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", API_SERVICE_SELECTOR
+        ),
+    }
+)
+"""Every kind that a World needs, by its name."""
+
+
+class World:
+    """The cache. Not synced, and therefore not to be asked, until every kind of `SOURCES` was listed once."""
+
+    def __init__(self, extra_networks: Iterable[Network] = ()) -> None:
+        self._extra = tuple(extra_networks)
+        self._listed: set[str] = set()
+        self._labels: dict[str, Mapping[str, str]] = {}
+        self._policies: dict[str, NamedPolicy] = {}
+        self._networks: dict[tuple[str, str], tuple[Network, ...]] = {}
+        self._all_networks: tuple[Network, ...] | None = None
+
+    @property
+    def synced(self) -> bool:
+        """Whether every kind was listed at least once."""
+        return self._listed >= SOURCES.keys()
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The kinds that were not listed yet."""
+        return tuple(sorted(SOURCES.keys() - self._listed))
+
+    def mark_listed(self, kind: str) -> None:
+        """Say that all objects of `kind` were observed: for feeders whose lists arrive as single events."""
+        self._listed.add(kind)
+
+    def replace(self, kind: str, items: Sequence[Any]) -> None:
+        """Take `items` as all objects of `kind`; those that are not among them are forgotten."""
+        known = self._labels if kind == NAMESPACE else self._policies if kind == AGENT_POLICY else None
+        present = {_name(item) for item in items}
+        if known is not None:
+            for gone in known.keys() - present:
+                del known[gone]
+        for key in [key for key in self._networks if key[0] == kind and key[1] not in present]:
+            del self._networks[key]
+            self._all_networks = None
+        for item in items:
+            self.observe(kind, "ADDED", item)
+        self._listed.add(kind)
+
+    def observe(self, kind: str, event_type: str | None, body: Mapping[str, Any]) -> None:
+        """Take one event: ADDED, MODIFIED, DELETED, or None for an object of a first list (kopf)."""
+        name = _name(body)
+        deleted = event_type == "DELETED"
+        if kind == NAMESPACE:
+            _put(self._labels, name, None if deleted else _labels(body))
+        elif kind == AGENT_POLICY:
+            _put(self._policies, name, None if deleted else _policy(name, body))
+        elif kind in _NETWORKS_OF:
+            found = () if deleted else _NETWORKS_OF[kind](body)
+            if self._networks.get((kind, name), ()) != found:
+                self._all_networks = None
+                _put(self._networks, (kind, name), found or None)
+        else:
+            raise ValueError(f"World knows no kind {kind}")
+
+    def facts(self, namespace: str) -> Facts:
+        """What `decide` is to know about `namespace`. One that was never seen has no labels: it is closed."""
+        labels = self._labels.get(namespace, {})
+        return Facts(namespace_labels=labels, cluster_networks=self._cluster_networks())
+
+    def policies(self) -> list[NamedPolicy]:
+        """Every AgentPolicy, by name. One that cannot be read is among them and allows nothing."""
+        return [self._policies[name] for name in sorted(self._policies)]
+
+    def _cluster_networks(self) -> tuple[Network, ...]:
+        # Thousands of nodes collapse to a few networks; computed on change, not on each review.
+        if self._all_networks is None:
+            known = [*self._extra, *(network for found in self._networks.values() for network in found)]
+            v4 = [network for network in known if isinstance(network, IPv4Network)]
+            v6 = [network for network in known if isinstance(network, IPv6Network)]
+            self._all_networks = (*collapse_addresses(v4), *collapse_addresses(v6))
+        return self._all_networks
+
+
+def _put(store: dict[Any, Any], key: Any, value: Any) -> None:
+    if value is None:
+        store.pop(key, None)
+    else:
+        store[key] = value
+
+
+def _at(body: Any, *path: str) -> Any:
+    """The value at `path`, or None where anything on the way is absent or of another shape."""
+    for step in path:
+        if not isinstance(body, Mapping):
+            return None
+        body = body.get(step)
+    return body
+
+
+def _items(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()
+
+
+def _name(body: Any) -> str:
+    """NAME, or NAMESPACE/NAME."""
+    name, namespace = _at(body, "metadata", "name"), _at(body, "metadata", "namespace")
+    return f"{namespace}/{name}" if namespace else str(name)
+
+
+def _labels(body: Any) -> Mapping[str, str]:
+    labels = _at(body, "metadata", "labels")
+    if not isinstance(labels, Mapping):
+        return {}
+    return {str(key): str(value) for key, value in labels.items()}
+
+
+def _policy(name: str, body: Any) -> NamedPolicy:
+    parsed = parse(AgentPolicySpec, _at(body, "spec"))
+    if parsed.value is not None:
+        return NamedPolicy(name, parsed.value)
+    # Skipping it would open what it was written to close, so it closes everything it may bind.
+    log.error(
+        "AgentPolicy cannot be read: the namespaces that it selects get no new agent until it is fixed",
+        policy=name,
+        errors=[f"{error.path}: {error.message}" for error in parsed.errors[:10]],
+    )
+    selector = parse(LabelSelector, _at(body, "spec", "namespaceSelector"), at="spec.namespaceSelector")
+    return NamedPolicy(f"{name} (unreadable: it allows nothing until it is fixed)", nothing(selector.value))
+
+
+def nothing(selector: LabelSelector | None = None) -> AgentPolicySpec:
+    """The policy that allows no agent at all in the selected namespaces; without a selector, in any."""
+    return AgentPolicySpec(
+        namespace_selector=selector or LabelSelector(),
+        permissions=PolicyPermissions(max_level="ReadOnly", allow=[]),
+        egress=PolicyEgress(cidrs=[], service_namespaces=[], max_public_addresses=0),
+        images=PolicyImages(registries=[], require_digest=True),
+    )
+
+
+def _parse_networks(texts: Iterable[Any]) -> tuple[Network, ...]:
+    """Addresses and networks; what is neither (a host name) is left out."""
+    found: list[Network] = []
+    for text in texts:
+        try:
+            found.append(ip_network(text if isinstance(text, str) else "", strict=False))
+        except ValueError:
+            continue
+    return tuple(found)
+
+
+def _node_networks(body: Any) -> tuple[Network, ...]:
+    # Every address: the kubelet answers on the external ones as well.
+    addresses = (_at(address, "address") for address in _items(_at(body, "status", "addresses")))
+    ranges = [*_items(_at(body, "spec", "podCIDRs")), _at(body, "spec", "podCIDR")]
+    return _parse_networks([*addresses, *ranges])
+
+
+def _service_networks(body: Any) -> tuple[Network, ...]:
+    return _parse_networks(_items(_at(body, "spec", "cidrs")))
+
+
+def _api_server_networks(body: Any) -> tuple[Network, ...]:
+    key, _, value = API_SERVICE_SELECTOR.partition("=")
+    if _at(body, "metadata", "namespace") != "default" or _labels(body).get(key) != value:
+        return ()
+    endpoints = _items(_at(body, "endpoints"))
+    return _parse_networks(address for one in endpoints for address in _items(_at(one, "addresses")))
+
+
+_NETWORKS_OF: Final[Mapping[str, Callable[[Any], tuple[Network, ...]]]] = MappingProxyType(
+    {NODE: _node_networks, SERVICE_CIDR: _service_networks, ENDPOINT_SLICE: _api_server_networks}
+)
