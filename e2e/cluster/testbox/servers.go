@@ -100,7 +100,7 @@ func noSuchName(question []byte) []byte {
 	if len(question) < 12 {
 		return question
 	}
-	question[2] |= 0x80                      // QR: this is a response
+	question[2] |= 0x80                       // QR: this is a response
 	question[3] = question[3]&0x70 | 0x80 | 3 // RA, and code 3
 	return question
 }

