@@ -1,0 +1,85 @@
+"""What the children of an agent are built from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ringfence.api import AgentDeploymentSpec
+from ringfence.api.names import AGENT_LABEL, API_VERSION, CHILD_PREFIX, MANAGED_BY, MANAGED_BY_LABEL
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ServicePort:
+    """Where one port of one Service leads: the pods' labels, and their port (a number or a container port's name)."""
+
+    selector: Mapping[str, str]
+    target_port: int | str
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One address of the API server, as pods reach it (after the Service's translation)."""
+
+    address: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Agent:
+    """One accepted AgentDeployment and what was read of its surroundings.
+
+    `services`: (namespace, name, port) -> where it leads; a Service that was not found is left out.
+    `workload_uid`: uid of the Deployment once it is there.
+    """
+
+    name: str
+    namespace: str
+    uid: str
+    spec: AgentDeploymentSpec
+    services: Mapping[tuple[str, str, int], ServicePort] = field(default_factory=dict)
+    api_server: tuple[Endpoint, ...] = ()
+    workload_uid: str | None = None
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """On every child."""
+        return {MANAGED_BY_LABEL: MANAGED_BY, AGENT_LABEL: self.name}
+
+    @property
+    def selector(self) -> dict[str, str]:
+        """What selects the agent's pods."""
+        return {AGENT_LABEL: self.name}
+
+
+def child_name(agent: str, suffix: str = "") -> str:
+    """Name of a child. At most one kind of child has each suffix, so two agents' children never share a name."""
+    return f"{CHILD_PREFIX}{agent}" + (f"-{suffix}" if suffix else "")
+
+
+def child(agent: Agent, api_version: str, kind: str, *, suffix: str = "", **fields: Any) -> Manifest:
+    """A manifest with the metadata that every child has."""
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "metadata": {
+            "name": child_name(agent.name, suffix),
+            "namespace": agent.namespace,
+            "labels": agent.labels,
+            "ownerReferences": [owner_reference(agent)],
+        },
+        **fields,
+    }
+
+
+def owner_reference(agent: Agent) -> Manifest:
+    """The agent as the one controller of a child: the cluster deletes the child with it."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "AgentDeployment",
+        "name": agent.name,
+        "uid": agent.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }

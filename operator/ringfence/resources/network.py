@@ -1,0 +1,115 @@
+"""The fence in packets: one NetworkPolicy that drops everything, one that allows exactly what the spec names."""
+
+import ipaddress
+
+from ringfence.api.network import EgressRule, IngressRule
+
+from .model import Agent, Manifest, child, child_name
+
+NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
+"""Set on every namespace by the API server, and not changeable by its users."""
+DNS_NAMESPACE = "kube-system"
+DNS_POD_LABELS = {"k8s-app": "kube-dns"}
+"""What CoreDNS and kube-dns carry in every distribution that follows the cluster DNS specification."""
+DNS_PORT = 53
+
+
+def deny_policy(agent: Agent) -> Manifest:
+    """Both directions, no rules: whatever no other policy allows is dropped.
+
+    It belongs to the workload as well as to the agent. The workload is deleted foreground, that is after its pods, so
+    the fence stands until the last pod is gone, without a finalizer of ours.
+    """
+    manifest = child(
+        agent,
+        "networking.k8s.io/v1",
+        "NetworkPolicy",
+        suffix="deny",
+        spec={"podSelector": {"matchLabels": agent.selector}, "policyTypes": ["Ingress", "Egress"]},
+    )
+    if agent.workload_uid:
+        manifest["metadata"]["ownerReferences"].append(
+            {"apiVersion": "apps/v1", "kind": "Deployment", "name": child_name(agent.name), "uid": agent.workload_uid}
+        )
+    return manifest
+
+
+def allow_policy(agent: Agent) -> Manifest:
+    """Exactly the declared paths. A Service that was not found opens nothing."""
+    egress: list[Manifest] = []
+    for rule in agent.spec.network.egress:
+        egress += _egress(agent, rule)
+    if any(rule.service for rule in agent.spec.network.egress):
+        egress.append(_dns())
+    if agent.spec.permissions.rules:
+        egress += [_addresses(_host(e.address), [e.port]) for e in agent.api_server]
+    spec: Manifest = {"podSelector": {"matchLabels": agent.selector}, "policyTypes": ["Ingress", "Egress"]}
+    if egress:
+        spec["egress"] = egress
+    if agent.spec.network.ingress:
+        spec["ingress"] = [_ingress(agent, rule) for rule in agent.spec.network.ingress]
+    return child(agent, "networking.k8s.io/v1", "NetworkPolicy", suffix="allow", spec=spec)
+
+
+def service_key(agent_namespace: str, rule: EgressRule) -> tuple[str, str, int] | None:
+    """(namespace, name, port) of the Service that a rule names, or None for a rule by address."""
+    if rule.service is None:
+        return None
+    return rule.service.namespace or agent_namespace, rule.service.name, rule.service.port
+
+
+def effective_egress(agent: Agent) -> list[str]:
+    """The destinations in force, one line each, as the status shows them."""
+    lines = []
+    for rule in agent.spec.network.egress:
+        key = service_key(agent.namespace, rule)
+        if key is None:
+            lines.append(f"{rule.cidr}:{','.join(str(port) for port in rule.ports or [])}")
+        elif key in agent.services:
+            lines.append(f"{key[0]}/{key[1]}:{key[2]}")
+    return lines
+
+
+def missing_services(agent: Agent) -> list[str]:
+    """Services that the spec names and that are not there (or have no selector, or no such port)."""
+    keys = [key for rule in agent.spec.network.egress if (key := service_key(agent.namespace, rule))]
+    return [f"{namespace}/{name}:{port}" for namespace, name, port in keys if (namespace, name, port) not in agent.services]
+
+
+def _egress(agent: Agent, rule: EgressRule) -> list[Manifest]:
+    key = service_key(agent.namespace, rule)
+    if key is None:
+        return [_addresses(str(rule.cidr), rule.ports or [])]
+    if (service := agent.services.get(key)) is None:
+        return []
+    return [{"to": [_pods(key[0], dict(service.selector))], "ports": [_tcp(service.target_port)]}]
+
+
+def _ingress(agent: Agent, rule: IngressRule) -> Manifest:
+    number = next(port.port for port in agent.spec.ports if port.name == rule.port)
+    peer = _pods(rule.from_.namespace or agent.namespace, dict(rule.from_.pod_labels))
+    return {"from": [peer], "ports": [_tcp(number)]}
+
+
+def _dns() -> Manifest:
+    ports = [{"port": DNS_PORT, "protocol": "UDP"}, _tcp(DNS_PORT)]
+    return {"to": [_pods(DNS_NAMESPACE, DNS_POD_LABELS)], "ports": ports}
+
+
+def _pods(namespace: str, labels: dict[str, str]) -> Manifest:
+    return {
+        "namespaceSelector": {"matchLabels": {NAMESPACE_NAME_LABEL: namespace}},
+        "podSelector": {"matchLabels": labels},
+    }
+
+
+def _addresses(cidr: str, ports: list[int]) -> Manifest:
+    return {"to": [{"ipBlock": {"cidr": cidr}}], "ports": [_tcp(port) for port in ports]}
+
+
+def _host(address: str) -> str:
+    return str(ipaddress.ip_network(address))
+
+
+def _tcp(port: int | str) -> Manifest:
+    return {"port": port, "protocol": "TCP"}

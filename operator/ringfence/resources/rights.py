@@ -1,0 +1,41 @@
+"""The fence in rights: a ServiceAccount of its own, and a Role only where the spec names rules."""
+
+from .model import Agent, Manifest, child, child_name
+
+
+def service_account(agent: Agent) -> Manifest:
+    """Its token is mounted nowhere by itself; a workload with rules gets a short-lived one of its own."""
+    return child(agent, "v1", "ServiceAccount", automountServiceAccountToken=False)
+
+
+def role(agent: Agent) -> Manifest | None:
+    """The rules of the spec; None without any."""
+    rules = [
+        {key: value for key, value in rule.manifest().items() if value or key != "resourceNames"}
+        for rule in agent.spec.permissions.rules
+    ]
+    return child(agent, "rbac.authorization.k8s.io/v1", "Role", rules=rules) if rules else None
+
+
+def role_binding(agent: Agent) -> Manifest | None:
+    """Binds the Role to the agent's own ServiceAccount and to nobody else; None without rules."""
+    if not agent.spec.permissions.rules:
+        return None
+    name = child_name(agent.name)
+    return child(
+        agent,
+        "rbac.authorization.k8s.io/v1",
+        "RoleBinding",
+        roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+        subjects=[{"kind": "ServiceAccount", "name": name, "namespace": agent.namespace}],
+    )
+
+
+def effective_permissions(agent: Agent) -> list[str]:
+    """The rights in force, one line a rule: `get,list configmaps`, `get pods [a,b]`, `get deployments.apps`."""
+    lines = []
+    for rule in agent.spec.permissions.rules:
+        resources = ",".join(f"{res}.{group}" if group else res for group in rule.api_groups for res in rule.resources)
+        names = f" [{','.join(rule.resource_names)}]" if rule.resource_names else ""
+        lines.append(f"{','.join(rule.verbs)} {resources}{names}"[:1024])
+    return lines

@@ -1,0 +1,166 @@
+"""The agent itself: a Deployment that passes the `restricted` Pod Security Standard, and its volume.
+
+Every field that the API server would fill in is written out, so that what is stored can be compared with what was
+meant, field by field: a field that we did not write is somebody else's.
+"""
+
+from ringfence.api.agentdeployment import ResourceAmounts
+
+from .model import Agent, Manifest, child, child_name
+
+UID = 65532
+"""The user that every agent runs as, whatever its image says: the customary `nonroot` of minimal images."""
+TMP_SIZE = "256Mi"
+TOKEN_SECONDS = 3600
+"""Life of the agent's API token; the kubelet renews it after 80 %."""
+TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where clients look for it
+DEFAULT_LIMITS = {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "1Gi"}
+DEFAULT_REQUESTS = {"cpu": "50m", "memory": "64Mi", "ephemeral-storage": "64Mi"}
+FOREGROUND = "foregroundDeletion"
+"""Kubernetes' own finalizer: the garbage collector removes the Deployment only after its pods."""
+
+
+def volume_claim(agent: Agent) -> Manifest | None:
+    """The PersistentVolumeClaim; None without storage."""
+    storage = agent.spec.storage
+    if storage is None:
+        return None
+    spec: Manifest = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": str(storage.size)}},
+        "volumeMode": "Filesystem",
+    }
+    if storage.storage_class_name:
+        spec["storageClassName"] = storage.storage_class_name
+    return child(agent, "v1", "PersistentVolumeClaim", spec=spec)
+
+
+def deployment(agent: Agent) -> Manifest:
+    """The workload; no pods while suspended."""
+    spec = agent.spec
+    manifest = child(
+        agent,
+        "apps/v1",
+        "Deployment",
+        spec={
+            "replicas": 0 if spec.suspended else spec.replicas,
+            "selector": {"matchLabels": agent.selector},
+            "strategy": _strategy(agent),
+            "revisionHistoryLimit": 3,
+            "progressDeadlineSeconds": 600,
+            "template": {"metadata": {"labels": agent.labels}, "spec": _pod(agent)},
+        },
+    )
+    manifest["metadata"]["finalizers"] = [FOREGROUND]
+    return manifest
+
+
+def _strategy(agent: Agent) -> Manifest:
+    if agent.spec.storage:  # a volume that one pod mounts cannot be handed over while the old pod runs
+        return {"type": "Recreate"}
+    return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}
+
+
+def _pod(agent: Agent) -> Manifest:
+    spec = agent.spec
+    name = child_name(agent.name)
+    pod: Manifest = {
+        "serviceAccountName": name,
+        "serviceAccount": name,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "restartPolicy": "Always",
+        "dnsPolicy": "ClusterFirst",
+        "schedulerName": "default-scheduler",
+        "terminationGracePeriodSeconds": 30,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": UID,
+            "runAsGroup": UID,
+            "fsGroup": UID,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(agent)],
+        "volumes": _volumes(agent),
+    }
+    if spec.image_pull_secrets:
+        pod["imagePullSecrets"] = [{"name": secret} for secret in spec.image_pull_secrets]
+    if spec.sandbox:
+        pod["runtimeClassName"] = spec.sandbox.runtime_class_name
+    return pod
+
+
+def _container(agent: Agent) -> Manifest:
+    spec = agent.spec
+    container: Manifest = {
+        "name": "agent",
+        "image": spec.image,
+        "imagePullPolicy": "IfNotPresent",
+        "resources": _resources(agent),
+        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePolicy": "File",
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": _mounts(agent),
+    }
+    if spec.command:
+        container["command"] = spec.command
+    if spec.args:
+        container["args"] = spec.args
+    if spec.env:
+        container["env"] = [{"name": v.name} | ({"value": v.value} if v.value else {}) for v in spec.env]
+    if spec.ports:
+        container["ports"] = [{"name": p.name, "containerPort": p.port, "protocol": "TCP"} for p in spec.ports]
+    if spec.health:
+        number = next(port.port for port in spec.ports if port.name == spec.health.port)
+        probe = {
+            "httpGet": {"path": spec.health.path, "port": number, "scheme": "HTTP"},
+            "timeoutSeconds": 1,
+            "periodSeconds": 10,
+            "successThreshold": 1,
+            "failureThreshold": 3,
+        }
+        container |= {"readinessProbe": probe, "livenessProbe": probe}
+    return container
+
+
+def _resources(agent: Agent) -> Manifest:
+    """Limits always; a request without a limit becomes the limit and the other way round, so the two never clash."""
+    asked, capped = _amounts(agent.spec.resources.requests), _amounts(agent.spec.resources.limits)
+    limits = {kind: capped.get(kind, asked.get(kind, DEFAULT_LIMITS[kind])) for kind in DEFAULT_LIMITS}
+    requests = {kind: asked.get(kind, capped.get(kind, DEFAULT_REQUESTS[kind])) for kind in DEFAULT_LIMITS}
+    return {"limits": limits, "requests": requests}
+
+
+def _amounts(amounts: ResourceAmounts) -> dict[str, str]:
+    return {kind: str(amount) for kind, amount in amounts.manifest().items()}
+
+
+def _mounts(agent: Agent) -> list[Manifest]:
+    mounts: list[Manifest] = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - inside the agent's own pod
+    if agent.spec.storage:
+        mounts.append({"name": "storage", "mountPath": agent.spec.storage.mount_path})
+    if agent.spec.permissions.rules:
+        mounts.append({"name": "token", "mountPath": TOKEN_PATH, "readOnly": True})
+    return mounts
+
+
+def _volumes(agent: Agent) -> list[Manifest]:
+    volumes: list[Manifest] = [{"name": "tmp", "emptyDir": {"sizeLimit": TMP_SIZE}}]
+    if agent.spec.storage:
+        volumes.append({"name": "storage", "persistentVolumeClaim": {"claimName": child_name(agent.name)}})
+    if agent.spec.permissions.rules:
+        volumes.append({"name": "token", "projected": {"defaultMode": 420, "sources": _token_sources()}})
+    return volumes
+
+
+def _token_sources() -> list[Manifest]:
+    namespace = {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
+    return [
+        {"serviceAccountToken": {"path": "token", "expirationSeconds": TOKEN_SECONDS}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [namespace]}},
+    ]
