@@ -29,7 +29,16 @@ lint: setup ## ruff, mypy --strict, import contracts
 fmt: setup ## format the code
 	$(VENV)/bin/ruff check --fix -q operator tests e2e tools; $(VENV)/bin/ruff format operator tests e2e tools
 
+generate: setup ## write what is generated: CRDs, their chart, the API reference, docs/enforcement.md
+	$(PY) -m tools.generate
+
+check-generated: setup ## fail when a generated file is stale, naming it
+	$(PY) -m tools.generate --check
+
 test-unit: setup ## tests that need no cluster
 	$(PY) -m pytest tests/unit
 
-.PHONY: help setup lock lint fmt test-unit
+test-api: setup ## the CRDs against a real API server (the built-in cluster without its node)
+	$(PY) -m pytest tests/api
+
+.PHONY: help setup lock lint fmt generate check-generated test-unit test-api

@@ -4,4 +4,12 @@ from .agentdeployment import AgentDeployment, AgentDeploymentSpec
 from .agentpolicy import AgentPolicy, AgentPolicySpec
 from .parsing import FieldError, Parsed, parse
 
-__all__ = ["AgentDeployment", "AgentDeploymentSpec", "AgentPolicy", "AgentPolicySpec", "FieldError", "Parsed", "parse"]
+__all__ = [
+    "AgentDeployment",
+    "AgentDeploymentSpec",
+    "AgentPolicy",
+    "AgentPolicySpec",
+    "FieldError",
+    "Parsed",
+    "parse",
+]

@@ -5,7 +5,18 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from .base import ListType, Model, PrinterColumn, Rule
-from .fields import AbsolutePath, Argument, DnsSubdomain, EnvName, EnvValue, HttpPath, Image, Port, PortName, Quantity
+from .fields import (
+    AbsolutePath,
+    Argument,
+    DnsSubdomain,
+    EnvName,
+    EnvValue,
+    HttpPath,
+    Image,
+    Port,
+    PortName,
+    Quantity,
+)
 from .names import MAX_AGENT_NAME
 from .network import Network
 from .permissions import Permissions
@@ -15,33 +26,41 @@ from .status import AgentStatus
 class EnvVar(Model):
     """One environment variable. Not for secrets: the value is readable by whoever reads the object."""
 
-    name: EnvName
-    value: EnvValue = ""
+    name: EnvName = Field(description="Name of the variable: letters, digits and _.")
+    value: EnvValue = Field(default="", description="Its value: plain text.")
 
 
 class ContainerPort(Model):
     """One TCP port that the agent listens on. It stays closed until network.ingress names it."""
 
-    name: PortName
-    port: Port
+    name: PortName = Field(description="Name by which health and network.ingress refer to the port.")
+    port: Port = Field(description="The TCP port inside the pod.")
 
 
 class ResourceAmounts(Model):
     """Amounts of the three resources that an agent may ask for."""
 
-    cpu: Quantity | None = None
-    memory: Quantity | None = None
-    ephemeral_storage: Quantity | None = Field(default=None, alias="ephemeral-storage")
+    cpu: Quantity | None = Field(default=None, description="CPUs, such as 500m or 2.")
+    memory: Quantity | None = Field(
+        default=None, description="Memory in bytes, such as 512Mi; over its limit the agent is killed."
+    )
+    ephemeral_storage: Quantity | None = Field(
+        default=None,
+        alias="ephemeral-storage",
+        description="Disk for /tmp and logs in bytes, such as 1Gi; over its limit the pod is evicted.",
+    )
 
 
 class Resources(Model):
     """What the agent gets of the node. Always limited: a field left out takes its default."""
 
     requests: ResourceAmounts = Field(
-        default_factory=ResourceAmounts, description="Defaults: cpu 50m, memory 64Mi, ephemeral-storage 64Mi."
+        default_factory=ResourceAmounts,
+        description="What the node sets aside for the agent. Defaults: cpu 50m, memory 64Mi, ephemeral-storage 64Mi.",
     )
     limits: ResourceAmounts = Field(
-        default_factory=ResourceAmounts, description="Defaults: cpu 1, memory 512Mi, ephemeral-storage 1Gi."
+        default_factory=ResourceAmounts,
+        description="The most that the agent may use. Defaults: cpu 1, memory 512Mi, ephemeral-storage 1Gi.",
     )
 
 
@@ -50,13 +69,17 @@ class Storage(Model):
 
     mount_path: AbsolutePath = Field(description="Where it is mounted; the only writable place besides /tmp.")
     size: Quantity = Field(description="Size of the PersistentVolumeClaim, such as 1Gi.")
-    storage_class_name: DnsSubdomain | None = Field(default=None, description="Absent: the cluster's default class.")
+    storage_class_name: DnsSubdomain | None = Field(
+        default=None, description="Absent: the cluster's default class."
+    )
 
 
 class Health(Model):
     """HTTP probe for readiness and liveness. The kubelet's probes pass the fence."""
 
-    path: HttpPath = "/healthz"
+    path: HttpPath = Field(
+        default="/healthz", description="Path that answers 200 to 399 when the agent is well."
+    )
     port: PortName = Field(description="Name of one of spec.ports.")
 
 
@@ -83,30 +106,53 @@ class AgentDeploymentSpec(Model):
         Rule(
             cel="self.network.ingress.all(r, self.ports.exists(p, p.name == r.port))",
             message="each network.ingress[].port must be the name of one of spec.ports",
-            check=lambda spec: {rule.port for rule in spec.network.ingress} <= {port.name for port in spec.ports},
+            check=lambda spec: (
+                {rule.port for rule in spec.network.ingress} <= {port.name for port in spec.ports}
+            ),
         ),
     )
 
-    image: Image = Field(description="Container image, pinned by digest (NAME@sha256:...) unless an AgentPolicy relaxes it.")
+    image: Image = Field(
+        description="Container image, pinned by digest (NAME@sha256:...) unless an AgentPolicy relaxes it."
+    )
     command: Annotated[list[Argument], Field(max_length=64), ListType("atomic")] = Field(
-        default_factory=list, description="Replaces the image's entrypoint."
+        default_factory=list, description="Replaces the image's entrypoint. Run as it is, without a shell."
     )
     args: Annotated[list[Argument], Field(max_length=128), ListType("atomic")] = Field(
-        default_factory=list, description="Arguments. Not for secrets."
+        default_factory=list,
+        description="Arguments of the command. Not for secrets: whoever reads the object reads them.",
     )
-    env: Annotated[list[EnvVar], Field(max_length=128), ListType("map", ("name",))] = Field(default_factory=list)
+    env: Annotated[list[EnvVar], Field(max_length=128), ListType("map", ("name",))] = Field(
+        default_factory=list,
+        description="Environment variables, by value only. Not for secrets: whoever reads the object reads them.",
+    )
     resources: Resources = Field(default_factory=Resources)
-    replicas: int = Field(default=1, ge=0, le=100, description="Pods of this agent.")
+    replicas: int = Field(
+        default=1, ge=0, le=100, description="Pods of this agent; 0 stops it, like suspended."
+    )
     suspended: bool = Field(
-        default=False, description="True stops the agent: no pods. The fence stays, and so do storage and rights."
+        default=False,
+        description="True stops the agent: no pods. The fence stays, and so do storage and rights.",
     )
-    ports: Annotated[list[ContainerPort], Field(max_length=16), ListType("map", ("name",))] = Field(default_factory=list)
-    storage: Storage | None = None
-    health: Health | None = None
+    ports: Annotated[list[ContainerPort], Field(max_length=16), ListType("map", ("name",))] = Field(
+        default_factory=list,
+        description="TCP ports that the agent listens on. Each stays closed until network.ingress names it.",
+    )
+    storage: Storage | None = Field(
+        default=None,
+        description="One volume that outlives the pod and is deleted with the agent. Absent: the agent keeps nothing.",
+    )
+    health: Health | None = Field(
+        default=None, description="HTTP probe for readiness and liveness. Absent: no probe."
+    )
     image_pull_secrets: Annotated[list[DnsSubdomain], Field(max_length=8), ListType("set")] = Field(
-        default_factory=list, description="Names of Secrets in the agent's namespace; only the kubelet reads them."
+        default_factory=list,
+        description="Names of Secrets in the agent's namespace; only the kubelet reads them.",
     )
-    sandbox: Sandbox | None = Field(default=None, description="Absent: the node's default runtime.")
+    sandbox: Sandbox | None = Field(
+        default=None,
+        description="A stronger wall between the agent and the node's kernel. Absent: the node's default runtime.",
+    )
     permissions: Permissions = Field(default_factory=Permissions)
     network: Network = Field(default_factory=Network)
 
@@ -124,15 +170,26 @@ class AgentDeployment(Model):
         check=lambda name: 0 < len(name) <= MAX_AGENT_NAME and "." not in name,
     )
     printer_columns: ClassVar = (
-        PrinterColumn("Ready", "string", '.status.conditions[?(@.type=="Ready")].status', "Fence in place and agent running"),
-        PrinterColumn("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason', "Why it is ready or not"),
+        PrinterColumn(
+            "Ready",
+            "string",
+            '.status.conditions[?(@.type=="Ready")].status',
+            "Fence in place and agent running",
+        ),
+        PrinterColumn(
+            "Reason", "string", '.status.conditions[?(@.type=="Ready")].reason', "Why it is ready or not"
+        ),
         PrinterColumn("Pods", "integer", ".status.readyReplicas", "Pods that are ready"),
         PrinterColumn("Level", "string", ".spec.permissions.level", "Ceiling of its rights"),
         PrinterColumn("Egress", "string", ".status.effectiveEgress", "What it may reach", 1),
         PrinterColumn("Rights", "string", ".status.effectivePermissions", "What it may do", 1),
-        PrinterColumn("Message", "string", '.status.conditions[?(@.type=="Ready")].message', "In a sentence", 1),
+        PrinterColumn(
+            "Message", "string", '.status.conditions[?(@.type=="Ready")].message', "In a sentence", 1
+        ),
         PrinterColumn("Age", "date", ".metadata.creationTimestamp"),
     )
 
     spec: AgentDeploymentSpec
-    status: AgentStatus | None = None
+    status: AgentStatus | None = Field(
+        default=None, description="What was observed of the agent and its fence. Written by Ringfence only."
+    )

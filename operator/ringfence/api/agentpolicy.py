@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from .base import ListType, Model, PrinterColumn, Rule
-from .fields import Cidr, DnsLabel, DnsSubdomain, LabelKey, LabelValue
+from .fields import Cidr, DnsLabel, DnsSubdomain, LabelKey, Labels, LabelValue
 from .permissions import Level, PolicyRule
 
 
@@ -14,41 +14,54 @@ class LabelRequirement(Model):
 
     cel_rules: ClassVar = (
         Rule(
-            cel="self.operator in ['In', 'NotIn'] == (size(self.values) > 0)",
+            cel="(self.operator in ['In', 'NotIn']) == (size(self.values) > 0)",
             message="In and NotIn need values; Exists and DoesNotExist take none",
             check=lambda term: (term.operator in {"In", "NotIn"}) == bool(term.values),
         ),
     )
 
-    key: LabelKey
-    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
-    values: Annotated[list[LabelValue], Field(max_length=64), ListType("atomic")] = Field(default_factory=list)
+    key: LabelKey = Field(description="Key of the label.")
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"] = Field(
+        description="NotIn and DoesNotExist match a namespace without the label, too."
+    )
+    values: Annotated[list[LabelValue], Field(max_length=64), ListType("atomic")] = Field(
+        default_factory=list, description="For In and NotIn: at least one. For Exists and DoesNotExist: none."
+    )
 
 
 class LabelSelector(Model):
     """A Kubernetes label selector; all parts must match. Empty matches every namespace."""
 
-    match_labels: dict[LabelKey, LabelValue] = Field(default_factory=dict, max_length=16)
-    match_expressions: Annotated[list[LabelRequirement], Field(max_length=16), ListType("atomic")] = Field(default_factory=list)
+    match_labels: Labels = Field(
+        default_factory=dict, max_length=16, description="Labels that the namespace must all carry."
+    )
+    match_expressions: Annotated[list[LabelRequirement], Field(max_length=16), ListType("atomic")] = Field(
+        default_factory=list, description="Expressions that must all hold."
+    )
 
 
 class PolicyPermissions(Model):
-    """Bounds on rights."""
+    """Bounds on the rights that an agent may ask for."""
 
-    max_level: Level = Field(default="ReadOnly", description="Highest permissions.level that an agent may name.")
+    max_level: Level = Field(
+        default="ReadOnly", description="Highest permissions.level that an agent may name."
+    )
     allow: Annotated[list[PolicyRule], Field(max_length=64), ListType("atomic")] | None = Field(
-        default=None, description="Rights an agent may ask for, within the level. Absent: all of the level. Empty: none."
+        default=None,
+        description="Rights an agent may ask for, within the level. Absent: all of the level. Empty: none.",
     )
 
 
 class PolicyEgress(Model):
-    """Bounds on egress."""
+    """Bounds on what an agent may reach."""
 
     cidrs: Annotated[list[Cidr], Field(max_length=256), ListType("set")] = Field(
-        default_factory=list, description="Networks that an agent's cidr must lie inside. Empty: no egress by address."
+        default_factory=list,
+        description="Networks that an agent's cidr must lie inside. Empty: no egress by address.",
     )
     service_namespaces: Annotated[list[DnsLabel], Field(max_length=256), ListType("set")] = Field(
-        default_factory=list, description="Other namespaces whose Services an agent may reach. Its own is always allowed."
+        default_factory=list,
+        description="Other namespaces whose Services an agent may reach. Its own is always allowed.",
     )
     max_public_addresses: int = Field(
         default=65536,
@@ -60,9 +73,13 @@ class PolicyEgress(Model):
 
 
 class PolicyImages(Model):
-    """Bounds on images."""
+    """Bounds on the images that an agent may run."""
 
-    registries: Annotated[list[Annotated[str, Field(min_length=1, max_length=253, pattern=r"^(\*|[a-z0-9][a-z0-9._:/-]*)$")]], Field(max_length=64), ListType("set")] = Field(
+    registries: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=253, pattern=r"^(\*|[a-z0-9][a-z0-9._:/-]*)$")]],
+        Field(max_length=64),
+        ListType("set"),
+    ] = Field(
         default_factory=lambda: ["*"],
         description='Where images may come from: a registry host, with or without leading path segments ("registry.example/team"). '
         '"*" is any; an empty list is none.',
@@ -71,9 +88,11 @@ class PolicyImages(Model):
 
 
 class PolicySandbox(Model):
-    """Bounds on runtimes."""
+    """Bounds on the container runtimes that an agent may run under."""
 
-    runtime_class_names: Annotated[list[DnsSubdomain], Field(min_length=1, max_length=32), ListType("set")] | None = Field(
+    runtime_class_names: (
+        Annotated[list[DnsSubdomain], Field(min_length=1, max_length=32), ListType("set")] | None
+    ) = Field(
         default=None, description="An agent must name one of these RuntimeClasses. Absent: any, or none."
     )
 

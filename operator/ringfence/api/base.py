@@ -6,10 +6,12 @@ A rule that spans fields is written once as a `Rule`: its `cel` goes to the API 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 
 @dataclass(frozen=True)
@@ -27,22 +29,59 @@ class Rule:
 
 @dataclass(frozen=True)
 class ListType:
-    """Marks a list in the generated schema: `atomic`, `set`, or `map` with `keys` (x-kubernetes-list-type)."""
+    """Says what a list is to the API server: `atomic`, `set`, or `map` with `keys` (x-kubernetes-list-type).
 
-    type: str
+    A set or map with the same entry twice is refused there and here.
+    """
+
+    type: Literal["atomic", "set", "map"]
     keys: tuple[str, ...] = ()
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Add the check for entries that are there twice."""
+        if self.type == "atomic":
+            return handler(source)
+        return core_schema.no_info_after_validator_function(self._unique, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Add the markers of the structural schema."""
+        schema = handler(core) | {"x-kubernetes-list-type": self.type}
+        return schema | {"x-kubernetes-list-map-keys": list(self.keys)} if self.keys else schema
+
+    def _unique(self, entries: list[Any]) -> list[Any]:
+        seen = set()
+        for entry in entries:
+            key = tuple(getattr(entry, name) for name in self.keys) or entry
+            if key in seen:
+                what = "the same value" if not self.keys else f"the same {' and '.join(self.keys)}"
+                raise ValueError(f"two entries have {what}")
+            seen.add(key)
+        return entries
 
 
 @dataclass(frozen=True)
-class StringRule:
-    """A CEL rule on one value (`Annotated[str, StringRule(...)]`); `check` is its Python twin."""
+class ValueRule:
+    """A rule on one value (`Annotated[str, ValueRule(...)]`): `cel` for the API server, `check` is its Python twin."""
 
     cel: str
     message: str
     check: Callable[[Any], bool]
 
-    def validate(self, value: Any) -> Any:
-        """Return the value. Raises ValueError with the message when the check fails."""
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Check the value once its type and bounds are right."""
+        return core_schema.no_info_after_validator_function(self._hold, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Add the rule to the structural schema."""
+        schema = handler(core)
+        rules = schema.get("x-kubernetes-validations", [])
+        return schema | {"x-kubernetes-validations": [*rules, {"rule": self.cel, "message": self.message}]}
+
+    def _hold(self, value: Any) -> Any:
         if not self.check(value):
             raise ValueError(self.message)
         return value
@@ -63,10 +102,24 @@ class Model(BaseModel):
     """Base of every type: unknown fields are refused, types are not coerced, objects do not change."""
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, alias_generator=to_camel, populate_by_name=True, regex_engine="rust-regex"
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        alias_generator=to_camel,
+        populate_by_name=True,
+        regex_engine="rust-regex",
     )
 
     cel_rules: ClassVar[tuple[Rule, ...]] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, data: Any) -> Any:
+        # `field: null` means an absent field to the API server, for every field that it knows.
+        if not isinstance(data, dict) or None not in data.values():
+            return data
+        known = {field.alias for field in cls.model_fields.values()}
+        return {name: value for name, value in data.items() if value is not None or name not in known}
 
     @model_validator(mode="after")
     def _hold_rules(self) -> Self:

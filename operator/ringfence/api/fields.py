@@ -7,9 +7,11 @@ import ipaddress
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from .base import StringRule
+from .base import ValueRule
+
+_MAX_SUBDOMAIN = 253
 
 
 def _is_network(text: str) -> bool:
@@ -26,40 +28,67 @@ def _is_network(text: str) -> bool:
     return True
 
 
-_CIDR = StringRule(
+_CIDR = ValueRule(
     cel="isCIDR(self) && cidr(self) == cidr(self).masked()",
     message="must be a network such as 203.0.113.0/28 or 2001:db8::/64, with no bits set beyond the prefix",
     check=_is_network,
 )
 
+_DNS_SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+_LABEL_KEY_PATTERN = rf"^({_DNS_SUBDOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$"
+_MAX_LABEL_KEY = 317
+
+
+def _is_label_key(text: str) -> bool:
+    return (
+        len(text) <= _MAX_LABEL_KEY
+        and text.find("/") <= _MAX_SUBDOMAIN
+        and re.fullmatch(_LABEL_KEY_PATTERN.strip("^$"), text, re.ASCII) is not None
+    )
+
+
+_LABEL_PREFIX = ValueRule(
+    cel=f"self.indexOf('/') <= {_MAX_SUBDOMAIN}",
+    message=f"the part of a label's key before the / has at most {_MAX_SUBDOMAIN} characters",
+    check=lambda key: key.find("/") <= _MAX_SUBDOMAIN,
+)
+_LABEL_KEYS = ValueRule(
+    cel=f"self.all(key, key.size() <= {_MAX_LABEL_KEY} && key.indexOf('/') <= {_MAX_SUBDOMAIN} "
+    f"&& key.matches(r'{_LABEL_KEY_PATTERN}'))",
+    message="each key must be a label's key, such as app or example.com/team",
+    check=lambda labels: all(map(_is_label_key, labels)),
+)
+
 DnsLabel = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
 """RFC 1123 label: the name of a namespace, a Service."""
-DnsSubdomain = Annotated[
-    str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-]
+DnsSubdomain = Annotated[str, Field(min_length=1, max_length=_MAX_SUBDOMAIN, pattern=rf"^{_DNS_SUBDOMAIN}$")]
 """RFC 1123 subdomain: the name of a Secret, a RuntimeClass, a StorageClass, a ConfigMap."""
-PortName = Annotated[str, Field(min_length=1, max_length=15, pattern=r"^([a-z0-9]+-)*[a-z]([a-z0-9]|-[a-z0-9])*$")]
+PortName = Annotated[
+    str, Field(min_length=1, max_length=15, pattern=r"^([a-z0-9]+-)*[0-9]*[a-z]([a-z0-9]|-[a-z0-9])*$")
+]
 """IANA service name with at least one letter, as Kubernetes asks of a port's name."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 Image = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._:@/-]*$")]
 """Characters only; `policy/images.py` parses it."""
-Argument = Annotated[str, Field(max_length=4096)]
+Argument = Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]*$")]
+"""Any text without NUL, which would end an argument early."""
 EnvName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-EnvValue = Annotated[str, Field(max_length=32768)]
-Cidr = Annotated[str, Field(min_length=3, max_length=43), _CIDR, AfterValidator(_CIDR.validate)]
-AbsolutePath = Annotated[str, Field(min_length=2, max_length=512, pattern=r"^(/[A-Za-z0-9_][A-Za-z0-9._-]*)+$")]
+EnvValue = Annotated[str, Field(max_length=32768, pattern=r"^[^\x00]*$")]
+Cidr = Annotated[str, Field(min_length=3, max_length=43), _CIDR]
+AbsolutePath = Annotated[
+    str, Field(min_length=2, max_length=512, pattern=r"^(/[A-Za-z0-9_][A-Za-z0-9._-]*)+$")
+]
 """No dot segments, no trailing slash, no blanks."""
 HttpPath = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^/[A-Za-z0-9/._~%-]*$")]
-LabelKey = Annotated[
-    str,
-    Field(
-        min_length=1, max_length=317, pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
-    ),
-]
+LabelKey = Annotated[str, Field(min_length=1, max_length=317, pattern=_LABEL_KEY_PATTERN), _LABEL_PREFIX]
 LabelValue = Annotated[str, Field(max_length=63, pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")]
+Labels = Annotated[dict[str, LabelValue], _LABEL_KEYS]
+"""A structural schema has patterns for the values of a map only; CEL checks its keys."""
 Quantity = (
     Annotated[int, Field(ge=0, le=2**53)]
-    | Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|[kMGTPE]|[KMGTPE]i)?$")]
+    | Annotated[
+        str, Field(min_length=1, max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|[kMGTPE]|[KMGTPE]i)?$")
+    ]
 )
 """A Kubernetes quantity without a sign or an exponent: `2`, `500m`, `512Mi` (x-kubernetes-int-or-string)."""
 RbacWord = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[!-~]*$")]

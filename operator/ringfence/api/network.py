@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from .base import ListType, Model, Rule
-from .fields import Cidr, DnsLabel, LabelKey, LabelValue, Port, PortName
+from .fields import Cidr, DnsLabel, Labels, Port, PortName
 
 
 class ServiceTarget(Model):
@@ -50,11 +50,13 @@ class EgressRule(Model):
 
 
 class Peer(Model):
-    """Pods that may connect to the agent."""
+    """Pods that may connect to the agent, by their namespace and labels."""
 
     namespace: DnsLabel | None = Field(default=None, description="Their namespace; absent: the agent's own.")
-    pod_labels: dict[LabelKey, LabelValue] = Field(
-        min_length=1, max_length=8, description="Labels that the pods must all carry. At least one: nobody is let in by accident."
+    pod_labels: Labels = Field(
+        min_length=1,
+        max_length=8,
+        description="Labels that the pods must all carry. At least one: nobody is let in by accident.",
     )
 
 

@@ -35,13 +35,16 @@ def parse(model: type[M], data: Any, *, at: str = "spec") -> Parsed[M]:
     if not isinstance(data, Mapping):
         return Parsed(None, (FieldError(at, f"must be an object with the fields of {model.__name__}"),))
     try:
-        return Parsed(model.model_validate(dict(data)))
+        return Parsed(model.model_validate(dict(data), by_alias=True, by_name=False))
     except ValidationError as failure:
         # `input` stays out of the messages: a value pasted into the wrong field may be a secret.
         found = failure.errors(include_url=False, include_context=False, include_input=False)
     except RecursionError:
         return Parsed(None, (FieldError(at, "is nested too deeply"),))
-    errors = [FieldError(_path(at, error["loc"]), _sentence(error["type"], error["msg"])) for error in found[:MAX_ERRORS]]
+    errors = [
+        FieldError(_path(at, error["loc"]), _sentence(error["type"], error["msg"]))
+        for error in found[:MAX_ERRORS]
+    ]
     if len(found) > MAX_ERRORS:
         errors.append(FieldError(at, f"and {len(found) - MAX_ERRORS} more mistakes"))
     return Parsed(None, tuple(dict.fromkeys(errors)))

@@ -44,33 +44,47 @@ class Reason(StrEnum):
 class Condition(Model):
     """Kubernetes' metav1.Condition."""
 
-    type: Annotated[str, Field(max_length=64)]
-    status: Literal["True", "False", "Unknown"]
-    observed_generation: int = Field(ge=0)
-    last_transition_time: Annotated[str, Field(max_length=32)]
-    reason: Annotated[str, Field(max_length=64)]
-    message: Annotated[str, Field(max_length=4096)]
+    type: Annotated[str, Field(max_length=64)] = Field(description="What the condition speaks of.")
+    status: Literal["True", "False", "Unknown"] = Field(
+        description="True only for what was read back from the cluster."
+    )
+    observed_generation: int = Field(ge=0, description="The generation of the object that was looked at.")
+    last_transition_time: Annotated[str, Field(max_length=32)] = Field(
+        description="When the status last changed (RFC 3339)."
+    )
+    reason: Annotated[str, Field(max_length=64)] = Field(description="One word of a fixed set.")
+    message: Annotated[str, Field(max_length=4096)] = Field(
+        description="The same in a sentence, with what to do."
+    )
 
 
 class ManagedResource(Model):
     """One child that Ringfence keeps for the agent."""
 
-    kind: Annotated[str, Field(max_length=63)]
-    name: Annotated[str, Field(max_length=253)]
+    kind: Annotated[str, Field(max_length=63)] = Field(description="Kind of the child.")
+    name: Annotated[str, Field(max_length=253)] = Field(description="Its name, in the agent's namespace.")
 
 
 class AgentStatus(Model):
     """Written by Ringfence only."""
 
-    observed_generation: int | None = Field(default=None, ge=0, description="The generation that the conditions speak of.")
+    observed_generation: int | None = Field(
+        default=None, ge=0, description="The generation that the conditions speak of."
+    )
     accepted_generation: int | None = Field(
-        default=None, ge=0, description="The last generation whose children were written: the last good state."
+        default=None,
+        ge=0,
+        description="The last generation whose children were written: the last good state.",
     )
-    conditions: Annotated[list[Condition], Field(max_length=16), ListType("map", ("type",))] = Field(default_factory=list)
-    effective_permissions: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=64), ListType("atomic")] = (
-        Field(default_factory=list, description="Rights in force, one line each: `get,list configmaps`.")
+    conditions: Annotated[list[Condition], Field(max_length=16), ListType("map", ("type",))] = Field(
+        default_factory=list, description="What was observed, one sentence each."
     )
-    effective_egress: Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=64), ListType("atomic")] = Field(
+    effective_permissions: Annotated[
+        list[Annotated[str, Field(max_length=1024)]], Field(max_length=64), ListType("atomic")
+    ] = Field(default_factory=list, description="Rights in force, one line each: `get,list configmaps`.")
+    effective_egress: Annotated[
+        list[Annotated[str, Field(max_length=256)]], Field(max_length=64), ListType("atomic")
+    ] = Field(
         default_factory=list, description="Destinations in force: `tools/search:8443`, `203.0.113.0/28:443`."
     )
     replicas: int | None = Field(default=None, ge=0, description="Pods that the workload has.")

@@ -1,0 +1,6 @@
+"""docs/reference/api.md."""
+
+
+def files() -> dict[str, str]:
+    """Path -> content."""
+    return {}
