@@ -110,6 +110,11 @@ class Instance:
         return self.home / "kubeconfig"
 
     @property
+    def ready_mark(self) -> Path:
+        """A file that exists once `up` came to its end."""
+        return self.home / "ready"
+
+    @property
     def audit_log(self) -> Path:
         """The API server's own record: one JSON object a line."""
         return self.logs / "audit.log"

@@ -50,22 +50,26 @@ def up(name: str, mode: Mode, network_policy: NetworkPolicyMode) -> Instance:
 
 def _launch(instance: Instance) -> None:
     controlplane.write_credentials(instance)
+    controlplane.admin_kubeconfig(instance)
     if instance.mode == "node":
         node.prepare(instance)
-    all_of_them = components(instance)
     # What needs no API server starts with it; the rest would only fill the logs with retries.
-    early = [name for name in ("etcd", "kube-apiserver", "containerd") if name in all_of_them]
-    for name in early:
-        start(instance, all_of_them[name])
+    early = ("etcd", "kube-apiserver", "containerd")
+    for name, component in components(instance).items():
+        if name in early:
+            start(instance, component)
     controlplane.wait_ready(instance)
-    for name, component in all_of_them.items():
+    if instance.mode == "node":
+        node.wait_containerd(instance)
+    # Asked again: the kubelet joins the mount namespace of the containerd that runs by now.
+    for name, component in components(instance).items():
         if name not in early:
             start(instance, component)
     if instance.mode == "node":
         node.furnish(instance)
     else:
         controlplane.wait_default_account(instance)
-    controlplane.admin_kubeconfig(instance)
+    instance.ready_mark.touch()
 
 
 def switch(instance: Instance, network_policy: NetworkPolicyMode) -> Instance:
@@ -77,7 +81,7 @@ def switch(instance: Instance, network_policy: NetworkPolicyMode) -> Instance:
 
 def healthy(instance: Instance) -> bool:
     """Whether `up` came to its end and everything it started still runs."""
-    if not instance.kubeconfig.exists():
+    if not instance.ready_mark.exists():
         return False
     alive = running(instance)
     if any(name not in alive for name in components(instance)):
