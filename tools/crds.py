@@ -1,8 +1,9 @@
-"""The CRDs as files: crds/ for `kubectl apply`, and the same as templates of the chart charts/ringfence-crds."""
+"""The CRDs as files: crds/ for `kubectl apply`, and as templates of the chart charts/ringfence-crds."""
 
 from typing import Any
 
 import yaml
+
 from ringfence.api import AgentDeployment, AgentPolicy
 from ringfence.api.schema import custom_resource_definition
 
@@ -21,7 +22,7 @@ KEEP = """\
 class _Dumper(yaml.SafeDumper):
     """YAML as people write it: lists are indented under their key."""
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
         super().increase_indent(flow, False)
 
 

@@ -1,4 +1,4 @@
-"""`python -m tools.generate` writes every generated file of the repository; `--check` names those that are stale.
+"""`python -m tools.generate` writes every generated file; `--check` names those that are stale.
 
 Exit codes: 0 all is as it should be; 1 stale files, or something that cannot be generated.
 """
@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 from ringfence.api.schema import SchemaError
-
 from tools import ceiling, crds, enforcement, reference
 
 ROOT = Path(__file__).resolve().parent.parent

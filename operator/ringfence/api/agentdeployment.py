@@ -6,6 +6,7 @@ from pydantic import Field
 
 from .base import ListType, Model, PrinterColumn, Rule
 from .fields import (
+    DNS_LABEL,
     AbsolutePath,
     Argument,
     DnsSubdomain,
@@ -16,6 +17,7 @@ from .fields import (
     Port,
     PortName,
     Quantity,
+    matches,
 )
 from .names import MAX_AGENT_NAME
 from .network import Network
@@ -56,7 +58,8 @@ class Resources(Model):
 
     requests: ResourceAmounts = Field(
         default_factory=ResourceAmounts,
-        description="What the node sets aside for the agent. Defaults: cpu 50m, memory 64Mi, ephemeral-storage 64Mi.",
+        description="What the node sets aside for the agent. "
+        "Defaults: cpu 50m, memory 64Mi, ephemeral-storage 64Mi.",
     )
     limits: ResourceAmounts = Field(
         default_factory=ResourceAmounts,
@@ -124,7 +127,8 @@ class AgentDeploymentSpec(Model):
     )
     env: Annotated[list[EnvVar], Field(max_length=128), ListType("map", ("name",))] = Field(
         default_factory=list,
-        description="Environment variables, by value only. Not for secrets: whoever reads the object reads them.",
+        description="Environment variables, by value only. "
+        "Not for secrets: whoever reads the object reads them.",
     )
     resources: Resources = Field(default_factory=Resources)
     replicas: int = Field(
@@ -140,7 +144,8 @@ class AgentDeploymentSpec(Model):
     )
     storage: Storage | None = Field(
         default=None,
-        description="One volume that outlives the pod and is deleted with the agent. Absent: the agent keeps nothing.",
+        description="One volume that outlives the pod and is deleted with the agent. "
+        "Absent: the agent keeps nothing.",
     )
     health: Health | None = Field(
         default=None, description="HTTP probe for readiness and liveness. Absent: no probe."
@@ -151,23 +156,25 @@ class AgentDeploymentSpec(Model):
     )
     sandbox: Sandbox | None = Field(
         default=None,
-        description="A stronger wall between the agent and the node's kernel. Absent: the node's default runtime.",
+        description="A stronger wall between the agent and the node's kernel. "
+        "Absent: the node's default runtime.",
     )
     permissions: Permissions = Field(default_factory=Permissions)
     network: Network = Field(default_factory=Network)
 
 
 class AgentDeployment(Model):
-    """An AI agent in a fence: it runs with what this object asks for and its AgentPolicies allow, and nothing else."""
+    """An AI agent in a fence: it runs with what this object asks for and its AgentPolicies allow, no more."""
 
     kind: ClassVar = "AgentDeployment"
     plural: ClassVar = "agentdeployments"
     short_names: ClassVar = ("agd", "agds")
     scope: ClassVar = "Namespaced"
     name_rule: ClassVar = Rule(
-        cel=f"self.metadata.name.size() <= {MAX_AGENT_NAME} && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
-        message=f"metadata.name must be at most {MAX_AGENT_NAME} characters of a-z, 0-9 and -: it becomes a label of the pods",
-        check=lambda name: 0 < len(name) <= MAX_AGENT_NAME and "." not in name,
+        cel=f"self.metadata.name.size() <= {MAX_AGENT_NAME} && self.metadata.name.matches('{DNS_LABEL}')",
+        message=f"metadata.name must be at most {MAX_AGENT_NAME} characters of a-z, 0-9 and -: "
+        "it becomes a label of the pods",
+        check=lambda name: len(name) <= MAX_AGENT_NAME and matches(DNS_LABEL, name),
     )
     printer_columns: ClassVar = (
         PrinterColumn(

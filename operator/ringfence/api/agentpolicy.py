@@ -81,8 +81,8 @@ class PolicyImages(Model):
         ListType("set"),
     ] = Field(
         default_factory=lambda: ["*"],
-        description='Where images may come from: a registry host, with or without leading path segments ("registry.example/team"). '
-        '"*" is any; an empty list is none.',
+        description="Where images may come from: a registry host, with or without leading path segments "
+        '("registry.example/team"). "*" is any; an empty list is none.',
     )
     require_digest: bool = Field(default=True, description="Whether an image must be pinned by digest.")
 
@@ -98,7 +98,7 @@ class PolicySandbox(Model):
 
 
 class AgentPolicySpec(Model):
-    """The most that agents in the selected namespaces may ask for. Where several policies bind, all must allow."""
+    """The most that agents in the selected namespaces may ask for. Several policies: all must allow."""
 
     namespace_selector: LabelSelector = Field(
         default_factory=LabelSelector, description="Namespaces that it binds, by their labels. Empty: all."
@@ -110,7 +110,7 @@ class AgentPolicySpec(Model):
 
 
 class AgentPolicy(Model):
-    """Guardrails: what agents may ask for. A namespace that no AgentPolicy binds gets the built-in `restricted`."""
+    """Guardrails: what agents may ask for. A namespace that none binds gets the built-in `restricted`."""
 
     kind: ClassVar = "AgentPolicy"
     plural: ClassVar = "agentpolicies"

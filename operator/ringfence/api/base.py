@@ -18,8 +18,8 @@ from pydantic_core import CoreSchema, core_schema
 class Rule:
     """One sentence about a whole object.
 
-    `cel`: the expression for the API server (`self` is the object). `check`: the same in Python: True when the
-    object is right. `message`: what is wrong and what to write instead.
+    `cel`: the expression for the API server (`self` is the object). `check`: the same in Python: True when
+    the object is right. `message`: what is wrong and what to write instead.
     """
 
     cel: str
@@ -63,7 +63,7 @@ class ListType:
 
 @dataclass(frozen=True)
 class ValueRule:
-    """A rule on one value (`Annotated[str, ValueRule(...)]`): `cel` for the API server, `check` is its Python twin."""
+    """A rule on one value, such as `Annotated[str, ValueRule(...)]`: `cel` and `check` as in Rule."""
 
     cel: str
     message: str

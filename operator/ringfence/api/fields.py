@@ -14,6 +14,11 @@ from .base import ValueRule
 _MAX_SUBDOMAIN = 253
 
 
+def matches(pattern: str, text: str) -> bool:
+    """Whether the whole `text` is of a pattern; as in RE2, no newline may follow the end."""
+    return re.fullmatch(pattern, text) is not None
+
+
 def _is_network(text: str) -> bool:
     """Whether `text` is ADDRESS/PREFIX with no host bits, in the one spelling that Go's parser takes too."""
     address, slash, prefix = text.partition("/")
@@ -34,6 +39,7 @@ _CIDR = ValueRule(
     check=_is_network,
 )
 
+DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 _DNS_SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 _LABEL_KEY_PATTERN = rf"^({_DNS_SUBDOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$"
 _MAX_LABEL_KEY = 317
@@ -41,9 +47,7 @@ _MAX_LABEL_KEY = 317
 
 def _is_label_key(text: str) -> bool:
     return (
-        len(text) <= _MAX_LABEL_KEY
-        and text.find("/") <= _MAX_SUBDOMAIN
-        and re.fullmatch(_LABEL_KEY_PATTERN.strip("^$"), text, re.ASCII) is not None
+        len(text) <= _MAX_LABEL_KEY and text.find("/") <= _MAX_SUBDOMAIN and matches(_LABEL_KEY_PATTERN, text)
     )
 
 
@@ -59,7 +63,7 @@ _LABEL_KEYS = ValueRule(
     check=lambda labels: all(map(_is_label_key, labels)),
 )
 
-DnsLabel = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+DnsLabel = Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_LABEL)]
 """RFC 1123 label: the name of a namespace, a Service."""
 DnsSubdomain = Annotated[str, Field(min_length=1, max_length=_MAX_SUBDOMAIN, pattern=rf"^{_DNS_SUBDOMAIN}$")]
 """RFC 1123 subdomain: the name of a Secret, a RuntimeClass, a StorageClass, a ConfigMap."""
@@ -67,6 +71,8 @@ PortName = Annotated[
     str, Field(min_length=1, max_length=15, pattern=r"^([a-z0-9]+-)*[0-9]*[a-z]([a-z0-9]|-[a-z0-9])*$")
 ]
 """IANA service name with at least one letter, as Kubernetes asks of a port's name."""
+Generation = Annotated[int, Field(ge=0, le=2**53)]
+"""An object's metadata.generation. 2**53: the last integer that every JSON parser keeps exact."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 Image = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._:@/-]*$")]
 """Characters only; `policy/images.py` parses it."""

@@ -9,7 +9,7 @@ AGENTS_LABEL = f"{GROUP}/agents"
 AGENTS_ENABLED = "enabled"
 
 AGENT_LABEL = f"{GROUP}/agent"
-"""On every child and on the agent's pods: the name of the AgentDeployment. The NetworkPolicies select by it."""
+"""On every child and on the agent's pods: the AgentDeployment's name. The NetworkPolicies select by it."""
 
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "ringfence"

@@ -31,7 +31,7 @@ class Parsed(Generic[M]):
 
 
 def parse(model: type[M], data: Any, *, at: str = "spec") -> Parsed[M]:
-    """Validate `data` (JSON as Python objects) as `model`; `at` is the path of `data` in its object. Never raises."""
+    """Validate `data` (JSON as Python objects) as `model`; `at` is its path in its object. Never raises."""
     if not isinstance(data, Mapping):
         return Parsed(None, (FieldError(at, f"must be an object with the fields of {model.__name__}"),))
     try:

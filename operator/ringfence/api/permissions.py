@@ -31,7 +31,7 @@ class PolicyRule(Model):
 
 
 class Permissions(Model):
-    """What the agent may do on the Kubernetes API, in its own namespace only. Absent: no rights and no token."""
+    """What the agent may do on the Kubernetes API, in its own namespace only. Absent: no rights, no token."""
 
     level: Level = Field(
         default="ReadOnly",

@@ -1,4 +1,4 @@
-"""From a type to its CustomResourceDefinition: a structural OpenAPI v3 schema, made by pydantic's own generator.
+"""From a type to its CustomResourceDefinition: structural OpenAPI v3, by pydantic's own generator.
 
 What the API server does not take is refused here, with the path of the field, so that a mistake in a
 declaration fails in `make generate`: a string, list or map without a bound, a field without a
@@ -37,6 +37,10 @@ KEYWORDS = (
 calls structural."""
 
 
+LIST_BOUNDS = frozenset({"maxItems", "x-kubernetes-list-type"})
+MAP_BOUNDS = frozenset({"additionalProperties", "maxProperties"})
+
+
 class SchemaError(Exception):
     """A declaration that cannot become a structural schema; the text starts with the field's path."""
 
@@ -72,7 +76,7 @@ class StructuralJsonSchema(GenerateJsonSchema):
         rules: tuple[Rule, ...] = getattr(schema["cls"], "cel_rules", ())
         return found | _validations(*rules)
 
-    def field_title_should_be_set(self, schema: Any) -> bool:
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic's signature
         """Titles would only repeat the names of the fields."""
         return False
 
@@ -89,7 +93,7 @@ def structural_schema(model: type[Model]) -> dict[str, Any]:
 
 
 def custom_resource_definition(model: Any) -> dict[str, Any]:
-    """The CRD manifest of a kind: a Model with kind, plural, short_names, scope, printer_columns and name_rule."""
+    """The CRD of a kind: a Model with kind, plural, short_names, scope, printer_columns and name_rule."""
     schema = _root(model)
     version = {
         "name": VERSION,
@@ -162,7 +166,7 @@ def _validations(*rules: Rule) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A default as JSON. That of an object names only what differs from its own fields' defaults: mostly `{}`."""
+    """A default as JSON; that of an object names what differs from its own fields' defaults: mostly `{}`."""
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     return value
@@ -198,20 +202,18 @@ def _tidied(node: dict[str, Any]) -> dict[str, Any]:
 
 def _problem(node: dict[str, Any]) -> str:
     """What keeps one node from being structural and bounded; empty when it is both."""
-    if unknown := sorted(node.keys() - set(KEYWORDS)):
-        return f"not in a structural schema: {', '.join(unknown)}"
     fields = node.get("properties", {})
-    if silent := [name for name, field in fields.items() if not field.get("description")]:
-        return f"fields without a description: {', '.join(silent)}"
-    match node.get("type"):
-        case "string" if "maxLength" not in node and "enum" not in node:
-            return "a string needs max_length"
-        case "array" if "maxItems" not in node or "x-kubernetes-list-type" not in node:
-            return "a list needs max_length and a ListType"
-        case "object" if not fields and not ("additionalProperties" in node and "maxProperties" in node):
-            return "an object needs declared fields, a map max_length"
-        case "integer" if "minimum" not in node:
-            return "an integer needs ge"
-        case "number" | "null":
-            return "floats and nulls have no place in the API"
+    kind = node.get("type")
+    checks = (
+        (sorted(node.keys() - set(KEYWORDS)), "not in a structural schema"),
+        ([name for name, field in fields.items() if not field.get("description")], "without a description"),
+        (kind == "string" and not {"maxLength", "enum"} & node.keys(), "a string needs max_length"),
+        (kind == "array" and not node.keys() >= LIST_BOUNDS, "a list needs max_length and a ListType"),
+        (kind == "object" and not fields and not node.keys() >= MAP_BOUNDS, "a map needs max_length"),
+        (kind == "integer" and not {"minimum", "maximum"} <= node.keys(), "an integer needs ge and le"),
+        (kind in {"number", "null"}, "floats and nulls have no place in the API"),
+    )
+    for found, text in checks:
+        if found:
+            return f"{text}: {', '.join(found)}" if isinstance(found, list) else text
     return ""

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from .base import ListType, Model
+from .fields import Generation
 
 
 class ConditionType(StrEnum):
@@ -48,7 +49,7 @@ class Condition(Model):
     status: Literal["True", "False", "Unknown"] = Field(
         description="True only for what was read back from the cluster."
     )
-    observed_generation: int = Field(ge=0, description="The generation of the object that was looked at.")
+    observed_generation: Generation = Field(description="The generation of the object that was looked at.")
     last_transition_time: Annotated[str, Field(max_length=32)] = Field(
         description="When the status last changed (RFC 3339)."
     )
@@ -68,12 +69,11 @@ class ManagedResource(Model):
 class AgentStatus(Model):
     """Written by Ringfence only."""
 
-    observed_generation: int | None = Field(
-        default=None, ge=0, description="The generation that the conditions speak of."
+    observed_generation: Generation | None = Field(
+        default=None, description="The generation that the conditions speak of."
     )
-    accepted_generation: int | None = Field(
+    accepted_generation: Generation | None = Field(
         default=None,
-        ge=0,
         description="The last generation whose children were written: the last good state.",
     )
     conditions: Annotated[list[Condition], Field(max_length=16), ListType("map", ("type",))] = Field(
@@ -87,8 +87,8 @@ class AgentStatus(Model):
     ] = Field(
         default_factory=list, description="Destinations in force: `tools/search:8443`, `203.0.113.0/28:443`."
     )
-    replicas: int | None = Field(default=None, ge=0, description="Pods that the workload has.")
-    ready_replicas: int | None = Field(default=None, ge=0, description="Pods of it that are ready.")
+    replicas: int | None = Field(default=None, ge=0, le=1000, description="Pods that the workload has.")
+    ready_replicas: int | None = Field(default=None, ge=0, le=1000, description="Pods of it that are ready.")
     managed_resources: Annotated[list[ManagedResource], Field(max_length=32), ListType("atomic")] = Field(
         default_factory=list, description="The children, in the order in which they are written."
     )
