@@ -5,9 +5,9 @@ Patterns are in RE2 syntax, understood alike by the API server (Go) and by pydan
 
 import ipaddress
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from .base import ValueRule
 
@@ -20,17 +20,33 @@ def matches(pattern: str, text: str) -> bool:
 
 
 def _is_network(text: str) -> bool:
-    """Whether `text` is ADDRESS/PREFIX with no host bits, in the one spelling that Go's parser takes too."""
+    """Whether `text` is ADDRESS/PREFIX with no host bits, in a spelling that Go's parser takes too."""
     address, slash, prefix = text.partition("/")
     if not slash or not re.fullmatch(r"0|[1-9][0-9]{0,2}", prefix) or "%" in address:
         return False
-    if address.lower().startswith("::ffff:") and "." in address:
-        return False
     try:
-        ipaddress.ip_network(text, strict=True)
+        network = ipaddress.ip_network(text, strict=True)
     except ValueError:
         return False
-    return True
+    # ::ffff:10.0.0.0/104 is an IPv4 network to some readers and an IPv6 network to others.
+    return isinstance(network, ipaddress.IPv4Network) or network.network_address.ipv4_mapped is None
+
+
+def _without_nulls(labels: Any) -> Any:
+    """The API server drops an entry of a map whose value is null."""
+    if not isinstance(labels, dict):
+        return labels
+    return {key: value for key, value in labels.items() if value is not None}
+
+
+def _quantity(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return validate(value)
+    except ValidationError:
+        # One sentence, not one for each branch of the union.
+        raise ValueError(
+            "must be a quantity such as 2, 500m or 512Mi, without a sign or an exponent"
+        ) from None
 
 
 _CIDR = ValueRule(
@@ -88,14 +104,15 @@ AbsolutePath = Annotated[
 HttpPath = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^/[A-Za-z0-9/._~%-]*$")]
 LabelKey = Annotated[str, Field(min_length=1, max_length=317, pattern=_LABEL_KEY_PATTERN), _LABEL_PREFIX]
 LabelValue = Annotated[str, Field(max_length=63, pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")]
-Labels = Annotated[dict[str, LabelValue], _LABEL_KEYS]
+Labels = Annotated[dict[str, LabelValue], _LABEL_KEYS, BeforeValidator(_without_nulls)]
 """A structural schema has patterns for the values of a map only; CEL checks its keys."""
-Quantity = (
+Quantity = Annotated[
     Annotated[int, Field(ge=0, le=2**53)]
     | Annotated[
         str, Field(min_length=1, max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|[kMGTPE]|[KMGTPE]i)?$")
-    ]
-)
+    ],
+    WrapValidator(_quantity),
+]
 """A Kubernetes quantity without a sign or an exponent: `2`, `500m`, `512Mi` (x-kubernetes-int-or-string)."""
 RbacWord = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[!-~]*$")]
 """Printable ASCII without blanks: a look-alike letter or an invisible one never enters a rule of rights."""

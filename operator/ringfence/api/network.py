@@ -46,7 +46,7 @@ class EgressRule(Model):
         description="A network such as 203.0.113.0/28, inside what an AgentPolicy allows. "
         "Metadata addresses, nodes, pods, Services and the API server are never reachable this way.",
     )
-    ports: Annotated[list[Port], Field(max_length=16), ListType("set")] | None = Field(
+    ports: Annotated[list[Port], Field(max_length=16), ListType("atomic")] | None = Field(
         default=None, description="TCP ports of the cidr."
     )
 
