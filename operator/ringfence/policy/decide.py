@@ -1,14 +1,111 @@
 """The one decision: may this agent be, here, under these policies?"""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from .model import AgentObject, Facts, NamedPolicy, Violation
+from ringfence.api import AgentDeployment, AgentDeploymentSpec, parse
+from ringfence.api.agentdeployment import Resources, Sandbox, Storage
+from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL
+from ringfence.api.network import Network
+from ringfence.api.permissions import Permissions
+
+from .builtin import RESTRICTED
+from .egress import check_egress
+from .images import check_image
+from .model import AgentObject, Facts, NamedPolicy, RuleName, Violation
+from .pods import check_resources, check_sandbox, check_storage
+from .rights import check_rights
+from .selectors import matches
+
+_IMAGE = re.compile(r"[!-~]{1,512}")
+"""What is looked at as an image when the spec as a whole is malformed: not longer than the API's own bound."""
 
 
 def decide(agent: AgentObject, policies: Sequence[NamedPolicy], facts: Facts) -> list[Violation]:
-    """All violations at once, sorted by path; empty when the agent is accepted.
+    """All violations at once, sorted by path; empty when the agent is accepted. Never raises, whatever the spec is.
 
     `policies`: every AgentPolicy of the cluster; those that do not select the namespace are left out here, and with
     none left the built-in `restricted` binds. Webhook, controller and lint call this and nothing else.
     """
-    raise NotImplementedError
+    bound = binding(policies, facts)
+    found = [*_check_place(agent, facts), *_check_spec(agent, bound, facts)]
+    return sorted(set(found), key=_order)
+
+
+def binding(policies: Sequence[NamedPolicy], facts: Facts) -> list[NamedPolicy]:
+    """The policies that bind the namespace: at least one. Where its labels are not known, all of them."""
+    labels = facts.namespace_labels
+    bound = [
+        policy for policy in policies if labels is None or matches(policy.spec.namespace_selector, labels)
+    ]
+    return bound or [RESTRICTED]
+
+
+def _check_place(agent: AgentObject, facts: Facts) -> Iterator[Violation]:
+    rule = AgentDeployment.name_rule
+    if not rule.check(agent.name):
+        yield Violation("metadata.name", RuleName.INVALID_FIELD, rule.message)
+    if facts.namespace_labels is not None and facts.namespace_labels.get(AGENTS_LABEL) != AGENTS_ENABLED:
+        message = (
+            f"this namespace is not open to agents: deploy to one that carries the label {AGENTS_LABEL}: "
+            f"{AGENTS_ENABLED}, or ask a platform engineer to set it here"
+        )
+        yield Violation("metadata.namespace", RuleName.NAMESPACE_NOT_OPENED, message)
+
+
+def _check_spec(agent: AgentObject, policies: Sequence[NamedPolicy], facts: Facts) -> Iterator[Violation]:
+    """A malformed spec is still judged by those of its parts that can be read: all violations at once."""
+    parsed = parse(AgentDeploymentSpec, agent.spec)
+    for error in parsed.errors:
+        yield Violation(error.path, RuleName.INVALID_FIELD, error.message)
+    parts = parsed.value or _readable(agent.spec)
+    if parts.image is not None:
+        yield from check_image(parts.image, policies)
+    if parts.permissions is not None:
+        yield from check_rights(parts.permissions, policies)
+    if parts.network is not None:
+        yield from check_egress(parts.network.egress, agent.namespace, policies, facts)
+    if parts.resources is not None:
+        yield from check_resources(parts.resources)
+    yield from check_storage(parts.storage)
+    if parsed.value is not None:
+        yield from check_sandbox(parts.sandbox, policies)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What can be read of a malformed spec; None where it is absent or itself malformed."""
+
+    image: str | None
+    permissions: Permissions | None
+    network: Network | None
+    resources: Resources | None
+    storage: Storage | None
+    sandbox: Sandbox | None = None
+
+
+def _readable(spec: Any) -> _Parts:
+    raw = spec if isinstance(spec, Mapping) else {}
+    image = raw.get("image")
+    return _Parts(
+        image=image if isinstance(image, str) and _IMAGE.fullmatch(image) else None,
+        permissions=parse(Permissions, raw.get("permissions")).value,
+        network=parse(Network, raw.get("network")).value,
+        resources=parse(Resources, raw.get("resources")).value,
+        storage=parse(Storage, raw.get("storage")).value,
+    )
+
+
+_INDEX = re.compile(r"\[([0-9]{1,6})\]")
+
+
+def _order(violation: Violation) -> tuple[list[str | int], str, str]:
+    """Indices as numbers, so that rules[2] comes before rules[10]."""
+    steps = _INDEX.split(violation.path)
+    return (
+        [int(step) if place % 2 else step for place, step in enumerate(steps)],
+        violation.rule,
+        violation.message,
+    )

@@ -12,7 +12,10 @@ Network = IPv4Network | IPv6Network
 
 
 class RuleName(StrEnum):
-    """The fixed set of rules: messages, metrics (`rule` label), lint and docs use these names and no others."""
+    """The fixed set of rules: messages, metrics (`rule` label), lint and docs use these names and no others.
+
+    `rules.py` says of each why it exists and how to satisfy it.
+    """
 
     INVALID_FIELD = "InvalidField"
     NAMESPACE_NOT_OPENED = "NamespaceNotOpened"
@@ -26,6 +29,7 @@ class RuleName(StrEnum):
     RIGHTS_NAMES_IGNORED = "RightsNamesIgnored"
     EGRESS_UNRESTRICTED = "EgressUnrestricted"
     EGRESS_METADATA = "EgressMetadata"
+    EGRESS_DNS_BYPASS = "EgressDnsBypass"
     EGRESS_CLUSTER_ADDRESS = "EgressClusterAddress"
     EGRESS_ABOVE_POLICY = "EgressAbovePolicy"
     EGRESS_SERVICE_FORBIDDEN = "EgressServiceForbidden"

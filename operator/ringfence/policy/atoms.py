@@ -1,0 +1,103 @@
+"""Rights as sets of atoms: one verb on one resource of one API group, maybe on named objects only.
+
+The world is closed: `expand` sees only what a catalogue of known resources names, letter by letter. Nothing is
+lower-cased, trimmed or otherwise repaired: what is not known grants nothing and is refused by `rights.py`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+WILDCARD = "*"
+
+NAMELESS_VERBS = frozenset({"list", "watch", "create", "deletecollection"})
+"""Requests with these verbs carry no object name, so resourceNames do not do for them what a reader thinks.
+
+`create` and `deletecollection` then never match; `list` and `watch` match only requests that carry a
+`metadata.name` field selector (Kubernetes documentation, "Using RBAC Authorization", resourceNames).
+"""
+
+
+class Atom(NamedTuple):
+    """One right: `resource` may be RESOURCE/SUBRESOURCE; `group` is "" for the core group."""
+
+    group: str
+    resource: str
+    verb: str
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.resource}" + (f".{self.group}" if self.group else "")
+
+
+Catalogue = Mapping[str, Mapping[str, frozenset[str]]]
+"""Group -> resource -> verbs."""
+
+Names = frozenset[str] | None
+"""The objects that an atom is about; None means every object of the resource."""
+
+
+class RuleLike(Protocol):
+    """What is needed of a PolicyRule."""
+
+    @property
+    def api_groups(self) -> list[str]: ...
+    @property
+    def resources(self) -> list[str]: ...
+    @property
+    def resource_names(self) -> list[str]: ...
+    @property
+    def verbs(self) -> list[str]: ...
+
+
+@dataclass(frozen=True)
+class Rights:
+    """A set of atoms, each for every object or for named ones."""
+
+    atoms: Mapping[Atom, Names] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.atoms)
+
+    def allows(self, atom: Atom, names: Names = None) -> bool:
+        """Whether the set holds `atom` on all of `names` (None: on every object)."""
+        if atom not in self.atoms:
+            return False
+        held = self.atoms[atom]
+        return held is None or (names is not None and names <= held)
+
+    def beyond(self, other: "Rights") -> list[Atom]:
+        """The atoms of this set that `other` does not hold in full, sorted."""
+        return sorted(atom for atom, names in self.atoms.items() if not other.allows(atom, names))
+
+    def lines(self) -> list[str]:
+        """One line for each resource, sorted, for people: `get,list configmaps (a, b)`."""
+        grouped: dict[tuple[str, str, tuple[str, ...] | None], list[str]] = {}
+        for atom, names in sorted(self.atoms.items(), key=lambda item: item[0]):
+            key = (atom.group, atom.resource, None if names is None else tuple(sorted(names)))
+            grouped.setdefault(key, []).append(atom.verb)
+        return [_line(*key, verbs) for key, verbs in grouped.items()]
+
+
+def _line(group: str, resource: str, names: tuple[str, ...] | None, verbs: list[str]) -> str:
+    text = f"{','.join(verbs)} {resource}" + (f".{group}" if group else "")
+    return text if names is None else f"{text} ({', '.join(names)})"
+
+
+def pairs(rule: RuleLike, known: Catalogue) -> Iterator[tuple[str, str]]:
+    """The (group, resource) pairs of `rule` that `known` holds, each once, sorted."""
+    for group in sorted(set(rule.api_groups) & known.keys()):
+        for resource in sorted(set(rule.resources) & known[group].keys()):
+            yield group, resource
+
+
+def expand(rules: Iterable[RuleLike], known: Catalogue) -> Rights:
+    """The union of the known atoms of `rules`. Two rules about one atom add up: every object wins over named ones."""
+    atoms: dict[Atom, Names] = {}
+    for rule in rules:
+        names = frozenset(rule.resource_names) or None
+        for group, resource in pairs(rule, known):
+            for verb in set(rule.verbs) & known[group][resource]:
+                atom = Atom(group, resource, verb)
+                held = atoms.get(atom, frozenset())
+                atoms[atom] = None if names is None or held is None else held | names
+    return Rights(atoms)

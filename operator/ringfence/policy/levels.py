@@ -1,0 +1,128 @@
+"""The four levels of rights, each a set of atoms that holds the one before; the last is the ceiling of all agents.
+
+What no level holds, no agent ever gets: Secrets; writing anything that runs, since such a pod would stand outside the
+fence; running commands in pods or tunnels into them; ServiceAccounts and tokens; RBAC, admission, certificates and
+Ringfence's own API; NetworkPolicies; whatever redirects or publishes traffic; anything outside of a namespace.
+The chart's ClusterRole `ringfence-agent-ceiling` is `ceiling_rules()`, so the API server itself refuses more.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from typing import Any, Final
+
+from ringfence.api.permissions import Level
+
+from .atoms import Atom, Catalogue
+
+LEVELS: Final[tuple[Level, ...]] = ("ReadOnly", "LimitedWrite", "Admin", "Critical")
+"""From least to most."""
+
+VERB_ORDER: Final = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
+"""All verbs that Kubernetes' own objects know, in the order in which documentation lists them."""
+
+_READ = ("get", "list", "watch")
+
+_Grant = tuple[str, str, tuple[str, ...]]
+
+_ADDED: Final[Mapping[Level, tuple[_Grant, ...]]] = {
+    "ReadOnly": (
+        ("", "configmaps", _READ),
+        ("", "endpoints", _READ),
+        ("", "events", _READ),
+        ("", "persistentvolumeclaims", _READ),
+        ("", "pods", _READ),
+        ("", "pods/log", ("get",)),
+        ("", "services", _READ),
+        ("apps", "daemonsets", _READ),
+        ("apps", "deployments", _READ),
+        ("apps", "replicasets", _READ),
+        ("apps", "statefulsets", _READ),
+        ("autoscaling", "horizontalpodautoscalers", _READ),
+        ("batch", "cronjobs", _READ),
+        ("batch", "jobs", _READ),
+        ("coordination.k8s.io", "leases", _READ),
+        ("discovery.k8s.io", "endpointslices", _READ),
+        ("events.k8s.io", "events", _READ),
+        ("networking.k8s.io", "ingresses", _READ),
+        ("policy", "poddisruptionbudgets", _READ),
+    ),
+    "LimitedWrite": (
+        ("", "configmaps", ("create", "update", "patch")),
+        ("", "events", ("create",)),
+        ("coordination.k8s.io", "leases", ("create", "update", "patch")),
+        ("events.k8s.io", "events", ("create",)),
+    ),
+    "Admin": (
+        ("", "configmaps", ("delete",)),
+        ("", "pods", ("delete",)),
+        ("apps", "deployments/scale", ("update", "patch")),
+        ("apps", "statefulsets/scale", ("update", "patch")),
+        ("coordination.k8s.io", "leases", ("delete",)),
+    ),
+    "Critical": (
+        ("", "configmaps", ("deletecollection",)),
+        ("", "persistentvolumeclaims", ("delete",)),
+        ("batch", "jobs", ("delete",)),
+    ),
+}
+
+
+def _atoms(level: Level) -> frozenset[Atom]:
+    held = LEVELS[: LEVELS.index(level) + 1]
+    return frozenset(
+        Atom(group, resource, verb)
+        for name in held
+        for group, resource, verbs in _ADDED[name]
+        for verb in verbs
+    )
+
+
+ATOMS: Final[Mapping[Level, frozenset[Atom]]] = {level: _atoms(level) for level in LEVELS}
+"""What each level holds."""
+
+CEILING: Final[frozenset[Atom]] = reduce(frozenset.union, ATOMS.values())
+"""The most that any agent can ever be given."""
+
+
+def _catalogue(atoms: Iterable[Atom]) -> Catalogue:
+    found: dict[str, dict[str, frozenset[str]]] = {}
+    for group, resource, verb in atoms:
+        resources = found.setdefault(group, {})
+        resources[resource] = resources.get(resource, frozenset()) | {verb}
+    return found
+
+
+CATALOGUE: Final[Catalogue] = _catalogue(CEILING)
+"""The ceiling by group and resource: the closed world."""
+
+
+def lowest(atom: Atom) -> Level | None:
+    """The first level that holds `atom`; None when no level does."""
+    return next((level for level in LEVELS if atom in ATOMS[level]), None)
+
+
+def above(level: Level, other: Level) -> bool:
+    """Whether `level` stands above `other`."""
+    return LEVELS.index(level) > LEVELS.index(other)
+
+
+def ordered(verbs: Iterable[str]) -> list[str]:
+    """`verbs` in the order of `VERB_ORDER`."""
+    return sorted(verbs, key=VERB_ORDER.index)
+
+
+def ceiling_rules() -> list[dict[str, Any]]:
+    """The ceiling as RBAC rules: resources of one group with the same verbs share a rule. Sorted, without `*`."""
+    return role_rules(CEILING)
+
+
+def role_rules(atoms: Iterable[Atom]) -> list[dict[str, Any]]:
+    """Exactly `atoms` (of the ceiling) as RBAC rules, in the form of `ceiling_rules`."""
+    shared: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for group, resources in sorted(_catalogue(atoms).items()):
+        for resource, verbs in sorted(resources.items()):
+            shared.setdefault((group, tuple(ordered(verbs))), []).append(resource)
+    return [
+        {"apiGroups": [group], "resources": resources, "verbs": list(verbs)}
+        for (group, verbs), resources in shared.items()
+    ]

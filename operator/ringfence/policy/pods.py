@@ -1,0 +1,82 @@
+"""What an agent asks of its pods: the runtime, the limits, the place of its storage."""
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import Final
+
+from ringfence.api.agentdeployment import ResourceAmounts, Resources, Sandbox, Storage
+
+from .model import NamedPolicy, RuleName, Violation
+from .text import listed, quote
+
+RESERVED_PATHS: Final = (
+    "/tmp",  # noqa: S108 - the agent's own scratch volume
+    "/proc",
+    "/sys",
+    "/dev",
+    "/run/secrets",
+    "/var/run/secrets",
+)
+"""Where the pod has something of its own: a volume there would hide it, or the pod would not start."""
+
+_SUFFIXES: Final = {
+    "m": Fraction(1, 1000),
+    **{letter: Fraction(1000**power) for power, letter in enumerate("kMGTPE", 1)},
+    **{f"{letter}i": Fraction(1024**power) for power, letter in enumerate("KMGTPE", 1)},
+}
+"""Kubernetes' quantities (apimachinery, api/resource/quantity.go), as far as the API takes them."""
+
+
+def amount(quantity: int | str) -> Fraction:
+    """A quantity of the API as an exact number of cores or bytes."""
+    text = str(quantity)
+    digits = text.rstrip("mkKMGTPEi")
+    return Fraction(digits) * _SUFFIXES.get(text[len(digits) :], Fraction(1))
+
+
+def check_sandbox(sandbox: Sandbox | None, policies: Sequence[NamedPolicy]) -> Iterator[Violation]:
+    """The runtime that each policy asks for."""
+    named = sandbox.runtime_class_name if sandbox else None
+    for policy in policies:
+        wanted = policy.spec.sandbox.runtime_class_names
+        if wanted is None or named in wanted:
+            continue
+        choice = listed(quote(name) for name in wanted)
+        message = f"policy {quote(policy.name)} asks for a sandbox: set it to one of {choice}"
+        yield Violation("spec.sandbox.runtimeClassName", RuleName.SANDBOX_REQUIRED, message)
+
+
+def check_storage(storage: Storage | None) -> Iterator[Violation]:
+    """A mount path that hides nothing of the pod's own, and a size that is one."""
+    if storage is None:
+        return
+    path = storage.mount_path
+    taken = [place for place in RESERVED_PATHS if _overlap(path, place)]
+    if taken:
+        message = (
+            f"would hide {listed(taken)}, which the pod needs: choose another path, such as /var/lib/agent"
+        )
+        yield Violation("spec.storage.mountPath", RuleName.INVALID_FIELD, message)
+    if amount(storage.size) <= 0:
+        yield Violation("spec.storage.size", RuleName.INVALID_FIELD, "must be more than 0, such as 1Gi")
+
+
+def _overlap(path: str, place: str) -> bool:
+    return f"{path}/".startswith(f"{place}/") or f"{place}/".startswith(f"{path}/")
+
+
+def check_resources(resources: Resources) -> Iterator[Violation]:
+    """Limits that limit: 0 would mean none at all to Kubernetes. Requests within them."""
+    for name, label in (("cpu", "cpu"), ("memory", "memory"), ("ephemeral_storage", "ephemeral-storage")):
+        limit, request = _of(resources.limits, name), _of(resources.requests, name)
+        if limit is not None and limit <= 0:
+            message = "0 means no limit to Kubernetes: write more than 0, or leave it out for the default"
+            yield Violation(f"spec.resources.limits.{label}", RuleName.INVALID_FIELD, message)
+        elif limit is not None and request is not None and request > limit:
+            message = f"is more than limits.{label}: lower it, or raise the limit"
+            yield Violation(f"spec.resources.requests.{label}", RuleName.INVALID_FIELD, message)
+
+
+def _of(amounts: ResourceAmounts, name: str) -> Fraction | None:
+    quantity = getattr(amounts, name)
+    return None if quantity is None else amount(quantity)

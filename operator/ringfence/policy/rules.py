@@ -1,0 +1,108 @@
+"""Each rule in words: why it exists and how to satisfy it. docs/reference/rules.md is made from this."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from .model import RuleName
+
+
+@dataclass(frozen=True)
+class RuleText:
+    """`why`: what could happen without the rule. `fix`: what to write. Whole sentences."""
+
+    why: str
+    fix: str
+
+
+RULES: Final[Mapping[RuleName, RuleText]] = {
+    RuleName.INVALID_FIELD: RuleText(
+        "A field that is unknown, missing or malformed would be ignored or mean something else than its author thinks, "
+        "and a fence that nobody reads is none.",
+        "Correct the field at the path; `kubectl explain agd.spec` shows what each takes.",
+    ),
+    RuleName.NAMESPACE_NOT_OPENED: RuleText(
+        "The guards that keep an agent's fence in place work in namespaces that a platform engineer has opened.",
+        "Deploy to a namespace that carries the label `ringfence.dev/agents: enabled`, or have it set.",
+    ),
+    RuleName.LEVEL_ABOVE_POLICY: RuleText(
+        "The level is the ceiling of an agent's rights; the platform team says how high it may be in a namespace.",
+        "Lower `permissions.level` to the policy's `permissions.maxLevel`, or have the policy changed.",
+    ),
+    RuleName.RIGHTS_WILDCARD: RuleText(
+        "A wildcard is every right of today and of tomorrow: `*` in verbs, resources or groups is cluster-admin by "
+        "another name.",
+        "Name each group, resource and verb that the agent uses.",
+    ),
+    RuleName.RIGHTS_ESCALATION: RuleText(
+        "Some rights lead to all others: writing roles, impersonation, tokens, certificates, admission, commands in "
+        "pods, nodes, and writing workloads or routes, which would stand outside of the fence.",
+        "Leave them out. Have a person or a pipeline do what needs them.",
+    ),
+    RuleName.RIGHTS_SECRETS: RuleText(
+        "Whoever reads, lists or writes Secrets holds the keys of everything else in the namespace.",
+        "Leave Secrets out; keep settings that are not secret in ConfigMaps.",
+    ),
+    RuleName.RIGHTS_UNKNOWN: RuleText(
+        "A group, resource or verb that Ringfence does not know may mean anything once the cluster learns it.",
+        "Correct the spelling (verbs in lower case, resources in the plural, the group without a version), or leave "
+        "it out.",
+    ),
+    RuleName.RIGHTS_ABOVE_LEVEL: RuleText(
+        "The rules must fit under the level that the object itself names, so that its reader sees at once how far the "
+        "agent can go.",
+        "Leave the right out, or raise `permissions.level` as far as the policies allow.",
+    ),
+    RuleName.RIGHTS_ABOVE_POLICY: RuleText(
+        "The platform team lists the rights that agents of a namespace may ask for.",
+        "Keep to the policy's `permissions.allow`, or have the right added to it. Wildcards there count for nothing.",
+    ),
+    RuleName.RIGHTS_NAMES_IGNORED: RuleText(
+        "`resourceNames` do not narrow list, watch, create and deletecollection, nor a right that another rule gives "
+        "on every object: the rule looks tighter than it is.",
+        "Put these verbs into a rule without `resourceNames`, or leave them out.",
+    ),
+    RuleName.EGRESS_UNRESTRICTED: RuleText(
+        "An agent that reaches most of the internet can be told to send anything anywhere. What counts is the sum of "
+        "all rules, so that halves of the internet add up to the whole.",
+        "Name only the networks that the agent needs, within the policy's `egress.maxPublicAddresses`.",
+    ),
+    RuleName.EGRESS_METADATA: RuleText(
+        "Metadata services hand a machine's keys to whoever asks from it; link-local, loopback and multicast "
+        "addresses are the node and its wire. No policy can allow them, nor IPv6 forms that embed them.",
+        "Name networks that do not contain these addresses.",
+    ),
+    RuleName.EGRESS_DNS_BYPASS: RuleText(
+        "A resolver of the agent's own carries data out in the names that it asks for.",
+        "Leave ports 53 and 853 out: the cluster's DNS is opened where a service rule needs it.",
+    ),
+    RuleName.EGRESS_CLUSTER_ADDRESS: RuleText(
+        "By address an agent would pass Services and their policies and reach kubelets, other pods or the API server.",
+        "Name a `service`; ask for rights on the API in `permissions.rules`.",
+    ),
+    RuleName.EGRESS_ABOVE_POLICY: RuleText(
+        "The platform team lists the networks that agents of a namespace may reach.",
+        "Keep to the policy's `egress.cidrs`, or have the network added to it.",
+    ),
+    RuleName.EGRESS_SERVICE_FORBIDDEN: RuleText(
+        "The cluster's own Services and other teams' namespaces are not open to an agent unless their policy says so.",
+        "Name a Service of the agent's own namespace, or have the namespace added to the policy's "
+        "`egress.serviceNamespaces`. Kubernetes' own namespaces stay closed.",
+    ),
+    RuleName.IMAGE_INVALID: RuleText(
+        "A reference that runtimes read differently from us would run another image than the one that was judged.",
+        "Write HOST/PATH@sha256:DIGEST in lower case.",
+    ),
+    RuleName.IMAGE_NO_DIGEST: RuleText(
+        "A tag can be moved to another image after the agent was reviewed.",
+        "Pin the image: NAME@sha256:DIGEST.",
+    ),
+    RuleName.IMAGE_REGISTRY: RuleText(
+        "The platform team lists the registries that images may come from.",
+        "Take the image from one of the policy's `images.registries`, or have its registry added.",
+    ),
+    RuleName.SANDBOX_REQUIRED: RuleText(
+        "The platform team wants a stronger wall between the agents of a namespace and the node's kernel.",
+        "Set `sandbox.runtimeClassName` to one that the policy names.",
+    ),
+}
