@@ -17,8 +17,9 @@ $(VENV)/.done: requirements/dev.txt pyproject.toml
 	@touch $@
 
 lock: setup ## remake requirements/*.txt from pyproject.toml
-	$(VENV)/bin/pip-compile -q --generate-hashes --no-emit-index-url --strip-extras --allow-unsafe -o requirements/runtime.txt pyproject.toml
-	$(VENV)/bin/pip-compile -q --generate-hashes --no-emit-index-url --strip-extras --allow-unsafe --extra dev -c requirements/runtime.txt -o requirements/dev.txt pyproject.toml
+	$(VENV)/bin/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --strip-extras --allow-unsafe -o requirements/runtime.txt pyproject.toml
+	$(VENV)/bin/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --strip-extras --allow-unsafe --extra dev -c requirements/runtime.txt -o requirements/dev.txt pyproject.toml
+	sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml | $(VENV)/bin/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --strip-extras -o requirements/build.txt -
 
 lint: setup ## ruff, mypy --strict, import contracts
 	$(VENV)/bin/ruff check operator tests e2e tools
@@ -35,10 +36,13 @@ generate: setup ## write what is generated: CRDs, their chart, the API reference
 check-generated: setup ## fail when a generated file is stale, naming it
 	$(PY) -m tools.generate --check
 
+image: setup ## build the container image (an OCI archive in the cache; printed)
+	@$(PY) -m tools.image
+
 test-unit: setup ## tests that need no cluster
 	$(PY) -m pytest tests/unit
 
 test-api: setup ## the CRDs against a real API server (the built-in cluster without its node)
 	$(PY) -m pytest tests/api
 
-.PHONY: help setup lock lint fmt generate check-generated test-unit test-api
+.PHONY: image help setup lock lint fmt generate check-generated test-unit test-api

@@ -1,7 +1,7 @@
-"""`python -m tools.image` builds the project's container image with buildah, from the Containerfile, as an OCI archive.
+"""`python -m tools.image` makes the container image, from the Containerfile, as an OCI archive.
 
-No registry is needed: the base is a Debian root file system that mmdebstrap makes. What was built once is kept in the
-cache, by a hash of what it is made of; with nothing changed this takes a fraction of a second.
+No registry is needed: the base is a Debian root file system that mmdebstrap makes. What was built once is in
+the cache, by a hash of what it is made of; with nothing changed this takes a fraction of a second.
 With docker or podman at hand, `docker build -f Containerfile .` makes the same image from its default base.
 """
 
@@ -26,7 +26,7 @@ NAME = "localhost/ringfence:dev"
 
 SUITE = "bookworm"
 BASE_PACKAGES = ("ca-certificates", "python3", "python3-pip")
-"""What the Containerfile's build stage would otherwise install; nothing of it gets into the image by itself."""
+"""What the Containerfile's build stage would otherwise install first."""
 
 INPUTS = (
     "Containerfile",
@@ -86,7 +86,7 @@ def build(*, fresh: bool = False) -> Built:
 
 
 class _Builder:
-    """buildah with a storage of our own, so that nobody's images are touched and a layer is never made twice."""
+    """buildah with a storage of our own: nobody's images are touched, and no layer is made twice."""
 
     def __init__(self, storage: Path, *, fresh: bool) -> None:
         self._storage = storage
@@ -116,7 +116,7 @@ class _Builder:
         return name
 
     def image(self, base: str) -> None:
-        """Carry out the Containerfile. The certificates and pip's settings of this machine leave no trace in the image."""
+        """Carry out the Containerfile; this machine's certificates and pip settings stay out of the image."""
         options = ["--layers", "--pull-never", "--timestamp", "0", "--build-arg", f"BASE={base}"]
         for name, file in (("ca", _certificates()), ("pip", os.environ.get("PIP_CONFIG_FILE"))):
             if file and Path(file).is_file():
@@ -142,7 +142,7 @@ class _Builder:
         return built
 
     def _choose_driver(self) -> str:
-        """overlay adds a layer in no time; where the kernel lacks it (or is itself in an overlay), vfs copies everything."""
+        """Name of the storage driver: overlay, or vfs, which copies, where the kernel has none."""
         self._storage.mkdir(parents=True, exist_ok=True)
         self._driver = "overlay"
         with contextlib.suppress(CommandFailed):
@@ -174,11 +174,8 @@ def _key() -> str:
     files = [Path(__file__)]
     for name in INPUTS:
         path = ROOT / name
-        files += (
-            sorted(p for p in path.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
-            if path.is_dir()
-            else [path]
-        )
+        found = sorted(path.rglob("*")) if path.is_dir() else [path]
+        files += [file for file in found if file.is_file() and "__pycache__" not in file.parts]
     for file in files:
         digest.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
@@ -205,12 +202,10 @@ def _digest(archive: Path) -> str:
 
 
 def _certificates() -> str | None:
-    """The certificates that this machine trusts: a proxy's own may be among them."""
+    """File with the certificates that this machine trusts: a proxy's own may be among them."""
     named = [os.environ.get(variable) for variable in ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")]
-    return next(
-        (file for file in [*named, "/etc/ssl/certs/ca-certificates.crt"] if file and Path(file).is_file()),
-        None,
-    )
+    candidates = [*named, "/etc/ssl/certs/ca-certificates.crt"]
+    return next((file for file in candidates if file and Path(file).is_file()), None)
 
 
 def _prune(folder: Path) -> None:
@@ -223,7 +218,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; the exit code is 1 for a failure that is explained."""
     parser = argparse.ArgumentParser(prog="python -m tools.image", description=__doc__)
     parser.add_argument(
-        "--fresh", action="store_true", help="use nothing from the cache (security updates of the base)"
+        "--fresh", action="store_true", help="use nothing from the cache (for the base's security updates)"
     )
     parser.add_argument("--archive", action="store_true", help="print the archive's path only")
     args = parser.parse_args(argv)
@@ -232,7 +227,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ClusterError as error:
         say(f"image: {error}", color="31")
         return 1
-    print(built.archive if args.archive else f"{built.archive}\n{built.name}\n{built.pinned}")
+    lines = [built.archive] if args.archive else [built.archive, built.name, built.pinned]
+    sys.stdout.write("\n".join(lines) + "\n")
     return 0
 
 
