@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -51,6 +51,29 @@ SOURCES: Final[Mapping[str, Source]] = MappingProxyType(
     }
 )
 """Every kind that a World needs, by its name."""
+
+
+class View(Protocol):
+    """What a decision asks for."""
+
+    def facts(self, namespace: str) -> Facts: ...
+    def policies(self) -> list[NamedPolicy]: ...
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A View of one moment and one namespace, read past the cache."""
+
+    seen: Facts
+    bound: tuple[NamedPolicy, ...]
+
+    def facts(self, namespace: str) -> Facts:  # noqa: ARG002 - it was made for that one
+        """What `decide` is to know."""
+        return self.seen
+
+    def policies(self) -> list[NamedPolicy]:
+        """Every AgentPolicy."""
+        return list(self.bound)
 
 
 class World:
@@ -116,6 +139,19 @@ class World:
     def policies(self) -> list[NamedPolicy]:
         """Every AgentPolicy, by name. One that cannot be read is among them and allows nothing."""
         return [self._policies[name] for name in sorted(self._policies)]
+
+    def with_fresh(self, namespace: Mapping[str, Any], policies: Sequence[Any]) -> Snapshot:
+        """A view of `namespace` and of all `policies` (objects just read), with the networks of the cache.
+
+        The cache itself does not change: a watch may have shown it something newer in the meantime.
+        """
+        facts = Facts(namespace_labels=_labels(namespace), cluster_networks=self._cluster_networks())
+        named = sorted((_policy(_name(body), body) for body in policies), key=lambda policy: policy.name)
+        return Snapshot(facts, tuple(named))
+
+    def knows(self, namespace: str) -> bool:
+        """Whether the cache holds `namespace`: what it does not hold stays out of metric labels."""
+        return namespace in self._labels
 
     def _cluster_networks(self) -> tuple[Network, ...]:
         # Thousands of nodes collapse to a few networks; computed on change, not on each review.
