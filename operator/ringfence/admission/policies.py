@@ -1,0 +1,43 @@
+"""What an author of an AgentPolicy is told although the policy is valid: words in it that allow nothing."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from ringfence.api import AgentPolicySpec
+from ringfence.api.permissions import PolicyRule
+from ringfence.policy.atoms import WILDCARD
+from ringfence.policy.levels import CATALOGUE
+from ringfence.policy.text import listed, quote
+
+MAX_WARNINGS: Final = 10
+"""The API server cuts what is longer than 4 KiB in all."""
+
+
+def advice(spec: AgentPolicySpec) -> list[str]:
+    """Warnings, at most ten, each with the path of its field."""
+    found: list[str] = []
+    for index, rule in enumerate(spec.permissions.allow or ()):
+        found += _about(f"spec.permissions.allow[{index}]", rule)
+    if len(found) > MAX_WARNINGS:
+        found[MAX_WARNINGS - 1 :] = [f"and {len(found) - MAX_WARNINGS + 1} more warnings"]
+    return found
+
+
+def _about(path: str, rule: PolicyRule) -> Iterator[str]:
+    fields = {"apiGroups": rule.api_groups, "resources": rule.resources, "verbs": rule.verbs}
+    for field, words in fields.items():
+        if WILDCARD in words:
+            yield f'{path}.{field}: "*" allows nothing: name each'
+    unknown = sorted({word for word in rule.api_groups if word not in CATALOGUE} - {WILDCARD})
+    if unknown:
+        yield f"{path}.apiGroups: {listed(map(quote, unknown))}: no agent is ever given rights in this group"
+    known: dict[str, frozenset[str]] = {}
+    for group in rule.api_groups:
+        known |= CATALOGUE.get(group, {})
+    strange = sorted({word for word in rule.resources if word not in known} - {WILDCARD})
+    if strange:
+        yield f"{path}.resources: {listed(map(quote, strange))}: no agent is ever given rights on this"
+    verbs = frozenset[str]().union(*(known[word] for word in rule.resources if word in known))
+    idle = sorted({word for word in rule.verbs if word not in verbs} - {WILDCARD})
+    if idle and verbs:
+        yield f"{path}.verbs: {listed(map(quote, idle))}: no agent is ever given this verb on these resources"
