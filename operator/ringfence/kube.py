@@ -8,6 +8,7 @@ Errors: `ApiError` (the server refused; `status` is the HTTP code), its subclass
 """
 
 import asyncio
+import builtins
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -97,18 +98,24 @@ class Kube:
         """One object. Raises NotFound."""
         return await self._json("GET", path)
 
-    async def list(self, path: str, *, label_selector: str | None = None) -> list[Object]:
+    async def list(
+        self, path: str, *, label_selector: str | None = None, field_selector: str | None = None
+    ) -> list[Object]:
         """All objects of a collection, page by page."""
-        return (await self._list(path, label_selector))[0]
+        return (await self._list(path, label_selector, field_selector))[0]
 
     async def create(self, path: str, body: Object) -> Object:
         """POST to a collection. Raises Conflict when it exists already."""
         return await self._json("POST", path, body=body)
 
-    async def apply(self, path: str, body: Object, *, manager: str, force: bool = True, dry_run: bool = False) -> Object:
+    async def apply(
+        self, path: str, body: Object, *, manager: str, force: bool = True, dry_run: bool = False
+    ) -> Object:
         """Server-side apply. With `force` false another manager's fields raise Conflict."""
         query = {"fieldManager": manager, "force": str(force).lower(), "fieldValidation": "Strict"}
-        return await self._json("PATCH", path, body=body, query=_dry(query, dry_run), kind="application/apply-patch+yaml")
+        return await self._json(
+            "PATCH", path, body=body, query=_dry(query, dry_run), kind="application/apply-patch+yaml"
+        )
 
     async def replace(self, path: str, body: Object, *, manager: str | None = None, dry_run: bool = False) -> Object:
         """PUT; with `metadata.resourceVersion` in the body it raises Conflict when the object changed since."""
@@ -146,9 +153,12 @@ class Kube:
                 await asyncio.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
                 failures += 1
 
-    async def _list(self, path: str, label_selector: str | None) -> tuple[list[Object], str]:
+    async def _list(
+        self, path: str, label_selector: str | None, field_selector: str | None = None
+    ) -> tuple[builtins.list[Object], str]:
         items: list[Object] = []
-        query = {"limit": str(PAGE)} | ({"labelSelector": label_selector} if label_selector else {})
+        selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
+        query = {"limit": str(PAGE)} | {key: value for key, value in selectors.items() if value}
         while True:
             page = await self._json("GET", path, query=query)
             items += page.get("items") or []
@@ -175,7 +185,13 @@ class Kube:
                 response.close()
 
     async def _json(
-        self, method: str, path: str, *, body: Object | None = None, query: Mapping[str, str] | None = None, kind: str | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Object | None = None,
+        query: Mapping[str, str] | None = None,
+        kind: str | None = None,
     ) -> Object:
         response = await self._send(method, path, query or {}, body=body, kind=kind)
         try:

@@ -22,7 +22,10 @@ VIOLATIONS = Counter(
 )
 
 RECONCILES = Counter(
-    "ringfence_reconcile", "Passes over one agent, by result (ok, refused, retry).", ["result"], registry=REGISTRY
+    "ringfence_reconcile",
+    "Passes over one agent, by result (ok, refused, retry).",
+    ["result"],
+    registry=REGISTRY,
 )
 RECONCILE_SECONDS = Histogram(
     "ringfence_reconcile_duration_seconds",
@@ -32,11 +35,42 @@ RECONCILE_SECONDS = Histogram(
     registry=REGISTRY,
 )
 CHILD_WRITES = Counter(
-    "ringfence_child_writes", "Writes to children, by kind and verb (create, update, delete).", ["kind", "verb"], registry=REGISTRY
+    "ringfence_child_writes",
+    "Writes to children, by kind and verb (create, update, delete).",
+    ["kind", "verb"],
+    registry=REGISTRY,
 )
 QUEUE_DEPTH = Gauge("ringfence_queue_depth", "Agents waiting for a pass.", registry=REGISTRY)
 AGENTS = Gauge(
-    "ringfence_agents", "Agents by status of a condition type (True, False, Unknown).", ["condition", "status"], registry=REGISTRY
+    "ringfence_agents",
+    "Agents by status of a condition type (True, False, Unknown).",
+    ["condition", "status"],
+    registry=REGISTRY,
 )
 LEADER = Gauge("ringfence_leader", "1 while this replica leads.", registry=REGISTRY)
 LAST_EVENT = Gauge("ringfence_watch_last_event_timestamp_seconds", "When the last watch event came.", registry=REGISTRY)
+
+ADMISSION_REQUESTS = Counter(
+    "ringfence_admission_requests",
+    "Reviews answered, by operation and verdict (allowed: true, false). Dry runs are not among them.",
+    ["operation", "allowed"],
+    registry=REGISTRY,
+)
+ADMISSION_REFUSALS = Counter(
+    "ringfence_admission_refusals",
+    "Refused reviews by broken rule; one review counts once for each rule that it breaks. Dry runs are not among them.",
+    ["rule"],
+    registry=REGISTRY,
+)
+ADMISSION_SECONDS = Histogram(
+    "ringfence_admission_duration_seconds",
+    "From the first byte of a review to the last of its answer.",
+    # From one small review (about 1 ms) to the webhook's timeout of 5 s.
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+    registry=REGISTRY,
+)
+ADMISSION_CERTIFICATE_EXPIRY = Gauge(
+    "ringfence_admission_certificate_expiry_timestamp_seconds",
+    "When the certificate of the admission server ends: the one in use (admission), the one stored (controller).",
+    registry=REGISTRY,
+)

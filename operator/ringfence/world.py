@@ -86,6 +86,8 @@ class World:
         self._policies: dict[str, NamedPolicy] = {}
         self._networks: dict[tuple[str, str], tuple[Network, ...]] = {}
         self._all_networks: tuple[Network, ...] | None = None
+        self.version = 0
+        """Grows with each change that a decision can depend on; a node's heartbeat is none."""
 
     @property
     def synced(self) -> bool:
@@ -103,13 +105,13 @@ class World:
 
     def replace(self, kind: str, items: Sequence[Any]) -> None:
         """Take `items` as all objects of `kind`; those that are not among them are forgotten."""
-        known = self._labels if kind == NAMESPACE else self._policies if kind == AGENT_POLICY else None
+        known: Any = {NAMESPACE: self._labels, AGENT_POLICY: self._policies}.get(kind)
         present = {_name(item) for item in items}
         if known is not None:
             for gone in known.keys() - present:
-                del known[gone]
+                self._put(known, gone, None)
         for key in [key for key in self._networks if key[0] == kind and key[1] not in present]:
-            del self._networks[key]
+            self._put(self._networks, key, None)
             self._all_networks = None
         for item in items:
             self.observe(kind, "ADDED", item)
@@ -120,16 +122,26 @@ class World:
         name = _name(body)
         deleted = event_type == "DELETED"
         if kind == NAMESPACE:
-            _put(self._labels, name, None if deleted else _labels(body))
+            self._put(self._labels, name, None if deleted else _labels(body))
         elif kind == AGENT_POLICY:
-            _put(self._policies, name, None if deleted else _policy(name, body))
+            self._put(self._policies, name, None if deleted else _policy(name, body))
         elif kind in _NETWORKS_OF:
             found = () if deleted else _NETWORKS_OF[kind](body)
-            if self._networks.get((kind, name), ()) != found:
+            if self._put(self._networks, (kind, name), found or None):
                 self._all_networks = None
-                _put(self._networks, (kind, name), found or None)
         else:
             raise ValueError(f"World knows no kind {kind}")
+
+    def _put(self, store: dict[Any, Any], key: Any, value: Any) -> bool:
+        """Store `value`, or forget the key with None. True when that changed anything."""
+        if store.get(key) == value:
+            return False
+        self.version += 1
+        if value is None:
+            del store[key]
+        else:
+            store[key] = value
+        return True
 
     def facts(self, namespace: str) -> Facts:
         """What `decide` is to know about `namespace`. One that was never seen has no labels: it is closed."""
@@ -161,13 +173,6 @@ class World:
             v6 = [network for network in known if isinstance(network, IPv6Network)]
             self._all_networks = (*collapse_addresses(v4), *collapse_addresses(v6))
         return self._all_networks
-
-
-def _put(store: dict[Any, Any], key: Any, value: Any) -> None:
-    if value is None:
-        store.pop(key, None)
-    else:
-        store[key] = value
 
 
 def _at(body: Any, *path: str) -> Any:

@@ -1,7 +1,7 @@
 """The children that an agent becomes, in the order in which they are written: deny, allow, rights, run."""
 
 from .compare import stamp
-from .model import Agent, Manifest
+from .model import Agent, Identity, Manifest
 from .network import allow_policy, deny_policy
 from .rights import role, role_binding, service_account
 from .workload import deployment, volume_claim
@@ -21,6 +21,6 @@ def build(agent: Agent) -> list[Manifest]:
     return [stamp(manifest) for manifest in children if manifest]
 
 
-def build_deny(agent: Agent) -> Manifest:
+def build_deny(agent: Identity) -> Manifest:
     """The first child alone: what stays in force for an agent that is not accepted."""
     return stamp(deny_policy(agent))

@@ -20,18 +20,23 @@ LOOSE_KINDS = {"PersistentVolumeClaim"}
 def stamp(manifest: Manifest) -> Manifest:
     """The manifest with its hash as an annotation. Owners are left out of it: they come and go with the workload."""
     content = {key: manifest[key] for key in CONTENT if key in manifest} | {"labels": manifest["metadata"]["labels"]}
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-    return manifest | {"metadata": manifest["metadata"] | {"annotations": {DESIRED_ANNOTATION: digest}}}
+    return manifest | {"metadata": manifest["metadata"] | {"annotations": {DESIRED_ANNOTATION: _hash(content)}}}
 
 
 def matches(desired: Manifest, live: Manifest) -> bool:
     """Whether `live` holds all of `desired`, and nothing in its content that `desired` does not say."""
+    return metadata_matches(desired, live) and content_matches(desired, live)
+
+
+def metadata_matches(desired: Manifest, live: Manifest) -> bool:
+    """Whether our labels, annotations and finalizers are there, and exactly our owners."""
     wanted, found = desired["metadata"], live["metadata"]
-    if not (_within(wanted["labels"], found.get("labels")) and _within(wanted["annotations"], found.get("annotations"))):
-        return False
-    if not owners_match(desired, live) or not set(wanted.get("finalizers", [])) <= set(found.get("finalizers", [])):
-        return False
-    return content_matches(desired, live)
+    return (
+        _within(wanted["labels"], found.get("labels"))
+        and _within(wanted["annotations"], found.get("annotations"))
+        and set(wanted.get("finalizers", [])) <= set(found.get("finalizers", []))
+        and _owners(desired) == _owners(live)  # a forged owner would have the garbage collector take the child away
+    )
 
 
 def content_matches(desired: Manifest, live: Manifest) -> bool:
@@ -40,9 +45,9 @@ def content_matches(desired: Manifest, live: Manifest) -> bool:
     return all(compare(desired.get(key), live.get(key)) for key in CONTENT)
 
 
-def owners_match(desired: Manifest, live: Manifest) -> bool:
-    """Whether the owners are exactly ours: a forged one would have the garbage collector take the child away."""
-    return _owners(desired) == _owners(live)
+def content_hash(manifest: Manifest) -> str:
+    """A hash of what a manifest means, whatever its metadata."""
+    return _hash({key: manifest[key] for key in CONTENT if manifest.get(key) is not None})
 
 
 def edited(desired: Manifest, live: Manifest) -> bool:
@@ -55,11 +60,15 @@ def edited(desired: Manifest, live: Manifest) -> bool:
 
 
 def controller_uid(live: Manifest) -> str | None:
-    """uid of the object that controls `live`, or None."""
+    """Uid of the object that controls `live`, or None."""
     for owner in live["metadata"].get("ownerReferences", []):
         if owner.get("controller"):
             return str(owner["uid"])
     return None
+
+
+def _hash(content: Manifest) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _owners(manifest: Manifest) -> set[tuple[str, str]]:

@@ -26,20 +26,16 @@ class Endpoint:
     port: int
 
 
-@dataclass(frozen=True)
-class Agent:
-    """One accepted AgentDeployment and what was read of its surroundings.
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Which agent. Enough to fence it, even where its spec cannot be read.
 
-    `services`: (namespace, name, port) -> where it leads; a Service that was not found is left out.
-    `workload_uid`: uid of the Deployment once it is there.
+    `workload_uid`: uid of its Deployment once that is there.
     """
 
     name: str
     namespace: str
     uid: str
-    spec: AgentDeploymentSpec
-    services: Mapping[tuple[str, str, int], ServicePort] = field(default_factory=dict)
-    api_server: tuple[Endpoint, ...] = ()
     workload_uid: str | None = None
 
     @property
@@ -53,12 +49,24 @@ class Agent:
         return {AGENT_LABEL: self.name}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Agent(Identity):
+    """One accepted AgentDeployment and what was read of its surroundings.
+
+    `services`: (namespace, name, port) -> where it leads; a Service that was not found is left out.
+    """
+
+    spec: AgentDeploymentSpec
+    services: Mapping[tuple[str, str, int], ServicePort] = field(default_factory=dict)
+    api_server: tuple[Endpoint, ...] = ()
+
+
 def child_name(agent: str, suffix: str = "") -> str:
     """Name of a child. At most one kind of child has each suffix, so two agents' children never share a name."""
     return f"{CHILD_PREFIX}{agent}" + (f"-{suffix}" if suffix else "")
 
 
-def child(agent: Agent, api_version: str, kind: str, *, suffix: str = "", **fields: Any) -> Manifest:
+def child(agent: Identity, api_version: str, kind: str, *, suffix: str = "", **fields: Any) -> Manifest:
     """A manifest with the metadata that every child has."""
     return {
         "apiVersion": api_version,
@@ -73,7 +81,7 @@ def child(agent: Agent, api_version: str, kind: str, *, suffix: str = "", **fiel
     }
 
 
-def owner_reference(agent: Agent) -> Manifest:
+def owner_reference(agent: Identity) -> Manifest:
     """The agent as the one controller of a child: the cluster deletes the child with it."""
     return {
         "apiVersion": API_VERSION,

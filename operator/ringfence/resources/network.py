@@ -4,7 +4,7 @@ import ipaddress
 
 from ringfence.api.network import EgressRule, IngressRule
 
-from .model import Agent, Manifest, child, child_name
+from .model import Agent, Identity, Manifest, child, child_name
 
 NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
 """Set on every namespace by the API server, and not changeable by its users."""
@@ -14,7 +14,7 @@ DNS_POD_LABELS = {"k8s-app": "kube-dns"}
 DNS_PORT = 53
 
 
-def deny_policy(agent: Agent) -> Manifest:
+def deny_policy(agent: Identity) -> Manifest:
     """Both directions, no rules: whatever no other policy allows is dropped.
 
     It belongs to the workload as well as to the agent. The workload is deleted foreground, that is after its pods, so
@@ -29,7 +29,12 @@ def deny_policy(agent: Agent) -> Manifest:
     )
     if agent.workload_uid:
         manifest["metadata"]["ownerReferences"].append(
-            {"apiVersion": "apps/v1", "kind": "Deployment", "name": child_name(agent.name), "uid": agent.workload_uid}
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "name": child_name(agent.name),
+                "uid": agent.workload_uid,
+            }
         )
     return manifest
 
@@ -73,7 +78,9 @@ def effective_egress(agent: Agent) -> list[str]:
 def missing_services(agent: Agent) -> list[str]:
     """Services that the spec names and that are not there (or have no selector, or no such port)."""
     keys = [key for rule in agent.spec.network.egress if (key := service_key(agent.namespace, rule))]
-    return [f"{namespace}/{name}:{port}" for namespace, name, port in keys if (namespace, name, port) not in agent.services]
+    return [
+        f"{namespace}/{name}:{port}" for namespace, name, port in keys if (namespace, name, port) not in agent.services
+    ]
 
 
 def _egress(agent: Agent, rule: EgressRule) -> list[Manifest]:

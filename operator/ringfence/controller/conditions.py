@@ -1,0 +1,89 @@
+"""What was observed, as conditions. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ringfence.api.status import ConditionType, Reason
+from ringfence.policy.model import RuleName, Violation
+
+Status = Literal["True", "False", "Unknown"]
+MAX_MESSAGE = 4096
+"""Bytes are bounded by the CRD; a person reads the first lines."""
+MAX_VIOLATIONS = 10
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One condition without its times."""
+
+    type: ConditionType
+    status: Status
+    reason: Reason
+    message: str
+
+
+def accepted(violations: Sequence[Violation], *, kept: bool) -> Finding:
+    """The decision. `kept`: the children of the last good state are still maintained."""
+    if not violations:
+        return Finding(ConditionType.ACCEPTED, "True", Reason.ACCEPTED, "asks for nothing beyond its policies")
+    lines = [f"{v.path}: {v.rule}: {v.message}" for v in violations[:MAX_VIOLATIONS]]
+    if len(violations) > MAX_VIOLATIONS:
+        lines.append(f"and {len(violations) - MAX_VIOLATIONS} more")
+    if kept:
+        lines.append("The agent was accepted before and is kept as it was; nothing new is given to it.")
+    invalid = any(v.rule is RuleName.INVALID_FIELD for v in violations)
+    return Finding(ConditionType.ACCEPTED, "False", Reason.INVALID if invalid else Reason.REFUSED, "\n".join(lines))
+
+
+def workload(deployment: Mapping[str, Any] | None, *, suspended: bool, story: tuple[Reason, str] | None) -> Finding:
+    """What the Deployment says of itself; `story` is what its pods say when it is not available."""
+    kind = ConditionType.WORKLOAD_AVAILABLE
+    if deployment is None:
+        return Finding(kind, "False", Reason.NOT_APPLIED, "not started: the steps before it are not done")
+    wanted = deployment["spec"].get("replicas", 1)
+    status = deployment.get("status") or {}
+    seen = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
+    pods, ready, updated = (status.get(key, 0) for key in ("replicas", "availableReplicas", "updatedReplicas"))
+    if suspended:
+        gone = seen and pods == 0
+        return Finding(
+            kind,
+            "False",
+            Reason.SUSPENDED,
+            "suspended: no pods" if gone else "suspended: its pods are stopping",
+        )
+    if seen and ready >= wanted and updated >= wanted:
+        return Finding(kind, "True", Reason.AVAILABLE, f"{ready} of {wanted} pods available")
+    reason, why = story or (Reason.PROGRESSING, "starting")
+    return Finding(kind, "False", reason, f"{ready} of {wanted} pods available: {why}")
+
+
+def ready(findings: Sequence[Finding]) -> Finding:
+    """The sum: True when every other condition is; else the first one that is not speaks."""
+    for finding in findings:
+        if finding.status != "True":
+            return Finding(ConditionType.READY, "False", finding.reason, finding.message)
+    return Finding(ConditionType.READY, "True", Reason.READY, "the fence stands and the agent runs inside it")
+
+
+def merge(
+    old: Sequence[Mapping[str, Any]], findings: Sequence[Finding], *, generation: int, now: str
+) -> list[dict[str, Any]]:
+    """The conditions to store. The transition time moves only when the status does."""
+    before = {condition["type"]: condition for condition in old}
+    merged = []
+    for finding in findings:
+        known = before.get(finding.type)
+        same = known is not None and known["status"] == finding.status
+        merged.append(
+            {
+                "type": str(finding.type),
+                "status": finding.status,
+                "observedGeneration": generation,
+                "lastTransitionTime": known["lastTransitionTime"] if known and same else now,
+                "reason": str(finding.reason),
+                "message": finding.message[:MAX_MESSAGE],
+            }
+        )
+    return merged

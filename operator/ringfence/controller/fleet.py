@@ -1,0 +1,41 @@
+"""All agents at a glance, for the metrics: how many are in which condition, and which violations are new."""
+
+from collections.abc import Mapping, Sequence
+
+from ringfence.api.status import ConditionType
+from ringfence.metrics import AGENTS
+from ringfence.policy.model import Violation
+
+from .cache import Key
+
+
+class Fleet:
+    """Counts agents by condition; bounded by the number of condition types, whatever the number of agents."""
+
+    def __init__(self) -> None:
+        self._states: dict[Key, Mapping[ConditionType, str]] = {}
+        self._violations: dict[Key, tuple[int, frozenset[Violation]]] = {}
+
+    def set(self, key: Key, state: Mapping[ConditionType, str]) -> None:
+        """Take an agent's conditions; move the gauges by the difference."""
+        self._move(key, state)
+
+    def forget(self, key: Key) -> None:
+        """The agent is gone."""
+        self._move(key, {})
+        self._states.pop(key, None)
+        self._violations.pop(key, None)
+
+    def news(self, key: Key, generation: int, violations: Sequence[Violation]) -> list[Violation]:
+        """Those that were not there at the last pass over this generation: each is counted once, not on every pass."""
+        seen = self._violations.get(key)
+        known = seen[1] if seen and seen[0] == generation else frozenset()
+        self._violations[key] = (generation, frozenset(violations))
+        return [violation for violation in violations if violation not in known]
+
+    def _move(self, key: Key, state: Mapping[ConditionType, str]) -> None:
+        for kind, status in self._states.get(key, {}).items():
+            AGENTS.labels(str(kind), status).dec()
+        for kind, status in state.items():
+            AGENTS.labels(str(kind), status).inc()
+        self._states[key] = state

@@ -1,0 +1,124 @@
+"""One of the replicas leads: the one that holds a `coordination.k8s.io` Lease.
+
+The official client has an election too. It was looked at and not taken: it compares wall clocks (a stepped clock makes
+two leaders), does not release on SIGTERM, and an unreachable API server ends it with an exception.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from time import monotonic
+
+import structlog
+
+from ringfence.kube import ApiError, Kube, NotFound, Object, Unreachable, path_of
+from ringfence.metrics import LEADER
+
+log = structlog.get_logger()
+
+DURATION = 15.0
+"""Seconds that a lease is good for without a renewal: the time until another replica takes over after a hard kill."""
+RENEW_DEADLINE = 10.0
+"""Seconds after which a leader that could not renew stops writing: well before anybody else may begin."""
+RETRY = 2.0
+"""Seconds between looks. The three are Kubernetes' own components' defaults."""
+
+
+class Lease:
+    """This replica's part in the election."""
+
+    def __init__(
+        self, kube: Kube, *, namespace: str, name: str, identity: str, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._kube = kube
+        self._collection = path_of("coordination.k8s.io/v1", "leases", namespace)
+        self._path = f"{self._collection}/{name}"
+        self._name = name
+        self._identity = identity
+        self._clock = clock
+        self._renewed = float("-inf")
+        self._seen: tuple[object, float] = (None, float("-inf"))
+
+    @property
+    def leading(self) -> bool:
+        """Whether this replica may write now. Turns False by itself when renewals stop."""
+        return self._clock() - self._renewed < RENEW_DEADLINE
+
+    async def acquire(self, stop: asyncio.Event) -> bool:
+        """Wait until this replica leads; False when `stop` came first."""
+        while not stop.is_set():
+            if await self._try():
+                LEADER.set(1)
+                log.info("leading", lease=self._name, identity=self._identity)
+                return True
+            await _pause(stop)
+        return False
+
+    async def keep(self, stop: asyncio.Event) -> bool:
+        """Renew until `stop` (True) or until the lease is lost (False)."""
+        while not stop.is_set():
+            await _pause(stop)
+            await self._try()
+            if not self.leading:
+                LEADER.set(0)
+                log.error("lost the lease: stopping", lease=self._name, identity=self._identity)
+                return False
+        return True
+
+    async def release(self) -> None:
+        """Give it up, so that another replica need not wait. A failure is fine: the lease then runs out."""
+        if not self.leading:
+            return
+        self._renewed = float("-inf")
+        LEADER.set(0)
+        with contextlib.suppress(ApiError, Unreachable):
+            lease = await self._kube.get(self._path)
+            if lease.get("spec", {}).get("holderIdentity") == self._identity:
+                lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
+                await self._kube.replace(self._path, lease)
+                log.info("released the lease", lease=self._name, identity=self._identity)
+
+    async def _try(self) -> bool:
+        """Take or renew the lease. A lost race and an API server that is away are both just False."""
+        started = self._clock()
+        try:
+            try:
+                lease = await asyncio.wait_for(self._kube.get(self._path), RENEW_DEADLINE / 2)
+            except NotFound:
+                await self._kube.create(self._collection, self._lease(None))
+            else:
+                if not self._mine_or_free(lease):
+                    return False
+                await asyncio.wait_for(self._kube.replace(self._path, self._lease(lease)), RENEW_DEADLINE / 2)
+        except (ApiError, Unreachable, TimeoutError) as failure:
+            log.warning("could not take or renew the lease", lease=self._name, error=str(failure))
+            return False
+        self._renewed = started
+        return True
+
+    def _mine_or_free(self, lease: Object) -> bool:
+        """Whether it may be taken. Another's lease counts from when *we* saw it renewed, so clocks need not agree."""
+        spec = lease.get("spec") or {}
+        version = lease["metadata"]["resourceVersion"]
+        if self._seen[0] != version:
+            self._seen = (version, self._clock())
+        holder = spec.get("holderIdentity")
+        if not holder or holder == self._identity:
+            return True
+        return self._clock() - self._seen[1] > float(spec.get("leaseDurationSeconds") or DURATION)
+
+    def _lease(self, old: Object | None) -> Object:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        spec = dict((old or {}).get("spec") or {})
+        if spec.get("holderIdentity") != self._identity:
+            taken = old is not None
+            spec |= {"acquireTime": now, "leaseTransitions": int(spec.get("leaseTransitions") or 0) + taken}
+        spec |= {"holderIdentity": self._identity, "leaseDurationSeconds": int(DURATION), "renewTime": now}
+        metadata = {"name": self._name} | ({"resourceVersion": old["metadata"]["resourceVersion"]} if old else {})
+        return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
+
+
+async def _pause(stop: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), RETRY)

@@ -1,0 +1,182 @@
+"""The controller's process: wait for the lease, read everything, then watch and work until told to stop."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+import kopf
+import structlog
+
+from ringfence.health import Health
+from ringfence.kube import ApiError, Kube, Unreachable
+from ringfence.metrics import QUEUE_DEPTH, RECONCILE_SECONDS, RECONCILES
+from ringfence.policy.model import Network
+from ringfence.world import World
+
+from . import handlers
+from .cache import Key
+from .events import Events
+from .fleet import Fleet
+from .lease import Lease
+from .reconcile import Reconciler
+from .resync import RESYNC_SECONDS, NotInstalled, resync
+from .state import State
+from .writer import NotLeading, NotYet, Writer
+
+log = structlog.get_logger()
+
+WORKERS = 8
+"""Agents worked on at once; each waits for the API server most of the time."""
+BEAT_SECONDS = 2.0
+"""Between two signs of life of the event loop."""
+RETRY_SECONDS = 2.0
+"""Pause before a failed first read is tried again."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line sets."""
+
+    namespace: str
+    identity: str
+    lease: str
+    kubeconfig: str | None = None
+    cluster_networks: tuple[Network, ...] = ()
+
+
+@dataclass
+class Waiting:
+    """What the leader waits for before it works; None once it does. A replica that stands by waits for nothing."""
+
+    reason: str | None
+
+
+Background = Callable[[Kube, asyncio.Event], Coroutine[Any, Any, None]]
+"""Further work that only the leader does, until the event is set (the admission server's certificates)."""
+
+
+async def run(settings: Settings, health: Health, background: tuple[Background, ...] = ()) -> int:
+    """Run until SIGTERM or until the lease is lost. Returns the exit code."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    beats = asyncio.create_task(_beat(health), name="beat")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with await Kube.connect(settings.kubeconfig) as kube:
+        lease = Lease(kube, namespace=settings.namespace, name=settings.lease, identity=settings.identity)
+        if not await lease.acquire(stop):
+            return 0
+        try:
+            return await _lead(kube, lease, settings, health, stop, background)
+        finally:
+            beats.cancel()
+            await lease.release()
+
+
+async def _beat(health: Health) -> None:
+    while True:
+        health.beat()
+        await asyncio.sleep(BEAT_SECONDS)
+
+
+async def _lead(
+    kube: Kube,
+    lease: Lease,
+    settings: Settings,
+    health: Health,
+    stop: asyncio.Event,
+    background: tuple[Background, ...],
+) -> int:
+    state = State(World(settings.cluster_networks))
+    writer = Writer(kube, state.cache, lambda: lease.leading)
+    events = Events(kube, instance=settings.identity)
+    reconciler = Reconciler(kube, state.cache, state.world, writer, events, Fleet())
+    # kopf cancels, when it ends, every task that began after it: ours begin before.
+    keeper = asyncio.create_task(lease.keep(stop), name="lease")
+    keeper.add_done_callback(lambda _: stop.set())
+    tasks: list[asyncio.Task[Any]] = [keeper, *(asyncio.create_task(work(kube, stop)) for work in background)]
+    try:
+        waiting = Waiting("reading the cluster")
+        health.require("controller", lambda: waiting.reason)
+        if not await _first_read(kube, state, stop, waiting):
+            return 0 if lease.leading else 1
+        tasks += [asyncio.create_task(_work(state, reconciler), name=f"worker-{n}") for n in range(WORKERS)]
+        tasks.append(asyncio.create_task(_resync_for_ever(kube, state), name="resync"))
+        await kopf.operator(
+            registry=handlers.registry(state),
+            settings=handlers.settings(),
+            clusterwide=True,
+            standalone=True,
+            stop_flag=stop,
+        )
+        # kopf also ends by itself, when a watch is refused for good: then the process ends, and starts anew.
+        return 0 if lease.leading and stop.is_set() else 1
+    finally:
+        health.stop()
+        stop.set()
+        for task in tasks[1:]:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _first_read(kube: Kube, state: State, stop: asyncio.Event, waiting: Waiting) -> bool:
+    """Fill the caches; wait, and say what for, while that cannot be done. False when `stop` came first."""
+    while not stop.is_set():
+        try:
+            await resync(kube, state)
+        except NotInstalled:
+            reason = "the CRDs are not installed: helm install ringfence-crds charts/ringfence-crds"
+        except (ApiError, Unreachable) as failure:
+            reason = f"cannot read the cluster: {failure}"
+        else:
+            waiting.reason = None
+            return True
+        waiting.reason = reason
+        log.warning("waiting", reason=reason)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), RETRY_SECONDS)
+    return False
+
+
+async def _resync_for_ever(kube: Kube, state: State) -> None:
+    while True:
+        await asyncio.sleep(RESYNC_SECONDS)
+        try:
+            await resync(kube, state)
+        except (ApiError, Unreachable, NotInstalled) as failure:
+            log.warning("resync failed; the watches go on", error=str(failure) or type(failure).__name__)
+
+
+async def _work(state: State, reconciler: Reconciler) -> None:
+    """One worker: a pass at a time, for ever. No failure of one agent reaches another."""
+    while True:
+        key = await state.queue.get()
+        QUEUE_DEPTH.set(len(state.queue))
+        started = monotonic()
+        result = "ok"
+        try:
+            again = await reconciler.reconcile(key)
+        except asyncio.CancelledError:
+            raise
+        except (NotYet, NotLeading, ApiError, Unreachable) as failure:
+            result = "retry"
+            _retry(state, key, failure)
+        except Exception:
+            result = "error"
+            log.exception("pass failed", agent=key.name, namespace=key.namespace)
+            state.queue.failed(key)
+        else:
+            state.queue.done(key)
+            if again is not None:
+                state.queue.add_after(key, again)
+        RECONCILES.labels(result).inc()
+        RECONCILE_SECONDS.observe(monotonic() - started)
+
+
+def _retry(state: State, key: Key, failure: Exception) -> None:
+    pause = state.queue.failed(key, getattr(failure, "retry_after", None))
+    log.info("again later", agent=key.name, namespace=key.namespace, seconds=round(pause, 1), why=str(failure))

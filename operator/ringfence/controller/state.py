@@ -1,0 +1,23 @@
+"""What the parts of the controller share."""
+
+from dataclasses import dataclass, field
+
+from ringfence.world import World
+
+from .cache import Cache, Key
+from .queue import KeyedQueue
+
+
+@dataclass
+class State:
+    """Caches and the queue; one for the process."""
+
+    world: World
+    cache: Cache = field(default_factory=Cache)
+    queue: KeyedQueue[Key] = field(default_factory=KeyedQueue)
+
+    def enqueue(self, namespace: str | None = None) -> None:
+        """Have all agents looked at, or those of one namespace."""
+        for key in list(self.cache.agents):
+            if namespace in (None, key.namespace):
+                self.queue.add(key)

@@ -1,0 +1,49 @@
+"""Why are the pods not there? What the kubelet and the scheduler say, in one sentence. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ringfence.api.status import Reason
+
+QUIET = {"ContainerCreating", "PodInitializing"}
+"""What every pod says for a moment while all is well."""
+
+
+def tell(pods: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]) -> tuple[Reason, str] | None:
+    """The first trouble found, or None where nothing is wrong so far. `events`: Warnings about the agent's objects."""
+    by_object: dict[str, list[Mapping[str, Any]]] = {}
+    for event in sorted(events, key=lambda one: str(one.get("lastTimestamp") or one["metadata"]["creationTimestamp"])):
+        by_object.setdefault(event["involvedObject"].get("name", ""), []).append(event)
+    for pod in pods:
+        said = by_object.get(pod["metadata"]["name"], [])
+        if secret := next((e for e in said if e.get("reason") == "FailedToRetrieveImagePullSecret"), None):
+            return Reason.SECRET_NOT_FOUND, _sentence(pod, secret.get("message", ""))
+        if trouble := _container_trouble(pod):
+            return Reason.UNAVAILABLE, _sentence(pod, trouble)
+        if pod.get("status", {}).get("phase") == "Pending" and said:
+            return Reason.UNAVAILABLE, _sentence(pod, said[-1].get("message", ""))
+    if not pods and (failed := [e for said in by_object.values() for e in said if e.get("reason") == "FailedCreate"]):
+        return Reason.UNAVAILABLE, str(failed[-1].get("message", ""))[:500]
+    return None
+
+
+def _container_trouble(pod: Mapping[str, Any]) -> str | None:
+    status = pod.get("status", {})
+    for condition in status.get("conditions", []):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return str(condition.get("message", ""))
+    for container in status.get("containerStatuses", []):
+        state = container.get("state", {})
+        waiting = state.get("waiting")
+        if waiting and waiting.get("reason") not in QUIET:
+            return f"{waiting.get('reason')}: {waiting.get('message', '')}"
+        ended = state.get("terminated")
+        if ended and ended.get("exitCode"):
+            return f"the container ended with exit code {ended['exitCode']} ({ended.get('reason')})"
+        if "running" in state and not container.get("ready"):
+            return "running, but its health check does not answer yet"
+    return None
+
+
+def _sentence(pod: Mapping[str, Any], text: str) -> str:
+    return f"pod {pod['metadata']['name']}: {' '.join(str(text).split())}"[:600]
