@@ -1,4 +1,4 @@
-"""Sets of IP addresses as sorted, merged integer ranges: every question about egress is asked of such a set."""
+"""Sets of IP addresses as sorted, merged ranges: every question about egress is asked of such a set."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
@@ -26,7 +26,7 @@ class Ranges:
 
     @classmethod
     def of(cls, ranges: Iterable[Range]) -> Self:
-        """The union of `ranges`, in any order, overlapping or not. A range whose first is above its last is empty."""
+        """The union of `ranges`, in any order; one that ends before it begins is empty."""
         merged: list[Range] = []
         for first, last in sorted(pair for pair in ranges if pair[0] <= pair[1]):
             if merged and first <= merged[-1][1] + 1:
@@ -110,7 +110,7 @@ class Addresses:
 
     @classmethod
     def of(cls, *texts: str) -> Self:
-        """All addresses of the networks or single addresses in `texts`. Raises ValueError for anything else."""
+        """All addresses of the networks and addresses in `texts`. Raises ValueError for anything else."""
         return cls.from_networks(ip_network(text) for text in texts)
 
     def __bool__(self) -> bool:
@@ -139,7 +139,7 @@ class Addresses:
             yield from summarize_address_range(IPv6Address(first), IPv6Address(last))
 
     def display(self, most: int = 3) -> str:
-        """`10.0.0.0/8, 10.1.2.3, ...`: at most `most` networks, single addresses without a prefix; `none` if empty."""
+        """At most `most` of the networks, such as `10.0.0.0/8, 192.0.2.3, ...`; `none` if empty."""
         shown = [_short(network) for network in islice(self.networks(), most + 1)]
         if len(shown) > most:
             shown[most:] = ["..."]

@@ -1,7 +1,7 @@
 """Rights as sets of atoms: one verb on one resource of one API group, maybe on named objects only.
 
-The world is closed: `expand` sees only what a catalogue of known resources names, letter by letter. Nothing is
-lower-cased, trimmed or otherwise repaired: what is not known grants nothing and is refused by `rights.py`.
+The world is closed: `expand` sees only what a catalogue of known resources names, letter by letter. Nothing
+is lower-cased, trimmed or otherwise repaired: what is not known grants nothing and is refused by `rights.py`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -91,7 +91,10 @@ def pairs(rule: RuleLike, known: Catalogue) -> Iterator[tuple[str, str]]:
 
 
 def expand(rules: Iterable[RuleLike], known: Catalogue) -> Rights:
-    """The union of the known atoms of `rules`. Two rules about one atom add up: every object wins over named ones."""
+    """The union of the known atoms of `rules`.
+
+    Two rules about one atom add up: every object wins over named ones.
+    """
     atoms: dict[Atom, Names] = {}
     for rule in rules:
         names = frozenset(rule.resource_names) or None

@@ -3,17 +3,13 @@
 from typing import Final
 
 from ringfence.api import AgentPolicySpec
-from ringfence.api.agentpolicy import PolicyImages, PolicyPermissions
 
 from .model import NamedPolicy
 
 RESTRICTED: Final = NamedPolicy("restricted (built-in)", AgentPolicySpec())
-"""Binds where no AgentPolicy does: reading rights at most, no egress by address, none to other namespaces' Services,
-images from anywhere but pinned by digest. It is the defaults of AgentPolicy, which are its most restrictive values,
-except that any registry may be used."""
+"""Binds where no AgentPolicy does.
 
-
-def unreadable(name: str) -> NamedPolicy:
-    """What to decide by where the AgentPolicy `name` exists but cannot be parsed: it binds everywhere, allows nothing."""
-    nothing = AgentPolicySpec(permissions=PolicyPermissions(allow=[]), images=PolicyImages(registries=[]))
-    return NamedPolicy(f"{name} (unreadable)", nothing)
+Reading rights at most, no egress by address, none to other namespaces' Services, images from anywhere but
+pinned by digest: the defaults of AgentPolicy, which are its most restrictive values except that any registry
+may be used.
+"""

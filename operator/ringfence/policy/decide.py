@@ -1,4 +1,4 @@
-"""The one decision: may this agent be, here, under these policies?"""
+"""The one decision: whether this agent may be, here, under these policies."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +11,7 @@ from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL
 from ringfence.api.network import Network
 from ringfence.api.permissions import Permissions
 
+from . import text
 from .builtin import RESTRICTED
 from .egress import check_egress
 from .images import check_image
@@ -20,14 +21,16 @@ from .rights import check_rights
 from .selectors import matches
 
 _IMAGE = re.compile(r"[!-~]{1,512}")
-"""What is looked at as an image when the spec as a whole is malformed: not longer than the API's own bound."""
+"""What is looked at as an image when the spec as a whole is malformed: not longer than the API's own bound.
+"""
 
 
 def decide(agent: AgentObject, policies: Sequence[NamedPolicy], facts: Facts) -> list[Violation]:
-    """All violations at once, sorted by path; empty when the agent is accepted. Never raises, whatever the spec is.
+    """All violations at once, sorted by path; empty when the agent is accepted. Never raises.
 
-    `policies`: every AgentPolicy of the cluster; those that do not select the namespace are left out here, and with
-    none left the built-in `restricted` binds. Webhook, controller and lint call this and nothing else.
+    `policies`: every AgentPolicy of the cluster; those that do not select the namespace are left out here,
+    and with none left the built-in `restricted` binds. Webhook, controller and lint call this and nothing
+    else.
     """
     bound = binding(policies, facts)
     found = [*_check_place(agent, facts), *_check_spec(agent, bound, facts)]
@@ -37,9 +40,7 @@ def decide(agent: AgentObject, policies: Sequence[NamedPolicy], facts: Facts) ->
 def binding(policies: Sequence[NamedPolicy], facts: Facts) -> list[NamedPolicy]:
     """The policies that bind the namespace: at least one. Where its labels are not known, all of them."""
     labels = facts.namespace_labels
-    bound = [
-        policy for policy in policies if labels is None or matches(policy.spec.namespace_selector, labels)
-    ]
+    bound = [policy for policy in policies if labels is None or matches(policy.spec.namespace_selector, labels)]
     return bound or [RESTRICTED]
 
 
@@ -59,7 +60,7 @@ def _check_spec(agent: AgentObject, policies: Sequence[NamedPolicy], facts: Fact
     """A malformed spec is still judged by those of its parts that can be read: all violations at once."""
     parsed = parse(AgentDeploymentSpec, agent.spec)
     for error in parsed.errors:
-        yield Violation(error.path, RuleName.INVALID_FIELD, error.message)
+        yield Violation(text.path(error.path), RuleName.INVALID_FIELD, error.message)
     parts = parsed.value or _readable(agent.spec)
     if parts.image is not None:
         yield from check_image(parts.image, policies)

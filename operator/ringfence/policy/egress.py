@@ -17,7 +17,9 @@ DNS_PORTS = {53: "DNS", 853: "DNS over TLS"}
 """RFC 1035 section 4.2 and RFC 7858 section 3.1."""
 
 CLOSED_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
-"""Kubernetes' own namespaces: whatever serves there is not for agents. (DNS is opened separately, where needed.)"""
+"""Kubernetes' own namespaces: whatever serves there is not for agents. (DNS is opened separately, where
+needed.)
+"""
 
 API_SERVER = ("default", "kubernetes")
 """Namespace and name of the API server's Service. Rights open that way, not egress."""
@@ -45,7 +47,7 @@ def _check_ports(at: str, rule: EgressRule) -> Iterator[Violation]:
     for index, port in enumerate(rule.ports or ()):
         if port in DNS_PORTS:
             message = (
-                f"port {port} is {DNS_PORTS[port]}: a resolver of its own lets an agent carry data out in names; "
+                f"port {port} is {DNS_PORTS[port]}, by which an agent carries data out in names: "
                 "leave it out (the cluster's DNS is opened where a service rule needs it)"
             )
             yield Violation(f"{at}[{index}]", RuleName.EGRESS_DNS_BYPASS, message)
@@ -55,17 +57,17 @@ def _check_cidr(at: str, cidr: str, asked: Addresses, cluster: Addresses) -> Ite
     """What no policy can allow."""
     reached = reach(asked)
     hits = [
-        f"{(reached & protected.addresses).display(2)} ({protected.what})"
+        f"{(reached & protected.addresses).display(1)} ({protected.what})"
         for protected in PROTECTED
         if reached & protected.addresses
     ]
     if hits:
-        message = f"{cidr} reaches {listed(hits)}: name the networks that the agent needs, without these"
+        message = f"{cidr} reaches {listed(hits, 3)}: name the networks that the agent needs, without these"
         yield Violation(at, RuleName.EGRESS_METADATA, message)
     inside = reached & cluster
     if inside:
         message = (
-            f"{cidr} reaches {inside.display()}, addresses of the cluster's nodes, pods, Services or API server: "
+            f"{cidr} reaches {inside.display()}, addresses of nodes, pods, Services or the API server: "
             "name a service instead, or a network outside of the cluster"
         )
         yield Violation(at, RuleName.EGRESS_CLUSTER_ADDRESS, message)
@@ -90,7 +92,7 @@ def _allowed(policy: NamedPolicy) -> Addresses:
 
 
 def _check_public(asked: dict[int, Addresses], policy: NamedPolicy) -> Iterator[Violation]:
-    """A rule too wide by itself is named; the others are added up, so that many small ones are no way around."""
+    """A rule too wide by itself is named; the others are added up: many small ones are no way around."""
     most = policy.spec.egress.max_public_addresses
     small: list[Addresses] = []
     for index, addresses in asked.items():
@@ -122,9 +124,7 @@ def _check_service(
 ) -> Iterator[Violation]:
     target = service.namespace or namespace
     if target in CLOSED_NAMESPACES:
-        message = (
-            f"namespace {quote(target)} is the cluster's own and closed to agents: name a service elsewhere"
-        )
+        message = f"namespace {quote(target)} is the cluster's own and closed to agents: name a service elsewhere"
         yield Violation(f"{at}.namespace", RuleName.EGRESS_SERVICE_FORBIDDEN, message)
         return
     if (target, service.name) == API_SERVER:
@@ -135,7 +135,7 @@ def _check_service(
     for policy in policies:
         if target not in policy.spec.egress.service_namespaces:
             message = (
-                f"policy {quote(policy.name)} does not allow services in namespace {quote(target)}: name one in the "
-                "agent's own namespace, or have the namespace added to its spec.egress.serviceNamespaces"
+                f"policy {quote(policy.name)} does not allow services in namespace {quote(target)}: name one "
+                "in the agent's own namespace, or have it added to the policy's spec.egress.serviceNamespaces"
             )
             yield Violation(f"{at}.namespace", RuleName.EGRESS_SERVICE_FORBIDDEN, message)

@@ -1,7 +1,7 @@
 """Rights that no agent gets at any level, and why: the words for the messages.
 
-This decides nothing: what is not in the ceiling is refused anyway (`levels.py`). It only tells a dangerous right from
-a misspelt one. Reasons follow Kubernetes' "Role Based Access Control Good Practices" and CIS 5.1.
+This decides nothing: what is not in the ceiling is refused anyway (`levels.py`). It only tells a dangerous
+right from a misspelt one. Reasons follow Kubernetes' "Role Based Access Control Good Practices" and CIS 5.1.
 """
 
 from collections.abc import Mapping
@@ -64,9 +64,7 @@ RESOURCES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("serviceaccounts", "serviceaccounts/token", "tokenreviews"), _TOKEN),
     **dict.fromkeys(("roles", "rolebindings", "clusterroles", "clusterrolebindings"), _RBAC),
     **dict.fromkeys(("nodes", "csinodes", "csidrivers", "volumeattachments", "runtimeclasses"), _NODE),
-    **dict.fromkeys(
-        ("persistentvolumes", "storageclasses", "priorityclasses", "componentstatuses"), _CLUSTER
-    ),
+    **dict.fromkeys(("persistentvolumes", "storageclasses", "priorityclasses", "componentstatuses"), _CLUSTER),
     **dict.fromkeys(("certificatesigningrequests", "clustertrustbundles", "podcertificaterequests"), _CERT),
     **dict.fromkeys(("customresourcedefinitions", "apiservices"), _ADMIT),
     **dict.fromkeys(("mutatingwebhookconfigurations", "validatingwebhookconfigurations"), _ADMIT),
@@ -76,7 +74,9 @@ RESOURCES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("agentdeployments", "agentpolicies", "securitycontextconstraints"), _OURS),
     **dict.fromkeys(("users", "groups", "userextras", "uids"), "it names identities to impersonate"),
 }
-"""Resources of which no agent gets anything, whatever the verb and the group; RESOURCE covers its subresources."""
+"""Resources of which no agent gets anything, whatever the verb and the group; RESOURCE covers its
+subresources.
+"""
 
 WRITES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("pods", "podtemplates", "replicationcontrollers", "deployments", "replicasets"), _RUNS),
@@ -101,7 +101,7 @@ def base(resource: str) -> str:
 
 
 def of_verb(verb: str) -> str | None:
-    """Why `verb` raises rights by itself. Constrained impersonation (`impersonate:...`) counts as `impersonate`."""
+    """Why `verb` raises rights by itself; constrained impersonation (`impersonate:...`) is impersonation."""
     stem = verb.partition(":")[0]
     return VERBS.get("impersonate" if stem.startswith("impersonate") else stem)
 
@@ -117,6 +117,6 @@ def of_resource(resource: str) -> str | None:
 
 
 def of_write(resource: str, verb: str) -> str | None:
-    """Why `verb` on `resource`, which may perhaps be read, is never given. Deleting a workload starts none."""
+    """Why `verb` on `resource` is never given, even if it may be read. Deleting a workload starts none."""
     why = WRITES.get(base(resource)) if verb in WRITE_VERBS else None
     return None if why is _RUNS and verb in _DELETES else why

@@ -54,18 +54,14 @@ def parse_image(text: str) -> ImageReference:
     if tag is not None and not _TAG.fullmatch(tag):
         raise ImageError("the tag must be 1 to 128 letters, digits, dots, underscores and dashes")
     if not at and "/" not in name and (name == "sha256" or (tag is None and _LOCAL_ID.fullmatch(name))):
-        raise ImageError(
-            "a runtime may read this as the id of an image on the node: write HOST/PATH@sha256:DIGEST"
-        )
+        raise ImageError("a runtime may read this as the id of an image on the node: write HOST/PATH@sha256:DIGEST")
     host, path = _split_host(name)
     if len(host) + 1 + len(path) > _MAX_NAME:
         raise ImageError(f"host and path must be at most {_MAX_NAME} characters")
     _check_host(host)
     segments = tuple(path.split("/"))
     if not all(_SEGMENT.fullmatch(segment) for segment in segments):
-        raise ImageError(
-            "each part of the path must be lower-case letters and digits, with single separators between"
-        )
+        raise ImageError("each part of the path must be lower-case letters and digits, with single separators between")
     return ImageReference(host, segments, tag, digest or None)
 
 
@@ -97,7 +93,7 @@ def _split_host(name: str) -> tuple[str, str]:
 
 
 def from_registry(image: ImageReference, registry: str) -> bool:
-    """Whether `image` lies in `registry` (HOST or HOST/PATH, `*` for any), segment by segment, never by prefix."""
+    """Whether `image` lies in `registry` (HOST, HOST/PATH, or `*`): by whole segments, never by prefix."""
     if registry == _ANY:
         return True
     wanted = tuple(registry.removesuffix("/").split("/"))
@@ -125,7 +121,5 @@ def check_image(text: str, policies: Sequence[NamedPolicy]) -> Iterator[Violatio
 def _registry(image: ImageReference, policy: NamedPolicy) -> Violation:
     allowed = listed(quote(registry) for registry in policy.spec.images.registries)
     fix = f"take it from {allowed}" if allowed else "it allows none at all"
-    message = (
-        f"policy {quote(policy.name)} does not allow images from {quote('/'.join(image.segments))}: {fix}"
-    )
+    message = f"policy {quote(policy.name)} does not allow images from {quote('/'.join(image.segments))}: {fix}"
     return Violation(_AT, RuleName.IMAGE_REGISTRY, message)

@@ -1,9 +1,10 @@
-"""The four levels of rights, each a set of atoms that holds the one before; the last is the ceiling of all agents.
+"""The four levels of rights, each a set of atoms that holds the one before it.
 
-What no level holds, no agent ever gets: Secrets; writing anything that runs, since such a pod would stand outside the
-fence; running commands in pods or tunnels into them; ServiceAccounts and tokens; RBAC, admission, certificates and
-Ringfence's own API; NetworkPolicies; whatever redirects or publishes traffic; anything outside of a namespace.
-The chart's ClusterRole `ringfence-agent-ceiling` is `ceiling_rules()`, so the API server itself refuses more.
+What no level holds, no agent ever gets: Secrets; writing anything that runs, since such a pod would stand
+outside the fence; running commands in pods or tunnels into them; ServiceAccounts and tokens; RBAC, admission,
+certificates and Ringfence's own API; NetworkPolicies; whatever redirects or publishes traffic; anything outside
+of a namespace. The last level is the ceiling of all agents: the chart's ClusterRole `ringfence-agent-ceiling`
+is `ceiling_rules()`, so the API server itself refuses more.
 """
 
 from collections.abc import Iterable, Mapping
@@ -70,10 +71,7 @@ _ADDED: Final[Mapping[Level, tuple[_Grant, ...]]] = {
 def _atoms(level: Level) -> frozenset[Atom]:
     held = LEVELS[: LEVELS.index(level) + 1]
     return frozenset(
-        Atom(group, resource, verb)
-        for name in held
-        for group, resource, verbs in _ADDED[name]
-        for verb in verbs
+        Atom(group, resource, verb) for name in held for group, resource, verbs in _ADDED[name] for verb in verbs
     )
 
 
@@ -112,7 +110,7 @@ def ordered(verbs: Iterable[str]) -> list[str]:
 
 
 def ceiling_rules() -> list[dict[str, Any]]:
-    """The ceiling as RBAC rules: resources of one group with the same verbs share a rule. Sorted, without `*`."""
+    """The ceiling as RBAC rules, sorted; resources of one group with the same verbs share a rule."""
     return role_rules(CEILING)
 
 

@@ -41,7 +41,7 @@ class RuleName(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class Violation:
-    """One broken rule: its name, the field's path (`spec.permissions.rules[0].verbs[1]`), what is wrong and the fix."""
+    """One broken rule: the field's path (`spec.image`), the rule, and what is wrong with the fix in words."""
 
     path: str
     rule: RuleName
@@ -60,9 +60,9 @@ class NamedPolicy:
 class Facts:
     """What is known of the world around the object.
 
-    `namespace_labels`: labels of the object's namespace, or None where they are not known (offline lint): then the
-    rules that need them are left out, and the policies given are taken to bind. `cluster_networks`: addresses of
-    nodes, pods, Services and the API server: never reachable by address.
+    `namespace_labels`: labels of the object's namespace, or None where they are not known (offline lint):
+    then the rules that need them are left out, and the policies given are taken to bind. `cluster_networks`:
+    addresses of nodes, pods, Services and the API server: never reachable by address.
     """
 
     namespace_labels: Mapping[str, str] | None = None

@@ -53,9 +53,7 @@ def check_storage(storage: Storage | None) -> Iterator[Violation]:
     path = storage.mount_path
     taken = [place for place in RESERVED_PATHS if _overlap(path, place)]
     if taken:
-        message = (
-            f"would hide {listed(taken)}, which the pod needs: choose another path, such as /var/lib/agent"
-        )
+        message = f"would hide {listed(taken)}, which the pod needs: choose another path, such as /var/lib/agent"
         yield Violation("spec.storage.mountPath", RuleName.INVALID_FIELD, message)
     if amount(storage.size) <= 0:
         yield Violation("spec.storage.size", RuleName.INVALID_FIELD, "must be more than 0, such as 1Gi")

@@ -1,7 +1,7 @@
 """Rights that an agent asks for: known word by word, within its level, within every policy.
 
-The decision is closed: an atom is allowed when the agent's level holds it and every policy's `allow` does. All else is
-refused; the rule's name and the message only tell why.
+The decision is closed: an atom is allowed when the agent's level holds it and every policy's `allow` does.
+All else is refused; the rule's name and the message only tell why.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ _NAMES_IGNORED = {
 
 
 def requested(permissions: Permissions) -> Rights:
-    """What `permissions` ask for, as far as Ringfence knows it: everything, once `check_rights` finds nothing."""
+    """What `permissions` ask for, as far as it is known: everything, once `check_rights` finds nothing."""
     return expand(permissions.rules, levels.CATALOGUE)
 
 
@@ -44,7 +44,8 @@ def check_rights(permissions: Permissions, policies: Sequence[NamedPolicy]) -> I
 def _check_level(level: Level, policy: NamedPolicy) -> Iterator[Violation]:
     most = policy.spec.permissions.max_level
     if levels.above(level, most):
-        message = f"level {level} is above what policy {quote(policy.name)} allows: write {most} or lower"
+        fix = most if most == levels.LEVELS[0] else f"{most} or lower"
+        message = f"level {level} is above what policy {quote(policy.name)} allows: write {fix}"
         yield Violation(f"{_AT}.level", RuleName.LEVEL_ABOVE_POLICY, message)
 
 
@@ -56,9 +57,7 @@ def _check_words(at: str, rule: PolicyRule) -> Iterator[Violation]:
         yield from _check_group(f"{at}.apiGroups[{index}]", group)
     for index, resource in enumerate(rule.resources):
         if WILDCARD in resource:
-            yield _wildcard(
-                f"{at}.resources[{index}]", resource, "resource, such as resources: [pods, configmaps]"
-            )
+            yield _wildcard(f"{at}.resources[{index}]", resource, "resource, such as resources: [pods, configmaps]")
 
 
 def _wildcard(path: str, word: str, fix: str) -> Violation:
@@ -87,9 +86,7 @@ def _check_group(path: str, group: str) -> Iterator[Violation]:
 
 
 def _escalation(path: str, what: str, why: str) -> Violation:
-    return Violation(
-        path, RuleName.RIGHTS_ESCALATION, f"{what} is never given to an agent, since {why}: leave it out"
-    )
+    return Violation(path, RuleName.RIGHTS_ESCALATION, f"{what} is never given to an agent, since {why}: leave it out")
 
 
 def _check_resources(at: str, rule: PolicyRule, level: Level) -> Iterator[Violation]:
@@ -120,7 +117,7 @@ def _known_groups(resource: str, rule: PolicyRule) -> list[str]:
 
 
 def _check_writes(path: str, resource: str, rule: PolicyRule) -> Iterator[Violation]:
-    """Verbs on `resource` that are dangerous in any group, unless each group that knows it gives them at some level."""
+    """Dangerous verbs on `resource`, unless each group that knows it gives them at some level."""
     groups = _known_groups(resource, rule)
     given = {verb for verb in rule.verbs if groups and all(_given(group, resource, verb) for group in groups)}
     refused: dict[str, list[str]] = {}
@@ -165,7 +162,7 @@ def _above_level(path: str, what: str, level: Level, needed: Level | None) -> Vi
     if needed is None:
         message = f"no level gives {what}: leave it out"
     else:
-        message = f"level {level} does not give {what}: leave it out, or write level: {needed} if the policies allow it"
+        message = f"level {level} does not give {what}: leave it out, or write level: {needed} if policies allow it"
     return Violation(path, RuleName.RIGHTS_ABOVE_LEVEL, message)
 
 
@@ -187,7 +184,7 @@ def _check_allowed(rules: Sequence[PolicyRule], policy: NamedPolicy) -> Iterator
 
 
 def _check_names(rules: Sequence[PolicyRule]) -> Iterator[Violation]:
-    """resourceNames that do not narrow anything."""
+    """Names that do not narrow anything."""
     everywhere = expand([rule for rule in rules if not rule.resource_names], levels.CATALOGUE)
     for index, rule in enumerate(rules):
         if not rule.resource_names:

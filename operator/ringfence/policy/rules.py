@@ -17,8 +17,8 @@ class RuleText:
 
 RULES: Final[Mapping[RuleName, RuleText]] = {
     RuleName.INVALID_FIELD: RuleText(
-        "A field that is unknown, missing or malformed would be ignored or mean something else than its author thinks, "
-        "and a fence that nobody reads is none.",
+        "A field that is unknown, missing or malformed would be ignored or mean something else than its "
+        "author thinks, and a fence that nobody reads is none.",
         "Correct the field at the path; `kubectl explain agd.spec` shows what each takes.",
     ),
     RuleName.NAMESPACE_NOT_OPENED: RuleText(
@@ -30,13 +30,13 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "Lower `permissions.level` to the policy's `permissions.maxLevel`, or have the policy changed.",
     ),
     RuleName.RIGHTS_WILDCARD: RuleText(
-        "A wildcard is every right of today and of tomorrow: `*` in verbs, resources or groups is cluster-admin by "
-        "another name.",
+        "A wildcard is every right of today and of tomorrow: `*` in verbs, resources or groups is cluster-"
+        "admin by another name.",
         "Name each group, resource and verb that the agent uses.",
     ),
     RuleName.RIGHTS_ESCALATION: RuleText(
-        "Some rights lead to all others: writing roles, impersonation, tokens, certificates, admission, commands in "
-        "pods, nodes, and writing workloads or routes, which would stand outside of the fence.",
+        "Some rights lead to all others: writing roles, impersonation, tokens, certificates, admission, "
+        "commands in pods, nodes, and writing workloads or routes, which would stand outside of the fence.",
         "Leave them out. Have a person or a pipeline do what needs them.",
     ),
     RuleName.RIGHTS_SECRETS: RuleText(
@@ -45,12 +45,12 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
     ),
     RuleName.RIGHTS_UNKNOWN: RuleText(
         "A group, resource or verb that Ringfence does not know may mean anything once the cluster learns it.",
-        "Correct the spelling (verbs in lower case, resources in the plural, the group without a version), or leave "
-        "it out.",
+        "Correct the spelling (verbs in lower case, resources in the plural, the group without a version), "
+        "or leave it out.",
     ),
     RuleName.RIGHTS_ABOVE_LEVEL: RuleText(
-        "The rules must fit under the level that the object itself names, so that its reader sees at once how far the "
-        "agent can go.",
+        "The rules must fit under the level that the object itself names, so that its reader sees at once "
+        "how far the agent can go.",
         "Leave the right out, or raise `permissions.level` as far as the policies allow.",
     ),
     RuleName.RIGHTS_ABOVE_POLICY: RuleText(
@@ -58,18 +58,19 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "Keep to the policy's `permissions.allow`, or have the right added to it. Wildcards there count for nothing.",
     ),
     RuleName.RIGHTS_NAMES_IGNORED: RuleText(
-        "`resourceNames` do not narrow list, watch, create and deletecollection, nor a right that another rule gives "
-        "on every object: the rule looks tighter than it is.",
+        "`resourceNames` do not narrow list, watch, create and deletecollection, nor a right that another "
+        "rule gives on every object: the rule looks tighter than it is.",
         "Put these verbs into a rule without `resourceNames`, or leave them out.",
     ),
     RuleName.EGRESS_UNRESTRICTED: RuleText(
-        "An agent that reaches most of the internet can be told to send anything anywhere. What counts is the sum of "
-        "all rules, so that halves of the internet add up to the whole.",
+        "An agent that reaches most of the internet can be told to send anything anywhere. What counts is "
+        "the sum of all rules, so that halves of the internet add up to the whole.",
         "Name only the networks that the agent needs, within the policy's `egress.maxPublicAddresses`.",
     ),
     RuleName.EGRESS_METADATA: RuleText(
-        "Metadata services hand a machine's keys to whoever asks from it; link-local, loopback and multicast "
-        "addresses are the node and its wire. No policy can allow them, nor IPv6 forms that embed them.",
+        "Metadata services hand a machine's keys to whoever asks from it; link-local, loopback and "
+        "multicast addresses are the node and its wire. No policy can allow them, nor IPv6 forms that embed"
+        " them.",
         "Name networks that do not contain these addresses.",
     ),
     RuleName.EGRESS_DNS_BYPASS: RuleText(

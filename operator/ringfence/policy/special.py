@@ -19,8 +19,8 @@ METADATA = Addresses.of(
 
 169.254.169.254 and fd00:ec2::254: instance metadata (AWS EC2 User Guide; the IPv4 one on nearly every cloud);
 169.254.170.2: ECS task credentials; 169.254.170.23 and fd00:ec2::23: EKS Pod Identity (AWS EKS User Guide);
-fd20:ce::254: Google Compute Engine over IPv6; 100.100.100.200: Alibaba Cloud ECS; 168.63.129.16: Azure's WireServer
-(a public address); 192.0.0.192: Oracle Cloud's former one.
+fd20:ce::254: Google Compute Engine over IPv6; 100.100.100.200: Alibaba Cloud ECS; 168.63.129.16: Azure's
+WireServer (a public address); 192.0.0.192: Oracle Cloud's former one.
 """
 
 LINK_LOCAL = Addresses.of("169.254.0.0/16", "fe80::/10")
@@ -30,7 +30,9 @@ LOOPBACK = Addresses.of("127.0.0.0/8", "::1")
 """RFC 1122 section 3.2.1.3 and RFC 4291 section 2.5.3."""
 
 UNSPECIFIED = Addresses.of("0.0.0.0/8", "::")
-"""RFC 1122 section 3.2.1.3 ("this network") and RFC 4291 section 2.5.2. Linux takes 0.0.0.0 for the host itself."""
+"""RFC 1122 section 3.2.1.3 ("this network") and RFC 4291 section 2.5.2. Linux takes 0.0.0.0 for the host
+itself.
+"""
 
 MULTICAST = Addresses.of("224.0.0.0/4", "ff00::/8")
 """RFC 5771 and RFC 4291 section 2.7."""
@@ -55,12 +57,14 @@ NOT_GLOBAL = Addresses.of(
     "3fff::/20",  # RFC 9637: documentation
     "5f00::/16",  # RFC 9602: segment routing
 )
-"""What IANA's special-purpose address registries (RFC 6890) call not globally reachable, besides the ones above."""
+"""What IANA's special-purpose address registries (RFC 6890) call not globally reachable, besides the ones
+above.
+"""
 
 
 @dataclass(frozen=True)
 class Embedding:
-    """IPv6 addresses that carry an IPv4 address: `shift` bits from the right, or anywhere (None); maybe `inverted`."""
+    """IPv6 addresses that carry an IPv4 address, `shift` bits from the right (None: anywhere)."""
 
     name: str
     within: Ranges
@@ -98,9 +102,11 @@ EMBEDDINGS = (
     _embedding("Teredo server", "2001::/32", 128 - 32 - V4_BITS),
     _embedding("Teredo client", "2001::/32", 0, inverted=True),
 )
-"""RFC 4291 sections 2.5.5.2 and 2.5.5.1, RFC 2765 section 2.1, RFC 6052 section 2.1, RFC 8215 (the operator chooses
-the place, so any), RFC 3056 section 2, RFC 4380 section 4. A translator with a prefix of the site's own (RFC 6052
-section 2.2) cannot be told from the address: give its prefix to the decision as a cluster network."""
+"""RFC 4291 sections 2.5.5.2 and 2.5.5.1, RFC 2765 section 2.1, RFC 6052 section 2.1, RFC 8215 (the operator
+chooses the place, so any), RFC 3056 section 2, RFC 4380 section 4. A translator with a prefix of the site's
+own (RFC 6052 section 2.2) cannot be told from the address: give its prefix to the decision as a cluster
+network.
+"""
 
 
 def reach(addresses: Addresses) -> Addresses:
@@ -120,19 +126,25 @@ def _public() -> Addresses:
 
 
 PUBLIC = _public()
-"""Everything that is not set apart above. Embedding forms are left out: they count as the IPv4 that they carry."""
+"""Everything that is not set apart above. Embedding forms are left out: they count as the IPv4 that they
+carry.
+"""
 
 
 @dataclass(frozen=True)
 class Protected:
-    """Addresses that no agent reaches by address, whatever a policy says; `what` completes "contains ADDRESS, ..."."""
+    """Addresses that no agent reaches, whatever a policy says, and what they are."""
 
     what: str
     addresses: Addresses
 
 
+_FIRST_METADATA = Addresses.of("169.254.169.254")
+"""The one that readers know: it goes first into messages."""
+
 PROTECTED = (
-    Protected("a cloud's metadata service, which hands out keys", METADATA),
+    Protected("the metadata service of nearly every cloud, which hands out keys", _FIRST_METADATA),
+    Protected("metadata services of clouds, which hand out keys", METADATA - _FIRST_METADATA),
     Protected("link-local: the node and the cloud's own services", LINK_LOCAL),
     Protected("loopback: the machine itself", LOOPBACK),
     Protected("'this network', which Linux takes for the machine itself", UNSPECIFIED),

@@ -57,7 +57,8 @@ def group(word: str) -> str:
     plain = word.lower().partition("/")[0]
     if plain in CATALOGUE and plain:
         return f"write {plain}, in lower case and without a version"
-    return f"write {_GROUPS.get(plain, 'one of ' + ', '.join(name or quote(name) for name in sorted(CATALOGUE)))}"
+    known = ", ".join(name or quote(name) for name in sorted(CATALOGUE))
+    return f"write {_GROUPS.get(plain, f'one of {known}')}"
 
 
 def resource(word: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 MOST_CHARACTERS = 80
 MOST_WORDS = 6
+MOST_PATH = 256
 
 
 def quote(word: str) -> str:
@@ -14,8 +15,14 @@ def quote(word: str) -> str:
     return '"' + escaped.replace('"', '\\"') + '"'
 
 
-def listed(words: Iterable[str]) -> str:
-    """`a, b, c`, at most six of them, then how many more. The caller has quoted what needs it."""
+def listed(words: Iterable[str], most: int = MOST_WORDS) -> str:
+    """`a, b, c`: at most `most` of them, then how many more. The caller has quoted what needs it."""
     found = list(words)
-    more = len(found) - MOST_WORDS
-    return ", ".join(found[:MOST_WORDS]) + (f" and {more} more" if more > 0 else "")
+    more = len(found) - most
+    return ", ".join(found[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def path(text: str) -> str:
+    """A field's path as we show it: an unknown field may be called anything, so escaped and cut like `quote`."""
+    escaped = text[: MOST_PATH + 1].encode("unicode_escape", "backslashreplace").decode("ascii")
+    return escaped if len(escaped) <= MOST_PATH else escaped[:MOST_PATH] + "..."
