@@ -36,6 +36,7 @@ def create(instance: Instance) -> None:
     run(["ip", "link", "add", machine_end, "type", "veth", "peer", "name", UPLINK, "netns", node])
     run(["ip", "addr", "add", f"{instance.host_address}/24", "dev", machine_end])
     run(["ip", "link", "set", machine_end, "up"])
+    _shut_in(instance)
     _batch(
         node,
         "link set lo up",
@@ -56,7 +57,6 @@ def create(instance: Instance) -> None:
         "link set uplink up",
         f"route add default via {GATEWAY}",
     )
-    _shut_in(instance)
 
 
 def remove(instance: Instance) -> None:
@@ -73,10 +73,18 @@ def _batch(namespace: str, *commands: str) -> None:
 def _shut_in(instance: Instance) -> None:
     """Route between pods and the pretend internet, but never let a pod's packet out to the machine.
 
-    The machine would route the answer to whatever it takes for 10.244.0.0/16.
+    The machine would route the answer to whatever it takes for 10.244.0.0/16. IPv6 is off: policies
+    would have to be enforced for it too. A pod cannot send with an address that is not its own.
     """
-    set_forwarding = "echo 1 > /proc/sys/net/ipv4/ip_forward"
-    run(nsenter(instance.netns, "sh", "-c", set_forwarding))
+    settings = {
+        "ipv4/ip_forward": 1,
+        "ipv4/conf/all/rp_filter": 1,
+        "ipv4/conf/default/rp_filter": 1,
+        "ipv6/conf/all/disable_ipv6": 1,
+        "ipv6/conf/default/disable_ipv6": 1,
+    }
+    there = [f"test ! -e /proc/sys/net/{key} || echo {value} > /proc/sys/net/{key}" for key, value in settings.items()]
+    run(nsenter(instance.netns, "sh", "-e", "-c", "\n".join(there)))
     rules = f"""
         table inet ringfence-uplink {{
           chain forward {{

@@ -50,7 +50,7 @@ def prepare(instance: Instance) -> None:
     """Make the network, cgroups, folders and configuration of a new node."""
     network.create(instance)
     cgroups.create(instance.cgroup)
-    for folder in ("run", "log", "kubelet", "cni", "volume-plugins", "config"):
+    for folder in ("run", "log", "kubelet", "cni", "cni-plugins", "volume-plugins", "config"):
         (instance.home / folder).mkdir()
     (instance.home / "resolv.conf").write_text("# The cluster's DNS has nobody to ask.\n")
     # A mount point on the machine for what is mounted in the namespace only; `remove` takes it away.
@@ -59,12 +59,15 @@ def prepare(instance: Instance) -> None:
         "home": str(instance.home),
         "cgroup": instance.cgroup,
         "pause": images.PAUSE,
-        "cni_plugins": str(packages.CNI_PLUGINS),
     }
-    for template in ("containerd.toml", "kubelet.yaml", "proxy.yaml"):
+    targets = {name: f"config/{name}" for name in ("containerd.toml", "kubelet.yaml", "proxy.yaml")}
+    for template, target in {**targets, "cni.conflist": "cni/10-ringfence.conflist"}.items():
         text = string.Template((CONFIG / template).read_text()).substitute(names)
-        (instance.home / "config" / template).write_text(text)
-    (instance.home / "cni/10-ringfence.conflist").write_text((CONFIG / "cni.conflist").read_text())
+        (instance.home / target).write_text(text)
+    plugins = [packages.CNI_PLUGINS / name for name in ("loopback", "ptp", "host-local")]
+    for plugin in plugins:
+        (instance.home / "cni-plugins" / plugin.name).symlink_to(plugin)
+    (instance.home / "cni-plugins/ringfence-netpol").symlink_to(programs.netpol())
     internet = pki.Authority.create(instance.pki, "internet-ca")
     internet.issue("internet", user="llm.example", names=[*INTERNET_NAMES, *network.INTERNET])
     if int(INOTIFY.read_text()) < INOTIFY_WANTED:
@@ -92,7 +95,10 @@ def components(instance: Instance) -> dict[str, Component]:
     }
     if instance.network_policy == "enforce":
         commands["netpol"] = nsenter(
-            instance.netns, programs.netpol(), f"--kubeconfig={instance.pki}/netpol.kubeconfig"
+            instance.netns,
+            programs.netpol(),
+            f"--kubeconfig={instance.pki}/netpol.kubeconfig",
+            f"--socket={instance.home}/netpol.sock",
         )
     return {name: Component(name, tuple(argv)) for name, argv in commands.items()}
 
@@ -106,6 +112,8 @@ def furnish(instance: Instance) -> None:
     """Load images, apply DNS and storage, and wait until pods can run."""
     for archive in images.built_in():
         images.load(instance, archive)
+    if instance.network_policy == "enforce":
+        wait_enforced(instance)
     furniture.install(instance)
 
 
@@ -119,6 +127,7 @@ def switch(instance: Instance, mode: NetworkPolicyMode) -> Instance:
             wait_enforced(changed)
         else:
             stop(changed, "netpol")
+            (changed.home / "netpol.sock").unlink(missing_ok=True)  # if it was killed, it is still there
             run(nsenter(instance.netns, "nft", "delete", "table", "inet", "ringfence-netpol"), ok=True)
     return changed
 
