@@ -6,6 +6,7 @@ import socket
 import sys
 
 import click
+from kubernetes.aio.config import ConfigException
 
 from ringfence import logs
 from ringfence.controller.run import Settings, run
@@ -109,5 +110,8 @@ def command(
         cluster_networks=tuple(ipaddress.ip_network(text) for text in networks),
     )
     health = Health()
-    with HealthServer(health, REGISTRY, port=http_port):
-        sys.exit(asyncio.run(run(settings, health)))
+    try:
+        with HealthServer(health, REGISTRY, port=http_port):
+            sys.exit(asyncio.run(run(settings, health)))
+    except ConfigException as failure:
+        raise click.ClickException(f"no cluster: {failure}. Name one by --kubeconfig or $KUBECONFIG.") from failure

@@ -1,6 +1,7 @@
 """The command `ringfence`: one image, one command, a subcommand for each process."""
 
 import importlib
+import sys
 from typing import Any
 
 import click
@@ -34,5 +35,8 @@ def cli() -> None:
 
 
 def main(**kwargs: Any) -> None:
-    """Entry point."""
-    cli(**kwargs)
+    """Entry point. A failure that a person can mend comes as one sentence, not as a traceback."""
+    try:
+        cli(**kwargs)
+    except OSError as failure:
+        sys.exit(f"ringfence: {failure.strerror or failure} {failure.filename or ''}".rstrip())

@@ -8,7 +8,7 @@ import structlog
 
 from ringfence.api import AgentDeploymentSpec, parse
 from ringfence.api.status import ConditionType, Reason
-from ringfence.kube import ApiError, Kube, NotFound, Object, Unreachable, path_of
+from ringfence.kube import ApiError, Conflict, Kube, NotFound, Object, Unreachable, path_of
 from ringfence.metrics import VIOLATIONS
 from ringfence.policy.decide import decide
 from ringfence.policy.model import AgentObject, Violation
@@ -165,6 +165,8 @@ class Reconciler:
                 await self._stop(agent)
         except NotYet as failure:
             outcome.stopped, outcome.retry = (step, Reason.PROGRESSING, str(failure)), True
+        except Conflict:
+            raise  # somebody wrote at the same time: look again, say nothing
         except ApiError as failure:
             # A refusal is said in the status; it is tried again all the same, for quotas and the like do change.
             outcome.stopped = (step, Reason.WRITE_FAILED, f"{manifest['kind']}: {failure.message}"[:1000])

@@ -76,8 +76,9 @@ class Writer:
             return None
         live = await self._read(ref)  # the cache may be behind; what is decided on is fresh
         if live is None:
+            deleted = known or ref in self._ours
             await self._create(ref, desired)
-            return self._repaired(ref, agent, DELETED) if known or ref in self._ours else None
+            return self._repaired(ref, agent, DELETED) if deleted else None
         if not self._is_ours(ref, live, agent):
             raise NotOurs(ref)
         if live["metadata"].get("deletionTimestamp"):
