@@ -10,7 +10,7 @@ Errors: `ApiError` (the server refused; `status` is the HTTP code), its subclass
 import asyncio
 import builtins
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -127,6 +127,10 @@ class Kube:
         query = {"fieldManager": manager} if manager else {}
         return await self._json("PATCH", path, body=body, query=query, kind="application/merge-patch+json")
 
+    async def json_patch(self, path: str, operations: Sequence[Object]) -> Object:
+        """JSON patch (RFC 6902): all operations or none. Raises ApiError 422 when a `test` among them fails."""
+        return await self._json("PATCH", path, body=operations, kind="application/json-patch+json")
+
     async def delete(self, path: str, *, uid: str | None = None) -> None:
         """Delete in the background; with `uid` only that very object. Absent is fine. Raises Conflict on another uid."""
         body: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
@@ -189,7 +193,7 @@ class Kube:
         method: str,
         path: str,
         *,
-        body: Object | None = None,
+        body: Object | Sequence[Object] | None = None,
         query: Mapping[str, str] | None = None,
         kind: str | None = None,
     ) -> Object:
@@ -206,7 +210,7 @@ class Kube:
         path: str,
         query: Mapping[str, str],
         *,
-        body: Object | None = None,
+        body: Object | Sequence[Object] | None = None,
         kind: str | None = None,
         timeout: float = REQUEST_TIMEOUT,  # noqa: ASYNC109 - handed to aiohttp
     ) -> aiohttp.ClientResponse:

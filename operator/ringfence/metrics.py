@@ -75,3 +75,8 @@ ADMISSION_CERTIFICATE_EXPIRY = Gauge(
     "When the certificate of the admission server ends: the one in use (admission), the one stored (controller).",
     registry=REGISTRY,
 )
+ADMISSION_WEBHOOK = Gauge(
+    "ringfence_admission_webhook_in_force",
+    "1 while the ValidatingWebhookConfiguration is there and each of its webhooks has failurePolicy Fail.",
+    registry=REGISTRY,
+)

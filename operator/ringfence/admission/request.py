@@ -81,9 +81,7 @@ def uid_of_fragment(start: bytes) -> str | None:
 
 
 def _operation(value: Any) -> Operation:
-    return (
-        Operation.__members__.get(value, Operation.UNKNOWN) if isinstance(value, str) else Operation.UNKNOWN
-    )
+    return Operation.__members__.get(value, Operation.UNKNOWN) if isinstance(value, str) else Operation.UNKNOWN
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

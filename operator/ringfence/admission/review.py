@@ -64,9 +64,7 @@ def _by_kind(request: Request) -> Verdict | None:
 
 def could_be_stale(verdict: Verdict) -> bool:
     """Whether a look at the newest namespace and policies could turn this refusal into a yes."""
-    return bool(verdict.violations) and all(
-        violation.rule in OF_THE_WORLD for violation in verdict.violations
-    )
+    return bool(verdict.violations) and all(violation.rule in OF_THE_WORLD for violation in verdict.violations)
 
 
 def _judge_agent(request: Request, view: View) -> Verdict:
@@ -101,9 +99,7 @@ def _judge_policy(request: Request) -> Verdict:
         return allow()
     parsed = parse(AgentPolicySpec, request.object.get("spec"))
     if parsed.value is None:
-        return forbid(
-            [Violation(error.path, RuleName.INVALID_FIELD, error.message) for error in parsed.errors]
-        )
+        return forbid([Violation(error.path, RuleName.INVALID_FIELD, error.message) for error in parsed.errors])
     return allow(*advice(parsed.value))
 
 

@@ -1,0 +1,156 @@
+"""The review server as an ASGI application: HTTP in, HTTP out, metrics and log lines on the way.
+
+Whatever comes in, the answer is a well-formed review or a 4xx: with failurePolicy Fail both refuse the request, and
+neither makes the API server think that we are broken.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Final, Protocol
+
+import structlog
+
+from ringfence.metrics import ADMISSION_REFUSALS, ADMISSION_REQUESTS, ADMISSION_SECONDS, VIOLATIONS
+from ringfence.world import View, World
+
+from .answer import Verdict, clean, deny, respond
+from .body import READ_SECONDS, GoneError, Memory, Receive, TooLongError, announced, read_body
+from .request import NotAReviewError, Request, read, uid_of_fragment
+from .review import could_be_stale, judge
+
+log = structlog.get_logger(__name__)
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+PATH: Final = "/validate"
+JSON: Final = b"application/json"
+TEXT: Final = b"text/plain; charset=utf-8"
+MAX_LOGGED: Final = 253
+"""Characters of a name in a log line: as long as a name of Kubernetes can be."""
+
+
+class SecondLook(Protocol):
+    """Reads past the cache; see fresh.py."""
+
+    async def view(self, namespace: str) -> View | None: ...
+
+
+class Admission:
+    """The application. `drain()` makes each further answer the last on its connection."""
+
+    def __init__(self, world: World, second_look: SecondLook | None = None) -> None:
+        self._world = world
+        self._second_look = second_look
+        self._memory = Memory()
+        self._draining = False
+
+    def drain(self) -> None:
+        """Ask clients to leave: their next request opens a connection to somebody else."""
+        self._draining = True
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            return
+        if scope["path"] != PATH:
+            await self._send(send, 404, TEXT, f"reviews are taken at {PATH}\n".encode())
+        elif scope["method"] != "POST":
+            await self._send(send, 405, TEXT, b"reviews come by POST\n")
+        else:
+            await self._review(dict(scope["headers"]), receive, send)
+
+    async def _review(self, headers: Mapping[bytes, bytes], receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout(READ_SECONDS) as waiting, self._memory.hold(announced(headers)):
+                body = await read_body(receive)
+                waiting.reschedule(None)
+                status, kind, answer = await self._answer(body)
+        except TooLongError as failure:
+            status, kind, answer = _too_long(failure)
+        except TimeoutError:
+            status, kind, answer = 408, TEXT, b"the review did not arrive in time\n"
+        except GoneError:
+            return
+        # After an error that left a part of the body unread the connection is of no more use.
+        await self._send(send, status, kind, answer, last=status == 408 or kind is TEXT)  # noqa: PLR2004
+        ADMISSION_SECONDS.observe(time.perf_counter() - began)
+
+    async def _answer(self, body: bytes) -> tuple[int, bytes, bytes]:
+        try:
+            request = read(body)
+        except NotAReviewError as failure:
+            log.warning("not a review", problem=str(failure), size=len(body))
+            return 400, TEXT, f"{failure}\n".encode()
+        try:
+            verdict = await self._decide(request)
+            _account(request, verdict, self._world)
+            return 200, JSON, respond(request.uid, verdict)
+        except Exception:
+            # A mistake of ours refuses; the trace goes to the log, where no user reads it.
+            log.exception("a review could not be decided: refused", uid=request.uid)
+            verdict = deny(
+                "Ringfence could not decide because of a mistake of its own, and refuses: see the log of its "
+                "admission pods",
+                code=500,
+                reason="InternalError",
+            )
+            return 200, JSON, respond(request.uid, verdict)
+
+    async def _decide(self, request: Request) -> Verdict:
+        if not self._world.synced:
+            return deny(
+                "Ringfence has not read the cluster yet: try again in a few seconds",
+                code=503,
+                reason="ServiceUnavailable",
+            )
+        verdict = judge(request, self._world)
+        if could_be_stale(verdict) and self._second_look is not None:
+            view = await self._second_look.view(request.namespace)
+            if view is not None:
+                return judge(request, view)
+        return verdict
+
+    async def _send(self, send: Send, status: int, kind: bytes, body: bytes, *, last: bool = False) -> None:
+        headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+        if self._draining or last:
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def _too_long(failure: TooLongError) -> tuple[int, bytes, bytes]:
+    uid = uid_of_fragment(failure.start)
+    log.warning("a review was too long: refused", uid_found=uid is not None)
+    if uid is None:
+        return 400, TEXT, f"{failure}\n".encode()
+    return (
+        200,
+        JSON,
+        respond(uid, deny(f"{failure}: make the object smaller", code=413, reason="RequestEntityTooLarge")),
+    )
+
+
+def _account(request: Request, verdict: Verdict, world: World) -> None:
+    """Metrics and the log line of one review. A dry run leaves no trace in the metrics: nobody tried anything."""
+    rules = sorted({violation.rule.value for violation in verdict.violations})
+    if not request.dry_run:
+        ADMISSION_REQUESTS.labels(request.operation.value, str(verdict.allowed).lower()).inc()
+        for rule in rules:
+            ADMISSION_REFUSALS.labels(rule).inc()
+            # Whoever reaches the port without the API server could otherwise mint label values.
+            namespace = request.namespace if world.knows(request.namespace) else ""
+            VIOLATIONS.labels("admission", rule, namespace).inc()
+    say = log.debug if verdict.allowed else log.info
+    say(
+        "allowed" if verdict.allowed else "refused",
+        operation=request.operation.value,
+        resource=clean(request.resource, MAX_LOGGED),
+        namespace=clean(request.namespace, MAX_LOGGED),
+        name=clean(request.name, MAX_LOGGED),
+        user=clean(request.user, MAX_LOGGED),
+        dry_run=request.dry_run,
+        rules=rules,
+        fields=[violation.path for violation in verdict.violations[:20]],
+    )

@@ -1,0 +1,46 @@
+"""Keeps the World of the admission server up to date: one endless watch for each kind."""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from ringfence.kube import ApiError, Kube, NotFound, Unreachable
+from ringfence.world import SOURCES, Source, World
+
+log = structlog.get_logger(__name__)
+
+RETRY_SECONDS: Final = 2.0
+ABSENT_SECONDS: Final = 300.0
+"""How long an optional kind that the cluster lacks is taken to be still lacking."""
+
+
+async def feed(kube: Kube, world: World) -> None:
+    """Follow all kinds of `SOURCES` for ever."""
+    async with asyncio.TaskGroup() as group:
+        for kind, source in SOURCES.items():
+            group.create_task(_follow(kube, world, kind, source), name=f"watch {kind}")
+
+
+async def _follow(kube: Kube, world: World, kind: str, source: Source) -> None:
+    while True:
+        try:
+            # Asked first by itself: the endless watch does not tell why it gets nothing.
+            await kube.get(f"{source.path}?limit=1")
+            async for event, found in kube.list_watch(source.path, label_selector=source.label_selector):
+                if event == "SYNC":
+                    world.replace(kind, found)
+                else:
+                    world.observe(kind, event, found)
+        except NotFound as failure:
+            if source.optional:
+                world.replace(kind, [])
+                await asyncio.sleep(ABSENT_SECONDS)
+                continue
+            log.warning("the cluster lacks a kind that decisions need", kind=kind, error=failure.message)
+        except (ApiError, Unreachable) as failure:
+            log.warning("cannot read what decisions need", kind=kind, error=str(failure))
+        except Exception:
+            # A surprise in one watch must not end the others, nor make this one deaf.
+            log.exception("a watch broke", kind=kind)
+        await asyncio.sleep(RETRY_SECONDS)

@@ -1,0 +1,47 @@
+"""A second look before a refusal: the newest namespace and policies, read past the cache.
+
+`kubectl apply` of a directory creates a namespace, a policy and an agent within milliseconds, and a watch may lag by
+more. What only a cache that lags would refuse is decided again on what is stored now. A yes is not looked at twice:
+the controller decides again before it writes anything.
+"""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from ringfence.kube import ApiError, Kube, NotFound, Unreachable, path_of
+from ringfence.world import AGENT_POLICY, SOURCES, View, World
+
+log = structlog.get_logger(__name__)
+
+AT_A_TIME: Final = 4
+"""Second looks at a time. With more refusals than that in flight, the cache has to do: it bounds our own load."""
+SECONDS: Final = 1.5
+"""Of the 5 s that the API server waits for us."""
+
+
+class Fresh:
+    """Reads one namespace and all policies."""
+
+    def __init__(self, kube: Kube, world: World) -> None:
+        self._kube = kube
+        self._world = world
+        self._free = asyncio.Semaphore(AT_A_TIME)
+
+    async def view(self, namespace: str) -> View | None:
+        """What is stored now; None when it cannot be read in time, or when too many are reading."""
+        if self._free.locked():
+            return None
+        try:
+            async with self._free, asyncio.timeout(SECONDS):
+                body, policies = await asyncio.gather(
+                    self._kube.get(path_of("v1", "namespaces", name=namespace)),
+                    self._kube.list(SOURCES[AGENT_POLICY].path),
+                )
+        except NotFound:
+            return None
+        except (ApiError, Unreachable, TimeoutError) as failure:
+            log.warning("no second look: deciding by the cache", namespace=namespace, error=str(failure))
+            return None
+        return self._world.with_fresh(body, policies)

@@ -1,0 +1,122 @@
+"""The admission process: follow the cluster, serve reviews, swap certificates, leave without breaking anything."""
+
+import asyncio
+import contextlib
+import gc
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from ringfence.health import Health, HealthServer
+from ringfence.kube import Kube
+from ringfence.metrics import ADMISSION_CERTIFICATE_EXPIRY, REGISTRY
+from ringfence.policy.model import Network
+from ringfence.world import World
+
+from .app import Admission
+from .feed import feed
+from .fresh import Fresh
+from .server import Server
+from .tls import Certificate, Files
+
+log = structlog.get_logger(__name__)
+
+CERTIFICATE_LOOK_SECONDS: Final = 1.0
+"""Between two looks at the files. The kubelet itself takes up to a minute or so to renew them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the command line says; see cli/admission.py."""
+
+    tls_directory: Path
+    client_ca: Path | None = None
+    client_names: frozenset[str] = frozenset()
+    host: str = "0.0.0.0"  # noqa: S104 - a pod's own address is not known beforehand
+    port: int = 8443
+    health_host: str = ""
+    health_port: int = 8080
+    drain_seconds: float = 8.0
+    cluster_networks: tuple[Network, ...] = ()
+    kubeconfig: str | None = None
+
+
+async def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises OSError when a port is taken."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    health = Health()
+    with HealthServer(health, REGISTRY, host=settings.health_host, port=settings.health_port):
+        async with await Kube.connect(settings.kubeconfig) as kube:
+            await _serve(settings, kube, health, stop)
+
+
+async def _serve(settings: Settings, kube: Kube, health: Health, stop: asyncio.Event) -> None:
+    world = World(settings.cluster_networks)
+    directory = settings.tls_directory
+    certificate = Certificate(Files(directory / "tls.crt", directory / "tls.key", settings.client_ca))
+    app = Admission(world, Fresh(kube, world))
+    server = Server(
+        app,
+        certificate.base,
+        host=settings.host,
+        port=settings.port,
+        client_names=settings.client_names,
+    )
+    health.require("cluster", lambda: _unread(world))
+    health.require("certificate", certificate.missing)
+    health.require("listener", lambda: None if server.started else "not listening yet")
+    tasks = {
+        asyncio.create_task(feed(kube, world), name="feed"),
+        asyncio.create_task(_look_after(certificate, health), name="certificate"),
+        asyncio.create_task(server.serve(), name="server"),
+    }
+    waiting = asyncio.create_task(stop.wait())
+    # What was made until here lives as long as the process: the collector need not walk it at each turn.
+    gc.freeze()
+    try:
+        done, _ = await asyncio.wait({*tasks, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {waiting}:
+            task.result()  # none of them ends by itself: raise what ended it
+        await _leave(settings, app, server, health, tasks)
+    finally:
+        for task in {*tasks, waiting}:
+            task.cancel()
+        await asyncio.gather(*tasks, waiting, return_exceptions=True)
+
+
+async def _leave(
+    settings: Settings, app: Admission, server: Server, health: Health, tasks: set[asyncio.Task[None]]
+) -> None:
+    """Not ready first, while still serving: for as long as it takes until no more requests are sent here."""
+    log.info("stopping: serving on until the Service has taken this pod out", seconds=settings.drain_seconds)
+    health.stop()
+    app.drain()
+    await asyncio.sleep(settings.drain_seconds)
+    server.finish()
+    await asyncio.wait({task for task in tasks if task.get_name() == "server"})
+    log.info("stopped")
+
+
+async def _look_after(certificate: Certificate, health: Health) -> None:
+    """Take in new certificates, and show that the loop turns."""
+    while True:
+        health.beat()
+        if certificate.refresh() and certificate.not_after:
+            ADMISSION_CERTIFICATE_EXPIRY.set(certificate.not_after.timestamp())
+        await asyncio.sleep(CERTIFICATE_LOOK_SECONDS)
+
+
+def _unread(world: World) -> str | None:
+    return None if world.synced else f"not listed yet: {', '.join(world.missing)}"
+
+
+def serve(settings: Settings) -> None:
+    """Run the process until it is told to stop."""
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(run(settings))

@@ -1,0 +1,104 @@
+"""uvicorn, as the review server needs it: our TLS contexts, our signals, checked clients, bounded patience.
+
+Why not granian: it reads the certificate when a worker starts, and replacing the worker lost between two and five
+requests in each of four trials (new and kept connections under load); see tls.py for what is done instead.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Generator
+from typing import Any, ClassVar, Final, cast
+
+import structlog
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from .app import Admission
+
+log = structlog.get_logger(__name__)
+
+FIRST_REQUEST_SECONDS: Final = 10.0
+"""A connection that asks nothing for so long is closed; uvicorn itself would keep it for ever."""
+KEEP_ALIVE_SECONDS: Final = 120
+"""An idle connection is kept so long. Longer than the API server keeps it (90 s): then it is never we who close a
+connection in the moment in which a request is under way."""
+MAX_CONNECTIONS: Final = 512
+"""More get 503. The API servers of a cluster together keep far fewer."""
+FINISH_SECONDS: Final = 6
+"""Reviews in flight may take so long at the end: more than the 5 s that the API server waits."""
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection."""
+
+    client_names: ClassVar[frozenset[str]] = frozenset()
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Check the client's name, where names are asked for, and start the clock for the first request."""
+        super().connection_made(cast("asyncio.Transport", transport))
+        if self.client_names and common_name(transport.get_extra_info("peercert")) not in self.client_names:
+            log.warning("a client with a valid certificate but another name was turned away")
+            self.transport.close()
+            return
+        self._patience = self.loop.call_later(FIRST_REQUEST_SECONDS, self.transport.close)
+
+    def on_headers_complete(self) -> None:
+        """A request: uvicorn's own clock for idle connections takes over."""
+        self._calm()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        self._calm()
+        super().connection_lost(exc)
+
+    def _calm(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+
+def common_name(certificate: dict[str, Any] | None) -> str:
+    """The subject's common name in a certificate as `ssl` gives it; empty when there is none."""
+    subject = (certificate or {}).get("subject", ())
+    return next((value for part in subject for key, value in part if key == "commonName"), "")
+
+
+class Server(uvicorn.Server):
+    """The listener. `finish()` ends it once the reviews in flight are answered."""
+
+    def __init__(
+        self, app: Admission, base: ssl.SSLContext, *, host: str, port: int, client_names: frozenset[str]
+    ) -> None:
+        protocol = type("NamedProtocol", (Protocol,), {"client_names": client_names})
+        config = uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            http=protocol,
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=1024,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=FINISH_SECONDS,
+        )
+        config.load()
+        config.ssl = base
+        super().__init__(config)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Signals are main.py's: the end is announced before it comes."""
+        yield
+
+    def finish(self) -> None:
+        """Close the listener, let reviews in flight finish, return from `serve`."""
+        self.should_exit = True

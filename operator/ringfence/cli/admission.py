@@ -1,0 +1,79 @@
+"""`ringfence admission`: the review server."""
+
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ringfence import logs
+from ringfence.admission.main import Settings, serve
+from ringfence.policy.model import Network
+
+
+def network(text: str) -> Network:
+    """Parse a network such as 10.96.0.0/12."""
+    try:
+        return ip_network(text)
+    except ValueError as failure:
+        raise click.BadParameter(str(failure)) from None
+
+
+@click.command("admission")
+@click.option(
+    "--tls-directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("/etc/ringfence/tls"),
+    show_default=True,
+    help="Where tls.crt and tls.key are. They are read again whenever they change.",
+)
+@click.option(
+    "--client-ca",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="PEM file: ask clients for a certificate of this CA. The API server must be configured to show one.",
+)
+@click.option(
+    "--client-name",
+    "client_names",
+    multiple=True,
+    help="Common name that a client must have; with --client-ca. Repeatable.",
+)
+@click.option("--host", default="0.0.0.0", show_default=True, help="Address for reviews; `::` for both families.")  # noqa: S104
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8443, show_default=True, help="Port for reviews (HTTPS)."
+)
+@click.option("--health-host", default="", help="Address for the next; default: all of both families.")
+@click.option(
+    "--health-port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Port for /healthz, /readyz and /metrics (HTTP).",
+)
+@click.option(
+    "--drain-seconds",
+    type=click.FloatRange(0, 300),
+    default=8.0,
+    show_default=True,
+    help="After SIGTERM: serve on for so long, while the Service takes the pod out.",
+)
+@click.option(
+    "--cluster-network",
+    "cluster_networks",
+    type=network,
+    metavar="CIDR",
+    multiple=True,
+    help="One more network of the cluster that no agent may reach by address. Repeatable.",
+)
+@click.option("--kubeconfig", help="Default: the pod's service account, else $KUBECONFIG.")
+@click.option("--log-format", type=click.Choice(["auto", "json", "text"]), default="auto", show_default=True)
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+)
+def command(log_format: logs.Format, log_level: str, **options: Any) -> None:
+    """Review AgentDeployments and AgentPolicies for the API server."""
+    if options["client_names"] and not options["client_ca"]:
+        raise click.UsageError("--client-name needs --client-ca")
+    logs.configure(log_format, log_level)
+    options["client_names"] = frozenset(options["client_names"])
+    serve(Settings(**options))
