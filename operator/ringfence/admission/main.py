@@ -32,13 +32,13 @@ CERTIFICATE_LOOK_SECONDS: Final = 1.0
 class Settings:
     """What the command line says; see cli/admission.py."""
 
-    tls_directory: Path
+    certificate_directory: Path
     client_ca: Path | None = None
     client_names: frozenset[str] = frozenset()
     host: str = "0.0.0.0"  # noqa: S104 - a pod's own address is not known beforehand
-    port: int = 8443
-    health_host: str = ""
-    health_port: int = 8080
+    https_port: int = 8443
+    http_host: str = ""
+    http_port: int = 8080
     drain_seconds: float = 8.0
     cluster_networks: tuple[Network, ...] = ()
     kubeconfig: str | None = None
@@ -51,21 +51,21 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     health = Health()
-    with HealthServer(health, REGISTRY, host=settings.health_host, port=settings.health_port):
+    with HealthServer(health, REGISTRY, host=settings.http_host, port=settings.http_port):
         async with await Kube.connect(settings.kubeconfig) as kube:
             await _serve(settings, kube, health, stop)
 
 
 async def _serve(settings: Settings, kube: Kube, health: Health, stop: asyncio.Event) -> None:
     world = World(settings.cluster_networks)
-    directory = settings.tls_directory
+    directory = settings.certificate_directory
     certificate = Certificate(Files(directory / "tls.crt", directory / "tls.key", settings.client_ca))
     app = Admission(world, Fresh(kube, world))
     server = Server(
         app,
         certificate.base,
         host=settings.host,
-        port=settings.port,
+        port=settings.https_port,
         client_names=settings.client_names,
     )
     health.require("cluster", lambda: _unread(world))

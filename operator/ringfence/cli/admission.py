@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from kubernetes.aio.config import ConfigException
 
 from ringfence import logs
 from ringfence.admission.main import Settings, serve
@@ -21,7 +22,7 @@ def network(text: str) -> Network:
 
 @click.command("admission")
 @click.option(
-    "--tls-directory",
+    "--certificate-directory",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("/etc/ringfence/tls"),
     show_default=True,
@@ -40,11 +41,11 @@ def network(text: str) -> Network:
 )
 @click.option("--host", default="0.0.0.0", show_default=True, help="Address for reviews; `::` for both families.")  # noqa: S104
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8443, show_default=True, help="Port for reviews (HTTPS)."
+    "--https-port", type=click.IntRange(0, 65535), default=8443, show_default=True, help="Port for reviews (HTTPS)."
 )
-@click.option("--health-host", default="", help="Address for the next; default: all of both families.")
+@click.option("--http-host", default="", help="Address for the next; default: all of both families.")
 @click.option(
-    "--health-port",
+    "--http-port",
     type=click.IntRange(0, 65535),
     default=8080,
     show_default=True,
@@ -76,4 +77,9 @@ def command(log_format: logs.Format, log_level: str, **options: Any) -> None:
         raise click.UsageError("--client-name needs --client-ca")
     logs.configure(log_format, log_level)
     options["client_names"] = frozenset(options["client_names"])
-    serve(Settings(**options))
+    try:
+        serve(Settings(**options))
+    except ConfigException as failure:
+        raise click.ClickException(f"no cluster: {failure}. Name one by --kubeconfig or $KUBECONFIG.") from failure
+    except OSError as failure:
+        raise click.ClickException(f"cannot listen: {failure}") from failure
