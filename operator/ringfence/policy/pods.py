@@ -27,6 +27,9 @@ _SUFFIXES: Final = {
 """Kubernetes' quantities (apimachinery, api/resource/quantity.go), as far as the API takes them."""
 
 
+_KINDS: Final = {"cpu": "cpu", "memory": "memory", "ephemeral_storage": "ephemeral-storage"}
+
+
 def amount(quantity: int | str) -> Fraction:
     """A quantity of the API as an exact number of cores or bytes."""
     text = str(quantity)
@@ -64,15 +67,16 @@ def _overlap(path: str, place: str) -> bool:
 
 
 def check_resources(resources: Resources) -> Iterator[Violation]:
-    """Limits that limit: 0 would mean none at all to Kubernetes. Requests within them."""
-    for name, label in (("cpu", "cpu"), ("memory", "memory"), ("ephemeral_storage", "ephemeral-storage")):
-        limit, request = _of(resources.limits, name), _of(resources.requests, name)
-        if limit is not None and limit <= 0:
-            message = "0 means no limit to Kubernetes: write more than 0, or leave it out for the default"
-            yield Violation(f"spec.resources.limits.{label}", RuleName.INVALID_FIELD, message)
+    """Limits that limit, and requests within them. Without a limit a request is its own."""
+    for field, kind in _KINDS.items():
+        request, limit = _of(resources.requests, field), _of(resources.limits, field)
+        if limit == 0 or (limit is None and request == 0):
+            where = "requests" if limit is None else "limits"
+            message = "0 would mean no limit at all: write more than 0, or leave it out for the default"
+            yield Violation(f"spec.resources.{where}.{kind}", RuleName.INVALID_FIELD, message)
         elif limit is not None and request is not None and request > limit:
-            message = f"is more than limits.{label}: lower it, or raise the limit"
-            yield Violation(f"spec.resources.requests.{label}", RuleName.INVALID_FIELD, message)
+            message = f"is more than limits.{kind}: lower it, or raise the limit"
+            yield Violation(f"spec.resources.requests.{kind}", RuleName.INVALID_FIELD, message)
 
 
 def _of(amounts: ResourceAmounts, name: str) -> Fraction | None:

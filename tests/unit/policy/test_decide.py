@@ -1,0 +1,275 @@
+"""The decision as a whole: everything at once, in order, and never an exception."""
+
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ringfence.api.agentpolicy import LabelSelector
+from ringfence.policy.builtin import RESTRICTED
+from ringfence.policy.decide import binding, decide
+from ringfence.policy.model import AgentObject, Facts, RuleName, Violation
+from ringfence.policy.rules import RULES
+from ringfence.policy.selectors import matches
+from ringfence.policy.text import listed, path, quote
+from unit.policy.make import DIGEST, IMAGE, NAMESPACE, OPEN, facts, judge, names, places, policy, rule
+
+
+def test_the_smallest_agent_is_accepted() -> None:
+    assert judge({}) == []
+
+
+@pytest.mark.parametrize("labels", [{}, {"ringfence.dev/agents": "disabled"}, {"ringfence.dev/agents": "Enabled"}])
+def test_a_namespace_must_be_opened(labels: dict[str, str]) -> None:
+    (violation,) = judge({}, known=facts(labels=labels))
+    assert (violation.rule, violation.path) == (RuleName.NAMESPACE_NOT_OPENED, "metadata.namespace")
+    assert "ringfence.dev/agents: enabled" in violation.message
+
+
+def test_offline_the_namespace_is_not_judged_and_all_policies_bind() -> None:
+    never = policy({"namespaceSelector": {"matchLabels": {"a": "b"}}, "images": {"registries": []}})
+    agent = AgentObject("agent", NAMESPACE, {"image": IMAGE})
+    assert names(decide(agent, [never], facts(labels=None))) == {RuleName.IMAGE_REGISTRY}
+    assert decide(agent, [never], facts()) == []
+
+
+def test_the_built_in_policy_binds_where_none_does() -> None:
+    selected = policy({"namespaceSelector": {"matchLabels": {"tier": "x"}}})
+    assert binding([], facts()) == [RESTRICTED]
+    assert binding([selected], facts()) == [RESTRICTED]
+    assert binding([selected], facts(labels={**OPEN, "tier": "x"})) == [selected]
+
+
+@pytest.mark.parametrize("name", ["", "a.b", "a" * 64, "A", "a b", "a\n", "-a", "a-", "\u0430", "a\x00"])
+def test_b46_b50_names(name: str) -> None:
+    assert places(judge({}, name=name)) == {("InvalidField", "metadata.name")}
+
+
+@pytest.mark.parametrize("name", ["a", "a" * 63, "0", "a-0"])
+def test_names_that_are_fine(name: str) -> None:
+    assert judge({}, name=name) == []
+
+
+def test_all_violations_at_once_sorted_by_path() -> None:
+    spec = {
+        "image": "registry.example/x:latest",
+        "permissions": {"level": "Admin", "rules": [rule("*", "secrets")]},
+        "network": {"egress": [{"cidr": "0.0.0.0/0", "ports": [443]}]},
+    }
+    found = judge(spec, {}, known=facts("10.0.0.0/8", labels={}))
+    assert [(violation.path, violation.rule.value) for violation in found] == [
+        ("metadata.namespace", "NamespaceNotOpened"),
+        ("spec.image", "ImageNoDigest"),
+        ("spec.network.egress[0].cidr", "EgressAbovePolicy"),
+        ("spec.network.egress[0].cidr", "EgressClusterAddress"),
+        ("spec.network.egress[0].cidr", "EgressMetadata"),
+        ("spec.network.egress[0].cidr", "EgressUnrestricted"),
+        ("spec.permissions.level", "LevelAbovePolicy"),
+        ("spec.permissions.rules[0].resources[0]", "RightsSecrets"),
+        ("spec.permissions.rules[0].verbs[0]", "RightsWildcard"),
+    ]
+
+
+def test_indices_are_sorted_as_numbers() -> None:
+    found = judge({"permissions": {"rules": [rule("get", "secrets")] * 12}})
+    assert [violation.path for violation in found] == [
+        f"spec.permissions.rules[{index}].resources[0]" for index in range(12)
+    ]
+
+
+def test_a_malformed_spec_is_judged_as_far_as_it_can_be_read() -> None:
+    spec = {
+        "image": "registry.example/x",
+        "imagePullPolicy": "Always",
+        "permissions": {"rules": [rule("*", "pods")]},
+        "network": {"egress": [{"cidr": "169.254.169.254/32", "ports": [80]}]},
+        "resources": {"limits": {"memory": 0}},
+        "storage": {"mountPath": "/tmp", "size": 1},
+        "sandbox": 3,
+    }
+    assert {violation.rule.value for violation in judge(spec)} == {
+        "InvalidField",
+        "ImageNoDigest",
+        "RightsWildcard",
+        "EgressMetadata",
+        "EgressAbovePolicy",
+    }
+    assert {"spec.imagePullPolicy", "spec.sandbox", "spec.resources.limits.memory", "spec.storage.mountPath"} < {
+        violation.path for violation in judge(spec)
+    }
+
+
+def test_no_value_of_a_field_that_may_be_secret_is_repeated() -> None:
+    secret = "sk-live-0123456789"  # not a key: any text
+    spec = {
+        "image": f"{secret}:x@y",
+        "env": [{"name": secret + " ", "value": 3}, {"name": "A", "value": secret * 9999}],
+        "args": [secret * 999],
+        "command": [{"value": secret}],
+        "replicas": secret,
+        "health": {"path": secret, "port": secret.upper()},
+        "storage": {"mountPath": secret, "size": secret},
+    }
+    found = judge(spec)
+    assert len(found) >= 8
+    assert secret not in repr(found)
+
+
+CONTROL = "".join(map(chr, range(32))) + "\x7f\x80\u202e\u2028\ud800"
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {CONTROL: 1},
+        {"network": {CONTROL: {}}},
+        {"permissions": {"rules": [{CONTROL: []}]}},
+        {"permissions": {"rules": [rule(CONTROL, CONTROL, CONTROL)]}},
+        {"image": CONTROL},
+        {"x" * 100_000: 1},
+    ],
+)
+def test_b50_nothing_is_shown_raw_or_long(spec: dict[str, Any]) -> None:
+    found = judge(spec)
+    assert found
+    for violation in found:
+        assert violation.path.isprintable()
+        assert violation.path.isascii()
+        assert violation.message.isprintable()
+        assert len(violation.path) < 300
+        assert len(violation.message) < 500
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()) | st.sampled_from(["get", "*"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters()), inner, max_size=4),
+    max_leaves=12,
+)
+FIELDS = ["image", "permissions", "network", "egress", "ingress", "rules", "level", "resources", "requests", "limits"]
+FIELDS += ["memory", "storage", "size", "mountPath", "sandbox", "env", "ports", "cidr", "service", "name", "namespace"]
+FIELDS += ["port", "apiGroups", "verbs", "resourceNames", "replicas", "health", "from", "podLabels", "imagePullSecrets"]
+SHAPED = st.recursive(
+    JSON | st.sampled_from([IMAGE, "0.0.0.0/0", "::/0", "8.8.8.0/24", "Admin", "pods", "1Gi", 0, 53, 443]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=5),
+    max_leaves=30,
+)
+
+
+@given(spec=JSON | SHAPED, name=st.text(st.characters()), labels=st.none() | st.just({}) | st.just(OPEN))
+@settings(max_examples=400)
+def test_it_never_raises_and_says_something_that_can_be_shown(spec: Any, name: str, labels: Any) -> None:
+    found = decide(AgentObject(name, NAMESPACE, spec), [], Facts(labels))
+    assert len(found) == len(set(found))
+    for violation in found:
+        assert isinstance(violation, Violation)
+        assert violation.message
+        assert violation.path.isprintable()
+        assert violation.message.isprintable()
+
+
+def deep(depth: int) -> Any:
+    value: Any = {}
+    for _ in range(depth):
+        value = {"permissions": value}
+    return value
+
+
+WORST = rule(
+    ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "bind", "*", "x"],
+    ["configmaps", "pods", "services", "secrets", "deployments", "jobs", "leases"] + [f"r{n}" for n in range(25)],
+    ["", "apps", "batch", "coordination.k8s.io"] + [f"g{n}" for n in range(12)],
+    resourceNames=[f"n{n}" for n in range(64)],
+)
+HUGE: dict[str, Any] = {
+    "10,000 rules": {"permissions": {"rules": [rule("get", "pods")] * 10_000}},
+    "10,000 destinations": {"network": {"egress": [{"cidr": "8.8.8.8/32", "ports": [443]}] * 10_000}},
+    "all that fits, as bad as can be": {
+        "permissions": {"rules": [WORST] * 32},
+        "network": {"egress": [{"cidr": "::/0", "ports": [53]}] * 64},
+    },
+    "50,000 unknown fields": {f"f{n}": n for n in range(50_000)},
+    "a long name": {"x" * 1_000_000: 1},
+    "a long value": {"args": ["x" * 1_000_000]},
+    "deep": deep(20_000),
+    "a big number": {"replicas": 10**4000},
+}
+
+
+@pytest.mark.parametrize("spec", HUGE.values(), ids=HUGE.keys())
+def test_huge_input_is_answered_in_well_under_a_second(spec: Any) -> None:
+    began = time.process_time()
+    found = judge(spec, {}, {}, known=facts("10.0.0.0/8"))
+    assert time.process_time() - began < 0.6
+    assert found
+
+
+def test_every_rule_has_its_words_and_no_other_has() -> None:
+    assert list(RULES) == list(RuleName)
+    for text in RULES.values():
+        assert text.why.endswith(".")
+        assert text.fix.endswith(".")
+
+
+def test_every_rule_can_be_broken() -> None:
+    """A rule that nothing breaks would be a promise that nobody keeps."""
+    spec = {
+        "image": "registry.example/x",
+        "replicas": -1,
+        "permissions": {
+            "level": "Admin",
+            "rules": [
+                rule(["*", "x", "list"], ["secrets", "roles", "configmaps"], resourceNames=["a"]),
+                rule("deletecollection", "configmaps"),
+            ],
+        },
+        "network": {
+            "egress": [{"cidr": "0.0.0.0/0", "ports": [53]}, {"service": {"name": "x", "namespace": "y", "port": 1}}]
+        },
+    }
+    closed = {"permissions": {"allow": []}, "images": {"registries": []}, "sandbox": {"runtimeClassNames": ["x"]}}
+    broken = names(judge(spec, closed, known=facts("10.0.0.0/8", labels={}))) | names(judge({"image": "A/b"}, closed))
+    assert broken == set(RuleName)
+
+
+SELECTORS: list[tuple[dict[str, Any], dict[str, str], bool]] = [
+    ({}, {}, True),
+    ({}, {"a": "b"}, True),
+    ({"matchLabels": {"a": "b"}}, {"a": "b", "c": "d"}, True),
+    ({"matchLabels": {"a": "b"}}, {"a": "c"}, False),
+    ({"matchLabels": {"a": "b"}}, {}, False),
+    ({"matchLabels": {"a": "", "b": ""}}, {"a": ""}, False),
+    ({"matchExpressions": [{"key": "a", "operator": "In", "values": ["b", "c"]}]}, {"a": "c"}, True),
+    ({"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]}, {}, False),
+    ({"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["b"]}]}, {"a": "b"}, False),
+    ({"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["b"]}]}, {"a": "c"}, True),
+    ({"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["b"]}]}, {}, True),
+    ({"matchExpressions": [{"key": "a", "operator": "Exists"}]}, {"a": ""}, True),
+    ({"matchExpressions": [{"key": "a", "operator": "Exists"}]}, {}, False),
+    ({"matchExpressions": [{"key": "a", "operator": "DoesNotExist"}]}, {}, True),
+    ({"matchExpressions": [{"key": "a", "operator": "DoesNotExist"}]}, {"a": ""}, False),
+    (
+        {"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "c", "operator": "Exists"}]},
+        {"a": "b"},
+        False,
+    ),
+]
+
+
+@pytest.mark.parametrize(("selector", "labels", "expected"), SELECTORS)
+def test_selectors(selector: dict[str, Any], labels: dict[str, str], *, expected: bool) -> None:
+    assert matches(LabelSelector.model_validate(selector), labels) is expected
+
+
+def test_words_in_sentences() -> None:
+    assert quote('a"b\n\u200b') == '"a\\"b\\n\\u200b"'
+    assert len(quote("x" * 10_000)) < 90
+    assert listed("abc") == "a, b, c"
+    assert listed("abc", 2) == "a, b and 1 more"
+    assert path("spec.\x00") == "spec.\\x00"
+    assert len(path("x" * 10_000)) < 300
+
+
+def test_the_digest_is_what_a_digest_is() -> None:
+    assert judge({"image": f"registry.example/x:latest@{DIGEST}"}) == []
