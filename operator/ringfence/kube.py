@@ -11,7 +11,7 @@ import asyncio
 import builtins
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote, urlencode
 
 import aiohttp
@@ -84,7 +84,7 @@ class Kube:
         await config.load_kube_config(kubeconfig, context, client_configuration=configuration, persist_config=False)
         return cls(configuration)
 
-    async def __aenter__(self) -> "Kube":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -132,7 +132,7 @@ class Kube:
         return await self._json("PATCH", path, body=operations, kind="application/json-patch+json")
 
     async def delete(self, path: str, *, uid: str | None = None) -> None:
-        """Delete in the background; with `uid` only that very object. Absent is fine. Raises Conflict on another uid."""
+        """Delete in the background; with `uid` only that very object, else Conflict. Absent is fine."""
         body: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if uid:
             body["preconditions"] = {"uid": uid}
@@ -142,8 +142,8 @@ class Kube:
     async def list_watch(self, path: str, *, label_selector: str | None = None) -> AsyncIterator[tuple[str, Any]]:
         """Follow a collection for ever.
 
-        Yields `("SYNC", [object, ...])` after each full list (the first, and after a gap in the watch: whatever is not in
-        it is gone), then `("ADDED" | "MODIFIED" | "DELETED", object)`. Failures are retried with growing pauses.
+        Yields `("SYNC", [object, ...])` after each full list (the first, and after a gap in the watch: whatever is not
+        in it is gone), then `("ADDED" | "MODIFIED" | "DELETED", object)`. Failures are retried with growing pauses.
         """
         failures = 0
         while True:

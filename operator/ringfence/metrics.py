@@ -6,7 +6,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from ringfence import __version__
 
-disable_created_metrics()  # a second series beside each counter, which nobody asks for
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each counter, which nobody asks for
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 GCCollector(registry=REGISTRY)

@@ -1,6 +1,5 @@
 """`ringfence admission`: the review server."""
 
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +8,8 @@ from kubernetes.aio.config import ConfigException
 
 from ringfence import logs
 from ringfence.admission.main import Settings, serve
-from ringfence.policy.model import Network
 
-
-def network(text: str) -> Network:
-    """Parse a network such as 10.96.0.0/12."""
-    try:
-        return ip_network(text)
-    except ValueError as failure:
-        raise click.BadParameter(str(failure)) from None
+from . import options
 
 
 @click.command("admission")
@@ -45,40 +37,21 @@ def network(text: str) -> Network:
 )
 @click.option("--http-host", default="", help="Address for the next; default: all of both families.")
 @click.option(
-    "--http-port",
-    type=click.IntRange(0, 65535),
-    default=8080,
-    show_default=True,
-    help="Port for /healthz, /readyz and /metrics (HTTP).",
-)
-@click.option(
     "--drain-seconds",
     type=click.FloatRange(0, 300),
     default=8.0,
     show_default=True,
     help="After SIGTERM: serve on for so long, while the Service takes the pod out.",
 )
-@click.option(
-    "--cluster-network",
-    "cluster_networks",
-    type=network,
-    metavar="CIDR",
-    multiple=True,
-    help="One more network of the cluster that no agent may reach by address. Repeatable.",
-)
-@click.option("--kubeconfig", help="Default: the pod's service account, else $KUBECONFIG.")
-@click.option("--log-format", type=click.Choice(["auto", "json", "text"]), default="auto", show_default=True)
-@click.option(
-    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
-)
-def command(log_format: logs.Format, log_level: str, **options: Any) -> None:
+@options.of_every_process
+def command(log_format: logs.Format, log_level: str, **given: Any) -> None:
     """Review AgentDeployments and AgentPolicies for the API server."""
-    if options["client_names"] and not options["client_ca"]:
+    if given["client_names"] and not given["client_ca"]:
         raise click.UsageError("--client-name needs --client-ca")
     logs.configure(log_format, log_level)
-    options["client_names"] = frozenset(options["client_names"])
+    given["client_names"] = frozenset(given["client_names"])
     try:
-        serve(Settings(**options))
+        serve(Settings(**given))
     except ConfigException as failure:
         raise click.ClickException(f"no cluster: {failure}. Name one by --kubeconfig or $KUBECONFIG.") from failure
     except OSError as failure:

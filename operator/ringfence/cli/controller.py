@@ -1,46 +1,37 @@
 """`ringfence controller`."""
 
 import asyncio
-import ipaddress
 import socket
 import sys
+from typing import Any
 
 import click
 from kubernetes.aio.config import ConfigException
 
 from ringfence import logs
+from ringfence.controller.certificates.issue import Names
+from ringfence.controller.certificates.keeper import Settings as CertificateSettings
 from ringfence.controller.run import Settings, run
 from ringfence.health import Health, HealthServer
 from ringfence.metrics import REGISTRY
+
+from . import options
 
 
 @click.command("controller")
 @click.option("--namespace", default="ringfence-system", show_default=True, help="Namespace that Ringfence runs in.")
 @click.option(
-    "--identity",
-    default=socket.gethostname,
-    show_default="host name",
-    help="Name of this replica in the Lease.",
+    "--identity", default=socket.gethostname, show_default="host name", help="Name of this replica in the Lease."
 )
 @click.option(
-    "--lease",
-    default="ringfence-controller",
+    "--lease", default="ringfence-controller", show_default=True, help="Name of the Lease that decides who leads."
+)
+@click.option(
+    "--certificates",
+    type=click.Choice(["self", "external", "none"]),
+    default="self",
     show_default=True,
-    help="Name of the Lease that decides who leads.",
-)
-@click.option(
-    "--http-port",
-    default=8080,
-    show_default=True,
-    type=click.IntRange(0, 65535),
-    help="Port of /healthz, /readyz and /metrics.",
-)
-@click.option(
-    "--cluster-network",
-    "networks",
-    multiple=True,
-    metavar="CIDR",
-    help="A network of the cluster that no agent may reach by address, beyond those found (repeatable).",
+    help="Of the admission server. self: made and renewed here; external: somebody else does (cert-manager).",
 )
 @click.option(
     "--webhook-configuration",
@@ -49,69 +40,42 @@ from ringfence.metrics import REGISTRY
     help="ValidatingWebhookConfiguration whose caBundle is kept.",
 )
 @click.option(
-    "--admission-service",
-    default="ringfence-admission",
-    show_default=True,
-    help="Service of the admission server.",
+    "--admission-service", default="ringfence-admission", show_default=True, help="Service of the admission server."
 )
 @click.option(
     "--admission-secret",
     default="ringfence-admission-tls",
     show_default=True,
-    help="Secret with its certificate.",
+    help="Secret with the admission server's certificate.",
 )
-@click.option(
-    "--certificates",
-    type=click.Choice(["self", "external"]),
-    default="self",
-    show_default=True,
-    help="self: make and renew the certificate; external: somebody else does (cert-manager).",
-)
-@click.option(
-    "--kubeconfig",
-    type=click.Path(exists=True, dir_okay=False),
-    default=None,
-    help="Default: the pod's service account, else $KUBECONFIG.",
-)
-@click.option(
-    "--log-format",
-    type=click.Choice(["auto", "json", "text"]),
-    default="auto",
-    show_default=True,
-    help="auto: text on a terminal, else JSON.",
-)
-@click.option(
-    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
-)
-def command(
-    namespace: str,
-    identity: str,
-    lease: str,
-    http_port: int,
-    networks: tuple[str, ...],
-    webhook_configuration: str,
-    admission_service: str,
-    admission_secret: str,
-    certificates: str,
-    kubeconfig: str | None,
-    log_format: logs.Format,
-    log_level: str,
-) -> None:
+@options.of_every_process
+def command(http_port: int, log_format: logs.Format, log_level: str, **given: Any) -> None:
     """Run the controller: keep every agent's fence as its AgentDeployment says.
 
     Several replicas may run; one leads by a Lease, the others wait.
     """
     logs.configure(log_format, log_level)
     settings = Settings(
-        namespace=namespace,
-        identity=identity,
-        lease=lease,
-        kubeconfig=kubeconfig,
-        cluster_networks=tuple(ipaddress.ip_network(text) for text in networks),
+        namespace=given["namespace"],
+        identity=given["identity"],
+        lease=given["lease"],
+        kubeconfig=given["kubeconfig"],
+        cluster_networks=given["cluster_networks"],
+        certificates=_certificates(given) if given["certificates"] == "self" else None,
     )
     health = Health()
     try:
-        with HealthServer(health, REGISTRY, port=http_port):
+        with HealthServer(health, REGISTRY, port=http_port) as server:
+            click.echo(f"health and metrics on port {server.port}", err=True)
             sys.exit(asyncio.run(run(settings, health)))
     except ConfigException as failure:
         raise click.ClickException(f"no cluster: {failure}. Name one by --kubeconfig or $KUBECONFIG.") from failure
+
+
+def _certificates(given: dict[str, Any]) -> CertificateSettings:
+    return CertificateSettings(
+        namespace=given["namespace"],
+        secret=given["admission_secret"],
+        webhook=given["webhook_configuration"],
+        names=Names.of_service(given["admission_service"], given["namespace"]),
+    )

@@ -1,4 +1,4 @@
-"""kopf's part: it watches, and each event becomes a line in the cache and a key in the queue. Nothing is decided here."""
+"""kopf's part: it watches; each event becomes a line in the cache and a key in the queue. Nothing is decided here."""
 
 import time
 from typing import Any

@@ -40,7 +40,7 @@ STEP_OF = {
     "Deployment": ConditionType.WORKLOAD_AVAILABLE,
 }
 PRUNED_KINDS = {"Role", "RoleBinding"}
-"""What goes when the spec does not ask for it any more. A volume stays until the agent goes: data is not lost by an edit."""
+"""What goes when the spec does not ask for it any more. A volume stays: no data is lost by an edit."""
 
 
 @dataclass

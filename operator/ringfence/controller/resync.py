@@ -18,7 +18,10 @@ class NotInstalled(Exception):
 
 
 async def resync(kube: Kube, state: State) -> None:
-    """Replace the caches by what is there now, and have every agent looked at. Raises ApiError, Unreachable, NotInstalled."""
+    """Replace the caches by what is there now, and have every agent looked at.
+
+    Raises ApiError, Unreachable, NotInstalled.
+    """
     for kind, source in SOURCES.items():
         try:
             items = await kube.list(source.path, label_selector=source.label_selector)

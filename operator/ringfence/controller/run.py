@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -19,6 +18,8 @@ from ringfence.world import World
 
 from . import handlers
 from .cache import Key
+from .certificates.keeper import Settings as CertificateSettings
+from .certificates.keeper import keep
 from .events import Events
 from .fleet import Fleet
 from .lease import Lease
@@ -33,6 +34,8 @@ WORKERS = 8
 """Agents worked on at once; each waits for the API server most of the time."""
 BEAT_SECONDS = 2.0
 """Between two signs of life of the event loop."""
+LONGEST_PAUSE = 30.0
+"""Between tries to look after the certificate, in seconds."""
 RETRY_SECONDS = 2.0
 """Pause before a failed first read is tried again."""
 
@@ -46,6 +49,7 @@ class Settings:
     lease: str
     kubeconfig: str | None = None
     cluster_networks: tuple[Network, ...] = ()
+    certificates: CertificateSettings | None = None
 
 
 @dataclass
@@ -55,11 +59,7 @@ class Waiting:
     reason: str | None
 
 
-Background = Callable[[Kube, asyncio.Event], Coroutine[Any, Any, None]]
-"""Further work that only the leader does, until the event is set (the admission server's certificates)."""
-
-
-async def run(settings: Settings, health: Health, background: tuple[Background, ...] = ()) -> int:
+async def run(settings: Settings, health: Health) -> int:
     """Run until SIGTERM or until the lease is lost. Returns the exit code."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -71,7 +71,7 @@ async def run(settings: Settings, health: Health, background: tuple[Background, 
         if not await lease.acquire(stop):
             return 0
         try:
-            return await _lead(kube, lease, settings, health, stop, background)
+            return await _lead(kube, lease, settings, health, stop)
         finally:
             beats.cancel()
             await lease.release()
@@ -89,7 +89,6 @@ async def _lead(
     settings: Settings,
     health: Health,
     stop: asyncio.Event,
-    background: tuple[Background, ...],
 ) -> int:
     state = State(World(settings.cluster_networks))
     writer = Writer(kube, state.cache, lambda: lease.leading)
@@ -98,7 +97,7 @@ async def _lead(
     # kopf cancels, when it ends, every task that began after it: ours begin before.
     keeper = asyncio.create_task(lease.keep(stop), name="lease")
     keeper.add_done_callback(lambda _: stop.set())
-    tasks: list[asyncio.Task[Any]] = [keeper, *(asyncio.create_task(work(kube, stop)) for work in background)]
+    tasks: list[asyncio.Task[Any]] = [keeper, asyncio.create_task(_keep_certificates(kube, settings.certificates))]
     try:
         waiting = Waiting("reading the cluster")
         health.require("controller", lambda: waiting.reason)
@@ -140,6 +139,23 @@ async def _first_read(kube: Kube, state: State, stop: asyncio.Event, waiting: Wa
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), RETRY_SECONDS)
     return False
+
+
+async def _keep_certificates(kube: Kube, settings: CertificateSettings | None) -> None:
+    """Keep the admission server's certificate; it is the leader's, for two would each make one."""
+    failures = 0
+    while settings is not None:
+        try:
+            pause = await keep(kube, settings)
+            failures = 0
+        except (ApiError, Unreachable) as failure:
+            failures += 1
+            pause = min(2.0**failures, LONGEST_PAUSE)
+            log.warning("could not look after the admission certificate", error=str(failure), again_in=pause)
+        except Exception:
+            pause = LONGEST_PAUSE
+            log.exception("could not look after the admission certificate")
+        await asyncio.sleep(pause)
 
 
 async def _resync_for_ever(kube: Kube, state: State) -> None:

@@ -1,4 +1,4 @@
-"""Is what is stored what we meant?"""
+"""Whether what is stored is what we meant."""
 
 import hashlib
 import json
