@@ -1,0 +1,62 @@
+"""Options that several subcommands have: declared once, with one meaning."""
+
+from collections.abc import Callable
+from ipaddress import ip_network
+from typing import Any
+
+import click
+
+from ringfence.policy.model import Network
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def network(text: str) -> Network:
+    """Parse a network such as 10.96.0.0/12."""
+    try:
+        return ip_network(text)
+    except ValueError as failure:
+        raise click.BadParameter(str(failure)) from None
+
+
+http_port: Decorator = click.option(
+    "--http-port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Port for /healthz, /readyz and /metrics (HTTP); 0 takes a free one.",
+)
+cluster_networks: Decorator = click.option(
+    "--cluster-network",
+    "cluster_networks",
+    type=network,
+    metavar="CIDR",
+    multiple=True,
+    help="One more network of the cluster that no agent may reach by address. Repeatable.",
+)
+kubeconfig: Decorator = click.option(
+    "--kubeconfig",
+    type=click.Path(dir_okay=False),
+    help="Default: the pod's service account, else $KUBECONFIG.",
+)
+log_format: Decorator = click.option(
+    "--log-format",
+    type=click.Choice(["auto", "json", "text"]),
+    default="auto",
+    show_default=True,
+    help="auto: text on a terminal, else JSON.",
+)
+log_level: Decorator = click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="Least severity that is logged.",
+)
+
+
+def of_every_process(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that each long-running subcommand has."""
+    for option in (log_level, log_format, kubeconfig, cluster_networks, http_port):
+        command = option(command)
+    return command
