@@ -108,7 +108,7 @@ class _Builder:
                 '--aptopt=APT::Install-Recommends "false"',
                 *excludes,
             ]
-            run(["mmdebstrap", "--quiet", "--variant=minbase", *options, SUITE, archive], timeout=1800)
+            run(["mmdebstrap", "--quiet", "--variant=minbase", *options, SUITE, str(archive)], timeout=1800)
             container = self._buildah("from", "scratch").strip()
             self._buildah("add", container, str(archive), "/", timeout=600)
             self._buildah("commit", "--quiet", "--rm", container, name, timeout=600)
@@ -121,9 +121,7 @@ class _Builder:
         for name, file in (("ca", _certificates()), ("pip", os.environ.get("PIP_CONFIG_FILE"))):
             if file and Path(file).is_file():
                 options += ["--secret", f"id={name},src={file}"]
-        self._buildah(
-            "bud", *options, "--file", str(ROOT / "Containerfile"), "--tag", NAME, str(ROOT), timeout=3600
-        )
+        self._buildah("bud", *options, "--file", str(ROOT / "Containerfile"), "--tag", NAME, str(ROOT), timeout=3600)
 
     def export(self, folder: Path) -> Built:
         """Write the archive and what is to be known about it."""
@@ -131,9 +129,7 @@ class _Builder:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir()
         with step("writing the archive"):
-            self._buildah(
-                "push", "--quiet", NAME, f"oci-archive:{unfinished / 'image.tar'}:{NAME}", timeout=600
-            )
+            self._buildah("push", "--quiet", NAME, f"oci-archive:{unfinished / 'image.tar'}:{NAME}", timeout=600)
         archive = unfinished / "image.tar"
         built = Built(str(folder / "image.tar"), NAME, _digest(archive), archive.stat().st_size)
         (unfinished / "built.json").write_text(json.dumps(asdict(built)))
@@ -164,9 +160,7 @@ class _Builder:
         places = ["--root", str(self._storage / "root"), "--runroot", str(self._storage / "run")]
         # chroot: the builder may itself be in a container without the rights that a stronger isolation takes.
         env = {**os.environ, "BUILDAH_ISOLATION": "chroot"}
-        return run(
-            ["buildah", *places, "--storage-driver", self._driver, *words], env=env, ok=ok, timeout=timeout
-        )
+        return run(["buildah", *places, "--storage-driver", self._driver, *words], env=env, ok=ok, timeout=timeout)
 
 
 def _key() -> str:

@@ -2,7 +2,7 @@
 
 from .agentdeployment import AgentDeployment, AgentDeploymentSpec
 from .agentpolicy import AgentPolicy, AgentPolicySpec
-from .parsing import FieldError, Parsed, parse
+from .parsing import FieldError, Parsed, name_error, parse
 
 __all__ = [
     "AgentDeployment",
@@ -11,5 +11,6 @@ __all__ = [
     "AgentPolicySpec",
     "FieldError",
     "Parsed",
+    "name_error",
     "parse",
 ]

@@ -58,8 +58,7 @@ class Resources(Model):
 
     requests: ResourceAmounts = Field(
         default_factory=ResourceAmounts,
-        description="What the node sets aside for the agent. "
-        "Defaults: cpu 50m, memory 64Mi, ephemeral-storage 64Mi.",
+        description="What the node sets aside for the agent. Defaults: cpu 50m, memory 64Mi, ephemeral-storage 64Mi.",
     )
     limits: ResourceAmounts = Field(
         default_factory=ResourceAmounts,
@@ -72,17 +71,13 @@ class Storage(Model):
 
     mount_path: AbsolutePath = Field(description="Where it is mounted; the only writable place besides /tmp.")
     size: Quantity = Field(description="Size of the PersistentVolumeClaim, such as 1Gi.")
-    storage_class_name: DnsSubdomain | None = Field(
-        default=None, description="Absent: the cluster's default class."
-    )
+    storage_class_name: DnsSubdomain | None = Field(default=None, description="Absent: the cluster's default class.")
 
 
 class Health(Model):
     """HTTP probe for readiness and liveness. The kubelet's probes pass the fence."""
 
-    path: HttpPath = Field(
-        default="/healthz", description="Path that answers 200 to 399 when the agent is well."
-    )
+    path: HttpPath = Field(default="/healthz", description="Path that answers 200 to 399 when the agent is well.")
     port: PortName = Field(description="Name of one of spec.ports.")
 
 
@@ -109,9 +104,7 @@ class AgentDeploymentSpec(Model):
         Rule(
             cel="self.network.ingress.all(r, self.ports.exists(p, p.name == r.port))",
             message="each network.ingress[].port must be the name of one of spec.ports",
-            check=lambda spec: (
-                {rule.port for rule in spec.network.ingress} <= {port.name for port in spec.ports}
-            ),
+            check=lambda spec: {rule.port for rule in spec.network.ingress} <= {port.name for port in spec.ports},
         ),
     )
 
@@ -127,13 +120,10 @@ class AgentDeploymentSpec(Model):
     )
     env: Annotated[list[EnvVar], Field(max_length=128), ListType("map", ("name",))] = Field(
         default_factory=list,
-        description="Environment variables, by value only. "
-        "Not for secrets: whoever reads the object reads them.",
+        description="Environment variables, by value only. Not for secrets: whoever reads the object reads them.",
     )
     resources: Resources = Field(default_factory=Resources)
-    replicas: int = Field(
-        default=1, ge=0, le=100, description="Pods of this agent; 0 stops it, like suspended."
-    )
+    replicas: int = Field(default=1, ge=0, le=100, description="Pods of this agent; 0 stops it, like suspended.")
     suspended: bool = Field(
         default=False,
         description="True stops the agent: no pods. The fence stays, and so do storage and rights.",
@@ -144,20 +134,16 @@ class AgentDeploymentSpec(Model):
     )
     storage: Storage | None = Field(
         default=None,
-        description="One volume that outlives the pod and is deleted with the agent. "
-        "Absent: the agent keeps nothing.",
+        description="One volume that outlives the pod and is deleted with the agent. Absent: the agent keeps nothing.",
     )
-    health: Health | None = Field(
-        default=None, description="HTTP probe for readiness and liveness. Absent: no probe."
-    )
+    health: Health | None = Field(default=None, description="HTTP probe for readiness and liveness. Absent: no probe.")
     image_pull_secrets: Annotated[list[DnsSubdomain], Field(max_length=8), ListType("set")] = Field(
         default_factory=list,
         description="Names of Secrets in the agent's namespace; only the kubelet reads them.",
     )
     sandbox: Sandbox | None = Field(
         default=None,
-        description="A stronger wall between the agent and the node's kernel. "
-        "Absent: the node's default runtime.",
+        description="A stronger wall between the agent and the node's kernel. Absent: the node's default runtime.",
     )
     permissions: Permissions = Field(default_factory=Permissions)
     network: Network = Field(default_factory=Network)
@@ -183,16 +169,12 @@ class AgentDeployment(Model):
             '.status.conditions[?(@.type=="Ready")].status',
             "Fence in place and agent running",
         ),
-        PrinterColumn(
-            "Reason", "string", '.status.conditions[?(@.type=="Ready")].reason', "Why it is ready or not"
-        ),
+        PrinterColumn("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason', "Why it is ready or not"),
         PrinterColumn("Pods", "integer", ".status.readyReplicas", "Pods that are ready"),
         PrinterColumn("Level", "string", ".spec.permissions.level", "Ceiling of its rights"),
         PrinterColumn("Egress", "string", ".status.effectiveEgress", "What it may reach", 1),
         PrinterColumn("Rights", "string", ".status.effectivePermissions", "What it may do", 1),
-        PrinterColumn(
-            "Message", "string", '.status.conditions[?(@.type=="Ready")].message', "In a sentence", 1
-        ),
+        PrinterColumn("Message", "string", '.status.conditions[?(@.type=="Ready")].message', "In a sentence", 1),
         PrinterColumn("Age", "date", ".metadata.creationTimestamp"),
     )
 

@@ -43,9 +43,7 @@ class LabelSelector(Model):
 class PolicyPermissions(Model):
     """Bounds on the rights that an agent may ask for."""
 
-    max_level: Level = Field(
-        default="ReadOnly", description="Highest permissions.level that an agent may name."
-    )
+    max_level: Level = Field(default="ReadOnly", description="Highest permissions.level that an agent may name.")
     allow: Annotated[list[PolicyRule], Field(max_length=64), ListType("atomic")] | None = Field(
         default=None,
         description="Rights an agent may ask for, within the level. Absent: all of the level. Empty: none.",
@@ -90,10 +88,8 @@ class PolicyImages(Model):
 class PolicySandbox(Model):
     """Bounds on the container runtimes that an agent may run under."""
 
-    runtime_class_names: (
-        Annotated[list[DnsSubdomain], Field(min_length=1, max_length=32), ListType("set")] | None
-    ) = Field(
-        default=None, description="An agent must name one of these RuntimeClasses. Absent: any, or none."
+    runtime_class_names: Annotated[list[DnsSubdomain], Field(min_length=1, max_length=32), ListType("set")] | None = (
+        Field(default=None, description="An agent must name one of these RuntimeClasses. Absent: any, or none.")
     )
 
 

@@ -46,9 +46,7 @@ class ListType:
             return handler(source)
         return core_schema.no_info_after_validator_function(self._unique, handler(source))
 
-    def __get_pydantic_json_schema__(
-        self, core: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Add the markers of the structural schema."""
         schema = handler(core) | {"x-kubernetes-list-type": self.type}
         return schema | {"x-kubernetes-list-map-keys": list(self.keys)} if self.keys else schema
@@ -76,9 +74,7 @@ class ValueRule:
         """Check the value once its type and bounds are right."""
         return core_schema.no_info_after_validator_function(self._hold, handler(source))
 
-    def __get_pydantic_json_schema__(
-        self, core: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Add the rule to the structural schema."""
         schema = handler(core)
         rules = schema.get("x-kubernetes-validations", [])
@@ -130,9 +126,7 @@ class Model(BaseModel):
         if not isinstance(data, dict):
             return data
         known = {field.alias for field in cls.model_fields.values()}
-        return {
-            name: _integers(value) for name, value in data.items() if value is not None or name not in known
-        }
+        return {name: _integers(value) for name, value in data.items() if value is not None or name not in known}
 
     @model_validator(mode="after")
     def _hold_rules(self) -> Self:

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationError, ValidatorFunctionW
 
 from .base import ValueRule
 
-_MAX_SUBDOMAIN = 253
+MAX_SUBDOMAIN = 253
 
 
 def matches(pattern: str, text: str) -> bool:
@@ -44,9 +44,7 @@ def _quantity(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
         return validate(value)
     except ValidationError:
         # One sentence, not one for each branch of the union.
-        raise ValueError(
-            "must be a quantity such as 2, 500m or 512Mi, without a sign or an exponent"
-        ) from None
+        raise ValueError("must be a quantity such as 2, 500m or 512Mi, without a sign or an exponent") from None
 
 
 _CIDR = ValueRule(
@@ -56,24 +54,23 @@ _CIDR = ValueRule(
 )
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-_DNS_SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
-_LABEL_KEY_PATTERN = rf"^({_DNS_SUBDOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$"
+_SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+DNS_SUBDOMAIN = rf"^{_SUBDOMAIN}$"
+_LABEL_KEY_PATTERN = rf"^({_SUBDOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$"
 _MAX_LABEL_KEY = 317
 
 
 def _is_label_key(text: str) -> bool:
-    return (
-        len(text) <= _MAX_LABEL_KEY and text.find("/") <= _MAX_SUBDOMAIN and matches(_LABEL_KEY_PATTERN, text)
-    )
+    return len(text) <= _MAX_LABEL_KEY and text.find("/") <= MAX_SUBDOMAIN and matches(_LABEL_KEY_PATTERN, text)
 
 
 _LABEL_PREFIX = ValueRule(
-    cel=f"self.indexOf('/') <= {_MAX_SUBDOMAIN}",
-    message=f"the part of a label's key before the / has at most {_MAX_SUBDOMAIN} characters",
-    check=lambda key: key.find("/") <= _MAX_SUBDOMAIN,
+    cel=f"self.indexOf('/') <= {MAX_SUBDOMAIN}",
+    message=f"the part of a label's key before the / has at most {MAX_SUBDOMAIN} characters",
+    check=lambda key: key.find("/") <= MAX_SUBDOMAIN,
 )
 _LABEL_KEYS = ValueRule(
-    cel=f"self.all(key, key.size() <= {_MAX_LABEL_KEY} && key.indexOf('/') <= {_MAX_SUBDOMAIN} "
+    cel=f"self.all(key, key.size() <= {_MAX_LABEL_KEY} && key.indexOf('/') <= {MAX_SUBDOMAIN} "
     f"&& key.matches(r'{_LABEL_KEY_PATTERN}'))",
     message="each key must be a label's key, such as app or example.com/team",
     check=lambda labels: all(map(_is_label_key, labels)),
@@ -81,7 +78,7 @@ _LABEL_KEYS = ValueRule(
 
 DnsLabel = Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_LABEL)]
 """RFC 1123 label: the name of a namespace, a Service."""
-DnsSubdomain = Annotated[str, Field(min_length=1, max_length=_MAX_SUBDOMAIN, pattern=rf"^{_DNS_SUBDOMAIN}$")]
+DnsSubdomain = Annotated[str, Field(min_length=1, max_length=MAX_SUBDOMAIN, pattern=DNS_SUBDOMAIN)]
 """RFC 1123 subdomain: the name of a Secret, a RuntimeClass, a StorageClass, a ConfigMap."""
 PortName = Annotated[
     str, Field(min_length=1, max_length=15, pattern=r"^([a-z0-9]+-)*[0-9]*[a-z]([a-z0-9]|-[a-z0-9])*$")
@@ -96,10 +93,8 @@ Argument = Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]*$")]
 """Any text without NUL, which would end an argument early."""
 EnvName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 EnvValue = Annotated[str, Field(max_length=32768, pattern=r"^[^\x00]*$")]
-Cidr = Annotated[str, Field(min_length=3, max_length=43), _CIDR]
-AbsolutePath = Annotated[
-    str, Field(min_length=2, max_length=512, pattern=r"^(/[A-Za-z0-9_][A-Za-z0-9._-]*)+$")
-]
+Cidr = Annotated[str, Field(min_length=4, max_length=43), _CIDR]
+AbsolutePath = Annotated[str, Field(min_length=2, max_length=512, pattern=r"^(/[A-Za-z0-9_][A-Za-z0-9._-]*)+$")]
 """No dot segments, no trailing slash, no blanks."""
 HttpPath = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^/[A-Za-z0-9/._~%-]*$")]
 LabelKey = Annotated[str, Field(min_length=1, max_length=317, pattern=_LABEL_KEY_PATTERN), _LABEL_PREFIX]
@@ -108,9 +103,7 @@ Labels = Annotated[dict[str, LabelValue], _LABEL_KEYS, BeforeValidator(_without_
 """A structural schema has patterns for the values of a map only; CEL checks its keys."""
 Quantity = Annotated[
     Annotated[int, Field(ge=0, le=2**53)]
-    | Annotated[
-        str, Field(min_length=1, max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|[kMGTPE]|[KMGTPE]i)?$")
-    ],
+    | Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|[kMGTPE]|[KMGTPE]i)?$")],
     WrapValidator(_quantity),
 ]
 """A Kubernetes quantity without a sign or an exponent: `2`, `500m`, `512Mi` (x-kubernetes-int-or-string)."""

@@ -14,8 +14,7 @@ class ServiceTarget(Model):
     name: DnsLabel = Field(description="Name of the Service. It must have a selector.")
     namespace: DnsLabel | None = Field(
         default=None,
-        description="Namespace of the Service; absent: the agent's own. "
-        "Another one must be allowed by an AgentPolicy.",
+        description="Namespace of the Service; absent: the agent's own. Another one must be allowed by an AgentPolicy.",
     )
     port: Port = Field(description="Port of the Service (spec.ports[].port), not of the pods behind it.")
 
@@ -38,8 +37,7 @@ class EgressRule(Model):
 
     service: ServiceTarget | None = Field(
         default=None,
-        description="A Service in the cluster. "
-        "The agent gets DNS, at the cluster's DNS pods only, to find it.",
+        description="A Service in the cluster. The agent gets DNS, at the cluster's DNS pods only, to find it.",
     )
     cidr: Cidr | None = Field(
         default=None,

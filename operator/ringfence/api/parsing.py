@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from .base import Model
+from .fields import DNS_SUBDOMAIN, MAX_SUBDOMAIN, matches
 
 M = TypeVar("M", bound=Model)
 
@@ -42,12 +43,20 @@ def parse(model: type[M], data: Any, *, at: str = "spec") -> Parsed[M]:
     except RecursionError:
         return Parsed(None, (FieldError(at, "is nested too deeply"),))
     errors = [
-        FieldError(_path(at, error["loc"]), _sentence(error["type"], error["msg"]))
-        for error in found[:MAX_ERRORS]
+        FieldError(_path(at, error["loc"]), _sentence(error["type"], error["msg"])) for error in found[:MAX_ERRORS]
     ]
     if len(found) > MAX_ERRORS:
         errors.append(FieldError(at, f"and {len(found) - MAX_ERRORS} more mistakes"))
     return Parsed(None, tuple(dict.fromkeys(errors)))
+
+
+def name_error(kind: Any, name: Any) -> FieldError | None:
+    """What is wrong with `metadata.name` of an AgentDeployment or AgentPolicy (`kind`); None: nothing."""
+    at = "metadata.name"
+    if not isinstance(name, str) or len(name) > MAX_SUBDOMAIN or not matches(DNS_SUBDOMAIN, name):
+        return FieldError(at, f"must be a-z, 0-9, - and ., at most {MAX_SUBDOMAIN} characters")
+    rule = kind.name_rule
+    return None if rule is None or rule.check(name) else FieldError(at, rule.message)
 
 
 def _path(at: str, location: tuple[str | int, ...]) -> str:

@@ -61,9 +61,7 @@ class StructuralJsonSchema(GenerateJsonSchema):
 
     def union_schema(self, schema: core_schema.UnionSchema) -> JsonSchemaValue:
         """An integer or a string is the only union there is (Kubernetes' quantities)."""
-        branches = [
-            self.generate_inner(choice) for choice in schema["choices"] if not isinstance(choice, tuple)
-        ]
+        branches = [self.generate_inner(choice) for choice in schema["choices"] if not isinstance(choice, tuple)]
         types = [branch.pop("type", None) for branch in branches]
         if types != ["integer", "string"]:
             raise SchemaError(f"a union must be int | str, not {types}")

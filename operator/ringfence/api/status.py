@@ -54,9 +54,7 @@ class Condition(Model):
         description="When the status last changed (RFC 3339)."
     )
     reason: Annotated[str, Field(max_length=64)] = Field(description="One word of a fixed set.")
-    message: Annotated[str, Field(max_length=4096)] = Field(
-        description="The same in a sentence, with what to do."
-    )
+    message: Annotated[str, Field(max_length=4096)] = Field(description="The same in a sentence, with what to do.")
 
 
 class ManagedResource(Model):
@@ -84,9 +82,7 @@ class AgentStatus(Model):
     ] = Field(default_factory=list, description="Rights in force, one line each: `get,list configmaps`.")
     effective_egress: Annotated[
         list[Annotated[str, Field(max_length=256)]], Field(max_length=64), ListType("atomic")
-    ] = Field(
-        default_factory=list, description="Destinations in force: `tools/search:8443`, `203.0.113.0/28:443`."
-    )
+    ] = Field(default_factory=list, description="Destinations in force: `tools/search:8443`, `203.0.113.0/28:443`.")
     replicas: int | None = Field(default=None, ge=0, le=1000, description="Pods that the workload has.")
     ready_replicas: int | None = Field(default=None, ge=0, le=1000, description="Pods of it that are ready.")
     managed_resources: Annotated[list[ManagedResource], Field(max_length=32), ListType("atomic")] = Field(

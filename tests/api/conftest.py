@@ -1,0 +1,46 @@
+"""A real API server: the built-in cluster without its node, with an instance of its own.
+
+RINGFENCE_KEEP=1 leaves it running for the next run; `python -m cluster down --name ringfence-api` ends it.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api.parity import Parity
+from api.server import Server
+from cluster import Cluster
+from cluster.shell import wait_for
+
+NAME = "ringfence-api"
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """The API server with the CRDs of this checkout."""
+    found = Cluster.up(NAME, mode="api")
+    try:
+        # What an earlier run left behind would make this one see objects and schemas of another time.
+        found.kubectl("delete", "--ignore-not-found", "--wait", "-f", str(ROOT / "crds"))
+        found.kubectl("create", "-f", str(ROOT / "crds"))
+        # Established is not enough: kubectl finds kinds and their documentation a moment later.
+        wait_for("the CRDs", lambda: all(found.kubectl("explain", kind) for kind in ("agd", "agp")), timeout=30)
+        yield found
+    finally:
+        if not os.environ.get("RINGFENCE_KEEP"):
+            found.down()
+
+
+@pytest.fixture(scope="session")
+def server(cluster: Cluster) -> Iterator[Server]:
+    client = Server(cluster.server, cluster.kubeconfig)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def parity(server: Server) -> Parity:
+    return Parity(server)

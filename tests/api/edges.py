@@ -1,0 +1,70 @@
+"""Values at both ends of each bound, made from the schema."""
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+LENGTHS: tuple[tuple[str, Callable[[int], str]], ...] = (
+    # What a pattern begins with -> a text of n characters that it takes. The last one takes the rest.
+    ("^(/", lambda n: ("/" + "a" * n)[:n]),
+    ("^/", lambda n: ("/" + "a" * n)[:n]),
+    ("^[0-9]", lambda n: "1" * n),
+    ("^([a-z0-9]([-a-z0-9]*", lambda n: "a" * n if n < 64 else "a" * (n - 64) + "/" + "b" * 63),
+    ("", lambda n: "a" * n),
+)
+NETWORKS = {
+    3: "::/",
+    4: "::/0",
+    43: "2001:0db8:0000:0000:0000:0000:0000:0000/128",
+    44: "2001:0db8:0000:0000:0000:0000:0000:00000/128",
+}
+
+
+def edges(node: dict[str, Any], sample: Any) -> Iterator[tuple[str, Any, bool]]:
+    """(what, value, whether it is inside) for each bound of a node."""
+    yield from _between(node, "minLength", "maxLength", lambda size: _text(node, size))
+    yield from _between(node, "minimum", "maximum", lambda number: number)
+    yield from _between(node, "minItems", "maxItems", lambda count: _list(node, sample, count))
+    yield from _between(node, "minProperties", "maxProperties", _map)
+    for value in node.get("enum", ()):
+        yield value, value, True
+        yield value.lower(), value.lower(), False
+
+
+def _between(node: dict[str, Any], low: str, high: str, make: Callable[[int], Any]) -> Iterator[tuple[str, Any, bool]]:
+    if high not in node:
+        return
+    least, most = node.get(low, 0), node[high]
+    yield low, make(least), True
+    yield high, make(most), True
+    yield f"over {high}", make(most + 1), False
+    if least > 0 or low == "minimum":
+        yield f"under {low}", make(least - 1), False
+
+
+def _text(node: dict[str, Any], size: int) -> str:
+    if _is_network(node):
+        return NETWORKS[size]
+    pattern = node.get("pattern", "")
+    return next(make(size) for start, make in LENGTHS if pattern.startswith(start))
+
+
+def _map(count: int) -> dict[str, str]:
+    return {f"key-{number}": "value" for number in range(count)}
+
+
+def _list(node: dict[str, Any], sample: list[Any], count: int) -> list[Any]:
+    """A list like the sample with `count` entries, all different."""
+    items = node["items"]
+    if items.get("type") == "integer":
+        return [number + 1 for number in range(count)]
+    if items.get("type") == "string":
+        return [
+            f"10.0.{number % 256}.{number // 256}/32" if _is_network(items) else f"a{number}" for number in range(count)
+        ]
+    keys = node.get("x-kubernetes-list-map-keys", ())
+    return [copy.deepcopy(sample[0]) | dict.fromkeys(keys, f"a{number}") for number in range(count)]
+
+
+def _is_network(node: dict[str, Any]) -> bool:
+    return any("isCIDR(self)" in rule["rule"] for rule in node.get("x-kubernetes-validations", ()))

@@ -1,0 +1,46 @@
+"""What the API server stores, with its defaults, is what Python reads and writes."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from api.parity import KINDS, Parity
+from api.samples import agent, documents, policy
+from ringfence.api import parse
+
+VALID = [pytest.param(yaml.safe_load(text), id=name) for name, text in documents("valid")]
+
+
+@pytest.mark.parametrize("manifest", VALID)
+def test_the_stored_object_is_pythons_dump(parity: Parity, manifest: dict[str, Any]) -> None:
+    stored = parity.answer(manifest).body["spec"]
+    spec = KINDS[manifest["kind"]][1]
+    value = parse(spec, manifest["spec"]).value
+    assert value is not None
+    assert value.manifest() == stored
+    assert parse(spec, stored).value == value, "reading back what was stored changes it"
+
+
+def test_defaults_are_the_most_restrictive(parity: Parity) -> None:
+    stored = parity.answer(agent()).body["spec"]
+    del stored["image"]
+    assert stored == {
+        "command": [],
+        "args": [],
+        "env": [],
+        "resources": {"requests": {}, "limits": {}},
+        "replicas": 1,
+        "suspended": False,
+        "ports": [],
+        "imagePullSecrets": [],
+        "permissions": {"level": "ReadOnly", "rules": []},
+        "network": {"egress": [], "ingress": []},
+    }
+    assert parity.answer(policy()).body["spec"] == {
+        "namespaceSelector": {"matchLabels": {}, "matchExpressions": []},
+        "permissions": {"maxLevel": "ReadOnly"},
+        "egress": {"cidrs": [], "serviceNamespaces": [], "maxPublicAddresses": 65536},
+        "images": {"registries": ["*"], "requireDigest": True},
+        "sandbox": {},
+    }

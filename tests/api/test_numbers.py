@@ -1,0 +1,98 @@
+"""Numbers as bytes: what JSON can spell and libraries would not send."""
+
+import json
+
+import pytest
+
+from api.parity import Parity
+from api.samples import agent
+
+MARK = "<the number>"
+REPLICAS = {
+    "0": True,
+    "-0": True,
+    "-0.0": True,
+    "3.0": True,
+    "3.00000": True,
+    "3e0": True,
+    "30e-1": True,
+    "1E2": True,
+    "100.0": True,
+    "100.0000001": False,
+    "3.0000000001": False,
+    "2.9999999999999": False,
+    "0.1": False,
+    "5e-324": False,
+    "-1": False,
+    "1e3": False,
+    "101": False,
+    "2147483648": False,
+    "4294967297": False,
+    "9223372036854775807": False,
+    "9223372036854775808": False,
+    "18446744073709551617": False,
+    "-9223372036854775809": False,
+    "1e308": False,
+    '"3"': False,
+    "true": False,
+    "[3]": False,
+    "null": True,
+}
+QUANTITIES = {
+    "0": True,
+    "-0": True,
+    "1.0": True,
+    "1e3": True,
+    "9007199254740991.0": True,
+    "9007199254740992": True,
+    "9007199254740993": False,
+    "9007199254740992.0": False,
+    "9223372036854775808": False,
+    "1.5": False,
+    "-1": False,
+    '"1.5"': True,
+    '"1e3"': False,
+    '"-1"': False,
+    '"+1"': False,
+    '" 1"': False,
+    '"1 "': False,
+    '"1\\n"': False,
+    '"1_000"': False,
+    '"0x10"': False,
+    '"1Ki"': True,
+    '"1ki"': False,
+    '"1KI"': False,
+    '"1µ"': False,
+    '"\\u0661"': False,
+    '"\\uff11"': False,
+    '"Infinity"': False,
+    '"00001"': True,
+    "true": False,
+}
+
+
+@pytest.mark.parametrize(("spelling", "right"), REPLICAS.items())
+def test_integers(parity: Parity, spelling: str, right: bool) -> None:
+    sent = json.dumps(agent(replicas=MARK)).replace(json.dumps(MARK), spelling)
+    assert parity.verdict(json.loads(sent), sent.encode()) == right
+
+
+@pytest.mark.parametrize(("spelling", "right"), QUANTITIES.items())
+def test_quantities(parity: Parity, spelling: str, right: bool) -> None:
+    sent = json.dumps(agent(storage={"mountPath": "/data", "size": MARK})).replace(json.dumps(MARK), spelling)
+    assert parity.verdict(json.loads(sent), sent.encode()) == right
+
+
+@pytest.mark.parametrize("spelling", ["443.0", "4.43e2", "443"])
+def test_a_whole_float_is_stored_as_the_integer_that_python_reads(parity: Parity, spelling: str) -> None:
+    sent = json.dumps(agent(network={"egress": [{"cidr": "10.0.0.0/8", "ports": [MARK, 443]}]}))
+    sent = sent.replace(json.dumps(MARK), spelling)
+    answer = parity.answer(json.loads(sent), sent.encode())
+    assert answer.body["spec"]["network"]["egress"][0]["ports"] == [443, 443]
+
+
+@pytest.mark.parametrize("spelling", ["NaN", "Infinity", "01", "+1", "1.", ".5", "0x10", "1e400", "'1'", "1_000"])
+def test_what_is_no_json_number_is_refused(parity: Parity, spelling: str) -> None:
+    sent = json.dumps(agent(replicas=MARK)).replace(json.dumps(MARK), spelling)
+    answer = parity.server.create(sent.encode(), kind="AgentDeployment")
+    assert answer.code == 400
