@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import controlplane, instance, lifecycle, node, programs
+from . import conformance, controlplane, instance, lifecycle, node, programs
 from .api import Cluster
 from .errors import ClusterError
 from .processes import running
@@ -63,6 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     execute.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
     logs = command("logs", _logs, "print the end of a component's log")
     logs.add_argument("component")
+    judge = command("conformance", _conformance, "have Cyclonus judge the NetworkPolicy enforcement")
+    judge.add_argument("--full", action="store_true", help="all 230 cases (over an hour), not a subset")
+    judge.add_argument("--include", help="only cases with one of these tags of Cyclonus, comma-separated")
     command("build", _build, "build and fetch all programs ahead of time")
     return parser
 
@@ -122,6 +125,13 @@ def _logs(args: argparse.Namespace) -> None:
         raise ClusterError(f"no log {file}")
     with file.open(errors="replace") as lines:
         sys.stdout.writelines(lines.readlines()[-200:])
+
+
+def _conformance(args: argparse.Namespace) -> int:
+    cluster = Cluster.up(args.name, mode="node", network_policy="enforce")
+    verdict = conformance.judge(cluster, full=args.full, include=args.include)
+    conformance.report(verdict)
+    return 1 if verdict.failed else 0
 
 
 def _build(args: argparse.Namespace) -> None:

@@ -17,7 +17,7 @@ from .errors import ClusterError
 from .instance import Instance
 from .shell import run
 
-__all__ = ["PAUSE", "Image", "built_in", "load", "testbox", "write_archive"]
+__all__ = ["PAUSE", "Image", "built_in", "load", "single", "testbox", "write_archive"]
 
 PAUSE = "localhost/ringfence-pause:dev"
 TESTBOX = "localhost/ringfence-testbox:dev"
@@ -45,17 +45,17 @@ class Image:
 
 def testbox() -> tuple[Path, Image]:
     """Archive and names of the image with the test programs."""
-    return _single(TESTBOX, programs.testbox() / "testbox", user="65532:65532")
+    return single(TESTBOX, programs.testbox() / "testbox", user="65532:65532")
 
 
 def built_in() -> list[Path]:
     """Archives of the images that every node gets."""
-    pause, _ = _single(PAUSE, programs.testbox() / "pause", user="65535:65535")
-    dns, _ = _single(COREDNS, programs.coredns(), user="0:0")
+    pause, _ = single(PAUSE, programs.testbox() / "pause", user="65535:65535")
+    dns, _ = single(COREDNS, programs.coredns(), user="0:0")
     return [pause, dns, testbox()[0]]
 
 
-def _single(tag: str, program: Path, *, user: str) -> tuple[Path, Image]:
+def single(tag: str, program: Path, *, user: str) -> tuple[Path, Image]:
     """The archive of an image that is one static program."""
 
     def build(target: Path) -> None:
