@@ -1,5 +1,7 @@
 """kopf's part: it watches; each event becomes a line in the cache and a key in the queue. Nothing is decided here."""
 
+import dataclasses
+import os
 import time
 from typing import Any
 
@@ -31,7 +33,9 @@ def registry(state: State) -> kopf.OperatorRegistry:
 
     @kopf.on.login(registry=handlers)
     def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+        if inside := kopf.login_with_service_account(**kwargs):
+            return dataclasses.replace(inside, server=_in_cluster_server())
+        return kopf.login_with_kubeconfig(**kwargs)
 
     @kopf.on.event(GROUP, VERSION, "agentdeployments", registry=handlers)
     async def agent(event: Any, **_: Any) -> None:
@@ -52,6 +56,12 @@ def registry(state: State) -> kopf.OperatorRegistry:
     for kind, resource in SURROUNDINGS.items():
         _follow_surroundings(handlers, state, kind, *resource)
     return handlers
+
+
+def _in_cluster_server() -> str:
+    """The API server by its address: kopf would take its DNS name, and the operator's pods have no DNS."""
+    host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
 
 
 def settings() -> kopf.OperatorSettings:
