@@ -107,14 +107,15 @@ def _spec_unchanged(request: Request) -> bool:
     """Whether an UPDATE leaves the spec as it is stored. Byte for byte: in Python, 1 equals True."""
     if request.operation is not Operation.UPDATE or not isinstance(request.old_object, Mapping):
         return False
-    old, new = request.old_object.get("spec"), request.object.get("spec")
-    return old is not None and _canonical(old) == _canonical(new)
+    old, new = (_canonical(one.get("spec")) for one in (request.old_object, request.object))
+    return old is not None and old == new
 
 
 def _canonical(value: Any) -> bytes | None:
+    """One text for one value; None for none, and for what no API server has stored (integers beyond 64 bits)."""
     try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # an integer beyond 64 bits, or nesting too deep: no API server stored that
+        return None if value is None else orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
         return None
 
 

@@ -1,0 +1,293 @@
+"""The application over ASGI: status codes, bounds, metrics, log lines."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from ringfence.admission import app as app_module
+from ringfence.admission import body as body_module
+from ringfence.admission.app import Admission
+from ringfence.admission.body import MAX_REVIEW, Memory, announced
+from ringfence.metrics import REGISTRY
+from ringfence.world import NAMESPACE, View, World
+from unit.admission.make import UID, agent, encoded, review, world
+
+BAD = {"image": "registry.example/x:1"}
+
+
+@dataclass
+class Exchange:
+    """One request and what came back."""
+
+    status: int = 0
+    headers: dict[bytes, bytes] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def response(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.body)["response"]
+        return found
+
+
+async def send(
+    app: Admission,
+    chunks: bytes | Sequence[bytes],
+    *,
+    path: str = "/validate",
+    method: str = "POST",
+    headers: Sequence[tuple[bytes, bytes]] = (),
+) -> Exchange:
+    parts = iter([chunks] if isinstance(chunks, bytes) else list(chunks))
+    exchange = Exchange()
+
+    async def receive() -> dict[str, Any]:
+        part = next(parts, None)
+        if part is None:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": part, "more_body": bool(part) and not isinstance(chunks, bytes)}
+
+    async def take(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            exchange.status, exchange.headers = message["status"], dict(message["headers"])
+        else:
+            exchange.body += message["body"]
+
+    await app({"type": "http", "path": path, "method": method, "headers": headers}, receive, take)
+    return exchange
+
+
+def sample(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+async def test_a_good_review() -> None:
+    found = await send(Admission(world()), encoded(review(agent())))
+    assert found.status == 200
+    assert found.headers[b"content-type"] == b"application/json"
+    assert found.headers[b"content-length"] == str(len(found.body)).encode()
+    assert b"connection" not in found.headers
+    assert found.response == {"uid": UID, "allowed": True}
+
+
+async def test_a_bad_review() -> None:
+    found = await send(Admission(world()), encoded(review(agent(BAD))))
+    assert found.status == 200
+    assert found.response["allowed"] is False
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[" * 100_000, b'{"request":{"uid":"x","uid":"x"}}', b"\xff", b"null"])
+async def test_what_is_not_a_review_is_a_400(data: bytes) -> None:
+    found = await send(Admission(world()), data)
+    assert found.status == 400
+    assert found.headers[b"connection"] == b"close"
+    assert b"Traceback" not in found.body
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status"), [("/", "POST", 404), ("/metrics", "GET", 404), ("/validate", "GET", 405)]
+)
+async def test_other_requests_get_a_4xx(path: str, method: str, status: int) -> None:
+    assert (await send(Admission(world()), b"", path=path, method=method)).status == status
+
+
+async def test_a_review_in_many_pieces() -> None:
+    data = encoded(review(agent()))
+    pieces = [data[at : at + 7] for at in range(0, len(data), 7)]
+    assert (await send(Admission(world()), [*pieces, b""])).response["allowed"] is True
+
+
+async def test_a_review_of_six_mebibytes_is_decided() -> None:
+    old = agent(annotations={"a": "x" * 3 * 2**20})
+    found = await send(Admission(world()), encoded(review(agent(BAD, annotations={"a": "y" * 3 * 2**20}), old)))
+    assert "ImageNoDigest" in found.response["status"]["message"]
+    assert (await send(Admission(world()), encoded(review(old, old)))).response["allowed"] is True
+
+
+async def test_a_review_beyond_the_bound_is_refused_by_its_uid() -> None:
+    start = b'{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"' + UID.encode() + b'"'
+    found = await send(Admission(world()), [start, *[b"x" * 2**20] * 9, b""])
+    assert found.status == 200
+    assert (found.response["uid"], found.response["allowed"]) == (UID, False)
+    assert found.response["status"]["code"] == 413
+
+
+async def test_endless_nonsense_is_a_400() -> None:
+    assert (await send(Admission(world()), [b"x" * 2**20] * 100)).status == 400
+
+
+async def test_a_client_that_goes_away_gets_no_answer() -> None:
+    assert (await send(Admission(world()), [b"{"])).status == 0
+
+
+async def test_a_client_that_is_too_slow_gets_a_408(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app_module, "READ_SECONDS", 0.05)
+    exchange = Exchange()
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(5)
+        raise AssertionError
+
+    async def take(message: Any) -> None:
+        exchange.status = message.get("status", exchange.status)
+
+    scope = {"type": "http", "path": "/validate", "method": "POST", "headers": []}
+    await Admission(world())(scope, receive, take)
+    assert exchange.status == 408
+
+
+async def test_a_mistake_of_ours_refuses_in_a_plain_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise KeyError("secret-of-the-implementation")
+
+    monkeypatch.setattr(app_module, "judge", broken)
+    with capture_logs() as logs:
+        found = await send(Admission(world()), encoded(review(agent())))
+    assert found.status == 200
+    assert found.response["allowed"] is False
+    assert found.response["status"]["code"] == 500
+    assert b"secret-of" not in found.body
+    assert [entry["log_level"] for entry in logs] == ["error"]
+
+
+async def test_before_the_cluster_was_read_nothing_is_allowed() -> None:
+    found = await send(Admission(World()), encoded(review(agent())))
+    assert found.response["allowed"] is False
+    assert found.response["status"]["code"] == 503
+
+
+async def test_draining_closes_connections_after_their_answer() -> None:
+    app = Admission(world())
+    app.drain()
+    found = await send(app, encoded(review(agent())))
+    assert found.response["allowed"] is True
+    assert found.headers[b"connection"] == b"close"
+
+
+class TestMetrics:
+    async def test_a_refusal_is_counted_by_rule_and_namespace(self) -> None:
+        labels = {"source": "admission", "rule": "ImageNoDigest", "namespace": "team"}
+        before = sample("ringfence_violations_total", **labels)
+        asked = sample("ringfence_admission_requests_total", operation="CREATE", allowed="false")
+        refused = sample("ringfence_admission_refusals_total", rule="ImageNoDigest")
+        await send(Admission(world()), encoded(review(agent(BAD))))
+        assert sample("ringfence_violations_total", **labels) == before + 1
+        assert sample("ringfence_admission_requests_total", operation="CREATE", allowed="false") == asked + 1
+        assert sample("ringfence_admission_refusals_total", rule="ImageNoDigest") == refused + 1
+
+    async def test_a_dry_run_is_not_counted(self) -> None:
+        def counted() -> dict[str, float]:
+            return {
+                f"{one.name}{one.labels}": one.value
+                for metric in REGISTRY.collect()
+                for one in metric.samples
+                if one.name.startswith(("ringfence_violations", "ringfence_admission_re"))
+            }
+
+        before = counted()
+        found = await send(Admission(world()), encoded(review(agent(BAD), dryRun=True)))
+        assert found.response["allowed"] is False
+        assert counted() == before
+
+    async def test_namespaces_that_nobody_knows_mint_no_label(self) -> None:
+        await send(Admission(world()), encoded(review(agent(namespace="made-up"), namespace="made-up")))
+        assert (
+            REGISTRY.get_sample_value(
+                "ringfence_violations_total",
+                {"source": "admission", "rule": "NamespaceNotOpened", "namespace": "made-up"},
+            )
+            is None
+        )
+
+
+class TestSecondLook:
+    class Stored:
+        def __init__(self, view: View | None) -> None:
+            self.found = view
+            self.asked: list[str] = []
+
+        async def view(self, namespace: str) -> View | None:
+            self.asked.append(namespace)
+            return self.found
+
+    async def test_a_namespace_that_was_just_opened_counts(self) -> None:
+        stored = self.Stored(world())
+        behind = world()
+        behind.observe(NAMESPACE, "MODIFIED", {"metadata": {"name": "team"}})
+        assert (await send(Admission(behind, stored), encoded(review(agent())))).response["allowed"] is True
+        assert stored.asked == ["team"]
+
+    async def test_a_refusal_that_stands_is_a_refusal(self) -> None:
+        stored = self.Stored(world())
+        assert (await send(Admission(world(), stored), encoded(review(agent(BAD))))).response["allowed"] is False
+
+    async def test_where_nothing_can_be_read_the_cache_decides(self) -> None:
+        stored = self.Stored(None)
+        assert (await send(Admission(world(), stored), encoded(review(agent(BAD))))).response["allowed"] is False
+
+    async def test_a_yes_is_not_looked_at_twice(self) -> None:
+        stored = self.Stored(world())
+        await send(Admission(world(), stored), encoded(review(agent())))
+        assert stored.asked == []
+
+
+class TestMemory:
+    async def test_bodies_wait_for_their_turn_in_order(self) -> None:
+        memory, order = Memory(10), []
+
+        async def use(name: str, size: int) -> None:
+            async with memory.hold(size):
+                order.append(name)
+                await asyncio.sleep(0.01)
+
+        await asyncio.gather(use("a", 8), use("b", 8), use("c", 2), use("d", 10))
+        assert order == ["a", "b", "c", "d"]
+
+    async def test_one_that_gives_up_lets_the_next_in(self) -> None:
+        memory = Memory(10)
+        async with memory.hold(10):
+            waiting = asyncio.create_task(self._hold(memory, 5))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+        async with asyncio.timeout(1), memory.hold(10):
+            pass
+
+    async def test_one_that_is_cancelled_as_its_turn_comes_gives_it_back(self) -> None:
+        memory = Memory(10)
+        async with memory.hold(10):
+            waiting = asyncio.create_task(self._hold(memory, 10))
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        async with asyncio.timeout(1), memory.hold(10):
+            pass
+
+    @staticmethod
+    async def _hold(memory: Memory, size: int) -> None:
+        async with memory.hold(size):
+            await asyncio.sleep(0)
+
+    async def test_the_budget_holds_at_least_one_review(self) -> None:
+        assert body_module.MEMORY >= MAX_REVIEW
+
+    @pytest.mark.parametrize(
+        ("length", "held"),
+        [(b"17", 17), (b"99999999", MAX_REVIEW), (b"", MAX_REVIEW), (b"-1", MAX_REVIEW), (b"9" * 5000, MAX_REVIEW)],
+    )
+    def test_what_is_set_aside(self, length: bytes, held: int) -> None:
+        assert announced({b"content-length": length}) == held
+
+
+async def test_the_log_names_who_and_what_but_no_value() -> None:
+    spec = {**BAD, "env": [{"name": "TOKEN", "value": "hunter2"}]}
+    with capture_logs() as logs:
+        await send(Admission(world()), encoded(review(agent(spec))))
+    (entry,) = [one for one in logs if one["event"] == "refused"]
+    assert (entry["user"], entry["namespace"], entry["name"]) == ("dev", "team", "researcher")
+    assert entry["rules"] == ["ImageNoDigest"]
+    assert "hunter2" not in str(logs)
