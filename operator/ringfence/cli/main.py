@@ -11,6 +11,7 @@ from ringfence import __version__
 COMMANDS = {
     "controller": "ringfence.cli.controller",
     "admission": "ringfence.cli.admission",
+    "lint": "ringfence.cli.lint",
 }
 """Subcommand -> the module whose `command` it is: loaded only when it is called, so that each starts fast."""
 

@@ -1,0 +1,113 @@
+"""`ringfence lint`: decide before a manifest ever meets a cluster."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+
+import click
+
+from ringfence.manifests import Unreadable, find, read
+
+from .judge import Result, judge, read_policies
+
+ACCEPTED, REFUSED, UNREADABLE = 0, 1, 2
+"""Exit codes."""
+
+
+@click.command("lint")
+@click.argument("files", nargs=-1, required=True, metavar="FILE|DIR|-...")
+@click.option(
+    "--policy",
+    "policy_files",
+    multiple=True,
+    type=click.Path(),
+    metavar="FILE",
+    help="AgentPolicies to decide by, all of them binding. Repeatable. Default: the built-in policy `restricted`.",
+)
+@click.option(
+    "-n",
+    "--namespace",
+    default="default",
+    show_default=True,
+    help="Namespace of AgentDeployments that name none.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json", "sarif"]),
+    default="text",
+    show_default=True,
+    help="text for people, json for programs, sarif for code review tools.",
+)
+def command(files: Sequence[str], policy_files: Sequence[str], namespace: str, output: str) -> None:
+    r"""Decide on AgentDeployments as admission would, without a cluster.
+
+    FILE may hold several documents; below DIR all .yaml, .yml and .json files are read; - is standard input. Other
+    kinds are passed over.
+
+    \b
+    Exit code: 0 all accepted, 1 some refused, 2 something could not be read.
+
+    \b
+    Examples:
+      ringfence lint agent.yaml
+      ringfence lint --policy platform/policies.yaml manifests/
+      kustomize build . | ringfence lint -o sarif - > ringfence.sarif
+    """
+    try:
+        policies = read_policies(policy_files)
+    except Unreadable as failure:
+        click.echo(f"ringfence lint: {failure}", err=True)
+        sys.exit(UNREADABLE)
+    results: list[Result] = []
+    unreadable: list[Unreadable] = []
+    for file in _files(files, unreadable):
+        try:
+            for document in read(file):
+                results += judge(document, policies, namespace=namespace)
+        except Unreadable as failure:
+            unreadable.append(failure)
+    _print(results, output)
+    for trouble in unreadable:
+        click.echo(f"ringfence lint: {trouble}", err=True)
+    if unreadable:
+        sys.exit(UNREADABLE)
+    sys.exit(ACCEPTED if all(result.accepted for result in results) else REFUSED)
+
+
+def _files(arguments: Sequence[str], unreadable: list[Unreadable]) -> Iterator[str]:
+    seen: set[str] = set()
+    for argument in arguments:
+        try:
+            for file in find(argument):
+                if file not in seen:
+                    seen.add(file)
+                    yield file
+        except Unreadable as failure:
+            unreadable.append(failure)
+
+
+def _print(results: Sequence[Result], output: str) -> None:
+    if output == "json":
+        click.echo(json.dumps({"results": [result.as_json() for result in results]}, indent=2))
+    elif output == "sarif":
+        from .sarif import sarif  # noqa: PLC0415 - only here is it needed, and start-up time counts
+
+        click.echo(json.dumps(sarif(results), indent=2))
+    else:
+        for result in results:
+            _print_text(result)
+        refused = sum(not result.accepted for result in results)
+        summary = f"{len(results)} AgentDeployments, {refused} refused" if results else "no AgentDeployment found"
+        click.echo(summary, err=True)
+
+
+def _print_text(result: Result) -> None:
+    where = f"{result.document.file}: {result.namespace}/{result.name or '(no name)'}"
+    if result.accepted:
+        click.echo(f"{where}: {click.style('accepted', fg='green')}")
+        return
+    click.echo(f"{where}: {click.style('refused', fg='red', bold=True)}")
+    for violation in result.violations:
+        rule = click.style(str(violation.rule), bold=True)
+        click.echo(f"  {result.document.file}:{result.line(violation)}: {violation.path}: {rule}: {violation.message}")
