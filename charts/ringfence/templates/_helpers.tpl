@@ -71,6 +71,7 @@ securityContext:
 {{- define "ringfence.probes" -}}
 startupProbe:
   httpGet: {path: /healthz, port: http}
+  initialDelaySeconds: 1
   periodSeconds: 1
   failureThreshold: 60
 livenessProbe:
