@@ -58,7 +58,7 @@ class Certificate:
             context.load_cert_chain(self._files.certificate, self._files.key)
             if self._files.stamp() != stamp:
                 return False  # swapped while it was read: the next look will see one whole pair
-        except (OSError, ValueError) as failure:
+        except Exception as failure:  # noqa: BLE001 - whatever is wrong with new files, the old pair serves on
             self._complain(failure)
             return False
         self._stamp, self._current, self._problem = stamp, context, None

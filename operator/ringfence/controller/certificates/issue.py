@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -24,6 +24,16 @@ BACKDATED: Final = timedelta(hours=1)
 """For clocks that run behind."""
 MAX_AUTHORITIES: Final = 4
 """CAs that clients trust at a time."""
+UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""All that `cryptography` raises for a certificate or a key that is damaged."""
 AUTHORITY_NAME: Final = "Ringfence admission CA"
 
 CERTIFICATE: Final = "tls.crt"
@@ -116,7 +126,7 @@ def examine(data: Mapping[str, bytes], names: Names, now: datetime) -> Examined:
         certificate = x509.load_pem_x509_certificate(data[CERTIFICATE])
         key = serialization.load_pem_private_key(data[KEY], password=None)
         reason = _fault(certificate, key.public_key(), authorities, names, now)
-    except (ValueError, TypeError, x509.ExtensionNotFound, x509.DuplicateExtension):
+    except UNREADABLE:
         return Examined(Reason.UNREADABLE, authorities)
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     renew_at = begin + (end - begin) * RENEW_AFTER
@@ -129,7 +139,7 @@ def valid_authorities(pem: bytes, now: datetime) -> tuple[bytes, ...]:
     """Our own CAs in `pem` that have not ended, in order, each once; an unreadable text holds none."""
     try:
         found = x509.load_pem_x509_certificates(pem)
-    except ValueError:
+    except UNREADABLE:
         return ()
     ours = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, AUTHORITY_NAME)])
     kept = [one for one in found if one.subject == ours and one.not_valid_after_utc > now]
@@ -193,6 +203,6 @@ def _fault(
 def _signed_by(certificate: x509.Certificate, authority: bytes) -> bool:
     try:
         certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority))
-    except (ValueError, TypeError, InvalidSignature):
+    except (*UNREADABLE, InvalidSignature):
         return False
     return True

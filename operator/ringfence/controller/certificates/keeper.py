@@ -90,7 +90,8 @@ async def _renew(this: _Pass, sleep: Sleep) -> None:
     made = issue(this.settings.names, this.now)
     # What the API server trusts today may be served still, even where the Secret that held it was deleted.
     trusted = [one for entry in _entries(this.webhook) for one in valid_authorities(_bundle_of(entry), this.now)]
-    authorities = bundle([made.authority], this.found.authorities, trusted)
+    # Oldest first: CAs that were published but never used (a Secret that could not be written) are left out first.
+    authorities = bundle([made.authority], this.found.authorities, reversed(trusted))
     log.info("renewing the admission certificate", reason=this.found.reason, secret=this.settings.secret)
     if this.webhook is not None:
         await _trust(this.kube, this.webhook, authorities)
