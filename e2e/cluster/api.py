@@ -55,7 +55,7 @@ class Cluster:
 
     @property
     def mode(self) -> Mode:
-        """"api" or "node"."""
+        """ "api" or "node"."""
         return self._instance.mode
 
     @property
@@ -111,7 +111,7 @@ class Cluster:
     ) -> str:
         """Run kubectl and return what it prints. Raises CommandFailed."""
         config = kubeconfig or self.kubeconfig
-        argv = [programs.tools() / "kubectl", f"--kubeconfig={config}", *args]
+        argv: list[str | Path] = [programs.tools() / "kubectl", f"--kubeconfig={config}", *args]
         return run(argv, stdin=stdin, env=self.env, timeout=timeout)
 
     def get(self, *args: str) -> dict[str, Any]:

@@ -82,9 +82,7 @@ def report(verdict: Verdict) -> None:
     """Say what was found."""
     for name in verdict.failed:
         say(f"  failed: {name}", color="31")
-    print(
-        f"Cyclonus: {verdict.passed} passed, {len(verdict.failed)} failed in {verdict.seconds:.0f} s ({verdict.log})"
-    )
+    print(f"Cyclonus: {verdict.passed} passed, {len(verdict.failed)} failed in {verdict.seconds:.0f} s ({verdict.log})")
 
 
 def _selection(*, full: bool, include: str | None) -> list[str]:

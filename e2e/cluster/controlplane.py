@@ -55,9 +55,7 @@ def admin_kubeconfig(instance: Instance) -> Path:
     return user_kubeconfig(instance, "ringfence-admin", ["system:masters"], path=instance.kubeconfig)
 
 
-def user_kubeconfig(
-    instance: Instance, user: str, groups: Sequence[str] = (), *, path: Path | None = None
-) -> Path:
+def user_kubeconfig(instance: Instance, user: str, groups: Sequence[str] = (), *, path: Path | None = None) -> Path:
     """Write a kubeconfig for any user and groups; it has the rights that RBAC gives to those names."""
     ca = pki.Authority.load(instance.pki, "ca")
     safe = "".join(letter if letter.isalnum() or letter in "-." else "_" for letter in user)
@@ -119,7 +117,7 @@ def wait_default_account(instance: Instance) -> None:
     wait_for("the controller manager", lambda: _get(instance, path)[0] == http.client.OK, timeout=60)
 
 
-class _Died(Exception):  # noqa: N818  # never leaves this module
+class _Died(Exception):
     """The API server's process is gone: no use in waiting on."""
 
 
@@ -128,9 +126,7 @@ def _get(instance: Instance, path: str) -> tuple[int, bytes]:
     keys = instance.pki
     context = ssl.create_default_context(cafile=str(keys / "ca.crt"))
     context.load_cert_chain(keys / "apiserver-kubelet.crt", keys / "apiserver-kubelet.key")
-    connection = http.client.HTTPSConnection(
-        instance.node_address, instance.api_port, context=context, timeout=5
-    )
+    connection = http.client.HTTPSConnection(instance.node_address, instance.api_port, context=context, timeout=5)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
@@ -221,4 +217,3 @@ def _with_kubeconfigs(instance: Instance, program: str) -> list[str]:
         # In mode `api` they share loopback with the rest of the machine: no port at all.
         *(["--secure-port=0"] if instance.mode == "api" else ["--bind-address=127.0.0.1"]),
     ]
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 from . import controlplane, programs
@@ -29,7 +30,7 @@ def install(instance: Instance) -> None:
 
 def _kubectl(instance: Instance, *args: str, stdin: str | None = None) -> str:
     env = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    argv = [programs.tools() / "kubectl", f"--kubeconfig={instance.kubeconfig}", *args]
+    argv: list[str | Path] = [programs.tools() / "kubectl", f"--kubeconfig={instance.kubeconfig}", *args]
     return run(argv, stdin=stdin, env=env, timeout=120)
 
 

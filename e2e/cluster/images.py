@@ -111,7 +111,9 @@ def load(instance: Instance, archive: Path, *, name: str | None = None) -> list[
         raise ClusterError(f"{archive}: no such archive")
     options = ["--index-name", name] if name else []
     told = _ctr(instance, "images", "import", *options, str(archive.resolve()))
-    found = [Image(tag, digest) for tag, digest in re.findall(r"^unpacking (\S+) \((sha256:\w{64})\)", told, re.M)]
+    found = [
+        Image(tag, digest) for tag, digest in re.findall(r"^unpacking (\S+) \((sha256:\w{64})\)", told, re.MULTILINE)
+    ]
     if not found:
         raise ClusterError(f"{archive} holds no image with a name: {told.strip()}")
     for image in found:

@@ -168,9 +168,7 @@ def allocate(name: str, mode: Mode, network_policy: NetworkPolicyMode) -> Instan
         # The default instance has the addresses that the documentation shows, whenever they are free.
         first = 0 if name == "ringfence" else 1
         for index in [*range(first, LAST_INDEX), *range(first)]:
-            candidate = Instance(
-                name=name, index=index, mode=mode, network_policy=network_policy, home=base() / name
-            )
+            candidate = Instance(name=name, index=index, mode=mode, network_policy=network_policy, home=base() / name)
             if index not in taken and _free(candidate):
                 candidate.save()
                 return candidate

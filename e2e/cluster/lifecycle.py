@@ -10,7 +10,7 @@ from . import controlplane, node, programs
 from .errors import ClusterError
 from .instance import Instance, Mode, NetworkPolicyMode, allocate, base, check_name, find
 from .processes import Component, end_all, running, start
-from .shell import lock, run, say, step
+from .shell import lock, say, step
 
 __all__ = ["components", "down", "healthy", "up"]
 
@@ -101,9 +101,7 @@ def down(name: str) -> None:
 
 def clear(name: str) -> None:
     """`down` without the lock. Needs no record: all that an instance has carries its name."""
-    remains = find(name) or Instance(
-        name=name, index=0, mode="node", network_policy="enforce", home=base() / name
-    )
+    remains = find(name) or Instance(name=name, index=0, mode="node", network_policy="enforce", home=base() / name)
     end_all(remains)
     node.remove(remains)
     if remains.home.exists():

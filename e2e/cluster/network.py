@@ -1,10 +1,10 @@
 """The instance's network: a namespace for the node, one that plays the internet, and no way out.
 
-    machine                 node (control plane, pods)             "internet"
-    192.168.77.1  -- veth --  192.168.77.2
-                              10.96.0.0/16 services
-                              10.244.0.0/24 pods (one veth each)
-                              203.0.113.1  ------------ veth ---- 203.0.113.10, .20, .53, 169.254.169.254
+machine                 node (control plane, pods)             "internet"
+192.168.77.1  -- veth --  192.168.77.2
+                          10.96.0.0/16 services
+                          10.244.0.0/24 pods (one veth each)
+                          203.0.113.1  ------------ veth ---- 203.0.113.10, .20, .53, 169.254.169.254
 """
 
 from __future__ import annotations

@@ -80,9 +80,7 @@ def components(instance: Instance) -> dict[str, Component]:
     config = instance.home / "config"
     commands = {
         "containerd": _in_new_mounts(instance, "containerd", "-c", f"{config}/containerd.toml"),
-        "kube-proxy": nsenter(
-            instance.netns, programs_folder / "kube-proxy", f"--config={config}/proxy.yaml"
-        ),
+        "kube-proxy": nsenter(instance.netns, programs_folder / "kube-proxy", f"--config={config}/proxy.yaml"),
         "kubelet": _in_mounts_of_containerd(
             instance,
             str(programs_folder / "kubelet"),

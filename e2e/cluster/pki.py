@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import base64
-import datetime
+import datetime as dt
 import ipaddress
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 __all__ = ["Authority", "kubeconfig", "write_key_pair"]
 
-LIFETIME = datetime.timedelta(days=365)
+LIFETIME = dt.timedelta(days=365)
 
 
 @dataclass(frozen=True)
@@ -84,9 +83,7 @@ def write_key_pair(folder: Path, name: str) -> tuple[Path, Path]:
     key = ec.generate_private_key(ec.SECP256R1())
     public = folder / f"{name}.pub"
     public.write_bytes(
-        key.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
     return public, _store_key(folder / f"{name}.key", key)
 
@@ -100,9 +97,7 @@ def kubeconfig(path: Path, *, server: str, ca: Path, certificate: Path, key: Pat
     content = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [
-            {"name": "ringfence", "cluster": {"server": server, "certificate-authority-data": embed(ca)}}
-        ],
+        "clusters": [{"name": "ringfence", "cluster": {"server": server, "certificate-authority-data": embed(ca)}}],
         "users": [
             {
                 "name": user,
@@ -117,14 +112,14 @@ def kubeconfig(path: Path, *, server: str, ca: Path, certificate: Path, key: Pat
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_before(now - dt.timedelta(hours=1))
         .not_valid_after(now + LIFETIME)
     )
 
@@ -147,13 +142,12 @@ def _store(
 def _store_key(path: Path, key: ec.EllipticCurvePrivateKey) -> Path:
     _write_private(
         path,
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ),
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
     )
     return path
 
 
 def _write_private(path: Path, content: bytes) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_bytes(content)

@@ -130,7 +130,7 @@ def _bury(pids: list[int]) -> None:
 
 
 def _pids() -> list[int]:
-    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
 def _component(pid: int, home: Path) -> str | None:
@@ -152,9 +152,9 @@ def _belongs(pid: int, instance: Instance) -> bool:
     try:
         lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
         # A zombie has no memory left, and nothing to end.
-        return any(
-            (line.split(":", 2)[2] + "/").startswith(f"/{instance.cgroup}/") for line in lines
-        ) and bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+        return any((line.split(":", 2)[2] + "/").startswith(f"/{instance.cgroup}/") for line in lines) and bool(
+            Path(f"/proc/{pid}/cmdline").read_bytes()
+        )
     except OSError:
         return False
 

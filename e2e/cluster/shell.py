@@ -39,9 +39,7 @@ def run(
     words = [str(word) for word in argv]
     data = stdin.encode() if isinstance(stdin, str) else stdin
     try:
-        done = subprocess.run(
-            words, input=data, env=env, cwd=cwd, timeout=timeout, capture_output=True, check=False
-        )
+        done = subprocess.run(words, input=data, env=env, cwd=cwd, timeout=timeout, capture_output=True, check=False)
     except FileNotFoundError as error:
         raise ClusterError(f"{words[0]}: no such program") from error
     except subprocess.TimeoutExpired as error:
