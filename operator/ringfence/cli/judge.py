@@ -19,6 +19,7 @@ class Result:
     """One AgentDeployment and what was found. `prefix`: its path inside the document (`items[0].` in a List)."""
 
     document: Document
+    content: Mapping[str, Any]
     api_version: str
     name: str
     namespace: str
@@ -102,7 +103,7 @@ def _judge_one(
     # Without labels of its namespace, every policy given is taken to bind, and an unopened namespace is not known.
     agent = AgentObject(name=str(name or "unnamed"), namespace=str(place), spec=found.get("spec"))
     violations += decide(agent, policies, Facts())
-    return Result(document, str(found["apiVersion"]), str(name or ""), str(place), tuple(violations), prefix)
+    return Result(document, found, str(found["apiVersion"]), str(name or ""), str(place), tuple(violations), prefix)
 
 
 def _envelope(found: Mapping[str, Any], metadata: Mapping[str, Any]) -> Iterator[Violation]:

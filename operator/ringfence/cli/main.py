@@ -11,7 +11,11 @@ from ringfence import __version__
 COMMANDS = {
     "controller": "ringfence.cli.controller",
     "admission": "ringfence.cli.admission",
+    "crds": "ringfence.cli.crds",
     "lint": "ringfence.cli.lint",
+    "policy": "ringfence.cli.policy",
+    "render": "ringfence.cli.render",
+    "version": "ringfence.cli.version",
 }
 """Subcommand -> the module whose `command` it is: loaded only when it is called, so that each starts fast."""
 

@@ -1,0 +1,17 @@
+"""`ringfence version`."""
+
+import json
+import platform
+
+import click
+
+from ringfence import __version__
+from ringfence.api.names import API_VERSION
+
+
+@click.command("version")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def command(output: str) -> None:
+    """Print the version of Ringfence and of its API."""
+    found = {"version": __version__, "api": API_VERSION, "python": platform.python_version()}
+    click.echo(json.dumps(found) if output == "json" else f"ringfence {__version__} ({API_VERSION})")
