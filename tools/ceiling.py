@@ -29,8 +29,8 @@ def files() -> dict[str, str]:
 
 
 def _rule(rule: dict[str, list[str]]) -> str:
-    lines = [
-        f"{field}: {yaml.safe_dump(words, default_flow_style=True, width=10_000).strip()}"
-        for field, words in rule.items()
-    ]
-    return "  - " + "\n    ".join(lines) + "\n"
+    return "  - " + "\n    ".join(f"{field}: {_flow(words)}" for field, words in rule.items()) + "\n"
+
+
+def _flow(words: list[str]) -> str:
+    return str(yaml.safe_dump(words, default_flow_style=True, width=10_000)).strip()

@@ -12,7 +12,8 @@ HEAD = f"""\
 <!-- Made by `make generate` from operator/ringfence/api. Do not edit. -->
 # API reference
 
-Group and version: `{API_VERSION}`. The same words are shown by `kubectl explain agd.spec` and `kubectl explain agp.spec`.
+Group and version: `{API_VERSION}`. The same words are shown by
+`kubectl explain agd.spec` and `kubectl explain agp.spec`.
 
 * A field that is not listed here is refused, not ignored.
 * Whatever is absent takes its default: for an agent, nothing that is not asked for. `null` is absent.
@@ -121,7 +122,7 @@ def _bounds(field: dict[str, Any]) -> str:
             found.append(f"`{pattern}`")
     elif "maximum" in value and value is not field:
         found.append(f"each {value['minimum']} to {value['maximum']}")
-    return "; ".join(found) or "–"
+    return "; ".join(found) or "any"
 
 
 def _span(least: int, most: int, unit: str) -> str:

@@ -54,15 +54,17 @@ class ResourceAmounts(Model):
 
 
 class Resources(Model):
-    """What the agent gets of the node. Always limited: a field left out takes its default."""
+    """What the agent gets of the node. Always limited, whatever is left out."""
 
     requests: ResourceAmounts = Field(
         default_factory=ResourceAmounts,
-        description="What the node sets aside for the agent. Defaults: cpu 50m, memory 64Mi, ephemeral-storage 64Mi.",
+        description="What the node sets aside for the agent. Left out: the limit that is given, "
+        "else cpu 50m, memory 64Mi, ephemeral-storage 64Mi.",
     )
     limits: ResourceAmounts = Field(
         default_factory=ResourceAmounts,
-        description="The most that the agent may use. Defaults: cpu 1, memory 512Mi, ephemeral-storage 1Gi.",
+        description="The most that the agent may use. Left out: the request that is given, "
+        "else cpu 1, memory 512Mi, ephemeral-storage 1Gi.",
     )
 
 

@@ -59,6 +59,10 @@ class StructuralJsonSchema(GenerateJsonSchema):
         value = factory() if factory is not None else schema.get("default")  # type: ignore[call-arg]
         return inner if value is None else inner | {"default": _plain(value)}
 
+    def literal_schema(self, schema: core_schema.LiteralSchema) -> JsonSchemaValue:
+        """Words to choose from, even when there is one: `const` is not structural."""
+        return {"type": "string", "enum": schema["expected"]}
+
     def union_schema(self, schema: core_schema.UnionSchema) -> JsonSchemaValue:
         """An integer or a string is the only union there is (Kubernetes' quantities)."""
         branches = [self.generate_inner(choice) for choice in schema["choices"] if not isinstance(choice, tuple)]
@@ -129,7 +133,7 @@ def walk(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str
         yield from walk(field, f"{path}.{name}")
     if "items" in schema:
         yield from walk(schema["items"], f"{path}[]")
-    if "additionalProperties" in schema:
+    if isinstance(schema.get("additionalProperties"), dict):
         yield from walk(schema["additionalProperties"], f"{path}{{}}")
 
 
@@ -209,6 +213,8 @@ def _problem(node: dict[str, Any]) -> str:
         (kind == "array" and not node.keys() >= LIST_BOUNDS, "a list needs max_length and a ListType"),
         (kind == "object" and not fields and not node.keys() >= MAP_BOUNDS, "a map needs max_length"),
         (kind == "integer" and not {"minimum", "maximum"} <= node.keys(), "an integer needs ge and le"),
+        (kind is None and "x-kubernetes-int-or-string" not in node, "a value of any type has no place in the API"),
+        (node.get("additionalProperties") is True, "an object of any shape has no place in the API"),
         (kind in {"number", "null"}, "floats and nulls have no place in the API"),
     )
     for found, text in checks:
