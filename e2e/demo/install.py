@@ -1,0 +1,67 @@
+"""Ringfence on a cluster, the way the README says: two charts, by helm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster.shell import step
+from tools.image import build
+
+from .place import Place
+
+__all__ = ["NAMESPACE", "ROOT", "Image", "install", "own_image"]
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMESPACE = "ringfence-system"
+LABELS = (
+    "pod-security.kubernetes.io/enforce=restricted",
+    "pod-security.kubernetes.io/warn=restricted",
+)
+"""Ringfence itself lives under the strictest Pod Security Standard."""
+WAIT = "180s"
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that the cluster has or can pull, by digest."""
+
+    repository: str
+    digest: str
+
+    @classmethod
+    def parse(cls, text: str) -> Image:
+        """From REPOSITORY@DIGEST."""
+        repository, _, digest = text.partition("@")
+        return cls(repository, digest)
+
+
+def own_image(place: Place) -> Image:
+    """Build the image of this checkout (a fraction of a second when nothing changed) and load it."""
+    built = build()
+    with step("loading the image into the cluster"):
+        place.load(Path(built.archive), built.name, built.pinned)
+    return Image.parse(built.pinned)
+
+
+def install(place: Place, image: Image, *values: str) -> None:
+    """`helm upgrade --install` both charts, and wait until every replica is ready. `values`: for --set."""
+    kubectl = place.kubectl
+    with step("installing the charts"):
+        kubectl.helm("upgrade", "--install", "ringfence-crds", str(ROOT / "charts/ringfence-crds"), "-n", "default")
+        # The CRDs are served a moment after they are stored.
+        kubectl("wait", "--for=condition=Established", f"--timeout={WAIT}", *_crds())
+        kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        kubectl("label", "namespace", NAMESPACE, "--overwrite", *LABELS)
+    settings = [f"image.repository={image.repository}", f"image.digest={image.digest}", *values]
+    with step("waiting for Ringfence's own pods"):
+        kubectl.helm(
+            *("upgrade", "--install", "ringfence", str(ROOT / "charts/ringfence"), "-n", NAMESPACE),
+            *("-f", str(ROOT / "charts/ringfence/ci/dev-values.yaml")),
+            *(word for setting in settings for word in ("--set", setting)),
+            *("--wait", f"--timeout={WAIT}"),
+        )
+
+
+def _crds() -> list[str]:
+    return ["crd/agentdeployments.ringfence.dev", "crd/agentpolicies.ringfence.dev"]

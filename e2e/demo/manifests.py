@@ -1,0 +1,55 @@
+"""The examples as they are applied: with an image that the cluster has in the placeholder's place."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster.errors import ClusterError
+
+from .install import ROOT
+
+__all__ = ["NAMESPACE", "PLACEHOLDER", "TOOLS", "Refused", "accepted", "refused", "unfenced"]
+
+FOLDER = ROOT / "examples"
+PLACEHOLDER = f"registry.example/acme/agent@sha256:{'0' * 64}"
+"""What the examples name; nobody can pull it."""
+NAMESPACE = "research"
+TOOLS = "tools"
+
+
+def accepted(image: str, *, only: str = "", without: str = "") -> str:
+    """All of `kubectl apply -f examples/`, as one YAML text; or `only` one file, or all `without` one."""
+    names = sorted(path for path in FOLDER.glob("*.yaml") if (not only or path.name == only) and path.name != without)
+    return "\n---\n".join(_read(path, image) for path in names)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An example that is meant to be refused, and the rule that it breaks: both stand in its first line."""
+
+    name: str
+    rule: str
+    text: str
+
+
+def refused(image: str) -> list[Refused]:
+    """All of `examples/refused/`."""
+    found = []
+    for path in sorted((FOLDER / "refused").glob("*.yaml")):
+        text = _read(path, image)
+        rule = re.match(r"# Meant to be refused, by `?([\w ]+)`?: ", text)
+        if rule is None:
+            raise ClusterError(f"{path.name} does not say in its first line which rule refuses it")
+        found.append(Refused(path.name, rule[1], text))
+    return found
+
+
+def unfenced(image: str) -> str:
+    """Two pods beside the agents without a fence: what they reach shows that a blocked agent means something."""
+    return _read(Path(__file__).parent / "unfenced.yaml", image)
+
+
+def _read(path: Path, image: str) -> str:
+    return path.read_text().replace(PLACEHOLDER, image)
