@@ -69,19 +69,6 @@ class Rights:
         """The atoms of this set that `other` does not hold in full, sorted."""
         return sorted(atom for atom, names in self.atoms.items() if not other.allows(atom, names))
 
-    def lines(self) -> list[str]:
-        """One line for each resource, sorted, for people: `get,list configmaps (a, b)`."""
-        grouped: dict[tuple[str, str, tuple[str, ...] | None], list[str]] = {}
-        for atom, names in sorted(self.atoms.items(), key=lambda item: item[0]):
-            key = (atom.group, atom.resource, None if names is None else tuple(sorted(names)))
-            grouped.setdefault(key, []).append(atom.verb)
-        return [_line(*key, verbs) for key, verbs in grouped.items()]
-
-
-def _line(group: str, resource: str, names: tuple[str, ...] | None, verbs: list[str]) -> str:
-    text = f"{','.join(verbs)} {resource}" + (f".{group}" if group else "")
-    return text if names is None else f"{text} ({', '.join(names)})"
-
 
 def pairs(rule: RuleLike, known: Catalogue) -> Iterator[tuple[str, str]]:
     """The (group, resource) pairs of `rule` that `known` holds, each once, sorted."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from ringfence.api.permissions import Level, Permissions, PolicyRule
 
 from . import forbidden, levels, spelling
-from .atoms import NAMELESS_VERBS, WILDCARD, Atom, Rights, expand
+from .atoms import NAMELESS_VERBS, WILDCARD, Atom, expand
 from .model import NamedPolicy, RuleName, Violation
 from .text import listed, quote
 
@@ -21,11 +21,6 @@ _NAMES_IGNORED = {
     "create": "a new object's name is not known when the API server decides",
     "deletecollection": "it names no single object",
 }
-
-
-def requested(permissions: Permissions) -> Rights:
-    """What `permissions` ask for, as far as it is known: everything, once `check_rights` finds nothing."""
-    return expand(permissions.rules, levels.CATALOGUE)
 
 
 def check_rights(permissions: Permissions, policies: Sequence[NamedPolicy]) -> Iterator[Violation]:

@@ -264,7 +264,9 @@ def test_selectors(selector: dict[str, Any], labels: dict[str, str], *, expected
 
 def test_words_in_sentences() -> None:
     assert quote('a"b\n\u200b') == '"a\\"b\\n\\u200b"'
-    assert len(quote("x" * 10_000)) < 90
+    assert quote("x" * 80) == '"' + "x" * 80 + '"'
+    assert quote("x" * 81) == '"' + "x" * 80 + '..."'
+    assert quote("\x00" * 10_000) == '"' + "\\x00" * 20 + '..."'
     assert listed("abc") == "a, b, c"
     assert listed("abc", 2) == "a, b and 1 more"
     assert path("spec.\x00") == "spec.\\x00"

@@ -284,7 +284,7 @@ def test_the_order_of_rules_does_not_matter(cidrs: list[str], random: Any) -> No
 def test_whatever_touches_a_protected_address_is_refused(cidr: str) -> None:
     network = ip_network(cidr)
     touched = any(
-        network.version == other.version and network.overlaps(other)  # type: ignore[arg-type]
+        network.version == other.version and network.overlaps(other)
         for protected in PROTECTED
         for other in protected.addresses.networks()
     )

@@ -4,9 +4,8 @@ import re
 
 import pytest
 
-from ringfence.api.permissions import PolicyRule
 from ringfence.policy import forbidden, levels
-from ringfence.policy.atoms import Atom, Rights, expand
+from ringfence.policy.atoms import Atom, Rights
 
 
 def test_each_level_holds_the_one_before_and_more() -> None:
@@ -113,19 +112,3 @@ def test_rights_allow(held: str | None, asked: str | None, *, allowed: bool) -> 
     if held is not None:
         assert not rights.allows(atom)
         assert not rights.allows(atom, frozenset({held, "other"}))
-
-
-def test_rights_in_words() -> None:
-    rules = [
-        PolicyRule.model_validate(
-            {"apiGroups": ["", "apps"], "resources": ["pods", "deployments"], "verbs": ["list", "get"]}
-        ),
-        PolicyRule.model_validate(
-            {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"], "resourceNames": ["b", "a"]}
-        ),
-    ]
-    assert expand(rules, levels.CATALOGUE).lines() == [
-        "get configmaps (a, b)",
-        "get,list pods",
-        "get,list deployments.apps",
-    ]
