@@ -24,7 +24,7 @@ from .cache import Cache, Key, Ref, agent_path
 from .conditions import Finding
 from .events import Events
 from .fleet import Fleet
-from .writer import NotOurs, NotYet, Repair, Writer
+from .writer import AgentGone, NotOurs, NotYet, Repair, Writer
 
 log = structlog.get_logger()
 
@@ -71,9 +71,19 @@ class Reconciler:
         """
         found = self.cache.agents.get(key)
         if found is None or found["metadata"].get("deletionTimestamp"):
-            self.fleet.forget(key)
-            self.writer.forget(key.namespace, child_name(key.name))
-            return None
+            return self._forget(key)
+        try:
+            return await self._look(key, found)
+        except AgentGone:
+            # Its end was told late or, between the first read and the watch, to nobody.
+            self.cache.observe_agent("DELETED", found)
+            return self._forget(key)
+
+    def _forget(self, key: Key) -> None:
+        self.fleet.forget(key)
+        self.writer.forget(key.namespace, child_name(key.name))
+
+    async def _look(self, key: Key, found: Object) -> float | None:
         violations = self._decide(key, found)
         status = found.get("status") or {}
         generation = found["metadata"]["generation"]
@@ -278,8 +288,8 @@ class Reconciler:
             return
         try:
             stored = await self.kube.merge(agent_path(key, "/status"), {"status": new})
-        except NotFound:
-            return  # deleted meanwhile
+        except NotFound as failure:
+            raise AgentGone(found["metadata"]["uid"]) from failure
         self.cache.observe_agent("MODIFIED", stored)
 
     async def _tell(self, found: Object, old: Sequence[Object], findings: Sequence[Finding], outcome: Outcome) -> None:

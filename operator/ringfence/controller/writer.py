@@ -18,7 +18,7 @@ from ringfence.resources.compare import (
     metadata_matches,
 )
 
-from .cache import Cache, Ref
+from .cache import Cache, Key, Ref, agent_path
 
 log = structlog.get_logger()
 
@@ -40,6 +40,10 @@ class NotOurs(Exception):
 
 class NotYet(Exception):
     """The write has to wait for something that will happen by itself (an object that is being deleted)."""
+
+
+class AgentGone(Exception):
+    """The agent itself is gone: its children went with it, and are not to come back."""
 
 
 class NotLeading(Exception):
@@ -68,7 +72,7 @@ class Writer:
         """Have `desired` stored exactly, and read back.
 
         `known`: whether it had been written for this generation before, so that an absence is somebody's deletion.
-        Raises NotOurs, NotYet, NotLeading, ApiError, Unreachable.
+        Raises NotOurs, NotYet, NotLeading, AgentGone, ApiError, Unreachable.
         """
         ref = Ref.of(desired)
         live = self.cache.children.get(ref)
@@ -77,6 +81,8 @@ class Writer:
         live = await self._read(ref)  # the cache may be behind; what is decided on is fresh
         if live is None:
             deleted = known or ref in self._ours
+            if deleted:
+                await self._still_there(agent)
             await self._create(ref, desired)
             return self._repaired(ref, agent, DELETED) if deleted else None
         if not self._is_ours(ref, live, agent):
@@ -106,6 +112,15 @@ class Writer:
         for ref in [ref for ref in self._ours if ref.namespace == namespace and ref.name.startswith(name)]:
             if ref not in self.cache.children:
                 self._forget(ref)
+
+    async def _still_there(self, agent: Identity) -> None:
+        """The garbage collector deletes as well, and news of the agent's end may come after that, or never did."""
+        try:
+            found = await self.kube.get(agent_path(Key(agent.namespace, agent.name)))
+        except NotFound as failure:
+            raise AgentGone(agent.uid) from failure
+        if found["metadata"]["uid"] != agent.uid or found["metadata"].get("deletionTimestamp"):
+            raise AgentGone(agent.uid)
 
     async def _create(self, ref: Ref, desired: Manifest) -> None:
         # Not forced: should somebody's object of that name appear in this very moment, it conflicts and stays theirs.
