@@ -74,10 +74,11 @@ def find(argument: str) -> Iterator[str]:
 def read(file: str) -> Iterator[Document]:
     """All documents of a file (`-`: standard input); empty ones are left out but counted. Raises Unreadable."""
     text = _text(file)
-    loader = Loader(text)
     budget = _Budget(file)
     index = 0
+    loader = Loader(text)
     try:
+        _check_depth(file, text)
         while loader.check_node():
             node = loader.get_node()
             lines: dict[str, int] = {}
@@ -89,10 +90,23 @@ def read(file: str) -> Iterator[Document]:
         mark = failure.problem_mark or failure.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise Unreadable(file, f"{where}not YAML: {failure.problem or failure.context}") from failure
-    except (yaml.YAMLError, RecursionError) as failure:
-        raise Unreadable(file, "not YAML: nested too deeply or malformed") from failure
+    except yaml.YAMLError as failure:
+        raise Unreadable(file, f"not YAML: {failure}") from failure
     finally:
         loader.dispose()
+
+
+def _check_depth(file: str, text: str) -> None:
+    """libyaml builds values by recursion in C, and deep nesting would end the process: its events do not."""
+    depth = 0
+    for event in yaml.parse(text, Loader=Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                line = event.start_mark.line + 1 if event.start_mark else 0
+                raise Unreadable(file, f"line {line}: nested deeper than {MAX_DEPTH} levels")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _text(file: str) -> str:
@@ -130,7 +144,7 @@ class _Budget:
             raise Unreadable(self.file, f"line {line}: more than {MAX_NODES} values, aliases counted (a YAML bomb?)")
         if id(node) in open_nodes:
             raise Unreadable(self.file, f"line {line}: an alias leads back to itself")
-        if len(open_nodes) > MAX_DEPTH:
+        if len(open_nodes) > MAX_DEPTH:  # by aliases: what is written out was checked before
             raise Unreadable(self.file, f"line {line}: nested deeper than {MAX_DEPTH} levels")
 
 
