@@ -45,4 +45,23 @@ test-unit: setup ## tests that need no cluster
 test-api: setup ## the CRDs against a real API server (the built-in cluster without its node)
 	$(PY) -m pytest tests/api
 
+demo: ## see it work: cluster, charts, examples, and an account. CONTEXT=kind-... for another cluster; ARGS=--json
+	@python3 -m demo $(if $(CONTEXT),--context $(CONTEXT)) $(ARGS)
+
+demo-down: ## remove what the demo made: the built-in cluster, or Ringfence and the examples from CONTEXT
+	@python3 -m demo --remove $(if $(CONTEXT),--context $(CONTEXT))
+
+cluster: ## bring the built-in cluster up (idempotent; the first time it is built)
+	@python3 -m cluster up
+
+cluster-down: ## remove the built-in cluster without a trace
+	@python3 -m cluster down
+
+test-e2e: setup ## the fence against real pods and packets, on a cluster of its own (needs root)
+	$(PY) -m pytest e2e/suites
+
+bench: setup ## measure: medians of one run, as JSON (ARGS="--help" lists the options)
+	@$(PY) -m bench $(ARGS)
+
+.PHONY: demo demo-down cluster cluster-down test-e2e bench
 .PHONY: image help setup lock lint fmt generate check-generated test-unit test-api

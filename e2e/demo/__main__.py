@@ -15,8 +15,9 @@ from cluster.shell import say, step
 from . import manifests
 from .account import Account
 from .api import connect
-from .install import NAMESPACE, Image, install, own_image
+from .install import NAMESPACE, Image, install, own_image, uninstall
 from .manifests import NAMESPACE as AGENTS
+from .manifests import TOOLS
 from .place import Place, choose
 from .story import Story
 
@@ -53,6 +54,18 @@ def show(place: Place, account: Account, *, image: str = "", agent_image: str = 
                 tell()
 
 
+def remove(place: Place) -> None:
+    """Take away what `show` brought."""
+    if place.cluster:
+        place.cluster.down()
+        return
+    with step("removing the examples"):
+        if place.kubectl.find("crd", "agentdeployments.ringfence.dev"):
+            place.kubectl.gone("agd", "--all", "-n", AGENTS)
+        place.kubectl("delete", "namespace", AGENTS, TOOLS, "--ignore-not-found", "--timeout=120s", timeout=130)
+    uninstall(place)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point: 0 when everything was as claimed, 1 when not, 2 for bad usage."""
     args = _parser().parse_args(argv)
@@ -63,6 +76,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         built_in = args.context == BUILT_IN
         place = choose("" if built_in else args.context, name=args.name, force_built_in=built_in)
+        if args.remove:
+            remove(place)
+            return 0
         show(place, account, image=args.image, agent_image=args.agent_image)
     except ClusterError as error:
         say(f"demo: {error}", color="31")
@@ -79,7 +95,9 @@ def _end(place: Place, account: Account) -> None:
     account.plain(f"\n{verdict} ({account.seconds:.0f} s).\n")
     account.plain("Next, try:")
     if place.cluster:
-        account.plain(f"  export KUBECONFIG={place.cluster.kubeconfig} PATH={place.kubectl.env['PATH'].split(':')[0]}:$PATH")
+        account.plain(
+            f"  export KUBECONFIG={place.cluster.kubeconfig} PATH={place.kubectl.env['PATH'].split(':')[0]}:$PATH"
+        )
     for command in (
         f"kubectl get agd -n {AGENTS} -o wide",
         f"kubectl describe agd researcher -n {AGENTS}",
@@ -101,8 +119,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--name", default=DEFAULT_NAME, help="which built-in cluster (now %(default)s)")
     parser.add_argument("--json", action="store_true", help="the account as JSON on standard output")
-    parser.add_argument("--image", default="", help="REPOSITORY@DIGEST of Ringfence's image, where none is to be loaded")
+    parser.add_argument(
+        "--image", default="", help="REPOSITORY@DIGEST of Ringfence's image, where none is to be loaded"
+    )
     parser.add_argument("--agent-image", default="", help="REPOSITORY@DIGEST of the test image, likewise")
+    parser.add_argument("--remove", action="store_true", help="take everything away that the demo made")
     parser.add_argument("--examples", action="store_true", help="only print the examples, with --agent-image in them")
     return parser
 

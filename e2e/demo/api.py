@@ -1,4 +1,4 @@
-"""The API server through `kubectl proxy`: JSON without a process for each call, whatever the kubeconfig's way to log in."""
+"""The API server through `kubectl proxy`: no process for each call, whatever way to log in a kubeconfig names."""
 
 from __future__ import annotations
 

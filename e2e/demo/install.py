@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.shell import step
 from tools.image import build
+
+from cluster.shell import step
 
 from .place import Place
 
-__all__ = ["NAMESPACE", "ROOT", "Image", "install", "own_image"]
+__all__ = ["NAMESPACE", "ROOT", "Image", "install", "own_image", "uninstall"]
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = "ringfence-system"
@@ -61,6 +62,15 @@ def install(place: Place, image: Image, *values: str) -> None:
             *(word for setting in settings for word in ("--set", setting)),
             *("--wait", f"--timeout={WAIT}"),
         )
+
+
+def uninstall(place: Place) -> None:
+    """Remove both charts; agents have to be gone before."""
+    with step("uninstalling the charts"):
+        for name, namespace in (("ringfence", NAMESPACE), ("ringfence-crds", "default")):
+            place.kubectl.helm("uninstall", name, "-n", namespace, "--ignore-not-found", "--wait")
+        place.kubectl("delete", *_crds(), "--ignore-not-found", "--timeout=60s")
+        place.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s", timeout=130)
 
 
 def _crds() -> list[str]:

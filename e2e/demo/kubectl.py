@@ -30,9 +30,7 @@ class Kubectl:
     def __call__(self, *words: str, stdin: str | None = None, timeout: float = 120, ok: bool = False) -> str:
         """Run kubectl and return what it prints. Raises CommandFailed unless `ok`."""
         chosen = (f"--context={self.context}",) if self.context else ()
-        return run(
-            [self.kubectl, *chosen, *self.options, *words], stdin=stdin, env=self.env, timeout=timeout, ok=ok
-        )
+        return run([self.kubectl, *chosen, *self.options, *words], stdin=stdin, env=self.env, timeout=timeout, ok=ok)
 
     def helm(self, *words: str, timeout: float = 300) -> str:
         """Run helm."""

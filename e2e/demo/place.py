@@ -134,8 +134,8 @@ def _place_of(cluster: Cluster) -> Place:
 
 def _foreign() -> Kubectl:
     """kubectl and helm for a kubeconfig of this machine's: those on the PATH, else those of the built-in cluster."""
-    found = [shutil.which(name) or str(programs.tools() / name) for name in ("kubectl", "helm")]
-    return Kubectl(dict(os.environ), "", *found)
+    kubectl, helm = (shutil.which(name) or str(programs.tools() / name) for name in ("kubectl", "helm"))
+    return Kubectl(dict(os.environ), "", kubectl, helm)
 
 
 def _current(kubectl: Kubectl) -> str:

@@ -67,7 +67,7 @@ class Story:
         )
 
     def reach(self) -> None:
-        """From inside the researcher: the two ways that it has, and everything else. Beside it, a pod without a fence."""
+        """From inside the researcher: the two ways that it has, and everything else. Beside it, an unfenced pod."""
         kubectl = self.place.kubectl
         tried = targets(kubectl)
         addresses = [target.address for target in tried]
@@ -87,7 +87,7 @@ class Story:
         address = f"http://{panel}:8080/healthz"
         console = probe(kubectl, TOOLS, "deploy/console", [address])[address]
         stranger = probe(kubectl, NAMESPACE, self._unfenced(), [address])[address]
-        named = dict(console=console, stranger=stranger)
+        named = {"console": console, "stranger": stranger}
         self.account.check(console == "reachable", f"{'console, its named caller, calls panel':40}{console}", **named)
         self.account.check(stranger == "blocked", f"{'any other pod of the namespace does':40}{stranger}", **named)
 
@@ -144,7 +144,7 @@ class Story:
     def _attempt(self, target: Target, agent: str, inside: str, outside: str) -> None:
         """One line of the table. Blocked says something only where a pod without a fence gets through."""
         text = f"{target.what:38}  {inside:12}{outside}"
-        facts = dict(agent=agent, target=target.address, inside=inside, outside=outside)
+        facts = {"agent": agent, "target": target.address, "inside": inside, "outside": outside}
         if outside != "reachable" and target.pretend and self.place.cluster is None:
             self.account.note(f"{target.what:38}  not there in this cluster, which says nothing", **facts)
             return
@@ -189,5 +189,5 @@ def sentences(told: str) -> str:
     text = re.sub(r"^Error from server[^:]*: ", "", told)
     text = re.sub(r'error when \w+ "STDIN": ', "", text)
     text = re.sub(r'.*admission webhook "[^"]*" denied the request: ', "", text, flags=re.DOTALL)
-    text = re.sub(r'.*ValidatingAdmissionPolicy \'[^\']*\' with binding \'[^\']*\' denied request: ', "", text)
+    text = re.sub(r".*ValidatingAdmissionPolicy \'[^\']*\' with binding \'[^\']*\' denied request: ", "", text)
     return text.strip()
