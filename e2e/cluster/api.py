@@ -139,7 +139,7 @@ class Cluster:
 
     def set_network_policy(self, mode: NetworkPolicyMode) -> None:
         """Turn NetworkPolicy enforcement on ("enforce") or off ("ignore") while everything runs on."""
-        self._instance = lifecycle.up(self.name, self.mode, mode)
+        self._instance = lifecycle.switch(self.name, mode)
 
     def stop_apiserver(self) -> None:
         """Take the API server away; everything else keeps running."""

@@ -6,13 +6,13 @@ import shutil
 import time
 from contextlib import suppress
 
-from . import controlplane, node, programs
+from . import cache, controlplane, node, programs
 from .errors import ClusterError
 from .instance import Instance, Mode, NetworkPolicyMode, allocate, base, check_name, find
 from .processes import Component, end_all, running, start
 from .shell import lock, say, step
 
-__all__ = ["components", "down", "healthy", "up"]
+__all__ = ["components", "down", "healthy", "switch", "up"]
 
 
 def components(instance: Instance) -> dict[str, Component]:
@@ -37,8 +37,8 @@ def up(name: str, mode: Mode, network_policy: NetworkPolicyMode) -> Instance:
         node.build()
     with lock(f"{base()}/{check_name(name)}"):
         current = find(name)
-        if current is not None and current.mode == mode and healthy(current):
-            return switch(current, network_policy)
+        if current is not None and current.mode == mode and healthy(current) and _is_current(current):
+            return _switch(current, network_policy)
         clear(name)
         started = time.monotonic()
         with step(f"starting cluster {name}"):
@@ -69,14 +69,39 @@ def _launch(instance: Instance) -> None:
         node.furnish(instance)
     else:
         controlplane.wait_default_account(instance)
-    instance.ready_mark.touch()
+    instance.ready_mark.write_text(_made_from(instance.mode))
 
 
-def switch(instance: Instance, network_policy: NetworkPolicyMode) -> Instance:
-    """Turn NetworkPolicy enforcement on or off in a running instance."""
+def switch(name: str, network_policy: NetworkPolicyMode) -> Instance:
+    """Turn NetworkPolicy enforcement on or off in an instance, whatever else of it runs."""
+    with lock(f"{base()}/{check_name(name)}"):
+        current = find(name)
+        if current is None:
+            raise ClusterError(f"there is no cluster {name}")
+        return _switch(current, network_policy)
+
+
+def _switch(instance: Instance, network_policy: NetworkPolicyMode) -> Instance:
     if instance.network_policy == network_policy:
         return instance
     return node.switch(instance, network_policy)
+
+
+def _made_from(mode: Mode) -> str:
+    """A hash of the programs and settings that an instance is made of."""
+    parts = [str(programs.kubernetes())]
+    if mode == "node":
+        parts += [str(programs.netpol()), str(programs.testbox()), str(programs.coredns())]
+    settings = [path for folder in ("config", "manifests") for path in (programs.HERE / folder).iterdir()]
+    return cache.fingerprint(*parts, files=settings)
+
+
+def _is_current(instance: Instance) -> bool:
+    """Whether the instance was made from what this checkout has; else it is made anew."""
+    if instance.ready_mark.read_text() == _made_from(instance.mode):
+        return True
+    say(f"cluster {instance.name} was made from other programs or settings: starting it anew", color="33")
+    return False
 
 
 def healthy(instance: Instance) -> bool:

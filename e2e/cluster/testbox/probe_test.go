@@ -63,7 +63,7 @@ func TestProbe(t *testing.T) {
 	config, _ := trust("")
 	prober := &prober{timeout: 5 * time.Second, tls: config}
 	cases := map[string]string{
-		web.URL: reachable, // any status is an answer
+		web.URL:                                 reachable, // any status is an answer
 		"tcp://" + web.Listener.Addr().String(): reachable,
 		"udp://" + echo.LocalAddr().String():    reachable,
 		"tcp://127.0.0.1:1":                     refused,
