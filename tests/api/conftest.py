@@ -1,6 +1,7 @@
 """A real API server: the built-in cluster without its node, with an instance of its own.
 
 RINGFENCE_KEEP=1 leaves it running for the next run; `python -m cluster down --name ringfence-api` ends it.
+RINGFENCE_API_CLUSTER names another instance: for two runs at the same time.
 """
 
 import os
@@ -14,7 +15,7 @@ from api.server import Server
 from cluster import Cluster
 from cluster.shell import wait_for
 
-NAME = "ringfence-api"
+NAME = os.environ.get("RINGFENCE_API_CLUSTER", "ringfence-api")
 ROOT = Path(__file__).parents[2]
 
 

@@ -58,7 +58,7 @@ class Replica:
     def ready(self) -> bool:
         return self.probe("/readyz")[0] == 200
 
-    def wait_ready(self, seconds: float = 20) -> "Replica":
+    def wait_ready(self, seconds: float = 60) -> "Replica":
         end = time.monotonic() + seconds
         while not self.ready():
             assert self.process.poll() is None, self.log.read_text()
@@ -68,7 +68,9 @@ class Replica:
 
     def metric(self, line: str) -> float:
         """The value of one sample, by its name and labels as written; 0 when it is not there."""
-        found = [text.rsplit(" ", 1)[1] for text in self.probe("/metrics")[1].splitlines() if text.startswith(line + " ")]
+        found = [
+            text.rsplit(" ", 1)[1] for text in self.probe("/metrics")[1].splitlines() if text.startswith(line + " ")
+        ]
         return float(found[0]) if found else 0.0
 
     def rss(self) -> float:
@@ -81,7 +83,7 @@ class Replica:
 
 
 class Service:
-    """Spreads connections over the replicas that are ready, as kube-proxy does: open connections stay where they are."""
+    """Spreads new connections over the replicas that are ready, as kube-proxy does. Open ones stay."""
 
     def __init__(self, port: int = 0) -> None:
         self.replicas: list[Replica] = []

@@ -1,0 +1,348 @@
+"""The review server in front of a real API server: what users see, and what does not break.
+
+Two replicas behind a stand-in for the Service; certificates made by the keeper, as in the cluster.
+"""
+
+import asyncio
+import base64
+import copy
+import json
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.review_server import HOST, Replica, Service
+from api.server import Server
+from cluster import Cluster
+from ringfence.controller.certificates import Names, Settings, keep
+from ringfence.kube import Kube
+
+SYSTEM = "ringfence-system"
+NAMES = Names.of_service("ringfence-admission", SYSTEM)
+KEEPER = Settings(namespace=SYSTEM, names=Names(NAMES.dns, (ip_address(HOST),)))
+PINNED = "registry.example/acme/researcher@sha256:" + "a" * 64
+WIDE_OPEN = {"image": PINNED, "network": {"egress": [{"cidr": "0.0.0.0/0", "ports": [443]}]}}
+AGENTS = "/apis/ringfence.dev/v1alpha1/namespaces/team/agentdeployments"
+
+
+def agent(name: str, spec: Any = None, namespace: str = "team", **metadata: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "ringfence.dev/v1alpha1",
+        "kind": "AgentDeployment",
+        "metadata": {"name": name, "namespace": namespace, **metadata},
+        "spec": {"image": PINNED} if spec is None else spec,
+    }
+
+
+def policy(name: str, spec: Any) -> dict[str, Any]:
+    return {"apiVersion": "ringfence.dev/v1alpha1", "kind": "AgentPolicy", "metadata": {"name": name}, "spec": spec}
+
+
+def namespace(name: str, *, opened: bool = True) -> dict[str, Any]:
+    labels = {"ringfence.dev/agents": "enabled"} if opened else {}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def configuration(port: int) -> dict[str, Any]:
+    entry = {
+        "name": "admission.ringfence.dev",
+        "admissionReviewVersions": ["v1"],
+        "clientConfig": {"url": f"https://{HOST}:{port}/validate"},
+        "rules": [
+            {
+                "apiGroups": ["ringfence.dev"],
+                "apiVersions": ["v1alpha1"],
+                "operations": ["CREATE", "UPDATE"],
+                "resources": ["agentdeployments", "agentpolicies"],
+            }
+        ],
+        "failurePolicy": "Fail",
+        "matchPolicy": "Equivalent",
+        "sideEffects": "None",
+        "timeoutSeconds": 5,
+    }
+    metadata = {"name": "ringfence"}
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": metadata,
+        "webhooks": [entry],
+    }
+
+
+@dataclass
+class Setup:
+    cluster: Cluster
+    service: Service
+    folder: Path
+    replicas: list[Replica] = field(default_factory=list)
+
+    def start(self, *options: str) -> Replica:
+        number = len(list(self.folder.glob("*.log")))
+        replica = Replica.start(
+            self.cluster.kubeconfig, self.folder / "tls", self.folder / f"{number}.log", "--drain-seconds=2", *options
+        )
+        self.replicas.append(replica)
+        return replica
+
+    def keep(self, now: datetime | None = None) -> float:
+        """A pass of the keeper, then what the kubelet does: the Secret's files renewed in one move."""
+
+        async def run() -> float:
+            async with await Kube.connect(str(self.cluster.kubeconfig)) as kube:
+                return await keep(kube, KEEPER, now=lambda: now or datetime.now(UTC))
+
+        wait = asyncio.run(run())
+        self.mount()
+        return wait
+
+    def secret(self) -> dict[str, bytes]:
+        data = self.cluster.get("secret", "-n", SYSTEM, KEEPER.secret)["data"]
+        return {name: base64.b64decode(value) for name, value in data.items()}
+
+    def mount(self) -> None:
+        fresh = self.folder / f"data-{time.monotonic_ns()}"
+        fresh.mkdir()
+        for name, value in self.secret().items():
+            (fresh / name).write_bytes(value)
+        staged = self.folder / "staged"
+        staged.symlink_to(fresh)
+        staged.rename(self.folder / "tls")
+
+
+@pytest.fixture(scope="module")
+def setup(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
+    found = Setup(cluster, Service(), tmp_path_factory.mktemp("admission"))
+    cluster.apply(namespace(SYSTEM, opened=False), namespace("team"), namespace("closed", opened=False))
+    cluster.apply(configuration(found.service.port))
+    try:
+        assert found.keep() < found.keep()
+        for _ in range(2):
+            found.start()
+        for replica in found.replicas:
+            found.service.replicas.append(replica.wait_ready())
+        yield found
+    finally:
+        for replica in found.replicas:
+            replica.process.kill()
+            replica.process.wait()
+        found.service.close()
+        cluster.kubectl("delete", "--ignore-not-found", "validatingwebhookconfiguration", "ringfence")
+        cluster.kubectl("delete", "--ignore-not-found", "agp", "--all")
+        cluster.kubectl("delete", "--ignore-not-found", "namespace", "team", "closed", SYSTEM)
+
+
+def refused(cluster: Cluster, *manifests: dict[str, Any]) -> str:
+    """What kubectl prints when it fails."""
+    with pytest.raises(Exception, match="denied the request") as caught:
+        cluster.apply(*manifests)
+    return str(caught.value)
+
+
+class TestWhatUsersSee:
+    def test_a_modest_agent_gets_in(self, setup: Setup) -> None:
+        assert "created" in setup.cluster.apply(agent("modest"))
+
+    def test_each_broken_rule_is_a_line_with_its_field_and_the_fix(self, setup: Setup) -> None:
+        spec = copy.deepcopy(WIDE_OPEN)
+        spec["image"] = "registry.example/acme/researcher:latest"
+        spec["permissions"] = {"rules": [{"apiGroups": [""], "resources": ["*"], "verbs": ["get"]}]}
+        text = refused(setup.cluster, agent("greedy", spec))
+        assert 'admission webhook "admission.ringfence.dev" denied the request' in text
+        assert "\n  spec.image: ImageNoDigest: " in text
+        assert "\n  spec.network.egress[0].cidr: EgressUnrestricted: " in text
+        assert "\n  spec.permissions.rules[0].resources[0]: RightsWildcard: " in text
+
+    def test_a_namespace_that_is_not_open_says_how_it_is_opened(self, setup: Setup) -> None:
+        assert "ringfence.dev/agents: enabled" in refused(setup.cluster, agent("lost", namespace="closed"))
+
+    def test_a_policy_with_idle_words_gets_in_with_a_warning(self, setup: Setup, server: Server) -> None:
+        allow = [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]
+        spec = {"namespaceSelector": {"matchLabels": {"nobody": "here"}}, "permissions": {"allow": allow}}
+        done = subprocess.run(
+            ["kubectl", "create", "-f", "-"],
+            input=json.dumps(policy("idle", spec)),
+            env=setup.cluster.env,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert 'Warning: spec.permissions.allow[0].resources: "secrets"' in done.stderr
+
+    @pytest.mark.parametrize("how", ["--server-side", "--dry-run=server"])
+    def test_other_ways_in_end_at_the_same_door(self, setup: Setup, how: str) -> None:
+        text = json.dumps(agent("greedy", WIDE_OPEN))
+        with pytest.raises(Exception, match="EgressUnrestricted"):
+            setup.cluster.kubectl("apply", how, "-f", "-", stdin=text)
+
+    def test_generate_name(self, setup: Setup, server: Server) -> None:
+        obj = agent("x", WIDE_OPEN)
+        obj["metadata"] = {"generateName": "made-", "namespace": "team"}
+        answer = server.request("POST", AGENTS, json.dumps(obj).encode())
+        assert answer.code == 403
+        assert answer.body["details"]["causes"][0]["field"].startswith("spec.network.egress[0]")
+
+    @pytest.mark.parametrize("kind", ["merge", "json"])
+    def test_a_patch_is_decided_as_what_it_makes(self, setup: Setup, kind: str) -> None:
+        setup.cluster.apply(agent("patched"))
+        merge = '{"spec": {"image": "nginx:latest"}}'
+        patch = merge if kind == "merge" else '[{"op": "replace", "path": "/spec/image", "value": "nginx:latest"}]'
+        with pytest.raises(Exception, match="ImageNoDigest"):
+            setup.cluster.kubectl("patch", "-n", "team", "agd", "patched", "--type", kind, "-p", patch)
+
+
+def test_namespace_policy_and_agent_in_one_apply(setup: Setup) -> None:
+    """The watch of the review server may lag behind: a second look keeps the good ones from being refused."""
+    for number in range(5):
+        name = f"fresh-{number}"
+        bound = policy(name, {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}})
+        bound["spec"]["images"] = {"requireDigest": False}
+        unpinned = agent("quick", {"image": "registry.example/x:1"}, namespace=name)
+        setup.cluster.apply(namespace(name), bound, unpinned)
+        setup.cluster.kubectl("delete", "--wait=false", "namespace", name)
+        setup.cluster.kubectl("delete", "agp", name)
+
+
+def test_a_policy_that_became_stricter_locks_nobody_out(setup: Setup) -> None:
+    lax = policy("lax", {"images": {"requireDigest": False}})
+    setup.cluster.apply(lax)
+    setup.cluster.apply(agent("loose", {"image": "registry.example/x:1"}, finalizers=["example.com/hold"]))
+    setup.cluster.kubectl("delete", "agp", "lax")
+    time.sleep(0.5)
+    setup.cluster.kubectl("label", "-n", "team", "agd", "loose", "a=b")
+    with pytest.raises(Exception, match="ImageNoDigest"):
+        setup.cluster.kubectl("patch", "-n", "team", "agd", "loose", "--type=merge", "-p", '{"spec": {"replicas": 2}}')
+    # B34: held alive by its finalizer, it is still decided.
+    setup.cluster.kubectl("delete", "--wait=false", "-n", "team", "agd", "loose")
+    with pytest.raises(Exception, match="ImageNoDigest"):
+        setup.cluster.kubectl("patch", "-n", "team", "agd", "loose", "--type=merge", "-p", '{"spec": {"replicas": 2}}')
+    free = '{"metadata": {"finalizers": null}}'
+    setup.cluster.kubectl("patch", "-n", "team", "agd", "loose", "--type=merge", "-p", free)
+    assert "loose" not in setup.cluster.kubectl("get", "-n", "team", "agd")
+
+
+def test_a_large_object_is_decided(setup: Setup, server: Server) -> None:
+    """R10: as large as etcd takes; an UPDATE carries it twice."""
+    env = [{"name": f"V{number}", "value": "x" * 10_000} for number in range(100)]
+    setup.cluster.kubectl("create", "-f", "-", stdin=json.dumps(agent("large", {"image": PINNED, "env": env})))
+    with pytest.raises(Exception, match="ImageNoDigest"):
+        setup.cluster.kubectl("patch", "-n", "team", "agd", "large", "--type=merge", "-p", '{"spec": {"image": "x:1"}}')
+    setup.cluster.kubectl("label", "-n", "team", "agd", "large", "a=b")
+
+
+def test_metrics_tell_what_was_refused(setup: Setup) -> None:
+    def counted() -> tuple[float, float]:
+        violation = 'ringfence_violations_total{namespace="team",rule="EgressUnrestricted",source="admission"}'
+        request = 'ringfence_admission_requests_total{allowed="false",operation="CREATE"}'
+        return tuple(sum(one.metric(name) for one in setup.replicas) for name in (violation, request))  # type: ignore[return-value]
+
+    violations, requests = counted()
+    refused(setup.cluster, agent("greedy", WIDE_OPEN))
+    with pytest.raises(Exception, match="EgressUnrestricted"):
+        setup.cluster.kubectl("apply", "--dry-run=server", "-f", "-", stdin=json.dumps(agent("greedy", WIDE_OPEN)))
+    assert counted() == (violations + 1, requests + 1), "and the dry run is not among them"
+    for replica in setup.replicas:
+        assert replica.metric("ringfence_admission_certificate_expiry_timestamp_seconds") > time.time() + 80 * 86400
+
+
+@contextmanager
+def traffic(setup: Setup) -> Iterator[Callable[[], tuple[int, list[str]]]]:
+    """Good and bad agents, created without pause, as dry runs. Gives (answers so far, what went wrong)."""
+    stop = threading.Event()
+    done: list[int] = []
+    wrong: list[str] = []
+
+    def run(number: int) -> None:
+        client = Server(setup.cluster.server, setup.cluster.kubeconfig)
+        while not stop.is_set():
+            bad = len(done) % 3 == 0
+            answer = client.create(agent(f"load-{number}", WIDE_OPEN if bad else None), kind="AgentDeployment")
+            done.append(1)
+            if bad != (answer.code == 403 and "EgressUnrestricted" in answer.message) or bad == answer.ok:
+                wrong.append(f"{answer.code} {answer.message[:200]}")
+            time.sleep(0.02)  # both cores are needed by the replicas, too
+        client.close()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        time.sleep(0.5)
+        yield lambda: (len(done), wrong)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(20)
+
+
+def test_a_rolling_restart_refuses_nothing_good_and_admits_nothing_bad(setup: Setup) -> None:
+    """R7, R20: SIGTERM, drain, the next one; under load all the time."""
+    fresh = [setup.start().wait_ready() for _ in range(2)]
+    with traffic(setup) as result:
+        for old, new in zip(list(setup.service.replicas), fresh, strict=True):
+            setup.service.replicas.append(new)
+            time.sleep(0.5)
+            assert old.stop(signal.SIGTERM) == 0
+            setup.service.replicas.remove(old)
+    answers, wrong = result()
+    assert wrong == []
+    assert answers > 20
+    for replica in setup.replicas:
+        assert "Traceback" not in replica.log.read_text()
+
+
+def test_a_renewal_of_ca_and_certificate_loses_no_review(setup: Setup) -> None:
+    """R9. The API server keeps its connections for long, so some are cut in between: new ones must be trusted, too."""
+    before = setup.secret()
+    late = setup.start().wait_ready()
+    with traffic(setup) as result:
+        setup.keep(datetime.now(UTC) + timedelta(days=61))
+        time.sleep(1.5)
+        # A replica that has the new certificate only, and the end of one that has served both.
+        setup.service.replicas.append(late)
+        time.sleep(0.5)
+        old = setup.service.replicas.pop(0)
+        time.sleep(0.5)
+        assert old.stop(signal.SIGTERM) == 0
+    answers, wrong = result()
+    assert wrong == []
+    assert answers > 20
+    assert setup.secret()["tls.crt"] != before["tls.crt"]
+
+
+def test_while_nobody_reviews_only_our_kinds_stand_still(setup: Setup) -> None:
+    """R8: refused, not waved through; all else goes on."""
+    parked, setup.service.replicas[:] = list(setup.service.replicas), []
+    time.sleep(0.5)
+    for replica in parked:
+        replica.stop(signal.SIGKILL)
+    with pytest.raises(Exception, match="failed calling webhook"):
+        setup.cluster.apply(agent("unseen"))
+    setup.cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other", "namespace": "team"}})
+    setup.cluster.kubectl("delete", "--ignore-not-found", "-n", "team", "agd", "modest")
+    setup.service.replicas.append(setup.start().wait_ready())
+    time.sleep(0.5)
+    assert "created" in setup.cluster.apply(agent("seen"))
+
+
+def test_probes_tell_what_is_missing(setup: Setup, tmp_path: Path) -> None:
+    replica = Replica.start(setup.cluster.kubeconfig, tmp_path / "none", tmp_path / "log", "--drain-seconds=0")
+    try:
+        end = time.monotonic() + 20
+        while "cluster:" in (text := replica.probe("/readyz")[1]) or not text:
+            assert time.monotonic() < end, text
+            time.sleep(0.1)
+        assert text == "certificate: the certificate cannot be loaded: No such file or directory\n"
+        assert replica.probe("/healthz") == (200, "ok\n")
+    finally:
+        assert replica.stop(signal.SIGTERM) == 0
