@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ringfence.api.names import API_VERSION
-from ringfence.api.schema import custom_resource_definition, walk
+from ringfence.api.schema import WHOLE, WHOLE_OR_TEXT, custom_resource_definition, walk
 from tools.crds import KINDS
 
 PATH = "docs/reference/api.md"
@@ -17,7 +17,7 @@ Group and version: `{API_VERSION}`. The same words are shown by
 
 * A field that is not listed here is refused, not ignored.
 * Whatever is absent takes its default: for an agent, nothing that is not asked for. `null` is absent.
-* Lengths are counted in characters, sizes of lists in entries.
+* Lengths are counted in characters, sizes of lists in entries. Integers have no decimal point: 80.0 is refused.
 """
 
 
@@ -73,8 +73,8 @@ def _meaning(field: dict[str, Any]) -> str:
 
 def _own_rules(node: dict[str, Any]) -> list[dict[str, str]]:
     """The rules of a value; those of an object stand in its own section."""
-    found: list[dict[str, str]] = [] if "properties" in node else node.get("x-kubernetes-validations", [])
-    return found
+    rules: list[dict[str, str]] = [] if "properties" in node else node.get("x-kubernetes-validations", [])
+    return [rule for rule in rules if rule not in (WHOLE, WHOLE_OR_TEXT)]
 
 
 def _default(field: dict[str, Any]) -> str:

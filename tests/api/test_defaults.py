@@ -3,13 +3,12 @@
 from typing import Any
 
 import pytest
-import yaml
 
 from api.parity import KINDS, Parity
-from api.samples import agent, documents, policy
+from api.samples import agent, documents, policy, read
 from ringfence.api import parse
 
-VALID = [pytest.param(yaml.safe_load(text), id=name) for name, text in documents("valid")]
+VALID = [pytest.param(read(text), id=name) for name, text in documents("valid")]
 
 
 @pytest.mark.parametrize("manifest", VALID)

@@ -30,6 +30,7 @@ SCALARS = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False),
     st.integers(-5, 70_000).map(float),
 )
+MARKS = ["\n", " ", "\x00", "\u200b", "\u202e", "0", "-", ".", "*", "/"]
 VALUES = st.one_of(SCALARS, st.lists(SCALARS, max_size=3), st.dictionaries(TEXTS, SCALARS, max_size=3))
 
 
@@ -43,15 +44,28 @@ def places(value: Any) -> list[tuple[Any, Any]]:
     return found
 
 
+def respelled(value: Any) -> st.SearchStrategy[Any]:
+    """The same value written otherwise, or almost the same."""
+    if isinstance(value, bool):
+        return st.sampled_from([str(value), int(value), None])
+    if isinstance(value, int):
+        return st.sampled_from([float(value), value + 0.5, str(value), value * 1.0000000001, -value])
+    if isinstance(value, str):
+        return st.sampled_from([*(mark + value for mark in MARKS), *(value + mark for mark in MARKS), value.upper()])
+    return st.sampled_from([None, [value], {"a": value}])
+
+
 @st.composite
 def mutated(draw: st.DrawFn) -> dict[str, Any]:
-    """A full sample with one to three changes: replaced, removed, doubled, moved."""
+    """A full sample with one to three changes: replaced, written otherwise, removed, doubled, moved."""
     manifest = full(draw(st.sampled_from(sorted(KINDS))))
     for _ in range(draw(st.integers(1, 3))):
         container, key = draw(st.sampled_from(places(manifest["spec"]) or [(manifest, "spec")]))
-        match draw(st.sampled_from(["replace", "remove", "double", "add", "move"])):
+        match draw(st.sampled_from(["replace", "respell", "respell", "remove", "double", "add", "move"])):
             case "replace":
                 container[key] = draw(VALUES)
+            case "respell":
+                container[key] = draw(respelled(container[key]))
             case "remove":
                 del container[key]
             case "double" if isinstance(container, list):

@@ -4,23 +4,22 @@ import re
 from typing import Any
 
 import pytest
-import yaml
 
 from api.fields import schema_of
 from api.parity import KINDS, Parity, errors
-from api.samples import documents, full
+from api.samples import documents, full, read
 from ringfence.api.schema import custom_resource_definition, walk
 
 
 @pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in documents("valid")])
 def test_valid(parity: Parity, text: str) -> None:
-    answer = parity.answer(yaml.safe_load(text), text.encode(), "yaml")
+    answer = parity.answer(read(text), text.encode(), "yaml")
     assert answer.ok, answer.message
 
 
 @pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in documents("invalid")])
 def test_invalid_with_the_path_or_the_sentence(parity: Parity, text: str) -> None:
-    manifest = yaml.safe_load(text)
+    manifest = read(text)
     answer = parity.answer(manifest, text.encode(), "yaml")
     assert not answer.ok
     expected = re.findall(r"^# expect: (.+)$", text, re.MULTILINE)[0]
@@ -29,13 +28,15 @@ def test_invalid_with_the_path_or_the_sentence(parity: Parity, text: str) -> Non
 
 
 def test_each_rule_of_the_crds_is_broken_by_a_sample(parity: Parity) -> None:
+    # A float cannot be said in YAML: tests/api/test_numbers.py breaks that rule.
     wanted = {
         rule["message"]
         for kind, _ in KINDS.values()
         for _, node in walk(root_schema(kind))
         for rule in node.get("x-kubernetes-validations", ())
+        if not rule["rule"].startswith("type(self)")
     }
-    answers = [parity.answer(yaml.safe_load(text), text.encode(), "yaml").message for _, text in documents("invalid")]
+    answers = [parity.answer(read(text), text.encode(), "yaml").message for _, text in documents("invalid")]
     assert {rule for rule in wanted if not any(rule in answer for answer in answers)} == set()
 
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from api.parity import Parity, errors
-from api.samples import IMAGE, agent
+from api.samples import IMAGE, agent, read
 from cluster import Cluster, CommandFailed
 
 HEAD = f"apiVersion: ringfence.dev/v1alpha1\nkind: AgentDeployment\nmetadata: {{name: a}}\nspec:\n  image: {IMAGE}\n"
@@ -55,19 +55,19 @@ NUMBERS = {
 @pytest.mark.parametrize(("text", "right"), SPELLINGS.items())
 def test_booleans(parity: Parity, text: str, right: bool) -> None:
     sent = f"{HEAD}  suspended: {text}\n"
-    assert parity.verdict(yaml.safe_load(sent), sent.encode(), "yaml") == right
+    assert parity.verdict(read(sent), sent.encode(), "yaml") == right
 
 
 @pytest.mark.parametrize(("text", "right"), NUMBERS.items())
 def test_numbers(parity: Parity, text: str, right: bool) -> None:
     sent = f"{HEAD}  replicas: {text}\n"
-    assert parity.verdict(yaml.safe_load(sent), sent.encode(), "yaml") == right
+    assert parity.verdict(read(sent), sent.encode(), "yaml") == right
 
 
 @pytest.mark.parametrize("value", ["yes", "on", "no", "1", "1.5", "null", "{}", "[a]", "0x10", "!!int 3"])
 def test_a_value_of_the_environment_that_is_no_text_is_refused(parity: Parity, value: str) -> None:
     sent = f"{HEAD}  env: [{{name: A, value: {value}}}]\n"
-    assert parity.verdict(yaml.safe_load(sent), sent.encode(), "yaml") == (value == "null")
+    assert parity.verdict(read(sent), sent.encode(), "yaml") == (value == "null")
 
 
 BROKEN = {
@@ -90,7 +90,7 @@ def test_malformed_yaml_ends_with_a_sentence(cluster: Cluster, why: str) -> None
     assert "error" in caught.value.output.lower()
     assert "panic" not in caught.value.output
     with pytest.raises(yaml.YAMLError):
-        yaml.safe_load(text)
+        read(text)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_where_pyyaml_reads_otherwise(parity: Parity, line: str, right: bool) ->
     sent = f"{HEAD}  {line}\n"
     answer = parity.server.create(sent.encode(), kind="AgentDeployment", media="yaml")
     assert answer.ok == right
-    assert bool(errors(yaml.safe_load(sent))) == right
+    assert bool(errors(read(sent))) == right
 
 
 @pytest.mark.parametrize("field", ["image: b", "replicas: 1\n  replicas: 2", "suspended: true\n  suspended: false"])
@@ -140,7 +140,7 @@ def test_kubectl_apply_names_the_unknown_field(cluster: Cluster, field: str, pat
         cluster.kubectl("apply", "--dry-run=server", "-f", "-", stdin=text)
     assert "unknown field" in caught.value.output
     assert path in caught.value.output
-    assert any(path in error and "unknown field" in error for error in errors(yaml.safe_load(text)))
+    assert any(path in error and "unknown field" in error for error in errors(read(text)))
 
 
 def test_an_alias_bomb_is_refused(cluster: Cluster) -> None:

@@ -13,9 +13,6 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-MAX_FLOAT = 2**53 - 1
-"""The API server takes no float beyond this for an integer: from there on they have gaps."""
-
 
 @dataclass(frozen=True)
 class Rule:
@@ -97,14 +94,6 @@ class PrinterColumn:
     priority: int = 0
 
 
-def _integers(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_integers(entry) for entry in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) <= MAX_FLOAT:
-        return int(value)
-    return value
-
-
 class Model(BaseModel):
     """Base of every type: unknown fields are refused, types are not coerced, objects do not change."""
 
@@ -121,12 +110,12 @@ class Model(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _as_the_server_reads(cls, data: Any) -> Any:
-        """To the API server `field: null` is an absent field, if it knows the field, and 443.0 is 443."""
-        if not isinstance(data, dict):
+    def _without_nulls(cls, data: Any) -> Any:
+        """To the API server `field: null` is an absent field, if it knows the field."""
+        if not isinstance(data, dict) or None not in data.values():
             return data
         known = {field.alias for field in cls.model_fields.values()}
-        return {name: _integers(value) for name, value in data.items() if value is not None or name not in known}
+        return {name: value for name, value in data.items() if value is not None or name not in known}
 
     @model_validator(mode="after")
     def _hold_rules(self) -> Self:

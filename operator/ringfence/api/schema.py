@@ -37,6 +37,13 @@ KEYWORDS = (
 calls structural."""
 
 
+WHOLE = {
+    "rule": "type(self) == int",
+    "message": "must be an integer, written without a decimal point or an exponent",
+}
+"""To the API server's schemas 80.0 is an integer, to its CEL rules it is not: without this, 80.0 would be taken until
+a rule looks at it, and be stored twice in a set."""
+WHOLE_OR_TEXT = {"rule": "type(self) == int || type(self) == string", "message": WHOLE["message"]}
 LIST_BOUNDS = frozenset({"maxItems", "x-kubernetes-list-type"})
 MAP_BOUNDS = frozenset({"additionalProperties", "maxProperties"})
 
@@ -63,6 +70,10 @@ class StructuralJsonSchema(GenerateJsonSchema):
         """Words to choose from, even when there is one: `const` is not structural."""
         return {"type": "string", "enum": schema["expected"]}
 
+    def int_schema(self, schema: core_schema.IntSchema) -> JsonSchemaValue:
+        """An integer, written as one."""
+        return super().int_schema(schema) | {"x-kubernetes-validations": [WHOLE]}
+
     def union_schema(self, schema: core_schema.UnionSchema) -> JsonSchemaValue:
         """An integer or a string is the only union there is (Kubernetes' quantities)."""
         branches = [self.generate_inner(choice) for choice in schema["choices"] if not isinstance(choice, tuple)]
@@ -70,7 +81,8 @@ class StructuralJsonSchema(GenerateJsonSchema):
         if types != ["integer", "string"]:
             raise SchemaError(f"a union must be int | str, not {types}")
         merged = {keyword: value for branch in branches for keyword, value in branch.items()}
-        return merged | {"anyOf": [{"type": kind} for kind in types], "x-kubernetes-int-or-string": True}
+        kinds = {"anyOf": [{"type": kind} for kind in types], "x-kubernetes-int-or-string": True}
+        return merged | kinds | {"x-kubernetes-validations": [WHOLE_OR_TEXT]}
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
         """Add the rules that span fields."""

@@ -10,6 +10,8 @@ from ringfence.api.base import ListType, Model, PrinterColumn, Rule, ValueRule
 from ringfence.api.fields import Labels, Quantity
 from ringfence.api.schema import (
     KEYWORDS,
+    WHOLE,
+    WHOLE_OR_TEXT,
     SchemaError,
     custom_resource_definition,
     structural_schema,
@@ -56,7 +58,14 @@ SCHEMA = structural_schema(Sample)
 INNER = {
     "type": "object",
     "properties": {
-        "size": {"type": "integer", "default": 3, "minimum": 0, "maximum": 9, "description": "How big."},
+        "size": {
+            "type": "integer",
+            "default": 3,
+            "minimum": 0,
+            "maximum": 9,
+            "description": "How big.",
+            "x-kubernetes-validations": [WHOLE],
+        },
         "deepName": {"type": "string", "maxLength": 9, "description": "A name."},
     },
 }
@@ -113,6 +122,7 @@ def test_a_quantity_is_an_integer_or_a_string() -> None:
     assert amount["x-kubernetes-int-or-string"] is True
     assert amount["anyOf"] == [{"type": "integer"}, {"type": "string"}]
     assert (amount["minimum"], amount["maxLength"]) == (0, 32)
+    assert amount["x-kubernetes-validations"] == [WHOLE_OR_TEXT]
     assert "type" not in amount
     assert "default" not in amount
 
