@@ -31,7 +31,7 @@ Check = Callable[[], str | None]
 
 
 class Health:
-    """What the probes answer. Ready: every check is content and nothing was told to stop."""
+    """What the probes answer. Ready: there are checks, every one is content, and nothing was told to stop."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -60,7 +60,9 @@ class Health:
 
     def ready(self) -> tuple[bool, str]:
         """Whether the process wants work, and a text for people: one line for each thing that is missing."""
-        missing = [f"{name}: {found}\n" for name, check in self._checks.items() if (found := check())]
+        missing = [f"{name}: {found}\n" for name, check in tuple(self._checks.items()) if (found := check())]
+        if not self._checks:
+            missing.append("starting: nothing has been checked yet\n")
         if self._stopping:
             missing.append("stopping: it is shutting down\n")
         return not missing, "".join(missing) or "ok\n"

@@ -66,6 +66,10 @@ def test_ready_when_every_check_is_content(health: Health, server: HealthServer)
     assert ask(server, "/readyz") == (200, "ok\n")
 
 
+def test_not_ready_before_anything_was_checked(server: HealthServer) -> None:
+    assert ask(server, "/readyz") == (503, "starting: nothing has been checked yet\n")
+
+
 def test_not_ready_once_it_stops_but_still_alive(health: Health, server: HealthServer) -> None:
     health.stop()
     assert ask(server, "/readyz")[0] == 503

@@ -50,44 +50,41 @@ async def run(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    health = Health()
-    with HealthServer(health, REGISTRY, host=settings.http_host, port=settings.http_port):
-        async with await Kube.connect(settings.kubeconfig) as kube:
-            await _serve(settings, kube, health, stop)
+    async with await Kube.connect(settings.kubeconfig) as kube:
+        await _serve(settings, kube, stop)
 
 
-async def _serve(settings: Settings, kube: Kube, health: Health, stop: asyncio.Event) -> None:
+async def _serve(settings: Settings, kube: Kube, stop: asyncio.Event) -> None:
     world = World(settings.cluster_networks)
     directory = settings.certificate_directory
     certificate = Certificate(Files(directory / "tls.crt", directory / "tls.key", settings.client_ca))
     app = Admission(world, Fresh(kube, world))
     server = Server(
-        app,
-        certificate.base,
-        host=settings.host,
-        port=settings.https_port,
-        client_names=settings.client_names,
+        app, certificate.base, host=settings.host, port=settings.https_port, client_names=settings.client_names
     )
+    health = Health()
     health.require("cluster", lambda: _unread(world))
     health.require("certificate", certificate.missing)
     health.require("listener", lambda: None if server.started else "not listening yet")
-    tasks = {
-        asyncio.create_task(feed(kube, world), name="feed"),
-        asyncio.create_task(_look_after(certificate, health), name="certificate"),
-        asyncio.create_task(server.serve(), name="server"),
-    }
-    waiting = asyncio.create_task(stop.wait())
-    # What was made until here lives as long as the process: the collector need not walk it at each turn.
-    gc.freeze()
-    try:
-        done, _ = await asyncio.wait({*tasks, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        for task in done - {waiting}:
-            task.result()  # none of them ends by itself: raise what ended it
-        await _leave(settings, app, server, health, tasks)
-    finally:
-        for task in {*tasks, waiting}:
-            task.cancel()
-        await asyncio.gather(*tasks, waiting, return_exceptions=True)
+    # Last: once it answers, every check is in place.
+    with HealthServer(health, REGISTRY, host=settings.http_host, port=settings.http_port):
+        tasks = {
+            asyncio.create_task(feed(kube, world), name="feed"),
+            asyncio.create_task(_look_after(certificate, health), name="certificate"),
+            asyncio.create_task(server.serve(), name="server"),
+        }
+        waiting = asyncio.create_task(stop.wait())
+        # What was made until here lives as long as the process: the collector need not walk it at each turn.
+        gc.freeze()
+        try:
+            done, _ = await asyncio.wait({*tasks, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {waiting}:
+                task.result()  # none of them ends by itself: raise what ended it
+            await _leave(settings, app, server, health, tasks)
+        finally:
+            for task in {*tasks, waiting}:
+                task.cancel()
+            await asyncio.gather(*tasks, waiting, return_exceptions=True)
 
 
 async def _leave(
