@@ -16,9 +16,9 @@ from typing import Any
 
 from . import cgroups, furniture, images, network, packages, pki, programs
 from .errors import ClusterError
-from .instance import Instance, Mode, NetworkPolicyMode
+from .instance import Instance, Mode, NetworkPolicyMode, base, names
 from .processes import Component, running, start, stop
-from .shell import nsenter, run, wait_for
+from .shell import lock, nsenter, run, wait_for
 
 __all__ = ["build", "check", "components", "furnish", "prepare", "remove", "switch"]
 
@@ -55,14 +55,14 @@ def prepare(instance: Instance) -> None:
     (instance.home / "resolv.conf").write_text("# The cluster's DNS has nobody to ask.\n")
     # A mount point on the machine for what is mounted in the namespace only; `remove` takes it away.
     KUBELET_ROOT.mkdir(exist_ok=True)
-    names = {
+    values = {
         "home": str(instance.home),
         "cgroup": instance.cgroup,
         "pause": images.PAUSE,
     }
     targets = {name: f"config/{name}" for name in ("containerd.toml", "kubelet.yaml", "proxy.yaml")}
     for template, target in {**targets, "cni.conflist": "cni/10-ringfence.conflist"}.items():
-        text = string.Template((CONFIG / template).read_text()).substitute(names)
+        text = string.Template((CONFIG / template).read_text()).substitute(values)
         (instance.home / target).write_text(text)
     plugins = [packages.CNI_PLUGINS / name for name in ("loopback", "ptp", "host-local")]
     for plugin in plugins:
@@ -147,8 +147,11 @@ def remove(instance: Instance) -> None:
         return
     network.remove(instance)
     cgroups.remove(instance.cgroup)
-    with suppress(OSError):
-        KUBELET_ROOT.rmdir()
+    # Only the last one out removes the mount point: that would undo the mounts of all others, too.
+    with lock(f"{base()}/index"):
+        if not set(names()) - {instance.name}:
+            with suppress(OSError):
+                KUBELET_ROOT.rmdir()
 
 
 def _internet(instance: Instance) -> dict[str, list[str]]:

@@ -109,3 +109,15 @@ def test_quiet_and_colourless_when_nothing_is_to_be_done(api: Cluster) -> None:
     assert again.returncode == 0
     assert "\033[" not in again.stderr
     assert again.stdout.strip() == f"export KUBECONFIG={api.kubeconfig}"
+
+
+@needs_root
+def test_down_does_not_disturb_another_node(node: Cluster) -> None:
+    """The kubelets' mount point is the machine's: removing it would undo the mounts of all instances."""
+    other = Cluster.up("suite-other")
+    other.down()
+    mounts = Path(f"/proc/{node.running()['kubelet']}/mountinfo").read_text()
+    assert " /var/lib/kubelet " in mounts
+    space = Space(node, "default")
+    space.run(pod("undisturbed", image=node.testbox.tag))
+    space.kubectl("delete", "pod", "undisturbed", "--wait=false")
