@@ -19,6 +19,7 @@ from .install import NAMESPACE, Image, install, own_image, uninstall
 from .manifests import NAMESPACE as AGENTS
 from .manifests import TOOLS
 from .place import Place, choose
+from .probing import pods_of
 from .story import Story
 
 __all__ = ["main", "show"]
@@ -34,7 +35,7 @@ def show(place: Place, account: Account, *, image: str = "", agent_image: str = 
             with step("loading the test image"):
                 place.load_testbox()
         install(place, own)
-        ready = place.kubectl.items("pods", "-n", NAMESPACE, "-l", "app.kubernetes.io/name=ringfence")
+        ready = pods_of(place.kubectl, NAMESPACE, "ringfence.dev/serves=metrics")
         version = json.loads(place.kubectl("get", "--raw", "/version"))["gitVersion"]
         account.check(bool(ready), f"Kubernetes {version}, {len(ready)} pods of Ringfence ready", pods=len(ready))
     if not account.ok:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from cluster.errors import ClusterError, CommandFailed
 from cluster.shell import run
 
-__all__ = ["Kubectl", "Object", "condition"]
+__all__ = ["Kubectl", "Object"]
 
 Object = dict[str, Any]
 
@@ -67,42 +66,6 @@ class Kubectl:
             return refused.output.strip()
         raise ClusterError(f"was meant to be refused: {told.strip()}")
 
-    def condition(self, namespace: str, agent: str, kind: str = "Ready") -> Object | None:
-        """A condition of an agent, of its present generation; None while there is none."""
-        found = self.find("agd", agent, "-n", namespace)
-        return condition(found, kind) if found else None
-
-    def wait_agent(self, namespace: str, agent: str, *, timeout: float = 120) -> Object:
-        """Wait until an agent is Ready. Raises ClusterError with what its conditions say instead."""
-
-        def ready() -> bool:
-            return (self.condition(namespace, agent) or {}).get("status") == "True"
-
-        try:
-            self.until(f"agent {namespace}/{agent} to be Ready", ready, timeout=timeout)
-        except ClusterError as late:
-            last = self.condition(namespace, agent) or {"reason": "none", "message": "no condition at all"}
-            raise ClusterError(f"{late}: {last['reason']}: {last['message']}") from None
-        return self.get("agd", agent, "-n", namespace)
-
-    def until(self, what: str, probe: Callable[[], Any], *, timeout: float = 60, every: float = 0.1) -> float:
-        """Seconds until `probe` gives something true. Raises ClusterError when time is up."""
-        started = time.monotonic()
-        while not probe():
-            if time.monotonic() - started > timeout:
-                raise ClusterError(f"waited {timeout:.0f} s for {what}")
-            time.sleep(every)
-        return time.monotonic() - started
-
     def gone(self, *words: str, timeout: float = 90) -> None:
         """Delete objects and wait until they are gone."""
         self("delete", *words, "--ignore-not-found", f"--timeout={timeout:.0f}s", timeout=timeout + 10)
-
-
-def condition(found: Object, kind: str) -> Object | None:
-    """A condition that speaks of the object's present generation."""
-    for entry in (found.get("status") or {}).get("conditions") or []:
-        if entry["type"] == kind and entry["observedGeneration"] == found["metadata"]["generation"]:
-            told: Object = entry
-            return told
-    return None

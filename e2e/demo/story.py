@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from cluster.errors import ClusterError
 from cluster.shell import step
 
-from . import manifests, metrics
+from . import agents, manifests, metrics
 from .account import Account
 from .api import Api
 from .kubectl import Object
@@ -45,19 +45,20 @@ class Story:
         with step("removing the researcher of an earlier run"):
             if kubectl.find("crd", "agentdeployments.ringfence.dev") and kubectl.find("namespace", NAMESPACE):
                 kubectl.gone("agd", "researcher", "-n", NAMESPACE)
-                kubectl("wait", "--for=delete", "pod", "-l", "ringfence.dev/agent=researcher", "-n", NAMESPACE, ok=True)
+                agents.until("its pod to go", lambda: not agents.pods(self.api, NAMESPACE, "researcher"), timeout=90)
         kubectl.apply(manifests.accepted(self.image, without=RESEARCHER))
         kubectl.apply(manifests.unfenced(self.image))
         with step("waiting for the pods of the other examples"):
             for namespace, name in ORDINARY:
                 kubectl("rollout", "status", f"deploy/{name}", "-n", namespace, "--timeout=120s", timeout=130)
-            found = {agent: kubectl.wait_agent(NAMESPACE, agent) for agent in AGENTS}
+            found = {agent: agents.wait(self.api, NAMESPACE, agent) for agent in AGENTS}
         started = time.monotonic()
         kubectl.apply(manifests.accepted(self.image, only=RESEARCHER))
         with step("waiting for the researcher's pod"):
-            kubectl.until("the researcher's pod to run", lambda: self._phase("researcher") == "Running", timeout=120)
+            running = lambda: agents.phase(self.api, NAMESPACE, "researcher") == "Running"  # noqa: E731
+            agents.until("the researcher's pod to run", running, timeout=120)
             seconds = time.monotonic() - started
-            found["researcher"] = kubectl.wait_agent(NAMESPACE, "researcher")
+            found["researcher"] = agents.wait(self.api, NAMESPACE, "researcher")
         for agent, state in found.items():
             self._show_agent(agent, state)
         self.account.check(
@@ -107,13 +108,11 @@ class Story:
         deny, allow = (f"{POLICIES}/ringfence-researcher-{suffix}" for suffix in ("deny", "allow"))
         uid = self.api.get(deny)["metadata"]["uid"]
         self.api.delete(deny)
-        took = self.place.kubectl.until(
-            "the deny policy to be back", lambda: self._other_uid(deny, uid), timeout=30, every=0.01
-        )
+        took = agents.until("the deny policy to be back", lambda: self._other_uid(deny, uid), timeout=30, every=0.01)
         self._repair("deleted: NetworkPolicy ringfence-researcher-deny", took)
         spec = self.api.get(allow)["spec"]
         self.api.patch(allow, {"spec": {"egress": [{}]}})
-        took = self.place.kubectl.until(
+        took = agents.until(
             "the allow policy to be put right", lambda: self.api.get(allow)["spec"] == spec, timeout=30, every=0.01
         )
         self._repair("opened to everything: NetworkPolicy ringfence-researcher-allow", took)
@@ -170,11 +169,6 @@ class Story:
     def _unfenced(self) -> str:
         """The first of the two; the other one is `another pod` for both sides."""
         return str(pods_of(self.place.kubectl, NAMESPACE, "app=unfenced")[0]["metadata"]["name"])
-
-    def _phase(self, agent: str) -> str:
-        selector = f"ringfence.dev/agent%3D{agent}"
-        pods = self.api.get(f"/api/v1/namespaces/{NAMESPACE}/pods?labelSelector={selector}")["items"]
-        return str(pods[0]["status"].get("phase", "")) if pods else ""
 
 
 def point(told: str, rule: str) -> str:
