@@ -42,6 +42,9 @@ image: setup ## build the container image (an OCI archive in the cache; printed)
 test-unit: setup ## tests that need no cluster
 	$(PY) -m pytest tests/unit
 
+test-chart: setup ## the chart: helm lint, kubeconform, kube-score, rights; Pod Security and the floor on a real API server
+	$(PY) -m pytest tests/chart
+
 test-api: setup ## the CRDs against a real API server (the built-in cluster without its node)
 	$(PY) -m pytest tests/api
 
@@ -64,4 +67,4 @@ bench: setup ## measure: medians of one run, as JSON (ARGS="--help" lists the op
 	@$(PY) -m bench $(ARGS)
 
 .PHONY: demo demo-down cluster cluster-down test-e2e bench
-.PHONY: image help setup lock lint fmt generate check-generated test-unit test-api
+.PHONY: image test-chart help setup lock lint fmt generate check-generated test-unit test-api

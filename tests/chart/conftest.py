@@ -1,0 +1,55 @@
+"""Values to check the chart with, and a real API server for what only that can tell."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from api.server import Server
+from chart.rendering import CHART, NAMESPACE, ROOT, VALUES
+from cluster import Cluster
+from cluster.shell import run, wait_for
+
+NAME = "ringfence-chart"
+OPENED = "opened"
+"""A namespace that is open to agents."""
+AGENTS = {"ringfence.dev/agents": "enabled"}
+
+
+@pytest.fixture(params=VALUES)
+def values(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """Arguments for one set of values."""
+    return VALUES[request.param]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """An API server (no node) with the CRDs and the release namespace. RINGFENCE_KEEP=1 leaves it running."""
+    Cluster.up(NAME, mode="api").down()  # what a kept one holds would be in the way of `helm install`
+    found = Cluster.up(NAME, mode="api")
+    try:
+        found.kubectl("create", "-f", str(ROOT / "crds"))
+        wait_for("the CRDs", lambda: found.kubectl("explain", "agd"), timeout=30)
+        found.kubectl("create", "namespace", NAMESPACE)
+        # Everything we run has to pass the strictest Pod Security Standard.
+        found.kubectl("label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")
+        yield found
+    finally:
+        if not os.environ.get("RINGFENCE_KEEP"):
+            found.down()
+
+
+@pytest.fixture(scope="session")
+def server(cluster: Cluster) -> Iterator[Server]:
+    client = Server(cluster.server, cluster.kubeconfig)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def installed(cluster: Cluster) -> Iterator[Cluster]:
+    """The chart, installed. Its pods stay pending: there is no node, and nothing here needs one."""
+    run(["helm", "-n", NAMESPACE, "install", "ringfence", str(CHART)], env=cluster.env)
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OPENED, "labels": AGENTS}})
+    yield cluster
+    run(["helm", "-n", NAMESPACE, "uninstall", "ringfence"], env=cluster.env)

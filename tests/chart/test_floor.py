@@ -1,0 +1,133 @@
+"""The floor: what the API server refuses by itself, our webhook's registration edited or gone (S-a, B37 to B39)."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from api.server import Server
+from chart.conftest import OPENED
+from chart.rendering import NAMESPACE
+from cluster.shell import wait_for
+
+CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+REGISTRATION = f"{CONFIGURATIONS}/ringfence"
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def say(server: Server, method: str, path: str, body: Any = None) -> dict[str, Any]:
+    answer = server.request(method, path, json.dumps(body).encode() if body else b"")
+    assert answer.ok, answer.message
+    return answer.body
+
+
+@pytest.fixture
+def registration(installed, server) -> Iterator[dict[str, Any]]:
+    """The webhook's registration, put back afterwards."""
+    found = say(server, "GET", REGISTRATION)
+    current = json.loads(json.dumps(found))
+    for key in ("resourceVersion", "uid", "managedFields", "creationTimestamp", "generation"):
+        found["metadata"].pop(key, None)
+    yield current
+    server.request("DELETE", REGISTRATION)
+    say(server, "POST", CONFIGURATIONS, found)
+    wait_for("the webhook", lambda: "failed calling" in answer(server, agent()), timeout=10)
+
+
+def agent(**spec: Any) -> dict[str, Any]:
+    image = f"example.test/agent@sha256:{'0' * 64}"
+    head = {"apiVersion": "ringfence.dev/v1alpha1", "kind": "AgentDeployment", "metadata": {"name": "probe"}}
+    return head | {"spec": {"image": image} | spec}
+
+
+def answer(server: Server, manifest: dict[str, Any], namespace: str = OPENED) -> str:
+    """What the API server says to a (dry-run) creation: empty when it would do it."""
+    path = f"/apis/ringfence.dev/v1alpha1/namespaces/{namespace}/agentdeployments?dryRun=All&fieldValidation=Strict"
+    given = server.request("POST", path, json.dumps(manifest).encode())
+    return "" if given.ok else given.message
+
+
+WORST = {
+    "everything": {"egress": [{"cidr": "0.0.0.0/0", "ports": [443]}]},
+    "everything by IPv6": {"egress": [{"cidr": "::/0", "ports": [443]}]},
+    "half of everything": {"egress": [{"cidr": "128.0.0.0/1", "ports": [443]}]},
+    "global unicast": {"egress": [{"cidr": "2000::/3", "ports": [443]}]},
+    "metadata": {"egress": [{"cidr": "169.254.169.254/32", "ports": [80]}]},
+    "metadata in a network": {"egress": [{"cidr": "169.254.0.0/16", "ports": [80]}]},
+    "metadata of another cloud": {"egress": [{"cidr": "100.100.0.0/16", "ports": [80]}]},
+    "metadata by IPv6": {"egress": [{"cidr": "fd00:ec2::/32", "ports": [80]}]},
+    "second of two": {"egress": [{"cidr": "192.0.2.0/24", "ports": [443]}, {"cidr": "0.0.0.0/0", "ports": [443]}]},
+}
+RIGHTS = {
+    "verbs": {"apiGroups": [""], "resources": ["pods"], "verbs": ["*"]},
+    "resources": {"apiGroups": [""], "resources": ["*"], "verbs": ["get"]},
+    "groups": {"apiGroups": ["*"], "resources": ["pods"], "verbs": ["get"]},
+    "subresources": {"apiGroups": [""], "resources": ["pods/*"], "verbs": ["get"]},
+    "escalate": {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles"], "verbs": ["escalate"]},
+    "bind": {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles"], "verbs": ["bind"]},
+    "impersonate": {"apiGroups": [""], "resources": ["users"], "verbs": ["impersonate"]},
+}
+
+Edit = Callable[[dict[str, Any]], None]
+
+
+def _switched_off(webhook: dict[str, Any]) -> None:
+    webhook["failurePolicy"] = "Ignore"
+
+
+EDITS: dict[str, Edit] = {
+    "Ignore": _switched_off,
+    "objectSelector": lambda w: w.update(objectSelector={"matchLabels": {"never": "there"}}),
+    "namespaceSelector": lambda w: w["namespaceSelector"]["matchExpressions"][0]["values"].append(OPENED),
+    "namespaceSelector by label": lambda w: w["namespaceSelector"].update(matchLabels={"never": "there"}),
+    "matchConditions": lambda w: w.update(matchConditions=[{"name": "never", "expression": "false"}]),
+    "rules": lambda w: w["rules"][0].update(operations=["UPDATE"]),
+    "service": lambda w: w["clientConfig"]["service"].update(name="another"),
+}
+
+
+@pytest.fixture(params=EDITS)
+def edited(request, server, registration):
+    """The registration with one edit that takes the webhook out of the way, however that is done."""
+    EDITS[request.param](registration["webhooks"][0])
+    # Where the edit leaves the webhook to be called (and nothing answers), a failure is let by, to see the floor alone.
+    if request.param == "service":
+        _switched_off(registration["webhooks"][0])
+    say(server, "PUT", REGISTRATION, registration)
+    wait_for("the edit to count", lambda: answer(server, agent()) == "", timeout=10)
+
+
+def test_while_the_webhook_is_registered_it_is_asked(installed, server):
+    said = answer(server, agent(network=WORST["everything"]))
+    assert 'failed calling webhook "admission.ringfence.dev"' in said  # nothing runs here: refused all the same
+
+
+def test_the_worst_is_refused_with_the_webhook_out_of_the_way(edited, server):
+    for what, network in WORST.items():
+        said = answer(server, agent(network=network))
+        assert "ValidatingAdmissionPolicy 'ringfence-floor'" in said, f"{what}: {said}"
+    for what, rule in RIGHTS.items():
+        said = answer(server, agent(permissions={"level": "Critical", "rules": [rule]}))
+        assert "ringfence-floor" in said or "is invalid" in said, f"{what}: {said}"
+    said = answer(server, agent(), namespace="default")
+    assert "kubectl label namespace default ringfence.dev/agents=enabled" in said
+
+
+def test_a_modest_agent_passes_the_floor(edited, server):
+    rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}
+    network = {"egress": [{"cidr": "203.0.113.0/28", "ports": [443]}]}
+    assert answer(server, agent(network=network, permissions={"level": "ReadOnly", "rules": [rule]})) == ""
+
+
+def test_without_a_registration_nothing_is_admitted(server, registration):
+    say(server, "DELETE", REGISTRATION)
+    wait_for("the deletion to count", lambda: "failed calling" not in answer(server, agent()), timeout=10)
+    for manifest in (agent(), agent(network=WORST["everything"])):
+        assert "ringfence-needs-its-webhook-configuration" in answer(server, manifest)
+
+
+@pytest.mark.parametrize("namespace", ["kube-system", NAMESPACE])
+def test_the_floor_looks_where_the_webhook_does_not(installed, server, namespace):
+    assert "is not opened to agents" in answer(server, agent(), namespace=namespace)

@@ -1,0 +1,133 @@
+"""The rights of our own pods: no more than they use, and never the means to get more."""
+
+import pytest
+
+from chart.rendering import render
+from ringfence.api.names import CEILING_CLUSTER_ROLE
+from ringfence.controller.cache import CHILD_KINDS
+from ringfence.world import SOURCES
+
+FORBIDDEN_VERBS = {"*", "escalate", "bind", "impersonate"}
+READ = {"get", "list", "watch"}
+
+
+def roles(*args: str) -> list[dict]:
+    return [item for item in render(*args) if item["kind"] in {"ClusterRole", "Role"}]
+
+
+def rules(name: str, kind: str = "ClusterRole") -> list[dict]:
+    (found,) = [r for r in roles() if r["kind"] == kind and r["metadata"]["name"] == name and _ours(r)]
+    return found["rules"]
+
+
+def _ours(role: dict) -> bool:
+    return role["metadata"].get("namespace", "ringfence-system") == "ringfence-system"
+
+
+def allowed(rule_list: list[dict], group: str, resource: str) -> set[str]:
+    """The verbs on all objects of a resource."""
+    return {
+        verb
+        for rule in rule_list
+        if group in rule["apiGroups"] and resource in rule["resources"] and not rule.get("resourceNames")
+        for verb in rule["verbs"]
+    }
+
+
+def test_no_wildcard_and_no_right_to_get_more(values):
+    for role in roles(*values):
+        for rule in role["rules"]:
+            where = f"{role['kind']} {role['metadata']['name']}: {rule}"
+            assert not FORBIDDEN_VERBS & {verb.lower() for verb in rule["verbs"]}, where
+            assert not any("*" in text for text in rule["resources"] + rule["apiGroups"]), where
+            assert "nonResourceURLs" not in rule, where
+            assert rule["verbs"], where
+
+
+def test_no_aggregation(values):
+    for role in roles(*values):
+        assert "aggregationRule" not in role
+        assert not any("aggregate-to" in label for label in role["metadata"].get("labels", {}))
+
+
+def test_secrets_are_out_of_reach_but_for_our_own_certificate(values):
+    for role in roles(*values):
+        for rule in role["rules"]:
+            if "secrets" not in rule["resources"]:
+                continue
+            assert role["kind"] == "Role", "secrets of the whole cluster"
+            assert _ours(role)
+            # RBAC cannot limit `create` by name.
+            assert rule["verbs"] == ["create"] or rule["resourceNames"] == ["ringfence-admission-tls"]
+
+
+def test_with_cert_manager_no_secret_and_no_registration_is_ours_to_write():
+    with_cert_manager = roles("--set", "certificates.provider=cert-manager")
+    touched = {resource for role in with_cert_manager for rule in role["rules"] for resource in rule["resources"]}
+    assert not touched & {"secrets", "validatingwebhookconfigurations"}
+
+
+def test_only_our_own_registration_can_be_changed():
+    (rule,) = [r for r in rules("ringfence-controller") if "validatingwebhookconfigurations" in r["resources"]]
+    assert rule["resourceNames"] == ["ringfence"]
+    assert set(rule["verbs"]) <= {"get", "patch", "update"}
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        "nodes/proxy",
+        "pods/exec",
+        "pods/attach",
+        "pods/portforward",
+        "serviceaccounts/token",
+        "pods/ephemeralcontainers",
+    ],
+)
+def test_nobody_of_ours_gets_into_pods(resource, values):
+    for role in roles(*values):
+        assert not any(resource in rule["resources"] for rule in role["rules"])
+
+
+def test_the_admission_server_only_reads():
+    for rule in rules("ringfence-admission"):
+        assert set(rule["verbs"]) <= READ
+    bound = [i for i in render() if i["kind"] in {"ClusterRoleBinding", "RoleBinding"}]
+    names = [b["roleRef"]["name"] for b in bound if b["subjects"][0]["name"] == "ringfence-admission"]
+    assert names == ["ringfence-admission"]
+
+
+def test_the_controller_is_bound_to_the_ceiling_that_the_api_names():
+    bound = [i for i in render() if i["kind"] == "ClusterRoleBinding"]
+    names = {b["roleRef"]["name"] for b in bound if b["subjects"][0]["name"] == "ringfence-controller"}
+    assert names == {"ringfence-controller", CEILING_CLUSTER_ROLE}
+
+
+def test_every_subject_is_a_service_account_of_ours(values):
+    manifests = render(*values)
+    accounts = {i["metadata"]["name"] for i in manifests if i["kind"] == "ServiceAccount"}
+    for item in manifests:
+        for subject in item.get("subjects", []):
+            assert subject["kind"] == "ServiceAccount"
+            assert subject["name"] in accounts
+            assert subject["namespace"] == "ringfence-system"
+
+
+def test_tokens_are_mounted_by_the_pod_that_says_so(values):
+    assert all(i["automountServiceAccountToken"] is False for i in render(*values) if i["kind"] == "ServiceAccount")
+
+
+@pytest.mark.parametrize("kind", CHILD_KINDS)
+def test_the_controller_can_write_the_children(kind):
+    group_version, plural = CHILD_KINDS[kind]
+    group = group_version.rpartition("/")[0]
+    wanted = READ | {"create", "update", "patch", "delete"}
+    assert allowed(rules("ringfence-controller"), group, plural) == wanted
+
+
+@pytest.mark.parametrize("process", ["ringfence-controller", "ringfence-admission"])
+@pytest.mark.parametrize("source", SOURCES.values(), ids=list(SOURCES))
+def test_what_decisions_need_can_be_read(process, source):
+    parts = source.path.strip("/").split("/")
+    group = "" if parts[0] == "api" else parts[1]
+    assert allowed(rules(process), group, parts[-1]) >= READ

@@ -1,0 +1,138 @@
+"""What may be said in values, and what helm makes of it."""
+
+import json
+import re
+
+import pytest
+import yaml
+
+from chart.rendering import CHART, VALUES, helm, of_kind, pods, render, text
+from cluster import CommandFailed
+from ringfence.cli.main import cli
+
+
+def test_lints(values):
+    helm("lint", "--strict", str(CHART), *values)
+
+
+def test_the_crds_chart_lints():
+    helm("lint", "--strict", str(CHART.with_name("ringfence-crds")))
+
+
+@pytest.mark.parametrize(
+    ("setting", "complaint"),
+    [
+        ("admission.replica=3", "additional properties 'replica' not allowed"),
+        ("controler.replicas=3", "additional properties 'controler' not allowed"),
+        ("image.tags=dev", "additional properties 'tags' not allowed"),
+        ("image.digest=sha256:abc", "/image/digest"),
+        ("image.pullPolicy=Sometimes", "/image/pullPolicy"),
+        ("controller.replicas=0", "/controller/replicas"),
+        ("log.level=loud", "/log/level"),
+        ("certificates.provider=none", "/certificates/provider"),
+        ("networkPolicy.apiServer.ports={0}", "/networkPolicy/apiServer/ports"),
+        ("networkPolicy.apiServer.cidrs={everywhere}", "/networkPolicy/apiServer/cidrs"),
+        ("clusterNetworks={10.0.0.0}", "/clusterNetworks"),
+        ("floor.enabled=maybe", "/floor/enabled"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_path(setting, complaint):
+    with pytest.raises(CommandFailed, match=re.escape(complaint)):
+        text("--set", setting)
+
+
+def test_every_value_is_in_the_schema_and_commented():
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    source = (CHART / "values.yaml").read_text()
+    top = yaml.safe_load(source)
+
+    def walk(value, declared, path):
+        assert declared.get("additionalProperties") is not True, path
+        for key, inner in value.items():
+            assert key in declared["properties"], f"{path}{key} has no schema"
+            if isinstance(inner, dict) and "properties" in declared["properties"][key]:
+                walk(inner, declared["properties"][key], f"{path}{key}.")
+        return declared["properties"].keys() - value.keys()
+
+    assert walk(top, schema, "") == {"global"}
+    for key in top:
+        assert re.search(rf"(#.*\n){key}:|^{key}:\n +#", source, re.MULTILINE), f"{key} has no comment"
+
+
+def test_full_values_set_everything_that_defaults_leave_open():
+    full = yaml.safe_load((CHART / "ci" / "full-values.yaml").read_text())
+    manifests = text(*VALUES["full"])
+    assert "example.test/platform/ringfence@sha256:" in manifests
+    assert full["clusterNetworks"] == ["10.244.0.0/16", "fd00:10:244::/56"]
+    for expected in (
+        "--cluster-network=fd00:10:244::/56",
+        "--certificates=external",
+        "--client-ca=/etc/ringfence/client-ca/ca.crt",
+        "--log-level=debug",
+        "cert-manager.io/inject-ca-from: ringfence-system/ringfence-admission",
+        "example.test/cost: platform",
+        "name: platform",
+        "kubernetes.io/metadata.name: monitoring",
+        "namespace: kube-public",
+    ):
+        assert expected in manifests
+    assert {pod["spec"].get("priorityClassName") for pod in pods(*VALUES["full"]).values()} == {
+        "system-cluster-critical",
+        None,  # the pod of `helm test`
+    }
+
+
+def test_the_names_that_design_fixes():
+    names = {(item["kind"], item["metadata"]["name"]) for item in render()}
+    assert {
+        ("Deployment", "ringfence-controller"),
+        ("Deployment", "ringfence-admission"),
+        ("Service", "ringfence-admission"),
+        ("Service", "ringfence-metrics"),
+        ("ValidatingWebhookConfiguration", "ringfence"),
+        ("ClusterRole", "ringfence-agent-ceiling"),
+    } <= names
+
+
+def test_a_tag_is_pulled_anew_and_a_digest_is_not():
+    by_tag = pods()["ringfence-controller"]["spec"]["containers"][0]
+    by_digest = pods(*VALUES["full"])["ringfence-controller"]["spec"]["containers"][0]
+    assert (by_tag["image"], by_tag["imagePullPolicy"]) == ("ringfence:0.1.0", "Always")
+    assert by_digest["imagePullPolicy"] == "IfNotPresent"
+
+
+def test_the_webhook_is_static_and_fails_closed(values):
+    (webhook,) = of_kind("ValidatingWebhookConfiguration", *values)["ringfence"]["webhooks"]
+    assert webhook["failurePolicy"] == "Fail"
+    assert webhook["timeoutSeconds"] == 5
+    assert webhook["sideEffects"] == "None"
+    assert webhook["matchPolicy"] == "Equivalent"
+    assert webhook["clientConfig"]["service"] == {
+        "name": "ringfence-admission",
+        "namespace": "ringfence-system",
+        "path": "/validate",
+        "port": 443,
+    }
+    assert "caBundle" not in webhook["clientConfig"]
+    rules = {(r["resources"][0], r["scope"]): r["operations"] for r in webhook["rules"]}
+    wanted = ["CREATE", "UPDATE"]
+    assert rules == {("agentdeployments", "Namespaced"): wanted, ("agentpolicies", "Cluster"): wanted}
+    (rule,) = webhook["namespaceSelector"]["matchExpressions"]
+    assert sorted(rule["values"]) == ["kube-system", "ringfence-system"]
+
+
+def test_a_release_in_the_default_namespace_tests_elsewhere():
+    manifests = yaml.safe_load_all(helm("template", "ringfence", str(CHART), "--namespace", "default"))
+    trying = [
+        item["metadata"]["namespace"]
+        for item in manifests
+        if item["kind"] == "Role" and item["rules"][0]["resources"] == ["agentdeployments"]
+    ]
+    assert trying == ["kube-public"]
+
+
+@pytest.mark.parametrize("name", ["ringfence-controller", "ringfence-admission"])
+def test_a_flag_of_the_chart_is_a_flag_of_the_command(name, values):
+    command, *flags = pods(*values)[name]["spec"]["containers"][0]["args"]
+    known = {option for parameter in cli.get_command(None, command).params for option in parameter.opts}
+    assert {flag.partition("=")[0] for flag in flags} <= known
