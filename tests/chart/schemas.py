@@ -20,7 +20,8 @@ def write(cluster: Cluster, folder: Path) -> int:
             _close(schema)
         for name, schema in components.get("schemas", {}).items():
             for gvk in schema.get("x-kubernetes-group-version-kind", []):
-                file = folder / f"{gvk['kind'].lower()}-{gvk['group']}-{gvk['version']}.json"
+                group = gvk["group"] or gvk["version"]  # kubeconform's name for the core group
+                file = folder / f"{gvk['kind'].lower()}-{group}-{gvk['version']}.json"
                 content = {"$ref": f"#/components/schemas/{name}", "components": components}
                 file.write_text(json.dumps(content))
                 written += 1
