@@ -11,6 +11,7 @@ import asyncio
 import builtins
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, Self
 from urllib.parse import quote, urlencode
 
@@ -19,6 +20,8 @@ import orjson
 from kubernetes.aio import config
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
+
+from ringfence.metrics import KUBE_REQUESTS, KUBE_SECONDS
 
 Object = dict[str, Any]
 
@@ -30,6 +33,8 @@ WATCH_SILENCE = 75.0
 """Seconds without even a bookmark (they come each minute) after which a watch counts as dead."""
 PAGE = 500
 """Objects in one page of a list."""
+PASSING = {HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS}
+"""Refusals that pass by themselves."""
 BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -42,6 +47,16 @@ class ApiError(Exception):
         self.reason = reason
         self.message = message
         self.retry_after = retry_after
+
+    @property
+    def terminating(self) -> bool:
+        """Whether the namespace is being deleted and takes nothing new."""
+        return self.status == HTTPStatus.FORBIDDEN and "being terminated" in self.message
+
+    @property
+    def final(self) -> bool:
+        """Whether the same request would be refused again: the request itself is not acceptable."""
+        return HTTPStatus.BAD_REQUEST <= self.status < HTTPStatus.INTERNAL_SERVER_ERROR and self.status not in PASSING
 
 
 class NotFound(ApiError):
@@ -84,6 +99,11 @@ class Kube:
         await config.load_kube_config(kubeconfig, context, client_configuration=configuration, persist_config=False)
         return cls(configuration)
 
+    @property
+    def configuration(self) -> Configuration:
+        """Where the API server is, and the credentials for it."""
+        return self._configuration
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -104,6 +124,11 @@ class Kube:
         """All objects of a collection, page by page."""
         return (await self._list(path, label_selector, field_selector))[0]
 
+    async def snapshot(self, path: str, *, label_selector: str | None = None) -> tuple[builtins.list[Object], int]:
+        """All objects of a collection, and the resourceVersion at which they were listed."""
+        items, version = await self._list(path, label_selector)
+        return items, int(version) if version.isdigit() else 0
+
     async def create(self, path: str, body: Object) -> Object:
         """POST to a collection. Raises Conflict when it exists already."""
         return await self._json("POST", path, body=body)
@@ -116,6 +141,12 @@ class Kube:
         return await self._json(
             "PATCH", path, body=body, query=_dry(query, dry_run), kind="application/apply-patch+yaml"
         )
+
+    async def apply_new(self, path: str, body: Object, *, manager: str) -> tuple[Object, bool]:
+        """Server-side apply of what should not exist yet, not forced. Also whether this very request made it."""
+        query = {"fieldManager": manager, "force": "false", "fieldValidation": "Strict"}
+        response = await self._send("PATCH", path, query, body=body, kind="application/apply-patch+yaml")
+        return await self._read(response, f"PATCH {path}"), response.status == HTTPStatus.CREATED
 
     async def replace(self, path: str, body: Object, *, manager: str | None = None, dry_run: bool = False) -> Object:
         """PUT; with `metadata.resourceVersion` in the body it raises Conflict when the object changed since."""
@@ -198,10 +229,13 @@ class Kube:
         kind: str | None = None,
     ) -> Object:
         response = await self._send(method, path, query or {}, body=body, kind=kind)
+        return await self._read(response, f"{method} {path}")
+
+    async def _read(self, response: aiohttp.ClientResponse, request: str) -> Object:
         try:
             result: Object = orjson.loads(await response.read())
-        except (TimeoutError, aiohttp.ClientError, orjson.JSONDecodeError) as failure:
-            raise Unreachable(f"{method} {path}: the answer broke off ({type(failure).__name__})") from failure
+        except (TimeoutError, aiohttp.ClientError, OSError, orjson.JSONDecodeError) as failure:
+            raise Unreachable(f"{request}: the answer broke off ({type(failure).__name__})") from failure
         return result
 
     async def _send(
@@ -221,7 +255,7 @@ class Kube:
         try:
             answer = await self._rest.request(method, url, headers=headers, body=body, _request_timeout=timeout)
             response: aiohttp.ClientResponse = answer.response
-            if response.status < 400:  # noqa: PLR2004 - HTTP
+            if response.status < HTTPStatus.BAD_REQUEST:
                 return response
             raise _error(response, await response.read())
         except (TimeoutError, aiohttp.ClientError, OSError) as failure:

@@ -1,82 +1,245 @@
-"""Every metric of Ringfence, in one registry. Labels are bounded: never a pod, a uid or free text."""
+"""Every metric of Ringfence, declared once. Labels are bounded: never a pod, a uid or free text.
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
+`REGISTRY` holds them all; `registry_of` gives what one process serves, so that nobody reads a 0 of a process that the
+metric is not about. The help texts are the reference: `docs/reference/metrics.md` is made from them.
+"""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, Metric, disable_created_metrics
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from ringfence import __version__
+from ringfence.policy.model import RuleName
+from ringfence.roster import Roster
+
+Component = Literal["controller", "admission"]
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each counter, which nobody asks for
 REGISTRY = CollectorRegistry()
-ProcessCollector(registry=REGISTRY)
-GCCollector(registry=REGISTRY)
 
-BUILD = Info("ringfence_build", "Version of Ringfence.", registry=REGISTRY)
-BUILD.info({"version": __version__})
 
+class OnceKnown(Gauge):
+    """A gauge that is not there before it is set: a replica that stands by does not know, and 0 would be an answer."""
+
+    _known = False
+
+    def set(self, value: float) -> None:
+        """Set the value; from now on it is served."""
+        self._known = True
+        super().set(value)
+
+    def collect(self) -> Iterable[Metric]:
+        """The gauge, if it is known."""
+        return super().collect() if self._known else []
+
+
+# --- both processes ---
+
+READY = Gauge(
+    "ringfence_ready",
+    "1 while /readyz says that this process wants work. A controller that stands by is ready. "
+    "Labels: component (controller, admission).",
+    ["component"],
+    registry=REGISTRY,
+)
+LOOP_LAG = Histogram(
+    "ringfence_event_loop_lag_seconds",
+    "How late the event loop gets to a timer, looked at twice a second: all else waits as long. No labels.",
+    # From what an idle loop shows to where /healthz takes it for stuck (30 s).
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    registry=REGISTRY,
+)
+KUBE_REQUESTS = Counter(
+    "ringfence_kube_requests",
+    "Requests to the API server, by outcome; the controller's watches are kopf's and not among them. Labels: verb (GET,"
+    " WATCH, POST, PUT, PATCH, DELETE), code (the HTTP status; none: no answer came).",
+    ["verb", "code"],
+    registry=REGISTRY,
+)
+KUBE_SECONDS = Histogram(
+    "ringfence_kube_request_duration_seconds",
+    "From a request to the API server to the head of its answer. Labels: verb (GET, WATCH, POST, PUT, PATCH, DELETE).",
+    ["verb"],
+    # From a read next door (2 ms) to the client's own limit of 30 s.
+    buckets=(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    registry=REGISTRY,
+)
 VIOLATIONS = Counter(
     "ringfence_violations",
-    "Attempts to leave the fence, by source (admission: refused at the door; policy: no longer allowed; "
-    "drift: a child edited or deleted by somebody else), rule and namespace.",
+    "Attempts to leave the fence. Labels: source (admission: refused at the door; policy: stored, and not allowed; "
+    "drift: a child edited or deleted by somebody else, and put back; rotation: a key older than its policy allows), "
+    "rule (for admission and policy a rule's name, see the rules' reference; for drift ChildEdited, ChildDeleted; for "
+    "rotation SecretTooOld), namespace (of the agent; empty for what has none).",
     ["source", "rule", "namespace"],
     registry=REGISTRY,
 )
+ADMISSION_CERTIFICATE_EXPIRY = OnceKnown(
+    "ringfence_admission_certificate_expiry_timestamp_seconds",
+    "When the admission server's certificate ends: the one in use (admission), the one stored (the leading controller; "
+    "absent with cert-manager). No labels.",
+    registry=REGISTRY,
+)
 
+# --- controller ---
+
+LEADER = Gauge("ringfence_leader", "1 while this replica leads, 0 while it stands by. No labels.", registry=REGISTRY)
+AGENTS = Gauge(
+    "ringfence_agents",
+    "AgentDeployments by what was observed of them; 0 where this replica does not lead. Labels: condition (a type of "
+    "condition, such as Ready, Accepted), status (True, False, Unknown).",
+    ["condition", "status"],
+    registry=REGISTRY,
+)
 RECONCILES = Counter(
     "ringfence_reconcile",
-    "Passes over one agent, by result (ok, refused, retry).",
+    "Passes over one agent. Labels: result (ok; retry: could not be finished and is tried again; error: a mistake of "
+    "Ringfence's own, see the log).",
     ["result"],
     registry=REGISTRY,
 )
 RECONCILE_SECONDS = Histogram(
     "ringfence_reconcile_duration_seconds",
-    "Length of one pass over one agent.",
+    "Length of one pass over one agent. No labels.",
     # From one read-only pass (about 1 ms) to a pass whose writes are throttled.
     buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
     registry=REGISTRY,
 )
 CHILD_WRITES = Counter(
     "ringfence_child_writes",
-    "Writes to children, by kind and verb (create, update, delete).",
+    "Writes to the children of agents; none at rest. Labels: kind (of the child), verb (create, update, delete).",
     ["kind", "verb"],
     registry=REGISTRY,
 )
-QUEUE_DEPTH = Gauge("ringfence_queue_depth", "Agents waiting for a pass.", registry=REGISTRY)
-AGENTS = Gauge(
-    "ringfence_agents",
-    "Agents by status of a condition type (True, False, Unknown).",
-    ["condition", "status"],
+QUEUE_DEPTH = Gauge("ringfence_queue_depth", "Agents that wait for a pass. No labels.", registry=REGISTRY)
+QUEUE_ADDS = Counter(
+    "ringfence_queue_adds",
+    "Agents put into the queue; one that waits already is not counted. No labels.",
     registry=REGISTRY,
 )
-LEADER = Gauge("ringfence_leader", "1 while this replica leads.", registry=REGISTRY)
-LAST_EVENT = Gauge("ringfence_watch_last_event_timestamp_seconds", "When the last watch event came.", registry=REGISTRY)
+QUEUE_RETRIES = Counter(
+    "ringfence_queue_retries", "Agents put back after a pass that failed. No labels.", registry=REGISTRY
+)
+QUEUE_SECONDS = Histogram(
+    "ringfence_queue_duration_seconds",
+    "How long an agent waited in the queue for its pass. No labels.",
+    buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60),
+    registry=REGISTRY,
+)
+LAST_EVENT = OnceKnown(
+    "ringfence_watch_last_event_timestamp_seconds",
+    "When the last event of any watch came; nodes alone send one every five minutes. No labels.",
+    registry=REGISTRY,
+)
+LAST_RESYNC = OnceKnown(
+    "ringfence_resync_last_success_timestamp_seconds",
+    "When everything was last listed anew, which happens each minute. No labels.",
+    registry=REGISTRY,
+)
+ADMISSION_WEBHOOK = OnceKnown(
+    "ringfence_admission_webhook_in_force",
+    "1 while the ValidatingWebhookConfiguration is there and each of its webhooks has failurePolicy Fail; served by "
+    "the leading controller, absent with cert-manager. No labels.",
+    registry=REGISTRY,
+)
+ROTATIONS = Counter(
+    "ringfence_secret_rotations",
+    "Rotations of secrets as the controller saw them. Labels: namespace (of the agent), result (rotated: a new value "
+    "is stored; failed: a job ended without one).",
+    ["namespace", "result"],
+    registry=REGISTRY,
+)
+ROSTER = Roster()
+REGISTRY.register(ROSTER)
+
+# --- admission ---
 
 ADMISSION_REQUESTS = Counter(
     "ringfence_admission_requests",
-    "Reviews answered, by operation and verdict (allowed: true, false). Dry runs are not among them.",
+    "Reviews answered, without dry runs. Labels: operation (CREATE, UPDATE, DELETE, CONNECT, UNKNOWN), allowed (true, "
+    "false).",
     ["operation", "allowed"],
     registry=REGISTRY,
 )
 ADMISSION_REFUSALS = Counter(
     "ringfence_admission_refusals",
-    "Refused reviews by broken rule; one review counts once for each rule that it breaks. Dry runs are not among them.",
+    "Refused reviews by broken rule, without dry runs; one review counts once for each rule that it breaks. "
+    "Labels: rule (see the rules' reference).",
     ["rule"],
+    registry=REGISTRY,
+)
+ADMISSION_FAILURES = Counter(
+    "ringfence_admission_failures",
+    "Reviews that were refused because they could not be judged. Labels: reason (internal: a mistake of Ringfence's "
+    "own, see the log; unsynced: the cluster is not read yet; malformed, too_long, slow: it could not be read).",
+    ["reason"],
     registry=REGISTRY,
 )
 ADMISSION_SECONDS = Histogram(
     "ringfence_admission_duration_seconds",
-    "From the first byte of a review to the last of its answer.",
+    "From the first byte of a review to the last of its answer. No labels.",
     # From one small review (about 1 ms) to the webhook's timeout of 5 s.
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
     registry=REGISTRY,
 )
-ADMISSION_CERTIFICATE_EXPIRY = Gauge(
-    "ringfence_admission_certificate_expiry_timestamp_seconds",
-    "When the certificate of the admission server ends: the one in use (admission), the one stored (controller).",
-    registry=REGISTRY,
+
+OF_BOTH: tuple[Collector, ...] = (
+    READY,
+    LOOP_LAG,
+    KUBE_REQUESTS,
+    KUBE_SECONDS,
+    VIOLATIONS,
+    ADMISSION_CERTIFICATE_EXPIRY,
 )
-ADMISSION_WEBHOOK = Gauge(
-    "ringfence_admission_webhook_in_force",
-    "1 while the ValidatingWebhookConfiguration is there and each of its webhooks has failurePolicy Fail.",
-    registry=REGISTRY,
+OF_ADMISSION: tuple[Collector, ...] = (ADMISSION_REQUESTS, ADMISSION_REFUSALS, ADMISSION_FAILURES, ADMISSION_SECONDS)
+OF_CONTROLLER: tuple[Collector, ...] = (
+    LEADER,
+    AGENTS,
+    RECONCILES,
+    RECONCILE_SECONDS,
+    CHILD_WRITES,
+    QUEUE_DEPTH,
+    QUEUE_ADDS,
+    QUEUE_RETRIES,
+    QUEUE_SECONDS,
+    LAST_EVENT,
+    LAST_RESYNC,
+    ADMISSION_WEBHOOK,
+    ROTATIONS,
+    ROSTER,
 )
+SERVED: dict[Component, tuple[Collector, ...]] = {
+    "controller": OF_BOTH + OF_CONTROLLER,
+    "admission": OF_BOTH + OF_ADMISSION,
+}
+"""Who serves what."""
+
+
+def registry_of(component: Component) -> CollectorRegistry:
+    """What a process of this kind serves on /metrics, with its build, its memory and its garbage."""
+    registry = CollectorRegistry()
+    for collector in SERVED[component]:
+        registry.register(collector)
+    build = Info(
+        "ringfence_build", "The running program. Labels: version, component (controller, admission).", registry=registry
+    )
+    build.info({"version": __version__, "component": component})
+    ProcessCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
+
+
+# A counter that begins with its first increment begins with 1, and Prometheus sees no increase in that: what is
+# known beforehand begins with 0. (Violations by namespace are not; the rules and dashboards allow for that.)
+for _result in ("ok", "retry", "error"):
+    RECONCILES.labels(_result)
+for _operation in ("CREATE", "UPDATE", "DELETE"):
+    for _allowed in ("true", "false"):
+        ADMISSION_REQUESTS.labels(_operation, _allowed)
+for _rule in RuleName:
+    ADMISSION_REFUSALS.labels(str(_rule))
+for _reason in ("internal", "unsynced", "malformed", "too_long", "slow"):
+    ADMISSION_FAILURES.labels(_reason)

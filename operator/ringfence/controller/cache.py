@@ -1,12 +1,13 @@
 """What the watches have shown: agents, their children, Services. A plain cache without I/O."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ringfence.api.names import AGENT_LABEL, API_VERSION, MANAGED_BY, MANAGED_BY_LABEL
 from ringfence.kube import Object, path_of
 from ringfence.resources import Endpoint, ServicePort
+from ringfence.resources.model import ALLOW, DENY, agent_name, child_name
 
 CHILDREN_SELECTOR = f"{MANAGED_BY_LABEL}={MANAGED_BY},{AGENT_LABEL}"
 
@@ -63,19 +64,25 @@ class Cache:
     agents: dict[Key, Object] = field(default_factory=dict)
     children: dict[Ref, Object] = field(default_factory=dict)
     services: dict[tuple[str, str], Object] = field(default_factory=dict)
-    api_server: tuple[Endpoint, ...] = ()
+    _slices: dict[str, tuple[Endpoint, ...]] = field(default_factory=dict)
+    _gone: dict[tuple[int, Any], int] = field(default_factory=dict)
+    """Store and key of what was deleted -> when (resourceVersion): a list read before that must not bring it back."""
+    _gone_before: dict[tuple[int, Any], int] = field(default_factory=dict)
+    """The same, from before the last list."""
 
     def observe_agent(self, event_type: str | None, body: Object) -> Key:
         """Take one event of an AgentDeployment; the key to look at."""
         key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
-        _observe(self.agents, key, event_type, body)
+        self._observe(self.agents, key, event_type, body)
         return key
 
     def observe_child(self, event_type: str | None, body: Object, kind: str) -> Key | None:
-        """Take one event of a child; the agent to look at, or None where the object carries no mark of ours."""
+        """Take one event of a child; the agent to look at, or None where it has not the name of a child."""
         body = body if body.get("kind") else {"kind": kind} | body  # items of a list come without their kind
-        _observe(self.children, Ref.of(body), event_type, body)
-        return owner_key(body)
+        ref = Ref.of(body)
+        if (key := agent_key(ref)) is not None:
+            self._observe(self.children, ref, event_type, body)
+        return key
 
     def observe_service(self, event_type: str | None, body: Object) -> list[Key]:
         """Take one event of a Service; the agents that name it."""
@@ -85,30 +92,64 @@ class Cache:
             "metadata": {key: body["metadata"].get(key) for key in ("uid", "resourceVersion")},
             "spec": {key: spec.get(key) for key in ("selector", "ports", "type")},
         }
-        _observe(self.services, name, event_type, kept)
+        before = self.services.get(name, {}).get("spec")
+        self._observe(self.services, name, event_type, kept)
+        if self.services.get(name, {}).get("spec") == before:
+            return []
         return [key for key, agent in self.agents.items() if name in _named_services(key, agent)]
 
-    def replace_children(self, kind: str, items: Iterable[Object]) -> None:
-        """Take `items` as all children of a kind: what is not among them is gone."""
-        fresh = {Ref(kind, item["metadata"]["namespace"], item["metadata"]["name"]): item for item in items}
-        for gone in [ref for ref in self.children if ref.kind == kind and ref not in fresh]:
-            del self.children[gone]
-        for item in fresh.values():
+    def observe_api_server(self, event_type: str | None, body: Mapping[str, Any]) -> bool:
+        """Take one event of an EndpointSlice of `default/kubernetes`; whether the addresses changed."""
+        before = self.api_server
+        self._slices[body["metadata"]["name"]] = () if event_type == "DELETED" else api_server_endpoints(body)
+        return self.api_server != before
+
+    @property
+    def api_server(self) -> tuple[Endpoint, ...]:
+        """All addresses of the API server."""
+        return tuple(sorted({endpoint for found in self._slices.values() for endpoint in found}))
+
+    def replace_children(self, kind: str, items: Sequence[Object], version: int) -> None:
+        """Take `items`, listed at `version`, as all children of a kind: what is not among them is gone."""
+        fresh = {Ref(kind, item["metadata"]["namespace"], item["metadata"]["name"]) for item in items}
+        _drop(self.children, [ref for ref in self.children if ref.kind == kind and ref not in fresh], version)
+        for item in items:
             self.observe_child("MODIFIED", item, kind)
 
-    def replace_agents(self, items: Iterable[Object]) -> None:
-        """Take `items` as all AgentDeployments."""
-        fresh = {Key(item["metadata"]["namespace"], item["metadata"]["name"]): item for item in items}
-        for gone in self.agents.keys() - fresh.keys():
-            del self.agents[gone]
-        for item in fresh.values():
+    def replace_agents(self, items: Sequence[Object], version: int) -> list[Key]:
+        """Take `items` as all AgentDeployments; those that are gone."""
+        fresh = {Key(item["metadata"]["namespace"], item["metadata"]["name"]) for item in items}
+        lost = _drop(self.agents, [key for key in self.agents if key not in fresh], version)
+        for item in items:
             self.observe_agent("MODIFIED", item)
+        return lost
 
-    def replace_services(self, items: Iterable[Object]) -> None:
+    def replace_services(self, items: Sequence[Object], version: int) -> None:
         """Take `items` as all Services."""
-        self.services.clear()
+        fresh = {(item["metadata"]["namespace"], item["metadata"]["name"]) for item in items}
+        _drop(self.services, [name for name in self.services if name not in fresh], version)
         for item in items:
             self.observe_service("MODIFIED", item)
+
+    def replace_api_server(self, slices: Sequence[Object]) -> None:
+        """Take `slices` as all EndpointSlices of `default/kubernetes`."""
+        self._slices = {body["metadata"]["name"]: api_server_endpoints(body) for body in slices}
+
+    def age(self) -> None:
+        """To be called before each round of lists: deletions from before the last round need not be known any more."""
+        self._gone_before, self._gone = self._gone, {}
+
+    def _observe(self, store: dict[Any, Object], key: Any, event_type: str | None, body: Object) -> None:
+        """Store the news unless newer news is there. resourceVersions of one kind compare as numbers."""
+        known, version, place = store.get(key), _version(body), (id(store), key)
+        if known is not None and _version(known) > version:
+            return  # a stale copy, or the end of an earlier object of that name
+        if event_type == "DELETED":
+            store.pop(key, None)
+            self._gone[place] = version
+        elif version > max(self._gone.get(place, -1), self._gone_before.get(place, -1)):
+            metadata = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
+            store[key] = body | {"metadata": metadata}
 
     def service_port(self, namespace: str, name: str, port: int) -> ServicePort | None:
         """Where one port of a Service leads; None when there is no such Service, selector or TCP port."""
@@ -121,14 +162,16 @@ class Cache:
         return None
 
 
-def owner_key(body: Mapping[str, Any]) -> Key | None:
-    """The agent that a child belongs to: by its controller, else by its label (which an edit may have taken away)."""
-    metadata = body["metadata"]
-    for owner in metadata.get("ownerReferences") or []:
-        if owner.get("kind") == "AgentDeployment" and owner.get("apiVersion") == API_VERSION:
-            return Key(metadata["namespace"], owner["name"])
-    name = (metadata.get("labels") or {}).get(AGENT_LABEL)
-    return Key(metadata["namespace"], name) if name else None
+def agent_key(ref: Ref) -> Key | None:
+    """The agent that a child belongs to: by its name, which no edit can take away."""
+    name = agent_name(ref.kind, ref.name)
+    return Key(ref.namespace, name) if name else None
+
+
+def children_of(key: Key) -> set[Ref]:
+    """All children that an agent can have."""
+    plain = {Ref(kind, key.namespace, child_name(key.name)) for kind in CHILD_KINDS if kind != "NetworkPolicy"}
+    return plain | {Ref("NetworkPolicy", key.namespace, child_name(key.name, suffix)) for suffix in (DENY, ALLOW)}
 
 
 def api_server_endpoints(body: Mapping[str, Any]) -> tuple[Endpoint, ...]:
@@ -144,18 +187,12 @@ def _named_services(key: Key, agent: Object) -> set[tuple[str, str]]:
     return {(target.get("namespace") or key.namespace, target.get("name")) for target in targets}
 
 
-def _observe(store: dict[Any, Object], key: Any, event_type: str | None, body: Object) -> None:
-    """Store the news unless newer news of the same object is there. resourceVersions of one kind compare as numbers."""
-    known = store.get(key)
-    same = known is not None and known["metadata"].get("uid") == body["metadata"].get("uid")
-    if event_type == "DELETED":
-        if same or known is None:
-            store.pop(key, None)
-    elif not (same and known and _version(known) > _version(body)):
-        body = {name: value for name, value in body.items() if name != "metadata"} | {
-            "metadata": {name: value for name, value in body["metadata"].items() if name != "managedFields"}
-        }
-        store[key] = body
+def _drop(store: dict[Any, Object], keys: Sequence[Any], version: int) -> list[Any]:
+    """Forget those of `keys` that were there at `version`; what is newer was merely not there yet."""
+    dropped = [key for key in keys if _version(store[key]) <= version]
+    for key in dropped:
+        del store[key]
+    return dropped
 
 
 def _version(body: Object) -> int:

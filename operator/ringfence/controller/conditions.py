@@ -9,7 +9,7 @@ from ringfence.policy.model import RuleName, Violation
 
 Status = Literal["True", "False", "Unknown"]
 MAX_MESSAGE = 4096
-"""Bytes are bounded by the CRD; a person reads the first lines."""
+"""Characters, as the CRD bounds them; a person reads the first lines."""
 MAX_VIOLATIONS = 10
 
 
@@ -53,6 +53,8 @@ def workload(deployment: Mapping[str, Any] | None, *, suspended: bool, story: tu
             Reason.SUSPENDED,
             "suspended: no pods" if gone else "suspended: its pods are stopping",
         )
+    if wanted == 0:
+        return Finding(kind, "False", Reason.NOT_APPLIED, "stopped: no pods as long as the fence cannot be held")
     if seen and ready >= wanted and updated >= wanted:
         return Finding(kind, "True", Reason.AVAILABLE, f"{ready} of {wanted} pods available")
     reason, why = story or (Reason.PROGRESSING, "starting")

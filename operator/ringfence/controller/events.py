@@ -57,7 +57,7 @@ class Events:
             "action": "Reconcile",
             "reason": str(reason),
             "type": kind,
-            "note": note[:MAX_NOTE],
+            "note": note.encode()[:MAX_NOTE].decode(errors="ignore"),
             "regarding": {
                 "apiVersion": API_VERSION,
                 "kind": "AgentDeployment",
@@ -69,6 +69,8 @@ class Events:
         try:
             await self._kube.create(path_of("events.k8s.io/v1", "events", metadata["namespace"]), body)
         except (ApiError, Unreachable) as failure:
+            if isinstance(failure, ApiError) and failure.terminating:
+                return
             log.warning(
                 "could not write an Event",
                 agent=metadata["name"],

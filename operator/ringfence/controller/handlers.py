@@ -1,18 +1,17 @@
 """kopf's part: it watches; each event becomes a line in the cache and a key in the queue. Nothing is decided here."""
 
-import dataclasses
-import os
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import kopf
 
 from ringfence.api.names import GROUP, VERSION
-from ringfence.kube import Object
+from ringfence.kube import Kube, Object
 from ringfence.metrics import LAST_EVENT
 from ringfence.world import AGENT_POLICY, API_SERVICE_SELECTOR, ENDPOINT_SLICE, NAMESPACE, NODE, SERVICE_CIDR
 
-from .cache import CHILD_KINDS, CHILDREN_SELECTOR, Key, api_server_endpoints
+from .cache import CHILD_KINDS, CHILDREN_SELECTOR, Key
 from .state import State
 
 WATCH_SILENCE = 75.0
@@ -27,15 +26,22 @@ SURROUNDINGS = {
 """What decisions depend on: kind -> group/version and plural."""
 
 
-def registry(state: State) -> kopf.OperatorRegistry:
+class Backoffs:
+    """Pauses between kopf's tries, without an end: an API server that is away for long must not end the process."""
+
+    def __iter__(self) -> Iterator[float]:
+        yield from (0.5, 1.0, 2.0)
+        while True:
+            yield 3.0
+
+
+def registry(state: State, kube: Kube) -> kopf.OperatorRegistry:
     """All handlers, on a registry of their own: no import side effects."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=handlers)
-    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        if inside := kopf.login_with_service_account(**kwargs):
-            return dataclasses.replace(inside, server=_in_cluster_server())
-        return kopf.login_with_kubeconfig(**kwargs)
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        return await _connection(kube)
 
     @kopf.on.event(GROUP, VERSION, "agentdeployments", registry=handlers)
     async def agent(event: Any, **_: Any) -> None:
@@ -58,16 +64,12 @@ def registry(state: State) -> kopf.OperatorRegistry:
     return handlers
 
 
-def _in_cluster_server() -> str:
-    """The API server by its address: kopf would take its DNS name, and the operator's pods have no DNS."""
-    host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
-    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
-
-
 def settings() -> kopf.OperatorSettings:
     """What differs from kopf's defaults. Low-level handlers keep no state, so no annotation is ever written."""
     configured = kopf.OperatorSettings()
     configured.posting.enabled = False
+    configured.networking.error_backoffs = Backoffs()
+    configured.networking.connect_timeout = 10
     configured.watching.inactivity_timeout = WATCH_SILENCE
     configured.watching.chunk_size = 500
     configured.process.ultimate_exiting_timeout = 20  # below the pod's grace period of 30 seconds
@@ -77,12 +79,31 @@ def settings() -> kopf.OperatorSettings:
     return configured
 
 
+async def _connection(kube: Kube) -> kopf.ConnectionInfo:
+    """The very connection that everything else uses: its address (no DNS), its credentials. Asked anew after a 401."""
+    known = kube.configuration
+    token = (await known.auth_settings()).get("BearerToken", {}).get("value", "")
+    return kopf.ConnectionInfo(
+        server=known.host,
+        ca_path=known.ssl_ca_cert,
+        insecure=not known.verify_ssl,
+        certificate_path=known.cert_file,
+        private_key_path=known.key_file,
+        token=token.removeprefix("Bearer ") or None,
+        proxy_url=known.proxy,
+    )
+
+
 def _matters(event_type: str | None, known: Object | None, body: Object) -> bool:
     """Whether an event can change anything: the echo of our own status write cannot."""
-    if event_type in {None, "DELETED"} or known is None or body["metadata"].get("deletionTimestamp"):
+    if event_type in {None, "DELETED"} or known is None:
         return True
-    same_generation = known["metadata"].get("generation") == body["metadata"].get("generation")
-    return not same_generation or known.get("status") != body.get("status")
+    return any(known["metadata"].get(key) != body["metadata"].get(key) for key in _TELLING) or (
+        known.get("status") != body.get("status")
+    )
+
+
+_TELLING = ("uid", "generation", "deletionTimestamp")
 
 
 def _follow_children(handlers: kopf.OperatorRegistry, state: State, kind: str, group_version: str, plural: str) -> None:
@@ -99,9 +120,10 @@ def _follow_surroundings(
     @kopf.on.event(group_version, plural, registry=handlers, id=f"world-{plural}")
     async def change(event: Any, **_: Any) -> None:
         body = event["object"]
+        moved = False
         if kind == ENDPOINT_SLICE and body["metadata"]["namespace"] == "default":
-            state.cache.api_server = () if event["type"] == "DELETED" else api_server_endpoints(body)
+            moved = state.cache.observe_api_server(event["type"], body)
         before = state.world.version
         state.world.observe(kind, event["type"], body)
-        if state.world.version != before:
+        if moved or state.world.version != before:
             state.enqueue(body["metadata"]["name"] if kind == NAMESPACE else None)

@@ -38,7 +38,11 @@ class Lease:
         self._identity = identity
         self._clock = clock
         self._renewed = float("-inf")
+        self._leads = False
         self._seen: tuple[object, float] = (None, float("-inf"))
+        self._patience = DURATION
+        self.returned = asyncio.Event()
+        """Set when a renewal went well after one that had not: what happened in between may have been missed."""
 
     @property
     def leading(self) -> bool:
@@ -49,6 +53,7 @@ class Lease:
         """Wait until this replica leads; False when `stop` came first."""
         while not stop.is_set():
             if await self._try():
+                self._leads = True
                 LEADER.set(1)
                 log.info("leading", lease=self._name, identity=self._identity)
                 return True
@@ -56,12 +61,20 @@ class Lease:
         return False
 
     async def keep(self, stop: asyncio.Event) -> bool:
-        """Renew until `stop` (True) or until the lease is lost (False)."""
+        """Renew until `stop` (True) or until another replica has the lease (False).
+
+        While the API server is away nothing is written, and nobody else can take the lease: it goes on afterwards.
+        """
+        missed = False
         while not stop.is_set():
             await _pause(stop)
-            await self._try()
-            if not self.leading:
-                LEADER.set(0)
+            if not await self._try():
+                missed = True
+            elif missed:
+                missed = False
+                self.returned.set()
+            LEADER.set(self.leading)
+            if not self._leads:
                 log.error("lost the lease: stopping", lease=self._name, identity=self._identity)
                 return False
         return True
@@ -70,7 +83,7 @@ class Lease:
         """Give it up, so that another replica need not wait. A failure is fine: the lease then runs out."""
         if not self.leading:
             return
-        self._renewed = float("-inf")
+        self._renewed, self._leads = float("-inf"), False
         LEADER.set(0)
         with contextlib.suppress(ApiError, Unreachable):
             lease = await self._kube.get(self._path)
@@ -83,30 +96,47 @@ class Lease:
         """Take or renew the lease. A lost race and an API server that is away are both just False."""
         started = self._clock()
         try:
-            try:
-                lease = await asyncio.wait_for(self._kube.get(self._path), RENEW_DEADLINE / 2)
-            except NotFound:
-                await self._kube.create(self._collection, self._lease(None))
-            else:
-                if not self._mine_or_free(lease):
+            async with asyncio.timeout(RENEW_DEADLINE / 2):
+                if not await self._take():
                     return False
-                await asyncio.wait_for(self._kube.replace(self._path, self._lease(lease)), RENEW_DEADLINE / 2)
         except (ApiError, Unreachable, TimeoutError) as failure:
-            log.warning("could not take or renew the lease", lease=self._name, error=str(failure))
+            log.warning("could not take or renew the lease", lease=self._name, error=str(failure) or "no answer")
             return False
         self._renewed = started
+        return True
+
+    async def _take(self) -> bool:
+        try:
+            lease = await self._kube.get(self._path)
+        except NotFound:
+            if not self._leads and not self._ran_out():
+                return False  # somebody deleted it: its holder may be writing still
+            await self._kube.create(self._collection, self._lease(None))
+            return True
+        holder = (lease.get("spec") or {}).get("holderIdentity")
+        if self._leads and holder != self._identity:
+            self._leads, self._renewed = False, float("-inf")
+            return False
+        if not self._mine_or_free(lease):
+            return False
+        await self._kube.replace(self._path, self._lease(lease))
         return True
 
     def _mine_or_free(self, lease: Object) -> bool:
         """Whether it may be taken. Another's lease counts from when *we* saw it renewed, so clocks need not agree."""
         spec = lease.get("spec") or {}
-        version = lease["metadata"]["resourceVersion"]
-        if self._seen[0] != version:
-            self._seen = (version, self._clock())
         holder = spec.get("holderIdentity")
         if not holder or holder == self._identity:
             return True
-        return self._clock() - self._seen[1] > float(spec.get("leaseDurationSeconds") or DURATION)
+        version = lease["metadata"]["resourceVersion"]
+        if self._seen[0] != version:
+            self._seen = (version, self._clock())
+            self._patience = max(DURATION, float(spec.get("leaseDurationSeconds") or 0))
+        return self._ran_out()
+
+    def _ran_out(self) -> bool:
+        """Whether no other holder was seen alive for longer than any holder goes on without a renewal."""
+        return self._clock() - self._seen[1] > self._patience
 
     def _lease(self, old: Object | None) -> Object:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

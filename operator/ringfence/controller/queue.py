@@ -50,7 +50,7 @@ class KeyedQueue(Generic[K]):
         self._timers[key] = loop.call_at(at, self._fire, key)
 
     async def get(self) -> K:
-        """The next key; call `done`, `failed` or `forget` with it afterwards."""
+        """The next key; call `done` or `failed` with it afterwards."""
         key = await self._ready.get()
         self._waiting.discard(key)
         self._running.add(key)
@@ -61,10 +61,10 @@ class KeyedQueue(Generic[K]):
         self._failures.pop(key, None)
         self._finish(key)
 
-    def failed(self, key: K, retry_after: float | None = None) -> float:
-        """It failed: it comes back after a pause that doubles. Returns the pause in seconds."""
+    def failed(self, key: K, retry_after: float | None = None, *, longest: float = LAST_RETRY) -> float:
+        """It failed: it comes back after a pause that doubles, up to `longest`. Returns the pause in seconds."""
         count = self._failures[key] = self._failures.get(key, 0) + 1
-        pause = max(min(FIRST_RETRY * 2.0 ** min(count - 1, 20), LAST_RETRY), retry_after or 0.0)
+        pause = max(min(FIRST_RETRY * 2.0 ** min(count - 1, 20), longest), min(retry_after or 0.0, LAST_RETRY))
         self._finish(key)
         self.add_after(key, pause)
         return pause

@@ -23,6 +23,7 @@ from .certificates.keeper import keep
 from .events import Events
 from .fleet import Fleet
 from .lease import Lease
+from .queue import LAST_RETRY
 from .reconcile import Reconciler
 from .resync import RESYNC_SECONDS, NotInstalled, resync
 from .state import State
@@ -36,6 +37,10 @@ BEAT_SECONDS = 2.0
 """Between two signs of life of the event loop."""
 LONGEST_PAUSE = 30.0
 """Between tries to look after the certificate, in seconds."""
+SETTLE_SECONDS = 5.0
+"""Until a second look at everything: by then the watches follow."""
+UNREACHABLE_PAUSE = 5.0
+"""Longest pause of an agent while no answer comes: all of them are to be looked at soon after the first one does."""
 RETRY_SECONDS = 2.0
 """Pause before a failed first read is tried again."""
 
@@ -62,10 +67,8 @@ class Waiting:
 async def run(settings: Settings, health: Health) -> int:
     """Run until SIGTERM or until the lease is lost. Returns the exit code."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
     beats = asyncio.create_task(_beat(health), name="beat")
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    _catch_signals(stop)
     async with await Kube.connect(settings.kubeconfig) as kube:
         lease = Lease(kube, namespace=settings.namespace, name=settings.lease, identity=settings.identity)
         if not await lease.acquire(stop):
@@ -104,16 +107,22 @@ async def _lead(
         if not await _first_read(kube, state, stop, waiting):
             return 0 if lease.leading else 1
         tasks += [asyncio.create_task(_work(state, reconciler), name=f"worker-{n}") for n in range(WORKERS)]
-        tasks.append(asyncio.create_task(_resync_for_ever(kube, state), name="resync"))
-        await kopf.operator(
-            registry=handlers.registry(state),
-            settings=handlers.settings(),
-            clusterwide=True,
-            standalone=True,
-            stop_flag=stop,
-        )
-        # kopf also ends by itself, when a watch is refused for good: then the process ends, and starts anew.
-        return 0 if lease.leading and stop.is_set() else 1
+        tasks.append(asyncio.create_task(_resync_for_ever(kube, state, lease.returned), name="resync"))
+        started = asyncio.Event()
+        tasks.append(asyncio.create_task(_catch_signals_again(started, stop), name="signals"))
+        try:
+            await kopf.operator(
+                registry=handlers.registry(state, kube),
+                settings=handlers.settings(),
+                clusterwide=True,
+                standalone=True,
+                ready_flag=started,
+                stop_flag=stop,
+            )
+        except Exception:  # a watch that is refused for good: better to start anew than to be deaf
+            log.exception("the watches ended: stopping")
+            return 1
+        return 1 if keeper.done() and not keeper.result() else 0
     finally:
         health.stop()
         stop.set()
@@ -158,9 +167,15 @@ async def _keep_certificates(kube: Kube, settings: CertificateSettings | None) -
         await asyncio.sleep(pause)
 
 
-async def _resync_for_ever(kube: Kube, state: State) -> None:
+async def _resync_for_ever(kube: Kube, state: State, returned: asyncio.Event) -> None:
+    """Every minute; soon at first, and twice after the API server was away, while the watches find their feet."""
+    pause = SETTLE_SECONDS
     while True:
-        await asyncio.sleep(RESYNC_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await returned.wait()
+        pause = SETTLE_SECONDS if returned.is_set() else RESYNC_SECONDS
+        returned.clear()
         try:
             await resync(kube, state)
         except (ApiError, Unreachable, NotInstalled) as failure:
@@ -194,5 +209,18 @@ async def _work(state: State, reconciler: Reconciler) -> None:
 
 
 def _retry(state: State, key: Key, failure: Exception) -> None:
-    pause = state.queue.failed(key, getattr(failure, "retry_after", None))
-    log.info("again later", agent=key.name, namespace=key.namespace, seconds=round(pause, 1), why=str(failure))
+    longest = UNREACHABLE_PAUSE if isinstance(failure, Unreachable) else LAST_RETRY
+    pause = state.queue.failed(key, getattr(failure, "retry_after", None), longest=longest)
+    tell = log.debug if isinstance(failure, ApiError) and failure.terminating else log.info
+    tell("again later", agent=key.name, namespace=key.namespace, seconds=round(pause, 1), why=str(failure))
+
+
+def _catch_signals(stop: asyncio.Event) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+
+async def _catch_signals_again(started: asyncio.Event, stop: asyncio.Event) -> None:
+    """Ours go back in place of kopf's, which would end it without a word to us, and choke on a second signal."""
+    await started.wait()
+    _catch_signals(stop)

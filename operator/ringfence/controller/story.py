@@ -1,5 +1,6 @@
 """Why are the pods not there? What the kubelet and the scheduler say, in one sentence. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,10 +10,16 @@ QUIET = {"ContainerCreating", "PodInitializing"}
 """What every pod says for a moment while all is well."""
 
 
-def tell(pods: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]) -> tuple[Reason, str] | None:
-    """The first trouble found, or None where nothing is wrong so far. `events`: Warnings about the agent's objects."""
+def tell(
+    pods: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]], *, workload: str
+) -> tuple[Reason, str] | None:
+    """The first trouble found, or None where nothing is wrong so far.
+
+    `pods`: the agent's. `events`: the Warnings of its namespace. `workload`: the name of its Deployment.
+    """
     by_object: dict[str, list[Mapping[str, Any]]] = {}
-    for event in sorted(events, key=lambda one: str(one.get("lastTimestamp") or one["metadata"]["creationTimestamp"])):
+    events = sorted(events, key=lambda one: str(one.get("lastTimestamp") or one["metadata"]["creationTimestamp"]))
+    for event in events:
         by_object.setdefault(event["involvedObject"].get("name", ""), []).append(event)
     for pod in pods:
         said = by_object.get(pod["metadata"]["name"], [])
@@ -22,8 +29,12 @@ def tell(pods: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]])
             return Reason.UNAVAILABLE, _sentence(pod, trouble)
         if pod.get("status", {}).get("phase") == "Pending" and said:
             return Reason.UNAVAILABLE, _sentence(pod, said[-1].get("message", ""))
-    if not pods and (failed := [e for said in by_object.values() for e in said if e.get("reason") == "FailedCreate"]):
-        return Reason.UNAVAILABLE, str(failed[-1].get("message", ""))[:500]
+    replica_set = re.compile(rf"{re.escape(workload)}-[a-z0-9]+")
+    for event in reversed(events) if not pods else ():
+        about = event["involvedObject"]
+        named = about.get("kind") == "ReplicaSet" and replica_set.fullmatch(about.get("name", ""))
+        if named and event.get("reason") == "FailedCreate":
+            return Reason.UNAVAILABLE, " ".join(str(event.get("message", "")).split())[:500]
     return None
 
 

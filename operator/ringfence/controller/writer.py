@@ -10,12 +10,18 @@ from ringfence.kube import Conflict, Kube, NotFound, Object
 from ringfence.metrics import CHILD_WRITES, VIOLATIONS
 from ringfence.resources import Identity, Manifest
 from ringfence.resources.compare import (
+    DESIRED_ANNOTATION,
+    completed_only,
     content_hash,
     content_matches,
+    controlled_by_earlier,
     controller_uid,
     edited,
+    immutable_differs,
     matches,
     metadata_matches,
+    whole,
+    written_from,
 )
 
 from .cache import Cache, Key, Ref, agent_path
@@ -25,6 +31,10 @@ log = structlog.get_logger()
 EDITED = "ChildEdited"
 DELETED = "ChildDeleted"
 """Rules of source `drift` in ringfence_violations_total."""
+STOPPED = "stopped"
+"""In place of the hash, on a workload that was stopped for want of a fence."""
+OUR_MANAGERS = {FIELD_MANAGER, "kube-controller-manager"}
+"""Who writes to our children without making them somebody else's."""
 
 
 class NotOurs(Exception):
@@ -41,6 +51,10 @@ class NotOurs(Exception):
 class NotYet(Exception):
     """The write has to wait for something that will happen by itself (an object that is being deleted)."""
 
+    def __init__(self, why: str, retry_after: float | None = None) -> None:
+        super().__init__(why)
+        self.retry_after = retry_after
+
 
 class AgentGone(Exception):
     """The agent itself is gone: its children went with it, and are not to come back."""
@@ -48,6 +62,17 @@ class AgentGone(Exception):
 
 class NotLeading(Exception):
     """Another replica may be leading: nothing is written."""
+
+
+class Altered(Exception):
+    """What is stored is not what was written: something on the way (a mutating webhook) puts its own in."""
+
+    def __init__(self, ref: Ref) -> None:
+        super().__init__(
+            f"{ref.kind} {ref.name} is not stored as it was written: something in the cluster, such as a mutating "
+            "webhook, changes it on the way. Exempt Ringfence's objects from it."
+        )
+        self.ref = ref
 
 
 @dataclass
@@ -58,6 +83,15 @@ class Repair:
     rule: str
 
 
+@dataclass(frozen=True)
+class Mine:
+    """What is remembered of a child that was written or found right: whose, which object, from which manifest."""
+
+    agent_uid: str
+    uid: str
+    written_from: str | None
+
+
 @dataclass
 class Writer:
     """The only place that writes children."""
@@ -65,53 +99,74 @@ class Writer:
     kube: Kube
     cache: Cache
     leading: Callable[[], bool]
-    _ours: dict[Ref, str] = field(default_factory=dict)
+    _mine: dict[Ref, Mine] = field(default_factory=dict)
     _completed: dict[Ref, tuple[str, str]] = field(default_factory=dict)
+    _absent: dict[Ref, str] = field(default_factory=dict)
+    """Children that were looked for and are not there, with the uid of the agent that does without."""
 
     async def ensure(self, desired: Manifest, agent: Identity, *, known: bool) -> Repair | None:
         """Have `desired` stored exactly, and read back.
 
         `known`: whether it had been written for this generation before, so that an absence is somebody's deletion.
-        Raises NotOurs, NotYet, NotLeading, AgentGone, ApiError, Unreachable.
+        Raises NotOurs, NotYet, NotLeading, AgentGone, Altered, ApiError, Unreachable.
         """
         ref = Ref.of(desired)
         live = self.cache.children.get(ref)
         if live is not None and self._is_ours(ref, live, agent) and self._right(ref, desired, live):
+            self._remember(ref, live, agent)
             return None
         live = await self._read(ref)  # the cache may be behind; what is decided on is fresh
         if live is None:
-            deleted = known or ref in self._ours
+            mine = self._mine.get(ref)
+            deleted = known or (mine is not None and mine.agent_uid == agent.uid)
             if deleted:
                 await self._still_there(agent)
-            await self._create(ref, desired)
+            await self._create(ref, desired, agent)
             return self._repaired(ref, agent, DELETED) if deleted else None
-        if not self._is_ours(ref, live, agent):
-            raise NotOurs(ref)
+        self._require_ours(ref, live, agent)
+        if self._right(ref, desired, live):
+            self._remember(ref, live, agent)
+            return None
         if live["metadata"].get("deletionTimestamp"):
             raise NotYet(f"{ref.kind} {ref.name} is being deleted")
-        if self._right(ref, desired, live):
-            self._remember(ref, live)
-            return None
-        changed = await self._correct(ref, desired, live)
-        return self._repaired(ref, agent, EDITED) if changed and edited(desired, live) else None
+        if immutable_differs(desired, live):
+            await self._delete(ref, live)
+            self._repaired(ref, agent, EDITED)
+            raise NotYet(f"{ref.kind} {ref.name} cannot be put right and is made anew")
+        changed = await self._correct(ref, desired, live, agent)
+        mine = self._mine.get(ref)
+        foreign = edited(desired, live, mine.written_from if mine else None)
+        self._remember(ref, self.cache.children[ref], agent)
+        return self._repaired(ref, agent, EDITED) if changed and foreign else None
 
     async def remove(self, ref: Ref, agent: Identity) -> None:
         """Delete a child of ours that is not wanted any more; whatever is not ours stays."""
-        live = await self._read(ref)
-        if live is None or not self._is_ours(ref, live, agent):
-            self.cache.children.pop(ref, None)
+        if ref not in self.cache.children and self._absent.get(ref) == agent.uid:
             return
-        self._guard()
-        await self.kube.delete(ref.path, uid=live["metadata"]["uid"])
-        CHILD_WRITES.labels(ref.kind, "delete").inc()
-        self.cache.children.pop(ref, None)
+        live = await self._read(ref)
+        if live is not None and self._is_ours(ref, live, agent):
+            await self._delete(ref, live)
         self._forget(ref)
+        self._absent[ref] = agent.uid
 
-    def forget(self, namespace: str, name: str) -> None:
+    async def scale_to_zero(self, ref: Ref, agent: Identity) -> bool:
+        """Take the pods of a Deployment of ours away. Whether there was something to do."""
+        live = self.cache.children.get(ref)
+        if live is None or not self._is_ours(ref, live, agent) or not live["spec"].get("replicas", 1):
+            return False
+        self._guard()
+        # The mark says that the number is ours: to put it back later repairs nobody's edit.
+        metadata = {"uid": live["metadata"]["uid"], "annotations": {DESIRED_ANNOTATION: STOPPED}}
+        stored = await self.kube.merge(ref.path, {"metadata": metadata, "spec": {"replicas": 0}}, manager=FIELD_MANAGER)
+        self.cache.observe_child("MODIFIED", stored, ref.kind)
+        self._remember(ref, stored, agent)
+        CHILD_WRITES.labels(ref.kind, "update").inc()
+        return True
+
+    def forget(self, refs: set[Ref]) -> None:
         """Drop what is remembered of a deleted agent's children."""
-        for ref in [ref for ref in self._ours if ref.namespace == namespace and ref.name.startswith(name)]:
-            if ref not in self.cache.children:
-                self._forget(ref)
+        for ref in refs:
+            self._forget(ref)
 
     async def _still_there(self, agent: Identity) -> None:
         """The garbage collector deletes as well, and news of the agent's end may come after that, or never did."""
@@ -122,38 +177,56 @@ class Writer:
         if found["metadata"]["uid"] != agent.uid or found["metadata"].get("deletionTimestamp"):
             raise AgentGone(agent.uid)
 
-    async def _create(self, ref: Ref, desired: Manifest) -> None:
+    async def _create(self, ref: Ref, desired: Manifest, agent: Identity) -> None:
         # Not forced: should somebody's object of that name appear in this very moment, it conflicts and stays theirs.
         self._guard()
+        self._absent.pop(ref, None)
         try:
-            await self.kube.apply(ref.path, desired, manager=FIELD_MANAGER, force=False)
-        except Conflict as failure:
-            raise NotOurs(ref) from failure
+            stored, created = await self.kube.apply_new(ref.path, desired, manager=FIELD_MANAGER)
+        except Conflict:
+            live = await self._read(ref)
+            if live is not None:
+                self._require_ours(ref, live, agent)
+            raise
+        if not created and _managers(stored) - OUR_MANAGERS:  # nothing in theirs conflicted: give back what was added
+            bare = {key: desired[key] for key in ("apiVersion", "kind")} | {"metadata": {"name": ref.name}}
+            await self.kube.apply(ref.path, bare, manager=FIELD_MANAGER, force=False)
+            raise NotOurs(ref)
         CHILD_WRITES.labels(ref.kind, "create").inc()
-        await self._read_back(ref, desired)
+        await self._read_back(ref, desired, agent)
 
-    async def _correct(self, ref: Ref, desired: Manifest, live: Object) -> bool:
+    async def _correct(self, ref: Ref, desired: Manifest, live: Object, agent: Identity) -> bool:
         """Apply; and where others' additions remain, which apply leaves alone, replace the object. True: it changed."""
         self._guard()
         body = desired | {"metadata": desired["metadata"] | {"uid": live["metadata"]["uid"]}}
         stored = await self.kube.apply(ref.path, body, manager=FIELD_MANAGER)
         if not matches(desired, stored):
             self._guard()
-            stored = await self.kube.replace(ref.path, _whole(desired, stored), manager=FIELD_MANAGER)
+            stored = await self.kube.replace(ref.path, whole(desired, stored), manager=FIELD_MANAGER)
+            if not metadata_matches(desired, stored) or not completed_only(desired, stored):
+                raise Altered(ref)
             # What differs after the whole object was replaced is how the API server completes it.
             self._completed[ref] = (content_hash(desired), content_hash(stored))
-        changed: bool = stored["metadata"]["resourceVersion"] != live["metadata"]["resourceVersion"]
+        # Not by resourceVersion: the status of a Deployment moves it at any time.
+        changed = content_hash(stored) != content_hash(live) or not metadata_matches(desired, live)
         if changed:
             CHILD_WRITES.labels(ref.kind, "update").inc()
-        await self._read_back(ref, desired)
+        await self._read_back(ref, desired, agent, remember=False)
         return changed
 
-    async def _read_back(self, ref: Ref, desired: Manifest) -> None:
+    async def _delete(self, ref: Ref, live: Object) -> None:
+        self._guard()
+        await self.kube.delete(ref.path, uid=live["metadata"]["uid"])
+        CHILD_WRITES.labels(ref.kind, "delete").inc()
+        self.cache.children.pop(ref, None)
+
+    async def _read_back(self, ref: Ref, desired: Manifest, agent: Identity, *, remember: bool = True) -> None:
         """What counts is what is stored, not what the reply to the write said."""
         stored = await self._read(ref)
         if stored is None or not self._right(ref, desired, stored):
             raise NotYet(f"{ref.kind} {ref.name} is not stored as written yet")
-        self._remember(ref, stored)
+        if remember:
+            self._remember(ref, stored, agent)
 
     async def _read(self, ref: Ref) -> Object | None:
         try:
@@ -172,14 +245,24 @@ class Writer:
 
     def _is_ours(self, ref: Ref, live: Object, agent: Identity) -> bool:
         # The second half: an edit that strips the owner must not make our own object look like a stranger's.
-        return controller_uid(live) == agent.uid or self._ours.get(ref) == live["metadata"]["uid"]
+        mine = self._mine.get(ref)
+        known = mine is not None and (mine.agent_uid, mine.uid) == (agent.uid, live["metadata"]["uid"])
+        return controller_uid(live) == agent.uid or known
 
-    def _remember(self, ref: Ref, live: Object) -> None:
-        self._ours[ref] = live["metadata"]["uid"]
+    def _require_ours(self, ref: Ref, live: Object, agent: Identity) -> None:
+        if self._is_ours(ref, live, agent):
+            return
+        if controlled_by_earlier(live, agent.name, agent.uid):
+            raise NotYet(f"{ref.kind} {ref.name} belongs to an earlier AgentDeployment of this name and is still there")
+        raise NotOurs(ref)
+
+    def _remember(self, ref: Ref, live: Object, agent: Identity) -> None:
+        self._mine[ref] = Mine(agent.uid, live["metadata"]["uid"], written_from(live))
 
     def _forget(self, ref: Ref) -> None:
-        self._ours.pop(ref, None)
+        self._mine.pop(ref, None)
         self._completed.pop(ref, None)
+        self._absent.pop(ref, None)
 
     def _guard(self) -> None:
         if not self.leading():
@@ -191,14 +274,5 @@ class Writer:
         return Repair(ref, rule)
 
 
-def _whole(desired: Manifest, live: Object) -> Manifest:
-    """`desired` as the whole object: others' labels and finalizers stay, their content goes."""
-    mine, found = desired["metadata"], live["metadata"]
-    metadata = mine | {
-        "uid": found["uid"],
-        "resourceVersion": found["resourceVersion"],
-        "labels": found.get("labels", {}) | mine["labels"],
-        "annotations": found.get("annotations", {}) | mine["annotations"],
-        "finalizers": sorted({*found.get("finalizers", []), *mine.get("finalizers", [])}),
-    }
-    return desired | {"metadata": metadata}
+def _managers(stored: Object) -> set[str]:
+    return {str(entry.get("manager")) for entry in stored["metadata"].get("managedFields") or []}

@@ -5,9 +5,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ringfence.api import AgentDeploymentSpec
-from ringfence.api.names import AGENT_LABEL, API_VERSION, CHILD_PREFIX, MANAGED_BY, MANAGED_BY_LABEL
+from ringfence.api.names import (
+    AGENT_LABEL,
+    API_VERSION,
+    CHILD_PREFIX,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    MAX_AGENT_NAME,
+)
 
 Manifest = dict[str, Any]
+
+DENY = "deny"
+ALLOW = "allow"
+"""Suffixes of the two NetworkPolicies' names."""
+FOREGROUND = "foregroundDeletion"
+"""Kubernetes' own finalizer: the garbage collector removes the object only after what it owns."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +31,7 @@ class ServicePort:
     target_port: int | str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Endpoint:
     """One address of the API server, as pods reach it (after the Service's translation)."""
 
@@ -28,15 +41,11 @@ class Endpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Which agent. Enough to fence it, even where its spec cannot be read.
-
-    `workload_uid`: uid of its Deployment once that is there.
-    """
+    """Which agent. Enough to fence it, even where its spec cannot be read."""
 
     name: str
     namespace: str
     uid: str
-    workload_uid: str | None = None
 
     @property
     def labels(self) -> dict[str, str]:
@@ -53,17 +62,29 @@ class Identity:
 class Agent(Identity):
     """One accepted AgentDeployment and what was read of its surroundings.
 
-    `services`: (namespace, name, port) -> where it leads; a Service that was not found is left out.
+    `fence_uid`: uid of its deny policy once that is stored. `services`: (namespace, name, port) -> where it leads; a
+    Service that was not found is left out.
     """
 
     spec: AgentDeploymentSpec
+    fence_uid: str | None = None
     services: Mapping[tuple[str, str, int], ServicePort] = field(default_factory=dict)
     api_server: tuple[Endpoint, ...] = ()
 
 
 def child_name(agent: str, suffix: str = "") -> str:
-    """Name of a child. At most one kind of child has each suffix, so two agents' children never share a name."""
+    """Name of a child. A kind has suffixes always or never, so two agents' children of a kind never share a name."""
     return f"{CHILD_PREFIX}{agent}" + (f"-{suffix}" if suffix else "")
+
+
+def agent_name(kind: str, name: str) -> str | None:
+    """The agent whose child of `kind` has that name, or None: names, unlike labels and owners, cannot be edited."""
+    rest = name.removeprefix(CHILD_PREFIX)
+    if kind == "NetworkPolicy":
+        rest, dash, suffix = rest.rpartition("-")
+        if not dash or suffix not in {DENY, ALLOW}:
+            return None
+    return rest if name.startswith(CHILD_PREFIX) and 0 < len(rest) <= MAX_AGENT_NAME else None
 
 
 def child(agent: Identity, api_version: str, kind: str, *, suffix: str = "", **fields: Any) -> Manifest:

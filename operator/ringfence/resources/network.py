@@ -4,7 +4,7 @@ import ipaddress
 
 from ringfence.api.network import EgressRule, IngressRule
 
-from .model import Agent, Identity, Manifest, child, child_name
+from .model import ALLOW, DENY, FOREGROUND, Agent, Identity, Manifest, child
 
 NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
 """Set on every namespace by the API server, and not changeable by its users."""
@@ -17,25 +17,17 @@ DNS_PORT = 53
 def deny_policy(agent: Identity) -> Manifest:
     """Both directions, no rules: whatever no other policy allows is dropped.
 
-    It belongs to the workload as well as to the agent. The workload is deleted foreground, that is after its pods, so
+    It owns the workload (with the agent), and is deleted foreground, that is after what it owns: when the agent goes,
     the fence stands until the last pod is gone, without a finalizer of ours.
     """
     manifest = child(
         agent,
         "networking.k8s.io/v1",
         "NetworkPolicy",
-        suffix="deny",
+        suffix=DENY,
         spec={"podSelector": {"matchLabels": agent.selector}, "policyTypes": ["Ingress", "Egress"]},
     )
-    if agent.workload_uid:
-        manifest["metadata"]["ownerReferences"].append(
-            {
-                "apiVersion": "apps/v1",
-                "kind": "Deployment",
-                "name": child_name(agent.name),
-                "uid": agent.workload_uid,
-            }
-        )
+    manifest["metadata"]["finalizers"] = [FOREGROUND]
     return manifest
 
 
@@ -53,7 +45,7 @@ def allow_policy(agent: Agent) -> Manifest:
         spec["egress"] = egress
     if agent.spec.network.ingress:
         spec["ingress"] = [_ingress(agent, rule) for rule in agent.spec.network.ingress]
-    return child(agent, "networking.k8s.io/v1", "NetworkPolicy", suffix="allow", spec=spec)
+    return child(agent, "networking.k8s.io/v1", "NetworkPolicy", suffix=ALLOW, spec=spec)
 
 
 def service_key(agent_namespace: str, rule: EgressRule) -> tuple[str, str, int] | None:

@@ -6,7 +6,8 @@ meant, field by field: a field that we did not write is somebody else's.
 
 from ringfence.api.agentdeployment import ResourceAmounts
 
-from .model import Agent, Manifest, child, child_name
+from .model import DENY, FOREGROUND, Agent, Manifest, child, child_name
+from .quantities import canonical
 
 UID = 65532
 """The user that every agent runs as, whatever its image says: the customary `nonroot` of minimal images."""
@@ -16,8 +17,6 @@ TOKEN_SECONDS = 3600
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where clients look for it
 DEFAULT_LIMITS = {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "1Gi"}
 DEFAULT_REQUESTS = {"cpu": "50m", "memory": "64Mi", "ephemeral-storage": "64Mi"}
-FOREGROUND = "foregroundDeletion"
-"""Kubernetes' own finalizer: the garbage collector removes the Deployment only after its pods."""
 
 
 def volume_claim(agent: Agent) -> Manifest | None:
@@ -27,7 +26,7 @@ def volume_claim(agent: Agent) -> Manifest | None:
         return None
     spec: Manifest = {
         "accessModes": ["ReadWriteOnce"],
-        "resources": {"requests": {"storage": str(storage.size)}},
+        "resources": {"requests": {"storage": canonical(storage.size)}},
         "volumeMode": "Filesystem",
     }
     if storage.storage_class_name:
@@ -36,7 +35,7 @@ def volume_claim(agent: Agent) -> Manifest | None:
 
 
 def deployment(agent: Agent) -> Manifest:
-    """The workload; no pods while suspended."""
+    """The workload; no pods while suspended. It belongs to the deny policy too, which thereby outlives its pods."""
     spec = agent.spec
     manifest = child(
         agent,
@@ -52,6 +51,15 @@ def deployment(agent: Agent) -> Manifest:
         },
     )
     manifest["metadata"]["finalizers"] = [FOREGROUND]
+    if agent.fence_uid:
+        fence = {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "name": child_name(agent.name, DENY),
+            "uid": agent.fence_uid,
+            "blockOwnerDeletion": True,
+        }
+        manifest["metadata"]["ownerReferences"].append(fence)
     return manifest
 
 
@@ -136,7 +144,7 @@ def _resources(agent: Agent) -> Manifest:
 
 
 def _amounts(amounts: ResourceAmounts) -> dict[str, str]:
-    return {kind: str(amount) for kind, amount in amounts.manifest().items()}
+    return {kind: canonical(amount) for kind, amount in amounts.manifest().items()}
 
 
 def _mounts(agent: Agent) -> list[Manifest]:
