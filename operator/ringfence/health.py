@@ -17,6 +17,8 @@ import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from ringfence.metrics import READY
+
 log = structlog.get_logger(__name__)
 
 STUCK_SECONDS: Final = 30.0
@@ -33,7 +35,8 @@ Check = Callable[[], str | None]
 class Health:
     """What the probes answer. Ready: there are checks, every one is content, and nothing was told to stop."""
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, component: str = "controller", *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.component = component
         self._clock = clock
         self._beat = clock()
         self._checks: dict[str, Check] = {}
@@ -139,6 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
         if path == "/metrics":
+            READY.labels(self.health.component).set(self.health.ready()[0])
             encode, content_type = choose_encoder(self.headers.get("Accept", ""))
             self._answer(HTTPStatus.OK, encode(self.registry), content_type)
         elif path in {"/healthz", "/readyz"}:

@@ -12,6 +12,7 @@ import builtins
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from http import HTTPStatus
+from time import monotonic
 from typing import Any, Self
 from urllib.parse import quote, urlencode
 
@@ -252,13 +253,18 @@ class Kube:
         if token := (await self._configuration.auth_settings()).get("BearerToken"):
             headers["authorization"] = token["value"]
         url = f"{self._configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
+        verb = "WATCH" if "watch" in query else method
+        started = monotonic()
         try:
             answer = await self._rest.request(method, url, headers=headers, body=body, _request_timeout=timeout)
             response: aiohttp.ClientResponse = answer.response
+            KUBE_SECONDS.labels(verb).observe(monotonic() - started)
+            KUBE_REQUESTS.labels(verb, str(response.status)).inc()
             if response.status < HTTPStatus.BAD_REQUEST:
                 return response
             raise _error(response, await response.read())
         except (TimeoutError, aiohttp.ClientError, OSError) as failure:
+            KUBE_REQUESTS.labels(verb, "none").inc()
             raise Unreachable(f"{method} {path}: {type(failure).__name__}") from failure
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from ringfence.metrics import ADMISSION_REFUSALS, ADMISSION_REQUESTS, ADMISSION_SECONDS, VIOLATIONS
+from ringfence.metrics import ADMISSION_FAILURES, ADMISSION_REFUSALS, ADMISSION_REQUESTS, ADMISSION_SECONDS, VIOLATIONS
 from ringfence.world import View, World
 
 from .answer import Verdict, clean, deny, respond
@@ -68,8 +68,10 @@ class Admission:
                 waiting.reschedule(None)
                 status, kind, answer = await self._answer(body)
         except TooLongError as failure:
+            ADMISSION_FAILURES.labels("too_long").inc()
             status, kind, answer = _too_long(failure)
         except TimeoutError:
+            ADMISSION_FAILURES.labels("slow").inc()
             status, kind, answer = 408, TEXT, b"the review did not arrive in time\n"
         except GoneError:
             return
@@ -81,6 +83,7 @@ class Admission:
         try:
             request = read(body)
         except NotAReviewError as failure:
+            ADMISSION_FAILURES.labels("malformed").inc()
             log.warning("not a review", problem=str(failure), size=len(body))
             return 400, TEXT, f"{failure}\n".encode()
         try:
@@ -89,6 +92,7 @@ class Admission:
             return 200, JSON, respond(request.uid, verdict)
         except Exception:
             # A mistake of ours refuses; the trace goes to the log, where no user reads it.
+            ADMISSION_FAILURES.labels("internal").inc()
             log.exception("a review could not be decided: refused", uid=request.uid)
             verdict = deny(
                 "Ringfence could not decide because of a mistake of its own, and refuses: see the log of its "
@@ -100,6 +104,7 @@ class Admission:
 
     async def _decide(self, request: Request) -> Verdict:
         if not self._world.synced:
+            ADMISSION_FAILURES.labels("unsynced").inc()
             return deny(
                 "Ringfence has not read the cluster yet: try again in a few seconds",
                 code=503,

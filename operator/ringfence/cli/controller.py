@@ -13,7 +13,7 @@ from ringfence.controller.certificates.issue import Names
 from ringfence.controller.certificates.keeper import Settings as CertificateSettings
 from ringfence.controller.run import Settings, run
 from ringfence.health import Health, HealthServer
-from ringfence.metrics import REGISTRY
+from ringfence.metrics import ROSTER, registry_of
 
 from . import options
 
@@ -48,6 +48,9 @@ from . import options
     show_default=True,
     help="Secret with the admission server's certificate.",
 )
+@click.option(
+    "--per-agent-metrics", is_flag=True, help="Also serve series with the names of agents, some five for each."
+)
 @options.of_every_process
 def command(http_port: int, log_format: logs.Format, log_level: str, **given: Any) -> None:
     """Run the controller: keep every agent's fence as its AgentDeployment says.
@@ -63,9 +66,10 @@ def command(http_port: int, log_format: logs.Format, log_level: str, **given: An
         cluster_networks=given["cluster_networks"],
         certificates=_certificates(given) if given["certificates"] == "self" else None,
     )
-    health = Health()
+    ROSTER.per_agent = given["per_agent_metrics"]
+    health = Health("controller")
     try:
-        with HealthServer(health, REGISTRY, port=http_port) as server:
+        with HealthServer(health, registry_of("controller"), port=http_port) as server:
             click.echo(f"health and metrics on port {server.port}", err=True)
             sys.exit(asyncio.run(run(settings, health)))
     except ConfigException as failure:

@@ -1,0 +1,199 @@
+"""All agents and their keys at a glance: what can be told of them in a bounded number of series, and, if wanted, each.
+
+The values are made when somebody scrapes: an age that was stored would be wrong a minute later.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+Name = tuple[str, str]
+"""Namespace and name of an agent."""
+State = Literal["fresh", "due", "expired"]
+STATES: tuple[State, ...] = ("fresh", "due", "expired")
+SUMMARY = "Ready"
+"""The condition that sums up the others: what an agent waits for is the first of the others that is not True."""
+STEPS = ("Accepted", "NetworkPolicyApplied", "RightsApplied", "WorkloadAvailable")
+"""Served even while nobody waits for them."""
+SUSPENDED = "Suspended"
+"""Reason of a condition that is not True because somebody wants it so."""
+
+
+@dataclass(frozen=True)
+class SecretAge:
+    """One key of an agent. Times are Unix times in seconds. Never its value, nor anything made from it."""
+
+    name: str
+    """As in `spec.secrets`."""
+    since: float
+    """When its value was last changed."""
+    due: float | None = None
+    """When it should be rotated at the latest, including the grace that a tick of the job needs; None: never."""
+    expires: float | None = None
+    """When it becomes older than its policy allows; None: never."""
+
+    def state(self, now: float) -> State:
+        """fresh; due: its rotation is late; expired: older than allowed."""
+        if self.expires is not None and now > self.expires:
+            return "expired"
+        return "due" if self.due is not None and now > self.due else "fresh"
+
+
+@dataclass
+class _Agent:
+    ready: bool = False
+    suspended: bool = False
+    waits_for: str | None = None
+    since: float = 0.0
+    rules: int = 0
+    repairs: int = 0
+    pods: tuple[int, int] = (0, 0)
+    secrets: tuple[SecretAge, ...] = field(default=())
+
+
+class Roster(Collector):
+    """Told by the controller's one thread, read by the thread of the scrape.
+
+    `per_agent`: also serve series with the agents' names, as many as there are agents.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+        self.per_agent = False
+        self._clock = clock
+        self._agents: dict[Name, _Agent] = {}
+
+    def observe(self, agent: Name, conditions: Sequence[Mapping[str, Any]], *, ready: int = 0, wanted: int = 0) -> None:
+        """Take an agent's conditions as they are stored in its status, and its pods."""
+        known = self._agents.setdefault(agent, _Agent())
+        by_type = {condition["type"]: condition for condition in conditions}
+        known.ready = by_type.get(SUMMARY, {}).get("status") == "True"
+        unmet = [c for kind, c in by_type.items() if kind != SUMMARY and c["status"] != "True"]
+        known.suspended = bool(unmet) and unmet[0]["reason"] == SUSPENDED
+        waiting = unmet[0] if unmet and not known.suspended else None
+        known.since = _unix(waiting["lastTransitionTime"]) if waiting else 0.0
+        known.waits_for = waiting["type"] if waiting else None
+        known.pods = (ready, wanted)
+
+    def observe_rules(self, agent: Name, count: int) -> None:
+        """How many rules an agent breaks as it is stored."""
+        self._agents.setdefault(agent, _Agent()).rules = count
+
+    def observe_secrets(self, agent: Name, secrets: Iterable[SecretAge]) -> None:
+        """All keys of an agent, anew at each pass."""
+        self._agents.setdefault(agent, _Agent()).secrets = tuple(secrets)
+
+    def repaired(self, agent: Name) -> None:
+        """A child of an agent was put back."""
+        self._agents.setdefault(agent, _Agent()).repairs += 1
+
+    def forget(self, agent: Name) -> None:
+        """The agent is gone."""
+        self._agents.pop(agent, None)
+
+    def describe(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        """The families, without values."""
+        yield from (*_totals([], 0.0), *_each([], 0.0))
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        """The families as of now."""
+        agents, now = list(self._agents.items()), self._clock()  # a copy: the other thread goes on
+        yield from _totals(agents, now)
+        if self.per_agent:
+            yield from _each(agents, now)
+
+
+def _unix(stamp: str) -> float:
+    return datetime.fromisoformat(stamp).timestamp()
+
+
+def _totals(agents: Sequence[tuple[Name, _Agent]], now: float) -> Iterator[GaugeMetricFamily]:
+    longest = GaugeMetricFamily(
+        "ringfence_agents_longest_wait_seconds",
+        "For how long that agent has waited that has waited longest for a condition; 0: none waits. An agent counts "
+        "for the first condition that is not True; one that is suspended waits for nothing. Labels: condition "
+        "(Accepted, NetworkPolicyApplied, RightsApplied, WorkloadAvailable, others that the status has; not Ready).",
+        labels=["condition"],
+    )
+    waits = dict.fromkeys(STEPS, 0.0)
+    for _, agent in agents:
+        if agent.waits_for:
+            waits[agent.waits_for] = max(waits.get(agent.waits_for, 0.0), now - agent.since)
+    for condition, seconds in waits.items():
+        longest.add_metric([condition], seconds)
+    yield longest
+    suspended = sum(agent.suspended for _, agent in agents)
+    yield GaugeMetricFamily(
+        "ringfence_agents_suspended", "AgentDeployments that somebody suspended. No labels.", suspended
+    )
+    yield from _secrets(agents, now)
+
+
+def _secrets(agents: Sequence[tuple[Name, _Agent]], now: float) -> Iterator[GaugeMetricFamily]:
+    ages: dict[str, float] = {}
+    states: dict[str, Counter[State]] = {}
+    for (namespace, _), agent in agents:
+        for secret in agent.secrets:
+            ages[namespace] = max(ages.get(namespace, 0.0), now - secret.since)
+            states.setdefault(namespace, Counter())[secret.state(now)] += 1
+    oldest = GaugeMetricFamily(
+        "ringfence_secret_age_seconds",
+        "Age of the oldest key that agents of a namespace hold. Labels: namespace.",
+        labels=["namespace"],
+    )
+    for namespace, age in ages.items():
+        oldest.add_metric([namespace], age)
+    yield oldest
+    count = GaugeMetricFamily(
+        "ringfence_secrets",
+        "Keys that agents hold. Labels: namespace, state (fresh; due: its rotation is late; expired: older than its "
+        "policy allows).",
+        labels=["namespace", "state"],
+    )
+    for namespace, found in states.items():
+        for state in STATES:
+            count.add_metric([namespace, state], found[state])
+    yield count
+
+
+def _each(agents: Sequence[tuple[Name, _Agent]], now: float) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+    who = ["namespace", "name"]
+    only = "Only with per-agent metrics. Labels: namespace, name"
+    ready = GaugeMetricFamily("ringfence_agent_ready", f"1 while the agent is Ready. {only}.", labels=who)
+    suspended = GaugeMetricFamily("ringfence_agent_suspended", f"1 while suspended, else absent. {only}.", labels=who)
+    rules = GaugeMetricFamily(
+        "ringfence_agent_broken_rules", f"Rules that it breaks as stored; absent when none. {only}.", labels=who
+    )
+    repairs = CounterMetricFamily("ringfence_agent_repairs", f"Children of it that were put back. {only}.", labels=who)
+    pods = GaugeMetricFamily(
+        "ringfence_agent_pods", f"Its pods. {only}, state (wanted, ready).", labels=[*who, "state"]
+    )
+    wait = GaugeMetricFamily(
+        "ringfence_agent_wait_seconds",
+        f"How long it has waited for the first condition that is not True; absent when none. {only}, condition.",
+        labels=[*who, "condition"],
+    )
+    age = GaugeMetricFamily(
+        "ringfence_agent_secret_age_seconds",
+        f"Age of a key. {only}, secret (as in spec.secrets).",
+        labels=[*who, "secret"],
+    )
+    for name, agent in agents:
+        ready.add_metric(name, agent.ready)
+        repairs.add_metric(name, agent.repairs)
+        pods.add_metric([*name, "ready"], agent.pods[0])
+        pods.add_metric([*name, "wanted"], agent.pods[1])
+        if agent.suspended:
+            suspended.add_metric(name, 1)
+        if agent.rules:
+            rules.add_metric(name, agent.rules)
+        if agent.waits_for:
+            wait.add_metric([*name, agent.waits_for], now - agent.since)
+        for secret in agent.secrets:
+            age.add_metric([*name, secret.name], now - secret.since)
+    yield from (ready, suspended, rules, repairs, pods, wait, age)
