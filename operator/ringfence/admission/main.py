@@ -12,7 +12,8 @@ import structlog
 
 from ringfence.health import Health, HealthServer
 from ringfence.kube import Kube
-from ringfence.metrics import ADMISSION_CERTIFICATE_EXPIRY, REGISTRY
+from ringfence.looplag import probe
+from ringfence.metrics import ADMISSION_CERTIFICATE_EXPIRY, registry_of
 from ringfence.policy.model import Network
 from ringfence.world import World
 
@@ -62,15 +63,16 @@ async def _serve(settings: Settings, kube: Kube, stop: asyncio.Event) -> None:
     server = Server(
         app, certificate.base, host=settings.host, port=settings.https_port, client_names=settings.client_names
     )
-    health = Health()
+    health = Health("admission")
     health.require("cluster", lambda: _unread(world))
     health.require("certificate", certificate.missing)
     health.require("listener", lambda: None if server.started else "not listening yet")
     # Last: once it answers, every check is in place.
-    with HealthServer(health, REGISTRY, host=settings.http_host, port=settings.http_port):
+    with HealthServer(health, registry_of("admission"), host=settings.http_host, port=settings.http_port):
         tasks = {
             asyncio.create_task(feed(kube, world), name="feed"),
             asyncio.create_task(_look_after(certificate, health), name="certificate"),
+            asyncio.create_task(probe(), name="event loop lag"),
             asyncio.create_task(server.serve(), name="server"),
         }
         waiting = asyncio.create_task(stop.wait())
