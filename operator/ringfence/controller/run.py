@@ -71,6 +71,7 @@ async def run(settings: Settings, health: Health) -> int:
     _catch_signals(stop)
     async with await Kube.connect(settings.kubeconfig) as kube:
         lease = Lease(kube, namespace=settings.namespace, name=settings.lease, identity=settings.identity)
+        health.require("controller", lambda: None)  # a replica that stands by waits for nothing: it is ready
         if not await lease.acquire(stop):
             return 0
         try:
