@@ -51,7 +51,12 @@ class Account:
     @property
     def ok(self) -> bool:
         """Whether everything was as claimed."""
-        return all(line.state != "failed" for section in self._sections for line in section.lines)
+        return all(line.state != "failed" for line in self.lines)
+
+    @property
+    def lines(self) -> list[Line]:
+        """All lines so far."""
+        return [line for section in self._sections for line in section.lines]
 
     @property
     def seconds(self) -> float:

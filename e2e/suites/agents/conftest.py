@@ -1,0 +1,84 @@
+"""One built-in cluster with Ringfence on it, installed the way the demo installs it, for the whole session."""
+
+import os
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+
+from demo import agents, manifests
+from demo.api import Api, connect
+from demo.install import install, own_image
+from demo.kubectl import Kubectl, Object
+from demo.manifests import NAMESPACE, TOOLS
+from demo.place import Place, built_in
+
+NAME = os.environ.get("RINGFENCE_E2E_CLUSTER", "")
+"""A cluster to use and to leave standing. Default: one of our own, removed at the end."""
+
+
+@pytest.fixture(scope="session")
+def place() -> Iterator[Place]:
+    place = built_in(NAME or "e2e")
+    install(place, own_image(place))
+    yield place
+    if not NAME and place.cluster:
+        place.cluster.down()
+
+
+@pytest.fixture(scope="session")
+def kubectl(place: Place) -> Kubectl:
+    return place.kubectl
+
+
+@pytest.fixture(scope="session")
+def api(kubectl: Kubectl) -> Iterator[Api]:
+    with connect(kubectl) as api:
+        yield api
+
+
+@pytest.fixture(scope="session")
+def examples(place: Place, api: Api) -> None:
+    """All of examples/, running, and the unfenced pods beside them."""
+    place.kubectl.apply(manifests.accepted(place.testbox))
+    place.kubectl.apply(manifests.unfenced(place.testbox))
+    for namespace, name in ((TOOLS, "search"), (TOOLS, "ledger"), (TOOLS, "console"), (NAMESPACE, "unfenced")):
+        place.kubectl("rollout", "status", f"deploy/{name}", "-n", namespace, "--timeout=180s", timeout=190)
+    for agent in ("minimal", "researcher", "librarian", "panel"):
+        agents.wait(api, NAMESPACE, agent, timeout=180)
+
+
+Make = Callable[..., Object]
+
+
+@pytest.fixture
+def make(place: Place, api: Api, examples: None) -> Iterator[Make]:
+    """Creates agents in the examples' namespace, and deletes them afterwards: `make(args=[...], ports=[...])`."""
+    made: list[str] = []
+    numbers = count()
+
+    def create(name: str = "", **spec: Any) -> Object:
+        name = name or f"a{os.getpid()}-{next(numbers)}"
+        body = {
+            "apiVersion": "ringfence.dev/v1alpha1",
+            "kind": "AgentDeployment",
+            "metadata": {"name": name},
+            "spec": {"image": place.testbox, "args": ["agent"], **spec},
+        }
+        made.append(name)
+        return api.create(agents.agent_path(NAMESPACE), body)
+
+    yield create
+    for name in made:
+        api.delete(agents.agent_path(NAMESPACE, name))
+
+
+@pytest.fixture
+def inside(kubectl: Kubectl) -> Callable[..., str]:
+    """Runs a command of the test image in an agent's pod: `inside("minimal", "cat", "/proc/self/status")`."""
+
+    def run(agent: str, *words: str, ok: bool = False) -> str:
+        return kubectl("exec", "-n", NAMESPACE, f"deploy/ringfence-{agent}", "--", "/testbox", *words, ok=ok)
+
+    return run

@@ -1,0 +1,102 @@
+"""The fence in packets, beyond what the demo shows."""
+
+from collections.abc import Callable
+
+import pytest
+
+from demo import agents
+from demo.api import Api
+from demo.kubectl import Kubectl
+from demo.manifests import NAMESPACE, TOOLS
+from demo.probing import LLM, pod_of, pods_of, probe
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def listener(make: Callable[..., dict], api: Api) -> str:
+    """An agent that listens on two ports and opens one of them to the console; its pod's address."""
+    made = make(
+        args=["echo", "-tcp", ":7", "-http", ":8080"],
+        ports=[{"name": "open", "port": 8080}, {"name": "closed", "port": 7}],
+        health={"path": "/", "port": "open"},
+        network={"ingress": [{"from": {"namespace": TOOLS, "podLabels": {"app": "console"}}, "port": "open"}]},
+    )
+    name = made["metadata"]["name"]
+    agents.wait(api, NAMESPACE, name)  # Ready: so the kubelet's probe of the same port passes the fence
+    return agents.pods(api, NAMESPACE, name)[0]["status"]["podIP"]
+
+
+def test_ingress_is_open_for_the_named_peer_on_the_named_port_alone(
+    make: Callable[..., dict], api: Api, kubectl: Kubectl
+) -> None:
+    address = listener(make, api)
+    opened, closed = f"http://{address}:8080/", f"tcp://{address}:7"
+    named = probe(kubectl, TOOLS, "deploy/console", [opened, closed])
+    assert named == {opened: "reachable", closed: "blocked"}
+    for namespace, pod in (
+        (TOOLS, "deploy/ledger"),
+        (NAMESPACE, "deploy/unfenced"),
+        (NAMESPACE, "deploy/ringfence-panel"),
+    ):
+        assert probe(kubectl, namespace, pod, [opened, closed]) == {opened: "blocked", closed: "blocked"}, pod
+
+
+def test_a_peer_of_the_right_labels_in_another_namespace_is_not_the_named_one(
+    make: Callable[..., dict], api: Api, kubectl: Kubectl
+) -> None:
+    address = f"http://{listener(make, api)}:8080/"
+    kubectl("label", "pods", "-n", NAMESPACE, "-l", "app=unfenced", "app=console", "--overwrite")
+    try:
+        for pod in pods_of(kubectl, NAMESPACE, "app=console"):
+            assert probe(kubectl, NAMESPACE, pod["metadata"]["name"], [address])[address] == "blocked"
+    finally:
+        kubectl("delete", "pods", "-n", NAMESPACE, "-l", "app=console", "--grace-period=1")
+        kubectl("rollout", "status", "deploy/unfenced", "-n", NAMESPACE, "--timeout=120s", timeout=130)
+
+
+def test_udp_does_not_pass_where_tcp_is_allowed(kubectl: Kubectl, examples: None) -> None:
+    there = f"udp://{LLM}:7"
+    assert probe(kubectl, NAMESPACE, "deploy/unfenced", [there])[there] == "reachable"
+    assert probe(kubectl, NAMESPACE, "deploy/ringfence-researcher", [there])[there] == "blocked"
+
+
+def test_a_service_rule_opens_the_clusters_dns_and_no_other_resolver(kubectl: Kubectl, examples: None) -> None:
+    own, foreign = "dns://kubernetes.default.svc.cluster.local", "dns://example.com@203.0.113.53"
+    found = probe(kubectl, NAMESPACE, "deploy/ringfence-researcher", [own, foreign])
+    assert found == {own: "reachable", foreign: "blocked"}
+
+
+def test_the_way_closes_when_the_rule_goes(make: Callable[..., dict], api: Api, kubectl: Kubectl) -> None:
+    rule = {"cidr": f"{LLM}/32", "ports": [443]}
+    name = make(network={"egress": [rule]})["metadata"]["name"]
+    agents.wait(api, NAMESPACE, name)
+    target, pod = f"https://{LLM}/", f"deploy/ringfence-{name}"
+    assert probe(kubectl, NAMESPACE, pod, [target])[target] == "reachable"
+    api.patch(agents.agent_path(NAMESPACE, name), {"spec": {"network": {"egress": []}}})
+    agents.until(
+        "the way to close", lambda: probe(kubectl, NAMESPACE, pod, [target], seconds=1)[target] == "blocked", timeout=30
+    )
+
+
+def test_a_service_that_comes_later_is_opened_then(make: Callable[..., dict], api: Api, kubectl: Kubectl) -> None:
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "latecomer", "namespace": TOOLS},
+        "spec": {"selector": {"app": "ledger"}, "ports": [{"port": 80, "targetPort": "http"}]},
+    }
+    name = make(network={"egress": [{"service": {"name": "latecomer", "namespace": TOOLS, "port": 80}}]})["metadata"][
+        "name"
+    ]
+    agents.wait(api, NAMESPACE, name, "NetworkPolicyApplied", status="False", reason="ServiceNotFound")
+    agents.wait(api, NAMESPACE, name, "WorkloadAvailable")
+    kubectl.apply(service)
+    try:
+        agents.wait(api, NAMESPACE, name)
+        target = "http://latecomer.tools.svc.cluster.local/"
+        assert probe(kubectl, NAMESPACE, f"deploy/ringfence-{name}", [target])[target] == "reachable"
+        ledger = pod_of(kubectl, TOOLS, "app=ledger")["status"]["podIP"]
+        other = f"tcp://{ledger}:9"
+        assert probe(kubectl, NAMESPACE, f"deploy/ringfence-{name}", [other])[other] == "blocked"
+    finally:
+        kubectl("delete", "service", "latecomer", "-n", TOOLS)
