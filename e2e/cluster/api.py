@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -101,10 +100,7 @@ class Cluster:
     @property
     def env(self) -> dict[str, str]:
         """This process's environment with KUBECONFIG set and kubectl and helm first on the PATH."""
-        path = f"{programs.tools()}{os.pathsep}{os.environ.get('PATH', '')}"
-        # A proxy of the machine's cannot reach the cluster, and must not see what goes there.
-        kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-        return {**kept, "KUBECONFIG": str(self.kubeconfig), "PATH": path}
+        return controlplane.environment(self._instance)
 
     def kubectl(
         self, *args: str, stdin: str | None = None, kubeconfig: Path | None = None, timeout: float = 120

@@ -101,7 +101,9 @@ def _kubeconfig(args: argparse.Namespace) -> None:
 
 
 def _env(args: argparse.Namespace) -> None:
-    print(f"export KUBECONFIG={_existing(args.name).kubeconfig}")
+    env = controlplane.environment(_existing(args.name))
+    for name in ("KUBECONFIG", "KUBECACHEDIR"):
+        print(f"export {name}={env[name]}")
     print(f'export PATH="{programs.tools()}:$PATH"')
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import http.client
+import os
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import pki
+from . import pki, programs
 from .errors import ClusterError
 from .instance import Instance
 from .processes import Component, running
 from .shell import nsenter, wait_for
 
-__all__ = ["admin_kubeconfig", "components", "user_kubeconfig", "wait_ready", "write_credentials"]
+__all__ = ["admin_kubeconfig", "components", "environment", "user_kubeconfig", "wait_ready", "write_credentials"]
 
 SERVICE_CIDR = "10.96.0.0/16"
 POD_CIDR = "10.244.0.0/16"
@@ -74,8 +75,23 @@ def user_kubeconfig(instance: Instance, user: str, groups: Sequence[str] = (), *
     )
 
 
-def components(instance: Instance, programs: Path, audit_policy: Path) -> dict[str, Component]:
+def environment(instance: Instance) -> dict[str, str]:
+    """This process's environment, changed for kubectl and helm on this cluster."""
+    # A proxy of the machine's cannot reach the cluster, and must not see what goes there.
+    kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    return {
+        **kept,
+        "KUBECONFIG": str(instance.kubeconfig),
+        # The usual place outlives the cluster, and would tell the next one at this address of old kinds.
+        "KUBECACHEDIR": str(instance.home / "kubectl-cache"),
+        "PATH": f"{programs.tools()}{os.pathsep}{os.environ.get('PATH', '')}",
+    }
+
+
+def components(instance: Instance) -> dict[str, Component]:
     """The programs of the control plane, by name, in the order in which they start."""
+    folder = programs.kubernetes()
+    audit_policy = programs.HERE / "config/audit.yaml"
     commands = [
         ("etcd", _etcd(instance)),
         ("kube-apiserver", _apiserver(instance, audit_policy)),
@@ -85,7 +101,7 @@ def components(instance: Instance, programs: Path, audit_policy: Path) -> dict[s
         commands.append(("kube-scheduler", _with_kubeconfigs(instance, "kube-scheduler")))
     found = {}
     for name, flags in commands:
-        argv = [str(programs / name), *flags]
+        argv = [str(folder / name), *flags]
         if instance.mode == "node":
             argv = nsenter(instance.netns, *argv)
         found[name] = Component(name, tuple(argv))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +28,8 @@ def install(instance: Instance) -> None:
 
 
 def _kubectl(instance: Instance, *args: str, stdin: str | None = None) -> str:
-    env = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    argv: list[str | Path] = [programs.tools() / "kubectl", f"--kubeconfig={instance.kubeconfig}", *args]
-    return run(argv, stdin=stdin, env=env, timeout=120)
+    argv: list[str | Path] = [programs.tools() / "kubectl", *args]
+    return run(argv, stdin=stdin, env=controlplane.environment(instance), timeout=120)
 
 
 def _storage(instance: Instance) -> list[dict[str, Any]]:

@@ -17,8 +17,7 @@ __all__ = ["components", "down", "healthy", "switch", "up"]
 
 def components(instance: Instance) -> dict[str, Component]:
     """Every program of the instance, by name, in the order in which they start."""
-    audit_policy = programs.HERE / "config/audit.yaml"
-    found = controlplane.components(instance, programs.kubernetes(), audit_policy)
+    found = controlplane.components(instance)
     if instance.mode == "node":
         found |= node.components(instance)
     return found

