@@ -119,6 +119,7 @@ def _follow_surroundings(
 ) -> None:
     @kopf.on.event(group_version, plural, registry=handlers, id=f"world-{plural}")
     async def change(event: Any, **_: Any) -> None:
+        LAST_EVENT.set(time.time())
         body = event["object"]
         moved = False
         if kind == ENDPOINT_SLICE and body["metadata"]["namespace"] == "default":

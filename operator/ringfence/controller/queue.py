@@ -5,7 +5,10 @@ The shape of client-go's work queue: what is added while it is being worked on i
 
 import asyncio
 from collections.abc import Hashable
+from time import monotonic
 from typing import Generic, TypeVar
+
+from ringfence.metrics import QUEUE_ADDS, QUEUE_DEPTH, QUEUE_RETRIES, QUEUE_SECONDS
 
 K = TypeVar("K", bound=Hashable)
 
@@ -20,7 +23,7 @@ class KeyedQueue(Generic[K]):
 
     def __init__(self) -> None:
         self._ready: asyncio.Queue[K] = asyncio.Queue()
-        self._waiting: set[K] = set()
+        self._waiting: dict[K, float] = {}
         self._running: set[K] = set()
         self._again: set[K] = set()
         self._failures: dict[K, int] = {}
@@ -35,8 +38,10 @@ class KeyedQueue(Generic[K]):
         if key in self._running:
             self._again.add(key)
         elif key not in self._waiting:
-            self._waiting.add(key)
+            self._waiting[key] = monotonic()
             self._ready.put_nowait(key)
+            QUEUE_ADDS.inc()
+            QUEUE_DEPTH.set(len(self._waiting))
 
     def add_after(self, key: K, seconds: float) -> None:
         """Have `key` worked on after a while, unless it is sooner anyway."""
@@ -52,7 +57,8 @@ class KeyedQueue(Generic[K]):
     async def get(self) -> K:
         """The next key; call `done` or `failed` with it afterwards."""
         key = await self._ready.get()
-        self._waiting.discard(key)
+        QUEUE_SECONDS.observe(monotonic() - self._waiting.pop(key))
+        QUEUE_DEPTH.set(len(self._waiting))
         self._running.add(key)
         return key
 
@@ -65,6 +71,7 @@ class KeyedQueue(Generic[K]):
         """It failed: it comes back after a pause that doubles, up to `longest`. Returns the pause in seconds."""
         count = self._failures[key] = self._failures.get(key, 0) + 1
         pause = max(min(FIRST_RETRY * 2.0 ** min(count - 1, 20), longest), min(retry_after or 0.0, LAST_RETRY))
+        QUEUE_RETRIES.inc()
         self._finish(key)
         self.add_after(key, pause)
         return pause

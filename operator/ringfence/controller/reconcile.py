@@ -230,6 +230,7 @@ class Reconciler:
             new["effectiveEgress"] = effective_egress(agent)
             new["managedResources"] = [{"kind": m["kind"], "name": m["metadata"]["name"]} for m in build(agent)]
         self.fleet.set(key, {finding.type: finding.status for finding in findings})
+        self.fleet.show(key, new, live)
         await self._tell(found, old.get("conditions") or [], findings, outcome)
         if all(old.get(name) == value for name, value in new.items()):
             return

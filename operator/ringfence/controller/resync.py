@@ -3,9 +3,11 @@
 kopf's watches report no deletion that happened during a gap; a list does.
 """
 
+import time
 from collections.abc import Sequence
 
 from ringfence.kube import Kube, NotFound, Object, path_of
+from ringfence.metrics import LAST_RESYNC
 from ringfence.world import ENDPOINT_SLICE, SOURCES, Source
 
 from .cache import AGENTS_PATH, CHILD_KINDS, CHILDREN_SELECTOR, SERVICES_PATH
@@ -40,6 +42,7 @@ async def resync(kube: Kube, state: State) -> None:
         found = await kube.snapshot(path_of(group_version, plural), label_selector=CHILDREN_SELECTOR)
         state.cache.replace_children(kind, *found)
     state.enqueue()
+    LAST_RESYNC.set(time.time())
 
 
 async def _surroundings(kube: Kube, state: State, kind: str, source: Source) -> None:

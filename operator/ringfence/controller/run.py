@@ -12,7 +12,8 @@ import structlog
 
 from ringfence.health import Health
 from ringfence.kube import ApiError, Kube, Unreachable
-from ringfence.metrics import QUEUE_DEPTH, RECONCILE_SECONDS, RECONCILES
+from ringfence.looplag import probe
+from ringfence.metrics import RECONCILE_SECONDS, RECONCILES
 from ringfence.policy.model import Network
 from ringfence.world import World
 
@@ -68,6 +69,7 @@ async def run(settings: Settings, health: Health) -> int:
     """Run until SIGTERM or until the lease is lost. Returns the exit code."""
     stop = asyncio.Event()
     beats = asyncio.create_task(_beat(health), name="beat")
+    lag = asyncio.create_task(probe(), name="event loop lag")
     _catch_signals(stop)
     async with await Kube.connect(settings.kubeconfig) as kube:
         lease = Lease(kube, namespace=settings.namespace, name=settings.lease, identity=settings.identity)
@@ -78,6 +80,7 @@ async def run(settings: Settings, health: Health) -> int:
             return await _lead(kube, lease, settings, health, stop)
         finally:
             beats.cancel()
+            lag.cancel()
             await lease.release()
 
 
@@ -187,7 +190,6 @@ async def _work(state: State, reconciler: Reconciler) -> None:
     """One worker: a pass at a time, for ever. No failure of one agent reaches another."""
     while True:
         key = await state.queue.get()
-        QUEUE_DEPTH.set(len(state.queue))
         started = monotonic()
         result = "ok"
         try:

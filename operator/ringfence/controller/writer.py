@@ -7,7 +7,7 @@ import structlog
 
 from ringfence.api.names import FIELD_MANAGER
 from ringfence.kube import Conflict, Kube, NotFound, Object
-from ringfence.metrics import CHILD_WRITES, VIOLATIONS
+from ringfence.metrics import CHILD_WRITES, ROSTER, VIOLATIONS
 from ringfence.resources import Identity, Manifest
 from ringfence.resources.compare import (
     DESIRED_ANNOTATION,
@@ -270,6 +270,7 @@ class Writer:
 
     def _repaired(self, ref: Ref, agent: Identity, rule: str) -> Repair:
         VIOLATIONS.labels("drift", rule, agent.namespace).inc()
+        ROSTER.repaired((agent.namespace, agent.name))
         log.warning("put back", agent=agent.name, namespace=agent.namespace, kind=ref.kind, name=ref.name, rule=rule)
         return Repair(ref, rule)
 
