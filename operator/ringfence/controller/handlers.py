@@ -89,7 +89,7 @@ async def _connection(kube: Kube) -> kopf.ConnectionInfo:
         insecure=not known.verify_ssl,
         certificate_path=known.cert_file,
         private_key_path=known.key_file,
-        token=token.removeprefix("Bearer ") or None,
+        token=token.rpartition(" ")[2] or None,  # "Bearer x" from a kubeconfig, "bearer x" in a pod
         proxy_url=known.proxy,
     )
 
