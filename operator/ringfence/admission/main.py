@@ -20,7 +20,7 @@ from ringfence.world import World
 from .app import Admission
 from .feed import feed
 from .fresh import Fresh
-from .server import Server
+from .server import Server, listen
 from .tls import Certificate, Files
 
 log = structlog.get_logger(__name__)
@@ -60,9 +60,8 @@ async def _serve(settings: Settings, kube: Kube, stop: asyncio.Event) -> None:
     directory = settings.certificate_directory
     certificate = Certificate(Files(directory / "tls.crt", directory / "tls.key", settings.client_ca))
     app = Admission(world, Fresh(kube, world))
-    server = Server(
-        app, certificate.base, host=settings.host, port=settings.https_port, client_names=settings.client_names
-    )
+    server = Server(app, certificate.base, client_names=settings.client_names)
+    listener = listen(settings.host, settings.https_port)
     health = Health("admission")
     health.require("cluster", lambda: _unread(world))
     health.require("certificate", certificate.missing)
@@ -73,7 +72,7 @@ async def _serve(settings: Settings, kube: Kube, stop: asyncio.Event) -> None:
             asyncio.create_task(feed(kube, world), name="feed"),
             asyncio.create_task(_look_after(certificate, health), name="certificate"),
             asyncio.create_task(probe(), name="event loop lag"),
-            asyncio.create_task(server.serve(), name="server"),
+            asyncio.create_task(server.serve(sockets=[listener]), name="server"),
         }
         waiting = asyncio.create_task(stop.wait())
         # What was made until here lives as long as the process: the collector need not walk it at each turn.

@@ -6,6 +6,7 @@ requests in each of four trials (new and kept connections under load); see tls.p
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import Generator
 from typing import Any, ClassVar, Final, cast
@@ -18,6 +19,8 @@ from .app import Admission
 
 log = structlog.get_logger(__name__)
 
+BACKLOG: Final = 1024
+"""Connections that wait for their handshake."""
 FIRST_REQUEST_SECONDS: Final = 10.0
 """A connection that asks nothing for so long is closed; uvicorn itself would keep it for ever."""
 KEEP_ALIVE_SECONDS: Final = 120
@@ -66,17 +69,20 @@ def common_name(certificate: dict[str, Any] | None) -> str:
     return next((value for part in subject for key, value in part if key == "commonName"), "")
 
 
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; `::` takes both families. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    dual = family is socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=dual)
+
+
 class Server(uvicorn.Server):
     """The listener. `finish()` ends it once the reviews in flight are answered."""
 
-    def __init__(
-        self, app: Admission, base: ssl.SSLContext, *, host: str, port: int, client_names: frozenset[str]
-    ) -> None:
+    def __init__(self, app: Admission, base: ssl.SSLContext, *, client_names: frozenset[str] = frozenset()) -> None:
         protocol = type("NamedProtocol", (Protocol,), {"client_names": client_names})
         config = uvicorn.Config(
             app,
-            host=host,
-            port=port,
             http=protocol,
             ws="none",
             lifespan="off",
@@ -86,7 +92,7 @@ class Server(uvicorn.Server):
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            backlog=1024,
+            backlog=BACKLOG,
             limit_concurrency=MAX_CONNECTIONS,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=FINISH_SECONDS,
