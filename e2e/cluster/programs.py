@@ -113,11 +113,10 @@ def cyclonus() -> Path:
 
 def agnhost() -> Path:
     """The server that Cyclonus runs in its pods."""
-    package = "k8s.io/kubernetes/test/images/agnhost"
     folder = cache.ensure(
         "agnhost",
         _module_key(HERE / "kube", KUBERNETES),
-        lambda target: _go_build(HERE / "kube", target / "agnhost", package),
+        lambda target: _go_build(HERE / "kube", target / "agnhost", "./agnhost"),
         doing="building agnhost",
     )
     return folder / "agnhost"

@@ -104,14 +104,9 @@ def test_missing_packages_are_named_with_the_command(monkeypatch: pytest.MonkeyP
 
 
 def test_a_lock_ends_with_its_holder() -> None:
-    code = "\n".join(
-        [
-            "import time",
-            "from cluster.shell import lock",
-            "with lock('suite'):",
-            "    print('held', flush=True)",
-            "    time.sleep(600)",
-        ]
+    code = (
+        "import time\nfrom cluster.shell import lock\n"
+        "with lock('suite'):\n    print('held', flush=True)\n    time.sleep(600)"
     )
     env = {**os.environ, "PYTHONPATH": str(programs.HERE.parent)}
     with subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, text=True) as holder:
