@@ -108,7 +108,7 @@ def components(instance: Instance) -> dict[str, Component]:
     return found
 
 
-def wait_ready(instance: Instance, *, timeout: float = 60) -> None:
+def wait_ready(instance: Instance, *, timeout: float = 180) -> None:
     """Wait until the API server says that it is ready.
 
     Raises ClusterError with the end of its log when it dies or does not get there.
@@ -130,7 +130,7 @@ def wait_ready(instance: Instance, *, timeout: float = 60) -> None:
 def wait_default_account(instance: Instance) -> None:
     """Wait until the controller manager works: namespace `default` then has its ServiceAccount."""
     path = "/api/v1/namespaces/default/serviceaccounts/default"
-    wait_for("the controller manager", lambda: _get(instance, path)[0] == http.client.OK, timeout=60)
+    wait_for("the controller manager", lambda: _get(instance, path)[0] == http.client.OK, timeout=180)
 
 
 class _Died(Exception):

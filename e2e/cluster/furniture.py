@@ -12,6 +12,9 @@ from .shell import run
 
 __all__ = ["install"]
 
+PATIENCE = 180
+"""Seconds for things that take two on a machine that has nothing else to do."""
+
 VOLUMES = 8
 """Volumes of 1 GiB that claims can bind; there is no provisioner."""
 
@@ -21,15 +24,15 @@ def install(instance: Instance) -> None:
     manifests = (programs.HERE / "manifests/dns.yaml").read_text()
     text = "\n---\n".join([manifests, *(json.dumps(item) for item in _storage(instance))])
     _kubectl(instance, "apply", "--server-side", "-f", "-", stdin=text)
-    _kubectl(instance, "wait", "--for=create", "node/node0", "--timeout=60s")
-    _kubectl(instance, "wait", "--for=condition=Ready", "node/node0", "--timeout=60s")
+    _kubectl(instance, "wait", "--for=create", "node/node0", f"--timeout={PATIENCE}s")
+    _kubectl(instance, "wait", "--for=condition=Ready", "node/node0", f"--timeout={PATIENCE}s")
     controlplane.wait_default_account(instance)
-    _kubectl(instance, "-n", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=60s")
+    _kubectl(instance, "-n", "kube-system", "rollout", "status", "deployment/coredns", f"--timeout={PATIENCE}s")
 
 
 def _kubectl(instance: Instance, *args: str, stdin: str | None = None) -> str:
     argv: list[str | Path] = [programs.tools() / "kubectl", *args]
-    return run(argv, stdin=stdin, env=controlplane.environment(instance), timeout=120)
+    return run(argv, stdin=stdin, env=controlplane.environment(instance), timeout=PATIENCE + 30)
 
 
 def _storage(instance: Instance) -> list[dict[str, Any]]:

@@ -42,7 +42,12 @@ def up(name: str, mode: Mode, network_policy: NetworkPolicyMode) -> Instance:
         started = time.monotonic()
         with step(f"starting cluster {name}"):
             instance = allocate(name, mode, network_policy)
-            _launch(instance)
+            try:
+                _launch(instance)
+            except ClusterError as error:
+                alive = running(instance)
+                dead = ", ".join(part for part in components(instance) if part not in alive)
+                raise ClusterError(f"{error}\nnot running: {dead or 'nothing'}; logs: {instance.logs}") from error
         say(f"cluster {name} ({mode}) is up in {time.monotonic() - started:.1f} s: {instance.server}", color="32")
         return instance
 
