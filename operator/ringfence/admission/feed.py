@@ -23,23 +23,24 @@ async def feed(kube: Kube, world: World) -> None:
 
 
 async def _follow(kube: Kube, world: World, kind: str, source: Source) -> None:
+    told = ""
     while True:
         try:
             # Asked first by itself: the endless watch does not tell why it gets nothing.
             await kube.get(f"{source.path}?limit=1")
+            told = ""
             async for event, found in kube.list_watch(source.path, label_selector=source.label_selector):
                 if event == "SYNC":
                     world.replace(kind, found)
                 else:
                     world.observe(kind, event, found)
-        except NotFound as failure:
-            if source.optional:
+        except (ApiError, Unreachable) as failure:
+            if source.optional and isinstance(failure, NotFound):
                 world.replace(kind, [])
                 await asyncio.sleep(ABSENT_SECONDS)
                 continue
-            log.warning("the cluster lacks a kind that decisions need", kind=kind, error=failure.message)
-        except (ApiError, Unreachable) as failure:
-            log.warning("cannot read what decisions need", kind=kind, error=str(failure))
+            if told != (told := str(failure)):
+                log.warning("cannot read what decisions need: trying on", kind=kind, error=told)
         except Exception:
             # A surprise in one watch must not end the others, nor make this one deaf.
             log.exception("a watch broke", kind=kind)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from ringfence.admission import feed as feed_module
 from ringfence.admission.feed import feed
@@ -91,6 +92,13 @@ async def test_a_failure_is_tried_again_and_stops_no_other_kind(failure: Excepti
 async def test_service_cidrs_that_may_not_be_read_are_not_taken_for_absent() -> None:
     made = await fed(FakeKube(ServiceCIDR=ApiError(403, "Forbidden", "no")), until=False)
     assert made.missing == (SERVICE_CIDR,)
+
+
+async def test_the_same_failure_is_told_once() -> None:
+    kube = FakeKube(AgentPolicy=[*[Unreachable("gone")] * 5, *[Unreachable("still")] * 5])
+    with capture_logs() as logs:
+        await fed(kube)
+    assert [entry["error"] for entry in logs] == ["gone", "still"]
 
 
 class TestFresh:
