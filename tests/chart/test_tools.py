@@ -15,8 +15,8 @@ from cluster import Cluster, cache, programs
 KUBECONFORM = "github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0"
 KUBE_SCORE = "github.com/zegl/kube-score/cmd/kube-score@v1.20.0"
 
-ELSEWHERE = "Certificate,Issuer"
-"""Kinds of cert-manager, which the API server of the tests does not have."""
+ELSEWHERE = "Certificate,Issuer,ServiceMonitor,PodMonitor,PrometheusRule"
+"""Kinds of cert-manager and of prometheus-operator, which the API server of the tests does not have."""
 
 CRITICAL = 1
 WARNING = 5

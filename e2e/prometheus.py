@@ -1,0 +1,253 @@
+"""Debian's Prometheus, for the demo and for tests: fetched once, run as a process of ours, asked by queries.
+
+    with prometheus.follow([kubectl], env, "ringfence-system") as p:  # all pods that serve metrics, by kubectl proxy
+        p.fresh()  # what just happened is scraped
+        p.query("sum by (source) (ringfence_violations_total)")  # -> [Sample({"source": "drift"}, 2.0)]
+
+    with prometheus.scrape({"controller": ["127.0.0.1:8080"]}) as p: ...  # processes of this machine
+
+The package is unpacked, not installed: no service is started, and nothing is left on the machine but the cache.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cluster import cache
+from cluster.errors import ClusterError
+from cluster.shell import run, wait_for
+
+__all__ = ["Prometheus", "Sample", "follow", "programs", "scrape"]
+
+NAMES = ("prometheus", "promtool")
+HOST = "127.0.0.1"
+SERVES = "ringfence.dev/serves=metrics"
+"""Label of the pods that serve metrics."""
+INTERVAL = "1s"
+"""Between two scrapes: a demo's minute is to be seen in detail."""
+OWN_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Loopback is never asked for through a proxy."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One series of an answer."""
+
+    labels: Mapping[str, str]
+    value: float
+
+
+def programs() -> Path:
+    """Folder with `prometheus` and `promtool`: from the PATH, else unpacked from Debian's package.
+
+    Raises ClusterError where there is neither.
+    """
+    found = [shutil.which(name) for name in NAMES]
+    if all(found):
+        return Path(str(found[0])).parent
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        raise ClusterError("prometheus and promtool are not on the PATH, and there is no apt-get to fetch them with")
+    return cache.ensure("prometheus", cache.fingerprint(_release()), _fetch, doing="fetching Prometheus from Debian")
+
+
+def _release() -> str:
+    lines = Path("/etc/os-release").read_text(encoding="utf-8") if Path("/etc/os-release").is_file() else ""
+    return f"{lines} {platform.machine()}"
+
+
+def _fetch(target: Path) -> None:
+    options = ["-q", "-o", "DPkg::Lock::Timeout=600", "-o", "APT::Sandbox::User=root"]
+    try:
+        run(["apt-get", *options, "download", "prometheus"], cwd=target, timeout=600)
+    except ClusterError:  # most likely no package lists yet
+        run(["apt-get", *options, "update"], timeout=900)
+        run(["apt-get", *options, "download", "prometheus"], cwd=target, timeout=600)
+    (package,) = target.glob("prometheus_*.deb")
+    run(["dpkg-deb", "-x", package, target / "unpacked"])
+    for name in NAMES:
+        (target / "unpacked/usr/bin" / name).rename(target / name)
+    shutil.rmtree(target / "unpacked")
+    package.unlink()
+
+
+class Prometheus:
+    """A running Prometheus."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def query(self, expression: str, *, at: float | None = None) -> list[Sample]:
+        """The answer to a query, now or at a Unix time. Raises ClusterError for what is no query."""
+        found = self._api("query", {"query": expression} | ({"time": str(at)} if at else {}))
+        if found["resultType"] == "scalar":
+            return [Sample({}, float(found["result"][1]))]
+        return [Sample(entry["metric"], float(entry["value"][1])) for entry in found["result"]]
+
+    def value(self, expression: str) -> float:
+        """The sum of the answer's series; 0 where there are none."""
+        return sum(sample.value for sample in self.query(expression))
+
+    def series(self, selector: str) -> list[Mapping[str, str]]:
+        """Labels of the series that a selector finds."""
+        found: list[Mapping[str, str]] = self._api("series", {"match[]": selector})
+        return found
+
+    def alerts(self) -> dict[str, str]:
+        """Name -> pending or firing."""
+        return {entry["labels"]["alertname"]: entry["state"] for entry in self._api("alerts", {})["alerts"]}
+
+    def targets(self) -> list[dict[str, Any]]:
+        """What is scraped."""
+        found: list[dict[str, Any]] = self._api("targets", {"state": "active"})["activeTargets"]
+        return found
+
+    def fresh(self, *, least: int = 1, timeout: float = 30) -> None:
+        """Wait until each target, at least so many, was scraped after this call."""
+        now = time.time()
+
+        def scraped() -> bool:
+            targets = self.targets()
+            # A scrape takes its time: the answer of one that began before now may be older than now.
+            new = [t for t in targets if t["health"] == "up" and _unix(t["lastScrape"]) > now]
+            return len(new) == len(targets) >= least
+
+        wait_for("Prometheus to scrape every pod", scraped, timeout=timeout)
+
+    def _api(self, path: str, parameters: Mapping[str, str]) -> Any:
+        address = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
+        try:
+            with OWN_OPENER.open(address, timeout=30) as answer:
+                return json.load(answer)["data"]
+        except urllib.error.HTTPError as refused:
+            with refused:
+                told = refused.read().decode(errors="replace")
+            raise ClusterError(f"Prometheus: {parameters.get('query', path)}: {told}") from None
+
+
+@contextmanager
+def scrape(targets: Mapping[str, Sequence[str]], *, rules: Sequence[Path] = ()) -> Iterator[Prometheus]:
+    """A Prometheus that scrapes addresses of this machine. `targets`: job -> HOST:PORT, ..."""
+    jobs = [{"job_name": job, "static_configs": [{"targets": list(found)}]} for job, found in targets.items()]
+    with _started([job | {"honor_labels": True} for job in jobs], rules) as running:
+        yield running
+
+
+@contextmanager
+def follow(
+    kubectl: Sequence[str | Path], env: Mapping[str, str], namespace: str, *, rules: Sequence[Path] = ()
+) -> Iterator[Prometheus]:
+    """A Prometheus that scrapes each pod of Ringfence in a cluster, also those that come later.
+
+    Through the API server, which is let in everywhere: nothing has to be opened for it. `kubectl`: the program and
+    the options that choose the cluster. What the proxy lets through: the list of these pods, and their metrics.
+    """
+    with _proxy(kubectl, env, namespace) as address:
+        pods = {
+            "job_name": "ringfence",
+            "honor_labels": True,
+            "kubernetes_sd_configs": [
+                {
+                    "role": "pod",
+                    "api_server": f"http://{address}",
+                    "namespaces": {"names": [namespace]},
+                    "selectors": [{"role": "pod", "label": SERVES}],
+                }
+            ],
+            "relabel_configs": [
+                {"source_labels": ["__meta_kubernetes_pod_phase"], "regex": "Running", "action": "keep"},
+                {"source_labels": ["__meta_kubernetes_pod_container_port_name"], "regex": "http", "action": "keep"},
+                {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
+                {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
+                {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "instance"},
+                {
+                    "source_labels": ["__meta_kubernetes_pod_name", "__meta_kubernetes_pod_container_port_number"],
+                    "separator": ":",
+                    "target_label": "__metrics_path__",
+                    "replacement": f"/api/v1/namespaces/{namespace}/pods/$1/proxy/metrics",
+                },
+                {"target_label": "__address__", "replacement": address},
+            ],
+        }
+        with _started([pods], rules) as running:
+            yield running
+
+
+@contextmanager
+def _proxy(kubectl: Sequence[str | Path], env: Mapping[str, str], namespace: str) -> Iterator[str]:
+    """`kubectl proxy` on a free port of this machine, for the metrics of one namespace's pods and nothing else."""
+    pods = f"/api/v1/namespaces/{re.escape(namespace)}/pods"
+    argv = [*map(str, kubectl), "proxy", "--port=0", f"--accept-paths=^{pods}(/[^/]+:[0-9]+/proxy/metrics)?$"]
+    process = subprocess.Popen(
+        argv, env=dict(env), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    try:
+        line = process.stdout.readline() if process.stdout else ""
+        told = re.search(r"Starting to serve on (\S+)", line)
+        if told is None:
+            raise ClusterError(f"kubectl proxy: {line.strip()}")
+        yield told[1]
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+@contextmanager
+def _started(jobs: Sequence[Mapping[str, Any]], rules: Sequence[Path]) -> Iterator[Prometheus]:
+    program = programs() / "prometheus"
+    with tempfile.TemporaryDirectory(prefix="ringfence-prometheus-") as folder:
+        config = {
+            "global": {"scrape_interval": INTERVAL, "scrape_timeout": INTERVAL, "evaluation_interval": INTERVAL},
+            "scrape_configs": list(jobs),
+            "rule_files": [str(path) for path in rules],
+        }
+        file = Path(folder) / "prometheus.yml"
+        # YAML takes JSON as it is.
+        file.write_text(json.dumps(config), encoding="utf-8")
+        port = _free_port()
+        argv = [program, f"--config.file={file}", f"--storage.tsdb.path={folder}/data"]
+        argv += [f"--web.listen-address={HOST}:{port}", "--log.level=warn"]
+        log = Path(folder) / "log"
+        kept = {name: text for name, text in os.environ.items() if not name.lower().endswith("_proxy")}
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                list(map(str, argv)), env=kept, stdout=output, stderr=output, start_new_session=True
+            )
+        try:
+            wait_for("Prometheus", lambda: _ready(process, port, log), timeout=60)
+            yield Prometheus(f"http://{HOST}:{port}")
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _ready(process: subprocess.Popen[bytes], port: int, log: Path) -> bool:
+    if process.poll() is not None:
+        raise SystemError(f"Prometheus ended: {log.read_text(errors='replace')[-2000:]}")
+    with OWN_OPENER.open(f"http://{HOST}:{port}/-/ready", timeout=5) as answer:
+        return bool(answer.status == 200)
+
+
+def _free_port() -> int:
+    with socket.create_server((HOST, 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _unix(stamp: str) -> float:
+    return datetime.fromisoformat(stamp).timestamp()
