@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     judge = command("conformance", _conformance, "have Cyclonus judge the NetworkPolicy enforcement")
     judge.add_argument("--full", action="store_true", help="all 230 cases (over an hour), not a subset")
     judge.add_argument("--include", help="only cases with one of these tags of Cyclonus, comma-separated")
+    judge.add_argument("--exclude", default="", help="no case with one of these tags")
     command("build", _build, "build and fetch all programs ahead of time")
     return parser
 
@@ -131,7 +132,7 @@ def _logs(args: argparse.Namespace) -> None:
 
 def _conformance(args: argparse.Namespace) -> int:
     cluster = Cluster.up(args.name, mode="node", network_policy="enforce")
-    verdict = conformance.judge(cluster, full=args.full, include=args.include)
+    verdict = conformance.judge(cluster, full=args.full, include=args.include, exclude=args.exclude)
     conformance.report(verdict)
     return 1 if verdict.failed else 0
 

@@ -50,7 +50,7 @@ class Verdict:
     """Everything that Cyclonus printed, with a table of packets for each case that failed."""
 
 
-def judge(cluster: Cluster, *, full: bool, include: str | None = None) -> Verdict:
+def judge(cluster: Cluster, *, full: bool, include: str | None = None, exclude: str = "") -> Verdict:
     """Run a subset (11 cases) or all 230 against a cluster with a node.
 
     TCP and UDP, IPv4. The cluster's namespaces x, y and z are made and removed again.
@@ -71,7 +71,7 @@ def judge(cluster: Cluster, *, full: bool, include: str | None = None) -> Verdic
             # "a pod cannot block access to itself".
             "--ignore-loopback",
             *("--junit-results-file", str(results)),
-            *_selection(full=full, include=include),
+            *_selection(full=full, include=include, exclude=exclude),
         ]
         started = time.monotonic()
         try:
@@ -94,12 +94,12 @@ def report(verdict: Verdict) -> None:
     print(f"Cyclonus: {verdict.passed} passed, {len(verdict.failed)} failed in {verdict.seconds:.0f} s ({verdict.log})")
 
 
-def _selection(*, full: bool, include: str | None) -> list[str]:
+def _selection(*, full: bool, include: str | None, exclude: str) -> list[str]:
     # Two pods in a namespace, not three: less than half the pairs, and every kind of pair is there. Its
     # cases speak of x/a and z/c by name; the rest may be missing.
     pods = ["--pod", "a,c", "--namespace", "x,y,z" if full else "x,z"]
-    # Nothing excluded: its defaults leave out cases, among them all with an end port.
-    cases = ["--include", include or ("" if full else ",".join(SUBSET)), "--exclude", ""]
+    # Nothing excluded unless asked: its defaults leave out cases, among them all with an end port.
+    cases = ["--include", include or ("" if full else ",".join(SUBSET)), "--exclude", exclude]
     # To pods and not by service names: half the time, and the rules are about pods' addresses.
     return [*pods, *cases, "--destination-type", "pod-ip"]
 
