@@ -116,7 +116,8 @@ def healthy(instance: Instance) -> bool:
     if any(name not in alive for name in components(instance)):
         return False
     try:
-        controlplane.wait_ready(instance, timeout=5)
+        # Patient: what is judged unwell here is thrown away by `up`, and a busy machine is no reason.
+        controlplane.wait_ready(instance, timeout=60)
     except ClusterError:
         return False
     return True

@@ -103,7 +103,7 @@ def components(instance: Instance) -> dict[str, Component]:
 
 def wait_containerd(instance: Instance) -> None:
     """Wait until containerd answers; its mount namespace is complete by then."""
-    wait_for("containerd", lambda: run(["ctr", "-a", instance.containerd_socket, "version"]), timeout=30)
+    wait_for("containerd", lambda: run(["ctr", "-a", instance.containerd_socket, "version"]), timeout=180)
 
 
 def furnish(instance: Instance) -> None:
@@ -138,7 +138,7 @@ def wait_enforced(instance: Instance) -> None:
             raise ClusterError(f"it does not run; see {instance.logs}/netpol.log")
         return "ringfence-netpol" in run(nsenter(instance.netns, "nft", "list", "tables"))
 
-    wait_for("the NetworkPolicy enforcement", there, timeout=30)
+    wait_for("the NetworkPolicy enforcement", there, timeout=180)
 
 
 def remove(instance: Instance) -> None:
