@@ -4,6 +4,8 @@ Every value keeps the line it stands on, so that a violation can point there. Er
 and a sentence.
 """
 
+import math
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,7 +28,36 @@ MAX_DEPTH: Final = 100
 SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
 STDIN: Final = "-"
 
-_SCALAR_TEXT: Final = "tag:yaml.org,2002:str"
+_PLAIN: Final = "tag:ringfence.dev:plain"
+"""Stands for "no tag and no quotes": only then may a scalar mean something else than its text."""
+_TAGS: Final[Mapping[str, tuple[type, ...]]] = {
+    "bool": (bool,),
+    "int": (int,),
+    "float": (int, float),
+    "null": (type(None),),
+}
+_WORDS: Final[Mapping[str, Any]] = {
+    **{word: True for yes in ("y", "yes", "true", "on") for word in (yes, yes.title(), yes.upper())},
+    **{word: False for no in ("n", "no", "false", "off") for word in (no, no.title(), no.upper())},
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **{sign + word: float(sign + "inf") for sign in ("", "+", "-") for word in (".inf", ".Inf", ".INF")},
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), math.nan),
+}
+_INTEGER: Final = re.compile(r"[-+]?(0|[1-9][0-9]*|0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+)")
+_OCTAL: Final = re.compile(r"[-+]?0[0-7]+")
+_FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_PLAIN_FLOATS: Final = 1e21
+"""From here on Go writes a float into JSON with an exponent, so that it stays a float."""
+
+
+class _Loader(Loader):
+    """Leaves the meaning of untagged scalars to `resolve`."""
+
+    def resolve(self, kind: type[yaml.Node], value: str | None, implicit: Any) -> str:
+        """The tag of a node that has none."""
+        if kind is yaml.ScalarNode and implicit[0]:
+            return _PLAIN
+        return str(super().resolve(kind, value, implicit))  # type: ignore[no-untyped-call]
 
 
 class Unreadable(Exception):
@@ -76,7 +107,7 @@ def read(file: str) -> Iterator[Document]:
     text = _text(file)
     budget = _Budget(file)
     index = 0
-    loader = Loader(text)
+    loader = _Loader(text)
     try:
         _check_depth(file, text)
         while loader.check_node():
@@ -97,7 +128,7 @@ def read(file: str) -> Iterator[Document]:
 
 
 def _check_depth(file: str, text: str) -> None:
-    """libyaml builds values by recursion in C, and deep nesting would end the process: its events do not."""
+    """Libyaml builds values by recursion in C, and deep nesting would end the process: its events do not."""
     depth = 0
     for event in yaml.parse(text, Loader=Loader):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -152,7 +183,7 @@ def _value(node: yaml.Node, path: str, lines: dict[str, int], budget: _Budget, o
     budget.take(node, open_nodes)
     lines.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.ScalarNode):
-        return _scalar(node)
+        return _scalar(node, budget.file)
     inside = (*open_nodes, id(node))
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, f"{path}[{n}]", lines, budget, inside) for n, item in enumerate(node.value)]
@@ -166,40 +197,63 @@ def _mapping(
     merged: dict[str, Any] = {}
     for key_node, value_node in node.value:
         line = key_node.start_mark.line + 1
-        if not isinstance(key_node, yaml.ScalarNode):
-            raise Unreadable(budget.file, f"line {line}: a key must be a plain word")
-        key = str(key_node.value)
-        if key_node.tag == "tag:yaml.org,2002:merge":
+        if key_node.value == "<<" and key_node.tag in {_PLAIN, "tag:yaml.org,2002:merge"}:
             for source in value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]:
                 value = _value(source, path, lines, budget, inside)
                 merged = (value if isinstance(value, dict) else {}) | merged
             continue
+        key = _key(key_node, budget.file)
         if key in found:
             raise Unreadable(budget.file, f"line {line}: the key {key[:80]!r} stands here twice")
         found[key] = _value(value_node, f"{path}.{key}" if path else key, lines, budget, inside)
     return merged | found
 
 
-def _scalar(node: yaml.ScalarNode) -> Any:
-    """As the API server's YAML reader sees it: numbers, booleans, null; anything else, dates among it, is text."""
+def _key(node: yaml.Node, file: str) -> str:
+    """A key as text: to the API server's reader `on: x` is the key `true`."""
+    value = _scalar(node, file) if isinstance(node, yaml.ScalarNode) else None
+    if isinstance(value, bool):
+        return str(value).lower()
+    if value is None:
+        raise Unreadable(file, f"line {node.start_mark.line + 1}: a key must be a plain word")
+    return str(value)
+
+
+def _scalar(node: yaml.ScalarNode, file: str) -> Any:
+    """What a scalar means: text as it is, or what its tag asks for."""
     text: str = node.value
+    if node.tag == _PLAIN:
+        return _as_json(resolve(text))
     kind = node.tag.rpartition(":")[2]
-    if kind == "null":
-        return None
-    if kind == "bool":
-        return text.lower() in {"true", "yes", "on"}
-    if kind in {"int", "float"} and ":" not in text:  # 1:30 is a number in base 60 for PyYAML alone
-        return _number(text.replace("_", ""), kind)
+    if kind not in _TAGS:
+        return text
+    value = resolve(text)
+    if type(value) not in _TAGS[kind]:
+        raise Unreadable(file, f"line {node.start_mark.line + 1}: cannot be read as !!{kind}")
+    return _as_json(value)
+
+
+def resolve(text: str) -> Any:
+    """What an untagged, unquoted scalar means to the API server's YAML reader (go.yaml.in/yaml/v2, resolve.go).
+
+    It is neither YAML 1.1 nor 1.2: `y` is true, 08 is 8, 1e0 is a number, 1:30 and dates are text.
+    """
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[:1] not in "+-.0123456789":
+        return text
+    digits = text if text.startswith(".") else text.replace("_", "")
+    if _INTEGER.fullmatch(digits):
+        number = int(digits, 8) if _OCTAL.fullmatch(digits) else int(digits, 0)
+        if -(2**63) <= number < 2**64:
+            return number
+    if _FLOAT.fullmatch(digits) and math.isfinite(value := float(digits)):
+        return value
     return text
 
 
-def _number(text: str, kind: str) -> Any:
-    try:
-        if kind == "float":
-            return float(text)
-        sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
-        if digits.startswith("0") and digits.isdigit() and len(digits) > 1:
-            return sign * int(digits, 8)
-        return sign * int(digits, 0)
-    except ValueError:
-        return text
+def _as_json(value: Any) -> Any:
+    """3.0 reaches the API server as 3: Go writes it into JSON so."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < _PLAIN_FLOATS:
+        return int(value)
+    return value

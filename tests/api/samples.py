@@ -1,12 +1,15 @@
 """The samples: whole manifests as people write them, and builders for objects that differ in one thing."""
 
 import copy
+import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from ringfence import manifests
 
 FOLDER = Path(__file__).parent / "samples"
 IMAGE = "registry.example/acme/researcher@sha256:" + "a" * 64
@@ -20,16 +23,12 @@ def documents(verdict: str) -> Iterator[tuple[str, str]]:
 
 
 def read(text: str) -> Any:
-    """YAML as the API server's reader takes it: on its way to JSON it writes 3.0 as 3."""
-    return _whole(yaml.safe_load(text))
-
-
-def _whole(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _whole(below) for key, below in value.items()}
-    if isinstance(value, list):
-        return [_whole(below) for below in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    """The one document of a YAML text, by the reader that `ringfence lint` uses. Raises manifests.Unreadable."""
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        (document,) = manifests.read(file.name)
+    return document.content
 
 
 @cache
