@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 import structlog
 
 from ringfence.api.names import FIELD_MANAGER
-from ringfence.kube import Conflict, Kube, NotFound, Object
+from ringfence.kube import ApiError, Conflict, Kube, NotFound, Object
 from ringfence.metrics import CHILD_WRITES, ROSTER, VIOLATIONS
 from ringfence.resources import Identity, Manifest
 from ringfence.resources.compare import (
@@ -197,12 +198,10 @@ class Writer:
 
     async def _correct(self, ref: Ref, desired: Manifest, live: Object, agent: Identity) -> bool:
         """Apply; and where others' additions remain, which apply leaves alone, replace the object. True: it changed."""
-        self._guard()
-        body = desired | {"metadata": desired["metadata"] | {"uid": live["metadata"]["uid"]}}
-        stored = await self.kube.apply(ref.path, body, manager=FIELD_MANAGER)
-        if not matches(desired, stored):
+        stored = await self._apply(ref, desired, live)
+        if stored is None or not matches(desired, stored):
             self._guard()
-            stored = await self.kube.replace(ref.path, whole(desired, stored), manager=FIELD_MANAGER)
+            stored = await self.kube.replace(ref.path, whole(desired, stored or live), manager=FIELD_MANAGER)
             if not metadata_matches(desired, stored) or not completed_only(desired, stored):
                 raise Altered(ref)
             # What differs after the whole object was replaced is how the API server completes it.
@@ -213,6 +212,17 @@ class Writer:
             CHILD_WRITES.labels(ref.kind, "update").inc()
         await self._read_back(ref, desired, agent, remember=False)
         return changed
+
+    async def _apply(self, ref: Ref, desired: Manifest, live: Object) -> Object | None:
+        """What is stored then; None where our fields and somebody's additions make no valid object together."""
+        self._guard()
+        body = desired | {"metadata": desired["metadata"] | {"uid": live["metadata"]["uid"]}}
+        try:
+            return await self.kube.apply(ref.path, body, manager=FIELD_MANAGER)
+        except ApiError as failure:
+            if failure.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+                raise
+            return None
 
     async def _delete(self, ref: Ref, live: Object) -> None:
         self._guard()

@@ -1,0 +1,93 @@
+"""Controllers as processes against a real API server. There is no kubelet: pods stay Pending, and that is enough."""
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from cluster import Cluster
+
+from api.server import Server
+
+from api.controller.place import NODE, Place
+from api.controller.process import Controller, Options
+
+_NUMBER = itertools.count()
+
+
+@pytest.fixture(scope="package")
+def client(cluster: Cluster) -> Iterator[Server]:
+    connection = Server(cluster.server, cluster.kubeconfig)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture(scope="package", autouse=True)
+def node(client: Server) -> Iterator[None]:
+    """A node on paper, for pods that a test calls running."""
+    body = json.dumps({"metadata": {"name": NODE}}).encode()
+    client.request("POST", "/api/v1/nodes", body)
+    yield
+    client.request("DELETE", f"/api/v1/nodes/{NODE}")
+
+
+@pytest.fixture(scope="package")
+def lease_namespace(client: Server) -> str:
+    """A namespace for the Leases of this run."""
+    name = f"lease-{uuid4().hex[:8]}"
+    answer = client.request("POST", "/api/v1/namespaces", f'{{"metadata": {{"name": "{name}"}}}}'.encode())
+    assert answer.ok, answer
+    return name
+
+
+@pytest.fixture(scope="package")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("controllers")
+
+
+class Shared:
+    """One controller for many tests; a test that needs the API server without one pauses it."""
+
+    def __init__(self, begin: Callable[[], Controller]) -> None:
+        self._begin = begin
+        self.current = begin().wait_leading()
+
+    def restart(self) -> Controller:
+        """A new process. The old one is gone, and has given its lease back."""
+        self.pause()
+        return self.resume()
+
+    def pause(self) -> None:
+        assert self.current.stop() == 0, self.current.output[-3000:]
+
+    def resume(self) -> Controller:
+        self.current = self._begin().wait_leading()
+        return self.current
+
+
+@pytest.fixture(scope="package")
+def shared(cluster: Cluster, lease_namespace: str, logs: Path) -> Iterator[Shared]:
+    def begin() -> Controller:
+        return Controller(cluster, logs / f"shared-{next(_NUMBER)}.log", Options(lease_namespace))
+
+    found = Shared(begin)
+    yield found
+    output = found.current
+    found.pause()
+    # Whatever was done to its agents, nothing in it went wrong.
+    assert [line for line in output.warnings() if "exception" in line or line["event"] == "pass failed"] == []
+
+
+@pytest.fixture
+def controller(shared: Shared) -> Controller:
+    return shared.current
+
+
+@pytest.fixture
+def place(client: Server, controller: Controller) -> Iterator[Place]:
+    """A fresh namespace, open to agents, with a controller at work."""
+    found = Place(client)
+    yield found
+    found.remove()

@@ -1,0 +1,158 @@
+"""A controller as a process of its own, as it runs in a pod, and the API server's record of what it wrote."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster import Cluster
+
+from api.controller.waiting import until
+
+USER = "ringfence-controller-under-test"
+WRITES = {"create", "update", "patch", "delete", "deletecollection"}
+_PORT = re.compile(r"health and metrics on port (\d+)")
+_ROOT = Path(__file__).parents[3]
+
+
+@dataclass
+class Options:
+    """What differs between controllers: the namespace of the Lease, the name of the replica."""
+
+    lease_namespace: str
+    identity: str = "one"
+    kubeconfig: Path | None = None
+
+
+class Controller:
+    """`ringfence controller` in a process; its log in a file."""
+
+    def __init__(self, cluster: Cluster, log: Path, options: Options) -> None:
+        self.options = options
+        self.log_file = log
+        kubeconfig = options.kubeconfig or cluster.user_kubeconfig(USER, ["system:masters"])
+        environment = cluster.env | {"PYTHONPATH": str(_ROOT / "operator"), "KUBECONFIG": os.devnull}
+        arguments = ["--namespace", options.lease_namespace, "--identity", options.identity, "--http-port", "0"]
+        arguments += ["--certificates", "none", "--kubeconfig", str(kubeconfig), "--log-format", "json"]
+        with log.open("a") as file:
+            self.offset = file.tell()
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "ringfence", "controller", *arguments],
+                stdout=file,
+                stderr=file,
+                env=environment,
+                start_new_session=True,
+            )
+
+    @property
+    def output(self) -> str:
+        """All that this process wrote."""
+        return self.log_file.read_bytes()[self.offset :].decode()
+
+    @property
+    def exit_code(self) -> int | None:
+        return self._process.poll()
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The log."""
+        return [json.loads(line) for line in self.output.splitlines() if line.startswith("{")]
+
+    def warnings(self) -> list[dict[str, Any]]:
+        return [line for line in self.lines if line["level"] in {"warning", "error", "critical"}]
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Ask the health port; code 0 where nobody answers."""
+        found = _PORT.search(self.output)
+        if found is None:
+            return 0, ""
+        connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=5)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        except OSError:
+            return 0, ""
+        finally:
+            connection.close()
+
+    def leading(self) -> bool:
+        return self.metric("ringfence_leader") == 1
+
+    def wait_leading(self, timeout: float = 60) -> "Controller":
+        """Until it leads and has read the cluster."""
+
+        def ready() -> bool:
+            assert self.exit_code is None, self.output
+            return self.leading() and self.get("/readyz")[0] == 200
+
+        until("the controller leads", ready, timeout=timeout)
+        return self
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of all samples of that name with those labels."""
+        total = 0.0
+        for line in self.get("/metrics")[1].splitlines():
+            series, _, value = line.rpartition(" ")
+            if series.partition("{")[0] == name and all(f'{key}="{wanted}"' in series for key, wanted in labels.items()):
+                total += float(value)
+        return total
+
+    def drift(self, namespace: str) -> float:
+        return self.metric("ringfence_violations_total", source="drift", namespace=namespace)
+
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """At once, as a node that loses its power."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self, timeout: float = 30) -> int:
+        """As Kubernetes stops it. The exit code."""
+        if self._process.poll() is None:
+            self._process.terminate()
+        return self._process.wait(timeout)
+
+
+class Record:
+    """The part of the API server's audit log that is written from now on."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._file = cluster.audit_log
+        self._start = self._file.stat().st_size if self._file.exists() else 0
+
+    def all(self) -> Iterator[dict[str, Any]]:
+        with self._file.open("rb") as lines:
+            lines.seek(self._start)
+            for line in lines:
+                if line.endswith(b"\n"):
+                    yield json.loads(line)
+
+    def writes(self, namespace: str | None = None, *, user: str | None = USER) -> list[dict[str, Any]]:
+        """Requests that could change something, in order; the Lease's are not among them."""
+        return [
+            entry
+            for entry in self.all()
+            if entry["verb"] in WRITES
+            and user in {None, entry["user"]["username"]}
+            and (entry.get("objectRef") or {}).get("resource") not in {"leases", "selfsubjectreviews"}
+            and (namespace is None or (entry.get("objectRef") or {}).get("namespace") == namespace)
+        ]
+
+    def created(self, namespace: str) -> list[str]:
+        """`networkpolicies/NAME`, ... in the order in which they were stored."""
+        made = [
+            (entry["stageTimestamp"], f"{entry['objectRef']['resource']}/{entry['objectRef']['name']}")
+            for entry in self.writes(namespace)
+            if entry.get("responseStatus", {}).get("code") == 201 and "name" in entry["objectRef"]
+        ]
+        return [name for _, name in sorted(made)]
