@@ -46,6 +46,12 @@ class Api:
         self._path = path
         self._open: _OverSocket | None = None
 
+    def close(self) -> None:
+        """Close the kept connection."""
+        if self._open:
+            self._open.close()
+            self._open = None
+
     def get(self, path: str) -> Object:
         """An object or a list. Raises Refused (code 404 where there is none)."""
         found: Object = json.loads(self.call("GET", path))
@@ -131,7 +137,11 @@ def connect(kubectl: Kubectl) -> Iterator[Api]:
             wait_for("kubectl proxy", lambda: path.exists() or process.poll() is not None, timeout=20)
             if process.poll() is not None and process.stderr:
                 raise ClusterError(f"kubectl proxy: {process.stderr.read().decode().strip()}")
-            yield Api(path)
+            api = Api(path)
+            try:
+                yield api
+            finally:
+                api.close()
         finally:
             process.terminate()
             process.communicate(timeout=10)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from .api import Api
 from .install import NAMESPACE
 
-__all__ = ["labels_of", "series", "total"]
+__all__ = ["labels_of", "largest", "series", "total"]
 
 LINE = re.compile(r"^(?P<name>[a-z_]+)(?:\{(?P<labels>.*)\})? (?P<value>[-+.0-9eE]+)$")
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -33,6 +33,17 @@ def labels_of(text: str) -> dict[str, str]:
 def total(api: Api, name: str, **labels: str) -> float:
     """Sum of the series that carry all these labels."""
     return sum(value for text, value in series(api, name).items() if labels.items() <= labels_of(text).items())
+
+
+def largest(api: Api, name: str, component: str) -> float:
+    """The largest value of a metric without labels over a component's replicas."""
+    values = [
+        float(match["value"])
+        for text in _texts(api, component)
+        for line in text.splitlines()
+        if (match := LINE.match(line)) and match["name"] == name
+    ]
+    return max(values, default=0.0)
 
 
 def _texts(api: Api, component: str) -> Iterator[str]:

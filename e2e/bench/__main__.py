@@ -1,0 +1,88 @@
+"""Measure on a built-in cluster of its own, and print the figures as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cluster.errors import ClusterError
+from cluster.shell import say, step
+from demo.api import connect
+from demo.install import install, own_image
+from demo.place import Place, built_in
+
+from .numbers import machine
+from .trials import Bench
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def measure(place: Place, args: argparse.Namespace) -> dict[str, Any]:
+    """All measurements, one after the other."""
+    if place.cluster is None:
+        raise ClusterError("the bench reads the API server's record, which only the built-in cluster keeps")
+    report: dict[str, Any] = {"machine": machine()}
+    install(place, own_image(place))
+    if not args.no_demo:
+        report["demo_warm_seconds"] = _demo(place)
+    with connect(place.kubectl) as api:
+        bench = Bench(place.cluster, place.kubectl, api)
+        bench.prepare()
+        report["start"] = bench.starts(args.starts)
+        report["repair"] = bench.repairs(args.repairs)
+        report["rest"] = bench.rest(args.rest_agents, args.rest_seconds)
+        report["restart"] = bench.restart(args.restart_agents)
+        report["memory_mib"] = bench.memory()
+        if args.keep:
+            bench.clean()
+    report["machine"]["load_at_the_end"] = machine()["load"]
+    return report
+
+
+def _demo(place: Place) -> float:
+    """Seconds of a demo for which everything is there already; the first run sees to that."""
+    argv = [sys.executable, "-m", "demo", "--context", "built-in", "--name", place.name, "--json"]
+    for what in ("the demo, once to have everything there", "the demo, timed"):
+        with step(what):
+            done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=1200, check=False)
+    told = json.loads(done.stdout or "{}")
+    if not told.get("ok"):
+        raise ClusterError(
+            f"the demo says that not everything is as claimed:\n{done.stdout[-3000:]}{done.stderr[-1000:]}"
+        )
+    return float(told["seconds"])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--starts", type=int, default=100, help="agents that are started, one by one")
+    parser.add_argument("--repairs", type=int, default=200, help="children that are deleted or edited")
+    parser.add_argument("--rest-agents", type=int, default=50, help="agents that are left alone")
+    parser.add_argument("--rest-seconds", type=int, default=300, help="for how long")
+    parser.add_argument("--restart-agents", type=int, default=200, help="agents over which the controller restarts")
+    parser.add_argument("--no-demo", action="store_true", help="do not time the demo")
+    parser.add_argument("--name", default="bench", help="which built-in cluster")
+    parser.add_argument("--keep", action="store_true", help="leave the cluster standing")
+    args = parser.parse_args(argv)
+    try:
+        place = built_in(args.name)
+        try:
+            report = measure(place, args)
+        finally:
+            if not args.keep and place.cluster:
+                place.cluster.down()
+    except ClusterError as error:
+        say(f"bench: {error}", color="31")
+        return 1
+    print(json.dumps(report, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,201 @@
+"""The measurements. Each returns numbers for the report, and nothing else."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cluster import Cluster
+from cluster.shell import step
+from demo import agents, metrics
+from demo.api import Api
+from demo.install import NAMESPACE as SYSTEM
+from demo.kubectl import Kubectl, Object
+from demo.record import Entry, is_write, moment, stored_before
+
+from .numbers import ratio, summary
+
+__all__ = ["Bench"]
+
+NAMESPACE = "bench"
+OURS = f"system:serviceaccount:{SYSTEM}:"
+SETTLE_SECONDS = 5
+"""After the last pass over all agents: what comes late would come by then."""
+POLICIES = f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/networkpolicies"
+
+
+@dataclass
+class Bench:
+    """On one cluster with Ringfence installed."""
+
+    cluster: Cluster
+    kubectl: Kubectl
+    api: Api
+
+    def prepare(self) -> None:
+        """A namespace that is open to agents."""
+        labels = {"ringfence.dev/agents": "enabled", "pod-security.kubernetes.io/enforce": "restricted"}
+        self.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}})
+
+    def starts(self, count: int) -> dict[str, Any]:
+        """`kubectl apply` to a running pod: agents, and bare Deployments of the same image in turn, as the floor."""
+        fenced, bare = [], []
+        with step(f"{count} agents, from kubectl apply to Running"):
+            for number in range(count):
+                fenced.append(self._timed(self._agent(f"start-{number}"), f"ringfence.dev/agent%3Dstart-{number}"))
+                bare.append(self._timed(self._bare(f"bare-{number}"), f"app%3Dbare-{number}"))
+                self.kubectl("delete", f"deploy/bare-{number}", "-n", NAMESPACE, "--wait=false")
+                self.api.delete(agents.agent_path(NAMESPACE, f"start-{number}"))
+        record = list(self.cluster.audit())
+        ordered = sum(stored_before(record, NAMESPACE, f"start-{number}") for number in range(count))
+        told, floor = summary(fenced), summary(bare)
+        return {
+            "seconds": told,
+            "floor_bare_deployment_seconds": floor,
+            "times_floor": ratio(told["p50"], floor["p50"]),
+            "deny_policy_before_pod": f"{ordered} of {count}",
+        }
+
+    def repairs(self, count: int) -> dict[str, Any]:
+        """A child deleted or edited, to its being stored again: by the API server's own record."""
+        self.api.create(agents.agent_path(NAMESPACE), self._agent("drift"))
+        agents.wait(self.api, NAMESPACE, "drift")
+        deny, allow = f"{POLICIES}/ringfence-drift-deny", f"{POLICIES}/ringfence-drift-allow"
+        spec = self.api.get(allow)["spec"]
+        since = self._now()
+        with step(f"{count} repairs"):
+            for number in range(count):
+                if number % 2:
+                    self.api.patch(allow, {"spec": {"egress": [{}]}})
+                    agents.until("the edit to be undone", lambda: self.api.get(allow)["spec"] == spec, every=0.02)
+                else:
+                    self.api.delete(deny)
+                    agents.until("the policy to be back", lambda: self.api.find(deny), every=0.02)
+        pairs = list(self._pairs(since))
+        floor = summary([_duration(answer) for _, answer in pairs])
+        told = summary([(moment(answer) - moment(cause)).total_seconds() for cause, answer in pairs])
+        return {"seconds": told, "floor_one_write_seconds": floor, "times_floor": ratio(told["p50"], floor["p50"])}
+
+    def rest(self, count: int, seconds: int) -> dict[str, Any]:
+        """Agents that run and are left alone: who writes what?"""
+        names = [f"rest-{number}" for number in range(count)]
+        with step(f"{count} agents until they are ready"):
+            for name in names:
+                self.api.create(agents.agent_path(NAMESPACE), self._agent(name))
+            for name in names:
+                agents.wait(self.api, NAMESPACE, name, timeout=600)
+        time.sleep(SETTLE_SECONDS)
+        since = self._now()
+        with step(f"{seconds} s of rest"):
+            time.sleep(seconds)
+        return {"agents": count, "seconds": seconds, **self._written(since)}
+
+    def restart(self, count: int) -> dict[str, Any]:
+        """The controller starts anew over many agents, all as they should be: every write is needless."""
+        have = len(self.api.get(agents.agent_path(NAMESPACE))["items"])
+        names = [f"still-{number}" for number in range(max(0, count - have))]
+        with step(f"{len(names)} more agents, suspended"):
+            for name in names:
+                self.api.create(agents.agent_path(NAMESPACE), self._agent(name, suspended=True))
+            for name in names:
+                agents.wait(self.api, NAMESPACE, name, "NetworkPolicyApplied", timeout=600)
+                agents.wait(self.api, NAMESPACE, name, "WorkloadAvailable", status="False", says="no pods", timeout=600)
+        time.sleep(SETTLE_SECONDS)
+        since = self._now()
+        started = time.monotonic()
+        with step("the controller starts anew"):
+            selector = "app.kubernetes.io/component=controller"
+            self.kubectl("delete", "pods", "-n", SYSTEM, "-l", selector, timeout=180)
+            agents.until(
+                "a new leader", lambda: metrics.total(self.api, "ringfence_leader") == 1, timeout=180, every=0.5
+            )
+            agents.until("a look at every agent", lambda: self._looks() >= count, timeout=180, every=0.5)
+        took = time.monotonic() - started
+        time.sleep(SETTLE_SECONDS)
+        return {"agents": max(have, count), "seconds_until_all_were_looked_at": round(took, 1), **self._written(since)}
+
+    def memory(self) -> dict[str, float]:
+        """The largest resident set of each component's replicas, in MiB."""
+        return {
+            component: round(metrics.largest(self.api, "process_resident_memory_bytes", component) / 2**20, 1)
+            for component in ("controller", "admission")
+        }
+
+    def clean(self) -> None:
+        """Remove the namespace and all in it."""
+        with step("cleaning up"):
+            self.kubectl("delete", "agd", "--all", "-n", NAMESPACE, "--timeout=300s", timeout=310)
+            self.kubectl("delete", "namespace", NAMESPACE, "--timeout=300s", timeout=310)
+
+    def _agent(self, name: str, **spec: Any) -> Object:
+        return {
+            "apiVersion": "ringfence.dev/v1alpha1",
+            "kind": "AgentDeployment",
+            "metadata": {"name": name, "namespace": NAMESPACE},
+            "spec": {"image": self.cluster.testbox.pinned, "args": ["agent"], **spec},
+        }
+
+    def _bare(self, name: str) -> Object:
+        locked = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+        container = {"name": "bare", "image": self.cluster.testbox.pinned, "args": ["agent"], "securityContext": locked}
+        security = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+        labels = {"app": name}
+        template = {"metadata": {"labels": labels}, "spec": {"securityContext": security, "containers": [container]}}
+        return {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": name, "namespace": NAMESPACE},
+            "spec": {"selector": {"matchLabels": labels}, "template": template},
+        }
+
+    def _timed(self, manifest: Object, selector: str) -> float:
+        path = f"/api/v1/namespaces/{NAMESPACE}/pods?labelSelector={selector}"
+
+        def running() -> bool:
+            return any(pod["status"].get("phase") == "Running" for pod in self.api.get(path)["items"])
+
+        started = time.monotonic()
+        self.kubectl.apply(manifest)
+        agents.until(f"{manifest['metadata']['name']} to run", running, timeout=120, every=0.02)
+        return time.monotonic() - started
+
+    def _now(self) -> datetime:
+        """The time of the record's last entry: the API server's clock, not ours."""
+        return max(moment(entry) for entry in itertools.islice(reversed(list(self.cluster.audit())), 20))
+
+    def _pairs(self, since: datetime) -> Iterator[tuple[Entry, Entry]]:
+        """Each change by somebody else to a policy of the agent `drift`, with the write that undid it."""
+        cause: Entry | None = None
+        for entry in self.cluster.audit():
+            name = (entry.get("objectRef") or {}).get("name", "")
+            if not name.startswith("ringfence-drift-") or moment(entry) <= since or not is_write(entry):
+                continue
+            if not entry["user"]["username"].startswith(OURS):
+                cause = entry
+            elif cause and cause["objectRef"]["name"] == name:
+                yield cause, entry
+                cause = None
+
+    def _written(self, since: datetime) -> dict[str, Any]:
+        """Ringfence's own writes since then. The lease, which says who leads, is renewed as long as it lives."""
+        found: dict[str, int] = {}
+        for entry in self.cluster.audit():
+            target = entry.get("objectRef") or {}
+            if moment(entry) <= since or not is_write(entry) or target.get("resource") == "leases":
+                continue
+            if entry["user"]["username"].startswith(OURS):
+                what = "/".join(filter(None, (target.get("resource"), target.get("subresource"))))
+                found[f"{entry['verb']} {what}"] = found.get(f"{entry['verb']} {what}", 0) + 1
+        return {"writes": sum(found.values()), "writes_by_kind": found}
+
+    def _looks(self) -> float:
+        return metrics.total(self.api, "ringfence_reconcile_total", result="ok")
+
+
+def _duration(entry: Entry) -> float:
+    received = datetime.fromisoformat(entry["requestReceivedTimestamp"])
+    return (moment(entry) - received).total_seconds()

@@ -1,0 +1,138 @@
+"""The fields that shape the pod: what the spec says is what runs."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from cluster.errors import ClusterError
+from demo import agents
+from demo.api import Api
+from demo.kubectl import Kubectl
+from demo.manifests import NAMESPACE
+
+pytestmark = pytest.mark.timeout(300)
+
+Make = Callable[..., dict]
+Inside = Callable[..., str]
+RUNTIMES = "/apis/node.k8s.io/v1/runtimeclasses"
+MEMORY_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""Where cgroup v2 and v1 say it."""
+
+
+def pod_of(make: Make, api: Api, **spec: Any) -> tuple[str, dict]:
+    """The name and the running pod of a new agent."""
+    name = make(**spec)["metadata"]["name"]
+    agents.wait(api, NAMESPACE, name)
+    return name, agents.pods(api, NAMESPACE, name)[0]
+
+
+def test_what_runs(make: Make, api: Api, inside: Inside) -> None:
+    args = ["agent", "-interval", "1h", "; id", "$HOME", "`id`", "naïve", ""]
+    env = [{"name": "PLAIN", "value": "a  b'c\"; id"}, {"name": "EMPTY"}]
+    name, _ = pod_of(make, api, command=["/testbox"], args=args, env=env)
+    assert inside(name, "cat", "/proc/1/cmdline").split("\0")[:-1] == ["/testbox", *args]
+    found = inside(name, "env").splitlines()
+    assert "PLAIN=a  b'c\"; id" in found
+    assert "EMPTY=" in found
+
+
+def test_resources(make: Make, api: Api, inside: Inside) -> None:
+    limits = {"cpu": "300m", "memory": "96Mi", "ephemeral-storage": "64Mi"}
+    requests = {"cpu": "10m", "memory": "32Mi", "ephemeral-storage": "16Mi"}
+    name, pod = pod_of(make, api, resources={"limits": limits, "requests": requests})
+    assert pod["spec"]["containers"][0]["resources"] == {"limits": limits, "requests": requests}
+    assert memory_limit(name, inside) == 96 * 2**20
+
+
+def test_resources_that_are_left_out_are_limited_too(make: Make, api: Api, inside: Inside) -> None:
+    name, pod = pod_of(make, api)
+    assert pod["spec"]["containers"][0]["resources"]["limits"].keys() == {"cpu", "memory", "ephemeral-storage"}
+    assert memory_limit(name, inside) == 512 * 2**20
+
+
+def memory_limit(name: str, inside: Inside) -> int:
+    """What the kernel holds the agent to, in bytes."""
+    for path in MEMORY_LIMITS:
+        try:
+            return int(inside(name, "cat", path))
+        except ClusterError:
+            continue
+    raise AssertionError("no cgroup of memory is to be seen in the pod")
+
+
+def test_replicas(make: Make, api: Api) -> None:
+    name, _ = pod_of(make, api, replicas=2)
+    assert len(agents.pods(api, NAMESPACE, name)) == 2
+    api.patch(agents.agent_path(NAMESPACE, name), {"spec": {"replicas": 0}})
+    agents.until("its pods to be gone", lambda: not agents.pods(api, NAMESPACE, name))
+
+
+def test_storage(make: Make, api: Api) -> None:
+    """Of a class that is not there: nothing takes its place."""
+    name = make(storage={"mountPath": "/data", "size": "32Mi", "storageClassName": "nowhere"})["metadata"]["name"]
+    path = f"/api/v1/namespaces/{NAMESPACE}/persistentvolumeclaims/ringfence-{name}"
+    agents.until("the claim", lambda: api.find(path))
+    agents.wait(api, NAMESPACE, name, "WorkloadAvailable", status="False")
+    claim = api.get(path)
+    assert claim["spec"]["resources"]["requests"] == {"storage": "32Mi"}
+    assert claim["spec"]["storageClassName"] == "nowhere"
+    assert claim["status"]["phase"] == "Pending"
+
+
+def test_health(make: Make, api: Api) -> None:
+    ports = [{"name": "open", "port": 8080}, {"name": "dead", "port": 9}]
+    name, pod = pod_of(make, api, ports=ports, health={"path": "/healthz", "port": "open"})
+    for probe in ("readinessProbe", "livenessProbe"):
+        asked = pod["spec"]["containers"][0][probe]["httpGet"]
+        assert (asked["path"], asked["port"]) == ("/healthz", 8080)
+    dead = make(ports=ports, health={"path": "/healthz", "port": "dead"})["metadata"]["name"]
+    agents.until("its pod to run", lambda: agents.phase(api, NAMESPACE, dead) == "Running")
+    agents.wait(api, NAMESPACE, dead, "WorkloadAvailable", status="False")
+    assert agents.condition(agents.get(api, NAMESPACE, name))["status"] == "True"
+
+
+def test_pull_secrets(make: Make, api: Api, kubectl: Kubectl) -> None:
+    kubectl("create", "secret", "docker-registry", "e2e-pull", "--docker-server=registry.example", *PULL)
+    try:
+        _, pod = pod_of(make, api, imagePullSecrets=["e2e-pull"])
+        assert pod["spec"]["imagePullSecrets"] == [{"name": "e2e-pull"}]
+        assert "e2e-pull" not in str(pod["spec"]["volumes"]), "only the kubelet is to read it"
+        assert not pod["spec"]["containers"][0].get("env")
+    finally:
+        kubectl("delete", "secret", "e2e-pull", "-n", NAMESPACE)
+
+
+PULL = ("--docker-username=e2e", "--docker-password=unused", "-n", NAMESPACE)
+
+
+@pytest.fixture
+def runtime(api: Api) -> Iterator[str]:
+    """A RuntimeClass; its handler is the ordinary one."""
+    name = "e2e-sandbox"
+    body = {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": name}, "handler": "runc"}
+    api.create(RUNTIMES, body)
+    yield name
+    api.delete(f"{RUNTIMES}/{name}")
+
+
+def test_sandbox(make: Make, api: Api, runtime: str) -> None:
+    _, pod = pod_of(make, api, sandbox={"runtimeClassName": runtime})
+    assert pod["spec"]["runtimeClassName"] == runtime
+    name = make(sandbox={"runtimeClassName": "nowhere"})["metadata"]["name"]
+    agents.wait(api, NAMESPACE, name, "WorkloadAvailable", status="False")
+    assert agents.pods(api, NAMESPACE, name) == [], "it must not run under another runtime"
+
+
+def test_resource_names(make: Make, api: Api, kubectl: Kubectl) -> None:
+    rule = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["catalogue"], "verbs": ["get"]}
+    name, _ = pod_of(make, api, permissions={"rules": [rule]})
+    user = f"--as=system:serviceaccount:{NAMESPACE}:ringfence-{name}"
+
+    def may(*words: str) -> bool:
+        return kubectl("auth", "can-i", *words, "-n", NAMESPACE, user, ok=True).strip() == "yes"
+
+    assert may("get", "configmap/catalogue")
+    assert not may("get", "configmap/kube-root-ca.crt")
+    assert not may("get", "configmaps")
+    assert not may("list", "configmaps")
