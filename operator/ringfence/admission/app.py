@@ -79,7 +79,7 @@ class Admission:
         await self._send(send, status, kind, answer, last=status == 408 or kind is TEXT)  # noqa: PLR2004
         ADMISSION_SECONDS.observe(time.perf_counter() - began)
 
-    async def _answer(self, body: bytes) -> tuple[int, bytes, bytes]:
+    async def _answer(self, body: bytearray) -> tuple[int, bytes, bytes]:
         try:
             request = read(body)
         except NotAReviewError as failure:

@@ -12,8 +12,8 @@ MAX_REVIEW: Final = 8 * 1024 * 1024
 """Longest review that is decided. The API server takes requests of 3 MiB, and an UPDATE carries two objects."""
 MAX_DISCARDED: Final = 32 * 1024 * 1024
 """So much of a longer body is read and thrown away, so that its sender gets to read the answer."""
-MEMORY: Final = 24 * 1024 * 1024
-"""Bodies held at a time, in bytes: more reviews wait, unread."""
+MEMORY: Final = 12 * 1024 * 1024
+"""Bodies held at a time, in bytes: more reviews wait, unread. One of the longest, or a thousand ordinary ones."""
 READ_SECONDS: Final = 4.0
 """Of the 5 s that the API server waits for us."""
 
@@ -79,7 +79,7 @@ def announced(headers: Mapping[bytes, bytes]) -> int:
     return min(int(length), MAX_REVIEW) if length.isdigit() and len(length) < 19 else MAX_REVIEW  # noqa: PLR2004
 
 
-async def read_body(receive: Receive) -> bytes:
+async def read_body(receive: Receive) -> bytearray:
     """The whole body. Raises TooLongError after discarding the rest, and GoneError."""
     body = bytearray()
     discarded = 0
@@ -96,4 +96,4 @@ async def read_body(receive: Receive) -> bytes:
             body += chunk
     if discarded:
         raise TooLongError(bytes(body[:4096]))
-    return bytes(body)
+    return body  # not copied: it may be long

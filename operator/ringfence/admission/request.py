@@ -46,7 +46,7 @@ class Request:
     old_object: Any = None
 
 
-def read(body: bytes) -> Request:
+def read(body: bytes | bytearray) -> Request:
     """Parse a review. Raises NotAReviewError when there is nothing that an answer could refer to."""
     try:
         review = loads(body)

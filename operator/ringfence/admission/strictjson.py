@@ -16,7 +16,7 @@ class NotStrictError(ValueError):
     """The text is not JSON, or is ambiguous, or is built to exhaust memory. The message is safe to show."""
 
 
-def loads(data: bytes) -> Any:
+def loads(data: bytes | bytearray) -> Any:
     """Parse UTF-8 JSON.
 
     Raises NotStrictError for bad syntax, NaN and Infinity, unpaired surrogates, the same key twice in one
