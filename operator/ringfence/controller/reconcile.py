@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 
 import structlog
 
 from ringfence.api import AgentDeploymentSpec, parse
-from ringfence.api.names import AGENT_LABEL, FIELD_MANAGER
+from ringfence.api.names import AGENT_LABEL
 from ringfence.api.status import ConditionType, Reason
 from ringfence.kube import ApiError, Kube, NotFound, Object, Unreachable, path_of
 from ringfence.metrics import VIOLATIONS
@@ -234,13 +235,23 @@ class Reconciler:
         await self._tell(found, old.get("conditions") or [], findings, outcome)
         if all(old.get(name) == value for name, value in new.items()):
             return
+        self.cache.observe_agent("MODIFIED", await self._write_status(key, found, old | new))
+
+    async def _write_status(self, key: Key, found: Object, status: Object) -> Object:
+        """The status of this very agent: a later one of the same name must not be taken for one that was accepted."""
+        uid = found["metadata"]["uid"]
+        operations = [
+            {"op": "test", "path": "/metadata/uid", "value": uid},
+            {"op": "add", "path": "/status", "value": status},
+        ]
         try:
-            # With the uid: a later agent of the same name must not be taken for one that was accepted.
-            body = {"metadata": {"uid": found["metadata"]["uid"]}, "status": new}
-            stored = await self.kube.merge(agent_path(key, "/status"), body, manager=FIELD_MANAGER)
+            return await self.kube.json_patch(agent_path(key, "/status"), operations)
         except NotFound as failure:
-            raise AgentGone(found["metadata"]["uid"]) from failure
-        self.cache.observe_agent("MODIFIED", stored)
+            raise AgentGone(uid) from failure
+        except ApiError as failure:
+            if failure.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+                await self.writer.still_there(self._identity(key, found))
+            raise
 
     async def _tell(self, found: Object, old: Sequence[Object], findings: Sequence[Finding], outcome: Outcome) -> None:
         for repair in outcome.repairs:

@@ -121,7 +121,7 @@ class Writer:
             mine = self._mine.get(ref)
             deleted = known or (mine is not None and mine.agent_uid == agent.uid)
             if deleted:
-                await self._still_there(agent)
+                await self.still_there(agent)
             await self._create(ref, desired, agent)
             return self._repaired(ref, agent, DELETED) if deleted else None
         self._require_ours(ref, live, agent)
@@ -136,7 +136,8 @@ class Writer:
             raise NotYet(f"{ref.kind} {ref.name} cannot be put right and is made anew")
         changed = await self._correct(ref, desired, live, agent)
         mine = self._mine.get(ref)
-        foreign = edited(desired, live, mine.written_from if mine else None)
+        remembered = mine.written_from if mine and mine.uid == live["metadata"]["uid"] else None
+        foreign = edited(desired, live, remembered)
         self._remember(ref, self.cache.children[ref], agent)
         return self._repaired(ref, agent, EDITED) if changed and foreign else None
 
@@ -169,8 +170,11 @@ class Writer:
         for ref in refs:
             self._forget(ref)
 
-    async def _still_there(self, agent: Identity) -> None:
-        """The garbage collector deletes as well, and news of the agent's end may come after that, or never did."""
+    async def still_there(self, agent: Identity) -> None:
+        """Raise AgentGone unless this very agent is there and is to stay.
+
+        The garbage collector deletes as well, and news of the agent's end may come after that, or never did.
+        """
         try:
             found = await self.kube.get(agent_path(Key(agent.namespace, agent.name)))
         except NotFound as failure:

@@ -7,12 +7,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from cluster import Cluster
-
-from api.server import Server
 
 from api.controller.place import NODE, Place
 from api.controller.process import Controller, Options
+from api.server import Server
+from cluster import Cluster
 
 _NUMBER = itertools.count()
 

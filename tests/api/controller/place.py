@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
+from api.controller.waiting import TIMEOUT, until
 from api.server import Answer, Server
 from ringfence.api import AgentDeploymentSpec, parse
 from ringfence.api.names import AGENT_LABEL, AGENTS_ENABLED, AGENTS_LABEL, API_VERSION
@@ -13,8 +14,6 @@ from ringfence.controller.cache import CHILD_KINDS
 from ringfence.kube import path_of
 from ringfence.resources import Agent, Endpoint, Manifest, ServicePort, build
 from ringfence.resources.compare import matches
-
-from api.controller.waiting import TIMEOUT, until
 
 IMAGE = "registry.example/agent@sha256:" + "0123456789abcdef" * 4
 NODE = "no-kubelet"
@@ -247,3 +246,7 @@ def without_owners(manifest: Manifest) -> Manifest:
     copied["metadata"] = kept
     copied.pop("status", None)
     return copied
+
+
+def json_bytes(body: Any) -> bytes:
+    return json.dumps(body).encode()

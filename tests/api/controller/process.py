@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster import Cluster
-
 from api.controller.waiting import until
+from cluster import Cluster
 
 USER = "ringfence-controller-under-test"
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
@@ -101,7 +100,9 @@ class Controller:
         total = 0.0
         for line in self.get("/metrics")[1].splitlines():
             series, _, value = line.rpartition(" ")
-            if series.partition("{")[0] == name and all(f'{key}="{wanted}"' in series for key, wanted in labels.items()):
+            if series.partition("{")[0] == name and all(
+                f'{key}="{wanted}"' in series for key, wanted in labels.items()
+            ):
                 total += float(value)
         return total
 

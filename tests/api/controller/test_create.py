@@ -1,12 +1,10 @@
 """A new agent: its children in order, read back, and what a person is told."""
 
-from cluster import Cluster
-
-from ringfence.resources.compare import DESIRED_ANNOTATION
-
 from api.controller.place import FULL, Place
 from api.controller.process import Controller, Record
 from api.controller.waiting import until
+from cluster import Cluster
+from ringfence.resources.compare import DESIRED_ANNOTATION
 
 IN_ORDER = [
     "networkpolicies/ringfence-a-deny",

@@ -1,16 +1,15 @@
 """Somebody else edits or deletes a child: it is put back, counted and told. Edits of every kind, for every child."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cluster import Cluster
 
 from api.controller.conftest import Shared
-from api.controller.place import CHILDREN, FULL, Place
+from api.controller.place import CHILDREN, FULL, Place, json_bytes
 from api.controller.process import Controller, Record
 from api.controller.waiting import until
+from cluster import Cluster
 
 Edit = Callable[[dict[str, Any]], None]
 CONTAINER = {"name": "spy", "image": "registry.example/spy"}
@@ -50,34 +49,66 @@ EDITS: list[tuple[str, str, Edit]] = [
     ("deny", "all pods", _set(_spec, podSelector={})),
     ("allow", "one more rule", _set(_spec, egress=[{"to": [ANYWHERE]}])),
     ("allow", "everybody comes in", lambda live: live["spec"]["ingress"][0].pop("from")),
-    ("allow", "one more port", lambda live: live["spec"]["ingress"][0]["ports"].append({"port": 22, "protocol": "TCP"})),
+    (
+        "allow",
+        "one more port",
+        lambda live: live["spec"]["ingress"][0]["ports"].append({"port": 22, "protocol": "TCP"}),
+    ),
     ("allow", "from any namespace", lambda live: live["spec"]["ingress"][0]["from"][0].pop("namespaceSelector")),
     ("account", "a token everywhere", _set(_whole, automountServiceAccountToken=True)),
     ("account", "a token by default", lambda live: live.pop("automountServiceAccountToken")),
-    ("role", "one more rule", lambda live: live["rules"].append({"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]})),
+    (
+        "role",
+        "one more rule",
+        lambda live: live["rules"].append({"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}),
+    ),
     ("role", "one more verb", lambda live: live["rules"][0]["verbs"].append("delete")),
     ("role", "no rules", _set(_whole, rules=[])),
-    ("binding", "one more subject", lambda live: live["subjects"].append({"kind": "ServiceAccount", "name": "default"})),
-    ("binding", "another subject", _set(_whole, subjects=[{"kind": "User", "name": "eve", "apiGroup": "rbac.authorization.k8s.io"}])),
+    (
+        "binding",
+        "one more subject",
+        lambda live: live["subjects"].append({"kind": "ServiceAccount", "name": "default"}),
+    ),
+    (
+        "binding",
+        "another subject",
+        _set(_whole, subjects=[{"kind": "User", "name": "eve", "apiGroup": "rbac.authorization.k8s.io"}]),
+    ),
     ("binding", "no subject", _set(_whole, subjects=[])),
     ("workload", "another image", lambda live: _agent(live).update(image="registry.example/other")),
     ("workload", "one more container", lambda live: _pod(live)["containers"].append(CONTAINER)),
     ("workload", "an init container", _set(_pod, initContainers=[CONTAINER])),
     ("workload", "the node's network", _set(_pod, hostNetwork=True)),
     ("workload", "the node's processes", _set(_pod, hostPID=True)),
-    ("workload", "a volume of the node", lambda live: _pod(live)["volumes"].append({"name": "x", "hostPath": {"path": "/"}})),
+    (
+        "workload",
+        "a volume of the node",
+        lambda live: _pod(live)["volumes"].append({"name": "x", "hostPath": {"path": "/"}}),
+    ),
     ("workload", "another account", _set(_pod, serviceAccountName="default")),
     ("workload", "a token", _set(_pod, automountServiceAccountToken=True)),
     ("workload", "root", lambda live: _pod(live)["securityContext"].update(runAsUser=0, runAsNonRoot=False)),
     ("workload", "privileged", lambda live: _agent(live).update(securityContext={"privileged": True})),
-    ("workload", "capabilities", lambda live: _agent(live)["securityContext"]["capabilities"].update(add=["NET_ADMIN"])),
+    (
+        "workload",
+        "capabilities",
+        lambda live: _agent(live)["securityContext"]["capabilities"].update(add=["NET_ADMIN"]),
+    ),
     ("workload", "variables from a Secret", lambda live: _agent(live).update(envFrom=[{"secretRef": {"name": "x"}}])),
     ("workload", "a node of its own", _set(_pod, nodeSelector={"zone": "x"})),
     ("workload", "tolerations", _set(_pod, tolerations=[{"operator": "Exists"}])),
     ("workload", "more replicas", _set(_spec, replicas=5)),
     ("workload", "paused", _set(_spec, paused=True)),
-    ("workload", "pods without the label", lambda live: live["spec"]["template"]["metadata"]["labels"].update(more="1")),
-    ("workload", "a restart", lambda live: live["spec"]["template"]["metadata"].update(annotations={"restartedAt": "now"})),
+    (
+        "workload",
+        "pods without the label",
+        lambda live: live["spec"]["template"]["metadata"]["labels"].update(more="1"),
+    ),
+    (
+        "workload",
+        "a restart",
+        lambda live: live["spec"]["template"]["metadata"].update(annotations={"restartedAt": "now"}),
+    ),
 ]
 
 
@@ -96,17 +127,23 @@ def test_every_edit_is_put_right(agent: Place, controller: Controller) -> None:
         for _ in range(5):
             live = agent.get(kind, name.format("a"))
             edit(live)
-            if agent.server.request("PUT", agent.path(kind, name.format("a")), _json(live)).code != 409:
+            if agent.server.request("PUT", agent.path(kind, name.format("a")), json_bytes(live)).code != 409:
                 break
         edited = agent.child(which)
         until(f"{which}, {what}: put right", agent.right)
         until(f"{which}, {what}: counted", lambda counted=counted: controller.drift(agent.name) > counted)
         assert edited is not None
-    until("an Event", lambda: {note for reason, note in agent.events() if reason == "DriftRepaired"} >= {
-        "NetworkPolicy ringfence-a-deny was edited and is put right",
-        "Deployment ringfence-a was edited and is put right",
-        "RoleBinding ringfence-a was edited and is put right",
-    })
+    until(
+        "an Event",
+        lambda: (
+            {note for reason, note in agent.events() if reason == "DriftRepaired"}
+            >= {
+                "NetworkPolicy ringfence-a-deny was edited and is put right",
+                "Deployment ringfence-a was edited and is put right",
+                "RoleBinding ringfence-a was edited and is put right",
+            }
+        ),
+    )
     assert controller.metric("ringfence_violations_total", rule="ChildEdited", namespace=agent.name) >= len(EDITS)
 
 
@@ -118,7 +155,7 @@ def test_a_deleted_child_is_back(agent: Place, controller: Controller) -> None:
             agent.server.request(
                 "PATCH",
                 agent.path(kind, name.format("a")),
-                _json({"metadata": {"uid": before, "finalizers": None}}),
+                json_bytes({"metadata": {"uid": before, "finalizers": None}}),
                 "application/merge-patch+json",
             )
 
@@ -164,7 +201,9 @@ def test_forged_owners_do_not_take_a_child_away(agent: Place, what: str, forge: 
     """The garbage collector deletes what has only owners that do not exist: the child is there all the same."""
     for kind, name in CHILDREN.values():
         live = agent.get(kind, name.format("a"))
-        agent.merge(kind, name.format("a"), {"metadata": {"ownerReferences": forge(live["metadata"]["ownerReferences"])}})
+        agent.merge(
+            kind, name.format("a"), {"metadata": {"ownerReferences": forge(live["metadata"]["ownerReferences"])}}
+        )
         until(f"{kind} {name}: {what}", agent.right)
     agent.wait_right()
 
@@ -180,7 +219,7 @@ def test_a_binding_to_another_role_is_made_anew(agent: Place, controller: Contro
     def replaced() -> bool:
         agent.delete("RoleBinding", "ringfence-a")
         answer = agent.server.request(
-            "POST", agent.path("RoleBinding"), _json({"apiVersion": f"{group}/v1", "kind": "RoleBinding"} | body)
+            "POST", agent.path("RoleBinding"), json_bytes({"apiVersion": f"{group}/v1", "kind": "RoleBinding"} | body)
         )
         return answer.ok
 
@@ -240,7 +279,3 @@ def test_edits_while_nobody_looks_are_put_right(agent: Place, shared: Shared) ->
 def _owner(kind: str, name: str, version: str) -> dict[str, Any]:
     uid = "11111111-2222-3333-4444-555555555555"
     return {"apiVersion": version, "kind": kind, "name": name, "uid": uid}
-
-
-def _json(body: Any) -> bytes:
-    return json.dumps(body).encode()

@@ -1,0 +1,212 @@
+"""What an agent becomes over its life: less rights, no volume, suspended, deleted in every way, made anew."""
+
+import pytest
+
+from api.controller.place import FULL, RULES, Place
+from api.controller.process import Controller, Record
+from api.controller.waiting import until
+from cluster import Cluster
+
+
+def test_rights_that_are_taken_away_are_gone(place: Place, controller: Controller) -> None:
+    place.agent("a", FULL)
+    place.wait_applied()
+    place.change(permissions=None)
+    place.wait_applied()
+    assert place.child("role") is None
+    assert place.child("binding") is None
+    assert place.status()["effectivePermissions"] == []
+    assert place.condition("RightsApplied")["reason"] == "NoRights"
+    place.wait_right()
+    place.change(permissions={"rules": RULES})
+    place.wait_applied()
+    place.wait_right()
+    assert controller.drift(place.name) == 0
+
+
+def test_a_role_without_its_label_goes_as_well(place: Place) -> None:
+    place.agent("a", FULL)
+    place.wait_applied()
+    for kind in ("Role", "RoleBinding"):
+        place.merge(kind, "ringfence-a", {"metadata": {"labels": None}})
+    place.change(permissions=None)
+    place.wait_applied()
+    until("no rights", lambda: place.child("role") is None and place.child("binding") is None)
+
+
+def test_a_volume_outlives_its_mention(place: Place) -> None:
+    place.agent("a", FULL)
+    place.wait_applied()
+    uid = place.get("PersistentVolumeClaim", "ringfence-a")["metadata"]["uid"]
+    place.change(storage=None)
+    place.wait_applied()
+    place.wait_right()
+    assert place.get("PersistentVolumeClaim", "ringfence-a")["metadata"]["uid"] == uid
+    assert [v["name"] for v in place.get("Deployment", "ringfence-a")["spec"]["template"]["spec"]["volumes"]] == [
+        "tmp",
+        "token",
+    ]
+
+
+@pytest.mark.parametrize("change", [{"suspended": True}, {"replicas": 0}], ids=["suspended", "no replicas"])
+def test_a_suspended_agent_has_no_pods_and_keeps_its_fence(place: Place, change: dict[str, object]) -> None:
+    place.agent("a", FULL)
+    place.wait_applied()
+    until("a pod", place.pods)
+    place.change(**change)
+    place.wait_applied()
+    until("no pod", lambda: not place.pods())
+    place.wait_condition("WorkloadAvailable", "False", "Suspended")
+    assert place.get("Deployment", "ringfence-a")["spec"]["replicas"] == 0
+    place.wait_right()
+    place.change(suspended=False, replicas=1)
+    until("a pod", place.pods)
+
+
+def test_every_field_of_an_update_arrives_and_what_was_left_out_is_gone(place: Place, controller: Controller) -> None:
+    place.agent(
+        "a",
+        FULL,
+        env=[{"name": "A", "value": "1"}, {"name": "B", "value": ""}],
+        args=["x"],
+        health={"path": "/", "port": "panel"},
+    )
+    place.wait_applied()
+    place.change(env=[{"name": "B", "value": "2"}], args=None, health=None, network=None, ports=None)
+    place.wait_applied()
+    place.wait_right()
+    container = place.get("Deployment", "ringfence-a")["spec"]["template"]["spec"]["containers"][0]
+    assert container["env"] == [{"name": "B", "value": "2"}]
+    assert {"args", "ports", "readinessProbe"} & container.keys() == set()
+    assert controller.drift(place.name) == 0
+
+
+@pytest.mark.parametrize("policy", ["Background", "Foreground"])
+def test_the_fence_outlives_the_last_pod(place: Place, policy: str) -> None:
+    """A pod that was told to stop still runs, for 30 seconds by default: as long as it is there, so is its fence."""
+    place.agent("a", FULL)
+    place.wait_applied()
+    place.run_pods()
+    place.delete("AgentDeployment", "a", propagationPolicy=policy)
+    until("the pod is told to stop", lambda: place.pods()[0]["metadata"].get("deletionTimestamp"))
+    until("the rest is gone", lambda: not place.child("allow") and not place.child("role"))
+    assert place.child("deny") is not None
+    assert place.pods() != []
+    place.end_pods()
+    kinds = ("AgentDeployment", "NetworkPolicy", "Deployment", "ReplicaSet", "Role", "RoleBinding")
+    until("all is gone", lambda: not any(place.items(kind) for kind in kinds))
+    until("no account", lambda: [one["metadata"]["name"] for one in place.items("ServiceAccount")] in ([], ["default"]))
+
+
+def test_a_workload_deleted_by_hand_never_leaves_its_fence(place: Place) -> None:
+    place.agent("a", FULL)
+    place.wait_applied()
+    for policy in ("Background", "Foreground", "Orphan"):
+        names = place.run_pods()
+        uid = place.get("Deployment", "ringfence-a")["metadata"]["uid"]
+        fence = place.get("NetworkPolicy", "ringfence-a-deny")["metadata"]["uid"]
+        place.delete("Deployment", "ringfence-a", propagationPolicy=policy)
+        if policy == "Foreground":
+            until("the pod stops", lambda: all(p["metadata"].get("deletionTimestamp") for p in place.pods()))
+            place.end_pods()
+        until(
+            "made anew",
+            lambda uid=uid: (place.child("workload") or {"metadata": {"uid": uid}})["metadata"]["uid"] != uid,
+        )
+        place.wait_right()
+        assert place.get("NetworkPolicy", "ringfence-a-deny")["metadata"]["uid"] == fence
+        assert names
+        place.end_pods()
+        for replicas in place.items("ReplicaSet"):
+            if not replicas["metadata"].get("ownerReferences"):
+                place.delete("ReplicaSet", replicas["metadata"]["name"])
+        until("new pods", lambda names=names: place.pods() and place.pods()[0]["metadata"]["name"] not in names)
+
+
+@pytest.mark.parametrize("policy", ["Background", "Foreground", "Orphan"])
+def test_a_fence_deleted_by_hand_does_not_take_the_agent_along(place: Place, policy: str) -> None:
+    """The policy owns the workload, but not alone."""
+    place.agent("a", FULL)
+    place.wait_applied()
+    place.run_pods()
+    workload, fence = (place.get(*which)["metadata"]["uid"] for which in (
+        ("Deployment", "ringfence-a"), ("NetworkPolicy", "ringfence-a-deny")))  # fmt: skip
+    place.delete("NetworkPolicy", "ringfence-a-deny", propagationPolicy=policy)
+    until("a new fence", lambda: (place.child("deny") or {"metadata": {"uid": fence}})["metadata"]["uid"] != fence)
+    place.wait_right()
+    assert place.get("Deployment", "ringfence-a")["metadata"]["uid"] == workload
+    assert not place.pods()[0]["metadata"].get("deletionTimestamp")
+
+
+def test_orphans_stay_and_belong_to_nobody(place: Place) -> None:
+    place.agent("a", FULL)
+    place.wait_applied()
+    place.run_pods()
+    place.delete("AgentDeployment", "a", propagationPolicy="Orphan")
+    until("the agent is gone", lambda: not place.items("AgentDeployment"))
+    assert len(place.items("NetworkPolicy")) == 2
+    assert place.get("Deployment", "ringfence-a")["spec"]["replicas"] == 1
+    place.agent("a", FULL)
+    place.wait_condition("NetworkPolicyApplied", "False", "ChildNotOurs")
+
+
+def test_an_agent_made_anew_waits_for_the_end_of_the_old_one(place: Place, cluster: Cluster) -> None:
+    first = place.agent("a", FULL)["metadata"]["uid"]
+    place.wait_applied()
+    place.run_pods()
+    place.delete("AgentDeployment", "a")
+    place.agent("a", FULL)
+    until("the old pod stops", lambda: any(pod["metadata"].get("deletionTimestamp") for pod in place.pods()))
+    place.wait_condition("NetworkPolicyApplied", "False", "Progressing")
+    place.end_pods()
+    place.wait_applied()
+    place.wait_right()
+    assert place.get("AgentDeployment", "a")["metadata"]["uid"] != first
+    assert not any(reason == "ChildNotOurs" for reason, _ in place.events())
+
+
+def test_made_anew_over_and_over(place: Place, controller: Controller) -> None:
+    for number in range(8):
+        place.agent("a", FULL if number % 2 else None)
+        if number % 3 == 0:
+            until("begun", lambda: place.child("deny"))
+        place.delete("AgentDeployment", "a")
+    place.agent("a", FULL)
+    place.wait_applied()
+    place.wait_right()
+    assert controller.drift(place.name) == 0
+
+
+def test_an_agent_that_waits_for_somebodys_finalizer_runs_no_pods(place: Place) -> None:
+    place.agent("a", FULL)
+    place.wait_applied()
+    until("a pod", place.pods)
+    place.merge("AgentDeployment", "a", {"metadata": {"finalizers": ["example.com/wait"]}})
+    place.delete("AgentDeployment", "a")
+    until("no pods", lambda: place.get("Deployment", "ringfence-a")["spec"]["replicas"] == 0 and not place.pods())
+    assert place.child("deny")
+    place.merge("Deployment", "ringfence-a", {"spec": {"replicas": 3}})
+    until("no pods again", lambda: place.get("Deployment", "ringfence-a")["spec"]["replicas"] == 0)
+    place.merge("AgentDeployment", "a", {"metadata": {"finalizers": None}})
+    until("all is gone", lambda: not place.items("NetworkPolicy") and not place.items("Deployment"))
+
+
+def test_a_namespace_with_agents_ends_without_a_fight(place: Place, cluster: Cluster, controller: Controller) -> None:
+    for name in ("a", "b", "c"):
+        place.agent(name, FULL)
+    for name in ("a", "b", "c"):
+        place.wait_applied(name)
+        place.run_pods(name)
+    record, begun = Record(cluster), len(controller.warnings())
+    place.remove()
+    until("the namespace waits for its pods", lambda: all(p["metadata"].get("deletionTimestamp") for p in place.pods()))
+    for name in ("a", "b", "c"):
+        place.end_pods(name)
+    until(
+        "the namespace is gone",
+        lambda: place.server.request("GET", f"/api/v1/namespaces/{place.name}").code == 404,
+    )
+    refused = [one for one in record.writes(place.name) if one.get("responseStatus", {}).get("code") == 403]
+    assert len(refused) < 30, "it is not tried over and over"
+    said = [line for line in controller.warnings()[begun:] if line.get("namespace") == place.name]
+    assert [line for line in said if line["event"] != "put back"] == []
