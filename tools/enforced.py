@@ -19,17 +19,29 @@ class Row:
 
 
 BOUNDS = "tests/api/test_bounds.py::test_both_ends_of_each_bound"
-TWICE = "tests/api/test_samples.py::test_invalid_with_the_path_or_the_sentence"
+SAMPLES = "tests/api/test_samples.py::test_invalid_with_the_path_or_the_sentence"
 WORDS = "tests/api/test_text.py::test_words_are_plain_ascii"
-EGRESS = "tests/unit/policy/test_egress.py"
-RIGHTS = "tests/unit/policy/test_rights.py"
-IMAGES = "tests/unit/policy/test_images.py"
-PODS = "tests/unit/policy/test_pods.py"
 DECIDE = "tests/unit/policy/test_decide.py"
+EGRESS = "tests/unit/policy/test_egress.py"
+IMAGES = "tests/unit/policy/test_images.py"
+LEVELS = "tests/unit/policy/test_levels.py"
+PODS = "tests/unit/policy/test_pods.py"
+RIGHTS = "tests/unit/policy/test_rights.py"
+ADMISSION = "tests/api/test_admission.py"
+CONTROLLER = "tests/api/controller"
+AGENTS = "e2e/suites/agents"
+
+STORED = f"{CONTROLLER}/test_create.py::test_children_are_stored_in_order_and_as_built"
+EDITED = f"{CONTROLLER}/test_drift.py::test_every_edit_is_put_right"
+PACKETS = f"{AGENTS}/test_demo.py::test_packets_pass_only_where_the_spec_says"
+CALLER = f"{AGENTS}/test_network.py::test_ingress_is_open_for_the_named_peer_on_the_named_port_alone"
+OWN_RIGHTS = f"{AGENTS}/test_rights.py::test_an_agent_with_rights_reads_what_its_rules_name"
+OTHER_RIGHTS = f"{AGENTS}/test_rights.py::test_an_agent_with_rights_can_do_nothing_else"
+INSIDE = f"{AGENTS}/test_fields.py"
 
 _PEER = "NetworkPolicy `-allow`, over `-deny` that drops all else"
 _RULE = "Role and RoleBinding in the agent's namespace, behind `decide` and the ClusterRole `ringfence-agent-ceiling`"
-_LIMIT = "the container's limits (kubelet, kernel); absent or 0 is never unlimited: `decide`"
+_LIMIT = "the container's limits (kubelet, kernel); absent is never unlimited, and `decide` refuses 0"
 _REQUEST = "the container's requests (scheduler)"
 _SELECTOR = "`decide` binds the policy by it; an unreadable selector binds everywhere"
 _ALLOW = "`decide`: each right of an agent must be in every binding policy"
@@ -39,85 +51,132 @@ FIELDS: dict[str, Row] = {
         "`decide`: registry and digest, by each AgentPolicy; the Deployment runs this image and no other",
         f"{IMAGES}::test_b68_no_digest",
         f"{IMAGES}::test_registries_match_by_segments",
+        EDITED,
     ),
-    "AgentDeployment.spec.command": Row("the container's command, without a shell", BOUNDS),
-    "AgentDeployment.spec.args": Row("the container's arguments", BOUNDS),
-    "AgentDeployment.spec.env[].name": Row("the container's environment; no second entry of one name", TWICE),
+    "AgentDeployment.spec.command": Row("the container's command, without a shell", f"{INSIDE}::test_what_runs"),
+    "AgentDeployment.spec.args": Row("the container's arguments", f"{INSIDE}::test_what_runs"),
+    "AgentDeployment.spec.env[].name": Row(
+        "the container's environment; no second entry of one name", f"{INSIDE}::test_what_runs", SAMPLES
+    ),
     "AgentDeployment.spec.env[].value": Row(
-        "the container's environment; no field refers to a Secret or another object", TWICE
+        "the container's environment; no field refers to a Secret or another object",
+        f"{INSIDE}::test_what_runs",
+        "tests/api/test_yaml.py::test_kubectl_apply_names_the_unknown_field",
     ),
-    "AgentDeployment.spec.resources.requests.cpu": Row(_REQUEST, f"{PODS}::test_resources_that_fit"),
-    "AgentDeployment.spec.resources.requests.memory": Row(_REQUEST, f"{PODS}::test_resources_that_fit"),
-    "AgentDeployment.spec.resources.requests.ephemeral-storage": Row(_REQUEST, f"{PODS}::test_resources_that_fit"),
-    "AgentDeployment.spec.resources.limits.cpu": Row(_LIMIT, f"{PODS}::test_limits_limit"),
-    "AgentDeployment.spec.resources.limits.memory": Row(_LIMIT, f"{PODS}::test_limits_limit"),
-    "AgentDeployment.spec.resources.limits.ephemeral-storage": Row(_LIMIT, f"{PODS}::test_limits_limit"),
-    "AgentDeployment.spec.replicas": Row("the Deployment's replicas; at most one pod mounts a volume: CEL", BOUNDS),
-    "AgentDeployment.spec.suspended": Row("the Deployment has no replicas while true; the fence stays", BOUNDS),
-    "AgentDeployment.spec.ports[].name": Row("a name for network.ingress and health; opens nothing", TWICE),
-    "AgentDeployment.spec.ports[].port": Row(f"{_PEER}: only a port that network.ingress names is open", BOUNDS),
+    "AgentDeployment.spec.resources.requests.cpu": Row(
+        _REQUEST, f"{INSIDE}::test_resources", f"{PODS}::test_resources_that_fit"
+    ),
+    "AgentDeployment.spec.resources.requests.memory": Row(
+        _REQUEST, f"{INSIDE}::test_resources", f"{PODS}::test_resources_that_fit"
+    ),
+    "AgentDeployment.spec.resources.requests.ephemeral-storage": Row(
+        _REQUEST, f"{INSIDE}::test_resources", f"{PODS}::test_resources_that_fit"
+    ),
+    "AgentDeployment.spec.resources.limits.cpu": Row(_LIMIT, f"{INSIDE}::test_resources", f"{PODS}::test_limits_limit"),
+    "AgentDeployment.spec.resources.limits.memory": Row(
+        _LIMIT, f"{INSIDE}::test_resources", f"{PODS}::test_limits_limit"
+    ),
+    "AgentDeployment.spec.resources.limits.ephemeral-storage": Row(
+        _LIMIT, f"{INSIDE}::test_resources", f"{PODS}::test_limits_limit"
+    ),
+    "AgentDeployment.spec.replicas": Row(
+        "the Deployment's replicas; at most one pod mounts a volume: CEL", f"{INSIDE}::test_replicas", SAMPLES
+    ),
+    "AgentDeployment.spec.suspended": Row(
+        "the Deployment has no replicas while true; the fence stays",
+        f"{AGENTS}/test_lifecycle.py::test_suspended_stops_the_pods_and_keeps_the_fence",
+    ),
+    "AgentDeployment.spec.ports[].name": Row(
+        "a name for network.ingress and health; opens nothing by itself", CALLER, SAMPLES
+    ),
+    "AgentDeployment.spec.ports[].port": Row(f"{_PEER}: only a port that network.ingress names is open", CALLER),
     "AgentDeployment.spec.storage.mountPath": Row(
         "the volume's mount, on a read-only root; `decide` refuses a path that hides the pod's own",
+        f"{AGENTS}/test_pod.py::test_storage_outlives_the_pod",
+        f"{AGENTS}/test_pod.py::test_the_root_file_system_is_read_only",
         f"{PODS}::test_storage_hides_nothing",
     ),
     "AgentDeployment.spec.storage.size": Row(
-        "the PersistentVolumeClaim's size; `decide` refuses 0", f"{PODS}::test_storage_has_a_size"
+        "the PersistentVolumeClaim's size; `decide` refuses 0",
+        f"{INSIDE}::test_storage",
+        f"{PODS}::test_storage_has_a_size",
     ),
-    "AgentDeployment.spec.storage.storageClassName": Row("the PersistentVolumeClaim's class", BOUNDS),
-    "AgentDeployment.spec.health.path": Row("the container's probes", BOUNDS),
-    "AgentDeployment.spec.health.port": Row("the container's probes; must be one of spec.ports: CEL", TWICE),
+    "AgentDeployment.spec.storage.storageClassName": Row(
+        "the PersistentVolumeClaim's class", f"{INSIDE}::test_storage"
+    ),
+    "AgentDeployment.spec.health.path": Row("the container's probes", f"{INSIDE}::test_health"),
+    "AgentDeployment.spec.health.port": Row(
+        "the container's probes; must be one of spec.ports: CEL", f"{INSIDE}::test_health", SAMPLES
+    ),
     "AgentDeployment.spec.imagePullSecrets": Row(
-        "the pod's imagePullSecrets: read by the kubelet, never mounted", BOUNDS
+        "the pod's imagePullSecrets: read by the kubelet, never mounted",
+        f"{AGENTS}/test_lifecycle.py::test_a_missing_pull_secret_is_told",
+        f"{INSIDE}::test_pull_secrets",
     ),
     "AgentDeployment.spec.sandbox.runtimeClassName": Row(
-        "the pod's runtimeClassName; `decide` asks for what each AgentPolicy asks for", f"{PODS}::test_sandbox"
+        "the pod's runtimeClassName; `decide` asks for what each AgentPolicy asks for",
+        f"{INSIDE}::test_sandbox",
+        f"{PODS}::test_sandbox",
     ),
     "AgentDeployment.spec.permissions.level": Row(
-        "`decide`: the rules must fit under it, and it under each AgentPolicy's maxLevel",
+        "`decide`: the rules must fit under it, and it under each AgentPolicy's maxLevel; it grants nothing itself",
         f"{RIGHTS}::test_everything_of_the_ceiling_is_allowed_at_its_level_and_above",
         f"{RIGHTS}::test_level_above_policy",
     ),
-    "AgentDeployment.spec.permissions.rules[].apiGroups": Row(
-        _RULE, f"{RIGHTS}::test_refused_with_the_rule_that_helps"
-    ),
+    "AgentDeployment.spec.permissions.rules[].apiGroups": Row(_RULE, OWN_RIGHTS, OTHER_RIGHTS),
     "AgentDeployment.spec.permissions.rules[].resources": Row(
-        _RULE, f"{RIGHTS}::test_refused_with_the_rule_that_helps"
+        _RULE, OTHER_RIGHTS, f"{RIGHTS}::test_refused_with_the_rule_that_helps"
     ),
     "AgentDeployment.spec.permissions.rules[].resourceNames": Row(
-        _RULE, f"{RIGHTS}::test_b12_b13_names_undone_by_another_rule"
+        _RULE, f"{INSIDE}::test_resource_names", f"{RIGHTS}::test_b12_b13_names_undone_by_another_rule"
     ),
     "AgentDeployment.spec.permissions.rules[].verbs": Row(
-        _RULE, f"{RIGHTS}::test_refused_with_the_rule_that_helps", WORDS
+        _RULE, OTHER_RIGHTS, f"{RIGHTS}::test_refused_with_the_rule_that_helps", WORDS
     ),
     "AgentDeployment.spec.network.egress[].service.name": Row(
-        f"{_PEER}: the pods behind the Service's own selector", f"{EGRESS}::test_services_of_the_own_namespace_are_open"
+        f"{_PEER}: the pods behind the Service's own selector",
+        PACKETS,
+        f"{AGENTS}/test_network.py::test_a_service_that_comes_later_is_opened_then",
     ),
     "AgentDeployment.spec.network.egress[].service.namespace": Row(
         f"{_PEER}; `decide` asks every AgentPolicy's serviceNamespaces",
+        PACKETS,
         f"{EGRESS}::test_services_elsewhere_need_every_policy",
         f"{EGRESS}::test_no_policy_opens_the_clusters_own_namespaces",
     ),
-    "AgentDeployment.spec.network.egress[].service.port": Row(f"{_PEER}: the target port alone", BOUNDS),
+    "AgentDeployment.spec.network.egress[].service.port": Row(
+        f"{_PEER}: the target port alone",
+        f"{AGENTS}/test_network.py::test_a_service_that_comes_later_is_opened_then",
+    ),
     "AgentDeployment.spec.network.egress[].cidr": Row(
         f"{_PEER}; `decide`: sums of addresses, metadata, the cluster's own networks",
+        PACKETS,
+        f"{AGENTS}/test_network.py::test_the_way_closes_when_the_rule_goes",
         f"{EGRESS}::test_unrestricted_in_every_spelling",
         f"{EGRESS}::test_b75_metadata_and_the_machine_itself",
         f"{EGRESS}::test_b76_the_cluster_is_never_reached_by_address",
     ),
-    "AgentDeployment.spec.network.egress[].ports": Row(f"{_PEER}: these TCP ports alone", BOUNDS),
+    "AgentDeployment.spec.network.egress[].ports": Row(
+        f"{_PEER}: these ports alone, over TCP alone",
+        PACKETS,
+        f"{AGENTS}/test_network.py::test_udp_does_not_pass_where_tcp_is_allowed",
+    ),
     "AgentDeployment.spec.network.ingress[].from.namespace": Row(
-        f"{_PEER}: namespace and labels must both match", BOUNDS
+        f"{_PEER}: namespace and labels must both match",
+        f"{AGENTS}/test_network.py::test_a_peer_of_the_right_labels_in_another_namespace_is_not_the_named_one",
     ),
     "AgentDeployment.spec.network.ingress[].from.podLabels": Row(
-        f"{_PEER}: namespace and labels must both match", BOUNDS
+        f"{_PEER}: namespace and labels must both match", CALLER
     ),
-    "AgentDeployment.spec.network.ingress[].port": Row(f"{_PEER}: this port alone; one of spec.ports: CEL", TWICE),
+    "AgentDeployment.spec.network.ingress[].port": Row(f"{_PEER}: this port alone; one of spec.ports: CEL", CALLER),
     "AgentPolicy.spec.namespaceSelector.matchLabels": Row(_SELECTOR, f"{DECIDE}::test_selectors"),
     "AgentPolicy.spec.namespaceSelector.matchExpressions[].key": Row(_SELECTOR, f"{DECIDE}::test_selectors"),
     "AgentPolicy.spec.namespaceSelector.matchExpressions[].operator": Row(_SELECTOR, f"{DECIDE}::test_selectors"),
     "AgentPolicy.spec.namespaceSelector.matchExpressions[].values": Row(_SELECTOR, f"{DECIDE}::test_selectors"),
     "AgentPolicy.spec.permissions.maxLevel": Row(
-        "`decide`: an agent's level is at most the lowest of all binding policies", f"{RIGHTS}::test_level_above_policy"
+        "`decide`: an agent's level is at most the lowest of all binding policies",
+        f"{RIGHTS}::test_level_above_policy",
+        f"{ADMISSION}::test_a_policy_that_became_stricter_locks_nobody_out",
     ),
     "AgentPolicy.spec.permissions.allow[].apiGroups": Row(_ALLOW, f"{RIGHTS}::test_above_policy"),
     "AgentPolicy.spec.permissions.allow[].resources": Row(_ALLOW, f"{RIGHTS}::test_above_policy"),
@@ -143,30 +202,59 @@ FIELDS: dict[str, Row] = {
 """Every field of every spec. `decide` is ringfence.policy.decide: the same in the webhook and in the controller."""
 
 ALWAYS: dict[str, Row] = {
+    "No connection in either direction that the spec does not name, not even DNS": Row(
+        "NetworkPolicy `-deny`, stored before the first pod is made and until the last one is gone",
+        PACKETS,
+        f"{AGENTS}/test_demo.py::test_on_a_network_that_enforces_nothing_the_same_attempts_get_through",
+        f"{AGENTS}/test_lifecycle.py::test_the_deny_policy_is_stored_before_the_pod_is_created",
+        f"{AGENTS}/test_lifecycle.py::test_a_pod_that_will_not_stop_stays_fenced_until_it_is_gone",
+    ),
+    "No API token without rules; with rules, one of an hour, of this pod": Row(
+        "ServiceAccount without automount; projected token",
+        f"{AGENTS}/test_rights.py::test_an_agent_without_rights_has_no_token",
+        f"{AGENTS}/test_rights.py::test_its_token_is_short_lived_and_bound_to_its_pod",
+        f"{AGENTS}/test_rights.py::test_an_agents_service_account_has_no_rights_by_itself",
+    ),
+    "No root, no capability, no writable root file system, a seccomp filter": Row(
+        "the Deployment passes the Pod Security Standard `restricted`",
+        f"{AGENTS}/test_pod.py::test_it_runs_as_nobody_in_particular_without_any_capability",
+        f"{AGENTS}/test_pod.py::test_the_root_file_system_is_read_only",
+    ),
+    "A part of the fence that somebody edits or deletes is put back": Row(
+        "the controller, within seconds; counted as a violation",
+        f"{AGENTS}/test_demo.py::test_a_deleted_and_an_edited_policy_are_put_back",
+        EDITED,
+        f"{CONTROLLER}/test_drift.py::test_a_deleted_child_is_back",
+    ),
+    "No agent gets more than the ceiling, whatever policies say": Row(
+        "the API server: the controller may grant only what it holds, the ClusterRole `ringfence-agent-ceiling`",
+        f"{LEVELS}::test_ceiling_rules_are_exactly_the_ceiling",
+        f"{LEVELS}::test_no_level_holds_what_is_forbidden",
+    ),
+    "An agent runs only in a namespace that is opened to agents": Row(
+        "`decide`, and the ValidatingAdmissionPolicy of the chart",
+        f"{DECIDE}::test_a_namespace_must_be_opened",
+        f"{ADMISSION}::test_a_namespace_that_is_not_open_says_how_it_is_opened",
+    ),
     "A field that the API does not know is refused": Row(
         "CRD schema, strict field validation of `kubectl`; `parse` in webhook and controller",
         "tests/api/test_bounds.py::test_unknown_fields_are_refused",
         "tests/api/test_yaml.py::test_kubectl_apply_names_the_unknown_field",
     ),
-    "Webhook and CRD agree on what an object means": Row(
-        "one declaration for both: operator/ringfence/api",
+    "CRD, webhook and controller agree on what an object means": Row(
+        "one declaration for all: operator/ringfence/api",
         "tests/api/test_mutations.py::test_both_agree_on_mutations",
         "tests/api/test_defaults.py::test_the_stored_object_is_pythons_dump",
+        BOUNDS,
     ),
     "Names and verbs that only look alike are refused": Row(
         "CRD schema: patterns of plain ASCII",
         "tests/api/test_text.py::test_no_field_that_names_something_takes_tricks",
     ),
-    "An agent runs only in a namespace that is opened to agents": Row(
-        "`decide`, and the ValidatingAdmissionPolicy of the chart", f"{DECIDE}::test_a_namespace_must_be_opened"
-    ),
-    "No agent gets more than the ceiling, whatever policies say": Row(
-        "the API server: the controller may grant only what it holds, the ClusterRole `ringfence-agent-ceiling`",
-        "tests/unit/policy/test_levels.py::test_ceiling_rules_are_exactly_the_ceiling",
-        "tests/unit/policy/test_levels.py::test_no_level_holds_what_is_forbidden",
-    ),
     "Whoever may create an agent cannot claim that it is fenced": Row(
-        "status is a subresource", "tests/api/test_kubectl.py::test_status_is_written_apart_from_spec"
+        "status is a subresource; a forged status is written anew",
+        "tests/api/test_kubectl.py::test_status_is_written_apart_from_spec",
+        f"{CONTROLLER}/test_drift.py::test_a_forged_status_is_put_right",
     ),
 }
 """What no field switches on or off."""
