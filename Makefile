@@ -63,8 +63,10 @@ cluster-down: ## remove the built-in cluster without a trace
 test-e2e: setup ## the fence against real pods and packets, on a cluster of its own (needs root)
 	$(PY) -m pytest e2e/suites
 
+test: lint check-generated test-unit test-chart test-api test-e2e ## everything: what CI runs (needs root; builds its cluster the first time)
+
 bench: setup ## measure: medians of one run, as JSON (ARGS="--help" lists the options)
 	@$(PY) -m bench $(ARGS)
 
-.PHONY: demo demo-down cluster cluster-down test-e2e bench
+.PHONY: test demo demo-down cluster cluster-down test-e2e bench
 .PHONY: image test-chart help setup lock lint fmt generate check-generated test-unit test-api
