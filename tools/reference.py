@@ -52,7 +52,7 @@ def _heading(kind: Any, path: str) -> str:
 
 def anchor(kind: Any, path: str) -> str:
     """The anchor of an object's section."""
-    return (kind.kind + path).replace(".", "-").replace("[]", "").lower()
+    return str(kind.kind + path).replace(".", "-").replace("[]", "").lower()
 
 
 def _rules(node: dict[str, Any]) -> Iterator[str]:
