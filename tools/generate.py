@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from ringfence.api.schema import SchemaError
-from tools import ceiling, crds, enforcement, reference
+from tools import ceiling, crds, dashboards, enforcement, metrics_reference, reference
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("crds", "charts/ringfence-crds/templates")
@@ -17,7 +17,8 @@ FOLDERS = ("crds", "charts/ringfence-crds/templates")
 
 def wanted() -> dict[str, str]:
     """Path -> content of all generated files. Raises SchemaError, EnforcementError."""
-    return crds.files() | reference.files() | enforcement.files(ROOT) | ceiling.files()
+    monitoring = dashboards.files() | metrics_reference.files()
+    return crds.files() | reference.files() | enforcement.files(ROOT) | ceiling.files() | monitoring
 
 
 def stale(files: dict[str, str], root: Path) -> list[str]:
