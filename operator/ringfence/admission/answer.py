@@ -1,6 +1,5 @@
 """The answer to a review: as the API server wants it, and as the user reads it."""
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -65,11 +64,11 @@ def line(violation: Violation) -> str:
 def clean(text: str, most: int) -> str:
     """`text` on one line, at most `most` characters, with nothing that steers a terminal or fools an eye.
 
-    Messages quote what the user wrote. Control, format (bidirectional, zero-width), surrogate and private-use
-    characters become U+FFFD.
+    Messages quote what the user wrote. What is not printable becomes U+FFFD: control, format (bidirectional,
+    zero-width), surrogate and private-use characters, and all separators but the space.
     """
-    safe = "".join("�" if unicodedata.category(char).startswith(("C", "Zl", "Zp")) else char for char in text)
-    return safe if len(safe) <= most else safe[: most - 1] + "…"
+    safe = "".join(char if char.isprintable() else "\ufffd" for char in text[: most + 1])
+    return safe if len(safe) <= most else safe[: most - 1] + "\u2026"
 
 
 def _listed(violations: Sequence[Violation]) -> str:
