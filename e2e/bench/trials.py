@@ -37,7 +37,9 @@ class Bench:
     api: Api
 
     def prepare(self) -> None:
-        """A namespace that is open to agents."""
+        """A namespace that is open to agents, with nothing in it."""
+        if self.kubectl.find("namespace", NAMESPACE):
+            self.clean()
         labels = {"ringfence.dev/agents": "enabled", "pod-security.kubernetes.io/enforce": "restricted"}
         self.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}})
 

@@ -52,5 +52,6 @@ def _texts(api: Api, component: str) -> Iterator[str]:
     if component:
         selector += f",app.kubernetes.io/component%3D{component}"
     for pod in api.get(f"/api/v1/namespaces/{NAMESPACE}/pods?labelSelector={selector}")["items"]:
-        if pod["status"].get("phase") == "Running" and not pod["metadata"].get("deletionTimestamp"):
+        ready = any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions") or [])
+        if ready and not pod["metadata"].get("deletionTimestamp"):
             yield api.text(f"/api/v1/namespaces/{NAMESPACE}/pods/{pod['metadata']['name']}:8080/proxy/metrics")
