@@ -10,8 +10,8 @@ from api.samples import agent, policy
 
 RULE = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}
 MIB = 2**20
-PATIENCE = 5.0
-"""Seconds for one verdict on a machine that does other things too; it is tens of milliseconds."""
+PATIENCE = 0.2
+"""Seconds of the processor for one verdict in Python, where a webhook has five of the clock. It takes milliseconds."""
 
 
 def test_10_000_rules(parity: Parity) -> None:
@@ -31,10 +31,11 @@ def test_an_object_of_1_mib(parity: Parity, spread: str) -> None:
         "labels": policy(namespaceSelector={"matchLabels": {f"k{n}": "v" * 50 for n in range(20_000)}}),
         "verbs": agent(permissions={"rules": [{**RULE, "verbs": ["get"] * 150_000}]}),
     }[spread]
-    started = time.monotonic()
     assert not parity.verdict(manifest)
-    assert time.monotonic() - started < PATIENCE
-    assert all(len(error) < 1000 for error in errors(manifest))
+    started = time.process_time()
+    found = errors(manifest)
+    assert time.process_time() - started < PATIENCE
+    assert all(len(error) < 1000 for error in found)
 
 
 def test_more_than_a_request_may_hold(parity: Parity) -> None:
