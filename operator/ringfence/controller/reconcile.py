@@ -18,7 +18,7 @@ from ringfence.resources import Agent, Identity, build
 from ringfence.resources.model import child_name
 from ringfence.resources.network import effective_egress, missing_services, service_key
 from ringfence.resources.rights import effective_permissions
-from ringfence.world import World
+from ringfence.world import NAMESPACE, World
 
 from . import conditions, story
 from .apply import STEP_OF, Applier, Outcome
@@ -76,6 +76,7 @@ class Reconciler:
         self.writer.forget(children_of(key))
 
     async def _look(self, key: Key, found: Object) -> float | None:
+        await self._know_namespace(key.namespace)
         violations = self._decide(key, found)
         status = found.get("status") or {}
         known = status.get("acceptedGeneration") == found["metadata"]["generation"]
@@ -93,6 +94,14 @@ class Reconciler:
         waiting = any(f.type is ConditionType.WORKLOAD_AVAILABLE and f.status != "True" for f in findings)
         stopped = agent is not None and _stopped(agent)
         return LOOK_AGAIN if blocked or (waiting and not violations and not stopped) else None
+
+    async def _know_namespace(self, name: str) -> None:
+        """An agent may be seen before its namespace, which would look closed until then."""
+        if self.world.knows(name):
+            return
+        body = await self.kube.get(path_of("v1", "namespaces", name=name))
+        if not self.world.knows(name):
+            self.world.observe(NAMESPACE, "ADDED", body)
 
     async def _wind_down(self, key: Key, found: Object) -> None:
         """An agent that is being deleted, and waits for somebody's finalizer, runs no pods meanwhile.

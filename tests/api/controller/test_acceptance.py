@@ -1,0 +1,206 @@
+"""Policies, namespaces and specs change after admission: what was accepted stays, what was not gets nothing.
+
+There is no webhook here: these specs got past it, as they would have in its absence.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from api.controller.place import CHILDREN, FULL, RULES, Place, json_bytes
+from api.controller.process import Controller
+from api.controller.waiting import until
+from ringfence.api.names import AGENTS_LABEL, API_VERSION
+from ringfence.kube import path_of
+
+POLICIES = path_of(API_VERSION, "agentpolicies")
+OUTSIDE = {"egress": [{"cidr": "203.0.113.0/28", "ports": [443]}]}
+WRITES = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["update"]}]
+
+
+class Policies:
+    """AgentPolicies that bind one namespace."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.names: list[str] = []
+
+    def put(self, name: str = "p", **spec: Any) -> None:
+        """Create or replace."""
+        full = f"{self.place.name}-{name}"
+        selector = {"matchLabels": {"kubernetes.io/metadata.name": self.place.name}}
+        body: dict[str, Any] = {
+            "apiVersion": API_VERSION,
+            "kind": "AgentPolicy",
+            "metadata": {"name": full},
+            "spec": {"namespaceSelector": selector} | spec,
+        }
+        answer = self.place.server.request("POST", POLICIES, json_bytes(body))
+        if answer.code == 409:
+            path, kind = f"{POLICIES}/{full}", "application/merge-patch+json"
+            answer = self.place.server.request("PATCH", path, json_bytes(body), kind)
+        assert answer.ok, answer
+        self.names.append(full)
+
+    def drop(self, name: str = "p") -> None:
+        assert self.place.server.request("DELETE", f"{POLICIES}/{self.place.name}-{name}").ok
+
+    def clear(self) -> None:
+        for name in set(self.names):
+            self.place.server.request("DELETE", f"{POLICIES}/{name}")
+
+
+@pytest.fixture
+def policies(place: Place) -> Iterator[Policies]:
+    found = Policies(place)
+    yield found
+    found.clear()
+
+
+def test_a_policy_deleted_while_in_use(place: Place, policies: Policies, controller: Controller) -> None:
+    policies.put(egress={"cidrs": ["203.0.113.0/24"]})
+    place.agent("a", FULL, network=OUTSIDE)
+    place.wait_applied()
+    until("no write", lambda: place.condition("Ready").get("reason") == "Progressing")
+    before = place.versions()
+    policies.drop()
+    said = place.wait_condition("Accepted", "False", "Refused")
+    assert "spec.network.egress[0].cidr: EgressAbovePolicy: " in said["message"]
+    assert "The agent was accepted before and is kept as it was" in said["message"]
+    assert place.condition("Ready")["reason"] == "Refused"
+    after = place.versions()
+    assert {key: version for key, version in after.items() if key != "AgentDeployment/a"} == {
+        key: version for key, version in before.items() if key != "AgentDeployment/a"
+    }
+    counted = controller.metric("ringfence_violations_total", source="policy", namespace=place.name)
+    assert counted == 1
+
+    for kind, name in CHILDREN.values():  # what is kept is guarded like any other
+        place.merge(kind, name.format("a"), {"metadata": {"labels": None}})
+    place.delete("NetworkPolicy", "ringfence-a-deny")
+    place.wait_right()
+    place.delete("Deployment", "ringfence-a")
+    place.wait_right()
+    assert controller.metric("ringfence_violations_total", source="policy", namespace=place.name) == counted
+
+    policies.put(egress={"cidrs": ["203.0.113.0/24"]})
+    place.wait_condition("Accepted", "True")
+
+
+def test_a_policy_tightened_while_in_use(place: Place, policies: Policies) -> None:
+    policies.put(images={"requireDigest": False})
+    place.agent("a", image="registry.example/agent:1")
+    place.wait_applied()
+    policies.put(images={"requireDigest": True, "registries": ["other.example"]})
+    said = place.wait_condition("Accepted", "False", "Refused")
+    assert "spec.image: ImageNoDigest: " in said["message"]
+    assert "spec.image: ImageRegistry: " in said["message"]
+    place.wait_right()
+
+
+def test_a_namespace_that_is_closed_again(place: Place) -> None:
+    place.agent("a", FULL)
+    place.wait_applied()
+    place.label({AGENTS_LABEL: None})
+    said = place.wait_condition("Accepted", "False", "Refused")
+    assert "metadata.namespace: NamespaceNotOpened: this namespace is not open to agents" in said["message"]
+    place.delete("NetworkPolicy", "ringfence-a-deny")
+    place.wait_right()
+    place.label({AGENTS_LABEL: "enabled"})
+    place.wait_condition("Accepted", "True")
+
+
+GOOD = {
+    "permissions": {"level": "ReadOnly", "rules": RULES},
+    "network": {"egress": None, "ingress": None},
+}
+FORBIDDEN = {
+    "no digest": {"image": "registry.example/agent:latest"},
+    "a wildcard": {"permissions": {"rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]}},
+    "secrets": {"permissions": {"rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]}},
+    "escalation": {
+        "permissions": {
+            "level": "Critical",
+            "rules": [{"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles"], "verbs": ["escalate"]}],
+        }
+    },
+    "above its level": {"permissions": {"rules": WRITES}},
+    "everywhere": {"network": {"egress": [{"cidr": "0.0.0.0/0", "ports": [443]}]}},
+    "metadata": {"network": {"egress": [{"cidr": "169.254.169.254/32", "ports": [80]}]}},
+    "another namespace's Service": {
+        "network": {"egress": [{"service": {"name": "x", "namespace": "kube-system", "port": 443}}]}
+    },
+}
+
+
+def test_what_is_forbidden_gets_a_fence_and_nothing_else(place: Place) -> None:
+    names = [f"a{number}" for number in range(len(FORBIDDEN))]
+    for name, change in zip(names, FORBIDDEN.values(), strict=True):
+        place.agent(name, FULL | change)
+    for name, (what, change) in zip(names, FORBIDDEN.items(), strict=True):
+        said = place.wait_condition("Accepted", "False", "Refused", name)
+        assert said["message"].startswith(f"spec.{next(iter(change))}"), what
+        assert place.condition("NetworkPolicyApplied", name)["status"] == "False"
+        assert place.status(name).get("managedResources", []) == []
+        until("the fence", lambda name=name: place.child("deny", name))
+    for kind, _ in CHILDREN.values():
+        wanted = {f"ringfence-{name}-deny" for name in names} if kind == "NetworkPolicy" else {"default"}
+        assert {item["metadata"]["name"] for item in place.items(kind)} <= wanted
+
+    for name in names:  # the fence of what is not accepted is guarded, too
+        place.delete("NetworkPolicy", f"ringfence-{name}-deny")
+    for name in names:
+        until("the fence", lambda name=name: place.child("deny", name))
+    for name in names:
+        place.change(name, **FULL | GOOD)
+    for name in names:
+        place.wait_applied(name)
+        place.wait_right(name)
+
+
+def test_an_agent_in_a_closed_namespace_gets_a_fence_and_nothing_else(place: Place, client: Any) -> None:
+    closed = Place(client, labels={})
+    closed.agent()
+    said = closed.wait_condition("Accepted", "False", "Refused")
+    assert "NamespaceNotOpened" in said["message"]
+    assert closed.child("workload") is None
+    closed.label({AGENTS_LABEL: "enabled"})
+    closed.wait_applied()
+    closed.remove()
+
+
+def test_a_bad_update_leaves_the_last_good_state(place: Place) -> None:
+    place.agent("a", FULL)
+    place.wait_applied()
+    until("settled", lambda: place.condition("Ready"))
+    before = place.versions()
+    place.change(network={"egress": [{"cidr": "0.0.0.0/0", "ports": [443]}]}, args=["new"])
+    said = place.wait_condition("Accepted", "False", "Refused")
+    assert "is kept as it was" in said["message"]
+    after = place.versions()
+    assert {k: v for k, v in after.items() if "Agent" not in k} == {k: v for k, v in before.items() if "Agent" not in k}
+    place.delete("NetworkPolicy", "ringfence-a-deny")
+    until("the fence is back", lambda: place.child("deny"))
+    place.change(network={"egress": []}, permissions={"rules": RULES})
+    place.wait_applied()
+    place.wait_right()
+    assert place.get("Deployment", "ringfence-a")["spec"]["template"]["spec"]["containers"][0]["args"] == ["new"]
+
+
+def test_two_policies_must_both_allow(place: Place, policies: Policies) -> None:
+    policies.put("wide", egress={"cidrs": ["203.0.113.0/24"]})
+    policies.put("narrow", egress={"cidrs": ["198.51.100.0/24"]})
+    place.agent("a", network=OUTSIDE)
+    place.wait_condition("Accepted", "False", "Refused")
+    policies.drop("narrow")
+    place.wait_applied()
+
+
+def test_many_violations_are_told_in_bounds(place: Place) -> None:
+    rules = [{"apiGroups": ["x" * 200], "resources": ["y" * 200], "verbs": ["get"]} for _ in range(32)]
+    place.agent("a", image="x:" + "1" * 500, permissions={"rules": rules})
+    said = place.wait_condition("Accepted", "False", "Refused")
+    assert "\nand " in said["message"]
+    assert len(said["message"]) <= 4096
+    until("an Event", lambda: any(reason == "Refused" for reason, _ in place.events()))

@@ -1,0 +1,113 @@
+"""Egress to a Service: the allow policy follows what the Service selects. And the API server's own address."""
+
+from typing import Any
+
+from api.controller.place import RULES, Place, json_bytes
+from api.controller.process import Controller
+from api.controller.waiting import until
+from ringfence.resources.network import DNS_POD_LABELS
+
+TARGET = {"egress": [{"service": {"name": "search", "port": 80}}]}
+SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+
+
+def _service(place: Place, selector: dict[str, str] | None, target: int | str = 8080) -> None:
+    spec: dict[str, Any] = {"ports": [{"name": "http", "port": 80, "targetPort": target}]}
+    place.create(
+        "Service", {"metadata": {"name": "search"}, "spec": spec | ({"selector": selector} if selector else {})}
+    )
+
+
+def _egress(place: Place) -> list[dict[str, Any]]:
+    rules: list[dict[str, Any]] = place.get("NetworkPolicy", "ringfence-a-allow")["spec"].get("egress", [])
+    return rules
+
+
+def _to(place: Place, labels: dict[str, str], port: int | str) -> dict[str, Any]:
+    namespace = {"matchLabels": {"kubernetes.io/metadata.name": place.name}}
+    peer = {"namespaceSelector": namespace, "podSelector": {"matchLabels": labels}}
+    return {"to": [peer], "ports": [{"port": port, "protocol": "TCP"}]}
+
+
+def test_a_service_that_appears_changes_and_disappears(place: Place, controller: Controller) -> None:
+    place.agent("a", network=TARGET)
+    said = place.wait_condition("NetworkPolicyApplied", "False", "ServiceNotFound")
+    assert f"{place.name}/search:80" in said["message"]
+    dns = _egress(place)
+    assert len(dns) == 1, "DNS only: nothing is opened for a Service that is not there"
+    assert dns[0]["to"][0]["podSelector"]["matchLabels"] == DNS_POD_LABELS
+    assert place.status()["effectiveEgress"] == []
+
+    _service(place, {"app": "search"})
+    until("opened", lambda: _egress(place)[:1] == [_to(place, {"app": "search"}, 8080)])
+    place.wait_condition("NetworkPolicyApplied", "True", "Applied")
+    assert place.status()["effectiveEgress"] == [f"{place.name}/search:80"]
+
+    place.merge("Service", "search", {"spec": {"selector": {"app": "other"}}})
+    until("moved", lambda: _egress(place)[:1] == [_to(place, {"app": "other"}, 8080)])
+    place.patch("Service", "search", [{"op": "replace", "path": "/spec/ports/0/targetPort", "value": "http"}])
+    until("by name", lambda: _egress(place)[:1] == [_to(place, {"app": "other"}, "http")])
+
+    place.merge("Service", "search", {"spec": {"selector": None}})
+    until("closed", lambda: _egress(place) == dns)
+    place.merge("Service", "search", {"spec": {"selector": {"app": "search"}}})
+    until("opened again", lambda: len(_egress(place)) == 2)
+    place.delete("Service", "search")
+    until("closed again", lambda: _egress(place) == dns)
+    place.wait_condition("NetworkPolicyApplied", "False", "ServiceNotFound")
+    assert controller.drift(place.name) == 0, "our own updates are no drift"
+
+
+def test_a_service_of_another_port_opens_nothing(place: Place) -> None:
+    _service(place, {"app": "search"})
+    place.agent("a", network={"egress": [{"service": {"name": "search", "port": 81}}]})
+    place.wait_condition("NetworkPolicyApplied", "False", "ServiceNotFound")
+    assert len(_egress(place)) == 1
+
+
+def test_the_api_server_is_reachable_where_there_are_rights(place: Place) -> None:
+    """This cluster's API server listens on loopback and announces no address: it is announced here."""
+    name = f"kubernetes-{place.name}"
+    body: dict[str, Any] = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": name, "labels": {"kubernetes.io/service-name": "kubernetes"}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["192.0.2.7"]}],
+        "ports": [{"name": "https", "port": 6443, "protocol": "TCP"}],
+    }
+    place.agent("a", permissions={"rules": RULES})
+    place.agent("b")
+    place.wait_applied()
+    place.wait_applied("b")
+    server = place.server
+    try:
+        assert server.request("POST", SLICES, json_bytes(body)).ok
+        wanted = {"to": [{"ipBlock": {"cidr": "192.0.2.7/32"}}], "ports": [{"port": 6443, "protocol": "TCP"}]}
+        until("the address", lambda: wanted in _egress(place))
+        body["ports"][0]["port"] = 443
+        server.request("PUT", f"{SLICES}/{name}", json_bytes(body))
+        wanted["ports"] = [{"port": 443, "protocol": "TCP"}]
+        until("the other port", lambda: wanted in _egress(place))
+        assert "egress" not in place.get("NetworkPolicy", "ringfence-b-allow")["spec"]
+    finally:
+        server.request("DELETE", f"{SLICES}/{name}")
+    until("no address", lambda: wanted not in _egress(place))
+
+
+def test_somebody_elses_kubernetes_service_is_not_the_api_server(place: Place) -> None:
+    place.agent("a", permissions={"rules": RULES})
+    place.wait_applied()
+    body = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": "kubernetes", "labels": {"kubernetes.io/service-name": "kubernetes"}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["192.0.2.66"]}],
+        "ports": [{"port": 6443, "protocol": "TCP"}],
+    }
+    path = f"/apis/discovery.k8s.io/v1/namespaces/{place.name}/endpointslices"
+    assert place.server.request("POST", path, json_bytes(body)).ok
+    place.delete("NetworkPolicy", "ringfence-a-allow")
+    place.wait_right()
+    assert "192.0.2.66" not in str(_egress(place))
