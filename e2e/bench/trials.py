@@ -75,8 +75,7 @@ class Bench:
                     self.api.patch(allow, {"spec": {"egress": [{}]}})
                     agents.until("the edit to be undone", lambda: self.api.get(allow)["spec"] == spec, every=0.02)
                 else:
-                    self.api.delete(deny)
-                    agents.until("the policy to be back", lambda: self.api.find(deny), every=0.02)
+                    self._delete_and_wait(deny)
         pairs = list(self._pairs(since))
         floor = summary([_duration(answer) for _, answer in pairs])
         told = summary([(moment(answer) - moment(cause)).total_seconds() for cause, answer in pairs])
@@ -127,6 +126,16 @@ class Bench:
             for component in ("controller", "admission")
         }
 
+    def _delete_and_wait(self, path: str) -> None:
+        uid = self.api.get(path)["metadata"]["uid"]
+
+        def back() -> bool:
+            found = self.api.find(path)
+            return found is not None and found["metadata"]["uid"] != uid
+
+        self.api.delete(path)
+        agents.until("the policy to be back", back, every=0.02)
+
     def clean(self) -> None:
         """Remove the namespace and all in it."""
         with step("cleaning up"):
@@ -170,17 +179,20 @@ class Bench:
         return max(moment(entry) for entry in itertools.islice(reversed(list(self.cluster.audit())), 20))
 
     def _pairs(self, since: datetime) -> Iterator[tuple[Entry, Entry]]:
-        """Each change by somebody else to a policy of the agent `drift`, with the write that undid it."""
-        cause: Entry | None = None
+        """Each change by somebody to a policy of the agent `drift`, with the last write that undid it."""
+        causes: dict[str, Entry] = {}
+        answers: dict[str, Entry] = {}
         for entry in self.cluster.audit():
-            name = (entry.get("objectRef") or {}).get("name", "")
+            name, user = (entry.get("objectRef") or {}).get("name", ""), entry["user"]["username"]
             if not name.startswith("ringfence-drift-") or moment(entry) <= since or not is_write(entry):
                 continue
-            if not entry["user"]["username"].startswith(OURS):
-                cause = entry
-            elif cause and cause["objectRef"]["name"] == name:
-                yield cause, entry
-                cause = None
+            if user.startswith(OURS):
+                answers[name] = entry
+            elif not user.startswith("system:"):  # the garbage collector and others have their part in a deletion
+                if name in causes and name in answers:
+                    yield causes[name], answers.pop(name)
+                causes[name] = entry
+        yield from ((causes[name], answers[name]) for name in causes if name in answers)
 
     def _written(self, since: datetime) -> dict[str, Any]:
         """Ringfence's own writes since then. The lease, which says who leads, is renewed as long as it lives."""
