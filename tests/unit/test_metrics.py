@@ -1,0 +1,148 @@
+"""The set of metrics: who serves what, names, help, how many series, how fast."""
+
+import asyncio
+import re
+import subprocess
+import time
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from tools.metrics_reference import PARTS, families
+
+import prometheus
+from ringfence import looplag, metrics
+from ringfence.metrics import ROSTER, OnceKnown, registry_of
+from ringfence.policy.model import RuleName
+from ringfence.roster import STEPS
+
+AGENTS = 1000
+BOUNDED = 1000
+"""Series of a process without per-agent metrics, whatever the number of agents; half of it are buckets."""
+PER_AGENT = 6
+SCRAPE_SECONDS = 0.05
+
+
+@pytest.fixture
+def fleet():
+    """1,000 agents in 20 namespaces, every tenth waiting for something."""
+    stamp = "2026-01-01T00:00:00Z"
+    for number in range(AGENTS):
+        status = "False" if number % 10 == 0 else "True"
+        conditions = [
+            {"type": kind, "status": status, "reason": "x", "lastTransitionTime": stamp} for kind in ("Ready", *STEPS)
+        ]
+        ROSTER.observe((f"team-{number % 20}", f"agent-{number}"), conditions, ready=1, wanted=1)
+    yield
+    for number in range(AGENTS):
+        ROSTER.forget((f"team-{number % 20}", f"agent-{number}"))
+    ROSTER.per_agent = False
+
+
+def scrape(component: str = "controller") -> tuple[int, float]:
+    """Series, and seconds of this process' CPU: the least of a few, since other work on the machine disturbs."""
+    registry = registry_of(component)
+    took = []
+    for _ in range(5):
+        began = time.process_time()
+        text = generate_latest(registry)
+        took.append(time.process_time() - began)
+    return sum(not line.startswith(b"#") for line in text.splitlines()), min(took)
+
+
+def test_series_do_not_grow_with_agents(fleet):
+    series, _ = scrape()
+    assert series < BOUNDED
+
+
+@pytest.mark.parametrize("per_agent", [False, True])
+def test_a_scrape_is_quick(fleet, per_agent):
+    ROSTER.per_agent = per_agent
+    series, seconds = scrape()
+    assert seconds < SCRAPE_SECONDS
+    assert series < BOUNDED + per_agent * AGENTS * PER_AGENT
+    assert series > per_agent * AGENTS
+
+
+@pytest.mark.parametrize("component", ["controller", "admission"])
+def test_who_serves_what(component):
+    text = generate_latest(registry_of(component)).decode()
+    assert f'ringfence_build_info{{component="{component}",version=' in text
+    assert ("ringfence_leader" in text) == (component == "controller")
+    assert ("ringfence_admission_requests_total" in text) == (component == "admission")
+    assert "process_resident_memory_bytes" in text
+
+
+def test_everything_is_served_by_somebody():
+    served = {collector for collectors in metrics.SERVED.values() for collector in collectors}
+    declared = {value for value in vars(metrics).values() if isinstance(value, Counter | Gauge | Histogram)}
+    assert declared <= served
+
+
+def described():
+    return [family for collectors in PARTS.values() for family in families(*collectors)]
+
+
+@pytest.mark.parametrize("family", described(), ids=lambda family: family.name)
+def test_help_says_the_labels(family):
+    assert re.search(r"(No labels|Labels: .+)\.$", family.documentation), family.documentation
+    assert family.name.startswith("ringfence_")
+
+
+def test_labels_in_the_help_are_those_of_the_series(fleet):
+    ROSTER.per_agent = True
+    for component in ("controller", "admission"):
+        for family in registry_of(component).collect():
+            labels = {name for sample in family.samples for name in sample.labels} - {"le"}
+            if family.name.startswith("ringfence_"):
+                missing = [name for name in labels if not re.search(rf"[:,)] {name}\b", family.documentation)]
+                assert not missing, (family.name, missing)
+
+
+def test_names_by_the_conventions(fleet, promtool):
+    for component in ("controller", "admission"):
+        text = generate_latest(registry_of(component))
+        done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, check=False)
+        assert (done.returncode, done.stdout + done.stderr) == (0, b"")
+
+
+def test_the_judge_of_names_can_fail(promtool):
+    registry = CollectorRegistry()
+    Gauge("ringfence_things_total", "A gauge that is called like a counter.", registry=registry)
+    done = subprocess.run(
+        [promtool, "check", "metrics"], input=generate_latest(registry), capture_output=True, check=False
+    )
+    assert done.returncode != 0
+
+
+@pytest.fixture
+def promtool():
+    return prometheus.programs() / "promtool"
+
+
+def test_what_is_known_begins_with_0():
+    text = generate_latest(registry_of("admission")).decode()
+    for rule in RuleName:
+        assert f'ringfence_admission_refusals_total{{rule="{rule}"}}' in text
+    assert 'ringfence_admission_failures_total{reason="internal"}' in text
+
+
+def test_a_gauge_that_is_not_known_is_not_there():
+    registry = CollectorRegistry()
+    gauge = OnceKnown("something", "Something.", registry=registry)
+    assert registry.get_sample_value("something") is None
+    gauge.set(0)
+    assert registry.get_sample_value("something") == 0
+
+
+async def test_event_loop_lag_is_seen():
+    registry = CollectorRegistry()
+    lag = Histogram("lag", "Lag.", buckets=(0.05, 0.1, 1), registry=registry)
+    probe = asyncio.create_task(looplag.probe(lag, every=0.01))
+    await asyncio.sleep(0.05)
+    time.sleep(0.3)  # noqa: ASYNC251 - what a blocked loop is
+    await asyncio.sleep(0.05)
+    probe.cancel()
+    late = registry.get_sample_value("lag_bucket", {"le": "+Inf"}) - registry.get_sample_value(
+        "lag_bucket", {"le": "0.1"}
+    )
+    assert late >= 1
