@@ -86,6 +86,14 @@ def test_help_says_the_labels(family):
     assert family.name.startswith("ringfence_")
 
 
+@pytest.mark.parametrize("metric", [one for one in metrics.REGISTRY._collector_to_names if hasattr(one, "_labelnames")])
+def test_help_names_every_label(metric):
+    """Of metrics without a series so far, too."""
+    said = metric._documentation.partition("Labels: ")[2]
+    missing = [name for name in metric._labelnames if not re.search(rf"(^|, ){name}\b", said)]
+    assert not missing, metric._documentation
+
+
 def test_labels_in_the_help_are_those_of_the_series(fleet):
     ROSTER.per_agent = True
     for component in ("controller", "admission"):
