@@ -6,7 +6,7 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,18 @@ def measure(place: Place, args: argparse.Namespace) -> dict[str, Any]:
     with connect(place.kubectl) as api:
         bench = Bench(place.cluster, place.kubectl, api)
         bench.prepare()
-        report["start"] = bench.starts(args.starts)
-        report["repair"] = bench.repairs(args.repairs)
-        report["rest"] = bench.rest(args.rest_agents, args.rest_seconds)
-        report["restart"] = bench.restart(args.restart_agents)
-        report["memory_mib"] = bench.memory()
+        trials: dict[str, Callable[[], dict[str, Any]]] = {
+            "start": lambda: bench.starts(args.starts),
+            "repair": lambda: bench.repairs(args.repairs),
+            "rest": lambda: bench.rest(args.rest_agents, args.rest_seconds),
+            "restart": lambda: bench.restart(args.restart_agents),
+            "memory_mib": bench.memory,
+        }
+        for name, trial in trials.items():
+            try:
+                report[name] = trial()
+            except ClusterError as error:  # what was measured before is not lost by it
+                report[name] = {"error": str(error)}
         if args.keep:
             bench.clean()
     report["machine"]["load_at_the_end"] = machine()["load"]
@@ -81,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"bench: {error}", color="31")
         return 1
     print(json.dumps(report, indent=1))
-    return 0
+    return 1 if any("error" in part for part in report.values() if isinstance(part, dict)) else 0
 
 
 if __name__ == "__main__":

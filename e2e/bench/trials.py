@@ -25,6 +25,8 @@ NAMESPACE = "bench"
 OURS = f"system:serviceaccount:{SYSTEM}:"
 SETTLE_SECONDS = 5
 """After the last pass over all agents: what comes late would come by then."""
+SMALL = {"requests": {"cpu": "5m", "memory": "16Mi"}}
+"""So that fifty of them fit on two cores."""
 POLICIES = f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/networkpolicies"
 
 
@@ -147,7 +149,7 @@ class Bench:
             "apiVersion": "ringfence.dev/v1alpha1",
             "kind": "AgentDeployment",
             "metadata": {"name": name, "namespace": NAMESPACE},
-            "spec": {"image": self.cluster.testbox.pinned, "args": ["agent"], **spec},
+            "spec": {"image": self.cluster.testbox.pinned, "args": ["agent"], "resources": SMALL, **spec},
         }
 
     def _bare(self, name: str) -> Object:
