@@ -45,9 +45,7 @@ SOURCES: Final[Mapping[str, Source]] = MappingProxyType(
         NODE: Source("/api/v1/nodes"),
         # Before Kubernetes 1.33 the range of Service addresses cannot be read: there it is an extra network.
         SERVICE_CIDR: Source("/apis/networking.k8s.io/v1/servicecidrs", optional=True),
-        ENDPOINT_SLICE: Source(
-            "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", API_SERVICE_SELECTOR
-        ),
+        ENDPOINT_SLICE: Source("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", API_SERVICE_SELECTOR),
     }
 )
 """Every kind that a World needs, by its name."""

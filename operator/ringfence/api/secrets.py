@@ -137,7 +137,7 @@ class AgentSecret(Model):
     cel_rules: ClassVar = (
         Rule(
             cel="has(self.source.generate) == has(self.rotation)",
-            message="a generated secret needs rotation, such as rotation: {every: 720h}; an existing one is rotated by its owner",
+            message="a generated secret needs rotation, such as rotation: {every: 720h}; an existing one takes none",
             check=lambda secret: (secret.source.generate is None) == (secret.rotation is None),
         ),
     )

@@ -68,8 +68,8 @@ def _check_source(at: str, secret: AgentSecret) -> Iterator[Violation]:
     existing = secret.source.existing
     if existing and existing.secret_name.startswith(CHILD_PREFIX):
         message = (
-            f"{quote(existing.secret_name)} belongs to Ringfence: Secrets that begin with {CHILD_PREFIX} are agents' own "
-            "keys; name one of yours, or write source: {generate: {}}"
+            f"{quote(existing.secret_name)} is Ringfence's: names that begin with {CHILD_PREFIX} are agents' keys; "
+            "name one of yours, or write source: {generate: {}}"
         )
         yield Violation(f"{at}.source.existing.secretName", RuleName.SECRET_RESERVED, message)
 

@@ -5,56 +5,26 @@ docs/adr/0001-rotation-without-reading.md says why it is built so.
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 
-from ringfence.api.names import CHILD_PREFIX, GROUP
+from ringfence.api.names import GROUP
 from ringfence.api.secrets import AgentSecret, duration
 
-from .model import Agent, Manifest, child, child_name
-from .network import deny_and_reach
+from .keys import key_name, restart_annotation
+from .model import Agent, JobImage, Manifest, child, child_name
+from .network import api_server_only
 
 ROTATION_LABEL = f"{GROUP}/rotation"
-"""On the pods of a rotation job: the name of its CronJob. Its NetworkPolicy selects by it."""
-VALUE, PREVIOUS = "value", "previous"
-"""Keys of a generated Secret's data."""
-MAX_CRONJOB_NAME = 52
-"""Kubernetes adds 11 characters for the job and caps names at 63."""
+"""On what rotates a key, and on its jobs' pods: its name. The jobs' NetworkPolicy selects by it."""
 UID = 65532
 JOB_SECONDS = 300
 """A job that has not ended by then is stopped; the next tick begins anew."""
 BACKOFF_LIMIT = 3
 
 
-@dataclass(frozen=True)
-class JobImage:
-    """The image that the jobs run: Ringfence's own."""
-
-    name: str
-    pull_policy: str = "IfNotPresent"
-
-
 def rotating(agent: Agent) -> list[AgentSecret]:
     """The secrets that have a job."""
     return [secret for secret in agent.spec.secrets if secret.rotation]
-
-
-def secret_name(agent: str, secret: str) -> str:
-    """Name of a generated Secret."""
-    return f"{CHILD_PREFIX}secret-{agent}-{secret}-{_digest(agent, secret)}"
-
-
-def rotation_name(agent: str, secret: str) -> str:
-    """Name of the CronJob, and of what fences it."""
-    start = f"{CHILD_PREFIX}rotate-{agent}"[: MAX_CRONJOB_NAME - 11].rstrip("-")
-    return f"{start}-{_digest(agent, secret)}"
-
-
-def source_of(agent: str, secret: AgentSecret) -> tuple[str, str]:
-    """(Secret, key) that holds the value."""
-    if secret.source.existing:
-        return secret.source.existing.secret_name, secret.source.existing.key
-    return secret_name(agent, secret.name), VALUE
 
 
 def tick(every: timedelta) -> timedelta:
@@ -69,7 +39,7 @@ def schedule(namespace: str, agent: str, secret: AgentSecret) -> str:
     """The tick as cron says it, its minute and hour spread by a hash."""
     if secret.rotation is None:
         raise ValueError("only a rotating secret has a schedule")
-    number = int(_digest(namespace, agent, secret.name), 16)
+    number = int(hashlib.sha256(f"{namespace}/{agent}/{secret.name}".encode()).hexdigest()[:8], 16)
     minute, hour = number % 60, number // 60 % 24
     step = tick(duration(secret.rotation.every))
     if step == timedelta(days=1):
@@ -80,19 +50,21 @@ def schedule(namespace: str, agent: str, secret: AgentSecret) -> str:
     return f"{','.join(str(first + quarter * 15) for quarter in range(4))} * * * *"
 
 
-def rotation_children(agent: Agent, image: JobImage | None) -> Iterator[Manifest]:
+def rotation_children(agent: Agent) -> Iterator[Manifest]:
     """The fence first, then the job: NetworkPolicy, ServiceAccount, Role, RoleBinding, CronJob for each secret."""
-    for secret in rotating(agent) if image else ():
-        name = rotation_name(agent.name, secret.name)
-        yield _policy(agent, name)
-        yield child(agent, "v1", "ServiceAccount", name=name, automountServiceAccountToken=False)
-        yield _role(agent, secret, name)
-        yield _binding(agent, name)
-        yield _cron_job(agent, secret, name, image)
-
-
-def _policy(agent: Agent, name: str) -> Manifest:
-    return deny_and_reach(agent, name, {ROTATION_LABEL: name}, agent.api_server)
+    if agent.job_image is None:
+        return
+    for secret in rotating(agent):
+        name = key_name(agent.name, secret.name)
+        for manifest in (
+            api_server_only(agent, name, {ROTATION_LABEL: name}),
+            child(agent, "v1", "ServiceAccount", name=name, automountServiceAccountToken=False),
+            _role(agent, secret, name),
+            _binding(agent, name),
+            _cron_job(agent, secret, name, agent.job_image),
+        ):
+            manifest["metadata"]["labels"][ROTATION_LABEL] = name
+            yield manifest
 
 
 def _role(agent: Agent, secret: AgentSecret, name: str) -> Manifest:
@@ -100,7 +72,7 @@ def _role(agent: Agent, secret: AgentSecret, name: str) -> Manifest:
         {
             "apiGroups": [""],
             "resources": ["secrets"],
-            "resourceNames": [secret_name(agent.name, secret.name)],
+            "resourceNames": [name],
             "verbs": ["get", "update"],
         }
     ]
@@ -206,8 +178,8 @@ def _arguments(agent: Agent, secret: AgentSecret) -> list[str]:
         raise ValueError("only a generated secret rotates")
     arguments = [
         "rotate-job",
-        f"--secret={secret_name(agent.name, secret.name)}",
-        f"--cron-job={rotation_name(agent.name, secret.name)}",
+        f"--secret={key_name(agent.name, secret.name)}",
+        f"--cron-job={key_name(agent.name, secret.name)}",
         f"--length={secret.source.generate.length}",
         f"--every={secret.rotation.every}",
         f"--overlap={secret.rotation.overlap}",
@@ -215,14 +187,3 @@ def _arguments(agent: Agent, secret: AgentSecret) -> list[str]:
     if secret.delivery.env:
         arguments += [f"--restart={child_name(agent.name)}", f"--annotation={restart_annotation(secret.name)}"]
     return arguments
-
-
-def restart_annotation(secret: str) -> str:
-    """On the pod template of the agent: which rotation its pods have seen. To change it is to restart them."""
-    return f"{GROUP}/rotated-{_digest(secret)}"
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("/".join(parts).encode()).hexdigest()[:10]
-
-

@@ -1,22 +1,20 @@
 """One tick: look at what is stored, do the next step, look again, until nothing is left to do."""
 
 import asyncio
-import base64
 import secrets
-import string
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import structlog
 
+from ringfence.chance import new_value
 from ringfence.kube import Conflict, Kube, Object, path_of
+from ringfence.resources.keys import stamp
 
-from .plan import Order, Step, look, next_step, rotated, stamp, without_previous
+from .plan import Order, Step, look, next_step, rotated, without_previous
 
 log = structlog.get_logger()
 
-ALPHABET = string.ascii_letters + string.digits
-"""62 characters that need no quoting anywhere: 5.95 bits each."""
 MOST_STEPS = 20
 """Writes and lost races in one run; three steps are all there is to do."""
 
@@ -25,11 +23,6 @@ Clock = Callable[[], datetime]
 
 class Unfinished(Exception):
     """Others keep writing the Secret: the job's next try goes on."""
-
-
-def new_value(length: int) -> str:
-    """A random value, base64 as a Secret holds it."""
-    return base64.b64encode("".join(secrets.choice(ALPHABET) for _ in range(length)).encode()).decode()
 
 
 async def run(

@@ -7,17 +7,13 @@ next look at what is stored finds the step that is still to do.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from ringfence.api.names import GROUP
-from ringfence.resources.rotation import PREVIOUS, VALUE, tick
-
-ROTATED_AT: Final = f"{GROUP}/rotated-at"
-ROTATED_BY: Final = f"{GROUP}/rotated-by"
-PREVIOUS_UNTIL: Final = f"{GROUP}/previous-until"
-"""Annotations of a generated Secret: times as RFC 3339 in UTC, and the name of the job that rotated it last."""
+from ringfence.resources.keys import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, ROTATED_BY, VALUE, stamp, when
+from ringfence.resources.rotation import tick
+from ringfence.resources.workload import rolled_out
 
 CLOCKS_DIFFER: Final = timedelta(minutes=5)
 """A time further in the future than this is no time of ours: it must not keep a key alive for ever."""
@@ -118,24 +114,3 @@ def look(secret: Mapping[str, Any], deployment: Mapping[str, Any] | None, order:
         restarted=seen_by_pods.get(order.annotation or ""),
         rolled_out=deployment is None or rolled_out(deployment),
     )
-
-
-def rolled_out(deployment: Mapping[str, Any]) -> bool:
-    """Whether all pods of the Deployment are of its newest template and available."""
-    wanted = deployment["spec"].get("replicas", 1)
-    status = deployment.get("status") or {}
-    seen = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
-    return bool(seen and status.get("updatedReplicas", 0) >= wanted and status.get("availableReplicas", 0) >= wanted)
-
-
-def stamp(moment: datetime) -> str:
-    """A time as it is stored."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def when(text: Any) -> datetime | None:
-    """A stored time; None for what is none."""
-    try:
-        return datetime.strptime(str(text), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        return None
