@@ -28,8 +28,6 @@ def stamp(manifest: Manifest) -> Manifest:
         template = content["spec"]["template"]
         bare = template | {"metadata": {"labels": template["metadata"]["labels"]}}
         content["spec"] = content["spec"] | {"template": bare}
-            "template": template | {"metadata": {"labels": template["metadata"]["labels"]}}
-        }
     return manifest | {"metadata": manifest["metadata"] | {"annotations": {DESIRED_ANNOTATION: _hash(content)}}}
 
 
