@@ -119,6 +119,9 @@ def test_nobody_of_ours_gets_into_pods(resource, values):
 
 def test_the_admission_server_only_reads():
     for rule in rules("ringfence-admission"):
+        if rule["resources"] == ["subjectaccessreviews"]:  # a question that is written as an object, and never stored
+            assert rule["verbs"] == ["create"]
+            continue
         assert set(rule["verbs"]) <= READ
     bound = [i for i in render() if i["kind"] in {"ClusterRoleBinding", "RoleBinding"}]
     names = [b["roleRef"]["name"] for b in bound if b["subjects"][0]["name"] == "ringfence-admission"]
