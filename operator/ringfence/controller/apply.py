@@ -158,8 +158,8 @@ class Applier:
         except Conflict:
             raise  # somebody wrote at the same time: look again, say nothing
         except ApiError as failure:
-            if failure.terminating:
-                raise  # nothing can be written here any more, and all of it goes
+            if failure.terminating or failure.passing:
+                raise  # nothing can be written here any more and all of it goes, or just not now
             # A refusal is said in the status; it is tried again all the same, for quotas and the like do change.
             outcome.stopped = (step, Reason.WRITE_FAILED, failure.message[:1000])
             outcome.fenceless = failure.final

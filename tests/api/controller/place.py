@@ -137,7 +137,7 @@ class Place:
             namespace=self.name,
             uid=found["metadata"]["uid"],
             spec=spec,
-            fence_uid=deny["metadata"]["uid"] if deny else None,
+            fence_uid=deny["metadata"]["uid"] if deny and "deletionTimestamp" not in deny["metadata"] else None,
             services=services or {},
             api_server=api_server or (self.api_server() if spec.permissions.rules else ()),
         )
@@ -221,7 +221,9 @@ class Place:
         return self._must("PATCH", self.path(kind, name), operations, "application/json-patch+json")
 
     def delete(self, kind: str, name: str, **options: Any) -> Answer:
-        body = json.dumps({"apiVersion": "v1", "kind": "DeleteOptions"} | options).encode()
+        """As kubectl does, unless `options` say otherwise."""
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"} | options
+        body = json.dumps(options).encode()
         return self.server.request("DELETE", self.path(kind, name), body)
 
     def versions(self) -> dict[str, str]:
