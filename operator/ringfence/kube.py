@@ -32,6 +32,8 @@ WATCH_SECONDS = 290
 """Length of one watch request; the server closes it then, and the next one resumes. Below common proxies' 300 s."""
 WATCH_SILENCE = 75.0
 """Seconds without even a bookmark (they come each minute) after which a watch counts as dead."""
+METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+"""Asks for an object's metadata. There is no other form to fall back on, so the content is never sent."""
 PAGE = 500
 """Objects in one page of a list."""
 PASSING = {HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS}
@@ -124,6 +126,10 @@ class Kube:
     async def get(self, path: str) -> Object:
         """One object. Raises NotFound."""
         return await self._json("GET", path)
+
+    async def get_metadata(self, path: str) -> Object:
+        """One object without its content (PartialObjectMetadata): of a Secret, no value comes here. Raises NotFound."""
+        return await self._json("GET", path, accept=METADATA_ONLY)
 
     async def list(
         self, path: str, *, label_selector: str | None = None, field_selector: str | None = None
@@ -234,8 +240,9 @@ class Kube:
         body: Object | Sequence[Object] | None = None,
         query: Mapping[str, str] | None = None,
         kind: str | None = None,
+        accept: str = "application/json",
     ) -> Object:
-        response = await self._send(method, path, query or {}, body=body, kind=kind)
+        response = await self._send(method, path, query or {}, body=body, kind=kind, accept=accept)
         return await self._read(response, f"{method} {path}")
 
     async def _read(self, response: aiohttp.ClientResponse, request: str) -> Object:
@@ -253,9 +260,10 @@ class Kube:
         *,
         body: Object | Sequence[Object] | None = None,
         kind: str | None = None,
+        accept: str = "application/json",
         timeout: float = REQUEST_TIMEOUT,  # noqa: ASYNC109 - handed to aiohttp
     ) -> aiohttp.ClientResponse:
-        headers = {"Accept": "application/json", "Content-Type": kind or "application/json"}
+        headers = {"Accept": accept, "Content-Type": kind or "application/json"}
         if token := (await self._configuration.auth_settings()).get("BearerToken"):
             headers["authorization"] = token["value"]
         url = f"{self._configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")

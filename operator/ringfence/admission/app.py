@@ -17,7 +17,7 @@ from ringfence.world import View, World
 from .answer import Verdict, clean, deny, respond
 from .body import READ_SECONDS, GoneError, Memory, Receive, TooLongError, announced, read_body
 from .request import NotAReviewError, Request, read, uid_of_fragment
-from .review import could_be_stale, judge
+from .review import could_be_stale, judge, of_agents
 
 log = structlog.get_logger(__name__)
 
@@ -36,12 +36,21 @@ class SecondLook(Protocol):
     async def view(self, namespace: str) -> View | None: ...
 
 
+class AsksAboutRequester(Protocol):
+    """Asks whether the requester may do himself what the agent is to do; see requester.py."""
+
+    async def check(self, request: Request) -> Verdict | None: ...
+
+
 class Admission:
     """The application. `drain()` makes each further answer the last on its connection."""
 
-    def __init__(self, world: World, second_look: SecondLook | None = None) -> None:
+    def __init__(
+        self, world: World, second_look: SecondLook | None = None, requester: AsksAboutRequester | None = None
+    ) -> None:
         self._world = world
         self._second_look = second_look
+        self._requester = requester
         self._memory = Memory()
         self._draining = False
 
@@ -114,7 +123,9 @@ class Admission:
         if could_be_stale(verdict) and self._second_look is not None:
             view = await self._second_look.view(request.namespace)
             if view is not None:
-                return judge(request, view)
+                verdict = judge(request, view)
+        if verdict.allowed and self._requester is not None and of_agents(request):
+            return await self._requester.check(request) or verdict
         return verdict
 
     async def _send(self, send: Send, status: int, kind: bytes, body: bytes, *, last: bool = False) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -42,6 +42,8 @@ class Request:
     name: str = ""
     dry_run: bool = False
     user: str = ""
+    user_info: Mapping[str, Any] = field(default_factory=dict)
+    """Who asks, as the API server authenticated him: username, uid, groups, extra."""
     object: Any = None
     old_object: Any = None
 
@@ -69,6 +71,7 @@ def read(body: bytes | bytearray) -> Request:
         name=_text(_metadata(request.get("object")).get("name")) or _text(request.get("name")),
         dry_run=request.get("dryRun") is True,
         user=_text(_mapping(request.get("userInfo")).get("username")),
+        user_info=_mapping(request.get("userInfo")),
         object=request.get("object"),
         old_object=request.get("oldObject"),
     )

@@ -28,6 +28,9 @@ OF_THE_WORLD: Final = frozenset(
         RuleName.IMAGE_NO_DIGEST,
         RuleName.IMAGE_REGISTRY,
         RuleName.SANDBOX_REQUIRED,
+        RuleName.EGRESS_UNRESTRICTED,
+        RuleName.EGRESS_CLUSTER_ADDRESS,
+        RuleName.ROTATION_ABOVE_POLICY,
     }
 )
 """Rules that look at the namespace and the policies: by a cache that lags they may seem broken."""
@@ -60,6 +63,11 @@ def _by_kind(request: Request) -> Verdict | None:
     elif request.subresource:
         verdict = deny(f"{request.resource} has no subresource {request.subresource}")
     return verdict
+
+
+def of_agents(request: Request) -> bool:
+    """Whether it writes the spec of an AgentDeployment."""
+    return request.resource == AGENTS and not request.subresource and request.operation is not Operation.DELETE
 
 
 def could_be_stale(verdict: Verdict) -> bool:

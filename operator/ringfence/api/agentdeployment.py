@@ -22,6 +22,7 @@ from .fields import (
 from .names import MAX_AGENT_NAME
 from .network import Network
 from .permissions import Permissions
+from .secrets import AgentSecret
 from .status import AgentStatus
 
 
@@ -148,6 +149,9 @@ class AgentDeploymentSpec(Model):
         description="A stronger wall between the agent and the node's kernel. Absent: the node's default runtime.",
     )
     permissions: Permissions = Field(default_factory=Permissions)
+    secrets: Annotated[list[AgentSecret], Field(max_length=16), ListType("map", ("name",))] = Field(
+        default_factory=list, description="Keys that the agent is given. No value is ever part of this object."
+    )
     network: Network = Field(default_factory=Network)
 
 
@@ -174,6 +178,7 @@ class AgentDeployment(Model):
         PrinterColumn("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason', "Why it is ready or not"),
         PrinterColumn("Pods", "integer", ".status.readyReplicas", "Pods that are ready"),
         PrinterColumn("Level", "string", ".spec.permissions.level", "Ceiling of its rights"),
+        PrinterColumn("Keys", "date", ".status.oldestSecret", "Age of the oldest key"),
         PrinterColumn("Egress", "string", ".status.effectiveEgress", "What it may reach", 1),
         PrinterColumn("Rights", "string", ".status.effectivePermissions", "What it may do", 1),
         PrinterColumn("Message", "string", '.status.conditions[?(@.type=="Ready")].message', "In a sentence", 1),

@@ -7,6 +7,7 @@ from pydantic import Field
 from .base import ListType, Model, PrinterColumn, Rule
 from .fields import Cidr, DnsLabel, DnsSubdomain, LabelKey, Labels, LabelValue
 from .permissions import Level, PolicyRule
+from .secrets import PolicySecrets
 
 
 class LabelRequirement(Model):
@@ -103,6 +104,7 @@ class AgentPolicySpec(Model):
     egress: PolicyEgress = Field(default_factory=PolicyEgress)
     images: PolicyImages = Field(default_factory=PolicyImages)
     sandbox: PolicySandbox = Field(default_factory=PolicySandbox)
+    secrets: PolicySecrets = Field(default_factory=PolicySecrets)
 
 
 class AgentPolicy(Model):

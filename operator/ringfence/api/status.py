@@ -16,6 +16,7 @@ class ConditionType(StrEnum):
     ACCEPTED = "Accepted"
     NETWORK_POLICY_APPLIED = "NetworkPolicyApplied"
     RIGHTS_APPLIED = "RightsApplied"
+    SECRETS_FRESH = "SecretsFresh"
     WORKLOAD_AVAILABLE = "WorkloadAvailable"
 
 
@@ -33,6 +34,11 @@ class Reason(StrEnum):
     WRITE_FAILED = "WriteFailed"
     SERVICE_NOT_FOUND = "ServiceNotFound"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a secret
+    NO_SECRETS = "NoSecrets"
+    FRESH = "Fresh"
+    SECRET_TOO_OLD = "SecretTooOld"  # noqa: S105 - a reason
+    ROTATION_OVERDUE = "RotationOverdue"
+    NOT_GRANTED = "NotGranted"
     AVAILABLE = "Available"
     PROGRESSING = "Progressing"
     UNAVAILABLE = "Unavailable"
@@ -55,6 +61,18 @@ class Condition(Model):
     )
     reason: Annotated[str, Field(max_length=64)] = Field(description="One word of a fixed set.")
     message: Annotated[str, Field(max_length=4096)] = Field(description="The same in a sentence, with what to do.")
+
+
+class SecretStatus(Model):
+    """One key: when it changed, and when it will."""
+
+    name: Annotated[str, Field(max_length=63)] = Field(description="Name of the secret within the agent.")
+    last_rotated: Annotated[str, Field(max_length=32)] | None = Field(
+        default=None, description="When its value changed last."
+    )
+    next_rotation: Annotated[str, Field(max_length=32)] | None = Field(
+        default=None, description="When its value will have changed at the latest; absent for an existing Secret."
+    )
 
 
 class ManagedResource(Model):
@@ -83,6 +101,12 @@ class AgentStatus(Model):
     effective_egress: Annotated[
         list[Annotated[str, Field(max_length=256)]], Field(max_length=64), ListType("atomic")
     ] = Field(default_factory=list, description="Destinations in force: `tools/search:8443`, `203.0.113.0/28:443`.")
+    secrets: Annotated[list[SecretStatus], Field(max_length=16), ListType("map", ("name",))] = Field(
+        default_factory=list, description="Age of each key."
+    )
+    oldest_secret: Annotated[str, Field(max_length=32)] | None = Field(
+        default=None, description="When the oldest of them changed last."
+    )
     replicas: int | None = Field(default=None, ge=0, le=1000, description="Pods that the workload has.")
     ready_replicas: int | None = Field(default=None, ge=0, le=1000, description="Pods of it that are ready.")
     managed_resources: Annotated[list[ManagedResource], Field(max_length=32), ListType("atomic")] = Field(

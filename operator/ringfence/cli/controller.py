@@ -14,6 +14,7 @@ from ringfence.controller.certificates.keeper import Settings as CertificateSett
 from ringfence.controller.run import Settings, run
 from ringfence.health import Health, HealthServer
 from ringfence.metrics import ROSTER, registry_of
+from ringfence.resources import JobImage
 
 from . import options
 
@@ -51,6 +52,20 @@ from . import options
 @click.option(
     "--per-agent-metrics", is_flag=True, help="Also serve series with the names of agents, some five for each."
 )
+@click.option("--job-image", help="Image that rotation jobs run: Ringfence's own. Without it, no key rotates.")
+@click.option(
+    "--job-image-pull-policy",
+    type=click.Choice(["IfNotPresent", "Always", "Never"]),
+    default="IfNotPresent",
+    show_default=True,
+    help="Pull policy of the rotation jobs.",
+)
+@click.option(
+    "--service-account",
+    default="ringfence-controller",
+    show_default=True,
+    help="ServiceAccount that this process runs as; named where a right is missing.",
+)
 @options.of_every_process
 def command(http_port: int, log_format: logs.Format, log_level: str, **given: Any) -> None:
     """Run the controller: keep every agent's fence as its AgentDeployment says.
@@ -64,6 +79,8 @@ def command(http_port: int, log_format: logs.Format, log_level: str, **given: An
         lease=given["lease"],
         kubeconfig=given["kubeconfig"],
         cluster_networks=given["cluster_networks"],
+        job_image=JobImage(given["job_image"], given["job_image_pull_policy"]) if given["job_image"] else None,
+        account=given["service_account"],
         certificates=_certificates(given) if given["certificates"] == "self" else None,
     )
     ROSTER.per_agent = given["per_agent_metrics"]

@@ -15,6 +15,7 @@ COMMANDS = {
     "lint": "ringfence.cli.lint",
     "policy": "ringfence.cli.policy",
     "render": "ringfence.cli.render",
+    "rotate-job": "ringfence.cli.rotate_job",
     "version": "ringfence.cli.version",
 }
 """Subcommand -> the module whose `command` it is: loaded only when it is called, so that each starts fast."""

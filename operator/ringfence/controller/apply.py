@@ -1,17 +1,19 @@
 """Writes the children of one agent in order: deny, allow, rights, run. Says how far it came."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
 
 from ringfence.api.status import ConditionType, Reason
 from ringfence.kube import ApiError, Conflict, Object
-from ringfence.resources import Agent, Identity, build, build_deny
+from ringfence.resources import Agent, Identity, Manifest, build, build_deny
 from ringfence.resources.compare import controller_uid
 from ringfence.resources.model import DENY, child_name
+from ringfence.resources.rotation import ROTATION_LABEL
 
 from .cache import Cache, Ref
+from .keys import Keys, NotGranted
 from .writer import Altered, NotOurs, NotYet, Repair, Writer
 
 log = structlog.get_logger()
@@ -21,18 +23,36 @@ STEP_OF = {
     "ServiceAccount": ConditionType.RIGHTS_APPLIED,
     "Role": ConditionType.RIGHTS_APPLIED,
     "RoleBinding": ConditionType.RIGHTS_APPLIED,
+    "CronJob": ConditionType.SECRETS_FRESH,
     "PersistentVolumeClaim": ConditionType.WORKLOAD_AVAILABLE,
     "Deployment": ConditionType.WORKLOAD_AVAILABLE,
 }
+"""Which condition speaks of a child of the agent's own; what rotates a key is all part of SecretsFresh."""
+ORDER = (
+    ConditionType.ACCEPTED,
+    ConditionType.NETWORK_POLICY_APPLIED,
+    ConditionType.RIGHTS_APPLIED,
+    ConditionType.SECRETS_FRESH,
+    ConditionType.WORKLOAD_AVAILABLE,
+)
+"""Each step waits for the ones before it."""
 RIGHTS_KINDS = ("RoleBinding", "Role")
 """What goes when the spec does not ask for it any more. A volume stays: no data is lost by an edit."""
+
+
+def step_of(manifest: Manifest) -> ConditionType:
+    """The condition that speaks of a child."""
+    if ROTATION_LABEL in manifest["metadata"]["labels"]:
+        return ConditionType.SECRETS_FRESH
+    return STEP_OF[manifest["kind"]]
 
 
 @dataclass
 class Outcome:
     """What applying came to: the repairs, and where it stopped (the step, the reason, a sentence).
 
-    `fenceless`: the deny policy is not there, and will not be before somebody does something.
+    `fenceless`: the deny policy is not there, and will not be before somebody does something. `unseen`: why the age of
+    the keys cannot be told, though all is applied.
     """
 
     repairs: list[Repair] = field(default_factory=list)
@@ -40,6 +60,7 @@ class Outcome:
     retry: bool = False
     retry_after: float | None = None
     fenceless: bool = False
+    unseen: str = ""
 
 
 @dataclass
@@ -48,6 +69,7 @@ class Applier:
 
     cache: Cache
     writer: Writer
+    keys: Keys
 
     async def apply(self, agent: Agent, *, known: bool) -> Outcome:
         """Write all children; stop at the first that cannot be written.
@@ -60,8 +82,15 @@ class Applier:
         if not agent.spec.permissions.rules:  # what is taken away does not wait for anything
             await self._withdraw_rights(agent, outcome)
         agent = replace(agent, fence_uid=self._fence_uid(agent))
-        for manifest in build(agent)[1:]:
-            step = STEP_OF[manifest["kind"]]
+        children = build(agent)
+        await self._withdraw_keys(agent, children, outcome)
+        held = not agent.spec.secrets
+        for manifest in children[1:]:
+            step = step_of(manifest)
+            if not held and ORDER.index(step) >= ORDER.index(ConditionType.SECRETS_FRESH):
+                held = True
+                if outcome.stopped is None:
+                    await self._try(ConditionType.SECRETS_FRESH, self._hold_keys(agent, outcome, known=known), outcome)
             if outcome.stopped is None:
                 await self._try(step, self.writer.ensure(manifest, agent, known=known), outcome)
             elif known and Ref.of(manifest) in self.cache.children:
@@ -95,6 +124,19 @@ class Applier:
             ref = Ref(kind, agent.namespace, child_name(agent.name))
             await self._try(STEP_OF[kind], self.writer.remove(ref, agent), outcome)
 
+    async def _hold_keys(self, agent: Agent, outcome: Outcome, *, known: bool) -> None:
+        outcome.repairs += await self.keys.hold(agent, known=known)
+
+    async def _withdraw_keys(self, agent: Agent, children: Sequence[Manifest], outcome: Outcome) -> None:
+        """What rotated a key that the spec does not name any more goes, and the key with it."""
+        wanted = {Ref.of(manifest) for manifest in children}
+        for ref, live in list(self.cache.children.items()):
+            ours = ref.namespace == agent.namespace and "." in ref.name and controller_uid(live) == agent.uid
+            if ours and ref not in wanted:
+                if ref.kind == "CronJob" and agent.job_image:  # the Secret first: the CronJob is what reminds of it
+                    await self.keys.remove(ref.namespace, ref.name, agent)
+                await self._try(ConditionType.SECRETS_FRESH, self.writer.remove(ref, agent), outcome)
+
     def _fence_uid(self, agent: Agent) -> str | None:
         """None while the policy is being deleted: it would wait for the workload, and the workload stays."""
         deny = self.cache.children.get(Ref("NetworkPolicy", agent.namespace, child_name(agent.name, DENY)))
@@ -106,6 +148,8 @@ class Applier:
                 outcome.repairs.append(repair)
         except NotOurs as failure:
             outcome.stopped, outcome.fenceless = (step, Reason.CHILD_NOT_OURS, str(failure)), True
+        except NotGranted as failure:
+            outcome.stopped = (step, Reason.NOT_GRANTED, str(failure))
         except NotYet as failure:
             outcome.stopped, outcome.retry = (step, Reason.PROGRESSING, str(failure)), True
         except Altered as failure:

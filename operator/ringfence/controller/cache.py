@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from ringfence.api.names import AGENT_LABEL, API_VERSION, MANAGED_BY, MANAGED_BY_LABEL
 from ringfence.kube import Object, path_of
 from ringfence.resources import Endpoint, ServicePort
+from ringfence.resources.keys import key_name
 from ringfence.resources.model import ALLOW, DENY, agent_name, child_name
 
 CHILDREN_SELECTOR = f"{MANAGED_BY_LABEL}={MANAGED_BY},{AGENT_LABEL}"
@@ -44,6 +45,7 @@ CHILD_KINDS: Mapping[str, tuple[str, str]] = {
     "Role": ("rbac.authorization.k8s.io/v1", "roles"),
     "RoleBinding": ("rbac.authorization.k8s.io/v1", "rolebindings"),
     "PersistentVolumeClaim": ("v1", "persistentvolumeclaims"),
+    "CronJob": ("batch/v1", "cronjobs"),
     "Deployment": ("apps/v1", "deployments"),
 }
 """Kind of a child -> its group/version and plural."""
@@ -64,6 +66,8 @@ class Cache:
     agents: dict[Key, Object] = field(default_factory=dict)
     children: dict[Ref, Object] = field(default_factory=dict)
     services: dict[tuple[str, str], Object] = field(default_factory=dict)
+    _of_keys: dict[tuple[str, str], Key] = field(default_factory=dict)
+    """Namespace and name of what rotates a key -> its agent."""
     _slices: dict[str, tuple[Endpoint, ...]] = field(default_factory=dict)
     _gone: dict[tuple[int, Any], int] = field(default_factory=dict)
     """Store and key of what was deleted -> when (resourceVersion): a list read before that must not bring it back."""
@@ -74,15 +78,38 @@ class Cache:
         """Take one event of an AgentDeployment; the key to look at."""
         key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
         self._observe(self.agents, key, event_type, body)
+        for name in _key_names(key, body):
+            self._of_keys[key.namespace, name] = key
         return key
 
     def observe_child(self, event_type: str | None, body: Object, kind: str) -> Key | None:
         """Take one event of a child; the agent to look at, or None where it has not the name of a child."""
         body = body if body.get("kind") else {"kind": kind} | body  # items of a list come without their kind
         ref = Ref.of(body)
-        if (key := agent_key(ref)) is not None:
+        if (key := self.agent_of(ref, body)) is not None:
             self._observe(self.children, ref, event_type, body)
         return key
+
+    def agent_of(self, ref: Ref, body: Mapping[str, Any]) -> Key | None:
+        """The agent that a child belongs to: by its name, which no edit can take away.
+
+        What rotates keys has names too short for the agent's: those are known from the agents' specs, and else, where a
+        secret is no longer in its spec, from the owner.
+        """
+        if "." not in ref.name:
+            name = agent_name(ref.kind, ref.name)
+            return Key(ref.namespace, name) if name else None
+        if key := self._of_keys.get((ref.namespace, ref.name)):
+            return key
+        owners = body["metadata"].get("ownerReferences") or []
+        return next((Key(ref.namespace, one["name"]) for one in owners if one.get("kind") == "AgentDeployment"), None)
+
+    def forget_keys(self, key: Key) -> set[Ref]:
+        """Of an agent that is gone: drop the names of what rotated its keys, and give them."""
+        names = [place for place, owner in self._of_keys.items() if owner == key]
+        for place in names:
+            del self._of_keys[place]
+        return {Ref(kind, namespace, name) for namespace, name in names for kind in CHILD_KINDS}
 
     def observe_service(self, event_type: str | None, body: Object) -> list[Key]:
         """Take one event of a Service; the agents that name it."""
@@ -162,12 +189,6 @@ class Cache:
         return None
 
 
-def agent_key(ref: Ref) -> Key | None:
-    """The agent that a child belongs to: by its name, which no edit can take away."""
-    name = agent_name(ref.kind, ref.name)
-    return Key(ref.namespace, name) if name else None
-
-
 def children_of(key: Key) -> set[Ref]:
     """All children that an agent can have."""
     plain = {Ref(kind, key.namespace, child_name(key.name)) for kind in CHILD_KINDS if kind != "NetworkPolicy"}
@@ -179,6 +200,12 @@ def api_server_endpoints(body: Mapping[str, Any]) -> tuple[Endpoint, ...]:
     ports = [port["port"] for port in body.get("ports") or [] if port.get("port")]
     addresses = [address for endpoint in body.get("endpoints") or [] for address in endpoint.get("addresses", [])]
     return tuple(Endpoint(address, port) for address in sorted(addresses) for port in ports)
+
+
+def _key_names(key: Key, agent: Object) -> list[str]:
+    secrets = (agent.get("spec") or {}).get("secrets") or []
+    names = [secret.get("name") for secret in secrets if isinstance(secret, Mapping)]
+    return [key_name(key.name, name) for name in names if isinstance(name, str)]
 
 
 def _named_services(key: Key, agent: Object) -> set[tuple[str, str]]:

@@ -1,13 +1,23 @@
 """All agents at a glance, for the metrics: how many are in which condition, and which violations are new."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ringfence.api.status import ConditionType
-from ringfence.metrics import AGENTS, ROSTER
-from ringfence.policy.model import Violation
+import structlog
 
+from ringfence.api.status import ConditionType
+from ringfence.metrics import AGENTS, ROSTER, ROTATIONS, VIOLATIONS
+from ringfence.policy.model import Violation
+from ringfence.roster import SecretAge
+
+from . import ages
 from .cache import Key
+
+log = structlog.get_logger()
+
+TOO_OLD = "SecretTooOld"
+"""Rule of source `rotation` in ringfence_violations_total."""
 
 
 class Fleet:
@@ -16,6 +26,7 @@ class Fleet:
     def __init__(self) -> None:
         self._states: dict[Key, Mapping[ConditionType, str]] = {}
         self._violations: dict[Key, tuple[int, frozenset[Violation]]] = {}
+        self._keys: dict[Key, dict[str, tuple[datetime, bool]]] = {}
         for kind in ConditionType:
             for status in ("True", "False"):
                 AGENTS.labels(str(kind), status)  # 0 is an answer
@@ -29,11 +40,30 @@ class Fleet:
         wanted = (workload.get("spec") or {}).get("replicas", 0)
         ROSTER.observe(key, status["conditions"], ready=status["readyReplicas"], wanted=wanted)
 
+    def keys(self, key: Key, seen: Sequence[ages.Key], max_age: timedelta) -> None:
+        """Take an agent's keys; count a rotation and a key that has become too old when they are new."""
+        known = self._keys.get(key, {})
+        found: dict[str, tuple[datetime, bool]] = {}
+        old = {one.name for one in ages.too_old(seen, max_age=max_age, now=datetime.now(UTC))}
+        for one in seen:
+            if one.changed is None:
+                continue
+            found[one.name] = (one.changed, one.name in old)
+            before = known.get(one.name)
+            if before and one.every and before[0] < one.changed:
+                ROTATIONS.labels(key.namespace, "rotated").inc()
+            if one.name in old and not (before and before[1]):
+                VIOLATIONS.labels("rotation", TOO_OLD, key.namespace).inc()
+                log.warning("a key is too old", agent=key.name, namespace=key.namespace, secret=one.name)
+        self._keys[key] = found
+        ROSTER.observe_secrets(key, [_age(one, max_age) for one in seen if one.changed])
+
     def forget(self, key: Key) -> None:
         """The agent is gone."""
         self._move(key, {})
         self._states.pop(key, None)
         self._violations.pop(key, None)
+        self._keys.pop(key, None)
         ROSTER.forget(key)
 
     def news(self, key: Key, generation: int, violations: Sequence[Violation]) -> list[Violation]:
@@ -50,3 +80,10 @@ class Fleet:
         for kind, status in state.items():
             AGENTS.labels(str(kind), status).inc()
         self._states[key] = state
+
+
+def _age(one: ages.Key, max_age: timedelta) -> SecretAge:
+    since = one.changed.timestamp() if one.changed else 0.0
+    due = (one.due + ages.grace(one.every)).timestamp() if one.due and one.every else None
+    expires = since + ages.allowed(one, max_age).total_seconds()
+    return SecretAge(one.name, since, due, expires)

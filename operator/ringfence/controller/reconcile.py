@@ -2,37 +2,44 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
 import structlog
 
 from ringfence.api import AgentDeploymentSpec, parse
 from ringfence.api.names import AGENT_LABEL
+from ringfence.api.secrets import duration
 from ringfence.api.status import ConditionType, Reason
 from ringfence.kube import ApiError, Kube, NotFound, Object, Unreachable, path_of
 from ringfence.metrics import VIOLATIONS
-from ringfence.policy.decide import decide
+from ringfence.policy.decide import binding, decide
 from ringfence.policy.model import AgentObject, Violation
-from ringfence.resources import Agent, Identity, build
+from ringfence.resources import Agent, Identity, JobImage, build
+from ringfence.resources.keys import restart_annotation, when
 from ringfence.resources.model import child_name
 from ringfence.resources.network import effective_egress, missing_services, service_key
 from ringfence.resources.rights import effective_permissions
+from ringfence.resources.workload import rolled_out
 from ringfence.world import NAMESPACE, World
 
-from . import conditions, story
-from .apply import STEP_OF, Applier, Outcome
-from .cache import Cache, Key, agent_path, children_of
+from . import ages, conditions, story
+from .apply import ORDER, Applier, Outcome
+from .cache import Cache, Key, Ref, agent_path, children_of
 from .conditions import Finding
 from .events import Events
 from .fleet import Fleet
+from .keys import Keys, NotGranted
 from .writer import AgentGone, NotYet, Writer
 
 log = structlog.get_logger()
 
 LOOK_AGAIN = 5.0
 """Seconds until the next look at an agent whose pods are not available: what they wait for sends us no event."""
+KEYS_AGAIN = 60.0
+"""The same for an agent with keys: their Secrets are not watched, since a watch would carry their values."""
 TOLD = {Reason.CHILD_NOT_OURS, Reason.WRITE_FAILED, Reason.SERVICE_NOT_FOUND, Reason.SECRET_NOT_FOUND}
+TOLD |= {Reason.NOT_GRANTED, Reason.SECRET_TOO_OLD, Reason.ROTATION_OVERDUE}
 """Reasons that make an Event, whatever their condition."""
 
 
@@ -46,9 +53,11 @@ class Reconciler:
     writer: Writer
     events: Events
     fleet: Fleet
+    keys: Keys
+    job_image: JobImage | None = None
 
     def __post_init__(self) -> None:
-        self.applier = Applier(self.cache, self.writer)
+        self.applier = Applier(self.cache, self.writer, self.keys)
 
     async def reconcile(self, key: Key) -> float | None:
         """One pass. Returns the seconds until the next look, or None: an event will tell.
@@ -73,7 +82,7 @@ class Reconciler:
 
     def _forget(self, key: Key) -> None:
         self.fleet.forget(key)
-        self.writer.forget(children_of(key))
+        self.writer.forget(children_of(key) | self.cache.forget_keys(key))
 
     async def _look(self, key: Key, found: Object) -> float | None:
         await self._know_namespace(key.namespace)
@@ -86,14 +95,17 @@ class Reconciler:
         else:
             outcome = await self._hold(key, found)
         kept = bool(violations) and status.get("acceptedGeneration") is not None
-        findings = await self._findings(self._identity(key, found), agent, violations, outcome, kept=kept)
-        await self._report(key, found, agent, findings, outcome, accepted=not violations)
+        seen = await self._keys_of(agent, outcome)
+        findings = await self._findings(self._identity(key, found), agent, violations, outcome, seen, kept=kept)
+        await self._report(key, found, agent, findings, outcome, seen=seen, accepted=not violations)
         if outcome.retry:
             raise NotYet(outcome.stopped[2] if outcome.stopped else "not done yet", outcome.retry_after)
         blocked = outcome.stopped is not None and outcome.stopped[0] is not ConditionType.ACCEPTED
         waiting = any(f.type is ConditionType.WORKLOAD_AVAILABLE and f.status != "True" for f in findings)
         stopped = agent is not None and _stopped(agent)
-        return LOOK_AGAIN if blocked or (waiting and not violations and not stopped) else None
+        if blocked or (waiting and not violations and not stopped):
+            return LOOK_AGAIN
+        return KEYS_AGAIN if agent is not None and agent.spec.secrets else None
 
     async def _know_namespace(self, name: str) -> None:
         """An agent may be seen before its namespace, which would look closed until then."""
@@ -155,7 +167,17 @@ class Reconciler:
             spec=spec,
             services={name: port for name, port in ports.items() if port},
             api_server=self.cache.api_server,
+            job_image=self.job_image,
+            restarts=self._restarts(key, spec),
         )
+
+    def _restarts(self, key: Key, spec: AgentDeploymentSpec) -> dict[str, str]:
+        """Marks of rotation jobs on the stored workload. Whoever sets one restarts the agent, and nothing more."""
+        live = self.cache.children.get(Ref("Deployment", key.namespace, child_name(key.name))) or {"spec": {}}
+        template = live["spec"].get("template") or {}
+        marks = (template.get("metadata") or {}).get("annotations") or {}
+        names = [restart_annotation(secret.name) for secret in spec.secrets if secret.rotation and secret.delivery.env]
+        return {name: marks[name] for name in names if when(marks.get(name))}
 
     async def _findings(
         self,
@@ -163,6 +185,7 @@ class Reconciler:
         agent: Agent | None,
         violations: Sequence[Violation],
         outcome: Outcome,
+        seen: Sequence[ages.Key] | None,
         *,
         kept: bool,
     ) -> list[Finding]:
@@ -180,18 +203,48 @@ class Reconciler:
             conditions.accepted(violations, kept=kept),
             network,
             rights,
+            self._keys_finding(identity, outcome, seen),
             await self._workload(identity, agent, outcome),
         ]
         return [conditions.ready(parts), *parts]
 
     def _applied(self, step: ConditionType, outcome: Outcome, sentence: str) -> Finding:
         """True unless applying stopped at this step or before it."""
-        order = [ConditionType.ACCEPTED, *dict.fromkeys(STEP_OF.values())]
-        if outcome.stopped is None or order.index(outcome.stopped[0]) > order.index(step):
+        if outcome.stopped is None or ORDER.index(outcome.stopped[0]) > ORDER.index(step):
             return Finding(step, "True", Reason.APPLIED, sentence)
         if outcome.stopped[0] is step:
             return Finding(step, "False", outcome.stopped[1], outcome.stopped[2])
         return Finding(step, "False", Reason.NOT_APPLIED, f"waits for {outcome.stopped[0]}")
+
+    async def _keys_of(self, agent: Agent | None, outcome: Outcome) -> Sequence[ages.Key] | None:
+        """Every key as its Secret's metadata show it; None when nothing may be seen, or nothing was looked at."""
+        if agent is None or (outcome.stopped and outcome.stopped[0] is not ConditionType.WORKLOAD_AVAILABLE):
+            return None
+        try:
+            seen = await self.keys.look(agent)
+        except NotGranted as failure:
+            outcome.unseen = str(failure)
+            return None
+        live = self.applier.workload(agent)
+        if live is not None and rolled_out(live):
+            await self.keys.drop_previous(agent, seen)
+        self.fleet.keys(Key(agent.namespace, agent.name), seen, self._max_age(agent))
+        return seen
+
+    def _keys_finding(self, agent: Identity, outcome: Outcome, seen: Sequence[ages.Key] | None) -> Finding:
+        if outcome.unseen:
+            return Finding(ConditionType.SECRETS_FRESH, "False", Reason.NOT_GRANTED, outcome.unseen)
+        if seen is None:
+            return self._applied(ConditionType.SECRETS_FRESH, outcome, "no secrets")
+        live = self.applier.workload(agent)
+        now = datetime.now(UTC)
+        return ages.finding(
+            seen, max_age=self._max_age(agent), now=now, rolled_out=live is not None and rolled_out(live)
+        )
+
+    def _max_age(self, agent: Identity) -> timedelta:
+        policies = binding(self.world.policies(), self.world.facts(agent.namespace))
+        return min(duration(policy.spec.secrets.max_age) for policy in policies)
 
     async def _workload(self, identity: Identity, agent: Agent | None, outcome: Outcome) -> Finding:
         suspended = agent is not None and _stopped(agent)
@@ -221,6 +274,7 @@ class Reconciler:
         findings: Sequence[Finding],
         outcome: Outcome,
         *,
+        seen: Sequence[ages.Key] | None,
         accepted: bool,
     ) -> None:
         """Events for what changed, then the status, written only when it differs."""
@@ -234,6 +288,8 @@ class Reconciler:
             "replicas": (live.get("status") or {}).get("replicas", 0),
             "readyReplicas": (live.get("status") or {}).get("readyReplicas", 0),
         }
+        if seen is not None:
+            new |= ages.status(seen)
         if accepted and agent and outcome.stopped is None:
             new["acceptedGeneration"] = generation
             new["effectivePermissions"] = effective_permissions(agent)
@@ -244,7 +300,8 @@ class Reconciler:
         await self._tell(found, old.get("conditions") or [], findings, outcome)
         if all(old.get(name) == value for name, value in new.items()):
             return
-        self.cache.observe_agent("MODIFIED", await self._write_status(key, found, old | new))
+        whole = {name: value for name, value in (old | new).items() if value is not None}
+        self.cache.observe_agent("MODIFIED", await self._write_status(key, found, whole))
 
     async def _write_status(self, key: Key, found: Object, status: Object) -> Object:
         """The status of this very agent: a later one of the same name must not be taken for one that was accepted."""

@@ -15,6 +15,7 @@ from ringfence.kube import ApiError, Kube, Unreachable
 from ringfence.looplag import probe
 from ringfence.metrics import RECONCILE_SECONDS, RECONCILES
 from ringfence.policy.model import Network
+from ringfence.resources import JobImage
 from ringfence.world import World
 
 from . import handlers
@@ -23,6 +24,7 @@ from .certificates.keeper import Settings as CertificateSettings
 from .certificates.keeper import keep
 from .events import Events
 from .fleet import Fleet
+from .keys import Keys
 from .lease import Lease
 from .queue import LAST_RETRY
 from .reconcile import Reconciler
@@ -56,6 +58,8 @@ class Settings:
     kubeconfig: str | None = None
     cluster_networks: tuple[Network, ...] = ()
     certificates: CertificateSettings | None = None
+    job_image: JobImage | None = None
+    account: str = "ringfence-controller"
 
 
 @dataclass
@@ -100,7 +104,8 @@ async def _lead(
     state = State(World(settings.cluster_networks))
     writer = Writer(kube, state.cache, lambda: lease.leading)
     events = Events(kube, instance=settings.identity)
-    reconciler = Reconciler(kube, state.cache, state.world, writer, events, Fleet())
+    keys = Keys(kube, lambda: lease.leading, f"{settings.namespace}:{settings.account}")
+    reconciler = Reconciler(kube, state.cache, state.world, writer, events, Fleet(), keys, job_image=settings.job_image)
     # kopf cancels, when it ends, every task that began after it: ours begin before.
     keeper = asyncio.create_task(lease.keep(stop), name="lease")
     keeper.add_done_callback(lambda _: stop.set())

@@ -18,6 +18,7 @@ from .images import check_image
 from .model import AgentObject, Facts, NamedPolicy, RuleName, Violation
 from .pods import check_resources, check_sandbox, check_storage
 from .rights import check_rights
+from .secrets import check_secrets
 from .selectors import matches
 
 _IMAGE = re.compile(r"[!-~]{1,512}")
@@ -73,6 +74,7 @@ def _check_spec(agent: AgentObject, policies: Sequence[NamedPolicy], facts: Fact
     yield from check_storage(parts.storage)
     if parsed.value is not None:
         yield from check_sandbox(parts.sandbox, policies)
+        yield from check_secrets(parsed.value.secrets, parsed.value.env, policies)
 
 
 @dataclass(frozen=True)

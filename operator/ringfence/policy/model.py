@@ -37,6 +37,10 @@ class RuleName(StrEnum):
     IMAGE_NO_DIGEST = "ImageNoDigest"
     IMAGE_REGISTRY = "ImageRegistry"
     SANDBOX_REQUIRED = "SandboxRequired"
+    SECRET_RESERVED = "SecretReserved"  # noqa: S105 - a rule
+    SECRET_DELIVERY = "SecretDelivery"  # noqa: S105 - a rule
+    SECRET_UNREADABLE = "SecretNotReadableByRequester"  # noqa: S105 - a rule
+    ROTATION_ABOVE_POLICY = "RotationAbovePolicy"
 
 
 @dataclass(frozen=True, order=True)

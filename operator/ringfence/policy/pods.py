@@ -16,6 +16,8 @@ RESERVED_PATHS: Final = (
     "/dev",
     "/run/secrets",
     "/var/run/secrets",
+    "/run/ringfence",
+    "/var/run/ringfence",
 )
 """Where the pod has something of its own: a volume there would hide it, or the pod would not start."""
 

@@ -106,4 +106,21 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "The platform team wants a stronger wall between the agents of a namespace and the node's kernel.",
         "Set `sandbox.runtimeClassName` to one that the policy names.",
     ),
+    RuleName.SECRET_RESERVED: RuleText(
+        "Secrets whose names begin with `ringfence-` are the keys of agents: one must not be given another's.",
+        "Name a Secret of your own, or have a value made: `source: {generate: {}}`.",
+    ),
+    RuleName.SECRET_DELIVERY: RuleText(
+        "Two keys in one place hide one another, and some variables tell loaders and interpreters what to run: whoever "
+        "writes the Secret would run code in the agent.",
+        "Give each key a path or a variable of its own, such as `API_KEY`.",
+    ),
+    RuleName.SECRET_UNREADABLE: RuleText(
+        "Who may create agents but not read a Secret could read it through an agent of his own.",
+        "Have somebody who may get the Secret apply the object, or be given that right.",
+    ),
+    RuleName.ROTATION_ABOVE_POLICY: RuleText(
+        "The platform team says how long a key may live: a stolen one is of use as long.",
+        "Lower `rotation.every` to the policy's `secrets.maxAge`, or have the policy changed.",
+    ),
 }

@@ -1,6 +1,6 @@
 """The children that an AgentDeployment becomes. Pure: `build(agent) -> [manifest]`."""
 
 from .build import build, build_deny
-from .model import Agent, Endpoint, Identity, Manifest, ServicePort
+from .model import Agent, Endpoint, Identity, JobImage, Manifest, ServicePort
 
-__all__ = ["Agent", "Endpoint", "Identity", "Manifest", "ServicePort", "build", "build_deny"]
+__all__ = ["Agent", "Endpoint", "Identity", "JobImage", "Manifest", "ServicePort", "build", "build_deny"]

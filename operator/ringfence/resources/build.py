@@ -1,9 +1,10 @@
-"""The children that an agent becomes, in the order in which they are written: deny, allow, rights, run."""
+"""The children that an agent becomes, in the order in which they are written: deny, allow, rights, keys, run."""
 
 from .compare import stamp
 from .model import Agent, Identity, Manifest
 from .network import allow_policy, deny_policy
 from .rights import role, role_binding, service_account
+from .rotation import rotation_children
 from .workload import deployment, volume_claim
 
 
@@ -15,6 +16,7 @@ def build(agent: Agent) -> list[Manifest]:
         service_account(agent),
         role(agent),
         role_binding(agent),
+        *rotation_children(agent),
         volume_claim(agent),
         deployment(agent),
     ]

@@ -24,6 +24,10 @@ IMMUTABLE = {"RoleBinding": ("roleRef",), "Deployment": ("spec", "selector")}
 def stamp(manifest: Manifest) -> Manifest:
     """The manifest with its hash as an annotation. Owners are left out of it: their uids come and go."""
     content = {key: manifest[key] for key in CONTENT if key in manifest} | {"labels": manifest["metadata"]["labels"]}
+    if manifest["kind"] == "Deployment":  # by which rotation it was restarted is read from what is stored
+        template = content["spec"]["template"]
+        bare = template | {"metadata": {"labels": template["metadata"]["labels"]}}
+        content["spec"] = content["spec"] | {"template": bare}
     return manifest | {"metadata": manifest["metadata"] | {"annotations": {DESIRED_ANNOTATION: _hash(content)}}}
 
 

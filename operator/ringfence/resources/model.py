@@ -39,6 +39,14 @@ class Endpoint:
     port: int
 
 
+@dataclass(frozen=True)
+class JobImage:
+    """The image of Ringfence itself, which the rotation jobs run."""
+
+    name: str
+    pull_policy: str = "IfNotPresent"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Identity:
     """Which agent. Enough to fence it, even where its spec cannot be read."""
@@ -63,13 +71,16 @@ class Agent(Identity):
     """One accepted AgentDeployment and what was read of its surroundings.
 
     `fence_uid`: uid of its deny policy once that is stored. `services`: (namespace, name, port) -> where it leads; a
-    Service that was not found is left out.
+    Service that was not found is left out. `job_image`: what rotation jobs run; None: there are none. `restarts`:
+    annotations of the pods' template by which rotation jobs have restarted the agent.
     """
 
     spec: AgentDeploymentSpec
     fence_uid: str | None = None
     services: Mapping[tuple[str, str, int], ServicePort] = field(default_factory=dict)
     api_server: tuple[Endpoint, ...] = ()
+    job_image: JobImage | None = None
+    restarts: Mapping[str, str] = field(default_factory=dict)
 
 
 def child_name(agent: str, suffix: str = "") -> str:
@@ -87,13 +98,15 @@ def agent_name(kind: str, name: str) -> str | None:
     return rest if name.startswith(CHILD_PREFIX) and 0 < len(rest) <= MAX_AGENT_NAME else None
 
 
-def child(agent: Identity, api_version: str, kind: str, *, suffix: str = "", **fields: Any) -> Manifest:
-    """A manifest with the metadata that every child has."""
+def child(
+    agent: Identity, api_version: str, kind: str, *, suffix: str = "", name: str | None = None, **fields: Any
+) -> Manifest:
+    """A manifest with the metadata that every child has; `name` where it is not the agent's with a suffix."""
     return {
         "apiVersion": api_version,
         "kind": kind,
         "metadata": {
-            "name": child_name(agent.name, suffix),
+            "name": name or child_name(agent.name, suffix),
             "namespace": agent.namespace,
             "labels": agent.labels,
             "ownerReferences": [owner_reference(agent)],

@@ -39,13 +39,21 @@ def allow_policy(agent: Agent) -> Manifest:
     if any(rule.service for rule in agent.spec.network.egress):
         egress.append(_dns())
     if agent.spec.permissions.rules:
-        egress += [_addresses(_host(e.address), [e.port]) for e in agent.api_server]
+        egress += _api_server(agent)
     spec: Manifest = {"podSelector": {"matchLabels": agent.selector}, "policyTypes": ["Ingress", "Egress"]}
     if egress:
         spec["egress"] = egress
     if agent.spec.network.ingress:
         spec["ingress"] = [_ingress(agent, rule) for rule in agent.spec.network.ingress]
     return child(agent, "networking.k8s.io/v1", "NetworkPolicy", suffix=ALLOW, spec=spec)
+
+
+def api_server_only(agent: Agent, name: str, pods: dict[str, str]) -> Manifest:
+    """For pods of our own jobs: nobody reaches them, and they reach the API server and nothing else."""
+    spec: Manifest = {"podSelector": {"matchLabels": pods}, "policyTypes": ["Ingress", "Egress"]}
+    if agent.api_server:
+        spec["egress"] = _api_server(agent)
+    return child(agent, "networking.k8s.io/v1", "NetworkPolicy", name=name, spec=spec)
 
 
 def service_key(agent_namespace: str, rule: EgressRule) -> tuple[str, str, int] | None:
@@ -88,6 +96,10 @@ def _ingress(agent: Agent, rule: IngressRule) -> Manifest:
     number = next(port.port for port in agent.spec.ports if port.name == rule.port)
     peer = _pods(rule.from_.namespace or agent.namespace, dict(rule.from_.pod_labels))
     return {"from": [peer], "ports": [_tcp(number)]}
+
+
+def _api_server(agent: Agent) -> list[Manifest]:
+    return [_addresses(_host(endpoint.address), [endpoint.port]) for endpoint in agent.api_server]
 
 
 def _dns() -> Manifest:

@@ -4,8 +4,12 @@ Every field that the API server would fill in is written out, so that what is st
 meant, field by field: a field that we did not write is somebody else's.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from ringfence.api.agentdeployment import ResourceAmounts
 
+from .keys import key_mounts, key_variables, key_volumes
 from .model import DENY, FOREGROUND, Agent, Manifest, child, child_name
 from .quantities import canonical
 
@@ -47,7 +51,7 @@ def deployment(agent: Agent) -> Manifest:
             "strategy": _strategy(agent),
             "revisionHistoryLimit": 3,
             "progressDeadlineSeconds": 600,
-            "template": {"metadata": {"labels": agent.labels}, "spec": _pod(agent)},
+            "template": {"metadata": _template_metadata(agent), "spec": _pod(agent)},
         },
     )
     manifest["metadata"]["finalizers"] = [FOREGROUND]
@@ -61,6 +65,10 @@ def deployment(agent: Agent) -> Manifest:
         }
         manifest["metadata"]["ownerReferences"].append(fence)
     return manifest
+
+
+def _template_metadata(agent: Agent) -> Manifest:
+    return {"labels": agent.labels} | ({"annotations": dict(agent.restarts)} if agent.restarts else {})
 
 
 def _strategy(agent: Agent) -> Manifest:
@@ -118,8 +126,9 @@ def _container(agent: Agent) -> Manifest:
         container["command"] = spec.command
     if spec.args:
         container["args"] = spec.args
-    if spec.env:
-        container["env"] = [{"name": v.name} | ({"value": v.value} if v.value else {}) for v in spec.env]
+    env: list[Manifest] = [{"name": v.name} | ({"value": v.value} if v.value else {}) for v in spec.env]
+    if env := env + key_variables(agent):
+        container["env"] = env
     if spec.ports:
         container["ports"] = [{"name": p.name, "containerPort": p.port, "protocol": "TCP"} for p in spec.ports]
     if spec.health:
@@ -153,7 +162,7 @@ def _mounts(agent: Agent) -> list[Manifest]:
         mounts.append({"name": "storage", "mountPath": agent.spec.storage.mount_path})
     if agent.spec.permissions.rules:
         mounts.append({"name": "token", "mountPath": TOKEN_PATH, "readOnly": True})
-    return mounts
+    return mounts + key_mounts(agent)
 
 
 def _volumes(agent: Agent) -> list[Manifest]:
@@ -162,7 +171,7 @@ def _volumes(agent: Agent) -> list[Manifest]:
         volumes.append({"name": "storage", "persistentVolumeClaim": {"claimName": child_name(agent.name)}})
     if agent.spec.permissions.rules:
         volumes.append({"name": "token", "projected": {"defaultMode": 420, "sources": _token_sources()}})
-    return volumes
+    return volumes + key_volumes(agent)
 
 
 def _token_sources() -> list[Manifest]:
@@ -172,3 +181,13 @@ def _token_sources() -> list[Manifest]:
         {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
         {"downwardAPI": {"items": [namespace]}},
     ]
+
+
+def rolled_out(deployment: Mapping[str, Any]) -> bool:
+    """Whether all pods of the Deployment are of its newest template and available, and none of an older one is left."""
+    wanted = deployment["spec"].get("replicas", 1)
+    status = deployment.get("status") or {}
+    seen = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
+    updated, available = status.get("updatedReplicas", 0), status.get("availableReplicas", 0)
+    # An old pod is available as well: only without one do the available pods say anything about the new.
+    return bool(seen and updated >= wanted and available >= wanted and status.get("replicas", 0) <= updated)

@@ -1,0 +1,158 @@
+"""The keys that an agent is given: where they come from, how they change, how they reach it.
+
+No value of a secret is ever part of this API.
+"""
+
+import re
+from datetime import timedelta
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from .base import Model, Rule, ValueRule
+from .fields import DnsLabel, DnsSubdomain, EnvName
+
+KEYS_DIRECTORY = "/var/run/ringfence"
+"""Where every key that is delivered as a file lies: one volume, which the kubelet keeps up to date."""
+PREVIOUS_SUFFIX = ".previous"
+"""Beside a file: the value before this one, while the overlap lasts."""
+
+_DURATION = r"^([0-9]{1,5}h)?([0-9]{1,4}m)?([0-9]{1,4}s)?$"
+_PARTS = re.compile(r"(?:(\d{1,5})h)?(?:(\d{1,4})m)?(?:(\d{1,4})s)?")
+SHORTEST_PERIOD = timedelta(hours=1)
+"""Below an hour a Secret's way to the pods (a minute or two) and the job's start would eat up the overlap."""
+
+
+def duration(text: str) -> timedelta:
+    """A duration of the API (`720h`, `1h30m`) as a timedelta. Raises ValueError on anything else."""
+    found = _PARTS.fullmatch(text)
+    if not text or found is None:
+        raise ValueError(f"{text[:20]!r} is no duration")
+    hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
+
+
+Duration = Annotated[str, Field(min_length=2, max_length=16, pattern=_DURATION)]
+"""Hours, minutes, seconds as in Go: `720h`, `1h30m`. At most 99999h."""
+Period = Annotated[
+    Duration,
+    ValueRule(
+        cel="duration(self) >= duration('1h')",
+        message="must be at least 1h: a shorter one leaves no time for the new value to arrive",
+        check=lambda text: duration(text) >= SHORTEST_PERIOD,
+    ),
+]
+SecretKey = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
+"""A key of a Secret's data. No leading dot, as it becomes a file's name."""
+KeyPath = Annotated[
+    str,
+    Field(min_length=20, max_length=256, pattern=rf"^{KEYS_DIRECTORY}(/[A-Za-z0-9_][A-Za-z0-9._-]*){{1,4}}$"),
+    ValueRule(
+        cel=f"!self.endsWith('{PREVIOUS_SUFFIX}')",
+        message=f"must not end with {PREVIOUS_SUFFIX}: there the value before this one lies",
+        check=lambda path: not path.endswith(PREVIOUS_SUFFIX),
+    ),
+]
+
+
+class ExistingSecret(Model):
+    """A Secret that somebody else made and keeps: delivered, never written. Its age is watched."""
+
+    secret_name: DnsSubdomain = Field(
+        description="Name of the Secret, in the agent's namespace. Whoever names it must be allowed to get it."
+    )
+    key: SecretKey = Field(description="Key in the Secret's data.")
+
+
+class GeneratedSecret(Model):
+    """A random value that Ringfence makes and rotates: letters and digits, 5.95 bits each."""
+
+    length: int = Field(default=40, ge=20, le=256, description="Characters.")
+
+
+class SecretSource(Model):
+    """Where the value comes from: exactly one."""
+
+    cel_rules: ClassVar = (
+        Rule(
+            cel="has(self.existing) != has(self.generate)",
+            message="name exactly one source: existing or generate",
+            check=lambda source: (source.existing is None) != (source.generate is None),
+        ),
+    )
+
+    existing: ExistingSecret | None = None
+    generate: GeneratedSecret | None = None
+
+
+class Rotation(Model):
+    """When the value changes."""
+
+    cel_rules: ClassVar = (
+        Rule(
+            cel="duration(self.overlap) < duration(self.every)",
+            message="overlap must be shorter than every",
+            check=lambda rotation: duration(rotation.overlap) < duration(rotation.every),
+        ),
+    )
+
+    every: Period = Field(default="720h", description="Longest life of a value. Policies bound it by secrets.maxAge.")
+    overlap: Duration = Field(
+        default="1h", description="How long the value before stays beside the new one: the time for others to follow."
+    )
+
+
+class FileDelivery(Model):
+    """As a file that changes under the running agent, without a restart."""
+
+    path: KeyPath = Field(
+        description=f"Full path below {KEYS_DIRECTORY}. The value before lies beside it, as PATH{PREVIOUS_SUFFIX}."
+    )
+
+
+class EnvDelivery(Model):
+    """As an environment variable; the agent is restarted, pod by pod, when the value changes."""
+
+    name: EnvName = Field(description="Name of the variable. Prefer a file: child processes inherit the environment.")
+
+
+class SecretDelivery(Model):
+    """How the agent gets the value: exactly one."""
+
+    cel_rules: ClassVar = (
+        Rule(
+            cel="has(self.file) != has(self.env)",
+            message="name exactly one delivery: file or env",
+            check=lambda delivery: (delivery.file is None) != (delivery.env is None),
+        ),
+    )
+
+    file: FileDelivery | None = None
+    env: EnvDelivery | None = None
+
+
+class AgentSecret(Model):
+    """One key of the agent."""
+
+    cel_rules: ClassVar = (
+        Rule(
+            cel="has(self.source.generate) == has(self.rotation)",
+            message="a generated secret needs rotation, such as rotation: {every: 720h}; an existing one takes none",
+            check=lambda secret: (secret.source.generate is None) == (secret.rotation is None),
+        ),
+    )
+
+    name: DnsLabel = Field(description="Name of the secret within the agent.")
+    source: SecretSource
+    rotation: Rotation | None = Field(default=None, description="Required with source.generate.")
+    delivery: SecretDelivery
+
+
+class PolicySecrets(Model):
+    """Bounds on keys."""
+
+    max_age: Period = Field(
+        default="720h",
+        description="Longest life of a key. A generated one must rotate at least so often; "
+        "an older one of any source is a violation.",
+    )

@@ -1,0 +1,128 @@
+"""How old the keys of an agent are, and whether that is well. Pure: it sees metadata, never a value."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from ringfence.api.secrets import AgentSecret, duration
+from ringfence.api.status import ConditionType, Reason
+from ringfence.resources.keys import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, key_source, stamp, when
+from ringfence.resources.rotation import tick
+
+from .conditions import Finding
+
+JOB_PATIENCE = timedelta(minutes=15)
+"""From a job's time to its end: its pod, its image, its retries."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key. `object_name`: its Secret; `metadata`: of that, None when it is not there."""
+
+    name: str
+    object_name: str
+    metadata: Mapping[str, Any] | None
+    every: timedelta | None = None
+
+    @property
+    def changed(self) -> datetime | None:
+        """When its value changed last, as far as that can be told."""
+        if self.metadata is None:
+            return None
+        if self.every is not None and (rotated := when((self.metadata.get("annotations") or {}).get(ROTATED_AT))):
+            return rotated
+        return _data_changed(self.metadata)
+
+    @property
+    def due(self) -> datetime | None:
+        """When it will have been rotated at the latest; None for what somebody else keeps."""
+        return self.changed + self.every if self.changed and self.every else None
+
+    @property
+    def previous_until(self) -> datetime | None:
+        """Until when the value before is kept."""
+        return when(((self.metadata or {}).get("annotations") or {}).get(PREVIOUS_UNTIL))
+
+    def overlap_is_over(self, now: datetime) -> bool:
+        """Whether a value before is still there though its time is up."""
+        return self.has_previous and self.previous_until is not None and self.previous_until <= now
+
+    @property
+    def has_previous(self) -> bool:
+        """Whether the value before is still there: by the fields' names in managedFields, which hold no values."""
+        written = [(entry.get("fieldsV1") or {}) for entry in (self.metadata or {}).get("managedFields") or []]
+        return any(f"f:{PREVIOUS}" in (fields.get("f:data") or {}) for fields in written)
+
+
+def key(agent: str, secret: AgentSecret, metadata: Mapping[str, Any] | None) -> Key:
+    """A key of the spec with what is known of its Secret."""
+    every = duration(secret.rotation.every) if secret.rotation else None
+    return Key(secret.name, key_source(agent, secret)[0], metadata, every)
+
+
+def _data_changed(metadata: Mapping[str, Any]) -> datetime | None:
+    """The last time at which anybody wrote the data, by the API server's own book (managedFields)."""
+    times = [
+        moment
+        for entry in metadata.get("managedFields") or []
+        if {"f:data", "f:stringData"} & (entry.get("fieldsV1") or {}).keys() and (moment := when(entry.get("time")))
+    ]
+    return max(times, default=when(metadata.get("creationTimestamp")))
+
+
+def finding(keys: Sequence[Key], *, max_age: timedelta, now: datetime, rolled_out: bool) -> Finding:
+    """The condition SecretsFresh."""
+    kind = ConditionType.SECRETS_FRESH
+    if not keys:
+        return Finding(kind, "True", Reason.NO_SECRETS, "no secrets")
+    if missing := [f"{one.name} (Secret {one.object_name})" for one in keys if one.metadata is None]:
+        sentence = f"not there: {', '.join(missing)}; the agent's pods wait for it"
+        return Finding(kind, "False", Reason.SECRET_NOT_FOUND, sentence)
+    if old := too_old(keys, max_age=max_age, now=now):
+        sentence = f"older than the {_hours(max_age)} that policies allow: {', '.join(one.name for one in old)}"
+        return Finding(kind, "False", Reason.SECRET_TOO_OLD, f"{sentence}; {_fix(old)}")
+    if late := [one for one in keys if one.due and one.every and now > one.due + grace(one.every)]:
+        names = ", ".join(one.name for one in late)
+        sentence = f"not rotated in time: {names}; kubectl get cronjobs,jobs -l ringfence.dev/rotation says why"
+        return Finding(kind, "False", Reason.ROTATION_OVERDUE, sentence)
+    sentence = f"{len(keys)} keys, none too old"
+    kept = [one.name for one in keys if one.has_previous or (one.previous_until and one.previous_until > now)]
+    if kept and not rolled_out:
+        sentence += f"; of {', '.join(kept)} the value before stays valid until the restarted pods are available"
+    return Finding(kind, "True", Reason.FRESH, sentence)
+
+
+def too_old(keys: Sequence[Key], *, max_age: timedelta, now: datetime) -> list[Key]:
+    """Those that are older than policies allow."""
+    return [one for one in keys if one.changed and now > one.changed + allowed(one, max_age)]
+
+
+def allowed(one: Key, max_age: timedelta) -> timedelta:
+    """How old a key may become before it is said."""
+    return max_age + (grace(one.every) if one.every else timedelta())
+
+
+def grace(every: timedelta) -> timedelta:
+    """How late a rotation may be before it is said: one tick, and the time that a job takes."""
+    return tick(every) + JOB_PATIENCE
+
+
+def status(keys: Sequence[Key]) -> dict[str, Any]:
+    """The status fields about keys."""
+    entries = []
+    for one in keys:
+        times = {"lastRotated": one.changed, "nextRotation": one.due}
+        entries.append({"name": one.name} | {field: stamp(time) for field, time in times.items() if time})
+    oldest = min((one.changed for one in keys if one.changed), default=None)
+    return {"secrets": entries, "oldestSecret": stamp(oldest) if oldest else None}
+
+
+def _fix(old: Sequence[Key]) -> str:
+    if any(one.every for one in old):
+        return "rotate now: ringfence rotate NAME"
+    return "give the Secret a new value; its age counts from the last change of its data"
+
+
+def _hours(span: timedelta) -> str:
+    return f"{span // timedelta(hours=1)}h"

@@ -1,0 +1,126 @@
+"""Keys that an agent asks for: not somebody else's, not older than policies allow, each in a place of its own."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import Final
+
+from ringfence.api.agentdeployment import EnvVar
+from ringfence.api.names import CHILD_PREFIX
+from ringfence.api.secrets import PREVIOUS_SUFFIX, AgentSecret, duration
+
+from .model import NamedPolicy, RuleName, Violation
+from .text import quote
+
+_AT: Final = "spec.secrets"
+
+LOADING_NAMES: Final = frozenset(
+    {
+        "PATH",
+        "IFS",
+        "ENV",
+        "BASH_ENV",
+        "SHELLOPTS",
+        "PYTHONPATH",
+        "PYTHONHOME",
+        "PYTHONSTARTUP",
+        "NODE_OPTIONS",
+        "NODE_PATH",
+        "PERL5LIB",
+        "PERL5OPT",
+        "RUBYLIB",
+        "RUBYOPT",
+        "CLASSPATH",
+        "JAVA_TOOL_OPTIONS",
+        "JDK_JAVA_OPTIONS",
+        "GCONV_PATH",
+        "LOCPATH",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "NODE_EXTRA_CA_CERTS",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "NO_PROXY",
+    }
+)
+"""Variables by which shells, interpreters and loaders are told what to run or whom to trust: a key is no such thing,
+and whoever writes the Secret would run code in the agent. From the manuals of ld.so, bash, CPython, Node, perl, ruby
+and the JDK."""
+LOADING_PREFIXES: Final = ("LD_", "DYLD_", "GIT_", "KUBERNETES_", "MALLOC_")
+
+
+def check_secrets(
+    secrets: Sequence[AgentSecret], env: Sequence[EnvVar], policies: Sequence[NamedPolicy]
+) -> Iterator[Violation]:
+    """Every violation of the rules about keys."""
+    plain = {variable.name for variable in env}
+    for index, secret in enumerate(secrets):
+        at = f"{_AT}[{index}]"
+        yield from _check_source(at, secret)
+        yield from _check_age(at, secret, policies)
+        if secret.delivery.env:
+            yield from _check_variable(f"{at}.delivery.env.name", secret.delivery.env.name, plain)
+    yield from _check_variables_differ(secrets)
+    yield from _check_files(secrets)
+
+
+def _check_source(at: str, secret: AgentSecret) -> Iterator[Violation]:
+    existing = secret.source.existing
+    if existing and existing.secret_name.startswith(CHILD_PREFIX):
+        message = (
+            f"{quote(existing.secret_name)} is Ringfence's: names that begin with {CHILD_PREFIX} are agents' keys; "
+            "name one of yours, or write source: {generate: {}}"
+        )
+        yield Violation(f"{at}.source.existing.secretName", RuleName.SECRET_RESERVED, message)
+
+
+def _check_age(at: str, secret: AgentSecret, policies: Sequence[NamedPolicy]) -> Iterator[Violation]:
+    if secret.rotation is None:
+        return
+    for policy in policies:
+        if duration(secret.rotation.every) > duration(policy.spec.secrets.max_age):
+            message = (
+                f"policy {quote(policy.name)} lets no key live longer than {policy.spec.secrets.max_age}: "
+                f"write every: {policy.spec.secrets.max_age} or less"
+            )
+            yield Violation(f"{at}.rotation.every", RuleName.ROTATION_ABOVE_POLICY, message)
+
+
+def _check_variable(path: str, name: str, plain: set[str]) -> Iterator[Violation]:
+    upper = name.upper()
+    if upper in LOADING_NAMES or upper.startswith(LOADING_PREFIXES):
+        message = f"{quote(name)} changes how programs load or whom they trust: choose a name such as API_KEY"
+        yield Violation(path, RuleName.SECRET_DELIVERY, message)
+    if name in plain:
+        message = f"spec.env sets {quote(name)} as well: drop one of the two"
+        yield Violation(path, RuleName.SECRET_DELIVERY, message)
+
+
+def _check_variables_differ(secrets: Sequence[AgentSecret]) -> Iterator[Violation]:
+    seen: dict[str, int] = {}
+    for index, secret in enumerate(secrets):
+        if secret.delivery.env is None:
+            continue
+        first = seen.setdefault(secret.delivery.env.name, index)
+        if first != index:
+            message = f"{_AT}[{first}] is delivered as this variable already: choose another name"
+            yield Violation(f"{_AT}[{index}].delivery.env.name", RuleName.SECRET_DELIVERY, message)
+
+
+def _check_files(secrets: Sequence[AgentSecret]) -> Iterator[Violation]:
+    """No two files at one place, and none where another has its directory."""
+    taken: dict[str, int] = {}
+    for index, secret in enumerate(secrets):
+        if secret.delivery.file is None:
+            continue
+        path = secret.delivery.file.path
+        first = taken.setdefault(path, index)
+        taken.setdefault(path + PREVIOUS_SUFFIX, index)
+        if first != index:
+            message = f"{_AT}[{first}] is delivered to this path already: choose another"
+            yield Violation(f"{_AT}[{index}].delivery.file.path", RuleName.SECRET_DELIVERY, message)
+    for index, secret in enumerate(secrets):
+        for directory in PurePosixPath(secret.delivery.file.path).parents if secret.delivery.file else ():
+            if str(directory) in taken:
+                message = f"{_AT}[{taken[str(directory)]}] is a file on the way to this one: choose another directory"
+                yield Violation(f"{_AT}[{index}].delivery.file.path", RuleName.SECRET_DELIVERY, message)

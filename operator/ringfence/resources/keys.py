@@ -1,0 +1,93 @@
+"""How keys reach the agent's pods: as files that change under it, or as variables that a restart changes."""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+from ringfence.api.names import CHILD_PREFIX, GROUP
+from ringfence.api.secrets import KEYS_DIRECTORY, PREVIOUS_SUFFIX, AgentSecret
+
+from .model import Agent, Manifest
+
+VALUE, PREVIOUS = "value", "previous"
+"""Keys of a generated Secret's data."""
+ROTATED_AT = f"{GROUP}/rotated-at"
+ROTATED_BY = f"{GROUP}/rotated-by"
+PREVIOUS_UNTIL = f"{GROUP}/previous-until"
+"""Annotations of a generated Secret: times as RFC 3339 in UTC, and the name of the job that rotated it last."""
+KEY_FILE_MODE = 0o440
+"""The agent's own group (its fsGroup) reads, nobody writes."""
+MAX_CRONJOB_NAME = 52
+"""Kubernetes adds 11 characters for a job and caps names at 63."""
+_DIGEST = 10
+
+
+def key_name(agent: str, secret: str) -> str:
+    """Name of a generated Secret, and of the CronJob that rotates it with its ServiceAccount, rights and policy.
+
+    The dot is in no other child's name, as no agent's name has one.
+    """
+    digest = hashlib.sha256(f"{agent}/{secret}".encode()).hexdigest()[:_DIGEST]
+    return f"{CHILD_PREFIX}{agent}"[: MAX_CRONJOB_NAME - 1 - _DIGEST].rstrip("-") + f".{digest}"
+
+
+def key_source(agent: str, secret: AgentSecret) -> tuple[str, str]:
+    """(Secret, key) that holds the value."""
+    if secret.source.existing:
+        return secret.source.existing.secret_name, secret.source.existing.key
+    return key_name(agent, secret.name), VALUE
+
+
+def restart_annotation(secret: str) -> str:
+    """On the pods' template: which rotation the pods have seen. To change it is to restart them."""
+    return f"{GROUP}/rotated-{hashlib.sha256(secret.encode()).hexdigest()[:_DIGEST]}"
+
+
+def key_variables(agent: Agent) -> list[Manifest]:
+    """Environment variables, in the order of the spec."""
+    variables: list[Manifest] = []
+    for secret in agent.spec.secrets:
+        if secret.delivery.env:
+            name, key = key_source(agent.name, secret)
+            reference = {"name": name, "key": key}
+            variables.append({"name": secret.delivery.env.name, "valueFrom": {"secretKeyRef": reference}})
+    return variables
+
+
+def key_mounts(agent: Agent) -> list[Manifest]:
+    """One directory for all files; never a subPath, which the kubelet would not keep up to date."""
+    return [{"name": "keys", "mountPath": KEYS_DIRECTORY, "readOnly": True}] if _files(agent) else []
+
+
+def key_volumes(agent: Agent) -> list[Manifest]:
+    """The volume behind it: of each Secret only the keys that are delivered."""
+    sources: list[Manifest] = []
+    for secret, path in _files(agent):
+        name, key = key_source(agent.name, secret)
+        sources.append({"secret": {"name": name, "items": [{"key": key, "path": path}]}})
+        if secret.source.generate:  # there only during an overlap
+            items = [{"key": PREVIOUS, "path": path + PREVIOUS_SUFFIX}]
+            sources.append({"secret": {"name": name, "items": items, "optional": True}})
+    return [{"name": "keys", "projected": {"defaultMode": KEY_FILE_MODE, "sources": sources}}] if sources else []
+
+
+def _files(agent: Agent) -> list[tuple[AgentSecret, str]]:
+    """Secrets delivered as files, with their paths inside the volume."""
+    return [
+        (secret, secret.delivery.file.path.removeprefix(f"{KEYS_DIRECTORY}/"))
+        for secret in agent.spec.secrets
+        if secret.delivery.file
+    ]
+
+
+def stamp(moment: datetime) -> str:
+    """A time as it is stored."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def when(text: Any) -> datetime | None:
+    """A stored time; None for what is none."""
+    try:
+        return datetime.strptime(str(text), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
