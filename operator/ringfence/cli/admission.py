@@ -55,4 +55,4 @@ def command(log_format: logs.Format, log_level: str, **given: Any) -> None:
     except ConfigException as failure:
         raise click.ClickException(f"no cluster: {failure}. Name one by --kubeconfig or $KUBECONFIG.") from failure
     except OSError as failure:
-        raise click.ClickException(f"cannot listen: {failure}") from failure
+        raise click.ClickException(f"cannot listen: {failure.strerror or failure}") from failure

@@ -356,3 +356,15 @@ async def test_the_end_lets_reviews_in_flight_finish(tmp_path: Path) -> None:
             assert head.startswith(b"HTTP/1.1 200")
             assert b"connection: close" in head.lower()
             writer.close()
+
+
+def test_files_that_change_while_they_are_read_wait_for_the_next_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the end of one certificate would be told of another."""
+    certificate = Certificate(store(tmp_path, issue(NAMES, datetime.now(UTC))))
+    stamps = iter(range(100))
+    monkeypatch.setattr(Files, "stamp", lambda _: (next(stamps),))
+    assert not certificate.refresh()
+    monkeypatch.undo()
+    assert certificate.refresh()
