@@ -1,6 +1,7 @@
 """The command `ringfence`: one image, one command, a subcommand for each process."""
 
 import importlib
+import io
 import os
 import sys
 from pathlib import Path
@@ -65,6 +66,9 @@ def cli(ctx: click.Context) -> None:
 
 def main(**kwargs: Any) -> None:
     """Entry point. A failure that a person can mend comes as one sentence, not as a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file's name need not be text that the terminal can show
+            stream.reconfigure(errors="backslashreplace")
     if Path(sys.argv[0]).name == PLUGIN:
         kwargs.setdefault("prog_name", PLUGIN.replace("-", " ", 1))
     try:

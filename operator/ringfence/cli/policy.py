@@ -25,7 +25,13 @@ def command() -> None:
 @command.command("show")
 @click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
 def show(output: str) -> None:
-    """Print the built-in policy `restricted`, which binds where no AgentPolicy does."""
+    r"""Print the built-in policy `restricted`, which binds where no AgentPolicy does.
+
+    \b
+    Examples:
+      ringfence policy show
+      ringfence policy show | kubectl diff -f -
+    """
     manifest = {
         "apiVersion": API_VERSION,
         "kind": "AgentPolicy",
