@@ -83,9 +83,7 @@ def test_a_list_forgets_what_it_does_not_hold(kind: str) -> None:
 
 def test_cluster_networks_come_from_nodes_services_api_server_and_settings() -> None:
     world = World([ip_network("198.51.100.0/24")])
-    world.replace(
-        NODE, [node("n1", "192.0.2.7", "2001:db8::7", "n1.example", pods=("10.244.3.0/24", "fd00:3::/64"))]
-    )
+    world.replace(NODE, [node("n1", "192.0.2.7", "2001:db8::7", "n1.example", pods=("10.244.3.0/24", "fd00:3::/64"))])
     world.replace(SERVICE_CIDR, [named("kubernetes", spec={"cidrs": ["10.96.0.0/16", "fd00:96::/108"]})])
     world.replace(ENDPOINT_SLICE, [api_servers("192.0.2.200")])
     assert networks(world) == {
@@ -114,9 +112,7 @@ def test_neighbouring_networks_are_merged() -> None:
     assert networks(world) == {"10.244.0.0/16"}
 
 
-@pytest.mark.parametrize(
-    "other", [api_servers("192.0.2.1", where="evil"), api_servers("192.0.2.1", service="x")]
-)
+@pytest.mark.parametrize("other", [api_servers("192.0.2.1", where="evil"), api_servers("192.0.2.1", service="x")])
 def test_other_endpoint_slices_are_not_the_api_server(other: dict[str, Any]) -> None:
     world = World()
     world.observe(ENDPOINT_SLICE, "ADDED", other)
@@ -132,9 +128,7 @@ def test_a_slice_of_the_same_name_elsewhere_changes_nothing() -> None:
 
 def test_policies_are_named_and_sorted() -> None:
     world = World()
-    world.replace(
-        AGENT_POLICY, [named("b", spec={}), named("a", spec={"images": {"registries": ["r.example"]}})]
-    )
+    world.replace(AGENT_POLICY, [named("b", spec={}), named("a", spec={"images": {"registries": ["r.example"]}})])
     assert [policy.name for policy in world.policies()] == ["a", "b"]
     assert world.policies()[0].spec.images.registries == ["r.example"]
 
@@ -153,9 +147,7 @@ def test_an_unreadable_policy_allows_nothing_and_says_so() -> None:
     assert [(entry["log_level"], entry["policy"]) for entry in logs] == [("error", "broken")]
 
 
-@pytest.mark.parametrize(
-    "spec", [None, 7, [], {"namespaceSelector": 7}, {"namespaceSelector": {"matchLabels": 1}}]
-)
+@pytest.mark.parametrize("spec", [None, 7, [], {"namespaceSelector": 7}, {"namespaceSelector": {"matchLabels": 1}}])
 def test_a_policy_whose_selector_is_unreadable_binds_everywhere(spec: Any) -> None:
     world = World()
     world.observe(AGENT_POLICY, "ADDED", named("broken", spec=spec))

@@ -18,7 +18,7 @@ NO_FILES, FILES = 4, 0
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    r"""Print the script by which a shell completes commands, options and names of agents.
+    """Print the script by which a shell completes commands, options and names of agents.
 
     For `kubectl ringfence` nothing is to be done: kubectl asks `kubectl_complete-ringfence`, which stands beside.
 

@@ -20,10 +20,17 @@ from .status import one_agent
 
 @click.command("explain")
 @click.argument("name", shell_complete=cluster.complete_agents)
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="text for people, json for programs.",
+)
 @cluster.options
 def command(name: str, output: str, **where: str | None) -> None:
-    r"""Tell of one agent what it may reach and do, its keys, its conditions, and what happened lately.
+    """Tell of one agent what it may reach and do, its keys, its conditions, and what happened lately.
 
     What is shown is what is in force, as Ringfence observed it. What you have no right to see is said to be hidden.
 

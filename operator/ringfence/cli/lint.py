@@ -41,7 +41,7 @@ ACCEPTED, REFUSED, UNREADABLE = 0, 1, 2
     help="text for people, json for programs, sarif for code review tools.",
 )
 def command(files: Sequence[str], policy_files: Sequence[str], namespace: str, output: str) -> None:
-    r"""Decide on AgentDeployments as admission would, without a cluster.
+    """Decide on AgentDeployments as admission would, without a cluster.
 
     FILE may hold several documents; below DIR all .yaml, .yml and .json files are read; - is standard input. Other
     kinds are passed over. What only a cluster knows is left out: whether the namespace is open to agents, and where

@@ -51,7 +51,7 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="ringfence")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
-    r"""Ringfence puts a fence around every AI agent on Kubernetes, and proves that the fence holds.
+    """Ringfence puts a fence around every AI agent on Kubernetes, and proves that the fence holds.
 
     \b
     Examples:

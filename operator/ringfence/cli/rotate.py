@@ -54,7 +54,7 @@ class Stopped(Exception):
 )
 @cluster.options
 def command(name: str, chosen: Sequence[str], wait: bool, timeout: float, **where: str | None) -> None:
-    r"""Rotate an agent's keys now.
+    """Rotate an agent's keys now.
 
     Makes a Job from the CronJob of each key that Ringfence generates, as `kubectl create job --from=cronjob/...` does.
     The value before stays valid beside the new one for the overlap that the agent's spec names.

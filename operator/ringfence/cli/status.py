@@ -78,10 +78,17 @@ def condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
 @click.command("status")
 @click.argument("name", required=False, shell_complete=cluster.complete_agents)
 @click.option("-A", "--all-namespaces", is_flag=True, help="Agents of all namespaces.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="text for people, json for programs.",
+)
 @cluster.options
 def command(name: str | None, all_namespaces: bool, output: str, **where: str | None) -> None:
-    r"""Show which agents are ready, how old their oldest key is, and what the others wait for.
+    """Show which agents are ready, how old their oldest key is, and what the others wait for.
 
     \b
     Exit code: 0 all are ready, 1 some are not or NAME is not there, 2 the cluster cannot be reached.

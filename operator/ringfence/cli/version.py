@@ -10,9 +10,16 @@ from ringfence.api.names import API_VERSION
 
 
 @click.command("version")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="text for people, json for programs.",
+)
 def command(output: str) -> None:
-    r"""Print the version of Ringfence and of its API.
+    """Print the version of Ringfence and of its API.
 
     \b
     Examples:
