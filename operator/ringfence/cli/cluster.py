@@ -67,13 +67,11 @@ def run(where: Where, action: Callable[[Session], Awaitable[int]]) -> NoReturn:
 
 
 async def _run(where: Where, action: Callable[[Session], Awaitable[int]]) -> int:
-    from kubernetes.aio.config import ConfigException  # noqa: PLC0415 - heavy
-
     from ringfence.kube import ApiError, Unreachable  # noqa: PLC0415 - heavy
 
     try:
         session = await connect(where)
-    except (ConfigException, OSError) as failure:
+    except Exception as failure:  # noqa: BLE001 - the client's reader of kubeconfigs trips over malformed ones anyhow
         return refuse(f"no cluster: {_first_line(failure)}", "name one by --kubeconfig or $KUBECONFIG")
     try:
         return await action(session)
@@ -86,7 +84,7 @@ async def _run(where: Where, action: Callable[[Session], Awaitable[int]]) -> int
 
 
 async def connect(where: Where) -> Session:
-    """Raises kubernetes.aio.config.ConfigException, OSError."""
+    """Raises kubernetes.aio.config.ConfigException, and whatever a malformed kubeconfig leads to."""
     from ringfence.kube import Kube  # noqa: PLC0415 - heavy
 
     kube = await Kube.connect(where.kubeconfig, where.context)
@@ -111,7 +109,8 @@ def explain_refusal(status: int, message: str) -> tuple[str, str]:
 def refuse(what: str, fix: str) -> int:
     """One sentence and what to do next, on standard error."""
     command = click.get_current_context(silent=True)
-    click.echo(f"{command.command_path if command else 'ringfence'}: {what}; {fix}", err=True)
+    name = f"ringfence {command.info_name}" if command else "ringfence"
+    click.echo(f"{name}: {what}; {fix}", err=True)
     return NO_CLUSTER
 
 
