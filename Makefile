@@ -45,6 +45,9 @@ test-unit: setup ## tests that need no cluster
 test-chart: setup ## the chart: helm lint, kubeconform, kube-score, rights; Pod Security and the floor on a real API server
 	$(PY) -m pytest tests/chart
 
+test-monitoring: setup ## metrics' names, every alert (fires, does not), monitors and dashboards: promtool and helm, no cluster
+	$(PY) -m pytest tests/monitoring
+
 test-api: setup ## the CRDs against a real API server (the built-in cluster without its node)
 	$(PY) -m pytest tests/api
 
@@ -63,10 +66,10 @@ cluster-down: ## remove the built-in cluster without a trace
 test-e2e: setup ## the fence against real pods and packets, on a cluster of its own (needs root)
 	$(PY) -m pytest e2e/suites
 
-test: lint check-generated test-unit test-chart test-api test-e2e ## everything: what CI runs (needs root; builds its cluster the first time)
+test: lint check-generated test-unit test-chart test-monitoring test-api test-e2e ## everything: what CI runs (needs root; builds its cluster the first time)
 
 bench: setup ## measure: medians of one run, as JSON (ARGS="--help" lists the options)
 	@$(PY) -m bench $(ARGS)
 
 .PHONY: test demo demo-down cluster cluster-down test-e2e bench
-.PHONY: image test-chart help setup lock lint fmt generate check-generated test-unit test-api
+.PHONY: image test-chart test-monitoring help setup lock lint fmt generate check-generated test-unit test-api

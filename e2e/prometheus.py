@@ -11,6 +11,7 @@ The package is unpacked, not installed: no service is started, and nothing is le
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import platform
@@ -19,12 +20,11 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -40,10 +40,10 @@ NAMES = ("prometheus", "promtool")
 HOST = "127.0.0.1"
 SERVES = "ringfence.dev/serves=metrics"
 """Label of the pods that serve metrics."""
+PORT = 8080
+LIST_SECONDS = 1.0
 INTERVAL = "1s"
 """Between two scrapes: a demo's minute is to be seen in detail."""
-OWN_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Loopback is never asked for through a proxy."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,10 @@ def _fetch(target: Path) -> None:
 
 
 class Prometheus:
-    """A running Prometheus."""
+    """A running Prometheus, at HOST:PORT."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, address: str) -> None:
+        self._address = address
 
     def query(self, expression: str, *, at: float | None = None) -> list[Sample]:
         """The answer to a query, now or at a Unix time. Raises ClusterError for what is no query."""
@@ -131,14 +131,21 @@ class Prometheus:
         wait_for("Prometheus to scrape every pod", scraped, timeout=timeout)
 
     def _api(self, path: str, parameters: Mapping[str, str]) -> Any:
-        address = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
+        status, body = _get(self._address, f"/api/v1/{path}?{urllib.parse.urlencode(parameters)}", timeout=30)
+        if status != http.HTTPStatus.OK:
+            raise ClusterError(f"Prometheus: {parameters.get('query', path)}: {body.decode(errors='replace')}")
+        return json.loads(body)["data"]
+
+
+def _get(address: str, path: str, *, timeout: float) -> tuple[int, bytes]:
+    """Status and body from HOST:PORT. Raises OSError. Not urllib: loopback is never asked for through a proxy."""
+    with closing(http.client.HTTPConnection(address, timeout=timeout)) as connection:
         try:
-            with OWN_OPENER.open(address, timeout=30) as answer:
-                return json.load(answer)["data"]
-        except urllib.error.HTTPError as refused:
-            with refused:
-                told = refused.read().decode(errors="replace")
-            raise ClusterError(f"Prometheus: {parameters.get('query', path)}: {told}") from None
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except http.client.HTTPException as failure:
+            raise ConnectionError(type(failure).__name__) from failure
 
 
 @contextmanager
@@ -158,35 +165,51 @@ def follow(
     Through the API server, which is let in everywhere: nothing has to be opened for it. `kubectl`: the program and
     the options that choose the cluster. What the proxy lets through: the list of these pods, and their metrics.
     """
-    with _proxy(kubectl, env, namespace) as address:
+    with _proxy(kubectl, env, namespace) as address, tempfile.TemporaryDirectory(prefix="ringfence-pods-") as folder:
+        file = Path(folder) / "pods.json"
+        file.write_text("[]", encoding="utf-8")
         pods = {
             "job_name": "ringfence",
             "honor_labels": True,
-            "kubernetes_sd_configs": [
-                {
-                    "role": "pod",
-                    "api_server": f"http://{address}",
-                    "namespaces": {"names": [namespace]},
-                    "selectors": [{"role": "pod", "label": SERVES}],
-                }
-            ],
-            "relabel_configs": [
-                {"source_labels": ["__meta_kubernetes_pod_phase"], "regex": "Running", "action": "keep"},
-                {"source_labels": ["__meta_kubernetes_pod_container_port_name"], "regex": "http", "action": "keep"},
-                {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
-                {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
-                {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "instance"},
-                {
-                    "source_labels": ["__meta_kubernetes_pod_name", "__meta_kubernetes_pod_container_port_number"],
-                    "separator": ":",
-                    "target_label": "__metrics_path__",
-                    "replacement": f"/api/v1/namespaces/{namespace}/pods/$1/proxy/metrics",
-                },
-                {"target_label": "__address__", "replacement": address},
-            ],
+            "file_sd_configs": [{"files": [str(file)], "refresh_interval": INTERVAL}],
         }
-        with _started([pods], rules) as running:
-            yield running
+        stop = threading.Event()
+        watcher = threading.Thread(target=_list_pods, args=(address, namespace, file, stop), daemon=True)
+        watcher.start()
+        try:
+            with _started([pods], rules) as running:
+                yield running
+        finally:
+            stop.set()
+            watcher.join(LIST_SECONDS * 10)
+
+
+def _list_pods(address: str, namespace: str, file: Path, stop: threading.Event) -> None:
+    """Keep the list of targets up to date. Debian's build of Prometheus cannot ask Kubernetes by itself."""
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    query = urllib.parse.urlencode({"labelSelector": SERVES})
+    while not stop.wait(LIST_SECONDS):
+        try:
+            status, body = _get(address, f"{path}?{query}", timeout=LIST_SECONDS * 5)
+            pods = json.loads(body).get("items", [])
+        except (OSError, ValueError):
+            continue  # an API server that is away comes back
+        if status != http.HTTPStatus.OK:
+            continue
+        targets = [_target(address, path, pod["metadata"]) for pod in pods if _runs(pod)]
+        staged = file.with_suffix(".new")
+        staged.write_text(json.dumps(targets), encoding="utf-8")
+        staged.replace(file)
+
+
+def _runs(pod: Mapping[str, Any]) -> bool:
+    return pod["status"].get("phase") == "Running" and not pod["metadata"].get("deletionTimestamp")
+
+
+def _target(address: str, path: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    name = metadata["name"]
+    labels = {"pod": name, "instance": name, "namespace": metadata["namespace"]}
+    return {"targets": [address], "labels": labels | {"__metrics_path__": f"{path}/{name}:{PORT}/proxy/metrics"}}
 
 
 @contextmanager
@@ -230,18 +253,17 @@ def _started(jobs: Sequence[Mapping[str, Any]], rules: Sequence[Path]) -> Iterat
                 list(map(str, argv)), env=kept, stdout=output, stderr=output, start_new_session=True
             )
         try:
-            wait_for("Prometheus", lambda: _ready(process, port, log), timeout=60)
-            yield Prometheus(f"http://{HOST}:{port}")
+            wait_for("Prometheus", lambda: process.poll() is not None or _ready(port), timeout=60)
+            if process.poll() is not None:
+                raise ClusterError(f"Prometheus ended: {log.read_text(errors='replace')[-2000:]}")
+            yield Prometheus(f"{HOST}:{port}")
         finally:
             process.terminate()
             process.wait(30)
 
 
-def _ready(process: subprocess.Popen[bytes], port: int, log: Path) -> bool:
-    if process.poll() is not None:
-        raise SystemError(f"Prometheus ended: {log.read_text(errors='replace')[-2000:]}")
-    with OWN_OPENER.open(f"http://{HOST}:{port}/-/ready", timeout=5) as answer:
-        return bool(answer.status == 200)
+def _ready(port: int) -> bool:
+    return _get(f"{HOST}:{port}", "/-/ready", timeout=5)[0] == http.HTTPStatus.OK
 
 
 def _free_port() -> int:

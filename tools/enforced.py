@@ -27,6 +27,10 @@ IMAGES = "tests/unit/policy/test_images.py"
 LEVELS = "tests/unit/policy/test_levels.py"
 PODS = "tests/unit/policy/test_pods.py"
 RIGHTS = "tests/unit/policy/test_rights.py"
+KEYS = "tests/unit/policy/test_secrets.py"
+KEY_CHILDREN = "tests/unit/resources/test_rotation.py"
+JOB = "tests/unit/rotation/test_job.py"
+REQUESTER = "tests/unit/admission/test_requester.py"
 ADMISSION = "tests/api/test_admission.py"
 CONTROLLER = "tests/api/controller"
 AGENTS = "e2e/suites/agents"
@@ -169,6 +173,46 @@ FIELDS: dict[str, Row] = {
         f"{_PEER}: namespace and labels must both match", CALLER
     ),
     "AgentDeployment.spec.network.ingress[].port": Row(f"{_PEER}: this port alone; one of spec.ports: CEL", CALLER),
+    "AgentDeployment.spec.secrets[].name": Row(
+        "names of the Secret and of what rotates it; no second entry of one name",
+        f"{KEY_CHILDREN}::test_no_two_keys_share_a_name_and_none_is_too_long",
+        SAMPLES,
+    ),
+    "AgentDeployment.spec.secrets[].source.existing.secretName": Row(
+        "`decide`: none of Ringfence's own; admission asks whether the requester may get it",
+        f"{KEYS}::test_names_of_ours_are_reserved",
+        f"{REQUESTER}::test_who_may_not_get_a_secret_may_not_name_it",
+    ),
+    "AgentDeployment.spec.secrets[].source.existing.key": Row(
+        "the pod's volume or variable: this key alone", f"{KEY_CHILDREN}::test_pods_get_the_named_keys_and_no_others"
+    ),
+    "AgentDeployment.spec.secrets[].source.generate.length": Row(
+        "the controller's first value and the job's later ones", f"{JOB}::test_a_value_has_the_length_asked_for", BOUNDS
+    ),
+    "AgentDeployment.spec.secrets[].rotation.every": Row(
+        "a CronJob whose ticks rotate in time; `decide`: at most every policy's maxAge",
+        "tests/unit/rotation/test_plan.py::test_undisturbed_no_value_outlives_its_period",
+        f"{KEYS}::test_no_key_lives_longer_than_every_policy_allows",
+        SAMPLES,
+    ),
+    "AgentDeployment.spec.secrets[].rotation.overlap": Row(
+        "the value before stays in the Secret, and beside the file, so long",
+        "tests/unit/rotation/test_plan.py::test_interrupted_anywhere_there_is_always_a_valid_value",
+        f"{JOB}::test_killed_after_any_write_the_next_try_goes_on",
+        SAMPLES,
+    ),
+    "AgentDeployment.spec.secrets[].delivery.file.path": Row(
+        "one projected volume, read-only, never a subPath; `decide`: no two at one place",
+        f"{KEYS}::test_each_file_has_a_place_of_its_own",
+        f"{KEY_CHILDREN}::test_pods_get_the_named_keys_and_no_others",
+        SAMPLES,
+    ),
+    "AgentDeployment.spec.secrets[].delivery.env.name": Row(
+        "a secretKeyRef, and a restart once the value is stored; `decide`: no name that changes how programs load",
+        f"{KEYS}::test_no_key_is_a_variable_that_loads_code",
+        f"{KEYS}::test_no_variable_is_set_twice",
+        f"{JOB}::test_pods_are_restarted_after_the_value_is_stored",
+    ),
     "AgentPolicy.spec.namespaceSelector.matchLabels": Row(_SELECTOR, f"{DECIDE}::test_selectors"),
     "AgentPolicy.spec.namespaceSelector.matchExpressions[].key": Row(_SELECTOR, f"{DECIDE}::test_selectors"),
     "AgentPolicy.spec.namespaceSelector.matchExpressions[].operator": Row(_SELECTOR, f"{DECIDE}::test_selectors"),
@@ -198,6 +242,11 @@ FIELDS: dict[str, Row] = {
     "AgentPolicy.spec.images.registries": Row("`decide`", f"{IMAGES}::test_registries_match_by_segments"),
     "AgentPolicy.spec.images.requireDigest": Row("`decide`", f"{IMAGES}::test_b68_no_digest"),
     "AgentPolicy.spec.sandbox.runtimeClassNames": Row("`decide`", f"{PODS}::test_sandbox"),
+    "AgentPolicy.spec.secrets.maxAge": Row(
+        "`decide`: `rotation.every` of all agents; condition SecretsFresh and a violation for a key of any source",
+        f"{KEYS}::test_no_key_lives_longer_than_every_policy_allows",
+        "tests/unit/controller/test_ages.py::test_what_is_said_about_keys",
+    ),
 }
 """Every field of every spec. `decide` is ringfence.policy.decide: the same in the webhook and in the controller."""
 

@@ -26,10 +26,15 @@ class Kubectl:
     helm_program: str | Path = "helm"
     options: tuple[str, ...] = field(default=())
 
+    @property
+    def argv(self) -> list[str]:
+        """kubectl, and the options that choose the cluster."""
+        chosen = (f"--context={self.context}",) if self.context else ()
+        return [str(self.kubectl), *chosen, *self.options]
+
     def __call__(self, *words: str, stdin: str | None = None, timeout: float = 120, ok: bool = False) -> str:
         """Run kubectl and return what it prints. Raises CommandFailed unless `ok`."""
-        chosen = (f"--context={self.context}",) if self.context else ()
-        return run([self.kubectl, *chosen, *self.options, *words], stdin=stdin, env=self.env, timeout=timeout, ok=ok)
+        return run([*self.argv, *words], stdin=stdin, env=self.env, timeout=timeout, ok=ok)
 
     def helm(self, *words: str, timeout: float = 300) -> str:
         """Run helm."""

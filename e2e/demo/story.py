@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from cluster.errors import ClusterError
 from cluster.shell import step
+from prometheus import Sample, follow
 
 from . import agents, manifests, metrics
 from .account import Account
 from .api import Api
+from .install import NAMESPACE as RINGFENCE
 from .kubectl import Object
 from .manifests import NAMESPACE, TOOLS
 from .place import Place
@@ -27,6 +29,7 @@ REPAIR_SECONDS = 5.0
 """The longest that a repair may take here; the bar for the 99th of 100 is 2 s, and the bench measures that."""
 RUNNING_SECONDS = 10.0
 """The same for an agent's start; the bar for its median is 5 s."""
+QUERY = "sum by (source, rule) (ringfence_violations_total) > 0"
 DNS = "dns://kubernetes.default.svc.cluster.local"
 
 
@@ -121,16 +124,28 @@ class Story:
         self.account.check(verdict == "blocked", f"afterwards the agent's way to the kubelet is {verdict}")
 
     def violations(self) -> None:
-        """What the two sections before left in the metrics."""
-        found = metrics.series(self.api, "ringfence_violations_total")
+        """What the two sections before left in the metrics: a query, asked of a Prometheus that scraped each pod."""
         by_source: dict[str, float] = {}
-        for labels, value in sorted(found.items()):
-            source = metrics.labels_of(labels)["source"]
-            by_source[source] = by_source.get(source, 0) + value
-            self.account.note(f"ringfence_violations_total{{{labels}}} {value:g}")
+        for sample in self._violations():
+            source = sample.labels["source"]
+            by_source[source] = by_source.get(source, 0) + sample.value
+            self.account.note(f"{source:12}{sample.labels['rule']:28}{sample.value:g}", **sample.labels)
         for source, what in (("admission", "the refused requests"), ("drift", "the repairs")):
             count = by_source.get(source, 0)
             self.account.check(count > 0, f"source {source}: {count:g}, from {what}", source=source, count=count)
+
+    def _violations(self) -> list[Sample]:
+        """By source and rule. Where no Prometheus is to be had, added up from what each pod says."""
+        try:
+            with follow(self.place.kubectl.argv, self.place.kubectl.env, RINGFENCE) as prometheus:
+                prometheus.fresh(least=2)
+                found = prometheus.query(QUERY)
+        except ClusterError as problem:
+            self.account.note("no Prometheus here: added up from /metrics of each pod", str(problem))
+            series = metrics.series(self.api, "ringfence_violations_total")
+            return [Sample(metrics.labels_of(labels), value) for labels, value in sorted(series.items())]
+        self.account.note(f"Prometheus, asked: {QUERY}")
+        return sorted(found, key=lambda sample: sorted(sample.labels.items(), reverse=True))
 
     def _show_agent(self, name: str, found: Object) -> None:
         status = found["status"]

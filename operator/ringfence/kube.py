@@ -38,6 +38,7 @@ PAGE = 500
 """Objects in one page of a list."""
 PASSING = {HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS}
 """Refusals that pass by themselves."""
+BUSY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -55,6 +56,11 @@ class ApiError(Exception):
     def terminating(self) -> bool:
         """Whether the namespace is being deleted and takes nothing new."""
         return self.status == HTTPStatus.FORBIDDEN and "being terminated" in self.message
+
+    @property
+    def passing(self) -> bool:
+        """Whether the API server is merely busy, starting or stopping: not worth a word to anybody."""
+        return self.status in BUSY
 
     @property
     def final(self) -> bool:

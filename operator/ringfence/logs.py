@@ -1,12 +1,24 @@
 """Structured logs: one line per decision and per change; JSON in the cluster, readable on a terminal."""
 
 import logging
+import re
 import sys
 from typing import Literal
 
 import structlog
 
 Format = Literal["auto", "json", "text"]
+
+
+_ATTEMPT = re.compile(r"Request attempt #(\d+)\S* failed; will retry")
+
+
+def _worth_saying(record: logging.LogRecord) -> bool:
+    """Kopf says of each watch every few seconds that the API server is away: attempts 1, 10, 100, ... are enough."""
+    if not record.name.startswith("kopf"):
+        return True
+    attempt = _ATTEMPT.match(record.getMessage())
+    return attempt is None or attempt[1].rstrip("0") == "1"
 
 
 def configure(log_format: Format = "auto", level: str = "info") -> None:
@@ -27,6 +39,7 @@ def configure(log_format: Format = "auto", level: str = "info") -> None:
     else:
         last = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_worth_saying)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=last, foreign_pre_chain=shared))
     root = logging.getLogger()
     root.handlers[:] = [handler]

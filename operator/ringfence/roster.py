@@ -129,7 +129,9 @@ def _totals(agents: Sequence[tuple[Name, _Agent]], now: float) -> Iterator[Gauge
     yield longest
     suspended = sum(agent.suspended for _, agent in agents)
     yield GaugeMetricFamily(
-        "ringfence_agents_suspended", "AgentDeployments that somebody suspended. No labels.", suspended
+        "ringfence_agents_suspended",
+        "AgentDeployments that are suspended and wait for nothing else. No labels.",
+        suspended,
     )
     yield from _secrets(agents, now)
 
@@ -165,7 +167,9 @@ def _each(agents: Sequence[tuple[Name, _Agent]], now: float) -> Iterator[GaugeMe
     who = ["namespace", "name"]
     only = "Only with per-agent metrics. Labels: namespace, name"
     ready = GaugeMetricFamily("ringfence_agent_ready", f"1 while the agent is Ready. {only}.", labels=who)
-    suspended = GaugeMetricFamily("ringfence_agent_suspended", f"1 while suspended, else absent. {only}.", labels=who)
+    suspended = GaugeMetricFamily(
+        "ringfence_agent_suspended", f"1 while suspended and waiting for nothing else, or absent. {only}.", labels=who
+    )
     rules = GaugeMetricFamily(
         "ringfence_agent_broken_rules", f"Rules that it breaks as stored; absent when none. {only}.", labels=who
     )

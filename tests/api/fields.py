@@ -59,16 +59,27 @@ def _around(kind: str, path: str) -> dict[str, Any]:
     return manifest
 
 
+def _has(entry: Any, words: list[str]) -> bool:
+    """Whether an entry has the field, or at least all above it but a list's entries."""
+    for word in words:
+        if word in {"[]", "{}"}:
+            return True
+        if not isinstance(entry, dict) or word not in entry:
+            return False
+        entry = entry[word]
+    return isinstance(entry, (dict, list)) or bool(words)
+
+
 def _find(spec: dict[str, Any], path: str) -> tuple[Any, Any]:
     """The object or list that holds the field, and the key or index that it has there."""
     target: Any = spec
     words = re.findall(r"\[\]|\{\}|[^.\[\]{}]+", path)
-    for word, below in zip(words, [*words[1:], ""], strict=True):
-        key = word
+    for number, word in enumerate(words):
+        key, below = word, "".join(words[number + 1 : number + 2])
         if word == "{}":
             key = next(iter(target))
         elif word == "[]":
-            key = next((i for i, entry in enumerate(target) if isinstance(entry, dict) and below in entry), 0)
+            key = next((i for i, entry in enumerate(target) if _has(entry, words[number + 1 :])), 0)
         if not below:
             return target, key
         target = target[key]

@@ -34,6 +34,7 @@ def test_defaults_are_the_most_restrictive(parity: Parity) -> None:
         "ports": [],
         "imagePullSecrets": [],
         "permissions": {"level": "ReadOnly", "rules": []},
+        "secrets": [],
         "network": {"egress": [], "ingress": []},
     }
     assert parity.answer(policy()).body["spec"] == {
@@ -42,4 +43,5 @@ def test_defaults_are_the_most_restrictive(parity: Parity) -> None:
         "egress": {"cidrs": [], "serviceNamespaces": [], "maxPublicAddresses": 65536},
         "images": {"registries": ["*"], "requireDigest": True},
         "sandbox": {},
+        "secrets": {"maxAge": "720h"},
     }

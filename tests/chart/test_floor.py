@@ -97,6 +97,8 @@ def edited(request, server, registration):
         _switched_off(registration["webhooks"][0])
     say(server, "PUT", REGISTRATION, registration)
     wait_for("the edit to count", lambda: answer(server, agent()) == "", timeout=10)
+    # The floor reads the registration by a watch of its own, which may lag behind the webhook's by a moment.
+    wait_for("the floor to see it", lambda: answer(server, agent(network=WORST["everything"])) != "", timeout=30)
 
 
 def test_while_the_webhook_is_registered_it_is_asked(installed, server):

@@ -71,8 +71,9 @@ def test_not_ready_before_anything_was_checked(server: HealthServer) -> None:
 
 
 def test_not_ready_once_it_stops_but_still_alive(health: Health, server: HealthServer) -> None:
+    health.require("all", lambda: None)
     health.stop()
-    assert ask(server, "/readyz")[0] == 503
+    assert ask(server, "/readyz") == (503, "stopping: it is shutting down\n")
     assert ask(server, "/healthz")[0] == 200
 
 

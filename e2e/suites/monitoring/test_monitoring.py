@@ -78,11 +78,11 @@ def test_violations_by_source_and_rule(seen: Prometheus) -> None:
 
 def test_agents_by_condition(seen: Prometheus) -> None:
     assert seen.value('ringfence_agents{condition="Ready",status="True"}') == 4
-    assert seen.value("ringfence_agents_suspended") == 2
+    assert seen.value("ringfence_agents_suspended") == 1
     assert seen.value('ringfence_agents_longest_wait_seconds{condition="WorkloadAvailable"}') > 0
     assert seen.value('ringfence_agents_longest_wait_seconds{condition="Accepted"}') > 0
     assert seen.value('ringfence_agent_repairs_total{name="researcher"}') == 2
-    assert {s.labels["name"] for s in seen.query("ringfence_agent_suspended == 1")} == {"sleeper", "stray"}
+    assert [s.labels["name"] for s in seen.query("ringfence_agent_suspended == 1")] == ["sleeper"]
 
 
 def test_processes(seen: Prometheus) -> None:
@@ -106,7 +106,9 @@ def test_no_alert_fires(seen: Prometheus) -> None:
     document: Any = yaml.safe_load((ROOT / "charts/ringfence/files/rules.yaml").read_text())
     rules = [rule for group in document["groups"] for rule in group["rules"] if "alert" in rule]
     met = {rule["alert"] for rule in rules if seen.query(rule["expr"])}
-    assert met <= {"RingfenceViolationsBurst", "RingfenceDriftRepeated"}
+    provoked = {"RingfenceViolationsBurst", "RingfenceDriftRepeated"}
+    on_a_kept_cluster = {"RingfenceAgentNotReady", "RingfenceAgentNotAccepted"}  # `waiter` and `stray`, a while later
+    assert met <= provoked | on_a_kept_cluster
 
 
 def test_metrics_by_the_conventions(seen: Prometheus, api: Api) -> None:

@@ -178,6 +178,7 @@ class AgentDeployment(Model):
         PrinterColumn("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason', "Why it is ready or not"),
         PrinterColumn("Pods", "integer", ".status.readyReplicas", "Pods that are ready"),
         PrinterColumn("Level", "string", ".spec.permissions.level", "Ceiling of its rights"),
+        PrinterColumn("Keys", "date", ".status.oldestSecret", "Age of the oldest key"),
         PrinterColumn("Egress", "string", ".status.effectiveEgress", "What it may reach", 1),
         PrinterColumn("Rights", "string", ".status.effectivePermissions", "What it may do", 1),
         PrinterColumn("Message", "string", '.status.conditions[?(@.type=="Ready")].message', "In a sentence", 1),

@@ -32,7 +32,7 @@ def duration(text: str) -> timedelta:
     return timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
 
-Duration = Annotated[str, Field(min_length=2, max_length=17, pattern=_DURATION)]
+Duration = Annotated[str, Field(min_length=2, max_length=16, pattern=_DURATION)]
 """Hours, minutes, seconds as in Go: `720h`, `1h30m`. At most 99999h."""
 Period = Annotated[
     Duration,

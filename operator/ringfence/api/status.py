@@ -66,11 +66,11 @@ class Condition(Model):
 class SecretStatus(Model):
     """One key: when it changed, and when it will."""
 
-    name: Annotated[str, Field(max_length=63)]
-    last_rotated: Annotated[str, Field(max_length=32, json_schema_extra={"format": "date-time"})] | None = Field(
+    name: Annotated[str, Field(max_length=63)] = Field(description="Name of the secret within the agent.")
+    last_rotated: Annotated[str, Field(max_length=32)] | None = Field(
         default=None, description="When its value changed last."
     )
-    next_rotation: Annotated[str, Field(max_length=32, json_schema_extra={"format": "date-time"})] | None = Field(
+    next_rotation: Annotated[str, Field(max_length=32)] | None = Field(
         default=None, description="When its value will have changed at the latest; absent for an existing Secret."
     )
 
@@ -104,7 +104,7 @@ class AgentStatus(Model):
     secrets: Annotated[list[SecretStatus], Field(max_length=16), ListType("map", ("name",))] = Field(
         default_factory=list, description="Age of each key."
     )
-    oldest_secret: Annotated[str, Field(max_length=32, json_schema_extra={"format": "date-time"})] | None = Field(
+    oldest_secret: Annotated[str, Field(max_length=32)] | None = Field(
         default=None, description="When the oldest of them changed last."
     )
     replicas: int | None = Field(default=None, ge=0, le=1000, description="Pods that the workload has.")

@@ -46,11 +46,11 @@ class Key:
 
     def overlap_is_over(self, now: datetime) -> bool:
         """Whether a value before is still there though its time is up."""
-        return self._has_previous and self.previous_until is not None and self.previous_until <= now
+        return self.has_previous and self.previous_until is not None and self.previous_until <= now
 
     @property
-    def _has_previous(self) -> bool:
-        """By the names of the fields in managedFields, which hold no values."""
+    def has_previous(self) -> bool:
+        """Whether the value before is still there: by the fields' names in managedFields, which hold no values."""
         written = [(entry.get("fieldsV1") or {}) for entry in (self.metadata or {}).get("managedFields") or []]
         return any(f"f:{PREVIOUS}" in (fields.get("f:data") or {}) for fields in written)
 
@@ -87,7 +87,7 @@ def finding(keys: Sequence[Key], *, max_age: timedelta, now: datetime, rolled_ou
         sentence = f"not rotated in time: {names}; kubectl get cronjobs,jobs -l ringfence.dev/rotation says why"
         return Finding(kind, "False", Reason.ROTATION_OVERDUE, sentence)
     sentence = f"{len(keys)} keys, none too old"
-    kept = [one.name for one in keys if one.previous_until and one.previous_until > now]
+    kept = [one.name for one in keys if one.has_previous or (one.previous_until and one.previous_until > now)]
     if kept and not rolled_out:
         sentence += f"; of {', '.join(kept)} the value before stays valid until the restarted pods are available"
     return Finding(kind, "True", Reason.FRESH, sentence)

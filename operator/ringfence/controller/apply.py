@@ -51,7 +51,8 @@ def step_of(manifest: Manifest) -> ConditionType:
 class Outcome:
     """What applying came to: the repairs, and where it stopped (the step, the reason, a sentence).
 
-    `fenceless`: the deny policy is not there, and will not be before somebody does something.
+    `fenceless`: the deny policy is not there, and will not be before somebody does something. `unseen`: why the age of
+    the keys cannot be told, though all is applied.
     """
 
     repairs: list[Repair] = field(default_factory=list)
@@ -59,6 +60,7 @@ class Outcome:
     retry: bool = False
     retry_after: float | None = None
     fenceless: bool = False
+    unseen: str = ""
 
 
 @dataclass
@@ -131,9 +133,9 @@ class Applier:
         for ref, live in list(self.cache.children.items()):
             ours = ref.namespace == agent.namespace and "." in ref.name and controller_uid(live) == agent.uid
             if ours and ref not in wanted:
-                await self._try(ConditionType.SECRETS_FRESH, self.writer.remove(ref, agent), outcome)
-                if ref.kind == "CronJob" and agent.job_image:
+                if ref.kind == "CronJob" and agent.job_image:  # the Secret first: the CronJob is what reminds of it
                     await self.keys.remove(ref.namespace, ref.name, agent)
+                await self._try(ConditionType.SECRETS_FRESH, self.writer.remove(ref, agent), outcome)
 
     def _fence_uid(self, agent: Agent) -> str | None:
         """None while the policy is being deleted: it would wait for the workload, and the workload stays."""
@@ -156,8 +158,8 @@ class Applier:
         except Conflict:
             raise  # somebody wrote at the same time: look again, say nothing
         except ApiError as failure:
-            if failure.terminating:
-                raise  # nothing can be written here any more, and all of it goes
+            if failure.terminating or failure.passing:
+                raise  # nothing can be written here any more and all of it goes, or just not now
             # A refusal is said in the status; it is tried again all the same, for quotas and the like do change.
             outcome.stopped = (step, Reason.WRITE_FAILED, failure.message[:1000])
             outcome.fenceless = failure.final

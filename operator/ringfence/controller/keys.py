@@ -53,24 +53,18 @@ class Keys:
             if secret.source.generate is None:
                 continue
             found = await self._metadata(agent, secret)
-            if found is None:
-                await self._create(agent, secret, secret.source.generate.length)
+            if found is None and await self._create(agent, secret, secret.source.generate.length):
                 if known:
                     repairs.append(self._repaired(agent, secret))
-            elif controller_uid({"metadata": found}) != agent.uid:
+                continue
+            found = found or await self._metadata(agent, secret)
+            if found is None or controller_uid({"metadata": found}) != agent.uid:
                 raise NotOurs(self._ref(agent, secret))
         return repairs
 
     async def look(self, agent: Agent) -> list[ages.Key]:
-        """Every key with the metadata of its Secret. Without the right to look, none is known to be there."""
-        found = []
-        for secret in agent.spec.secrets:
-            try:
-                metadata = await self._metadata(agent, secret)
-            except NotGranted:
-                metadata = None
-            found.append(ages.key(agent.name, secret, metadata))
-        return found
+        """Every key with the metadata of its Secret. Raises NotGranted, ApiError, Unreachable."""
+        return [ages.key(agent.name, one, await self._metadata(agent, one)) for one in agent.spec.secrets]
 
     async def drop_previous(self, agent: Agent, keys: Sequence[ages.Key]) -> None:
         """Remove values whose overlap is over: the jobs do it too, at their next tick, which may be a day away.
@@ -83,7 +77,12 @@ class Keys:
                 path = path_of("v1", "secrets", agent.namespace, one.object_name)
                 mark = f"/metadata/annotations/{PREVIOUS_UNTIL.replace('/', '~1')}"
                 test = {"op": "test", "path": mark, "value": stamp(one.previous_until or self.clock())}
-                await self.kube.json_patch(path, [test, {"op": "remove", "path": f"/data/{PREVIOUS}"}])
+                try:
+                    await self.kube.json_patch(path, [test, {"op": "remove", "path": f"/data/{PREVIOUS}"}])
+                except ApiError as failure:
+                    if failure.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}:
+                        raise
+                    continue  # rotated or removed meanwhile: the next look tells
                 log.info("overlap is over", agent=agent.name, namespace=agent.namespace, secret=one.name)
 
     async def remove(self, namespace: str, name: str, agent: Agent) -> None:
@@ -91,8 +90,12 @@ class Keys:
         path = path_of("v1", "secrets", namespace, name)
         try:
             found = await self.kube.get_metadata(path)
-        except (NotFound, ApiError):
+        except NotFound:
             return
+        except ApiError as failure:
+            if failure.status == HTTPStatus.FORBIDDEN:
+                return  # the namespace was closed to secrets: it goes with its agent
+            raise
         if controller_uid(found) == agent.uid:
             self._guard()
             await self.kube.delete(path, uid=found["metadata"]["uid"])
@@ -110,8 +113,8 @@ class Keys:
             raise
         return found
 
-    async def _create(self, agent: Agent, secret: AgentSecret, length: int) -> None:
-        """The first value. From now on only the job writes values."""
+    async def _create(self, agent: Agent, secret: AgentSecret, length: int) -> bool:
+        """The first value; False where somebody was faster. From now on only the job writes values."""
         name, _ = key_source(agent.name, secret)
         manifest = child(agent, "v1", "Secret", name=name, type="Opaque", data={VALUE: new_value(length)})
         manifest["metadata"]["labels"][ROTATION_LABEL] = name
@@ -120,13 +123,14 @@ class Keys:
         try:
             await self.kube.create(path_of("v1", "secrets", agent.namespace), manifest)
         except Conflict:
-            return  # somebody was faster: the next look says whose it is
+            return False
         except ApiError as failure:
             if failure.status == HTTPStatus.FORBIDDEN and not failure.terminating:
                 raise NotGranted(agent.namespace, self.account) from failure
             raise
         CHILD_WRITES.labels("Secret", "create").inc()
         log.info("made a key", agent=agent.name, namespace=agent.namespace, secret=secret.name)
+        return True
 
     def _repaired(self, agent: Agent, secret: AgentSecret) -> Repair:
         VIOLATIONS.labels("drift", DELETED, agent.namespace).inc()

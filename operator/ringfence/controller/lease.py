@@ -39,6 +39,7 @@ class Lease:
         self._clock = clock
         self._renewed = float("-inf")
         self._leads = False
+        self._failing = False
         self._seen: tuple[object, float] = (None, float("-inf"))
         self._patience = DURATION
         self.returned = asyncio.Event()
@@ -100,9 +101,11 @@ class Lease:
                 if not await self._take():
                     return False
         except (ApiError, Unreachable, TimeoutError) as failure:
-            log.warning("could not take or renew the lease", lease=self._name, error=str(failure) or "no answer")
+            tell = log.debug if self._failing else log.warning  # once for each outage, not every two seconds
+            tell("could not take or renew the lease", lease=self._name, error=str(failure) or "no answer")
+            self._failing = True
             return False
-        self._renewed = started
+        self._renewed, self._failing = started, False
         return True
 
     async def _take(self) -> bool:

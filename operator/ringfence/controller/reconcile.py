@@ -36,7 +36,10 @@ log = structlog.get_logger()
 
 LOOK_AGAIN = 5.0
 """Seconds until the next look at an agent whose pods are not available: what they wait for sends us no event."""
+KEYS_AGAIN = 60.0
+"""The same for an agent with keys: their Secrets are not watched, since a watch would carry their values."""
 TOLD = {Reason.CHILD_NOT_OURS, Reason.WRITE_FAILED, Reason.SERVICE_NOT_FOUND, Reason.SECRET_NOT_FOUND}
+TOLD |= {Reason.NOT_GRANTED, Reason.SECRET_TOO_OLD, Reason.ROTATION_OVERDUE}
 """Reasons that make an Event, whatever their condition."""
 
 
@@ -100,7 +103,9 @@ class Reconciler:
         blocked = outcome.stopped is not None and outcome.stopped[0] is not ConditionType.ACCEPTED
         waiting = any(f.type is ConditionType.WORKLOAD_AVAILABLE and f.status != "True" for f in findings)
         stopped = agent is not None and _stopped(agent)
-        return LOOK_AGAIN if blocked or (waiting and not violations and not stopped) else None
+        if blocked or (waiting and not violations and not stopped):
+            return LOOK_AGAIN
+        return KEYS_AGAIN if agent is not None and agent.spec.secrets else None
 
     async def _know_namespace(self, name: str) -> None:
         """An agent may be seen before its namespace, which would look closed until then."""
@@ -218,7 +223,7 @@ class Reconciler:
         try:
             seen = await self.keys.look(agent)
         except NotGranted as failure:
-            outcome.stopped = outcome.stopped or (ConditionType.SECRETS_FRESH, Reason.NOT_GRANTED, str(failure))
+            outcome.unseen = str(failure)
             return None
         live = self.applier.workload(agent)
         if live is not None and rolled_out(live):
@@ -227,6 +232,8 @@ class Reconciler:
         return seen
 
     def _keys_finding(self, agent: Identity, outcome: Outcome, seen: Sequence[ages.Key] | None) -> Finding:
+        if outcome.unseen:
+            return Finding(ConditionType.SECRETS_FRESH, "False", Reason.NOT_GRANTED, outcome.unseen)
         if seen is None:
             return self._applied(ConditionType.SECRETS_FRESH, outcome, "no secrets")
         live = self.applier.workload(agent)
@@ -293,7 +300,8 @@ class Reconciler:
         await self._tell(found, old.get("conditions") or [], findings, outcome)
         if all(old.get(name) == value for name, value in new.items()):
             return
-        self.cache.observe_agent("MODIFIED", await self._write_status(key, found, old | new))
+        whole = {name: value for name, value in (old | new).items() if value is not None}
+        self.cache.observe_agent("MODIFIED", await self._write_status(key, found, whole))
 
     async def _write_status(self, key: Key, found: Object, status: Object) -> Object:
         """The status of this very agent: a later one of the same name must not be taken for one that was accepted."""

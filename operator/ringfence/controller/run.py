@@ -128,8 +128,9 @@ async def _lead(
                 ready_flag=started,
                 stop_flag=stop,
             )
-        except Exception:  # a watch that is refused for good: better to start anew than to be deaf
-            log.exception("the watches ended: stopping")
+        except Exception as failure:  # noqa: BLE001 - whatever it is, better to start anew than to be deaf
+            # A watch was refused for good: the CRDs were deleted, or a right was taken away.
+            log.error("a watch ended: stopping", error=f"{type(failure).__name__}: {failure}"[:500])  # noqa: TRY400
             return 1
         return 1 if keeper.done() and not keeper.result() else 0
     finally:

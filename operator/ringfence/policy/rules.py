@@ -102,6 +102,10 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "The platform team lists the registries that images may come from.",
         "Take the image from one of the policy's `images.registries`, or have its registry added.",
     ),
+    RuleName.SANDBOX_REQUIRED: RuleText(
+        "The platform team wants a stronger wall between the agents of a namespace and the node's kernel.",
+        "Set `sandbox.runtimeClassName` to one that the policy names.",
+    ),
     RuleName.SECRET_RESERVED: RuleText(
         "Secrets whose names begin with `ringfence-` are the keys of agents: one must not be given another's.",
         "Name a Secret of your own, or have a value made: `source: {generate: {}}`.",
@@ -118,9 +122,5 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
     RuleName.ROTATION_ABOVE_POLICY: RuleText(
         "The platform team says how long a key may live: a stolen one is of use as long.",
         "Lower `rotation.every` to the policy's `secrets.maxAge`, or have the policy changed.",
-    ),
-    RuleName.SANDBOX_REQUIRED: RuleText(
-        "The platform team wants a stronger wall between the agents of a namespace and the node's kernel.",
-        "Set `sandbox.runtimeClassName` to one that the policy names.",
     ),
 }

@@ -1,7 +1,7 @@
 """Keys that an agent asks for: not somebody else's, not older than policies allow, each in a place of its own."""
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from pathlib import PurePosixPath
 from typing import Final
 
 from ringfence.api.agentdeployment import EnvVar
@@ -108,14 +108,19 @@ def _check_variables_differ(secrets: Sequence[AgentSecret]) -> Iterator[Violatio
 
 
 def _check_files(secrets: Sequence[AgentSecret]) -> Iterator[Violation]:
-    """No two files at one place, and none where another has its directory. Sorted, a parent comes just before."""
-    files = sorted((secret.delivery.file.path, index) for index, secret in enumerate(secrets) if secret.delivery.file)
-    taken = [(path.split("/"), index) for path, index in files]
-    for (path, first), (other, index) in pairwise(sorted(taken)):
-        path_too = f"{_AT}[{index}].delivery.file.path"
-        if other == path:
+    """No two files at one place, and none where another has its directory."""
+    taken: dict[str, int] = {}
+    for index, secret in enumerate(secrets):
+        if secret.delivery.file is None:
+            continue
+        path = secret.delivery.file.path
+        first = taken.setdefault(path, index)
+        taken.setdefault(path + PREVIOUS_SUFFIX, index)
+        if first != index:
             message = f"{_AT}[{first}] is delivered to this path already: choose another"
-            yield Violation(path_too, RuleName.SECRET_DELIVERY, message)
-        elif other[: len(path)] == path or other[: len(path)] == [*path[:-1], path[-1] + PREVIOUS_SUFFIX]:
-            message = f"{_AT}[{first}] is a file on the way to this one: choose another directory"
-            yield Violation(path_too, RuleName.SECRET_DELIVERY, message)
+            yield Violation(f"{_AT}[{index}].delivery.file.path", RuleName.SECRET_DELIVERY, message)
+    for index, secret in enumerate(secrets):
+        for directory in PurePosixPath(secret.delivery.file.path).parents if secret.delivery.file else ():
+            if str(directory) in taken:
+                message = f"{_AT}[{taken[str(directory)]}] is a file on the way to this one: choose another directory"
+                yield Violation(f"{_AT}[{index}].delivery.file.path", RuleName.SECRET_DELIVERY, message)

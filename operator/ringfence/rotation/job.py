@@ -11,7 +11,7 @@ from ringfence.chance import new_value
 from ringfence.kube import Conflict, Kube, Object, path_of
 from ringfence.resources.keys import stamp
 
-from .plan import Order, Step, look, next_step, rotated, without_previous
+from .plan import Order, Step, look, next_step, rotated, scheduled, without_previous
 
 log = structlog.get_logger()
 
@@ -22,7 +22,7 @@ Clock = Callable[[], datetime]
 
 
 class Unfinished(Exception):
-    """Others keep writing the Secret: the job's next try goes on."""
+    """Not now: others keep writing the Secret, or the value before is still in use. The job's next try goes on."""
 
 
 async def run(
@@ -36,8 +36,14 @@ async def run(
         secret = await kube.get(secret_path)
         deployment = await kube.get(workload_path) if workload_path else None
         now = clock()
-        step = next_step(order, look(secret, deployment, order), job=job, now=now)
+        seen = look(secret, deployment, order)
+        step = next_step(order, seen, job=job, now=now)
         if step is None:
+            if seen.rotated_by != job and not scheduled(order.cron_job, job):
+                raise Unfinished(
+                    f"the pods of Deployment {order.restart} that are to take the last rotation of Secret "
+                    f"{order.secret} are not available yet: both values stay valid, and nothing was rotated"
+                )
             return done
         try:
             if step is Step.ROTATE:

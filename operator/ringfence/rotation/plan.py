@@ -70,10 +70,19 @@ def _must_rotate(order: Order, seen: Seen, *, job: str, now: datetime) -> bool:
         return True  # emptied or marred by hand: a value that nobody can date is not kept
     if seen.rotated_by == job:
         return False  # this very job did it, and was stopped afterwards
+    if previous_in_use(order, seen):
+        return False  # one more rotation would take away the value that running pods hold
     if not scheduled(order.cron_job, job):
         return True  # somebody made this job to rotate now
     in_overlap = seen.has_previous and seen.previous_until is not None and seen.previous_until > now
     return not in_overlap and seen.rotated_at + order.every <= now + tick(order.every)
+
+
+def previous_in_use(order: Order, seen: Seen) -> bool:
+    """Whether pods may still run with the value before: they take a new one by a restart that is not over."""
+    if order.restart is None or not seen.has_previous or seen.rotated_at is None:
+        return False
+    return seen.restarted != stamp(seen.rotated_at) or not seen.rolled_out
 
 
 def scheduled(cron_job: str, job: str) -> bool:

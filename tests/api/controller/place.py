@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
+from api.controller.process import JOB_IMAGE
 from api.controller.waiting import TIMEOUT, until
 from api.server import Answer, Server
 from ringfence.api import AgentDeploymentSpec, parse
 from ringfence.api.names import AGENT_LABEL, AGENTS_ENABLED, AGENTS_LABEL, API_VERSION
 from ringfence.controller.cache import CHILD_KINDS
 from ringfence.kube import path_of
-from ringfence.resources import Agent, Endpoint, Manifest, ServicePort, build
+from ringfence.resources import Agent, Endpoint, JobImage, Manifest, ServicePort, build
 from ringfence.resources.compare import matches
 
 IMAGE = "registry.example/agent@sha256:" + "0123456789abcdef" * 4
@@ -30,6 +31,7 @@ FULL: Mapping[str, Any] = {
 KINDS = dict(CHILD_KINDS) | {
     "AgentDeployment": (API_VERSION, "agentdeployments"),
     "Service": ("v1", "services"),
+    "Secret": ("v1", "secrets"),
     "Pod": ("v1", "pods"),
     "ReplicaSet": ("apps/v1", "replicasets"),
     "Event": ("events.k8s.io/v1", "events"),
@@ -137,9 +139,10 @@ class Place:
             namespace=self.name,
             uid=found["metadata"]["uid"],
             spec=spec,
-            fence_uid=deny["metadata"]["uid"] if deny else None,
+            fence_uid=deny["metadata"]["uid"] if deny and "deletionTimestamp" not in deny["metadata"] else None,
             services=services or {},
-            api_server=api_server or (self.api_server() if spec.permissions.rules else ()),
+            api_server=api_server or (self.api_server() if spec.permissions.rules or spec.secrets else ()),
+            job_image=JobImage(JOB_IMAGE),
         )
         return build(agent)
 
@@ -221,7 +224,9 @@ class Place:
         return self._must("PATCH", self.path(kind, name), operations, "application/json-patch+json")
 
     def delete(self, kind: str, name: str, **options: Any) -> Answer:
-        body = json.dumps({"apiVersion": "v1", "kind": "DeleteOptions"} | options).encode()
+        """As kubectl does, unless `options` say otherwise."""
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"} | options
+        body = json.dumps(options).encode()
         return self.server.request("DELETE", self.path(kind, name), body)
 
     def versions(self) -> dict[str, str]:

@@ -16,6 +16,7 @@ from api.controller.waiting import until
 from cluster import Cluster
 
 USER = "ringfence-controller-under-test"
+JOB_IMAGE = "registry.example/ringfence@sha256:" + "f" * 64
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 _PORT = re.compile(r"health and metrics on port (\d+)")
 _ROOT = Path(__file__).parents[3]
@@ -40,6 +41,7 @@ class Controller:
         environment = cluster.env | {"PYTHONPATH": str(_ROOT / "operator"), "KUBECONFIG": os.devnull}
         arguments = ["--namespace", options.lease_namespace, "--identity", options.identity, "--http-port", "0"]
         arguments += ["--certificates", "none", "--kubeconfig", str(kubeconfig), "--log-format", "json"]
+        arguments += ["--job-image", JOB_IMAGE]
         with log.open("a") as file:
             self.offset = file.tell()
             self._process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""An object of a child's name is there already, and is not ours: it stays as it is, to the byte, and the status says so."""
+"""An object of a child's name is there already, and is not ours: it stays as it is, and the status says so."""
 
 import pytest
 

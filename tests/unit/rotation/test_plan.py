@@ -71,6 +71,20 @@ def seen(**fields: Any) -> Seen:
             None,
             id="pods never got ready: the old value stays valid",
         ),
+        pytest.param(
+            ENV,
+            seen(restarted=stamp(NOW - HOUR), has_previous=True, previous_until=NOW - HOUR, rolled_out=False),
+            MANUAL,
+            None,
+            id="nor does a job made by hand take it away",
+        ),
+        pytest.param(
+            ENV,
+            seen(rotated_at=NOW - 5000 * HOUR, has_previous=True, previous_until=NOW - HOUR),
+            TICK,
+            Step.RESTART,
+            id="nor a late tick: the restart comes first",
+        ),
     ],
 )
 def test_the_step_that_is_due(order: Order, found: Seen, job: str, expected: Step | None) -> None:

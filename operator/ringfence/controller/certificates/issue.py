@@ -137,12 +137,12 @@ def examine(data: Mapping[str, bytes], names: Names, now: datetime) -> Examined:
 
 def valid_authorities(pem: bytes, now: datetime) -> tuple[bytes, ...]:
     """Our own CAs in `pem` that have not ended, in order, each once; an unreadable text holds none."""
-    try:
+    ours = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, AUTHORITY_NAME)])
+    try:  # parts of a certificate are read, and found damaged, when they are asked for
         found = x509.load_pem_x509_certificates(pem)
+        kept = [one for one in found if one.subject == ours and one.not_valid_after_utc > now]
     except UNREADABLE:
         return ()
-    ours = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, AUTHORITY_NAME)])
-    kept = [one for one in found if one.subject == ours and one.not_valid_after_utc > now]
     return tuple(dict.fromkeys(one.public_bytes(serialization.Encoding.PEM) for one in kept))[:MAX_AUTHORITIES]
 
 

@@ -1,0 +1,118 @@
+"""The API server is away, or without our CRDs: nothing ends, nothing is lost. On a cluster of its own."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api.controller.conftest import Patient
+from api.controller.place import FULL, Place
+from api.controller.process import USER, Controller, Options, Record
+from api.controller.waiting import until
+from cluster import Cluster
+
+CRDS = Path(__file__).parents[3] / "crds"
+AWAY_SECONDS = 60.0
+
+
+@pytest.fixture(scope="module")
+def own() -> Iterator[Cluster]:
+    """Without CRDs at first."""
+    name = os.environ.get("RINGFENCE_OUTAGE_CLUSTER", "ringfence-outage")
+    found = Cluster.up(name, mode="api")
+    try:
+        found.kubectl("delete", "--ignore-not-found", "--wait", "-f", str(CRDS))
+        yield found
+    finally:
+        if not os.environ.get("RINGFENCE_KEEP"):
+            found.down()
+
+
+@pytest.fixture(scope="module")
+def running(own: Cluster, logs: Path) -> Iterator[Controller]:
+    own.user_kubeconfig(USER, ["system:masters"])
+    found = Controller(own, logs / "outage.log", Options("default"))
+    yield found
+    if found.exit_code is None:
+        assert found.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def there(own: Cluster, running: Controller) -> Iterator[Place]:
+    """A namespace with three agents, once the CRDs have come."""
+    connection = Patient(own.server, own.kubeconfig)
+    own.kubectl("apply", "-f", str(CRDS))
+    own.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(CRDS))
+    running.wait_leading()
+    place = Place(connection)
+    until("the kind is served", lambda: connection.request("GET", place.path("AgentDeployment")).ok)
+    for name in ("a", "b", "c"):
+        place.agent(name, FULL)
+    for name in ("a", "b", "c"):
+        place.wait_applied(name)
+    yield place
+    connection.close()
+
+
+def test_without_crds_it_waits_and_says_so(own: Cluster, running: Controller) -> None:
+    code, text = until("it waits", lambda: ("CRDs" in (said := running.get("/readyz"))[1]) and said)
+    assert code == 503
+    assert text == "controller: the CRDs are not installed: helm install ringfence-crds charts/ringfence-crds\n"
+    assert running.get("/healthz")[0] == 200
+    assert any("CRDs are not installed" in line.get("reason", "") for line in running.lines)
+    assert running.exit_code is None
+
+
+def test_it_works_when_the_crds_have_come(there: Place, running: Controller) -> None:
+    there.wait_right("a")
+    there.delete("NetworkPolicy", "ringfence-a-deny")  # the watches of kinds that came late work, too
+    there.wait_right("a")
+    assert running.exit_code is None
+
+
+def test_the_api_server_is_away_for_a_minute(own: Cluster, there: Place, running: Controller) -> None:
+    before = there.versions()
+    own.stop_apiserver()
+    gone = time.monotonic()
+    while time.monotonic() - gone < AWAY_SECONDS:
+        assert running.exit_code is None, running.output[-3000:]
+        assert running.get("/healthz")[0] == 200
+        time.sleep(2)
+    record = Record(own)
+    own.start_apiserver()
+    back = time.monotonic()
+    there.server.close()  # it opens a new connection by itself
+    there.change("a", args=["after"])
+    there.delete("NetworkPolicy", "ringfence-b-deny")
+    there.merge("Role", "ringfence-c", {"rules": []})
+    there.agent("d", FULL)
+    for name in "abcd":
+        there.wait_applied(name)
+        there.wait_right(name)
+    took = time.monotonic() - back
+    assert took < 25, f"{took:.1f} s: 10 s and what a busy machine takes for everything else"
+    assert running.exit_code is None
+    assert running.leading()
+    assert [line for line in running.lines if "exception" in line or line["event"] == "pass failed"] == []
+    untouched = [key for key in before if "-c" in key and not key.startswith(("Role/", "Deployment"))]
+    assert {key: before[key] for key in untouched} == {key: there.versions()[key] for key in untouched}
+    assert record.writes(there.name)
+
+
+def test_a_crd_that_is_deleted_and_comes_back(own: Cluster, there: Place, running: Controller) -> None:
+    """All agents go with it. The controller may begin anew, as it does in a pod; what comes then is served.
+
+    Their children go too, half a minute later: the garbage collector is slow to learn that a kind is back.
+    """
+    own.kubectl("delete", "--wait", "-f", str(CRDS))
+    own.kubectl("apply", "-f", str(CRDS))
+    own.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(CRDS))
+    until("the kind is served", lambda: there.server.request("GET", there.path("AgentDeployment")).ok)
+    again = Controller(own, running.log_file, Options("default", "again"))
+    there.agent("e", FULL)
+    there.wait_applied("e")
+    there.wait_right("e")
+    assert [line for one in (running, again) for line in one.lines if "exception" in line] == []
+    assert again.stop() == 0

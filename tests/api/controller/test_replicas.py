@@ -1,0 +1,140 @@
+"""Two replicas, and controllers that end at any moment: one writes at a time, and the end state is the same."""
+
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from api.controller.conftest import Shared
+from api.controller.place import FULL, Place
+from api.controller.process import Controller, Options, Record
+from api.controller.waiting import until
+from api.server import Server
+from cluster import Cluster
+
+KILLS = 5
+Begin = Callable[[str], Controller]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nobody_else(shared: Shared) -> Iterator[None]:
+    """The shared controller rests meanwhile."""
+    shared.pause()
+    yield
+    shared.resume()
+
+
+@pytest.fixture
+def begin(cluster: Cluster, lease_namespace: str, tmp_path: Path) -> Iterator[Begin]:
+    """Start replicas, by name; each writes as a user of its own."""
+    begun: list[Controller] = []
+
+    def start(identity: str) -> Controller:
+        kubeconfig = cluster.user_kubeconfig(f"replica-{identity}", ["system:masters"])
+        options = Options(lease_namespace, identity, kubeconfig)
+        begun.append(Controller(cluster, tmp_path / f"{identity}-{len(begun)}.log", options))
+        return begun[-1]
+
+    yield start
+    for one in begun:
+        if one.exit_code is None:
+            one.stop()
+
+
+@pytest.fixture
+def fresh(client: Server) -> Iterator[Place]:
+    found = Place(client)
+    yield found
+    found.remove()
+
+
+def _spans(record: Record, namespace: str) -> dict[str, tuple[str, str]]:
+    """User -> when it wrote first and last."""
+    spans: dict[str, tuple[str, str]] = {}
+    for entry in record.writes(namespace, user=None):
+        user = entry["user"]["username"]
+        if user.startswith("replica-") and entry["responseStatus"]["code"] < 300:
+            first, _ = spans.get(user, (entry["stageTimestamp"], ""))
+            spans[user] = first, entry["stageTimestamp"]
+    return spans
+
+
+def test_one_leads_and_the_other_takes_over(cluster: Cluster, fresh: Place, begin: Begin) -> None:
+    record = Record(cluster)
+    first = begin("first").wait_leading()
+    second = begin("second")
+    until("the second waits", lambda: second.get("/readyz")[0] == 200)
+    fresh.agent("a", FULL)
+    fresh.wait_applied()
+    assert not second.leading()
+
+    asked = time.monotonic()
+    assert first.stop() == 0, first.output[-2000:]
+    second.wait_leading()
+    assert time.monotonic() - asked < 15, "the lease is given back, not waited for"
+    fresh.delete("NetworkPolicy", "ringfence-a-deny")
+    fresh.agent("b", FULL)
+    fresh.wait_applied("b")
+    fresh.wait_right()
+
+    third = begin("third")
+    until("the third waits", lambda: third.get("/readyz")[0] == 200)
+    second.kill()
+    asked = time.monotonic()
+    fresh.delete("NetworkPolicy", "ringfence-a-allow")
+    fresh.wait_right()
+    assert time.monotonic() - asked < 30, "a lease that is not renewed is taken after 15 seconds"
+    third.wait_leading()
+
+    spans = _spans(record, fresh.name)
+    assert list(spans) == ["replica-first", "replica-second", "replica-third"]
+    assert spans["replica-first"][1] < spans["replica-second"][0]
+    assert spans["replica-second"][1] < spans["replica-third"][0]
+
+
+def test_a_leader_that_was_asleep_writes_nothing_more(cluster: Cluster, fresh: Place, begin: Begin) -> None:
+    first = begin("first").wait_leading()
+    fresh.agent("a", FULL)
+    fresh.wait_applied()
+    second = begin("second")
+    first.send(signal.SIGSTOP)
+    second.wait_leading()
+    record = Record(cluster)
+    fresh.delete("NetworkPolicy", "ringfence-a-deny")
+    fresh.wait_right()
+    first.send(signal.SIGCONT)
+    until("it notices and ends", lambda: first.exit_code is not None)
+    assert first.exit_code == 1
+    assert "replica-first" not in _spans(record, fresh.name)
+
+
+def test_killed_at_any_moment(cluster: Cluster, fresh: Place, begin: Begin) -> None:
+    """Over all that happens, no Deployment is stored before both policies of its agent are."""
+    record, dice = Record(cluster), random.Random(7)
+    for number in range(KILLS):
+        one = begin("mortal")
+        until("it leads", one.leading, timeout=60)
+        for letter in "xyz":
+            fresh.agent(f"{letter}{number}", FULL)
+        if number:
+            fresh.change(f"x{number - 1}", permissions=None, args=["again"])
+            fresh.delete("NetworkPolicy", f"ringfence-y{number - 1}-deny")
+        time.sleep(dice.uniform(0.0, 0.5))  # this very randomness is what is tried
+        one.kill()
+    begin("survivor").wait_leading()
+    names = [f"{letter}{number}" for number in range(KILLS) for letter in "xyz"]
+    for name in names:
+        fresh.wait_applied(name)
+        fresh.wait_right(name)
+    order = [
+        f"{entry['objectRef']['resource']}/{entry['objectRef']['name']}"
+        for entry in record.writes(fresh.name, user=None)
+        if entry["responseStatus"]["code"] == 201 and "name" in entry["objectRef"]
+    ]
+    for name in names:
+        run = order.index(f"deployments/ringfence-{name}")
+        assert order.index(f"networkpolicies/ringfence-{name}-deny") < run
+        assert order.index(f"networkpolicies/ringfence-{name}-allow") < run

@@ -1,0 +1,52 @@
+"""What the processes serve, in promtool's eyes: names and help by Prometheus' conventions."""
+
+import subprocess
+
+import pytest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+import prometheus
+from ringfence.metrics import AGENTS, ROSTER, ROTATIONS, VIOLATIONS, registry_of
+from ringfence.roster import SecretAge
+
+pytestmark = pytest.mark.timeout(300)  # the first run fetches Prometheus
+
+
+def judged(registry: CollectorRegistry) -> tuple[int, str]:
+    program = prometheus.programs() / "promtool"
+    done = subprocess.run(
+        [program, "check", "metrics"], input=generate_latest(registry), capture_output=True, check=False
+    )
+    return done.returncode, (done.stdout + done.stderr).decode()
+
+
+@pytest.fixture
+def everything():
+    """Series of every kind."""
+    agent = ("team", "one")
+    conditions = [{"type": "Ready", "status": "False", "reason": "x", "lastTransitionTime": "2026-01-01T00:00:00Z"}]
+    conditions.append(conditions[0] | {"type": "Accepted"})
+    ROSTER.per_agent = True
+    ROSTER.observe(agent, conditions, ready=1, wanted=1)
+    ROSTER.observe_rules(agent, 1)
+    ROSTER.observe_secrets(agent, [SecretAge("key", 0)])
+    ROSTER.repaired(agent)
+    AGENTS.labels("Ready", "True")
+    VIOLATIONS.labels("rotation", "SecretTooOld", "team")
+    ROTATIONS.labels("team", "rotated")
+    yield
+    ROSTER.forget(agent)
+    ROSTER.per_agent = False
+
+
+@pytest.mark.parametrize("component", ["controller", "admission"])
+def test_names_by_the_conventions(everything, component):
+    assert judged(registry_of(component)) == (0, "")
+
+
+def test_the_judge_can_find_fault():
+    registry = CollectorRegistry()
+    Gauge("ringfence_things_total", "A gauge that is called like a counter.", registry=registry)
+    code, told = judged(registry)
+    assert code != 0
+    assert "ringfence_things_total" in told

@@ -1,0 +1,143 @@
+"""How old keys are, by what the API server's own book says, and what is said about it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ringfence.api.secrets import AgentSecret
+from ringfence.api.status import Reason
+from ringfence.controller import ages
+from ringfence.resources.keys import PREVIOUS_UNTIL, ROTATED_AT, key_name, stamp
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+MONTH = 720 * HOUR
+
+
+def wrote(age: timedelta, *fields: str, top: str = "f:data") -> dict[str, Any]:
+    """One entry of managedFields."""
+    content = {top: {".": {}} | {f"f:{field}": {} for field in fields}}
+    return {"manager": "x", "operation": "Update", "time": stamp(NOW - age), "fieldsV1": content}
+
+
+def theirs(*entries: dict[str, Any], born: timedelta = 5000 * HOUR) -> ages.Key:
+    return ages.Key("llm", "llm", {"creationTimestamp": stamp(NOW - born), "managedFields": list(entries)})
+
+
+def ours(age: timedelta, *, every: timedelta = MONTH, **marks: str) -> ages.Key:
+    metadata = {"creationTimestamp": stamp(NOW - 5000 * HOUR), "annotations": {ROTATED_AT: stamp(NOW - age)} | marks}
+    return ages.Key("signing", "ringfence-a.x", metadata, every)
+
+
+@pytest.mark.parametrize(
+    ("key", "age"),
+    [
+        pytest.param(theirs(wrote(3 * HOUR, "value")), 3 * HOUR, id="the last write of data"),
+        pytest.param(theirs(wrote(9 * HOUR, "a"), wrote(2 * HOUR, "b")), 2 * HOUR, id="by several"),
+        pytest.param(
+            theirs(wrote(9 * HOUR, "a"), wrote(HOUR, "f:labels", top="f:metadata")), 9 * HOUR, id="labels are no value"
+        ),
+        pytest.param(theirs(wrote(HOUR, "a", top="f:stringData")), HOUR, id="stringData"),
+        pytest.param(theirs(), 5000 * HOUR, id="without a book, since it was made"),
+        pytest.param(ours(7 * HOUR), 7 * HOUR, id="ours, by our mark"),
+    ],
+)
+def test_the_age_is_the_values(key: ages.Key, age: timedelta) -> None:
+    assert key.changed == NOW - age
+
+
+def test_a_mark_on_somebody_elses_secret_says_nothing() -> None:
+    metadata = {"annotations": {ROTATED_AT: stamp(NOW)}, "managedFields": [wrote(800 * HOUR, "a")]}
+    assert ages.Key("llm", "llm", metadata).changed == NOW - 800 * HOUR
+
+
+def test_a_marred_mark_of_ours_falls_back_to_the_book() -> None:
+    metadata = {"annotations": {ROTATED_AT: "never"}, "managedFields": [wrote(3 * HOUR, "value")]}
+    assert ages.Key("a", "a", metadata, MONTH).changed == NOW - 3 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("keys", "status", "reason", "says"),
+    [
+        pytest.param([], "True", Reason.NO_SECRETS, "no secrets", id="none"),
+        pytest.param([ours(DAY), theirs(wrote(DAY, "a"))], "True", Reason.FRESH, "2 keys", id="fresh"),
+        pytest.param(
+            [ages.Key("llm", "llm-account", None)], "False", Reason.SECRET_NOT_FOUND, "llm-account", id="missing"
+        ),
+        pytest.param(
+            [ages.Key("b", "c", None), theirs(wrote(MONTH * 2, "a"))],
+            "False",
+            Reason.SECRET_NOT_FOUND,
+            "Secret c",
+            id="a missing one comes first",
+        ),
+        pytest.param([theirs(wrote(MONTH, "a"))], "True", Reason.FRESH, "", id="as old as may be"),
+        pytest.param(
+            [theirs(wrote(MONTH + timedelta(seconds=1), "a"))],
+            "False",
+            Reason.SECRET_TOO_OLD,
+            "new value",
+            id="theirs too old",
+        ),
+        pytest.param([ours(MONTH + HOUR)], "True", Reason.FRESH, "", id="a job may be one tick late"),
+        pytest.param([ours(MONTH + 2 * DAY)], "False", Reason.SECRET_TOO_OLD, "ringfence rotate", id="ours too old"),
+        pytest.param(
+            [ours(DAY + 3 * HOUR, every=DAY)], "False", Reason.ROTATION_OVERDUE, "signing", id="young, but overdue"
+        ),
+    ],
+)
+def test_what_is_said_about_keys(keys: list[ages.Key], status: str, reason: Reason, says: str) -> None:
+    found = ages.finding(keys, max_age=MONTH, now=NOW, rolled_out=True)
+    assert (found.status, found.reason) == (status, reason)
+    assert says in found.message
+
+
+def test_pods_that_are_not_there_keep_the_value_before_and_it_is_said() -> None:
+    kept = ours(HOUR, **{PREVIOUS_UNTIL: stamp(NOW + HOUR)})
+    assert "stays valid" in ages.finding([kept], max_age=MONTH, now=NOW, rolled_out=False).message
+    assert "stays valid" not in ages.finding([kept], max_age=MONTH, now=NOW, rolled_out=True).message
+
+
+def test_it_is_said_as_long_as_the_value_before_is_there() -> None:
+    """Not only until the end of the overlap: it stays until the restarted pods are there."""
+    assert "stays valid" in ages.finding([with_previous(-HOUR)], max_age=MONTH, now=NOW, rolled_out=False).message
+
+
+def with_previous(left: timedelta) -> ages.Key:
+    found = ours(HOUR, **{PREVIOUS_UNTIL: stamp(NOW + left)})
+    return ages.Key(
+        found.name, found.object_name, {**(found.metadata or {}), "managedFields": [wrote(HOUR, "previous")]}, MONTH
+    )
+
+
+def test_an_overlap_ends_by_its_time_and_once() -> None:
+    assert with_previous(-HOUR).overlap_is_over(NOW)
+    assert not with_previous(HOUR).overlap_is_over(NOW)
+    assert not ours(HOUR, **{PREVIOUS_UNTIL: stamp(NOW - HOUR)}).overlap_is_over(NOW), "it is gone already"
+
+
+def test_the_status_names_times_alone() -> None:
+    found = ages.status([ours(DAY), theirs(wrote(2 * DAY, "a")), ages.Key("gone", "gone", None)])
+    assert found == {
+        "secrets": [
+            {"name": "signing", "lastRotated": stamp(NOW - DAY), "nextRotation": stamp(NOW - DAY + MONTH)},
+            {"name": "llm", "lastRotated": stamp(NOW - 2 * DAY)},
+            {"name": "gone"},
+        ],
+        "oldestSecret": stamp(NOW - 2 * DAY),
+    }
+    assert ages.status([])["oldestSecret"] is None
+
+
+def test_the_secret_of_the_spec_is_found() -> None:
+    secret = AgentSecret.model_validate(
+        {
+            "name": "signing",
+            "source": {"generate": {}},
+            "rotation": {"every": "24h"},
+            "delivery": {"env": {"name": "A"}},
+        }
+    )
+    found = ages.key("a", secret, None)
+    assert (found.object_name, found.every) == (key_name("a", "signing"), DAY)

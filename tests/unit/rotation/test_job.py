@@ -1,0 +1,240 @@
+"""The job against an API server that dies, loses replies and lets others be faster."""
+
+import asyncio
+import base64
+import json
+import logging
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+import structlog
+
+from ringfence.kube import ApiError, Conflict, Kube, NotFound, Unreachable
+from ringfence.resources.keys import PREVIOUS_UNTIL, ROTATED_AT, ROTATED_BY, stamp
+from ringfence.rotation.job import Unfinished, run
+from ringfence.rotation.plan import Order, Step
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+SECRET = "/api/v1/namespaces/team/secrets/s"
+WORKLOAD = "/apis/apps/v1/namespaces/team/deployments/d"
+FILE = Order(secret="s", cron_job="rotate-a", length=40, every=720 * HOUR, overlap=HOUR)
+ENV = Order(secret="s", cron_job="rotate-a", length=40, every=720 * HOUR, overlap=HOUR, restart="d", annotation="x")
+TICK = "rotate-a-29000000"
+FIRST = "a-first-value-that-nobody-may-see"
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class FakeKube:
+    """One Secret and one Deployment. `fault`: number of a write -> what befalls it, before or after it is stored."""
+
+    def __init__(self, *, age: timedelta, restarted: bool = True) -> None:
+        born = stamp(NOW - age)
+        marks = {ROTATED_AT: born}
+        self.secret: dict[str, Any] | None = {
+            "metadata": {"name": "s", "resourceVersion": "1", "annotations": marks},
+            "data": {"value": base64.b64encode(FIRST.encode()).decode()},
+        }
+        status = {"observedGeneration": 1, "updatedReplicas": 1, "availableReplicas": 1}
+        annotations = {"x": born} if restarted else {}
+        self.workload: dict[str, Any] = {
+            "metadata": {"generation": 1},
+            "spec": {"replicas": 1, "template": {"metadata": {"annotations": annotations}}},
+            "status": status,
+        }
+        self.writes: list[str] = []
+        self.values = [self._value()]
+        self.fault: dict[int, tuple[str, BaseException]] = {}
+        self.interfere: Any = None
+        self._number = 0
+
+    def _value(self) -> str:
+        assert self.secret
+        return str(self.secret["data"].get("value"))
+
+    async def get(self, path: str) -> dict[str, Any]:
+        if path == WORKLOAD:
+            return deepcopy(self.workload)
+        assert path == SECRET
+        if self.secret is None:
+            raise NotFound(404, "NotFound", path)
+        return deepcopy(self.secret)
+
+    async def replace(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        assert path == SECRET
+        self._before()
+        if self.interfere:
+            self.interfere, change = None, self.interfere
+            change()
+        assert self.secret
+        version = self.secret["metadata"]["resourceVersion"]
+        if body["metadata"]["resourceVersion"] != version:
+            raise Conflict(409, "Conflict", path)
+        self.secret = deepcopy(body)
+        self.secret["metadata"]["resourceVersion"] = str(int(version) + 1)
+        if self._value() != self.values[-1]:
+            self.values.append(self._value())
+        self._after("secret")
+        return self.secret
+
+    async def merge(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        assert path == WORKLOAD
+        self._before()
+        self.workload["spec"]["template"]["metadata"]["annotations"] |= body["spec"]["template"]["metadata"][
+            "annotations"
+        ]
+        self._after("restart")
+        return self.workload
+
+    def edit(self, **data: str) -> None:
+        """Somebody's hand."""
+        assert self.secret
+        self.secret["data"] |= data
+        self.secret["metadata"]["resourceVersion"] = str(int(self.secret["metadata"]["resourceVersion"]) + 1)
+
+    def _before(self) -> None:
+        self._number += 1
+        if (fault := self.fault.get(self._number)) and fault[0] == "before":
+            raise fault[1]
+
+    def _after(self, what: str) -> None:
+        self.writes.append(what)
+        if (fault := self.fault.get(self._number)) and fault[0] == "after":
+            raise fault[1]
+
+
+async def tick(kube: FakeKube, order: Order, *, job: str = TICK, now: datetime = NOW) -> list[Step]:
+    return await run(cast("Kube", kube), order, namespace="team", job=job, clock=lambda: now)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def at_once(_: float) -> None: ...
+
+    monkeypatch.setattr(asyncio, "sleep", at_once)
+
+
+async def test_a_fresh_key_is_left_alone() -> None:
+    kube = FakeKube(age=HOUR)
+    assert await tick(kube, FILE) == []
+    assert kube.writes == []
+
+
+@pytest.mark.parametrize("length", [20, 40, 256])
+async def test_a_value_has_the_length_asked_for(length: int) -> None:
+    kube = FakeKube(age=720 * HOUR)
+    await tick(kube, Order("s", "rotate-a", length, 720 * HOUR, HOUR))
+    value = base64.b64decode(kube.values[-1]).decode()
+    assert len(value) == length
+    assert value.isalnum()
+    assert value.isascii()
+
+
+async def test_pods_are_restarted_after_the_value_is_stored() -> None:
+    kube = FakeKube(age=720 * HOUR)
+    assert await tick(kube, ENV) == [Step.ROTATE, Step.RESTART]
+    assert kube.writes == ["secret", "restart"]
+
+
+async def test_files_need_no_restart() -> None:
+    kube = FakeKube(age=720 * HOUR)
+    assert await tick(kube, FILE) == [Step.ROTATE]
+    assert kube.writes == ["secret"]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("write", [1, 2, 3])
+@pytest.mark.parametrize("death", [Killed(), Unreachable("reset"), ApiError(500, "InternalError", "no")])
+async def test_killed_after_any_write_the_next_try_goes_on(write: int, moment: str, death: BaseException) -> None:
+    """R1, R2, R15: rotated once, the value before kept, restarted, and in the end dropped."""
+    kube = FakeKube(age=720 * HOUR)
+    kube.fault = {write: (moment, death)}
+    for now in (NOW, NOW, NOW + 2 * HOUR, NOW + 2 * HOUR):
+        try:
+            await tick(kube, ENV, now=now)
+        except (Killed, Unreachable, ApiError):
+            assert kube.secret
+            assert kube.secret["data"]["value"]
+    assert len(kube.values) == 2
+    assert kube.writes == ["secret", "restart", "secret"]
+    assert kube.secret
+    assert kube.secret["data"] == {"value": kube.values[-1]}
+
+
+async def test_of_two_jobs_at_once_one_rotates() -> None:
+    kube = FakeKube(age=720 * HOUR)
+    done = await asyncio.gather(tick(kube, FILE), tick(kube, FILE, job="rotate-a-29000001"))
+    assert sorted(map(len, done)) == [0, 1]
+    assert len(kube.values) == 2
+
+
+async def test_a_hand_that_edits_in_mid_rotation_loses_nothing() -> None:
+    kube = FakeKube(age=720 * HOUR)
+    theirs = base64.b64encode(b"set-by-hand").decode()
+    kube.interfere = lambda: kube.edit(value=theirs)
+    assert await tick(kube, FILE) == [Step.ROTATE]
+    assert kube.secret
+    assert kube.secret["data"]["previous"] == theirs, "whoever uses what was set by hand has the overlap to follow"
+
+
+async def test_a_secret_deleted_in_mid_rotation_is_said() -> None:
+    kube = FakeKube(age=720 * HOUR)
+    kube.secret = None
+    with pytest.raises(NotFound):
+        await tick(kube, FILE)
+
+
+async def test_a_race_that_never_ends_does() -> None:
+    kube = FakeKube(age=720 * HOUR)
+
+    def again() -> None:
+        kube.edit(other="x")
+        kube.interfere = again
+
+    kube.interfere = again
+    with pytest.raises(Unfinished):
+        await tick(kube, FILE)
+    assert kube.values == [base64.b64encode(FIRST.encode()).decode()]
+
+
+async def test_pods_that_are_not_there_keep_the_value_before() -> None:
+    """The value that running pods hold is dropped neither by time nor by one more rotation."""
+    kube = FakeKube(age=720 * HOUR)
+    await tick(kube, ENV)
+    kube.workload["status"]["availableReplicas"] = 0
+    kept = kube.values[0]
+    assert await tick(kube, ENV, now=NOW + 5 * HOUR, job="rotate-a-29000002") == []
+    assert await tick(kube, ENV, now=NOW + 5000 * HOUR, job="rotate-a-29000003") == []
+    with pytest.raises(Unfinished, match="both values stay valid"):
+        await tick(kube, ENV, now=NOW + 5 * HOUR, job="by-hand")
+    assert kube.secret
+    assert kube.secret["data"] == {"value": kube.values[-1], "previous": kept}
+    kube.workload["status"]["availableReplicas"] = 1
+    assert await tick(kube, ENV, now=NOW + 5 * HOUR, job="by-hand") == [Step.ROTATE, Step.RESTART]
+
+
+async def test_no_value_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Not in logs, and not in what is raised."""
+    kube = FakeKube(age=720 * HOUR)
+    kube.fault = {1: ("after", Unreachable("reset"))}
+    with structlog.testing.capture_logs() as said, caplog.at_level(logging.DEBUG):
+        with pytest.raises(Unreachable) as failure:
+            await tick(kube, ENV)
+        await tick(kube, ENV)
+    text = json.dumps(said, default=str) + caplog.text + repr(failure.value) + repr(failure.value.__cause__)
+    assert said
+    for value in (FIRST, *kube.values, *(base64.b64decode(one).decode() for one in kube.values)):
+        assert value not in text
+
+
+async def test_marks_say_when_and_by_whom() -> None:
+    kube = FakeKube(age=720 * HOUR)
+    await tick(kube, FILE)
+    assert kube.secret
+    marks = kube.secret["metadata"]["annotations"]
+    assert marks == {ROTATED_AT: stamp(NOW), ROTATED_BY: TICK, PREVIOUS_UNTIL: stamp(NOW + HOUR)}
