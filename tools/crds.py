@@ -28,7 +28,12 @@ class _Dumper(yaml.SafeDumper):
 
 def dump(manifest: dict[str, Any]) -> str:
     """A manifest as YAML, keys in the order given."""
-    return HEADER + yaml.dump(manifest, Dumper=_Dumper, sort_keys=False, width=WIDTH, allow_unicode=True)
+    return HEADER + dump_plain(manifest)
+
+
+def dump_plain(content: dict[str, Any]) -> str:
+    """YAML without the header."""
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=WIDTH, allow_unicode=True)
 
 
 def files() -> dict[str, str]:

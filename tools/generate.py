@@ -8,7 +8,16 @@ import sys
 from pathlib import Path
 
 from ringfence.api.schema import SchemaError
-from tools import ceiling, crds, dashboards, enforcement, metrics_reference, reference
+from tools import (
+    ceiling,
+    cli_reference,
+    crds,
+    dashboards,
+    enforcement,
+    metrics_reference,
+    reference,
+    rules_reference,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("crds", "charts/ringfence-crds/templates")
@@ -18,7 +27,8 @@ FOLDERS = ("crds", "charts/ringfence-crds/templates")
 def wanted() -> dict[str, str]:
     """Path -> content of all generated files. Raises SchemaError, EnforcementError."""
     monitoring = dashboards.files() | metrics_reference.files()
-    return crds.files() | reference.files() | enforcement.files(ROOT) | ceiling.files() | monitoring
+    words = cli_reference.files() | rules_reference.files()
+    return crds.files() | reference.files() | enforcement.files(ROOT) | ceiling.files() | monitoring | words
 
 
 def stale(files: dict[str, str], root: Path) -> list[str]:

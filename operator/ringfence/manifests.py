@@ -5,7 +5,9 @@ and a sentence.
 """
 
 import math
+import os
 import re
+import stat
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -87,19 +89,36 @@ class Document:
 
 
 def find(argument: str) -> Iterator[str]:
-    """The files that an argument names: itself, or all manifests below a directory, in order. Raises Unreadable."""
-    path = Path(argument)
-    if argument == STDIN or path.is_file():
+    """The files that an argument names: itself, or all manifests below a directory, in order. Raises Unreadable.
+
+    Links to directories are not followed, so a circle of them is none. What is named itself may be a pipe: `<(...)`.
+    """
+    try:
+        mode = None if argument == STDIN else Path(argument).stat().st_mode
+    except FileNotFoundError:
+        raise Unreadable(argument, "no such file or directory") from None
+    except (OSError, ValueError) as failure:  # ValueError: a NUL in the name
+        raise Unreadable(argument, getattr(failure, "strerror", None) or "no name of a file") from failure
+    if mode is None or not stat.S_ISDIR(mode):
         yield argument
-    elif path.is_dir():
-        found = sorted(one for one in path.rglob("*") if one.suffix in SUFFIXES and one.is_file())
-        if not found:
-            raise Unreadable(argument, "no .yaml, .yml or .json file below this directory")
-        yield from (str(one) for one in found)
-    elif path.exists():
-        raise Unreadable(argument, "is neither a file nor a directory")
-    else:
-        raise Unreadable(argument, "no such file or directory")
+        return
+    found = sorted(_below(argument))
+    if not found:
+        raise Unreadable(argument, "no .yaml, .yml or .json file below this directory")
+    yield from map(str, found)
+
+
+def _below(directory: str) -> Iterator[Path]:
+    """A directory that cannot be looked into must not be passed over: who knows what is in it."""
+
+    def refuse(failure: OSError) -> None:
+        raise Unreadable(str(failure.filename), failure.strerror or "cannot be read")
+
+    for place, _, names in os.walk(directory, onerror=refuse):
+        for name in names:
+            path = Path(place, name)
+            if path.suffix in SUFFIXES and path.is_file():
+                yield path
 
 
 def read(file: str) -> Iterator[Document]:
@@ -143,6 +162,8 @@ def _check_depth(file: str, text: str) -> None:
 def _text(file: str) -> str:
     try:
         if file == STDIN:
+            if sys.stdin is None or sys.stdin.isatty():
+                raise Unreadable(file, "standard input is a terminal: pipe manifests into it, or name a file")
             data = sys.stdin.buffer.read(MAX_BYTES + 1)
         else:
             with Path(file).open("rb") as stream:

@@ -10,7 +10,7 @@ from .render import dump
 
 @click.command("crds")
 def command() -> None:
-    r"""Print the CustomResourceDefinitions as YAML.
+    """Print the CustomResourceDefinitions as YAML.
 
     \b
     Example:

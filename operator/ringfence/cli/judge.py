@@ -7,6 +7,7 @@ from typing import Any
 from ringfence.api import AgentPolicySpec, parse
 from ringfence.api.names import API_VERSION, GROUP
 from ringfence.manifests import Document, Unreadable, read
+from ringfence.policy import text
 from ringfence.policy.decide import decide
 from ringfence.policy.model import AgentObject, Facts, NamedPolicy, RuleName, Violation
 
@@ -89,7 +90,7 @@ def _objects(content: Any, prefix: str) -> Iterator[tuple[str, Mapping[str, Any]
     group = str(content.get("apiVersion", "")).partition("/")[0]
     if content.get("kind") == "AgentDeployment" and group == GROUP:
         yield prefix, content
-    elif content.get("kind") in {"List", "AgentDeploymentList"} and isinstance(items := content.get("items"), list):
+    elif content.get("kind") in ("List", "AgentDeploymentList") and isinstance(items := content.get("items"), list):
         for index, item in enumerate(items):
             yield from _objects(item, f"{prefix}items[{index}].")
 
@@ -111,7 +112,7 @@ def _envelope(found: Mapping[str, Any], metadata: Mapping[str, Any]) -> Iterator
     if found["apiVersion"] != API_VERSION:
         yield Violation("apiVersion", RuleName.INVALID_FIELD, f"unknown version: write {API_VERSION}")
     for key in sorted(found.keys() - TOP_LEVEL):
-        yield Violation(key[:80], RuleName.INVALID_FIELD, "unknown field: remove it, or put it into spec")
+        yield Violation(text.path(str(key)), RuleName.INVALID_FIELD, "unknown field: remove it, or put it into spec")
     if not isinstance(metadata.get("name"), str) and not isinstance(metadata.get("generateName"), str):
         yield Violation("metadata.name", RuleName.INVALID_FIELD, "is required")
 

@@ -8,6 +8,7 @@ import click
 
 from ringfence.manifests import Unreadable, find, read
 
+from . import words
 from .judge import Result, judge, read_policies
 
 ACCEPTED, REFUSED, UNREADABLE = 0, 1, 2
@@ -40,10 +41,11 @@ ACCEPTED, REFUSED, UNREADABLE = 0, 1, 2
     help="text for people, json for programs, sarif for code review tools.",
 )
 def command(files: Sequence[str], policy_files: Sequence[str], namespace: str, output: str) -> None:
-    r"""Decide on AgentDeployments as admission would, without a cluster.
+    """Decide on AgentDeployments as admission would, without a cluster.
 
     FILE may hold several documents; below DIR all .yaml, .yml and .json files are read; - is standard input. Other
-    kinds are passed over.
+    kinds are passed over. What only a cluster knows is left out: whether the namespace is open to agents, and where
+    nodes, pods and Services are.
 
     \b
     Exit code: 0 all accepted, 1 some refused, 2 something could not be read.
@@ -57,7 +59,7 @@ def command(files: Sequence[str], policy_files: Sequence[str], namespace: str, o
     try:
         policies = read_policies(policy_files)
     except Unreadable as failure:
-        click.echo(f"ringfence lint: {failure}", err=True)
+        click.echo(f"ringfence lint: {words.clean(failure)}", err=True)
         sys.exit(UNREADABLE)
     results: list[Result] = []
     unreadable: list[Unreadable] = []
@@ -67,9 +69,9 @@ def command(files: Sequence[str], policy_files: Sequence[str], namespace: str, o
                 results += judge(document, policies, namespace=namespace)
         except Unreadable as failure:
             unreadable.append(failure)
-    _print(results, output)
+    _print(results, output, said_enough=bool(unreadable))
     for trouble in unreadable:
-        click.echo(f"ringfence lint: {trouble}", err=True)
+        click.echo(f"ringfence lint: {words.clean(trouble)}", err=True)
     if unreadable:
         sys.exit(UNREADABLE)
     sys.exit(ACCEPTED if all(result.accepted for result in results) else REFUSED)
@@ -87,7 +89,8 @@ def _files(arguments: Sequence[str], unreadable: list[Unreadable]) -> Iterator[s
             unreadable.append(failure)
 
 
-def _print(results: Sequence[Result], output: str) -> None:
+def _print(results: Sequence[Result], output: str, *, said_enough: bool) -> None:
+    """The results. `said_enough`: that there are none needs no sentence, as others say why."""
     if output == "json":
         click.echo(json.dumps({"results": [result.as_json() for result in results]}, indent=2))
     elif output == "sarif":
@@ -99,15 +102,17 @@ def _print(results: Sequence[Result], output: str) -> None:
             _print_text(result)
         refused = sum(not result.accepted for result in results)
         summary = f"{len(results)} AgentDeployments, {refused} refused" if results else "no AgentDeployment found"
-        click.echo(summary, err=True)
+        if results or not said_enough:
+            click.echo(summary, err=True)
 
 
 def _print_text(result: Result) -> None:
-    where = f"{result.document.file}: {result.namespace}/{result.name or '(no name)'}"
+    file = words.clean(result.document.file)
+    where = f"{file}: {words.clean(result.namespace)}/{words.clean(result.name) or '(no name)'}"
     if result.accepted:
         click.echo(f"{where}: {click.style('accepted', fg='green')}")
         return
     click.echo(f"{where}: {click.style('refused', fg='red', bold=True)}")
     for violation in result.violations:
         rule = click.style(str(violation.rule), bold=True)
-        click.echo(f"  {result.document.file}:{result.line(violation)}: {violation.path}: {rule}: {violation.message}")
+        click.echo(f"  {file}:{result.line(violation)}: {violation.path}: {rule}: {violation.message}")

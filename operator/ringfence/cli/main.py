@@ -1,21 +1,34 @@
 """The command `ringfence`: one image, one command, a subcommand for each process."""
 
 import importlib
+import io
+import os
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import click
 
 from ringfence import __version__
 
+# Plugins of pydantic are looked for in the metadata of every package installed, which takes longer than a lint. We use
+# none, and none is to change how untrusted manifests are read.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
+PLUGIN: Final = "kubectl-ringfence"
+"""Under this name kubectl finds the same command."""
 COMMANDS = {
     "controller": "ringfence.cli.controller",
     "admission": "ringfence.cli.admission",
+    "completion": "ringfence.cli.completion",
     "crds": "ringfence.cli.crds",
+    "explain": "ringfence.cli.explain",
     "lint": "ringfence.cli.lint",
     "policy": "ringfence.cli.policy",
     "render": "ringfence.cli.render",
+    "rotate": "ringfence.cli.rotate",
     "rotate-job": "ringfence.cli.rotate_job",
+    "status": "ringfence.cli.status",
     "version": "ringfence.cli.version",
 }
 """Subcommand -> the module whose `command` it is: loaded only when it is called, so that each starts fast."""
@@ -36,12 +49,28 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "RINGFENCE"})
 @click.version_option(__version__, prog_name="ringfence")
-def cli() -> None:
-    """Ringfence puts a fence around every AI agent on Kubernetes, and proves that the fence holds."""
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Ringfence puts a fence around every AI agent on Kubernetes, and proves that the fence holds.
+
+    \b
+    Examples:
+      ringfence lint manifests/
+      ringfence status -A
+      ringfence explain researcher -n research
+      kubectl ringfence rotate researcher -n research --wait
+    """
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
 
 
 def main(**kwargs: Any) -> None:
     """Entry point. A failure that a person can mend comes as one sentence, not as a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file's name need not be text that the terminal can show
+            stream.reconfigure(errors="backslashreplace")
+    if Path(sys.argv[0]).name == PLUGIN:
+        kwargs.setdefault("prog_name", PLUGIN.replace("-", " ", 1))
     try:
         cli(**kwargs)
     except OSError as failure:

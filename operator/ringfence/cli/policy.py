@@ -23,9 +23,15 @@ def command() -> None:
 
 
 @command.command("show")
-@click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
+@click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True, help="Format.")
 def show(output: str) -> None:
-    """Print the built-in policy `restricted`, which binds where no AgentPolicy does."""
+    """Print the built-in policy `restricted`, which binds where no AgentPolicy does.
+
+    \b
+    Examples:
+      ringfence policy show
+      ringfence policy show | kubectl diff -f -
+    """
     manifest = {
         "apiVersion": API_VERSION,
         "kind": "AgentPolicy",
@@ -38,7 +44,7 @@ def show(output: str) -> None:
 @command.command("check")
 @click.argument("files", nargs=-1, required=True, metavar="FILE|DIR|-...")
 def check(files: Sequence[str]) -> None:
-    r"""Check that AgentPolicies can be read, and warn of what has no effect.
+    """Check that AgentPolicies can be read, and warn of what has no effect.
 
     \b
     Exit code: 0 all can be read, 2 something cannot.

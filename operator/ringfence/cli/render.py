@@ -25,7 +25,7 @@ NO_UID = "00000000-0000-0000-0000-000000000000"
     "-n", "--namespace", default="default", show_default=True, help="Namespace of AgentDeployments that name none."
 )
 def command(files: Sequence[str], policy_files: Sequence[str], namespace: str) -> None:
-    r"""Print what each AgentDeployment becomes, in the order in which it is written.
+    """Print what each AgentDeployment becomes, in the order in which it is written.
 
     What is refused becomes nothing: its violations are printed by `ringfence lint`. What only the cluster knows is
     left out, and said on standard error: the pods behind a Service, the API server's addresses, uids.

@@ -1,7 +1,9 @@
 """Violations as SARIF 2.1.0, the format of code review tools."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 from ringfence import __version__
 from ringfence.policy.rules import RULES
@@ -29,7 +31,7 @@ def sarif(results: Sequence[Result]) -> dict[str, Any]:
 
 def _result(result: Result, violation: Any) -> dict[str, Any]:
     location = {
-        "artifactLocation": {"uri": result.document.file},
+        "artifactLocation": {"uri": quote(os.fsencode(result.document.file))},
         "region": {"startLine": result.line(violation)},
     }
     logical = {"fullyQualifiedName": f"{result.namespace}/{result.name}/{violation.path}"}

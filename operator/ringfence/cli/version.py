@@ -10,8 +10,21 @@ from ringfence.api.names import API_VERSION
 
 
 @click.command("version")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="text for people, json for programs.",
+)
 def command(output: str) -> None:
-    """Print the version of Ringfence and of its API."""
+    """Print the version of Ringfence and of its API.
+
+    \b
+    Examples:
+      ringfence version
+      ringfence version -o json
+    """
     found = {"version": __version__, "api": API_VERSION, "python": platform.python_version()}
     click.echo(json.dumps(found) if output == "json" else f"ringfence {__version__} ({API_VERSION})")

@@ -1,0 +1,180 @@
+"""The account of one agent: what it may reach and do, its keys, what is observed and what happened. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL
+from ringfence.policy.decide import binding
+from ringfence.policy.model import Facts, NamedPolicy
+from ringfence.resources.network import DNS_PORT, NAMESPACE_NAME_LABEL
+
+from .status import row
+
+MOST_EVENTS: Final = 10
+"""Violations shown, the newest first; the rest is counted."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the cluster showed. None: this user may not see it, or it is not there; the account says so.
+
+    `allow_policy`: the stored NetworkPolicy with the agent's paths. `events`: Warnings about the agent.
+    `unreadable`: names of AgentPolicies that this version cannot read.
+    """
+
+    agent: Mapping[str, Any]
+    allow_policy: Mapping[str, Any] | None = None
+    events: Sequence[Mapping[str, Any]] | None = None
+    namespace_labels: Mapping[str, str] | None = None
+    policies: Sequence[NamedPolicy] | None = None
+    unreadable: Sequence[str] = ()
+
+
+def account(seen: Seen) -> dict[str, Any]:
+    """The documented JSON form; the text shows the same."""
+    agent = seen.agent
+    metadata, spec, status = agent["metadata"], agent.get("spec") or {}, agent.get("status") or {}
+    short = row(agent)
+    return {
+        "namespace": metadata["namespace"],
+        "name": metadata["name"],
+        "created": metadata.get("creationTimestamp"),
+        "ready": short.ready is True,
+        "reason": short.reason,
+        "message": short.message,
+        "image": spec.get("image"),
+        "pods": short.pods,
+        "suspended": bool(spec.get("suspended")),
+        "generation": metadata.get("generation"),
+        "acceptedGeneration": status.get("acceptedGeneration"),
+        "egress": _egress(seen, spec, status),
+        "ingress": _ingress(seen, spec),
+        "permissions": {"level": short.level, "rights": list(status.get("effectivePermissions") or [])},
+        "keys": _keys(spec, status),
+        "conditions": list(status.get("conditions") or []),
+        "violations": _violations(seen.events),
+        "policies": _policies(seen),
+        "namespaceOpen": None if seen.namespace_labels is None else _open(seen.namespace_labels),
+    }
+
+
+def _egress(seen: Seen, spec: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, Any]:
+    """What is in force, by the status; DNS by the stored policy where that can be read."""
+    rules = (spec.get("network") or {}).get("egress") or []
+    dns = any(rule.get("service") for rule in rules) and status.get("acceptedGeneration") is not None
+    if seen.allow_policy is not None:
+        stored = (seen.allow_policy.get("spec") or {}).get("egress") or []
+        dns = any(port.get("port") == DNS_PORT for rule in stored for port in rule.get("ports") or [])
+    return {
+        "destinations": list(status.get("effectiveEgress") or []),
+        "dns": dns,
+        "apiServer": bool(status.get("effectivePermissions")),
+    }
+
+
+def _ingress(seen: Seen, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Who may connect. `observed`: read from the stored NetworkPolicy; else what the spec asks for."""
+    if seen.allow_policy is not None:
+        rules = (seen.allow_policy.get("spec") or {}).get("ingress") or []
+        return {"observed": True, "callers": [_caller(rule) for rule in rules]}
+    own = seen.agent["metadata"]["namespace"]
+    numbers = {port.get("name"): port.get("port") for port in spec.get("ports") or []}
+    callers = [
+        {
+            "namespace": (rule.get("from") or {}).get("namespace") or own,
+            "podLabels": (rule.get("from") or {}).get("podLabels") or {},
+            "port": numbers.get(rule.get("port")),
+        }
+        for rule in (spec.get("network") or {}).get("ingress") or []
+    ]
+    return {"observed": False, "callers": callers}
+
+
+def _caller(rule: Mapping[str, Any]) -> dict[str, Any]:
+    peer: Mapping[str, Any] = next(iter(rule.get("from") or []), {})
+    port: Mapping[str, Any] = next(iter(rule.get("ports") or []), {})
+    namespaces = ((peer.get("namespaceSelector") or {}).get("matchLabels") or {}).get(NAMESPACE_NAME_LABEL)
+    labels = (peer.get("podSelector") or {}).get("matchLabels") or {}
+    return {"namespace": namespaces, "podLabels": labels, "port": port.get("port")}
+
+
+def _keys(spec: Mapping[str, Any], status: Mapping[str, Any]) -> list[dict[str, Any]]:
+    known = {one.get("name"): one for one in status.get("secrets") or []}
+    asked = {one.get("name"): one for one in spec.get("secrets") or []}
+    return [_key(name, asked.get(name) or {}, known.get(name) or {}) for name in {**asked, **known}]
+
+
+def _key(name: str, asked: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    source, delivery = asked.get("source") or {}, asked.get("delivery") or {}
+    rotation = asked.get("rotation") or {}
+    existing = source.get("existing") or {}
+    return {
+        "name": name,
+        "source": f"Secret {existing.get('secretName')}" if existing else "generated" if source else "not in the spec",
+        "delivery": (delivery.get("file") or {}).get("path") or _variable(delivery),
+        "every": rotation.get("every"),
+        "overlap": rotation.get("overlap"),
+        "lastRotated": known.get("lastRotated"),
+        "nextRotation": known.get("nextRotation"),
+    }
+
+
+def _variable(delivery: Mapping[str, Any]) -> str | None:
+    name = (delivery.get("env") or {}).get("name")
+    return f"${name}" if name else None
+
+
+def _violations(events: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]] | None:
+    """The same sentence once, with its newest time and how often; the newest first."""
+    if events is None:
+        return None
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for event in events:
+        reason, message = str(event.get("reason", "")), str(event.get("message", ""))
+        one = found.setdefault((reason, message), {"reason": reason, "message": message, "count": 0, "last": ""})
+        one["count"] += max(1, (event.get("series") or {}).get("count") or event.get("count") or 1)
+        one["last"] = max(one["last"], _time(event))
+    return sorted(found.values(), key=lambda one: str(one["last"]), reverse=True)
+
+
+def _time(event: Mapping[str, Any]) -> str:
+    """The newest time that an Event knows of; it depends on who wrote it which field has it."""
+    times = (
+        (event.get("series") or {}).get("lastObservedTime"),
+        event.get("lastTimestamp"),
+        event.get("eventTime"),
+        (event.get("metadata") or {}).get("creationTimestamp"),
+    )
+    return next((str(time) for time in times if time), "")
+
+
+def _policies(seen: Seen) -> list[dict[str, Any]] | None:
+    """Those that bind the namespace, as `decide` chooses them; None where that cannot be told."""
+    if seen.policies is None or seen.namespace_labels is None:
+        return None
+    bound = binding(seen.policies, Facts(namespace_labels=seen.namespace_labels))
+    found: list[dict[str, Any]] = [{"name": one.name, "readable": True, "bounds": _bounds(one)} for one in bound]
+    return found + [{"name": name, "readable": False, "bounds": []} for name in seen.unreadable]
+
+
+def _bounds(policy: NamedPolicy) -> list[str]:
+    """What a reader wants to know first, in few words."""
+    spec = policy.spec
+    found = [f"level up to {spec.permissions.max_level}"]
+    if spec.permissions.allow is not None:
+        found.append(f"only the rights of its {len(spec.permissions.allow)} rules")
+    found.append(f"addresses in {', '.join(spec.egress.cidrs)}" if spec.egress.cidrs else "no egress by address")
+    if spec.egress.service_namespaces:
+        found.append(f"Services of {', '.join(spec.egress.service_namespaces)}")
+    if spec.images.registries != ["*"]:
+        found.append(f"images of {', '.join(spec.images.registries) or 'nowhere'}")
+    if not spec.images.require_digest:
+        found.append("images without a digest")
+    if spec.sandbox.runtime_class_names:
+        found.append(f"sandbox {' or '.join(spec.sandbox.runtime_class_names)}")
+    return [*found, f"keys for {spec.secrets.max_age}"]
+
+
+def _open(labels: Mapping[str, str]) -> bool:
+    return labels.get(AGENTS_LABEL) == AGENTS_ENABLED

@@ -1,0 +1,204 @@
+"""`ringfence explain`: one agent on one screen."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+import click
+
+from ringfence.api import AgentPolicySpec, parse
+from ringfence.api.names import API_VERSION
+from ringfence.policy.model import NamedPolicy
+from ringfence.resources.model import ALLOW, child_name
+
+from . import cluster, words
+from .account import MOST_EVENTS, Seen, account
+from .status import one_agent
+
+
+@click.command("explain")
+@click.argument("name", shell_complete=cluster.complete_agents)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="text for people, json for programs.",
+)
+@cluster.options
+def command(name: str, output: str, **where: str | None) -> None:
+    """Tell of one agent what it may reach and do, its keys, its conditions, and what happened lately.
+
+    What is shown is what is in force, as Ringfence observed it. What you have no right to see is said to be hidden.
+
+    \b
+    Exit code: 0 the agent is ready, 1 it is not or is not there, 2 the cluster cannot be reached.
+
+    \b
+    Examples:
+      ringfence explain researcher -n research
+      ringfence explain researcher -n research -o json | jq .egress
+    """
+
+    async def show(session: cluster.Session) -> int:
+        agent = await one_agent(session, name)
+        if agent is None:
+            return cluster.NOT_READY
+        found = account(await gather(session, agent))
+        if output == "json":
+            click.echo(json.dumps(found, indent=2))
+        else:
+            click.echo("\n".join(lines(found, words.now())))
+        return cluster.READY if found["ready"] else cluster.NOT_READY
+
+    cluster.run(cluster.Where(**where), show)
+
+
+async def gather(session: cluster.Session, agent: dict[str, Any]) -> Seen:
+    """Everything around the agent that this user may see."""
+    from ringfence.kube import path_of  # noqa: PLC0415 - heavy
+
+    kube, name, namespace = session.kube, agent["metadata"]["name"], agent["metadata"]["namespace"]
+    allow = path_of("networking.k8s.io/v1", "networkpolicies", namespace, child_name(name, ALLOW))
+    about = f"involvedObject.kind=AgentDeployment,involvedObject.name={name},type=Warning"
+    place = await _seen(lambda: kube.get(path_of("v1", "namespaces", name=namespace)))
+    stored = await _seen(lambda: kube.list(path_of(API_VERSION, "agentpolicies")))
+    policies, unreadable = [], []
+    for one in stored or []:
+        spec = parse(AgentPolicySpec, one.get("spec")).value
+        if spec is None:
+            unreadable.append(one["metadata"]["name"])
+        else:
+            policies.append(NamedPolicy(one["metadata"]["name"], spec))
+    return Seen(
+        agent=agent,
+        allow_policy=await _seen(lambda: kube.get(allow)),
+        events=await _seen(lambda: kube.list(path_of("v1", "events", namespace), field_selector=about)),
+        namespace_labels=None if place is None else place["metadata"].get("labels") or {},
+        policies=None if stored is None else policies,
+        unreadable=unreadable,
+    )
+
+
+async def _seen(read: Callable[[], Any]) -> Any:
+    """What is read; None when it is not there or not for this user."""
+    from ringfence.kube import ApiError, NotFound  # noqa: PLC0415 - heavy
+
+    try:
+        return await read()
+    except NotFound:
+        return None
+    except ApiError as failure:
+        if failure.status == HTTPStatus.FORBIDDEN:
+            return None
+        raise
+
+
+def lines(found: Mapping[str, Any], now: datetime) -> Iterator[str]:
+    """The account as text."""
+    ready = click.style("ready", fg="green") if found["ready"] else click.style("not ready", fg="red", bold=True)
+    age = words.age(words.moment(found["created"]), now)
+    yield f"{click.style(found['namespace'] + '/' + found['name'], bold=True)}: {ready}"
+    state = "suspended" if found["suspended"] else f"{found['pods']} pods ready"
+    yield f"  {words.clean(found['image'])}, {state}, made {age} ago"
+    if not found["ready"]:
+        yield f"  waits for {found['reason']}: {words.clean(found['message'])}"
+    accepted = found["acceptedGeneration"]
+    if accepted is None:
+        yield "  No spec of it was accepted so far: nothing is opened for it, and it does not run."
+    elif accepted != found["generation"]:
+        yield f"  The newest spec is not in force (yet): what follows is that of generation {accepted}."
+    yield from _section("May reach", _reach(found["egress"]))
+    yield from _section("May be reached by", _callers(found["ingress"]))
+    yield from _section(f"May do (level {found['permissions']['level']})", _rights(found["permissions"]))
+    yield from _section("Keys", list(_keys(found["keys"], now)))
+    yield from _section("Conditions", list(_conditions(found["conditions"], now)))
+    yield from _section("Violations lately", list(_violations(found["violations"], now)))
+    yield from _section("Policies that bind it", _policies(found["policies"], found["namespaceOpen"]))
+
+
+def _section(title: str, content: Sequence[str]) -> Iterator[str]:
+    yield ""
+    yield click.style(title, bold=True)
+    yield from (f"  {line}" for line in content)
+
+
+def _reach(egress: Mapping[str, Any]) -> list[str]:
+    found = [words.clean(one) for one in egress["destinations"]]
+    if egress["apiServer"]:
+        found.append("the API server, for the rights below")
+    if egress["dns"]:
+        found.append("DNS, at the cluster's own DNS pods only")
+    return found or ["nothing, not even DNS"]
+
+
+def _callers(ingress: Mapping[str, Any]) -> list[str]:
+    note = "" if ingress["observed"] else " (as the spec asks; the NetworkPolicy cannot be seen)"
+    found = [
+        f"pods of {one['namespace'] or 'any namespace'} with "
+        f"{','.join(f'{key}={value}' for key, value in one['podLabels'].items()) or 'any labels'}"
+        f" on port {one['port']}{note}"
+        for one in ingress["callers"]
+    ]
+    return found or [f"nobody but the kubelet's probes{note}"]
+
+
+def _rights(permissions: Mapping[str, Any]) -> list[str]:
+    return [words.clean(one) for one in permissions["rights"]] or ["nothing on the Kubernetes API; it has no token"]
+
+
+def _keys(keys: Sequence[Mapping[str, Any]], now: datetime) -> Iterator[str]:
+    if not keys:
+        yield "none"
+        return
+    rows = []
+    for one in keys:
+        changed = words.moment(one["lastRotated"])
+        due = words.moment(one["nextRotation"])
+        rows.append(
+            [
+                one["name"],
+                one["source"],
+                one["delivery"] or words.NONE,
+                words.age(changed, now),
+                words.ahead(due, now) if due else "not by Ringfence" if not one["every"] else words.UNKNOWN,
+            ]
+        )
+    yield from words.table(["NAME", "SOURCE", "DELIVERED AS", "AGE", "ROTATES"], rows)
+
+
+def _conditions(conditions: Sequence[Mapping[str, Any]], now: datetime) -> Iterator[str]:
+    if not conditions:
+        yield "none yet: Ringfence has not looked at it"
+    colours = {"True": "green", "False": "red"}
+    for one in conditions:
+        age = words.age(words.moment(one.get("lastTransitionTime")), now)
+        status = click.style(one["status"], fg=colours.get(one["status"], "yellow"))
+        yield f"{one['type']} is {status} since {age}: {one['reason']}"
+        yield from (f"  {words.clean(line)}" for line in str(one.get("message", "")).splitlines())
+
+
+def _violations(violations: Sequence[Mapping[str, Any]] | None, now: datetime) -> Iterator[str]:
+    if violations is None:
+        yield "hidden: you may not list Events in this namespace"
+        return
+    if not violations:
+        yield "none (the cluster keeps Events for about an hour)"
+    for one in violations[:MOST_EVENTS]:
+        times = f" ({one['count']} times)" if one["count"] > 1 else ""
+        yield f"{words.age(words.moment(one['last']), now)} ago{times}: {one['reason']}: {words.clean(one['message'])}"
+    if len(violations) > MOST_EVENTS:
+        yield f"and {len(violations) - MOST_EVENTS} more"
+
+
+def _policies(policies: Sequence[Mapping[str, Any]] | None, is_open: bool | None) -> list[str]:
+    if policies is None:
+        return ["hidden: you may not list AgentPolicies, or not read this Namespace"]
+    found = [
+        f"{one['name']}: {'; '.join(one['bounds']) if one['readable'] else 'cannot be read by this version'}"
+        for one in policies
+    ]
+    return found if is_open else [*found, "This namespace is not open to agents: it lacks the label that opens it."]

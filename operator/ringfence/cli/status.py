@@ -1,0 +1,172 @@
+"""`ringfence status`: which agents are ready, and what the others wait for."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import click
+
+from ringfence.api.names import API_VERSION
+
+from . import cluster, words
+
+LONGEST_SENTENCE: Final = 160
+"""Characters of a condition's message in the table; `ringfence explain` shows all of it."""
+UNSEEN: Final = "Ringfence has not looked at it yet: is the controller running, and this namespace open to agents?"
+BEHIND: Final = "the controller has not looked at the newest spec yet"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One agent as `status` shows it. `ready`: True, False, or None where nobody has looked at this spec yet."""
+
+    namespace: str
+    name: str
+    ready: bool | None
+    reason: str
+    message: str
+    pods: str
+    level: str
+    oldest_key: str | None
+    created: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented JSON form."""
+        return {
+            "namespace": self.namespace,
+            "name": self.name,
+            "ready": self.ready is True,
+            "reason": self.reason,
+            "message": self.message,
+            "pods": self.pods,
+            "level": self.level,
+            "oldestKey": self.oldest_key,
+            "created": self.created,
+        }
+
+
+def row(agent: Mapping[str, Any]) -> Row:
+    """What an AgentDeployment's status says."""
+    metadata, spec, status = agent["metadata"], agent.get("spec") or {}, agent.get("status") or {}
+    sum_of_all = condition(status, "Ready")
+    behind = (status.get("observedGeneration") or 0) < (metadata.get("generation") or 0)
+    if sum_of_all is None or behind:
+        ready, reason, message = None, "Unknown", BEHIND if sum_of_all else UNSEEN
+    else:
+        ready = sum_of_all.get("status") == "True"
+        reason, message = str(sum_of_all.get("reason", "")), str(sum_of_all.get("message", ""))
+    return Row(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        ready=ready,
+        reason=reason,
+        message="" if ready else message,
+        pods=f"{status.get('readyReplicas') or 0}/{spec.get('replicas', 1)}",
+        level=(spec.get("permissions") or {}).get("level", "ReadOnly"),
+        oldest_key=status.get("oldestSecret"),
+        created=metadata.get("creationTimestamp"),
+    )
+
+
+def condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
+    """The condition of that type."""
+    return next((one for one in status.get("conditions") or [] if one.get("type") == kind), None)
+
+
+@click.command("status")
+@click.argument("name", required=False, shell_complete=cluster.complete_agents)
+@click.option("-A", "--all-namespaces", is_flag=True, help="Agents of all namespaces.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="text for people, json for programs.",
+)
+@cluster.options
+def command(name: str | None, all_namespaces: bool, output: str, **where: str | None) -> None:
+    """Show which agents are ready, how old their oldest key is, and what the others wait for.
+
+    \b
+    Exit code: 0 all are ready, 1 some are not or NAME is not there, 2 the cluster cannot be reached.
+
+    \b
+    Examples:
+      ringfence status
+      ringfence status researcher -n research
+      ringfence status -A -o json
+    """
+    if name and all_namespaces:
+        raise click.UsageError("a name and --all-namespaces do not go together")
+
+    async def show(session: cluster.Session) -> int:
+        found = await gather(session, name, all_namespaces=all_namespaces)
+        if found is None:
+            return cluster.NOT_READY
+        rows = [row(agent) for agent in sorted(found, key=_by_name)]
+        if output == "json":
+            click.echo(json.dumps({"agents": [one.as_json() for one in rows]}, indent=2))
+        else:
+            where_to = "" if all_namespaces else f" in namespace {session.namespace}"
+            print_rows(rows, words.now(), nothing=f"no agents found{where_to}")
+        return cluster.READY if all(one.ready for one in rows) else cluster.NOT_READY
+
+    cluster.run(cluster.Where(**where), show)
+
+
+async def gather(
+    session: cluster.Session, name: str | None, *, all_namespaces: bool = False
+) -> list[dict[str, Any]] | None:
+    """The agents asked for; None, and a sentence said, when the one that is named is not there."""
+    from ringfence.kube import path_of  # noqa: PLC0415 - heavy
+
+    namespace = None if all_namespaces else session.namespace
+    if name is None:
+        return await session.kube.list(path_of(API_VERSION, cluster.AGENTS, namespace))
+    found = await one_agent(session, name)
+    return None if found is None else [found]
+
+
+async def one_agent(session: cluster.Session, name: str) -> dict[str, Any] | None:
+    """The agent of that name; None, and a sentence said, when it is not there."""
+    from ringfence.kube import NotFound, path_of  # noqa: PLC0415 - heavy
+
+    try:
+        return await session.kube.get(path_of(API_VERSION, cluster.AGENTS, session.namespace, name))
+    except NotFound as failure:
+        if "could not find the requested resource" in failure.message:
+            raise  # the kind itself is not there
+        cluster.refuse(f"no agent {name} in namespace {session.namespace}", "`ringfence status -A` shows all")
+        return None
+
+
+def print_rows(rows: Sequence[Row], now: datetime, *, nothing: str) -> None:
+    """The table, or `nothing` on standard error."""
+    if not rows:
+        click.echo(nothing, err=True)
+        return
+    several = len({one.namespace for one in rows}) > 1
+    head = ["NAMESPACE"] * several + ["NAME", "READY", "PODS", "LEVEL", "OLDEST KEY", "AGE", "WAITS FOR"]
+    lines = list(words.table(head, [[one.namespace] * several + _cells(one, now) for one in rows]))
+    click.echo(lines[0])
+    for one, line in zip(rows, lines[1:], strict=True):
+        click.echo(line if one.ready else click.style(line, fg="red" if one.ready is False else "yellow"))
+
+
+def _cells(one: Row, now: datetime) -> list[str]:
+    key = words.age(words.moment(one.oldest_key), now) if one.oldest_key else "-"
+    first, _, more = one.message.partition("\n")
+    sentence = words.clean(first)
+    cut = len(sentence) > LONGEST_SENTENCE
+    sentence = sentence[:LONGEST_SENTENCE] + "..." * (cut or bool(more))
+    waits = "-" if one.ready else f"{one.reason}: {sentence}"
+    ready = {True: "True", False: "False", None: "Unknown"}[one.ready]
+    age = words.age(words.moment(one.created), now)
+    return [one.name, ready, one.pods, one.level, key, age, waits]
+
+
+def _by_name(agent: Mapping[str, Any]) -> tuple[str, str]:
+    return agent["metadata"]["namespace"], agent["metadata"]["name"]

@@ -1,0 +1,265 @@
+"""status, explain and rotate as processes, against a real API server: its answers, its rights, its jobs."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from api.server import Answer, Server
+from cluster import Cluster
+from ringfence.api import AgentDeploymentSpec, parse
+from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL, API_VERSION
+from ringfence.kube import path_of
+from ringfence.resources import Agent, JobImage
+from ringfence.resources.keys import key_name
+from ringfence.resources.network import allow_policy
+from ringfence.resources.rotation import rotation_children
+
+SPEC: dict[str, Any] = {
+    "image": "registry.example/agent@sha256:" + "0" * 64,
+    "replicas": 0,
+    "ports": [{"name": "panel", "port": 8080}],
+    "network": {"ingress": [{"from": {"namespace": "ops", "podLabels": {"app": "console"}}, "port": "panel"}]},
+    "secrets": [
+        {
+            "name": "panel",
+            "source": {"generate": {}},
+            "rotation": {"every": "720h", "overlap": "1h"},
+            "delivery": {"env": {"name": "PANEL_KEY"}},
+        }
+    ],
+}
+PATHS = {
+    "NetworkPolicy": ("networking.k8s.io/v1", "networkpolicies"),
+    "ServiceAccount": ("v1", "serviceaccounts"),
+    "Role": ("rbac.authorization.k8s.io/v1", "roles"),
+    "RoleBinding": ("rbac.authorization.k8s.io/v1", "rolebindings"),
+    "CronJob": ("batch/v1", "cronjobs"),
+    "Deployment": ("apps/v1", "deployments"),
+}
+
+
+class Team:
+    """A namespace with an agent whose status is written by hand, and the command as its user would call it."""
+
+    def __init__(self, server: Server, kubeconfig: Path) -> None:
+        self.server = server
+        self.kubeconfig = kubeconfig
+        self.name = f"cli-{uuid4().hex[:8]}"
+        labels = {AGENTS_LABEL: AGENTS_ENABLED}
+        self.send("POST", "/api/v1/namespaces", {"metadata": {"name": self.name, "labels": labels}})
+
+    def send(self, method: str, path: str, body: Any, kind: str = "application/json") -> Answer:
+        answer = self.server.request(method, path, json.dumps(body).encode(), kind)
+        assert answer.ok, answer
+        return answer
+
+    def agent(self, *, ready: bool) -> Agent:
+        """An agent, and what the controller would have made and said of it."""
+        collection = path_of(API_VERSION, "agentdeployments", self.name)
+        body = {"apiVersion": API_VERSION, "kind": "AgentDeployment", "metadata": {"name": "a"}, "spec": SPEC}
+        stored = self.send("POST", collection, body).body
+        spec = parse(AgentDeploymentSpec, SPEC).value
+        assert spec is not None
+        image = JobImage("registry.example/ringfence:1")
+        agent = Agent(name="a", namespace=self.name, uid=stored["metadata"]["uid"], spec=spec, job_image=image)
+        condition = {
+            "type": "Ready",
+            "status": "True" if ready else "False",
+            "reason": "Ready" if ready else "Suspended",
+            "message": "the fence stands" if ready else "suspended: no pods",
+            "observedGeneration": 1,
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }
+        status = {
+            "observedGeneration": 1,
+            "acceptedGeneration": 1,
+            "conditions": [condition],
+            "effectiveEgress": ["203.0.113.0/28:443"],
+            "secrets": [{"name": "panel", "lastRotated": "2026-01-01T00:00:00Z"}],
+            "oldestSecret": "2026-01-01T00:00:00Z",
+        }
+        self.send("PATCH", f"{collection}/a/status", {"status": status}, "application/merge-patch+json")
+        for manifest in [allow_policy(agent), *rotation_children(agent)]:
+            self.send("POST", path_of(*PATHS[manifest["kind"]], self.name), manifest)
+        return agent
+
+    def event(self, agent: Agent, note: str) -> None:
+        """As the controller writes them."""
+        about = {"apiVersion": API_VERSION, "kind": "AgentDeployment", "name": "a", "namespace": self.name}
+        body = {
+            "metadata": {"name": f"a.{uuid4().hex}", "namespace": self.name},
+            "eventTime": "2026-01-01T00:00:00.000000Z",
+            "reportingController": "ringfence.dev/ringfence",
+            "reportingInstance": "x",
+            "action": "Reconcile",
+            "reason": "DriftRepaired",
+            "type": "Warning",
+            "note": note,
+            "regarding": about | {"uid": agent.uid},
+        }
+        self.send("POST", path_of("events.k8s.io/v1", "events", self.name), body)
+
+    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), **variables}
+        program = [sys.executable, "-m", "ringfence", *arguments]
+        return subprocess.run(program, capture_output=True, text=True, env=environment, timeout=90, check=False)
+
+
+@pytest.fixture
+def team(server: Server, cluster: Cluster) -> Iterator[Team]:
+    made = Team(server, cluster.kubeconfig)
+    yield made
+    server.request("DELETE", f"/api/v1/namespaces/{made.name}")
+
+
+def test_status(team: Team) -> None:
+    empty = team.run("status", "-n", team.name)
+    assert (empty.returncode, empty.stdout) == (0, "")
+    team.agent(ready=True)
+    shown = team.run("status", "-n", team.name)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.splitlines()[1].split()[:4] == ["a", "True", "0/0", "ReadOnly"]
+    everywhere = json.loads(team.run("status", "-A", "-o", "json").stdout)["agents"]
+    assert (team.name, "a", True) in [(one["namespace"], one["name"], one["ready"]) for one in everywhere]
+    assert team.run("status", "b", "-n", team.name).returncode == 1
+
+
+def test_the_namespace_is_that_of_the_context(team: Team, tmp_path: Path) -> None:
+    team.agent(ready=False)
+    config = json.loads(team.kubeconfig.read_text())
+    for context in config["contexts"]:
+        context["context"]["namespace"] = team.name
+    team.kubeconfig = tmp_path / "config"
+    team.kubeconfig.write_text(json.dumps(config))
+    shown = team.run("status")
+    assert shown.returncode == 1, shown.stderr
+    assert "Suspended: suspended: no pods" in shown.stdout
+    words = {"_RINGFENCE_COMPLETE": "bash_complete", "COMP_WORDS": "ringfence explain ", "COMP_CWORD": "2"}
+    program = [sys.executable, "-c", "from ringfence.cli.main import main; main(prog_name='ringfence')"]
+    environment = {**os.environ, "KUBECONFIG": str(team.kubeconfig), **words}
+    completed = subprocess.run(program, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    assert completed.stdout == "plain,a\n"
+
+
+def test_a_cluster_that_is_not_there(team: Team, tmp_path: Path) -> None:
+    config = json.loads(team.kubeconfig.read_text())
+    config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:9"
+    (tmp_path / "gone").write_text(json.dumps(config))
+    (tmp_path / "broken").write_text("not: [a kubeconfig")
+    (tmp_path / "empty").write_text("")
+    for name in ("gone", "broken", "empty", "absent"):
+        shown = team.run("status", KUBECONFIG=str(tmp_path / name))
+        assert (shown.returncode, shown.stdout) == (2, ""), shown
+        assert "Traceback" not in shown.stderr
+        assert shown.stderr.startswith("ringfence status: "), shown.stderr
+    assert team.run("status", "--context", "nowhere").returncode == 2
+
+
+def test_explain(team: Team) -> None:
+    agent = team.agent(ready=True)
+    team.event(agent, "Role ringfence-a was edited and is put right")
+    shown = team.run("explain", "a", "-n", team.name)
+    assert shown.returncode == 0, shown.stderr
+    for line in (
+        f"{team.name}/a: ready",
+        "  203.0.113.0/28:443",
+        "  pods of ops with app=console on port 8080",
+        "  nothing on the Kubernetes API; it has no token",
+        "Ready is True since ",
+        "DriftRepaired: Role ringfence-a was edited and is put right",
+        "restricted (built-in): level up to ReadOnly",
+    ):
+        assert line in shown.stdout
+    assert "\x1b" not in shown.stdout
+    found = json.loads(team.run("explain", "a", "-n", team.name, "-o", "json").stdout)
+    assert found["ingress"]["observed"] is True
+    assert found["violations"][0]["count"] == 1
+
+
+def test_a_developer_sees_what_he_may(team: Team, cluster: Cluster) -> None:
+    """Rights in his namespace only: the account says what is hidden, and fails at nothing."""
+    team.agent(ready=True)
+    rules = [{"apiGroups": ["ringfence.dev"], "resources": ["agentdeployments"], "verbs": ["get", "list"]}]
+    team.send("POST", path_of(*PATHS["Role"], team.name), {"metadata": {"name": "dev"}, "rules": rules})
+    group = "rbac.authorization.k8s.io"
+    binding = {
+        "metadata": {"name": "dev"},
+        "roleRef": {"apiGroup": group, "kind": "Role", "name": "dev"},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": team.name}],
+    }
+    team.send("POST", path_of(*PATHS["RoleBinding"], team.name), binding)
+    team.kubeconfig = cluster.user_kubeconfig(team.name)
+    shown = team.run("explain", "a", "-n", team.name)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.count("hidden") == 2
+    assert "(as the spec asks; the NetworkPolicy cannot be seen)" in shown.stdout
+    refused = team.run("status", "-A")
+    assert refused.returncode == 2
+    assert "ask for this right" in refused.stderr
+    assert team.run("rotate", "a", "-n", team.name).returncode == 2
+
+
+def test_rotate_makes_the_job_that_kubectl_makes(team: Team, cluster: Cluster) -> None:
+    team.agent(ready=True)
+    cron_job = key_name("a", "panel")
+    shown = team.run("rotate", "a", "-n", team.name, "--wait", "--timeout", "1")
+    assert shown.returncode == 1
+    assert "has not ended in time" in shown.stderr
+    (ours,) = team.server.request("GET", path_of("batch/v1", "jobs", team.name)).body["items"]
+    command = ("create", "job", "theirs", f"--from=cronjob/{cron_job}", "-n", team.name, "-o", "json")
+    theirs = json.loads(cluster.kubectl(*command))
+    for field in ("ownerReferences", "annotations"):
+        assert ours["metadata"][field] == theirs["metadata"][field]
+    assert _own(ours) == _own(theirs)
+
+
+def _own(job: dict[str, Any]) -> Any:
+    """A job's spec without what names the job itself."""
+    text = json.dumps(job["spec"], sort_keys=True)
+    for word in (job["metadata"]["name"], job["metadata"]["uid"]):
+        text = text.replace(word, "X")
+    return json.loads(text)
+
+
+def test_rotate_waits_until_the_job_has_ended(team: Team, cluster: Cluster) -> None:
+    agent = team.agent(ready=True)
+    selector = {"matchLabels": agent.selector}
+    container = {"name": "agent", "image": "registry.example/agent:1"}
+    template = {"metadata": {"labels": agent.labels}, "spec": {"containers": [container]}}
+    workload = {
+        "metadata": {"name": "ringfence-a"},
+        "spec": {"replicas": 0, "selector": selector, "template": template},
+    }
+    team.send("POST", path_of("apps/v1", "deployments", team.name), workload)
+    kubelet = threading.Thread(target=_end_pods, args=(cluster, team.name))
+    kubelet.start()
+    shown = team.run("rotate", "a", "-n", team.name, "--wait", "--timeout", "60")
+    kubelet.join()
+    assert shown.returncode == 0, shown.stderr
+    assert "panel: the new value is stored" in shown.stdout
+    assert "a: restarted" in shown.stdout
+
+
+def _end_pods(cluster: Cluster, namespace: str) -> None:
+    """Do a kubelet's part: the job's pod has run, and well."""
+    server = Server(cluster.server, cluster.kubeconfig)
+    pods = path_of("v1", "pods", namespace)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for pod in server.request("GET", pods).body["items"]:
+            status = json.dumps({"status": {"phase": "Succeeded"}}).encode()
+            path = f"{pods}/{pod['metadata']['name']}/status"
+            assert server.request("PATCH", path, status, "application/merge-patch+json").ok
+            server.close()
+            return
+        time.sleep(0.2)
+    server.close()

@@ -1,0 +1,14 @@
+"""One moment for all that speaks of ages."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from ringfence.cli import words
+from unit.cli.fake import FakeKube
+
+
+@pytest.fixture
+def kube(monkeypatch: pytest.MonkeyPatch) -> FakeKube:
+    monkeypatch.setattr(words, "now", lambda: datetime(2026, 5, 1, 12, 0, tzinfo=UTC))
+    return FakeKube()
