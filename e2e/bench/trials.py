@@ -19,7 +19,7 @@ from demo.record import Entry, is_write, moment, stored_before
 
 from .numbers import ratio, summary
 
-__all__ = ["Bench"]
+__all__ = ["Bench", "clean"]
 
 NAMESPACE = "bench"
 OURS = f"system:serviceaccount:{SYSTEM}:"
@@ -39,9 +39,7 @@ class Bench:
     api: Api
 
     def prepare(self) -> None:
-        """A namespace that is open to agents, with nothing in it."""
-        if self.kubectl.find("namespace", NAMESPACE):
-            self.clean()
+        """A namespace that is open to agents."""
         labels = {"ringfence.dev/agents": "enabled", "pod-security.kubernetes.io/enforce": "restricted"}
         self.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}})
 
@@ -138,12 +136,6 @@ class Bench:
         self.api.delete(path)
         agents.until("the policy to be back", back, every=0.02)
 
-    def clean(self) -> None:
-        """Remove the namespace and all in it."""
-        with step("cleaning up"):
-            self.kubectl("delete", "agd", "--all", "-n", NAMESPACE, "--timeout=300s", timeout=310)
-            self.kubectl("delete", "namespace", NAMESPACE, "--timeout=300s", timeout=310)
-
     def _agent(self, name: str, **spec: Any) -> Object:
         return {
             "apiVersion": "ringfence.dev/v1alpha1",
@@ -210,6 +202,14 @@ class Bench:
 
     def _looks(self) -> float:
         return metrics.total(self.api, "ringfence_reconcile_total", result="ok")
+
+
+def clean(kubectl: Kubectl) -> None:
+    """Remove the namespace of an earlier run and all in it."""
+    if kubectl.find("namespace", NAMESPACE):
+        with step("cleaning up"):
+            kubectl("delete", "agd", "--all", "-n", NAMESPACE, "--timeout=300s", timeout=310)
+            kubectl("delete", "namespace", NAMESPACE, "--timeout=300s", timeout=310)
 
 
 def _duration(entry: Entry) -> float:
