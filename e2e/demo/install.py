@@ -55,6 +55,7 @@ def install(place: Place, image: Image, *values: str) -> None:
         kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         kubectl("label", "namespace", NAMESPACE, "--overwrite", *LABELS)
     settings = [f"image.repository={image.repository}", f"image.digest={image.digest}", *values]
+    _unlock(place)
     with step("waiting for Ringfence's own pods"):
         kubectl.helm(
             *("upgrade", "--install", "ringfence", str(ROOT / "charts/ringfence"), "-n", NAMESPACE),
@@ -62,6 +63,17 @@ def install(place: Place, image: Image, *values: str) -> None:
             *(word for setting in settings for word in ("--set", setting)),
             *("--wait", f"--timeout={WAIT}"),
         )
+
+
+def _unlock(place: Place) -> None:
+    """A helm that was killed leaves a record of work in progress, on which every later one stops.
+
+    Only where nobody else can be at work: on the built-in cluster and those that are made to be thrown away.
+    """
+    if place.kind != "other":
+        pending = "status in (pending-install,pending-upgrade,pending-rollback)"
+        for release, namespace in (("ringfence-crds", "default"), ("ringfence", NAMESPACE)):
+            place.kubectl("delete", "secrets", "-n", namespace, "-l", f"owner=helm,name={release},{pending}")
 
 
 def uninstall(place: Place) -> None:
