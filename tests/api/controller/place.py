@@ -20,7 +20,7 @@ IMAGE = "registry.example/agent@sha256:" + "0123456789abcdef" * 4
 NODE = "no-kubelet"
 """A node that only exists on paper; `run_pods` does its work."""
 RULES = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}]
-FULL: Mapping[str, Any] = {
+FULL: dict[str, Any] = {
     "image": IMAGE,
     "permissions": {"rules": RULES},
     "storage": {"mountPath": "/var/lib/agent", "size": "1Gi"},

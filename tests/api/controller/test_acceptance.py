@@ -111,11 +111,11 @@ def test_a_namespace_that_is_closed_again(place: Place) -> None:
     place.wait_condition("Accepted", "True")
 
 
-GOOD = {
+GOOD: dict[str, Any] = {
     "permissions": {"level": "ReadOnly", "rules": RULES},
     "network": {"egress": None, "ingress": None},
 }
-FORBIDDEN = {
+FORBIDDEN: dict[str, dict[str, Any]] = {
     "no digest": {"image": "registry.example/agent:latest"},
     "a wildcard": {"permissions": {"rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]}},
     "secrets": {"permissions": {"rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]}},

@@ -1,5 +1,7 @@
 """What an agent becomes over its life: less rights, no volume, suspended, deleted in every way, made anew."""
 
+from typing import Any
+
 import pytest
 
 from api.controller.place import FULL, RULES, Place
@@ -49,7 +51,7 @@ def test_a_volume_outlives_its_mention(place: Place) -> None:
 
 
 @pytest.mark.parametrize("change", [{"suspended": True}, {"replicas": 0}], ids=["suspended", "no replicas"])
-def test_a_suspended_agent_has_no_pods_and_keeps_its_fence(place: Place, change: dict[str, object]) -> None:
+def test_a_suspended_agent_has_no_pods_and_keeps_its_fence(place: Place, change: dict[str, Any]) -> None:
     place.agent("a", FULL)
     place.wait_applied()
     until("a pod", place.pods)

@@ -6,6 +6,7 @@ from api.controller.place import FULL, Place, json_bytes
 from api.controller.process import Controller, Record
 from api.controller.waiting import until
 from cluster import Cluster
+from ringfence.resources import Manifest
 
 AGENTS = 20
 QUIET_SECONDS = 15.0
@@ -53,5 +54,5 @@ def test_a_stuck_agent_holds_up_nobody(place: Place) -> None:
         place.wait_applied(f"stuck{number}")
 
 
-def _quota(place: Place) -> dict[str, object]:
+def _quota(place: Place) -> Manifest:
     return place.server.request("GET", f"/api/v1/namespaces/{place.name}/resourcequotas/q").body

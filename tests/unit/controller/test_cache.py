@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ringfence.controller.cache import Cache, Key, Ref, agent_key, api_server_endpoints, children_of
+from ringfence.controller.cache import Cache, Key, Ref, api_server_endpoints, children_of
 from ringfence.controller.handlers import _matters
 from ringfence.resources import Endpoint, ServicePort
 
@@ -116,7 +116,7 @@ def test_managed_fields_are_not_kept(cache: Cache) -> None:
 def test_children_of_an_agent() -> None:
     refs = children_of(KEY)
     assert len(refs) == 7
-    assert {agent_key(ref) for ref in refs} == {KEY}
+    assert {Cache().agent_of(ref, {"metadata": {}}) for ref in refs} == {KEY}
 
 
 # --- Services
