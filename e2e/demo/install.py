@@ -48,6 +48,7 @@ def own_image(place: Place) -> Image:
 def install(place: Place, image: Image, *values: str) -> None:
     """`helm upgrade --install` both charts, and wait until every replica is ready. `values`: for --set."""
     kubectl = place.kubectl
+    _unlock(place)
     with step("installing the charts"):
         kubectl.helm("upgrade", "--install", "ringfence-crds", str(ROOT / "charts/ringfence-crds"), "-n", "default")
         # The CRDs are served a moment after they are stored.
@@ -55,7 +56,6 @@ def install(place: Place, image: Image, *values: str) -> None:
         kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         kubectl("label", "namespace", NAMESPACE, "--overwrite", *LABELS)
     settings = [f"image.repository={image.repository}", f"image.digest={image.digest}", *values]
-    _unlock(place)
     with step("waiting for Ringfence's own pods"):
         kubectl.helm(
             *("upgrade", "--install", "ringfence", str(ROOT / "charts/ringfence"), "-n", NAMESPACE),
