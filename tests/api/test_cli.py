@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from uuid import uuid4
 import pytest
 
 from api.server import Answer, Server
-from cluster import Cluster
+from cluster import Cluster, programs
 from ringfence.api import AgentDeploymentSpec, parse
 from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL, API_VERSION
 from ringfence.kube import path_of
@@ -266,3 +267,22 @@ def _end_pods(cluster: Cluster, namespace: str) -> None:
             return
         time.sleep(0.2)
     server.close()
+
+
+def test_kubectl_finds_it_as_a_plugin_and_completes_its_words(cluster: Cluster, tmp_path: Path) -> None:
+    scripts = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]["scripts"]
+    for name, place in scripts.items():
+        module, _, function = place.partition(":")
+        script = tmp_path / name
+        script.write_text(f"#!{sys.executable}\nfrom {module} import {function}\n{function}()\n")
+        script.chmod(0o755)
+    variables = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "KUBECONFIG": str(cluster.kubeconfig)}
+    kubectl = programs.tools() / "kubectl"
+
+    def run(*arguments: str) -> str:
+        command = [kubectl, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, env=variables, timeout=90, check=True).stdout
+
+    assert "Usage: kubectl ringfence status" in run("ringfence", "status", "--help")
+    assert run("__complete", "ringfence", "stat").splitlines()[0].startswith("status\t")
+    assert "--all-namespaces" in run("__complete", "ringfence", "status", "--all")
