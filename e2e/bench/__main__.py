@@ -6,7 +6,7 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from demo.install import install, own_image
 from demo.place import Place, built_in
 
 from .numbers import machine
-from .trials import Bench
+from .trials import Bench, clean
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,19 +27,27 @@ def measure(place: Place, args: argparse.Namespace) -> dict[str, Any]:
     if place.cluster is None:
         raise ClusterError("the bench reads the API server's record, which only the built-in cluster keeps")
     report: dict[str, Any] = {"machine": machine()}
+    clean(place.kubectl)  # before the install: what an earlier run left takes the room of Ringfence's own pods
     install(place, own_image(place))
     if not args.no_demo:
         report["demo_warm_seconds"] = _demo(place)
     with connect(place.kubectl) as api:
         bench = Bench(place.cluster, place.kubectl, api)
         bench.prepare()
-        report["start"] = bench.starts(args.starts)
-        report["repair"] = bench.repairs(args.repairs)
-        report["rest"] = bench.rest(args.rest_agents, args.rest_seconds)
-        report["restart"] = bench.restart(args.restart_agents)
-        report["memory_mib"] = bench.memory()
+        trials: dict[str, Callable[[], dict[str, Any]]] = {
+            "start": lambda: bench.starts(args.starts),
+            "repair": lambda: bench.repairs(args.repairs),
+            "rest": lambda: bench.rest(args.rest_agents, args.rest_seconds),
+            "restart": lambda: bench.restart(args.restart_agents),
+            "memory_mib": bench.memory,
+        }
+        for name, trial in trials.items():
+            try:
+                report[name] = trial()
+            except ClusterError as error:  # what was measured before is not lost by it
+                report[name] = {"error": str(error)}
         if args.keep:
-            bench.clean()
+            clean(place.kubectl)
     report["machine"]["load_at_the_end"] = machine()["load"]
     return report
 
@@ -81,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"bench: {error}", color="31")
         return 1
     print(json.dumps(report, indent=1))
-    return 0
+    return 1 if any("error" in part for part in report.values() if isinstance(part, dict)) else 0
 
 
 if __name__ == "__main__":

@@ -19,12 +19,14 @@ from demo.record import Entry, is_write, moment, stored_before
 
 from .numbers import ratio, summary
 
-__all__ = ["Bench"]
+__all__ = ["Bench", "clean"]
 
 NAMESPACE = "bench"
 OURS = f"system:serviceaccount:{SYSTEM}:"
 SETTLE_SECONDS = 5
 """After the last pass over all agents: what comes late would come by then."""
+SMALL = {"requests": {"cpu": "5m", "memory": "16Mi"}}
+"""So that fifty of them fit on two cores."""
 POLICIES = f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/networkpolicies"
 
 
@@ -37,9 +39,7 @@ class Bench:
     api: Api
 
     def prepare(self) -> None:
-        """A namespace that is open to agents, with nothing in it."""
-        if self.kubectl.find("namespace", NAMESPACE):
-            self.clean()
+        """A namespace that is open to agents."""
         labels = {"ringfence.dev/agents": "enabled", "pod-security.kubernetes.io/enforce": "restricted"}
         self.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}})
 
@@ -136,18 +136,12 @@ class Bench:
         self.api.delete(path)
         agents.until("the policy to be back", back, every=0.02)
 
-    def clean(self) -> None:
-        """Remove the namespace and all in it."""
-        with step("cleaning up"):
-            self.kubectl("delete", "agd", "--all", "-n", NAMESPACE, "--timeout=300s", timeout=310)
-            self.kubectl("delete", "namespace", NAMESPACE, "--timeout=300s", timeout=310)
-
     def _agent(self, name: str, **spec: Any) -> Object:
         return {
             "apiVersion": "ringfence.dev/v1alpha1",
             "kind": "AgentDeployment",
             "metadata": {"name": name, "namespace": NAMESPACE},
-            "spec": {"image": self.cluster.testbox.pinned, "args": ["agent"], **spec},
+            "spec": {"image": self.cluster.testbox.pinned, "args": ["agent"], "resources": SMALL, **spec},
         }
 
     def _bare(self, name: str) -> Object:
@@ -208,6 +202,14 @@ class Bench:
 
     def _looks(self) -> float:
         return metrics.total(self.api, "ringfence_reconcile_total", result="ok")
+
+
+def clean(kubectl: Kubectl) -> None:
+    """Remove the namespace of an earlier run and all in it."""
+    if kubectl.find("namespace", NAMESPACE):
+        with step("cleaning up"):
+            kubectl("delete", "agd", "--all", "-n", NAMESPACE, "--timeout=300s", timeout=310)
+            kubectl("delete", "namespace", NAMESPACE, "--timeout=300s", timeout=310)
 
 
 def _duration(entry: Entry) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import ssl
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from .processes import Component, running
 from .shell import nsenter, wait_for
 
 __all__ = ["admin_kubeconfig", "components", "environment", "user_kubeconfig", "wait_ready", "write_credentials"]
+
+DEATH_SECONDS = 2
+"""How long a program must be missing to count as dead: while it becomes another by `exec` (nsenter, then
+the program), the kernel shows no environment for a moment, and so not whose it is."""
 
 SERVICE_CIDR = "10.96.0.0/16"
 POD_CIDR = "10.244.0.0/16"
@@ -114,8 +119,13 @@ def wait_ready(instance: Instance, *, timeout: float = 180) -> None:
     Raises ClusterError with the end of its log when it dies or does not get there.
     """
 
+    seen = time.monotonic()
+
     def ready() -> bool:
-        if "kube-apiserver" not in running(instance):
+        nonlocal seen
+        if "kube-apiserver" in running(instance):
+            seen = time.monotonic()
+        elif time.monotonic() - seen > DEATH_SECONDS:
             raise _Died
         return _get(instance, "/readyz")[0] == http.client.OK
 

@@ -77,7 +77,11 @@ def stop(instance: Instance, name: str, *, grace: float = 20) -> None:
 def end_all(instance: Instance) -> None:
     """End everything of the instance at once: its programs, and whatever is in its pods' cgroup."""
     deadline = time.monotonic() + 60
-    while ours := [pid for pid in _pids() if _belongs(pid, instance)]:
+    empty_looks = 0
+    # Two looks: a process in the midst of an `exec` cannot be recognized for a moment.
+    while empty_looks < 2:
+        ours = [pid for pid in _pids() if _belongs(pid, instance)]
+        empty_looks = 0 if ours else empty_looks + 1
         for pid in ours:
             with _pidfd(pid) as handle:
                 if handle is not None and _belongs(pid, instance):
@@ -85,7 +89,7 @@ def end_all(instance: Instance) -> None:
         _bury(ours)
         if time.monotonic() > deadline:
             raise ClusterError(f"processes {ours} do not end; look at them with `ps`")
-        time.sleep(0.02)
+        time.sleep(0.02 if ours else 0.1)
 
 
 def _end(targets: list[tuple[int, str]], instance: Instance, grace: float) -> None:

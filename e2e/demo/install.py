@@ -20,7 +20,7 @@ LABELS = (
     "pod-security.kubernetes.io/warn=restricted",
 )
 """Ringfence itself lives under the strictest Pod Security Standard."""
-WAIT = "180s"
+WAIT = "420s"
 
 
 @dataclass(frozen=True)

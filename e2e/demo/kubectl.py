@@ -36,7 +36,7 @@ class Kubectl:
         """Run kubectl and return what it prints. Raises CommandFailed unless `ok`."""
         return run([*self.argv, *words], stdin=stdin, env=self.env, timeout=timeout, ok=ok)
 
-    def helm(self, *words: str, timeout: float = 300) -> str:
+    def helm(self, *words: str, timeout: float = 450) -> str:
         """Run helm."""
         chosen = (f"--kube-context={self.context}",) if self.context else ()
         return run([self.helm_program, *chosen, *words], env=self.env, timeout=timeout)

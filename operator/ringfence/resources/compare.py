@@ -156,12 +156,12 @@ def _at(manifest: Manifest, path: tuple[str, ...]) -> Any:
 def _same(wanted: Any, found: Any) -> bool:
     """Equal, where absent and empty are one: the API server drops empty lists and maps."""
     if isinstance(wanted, dict) or isinstance(found, dict):
-        left, right = wanted or {}, found or {}
+        left, right = {} if wanted is None else wanted, {} if found is None else found
         if not (isinstance(left, dict) and isinstance(right, dict)):
             return False
         return all(_same(left.get(key), right.get(key)) for key in left.keys() | right.keys())
     if isinstance(wanted, list) or isinstance(found, list):
-        left, right = wanted or [], found or []
+        left, right = [] if wanted is None else wanted, [] if found is None else found
         if not (isinstance(left, list) and isinstance(right, list)):
             return False
         return len(left) == len(right) and all(map(_same, left, right))

@@ -184,8 +184,10 @@ def _token_sources() -> list[Manifest]:
 
 
 def rolled_out(deployment: Mapping[str, Any]) -> bool:
-    """Whether all pods of the Deployment are of its newest template and available."""
+    """Whether all pods of the Deployment are of its newest template and available, and none of an older one is left."""
     wanted = deployment["spec"].get("replicas", 1)
     status = deployment.get("status") or {}
     seen = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
-    return bool(seen and status.get("updatedReplicas", 0) >= wanted and status.get("availableReplicas", 0) >= wanted)
+    updated, available = status.get("updatedReplicas", 0), status.get("availableReplicas", 0)
+    # An old pod is available as well: only without one do the available pods say anything about the new.
+    return bool(seen and updated >= wanted and available >= wanted and status.get("replicas", 0) <= updated)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from api.controller.conftest import Shared
-from api.controller.place import IMAGE, Place
+from api.controller.place import IMAGE, Place, json_bytes
 from api.controller.process import Controller, Options
 from api.controller.waiting import until
 from api.server import Server
@@ -61,7 +61,7 @@ def bare(cluster: Cluster, client: Server, shared: Shared, logs: Path) -> Iterat
 
 
 @pytest.fixture
-def place(client: Server, bare: Controller) -> Iterator[Place]:  # noqa: ARG001 - it works on what is put there
+def place(client: Server, bare: Controller) -> Iterator[Place]:
     found = Place(client)
     yield found
     found.remove()
@@ -198,9 +198,9 @@ def test_at_rest_nothing_is_written(opened: Place, bare: Controller) -> None:
     ready(opened, SIGNING, PANEL)
     opened.wait_right()
     before = opened.versions()
-    passes = bare.metric("ringfence_reconciles_total")
+    passes = bare.metric("ringfence_reconcile_total")
     opened.merge("AgentDeployment", "a", {"metadata": {"labels": {"team": "x"}}})
-    until("a pass", lambda: bare.metric("ringfence_reconciles_total") > passes)
+    until("a pass", lambda: bare.metric("ringfence_reconcile_total") > passes)
     changed = {name for name, version in opened.versions().items() if before.get(name) != version}
     assert changed <= {"AgentDeployment/a", "Deployment/ringfence-a"}, "status of the Deployment is its controller's"
 
@@ -229,10 +229,18 @@ class Job:
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
     def may(self, verb: str, resource: str) -> bool:
-        answer = self._cluster.kubectl(
-            *("auth", "can-i", verb, resource, "-n", self._place.name, "--as", self.user), check=False
-        )
-        return answer.strip().startswith("yes")
+        kind, _, name = resource.partition("/")
+        plural, _, group = kind.partition(".")
+        wanted = {"namespace": self._place.name, "verb": verb, "group": group, "resource": plural, "name": name}
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": self.user, "resourceAttributes": wanted},
+        }
+        path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+        answer = self._place.server.request("POST", path, json_bytes(body))
+        assert answer.ok, answer
+        return bool(answer.body["status"]["allowed"])
 
 
 def test_a_job_rotates_with_the_rights_of_its_role(opened: Place, cluster: Cluster) -> None:

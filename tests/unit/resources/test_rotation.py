@@ -15,6 +15,7 @@ from ringfence.api.secrets import AgentSecret, duration
 from ringfence.resources import Agent, Endpoint, JobImage, Manifest, build
 from ringfence.resources.keys import MAX_CRONJOB_NAME, key_name, key_source, restart_annotation
 from ringfence.resources.rotation import ROTATION_LABEL, rotation_children, schedule, tick
+from ringfence.resources.workload import rolled_out
 
 LABEL = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?", fullmatch=True)
 FILE = {
@@ -195,6 +196,23 @@ def test_what_a_job_did_to_the_template_does_not_make_it_another() -> None:
     before, after = build(plain)[-1], build(restarted)[-1]
     assert before["metadata"] == after["metadata"]
     assert after["spec"]["template"]["metadata"]["annotations"] == restarted.restarts
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ({"replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}, True),
+        ({"replicas": 2, "updatedReplicas": 1, "availableReplicas": 1}, False),  # the available one is the old one
+        ({"replicas": 1, "availableReplicas": 1}, False),
+        ({"replicas": 1, "updatedReplicas": 1}, False),
+        ({"replicas": 1, "updatedReplicas": 1, "availableReplicas": 1, "observedGeneration": 1}, False),
+        ({}, False),
+    ],
+)
+def test_a_restart_is_over_when_no_old_pod_is_left(status: dict[str, int], expected: bool) -> None:
+    """Before that the value before is what a running pod holds."""
+    found = {"metadata": {"generation": 2}, "spec": {"replicas": 1}, "status": {"observedGeneration": 2} | status}
+    assert rolled_out(found) is expected
 
 
 def test_a_key_of_somebody_else_keeps_its_name() -> None:

@@ -1,0 +1,91 @@
+"""Why the pods are not there, from what the kubelet and the scheduler say."""
+
+from typing import Any
+
+import pytest
+
+from ringfence.api.status import Reason
+from ringfence.controller.story import tell
+
+NAME = "ringfence-a"
+POD = f"{NAME}-7d9f-x2x4z"
+
+
+def _pod(name: str = POD, phase: str = "Pending", **state: Any) -> dict[str, Any]:
+    containers = [{"name": "agent", "ready": False, "state": state}] if state else []
+    return {"metadata": {"name": name}, "status": {"phase": phase, "containerStatuses": containers}}
+
+
+def _event(reason: str, message: str, *, about: str = POD, kind: str = "Pod", at: str = "1") -> dict[str, Any]:
+    return {
+        "metadata": {"creationTimestamp": at},
+        "involvedObject": {"kind": kind, "name": about},
+        "reason": reason,
+        "message": message,
+    }
+
+
+@pytest.mark.parametrize(
+    ("pod", "events", "said"),
+    [
+        (_pod(), [], None),
+        (_pod(waiting={"reason": "ContainerCreating"}), [], None),
+        (
+            _pod(waiting={"reason": "ImagePullBackOff", "message": "no such\n image"}),
+            [],
+            (Reason.UNAVAILABLE, f"pod {POD}: ImagePullBackOff: no such image"),
+        ),
+        (
+            _pod(phase="Running", terminated={"exitCode": 3, "reason": "Error"}),
+            [],
+            (Reason.UNAVAILABLE, f"pod {POD}: the container ended with exit code 3 (Error)"),
+        ),
+        (_pod(phase="Succeeded", terminated={"exitCode": 0}), [], None),
+        (
+            _pod(phase="Running", running={}),
+            [],
+            (Reason.UNAVAILABLE, f"pod {POD}: running, but its health check does not answer yet"),
+        ),
+        (
+            _pod(waiting={"reason": "ErrImagePull", "message": "x"}),
+            [_event("FailedToRetrieveImagePullSecret", "Unable to retrieve secret registry")],
+            (Reason.SECRET_NOT_FOUND, f"pod {POD}: Unable to retrieve secret registry"),
+        ),
+        (
+            _pod(),
+            [_event("FailedMount", "old", at="1"), _event("FailedMount", "new", at="2")],
+            (Reason.UNAVAILABLE, f"pod {POD}: new"),
+        ),
+    ],
+)
+def test_a_pod(pod: dict[str, Any], events: list[dict[str, Any]], said: Any) -> None:
+    assert tell([pod], events, workload=NAME) == said
+
+
+def test_a_pod_that_fits_nowhere() -> None:
+    pod = _pod()
+    pod["status"]["conditions"] = [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes available"}]
+    assert tell([pod], [], workload=NAME) == (Reason.UNAVAILABLE, f"pod {POD}: 0/1 nodes available")
+
+
+def test_no_pod_could_be_made() -> None:
+    event = _event("FailedCreate", "exceeded quota", about=f"{NAME}-7d9f", kind="ReplicaSet")
+    assert tell([], [event], workload=NAME) == (Reason.UNAVAILABLE, "exceeded quota")
+
+
+@pytest.mark.parametrize(
+    ("about", "kind"),
+    [(f"{NAME}-b-7d9f", "ReplicaSet"), (f"{NAME}b-7d9f", "ReplicaSet"), (NAME, "ReplicaSet"), (f"{NAME}-7d9f", "Job")],
+)
+def test_other_agents_troubles_are_not_told(about: str, kind: str) -> None:
+    assert tell([], [_event("FailedCreate", "x", about=about, kind=kind)], workload=NAME) is None
+
+
+def test_events_of_other_pods_are_not_told() -> None:
+    assert tell([_pod()], [_event("FailedMount", "x", about="other")], workload=NAME) is None
+
+
+def test_a_sentence_has_a_bound() -> None:
+    found = tell([_pod(waiting={"reason": "X", "message": "y" * 9999})], [], workload=NAME)
+    assert found
+    assert len(found[1]) <= 600
