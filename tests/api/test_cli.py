@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from uuid import uuid4
 import pytest
 
 from api.server import Answer, Server
-from cluster import Cluster
+from cluster import Cluster, programs
 from ringfence.api import AgentDeploymentSpec, parse
 from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL, API_VERSION
 from ringfence.kube import path_of
@@ -146,8 +147,11 @@ def test_the_namespace_is_that_of_the_context(team: Team, tmp_path: Path) -> Non
     words = {"_RINGFENCE_COMPLETE": "bash_complete", "COMP_WORDS": "ringfence explain ", "COMP_CWORD": "2"}
     program = [sys.executable, "-c", "from ringfence.cli.main import main; main(prog_name='ringfence')"]
     environment = {**os.environ, "KUBECONFIG": str(team.kubeconfig), **words}
-    completed = subprocess.run(program, capture_output=True, text=True, env=environment, timeout=60, check=False)
-    assert completed.stdout == "plain,a\n"
+    for _ in range(3):  # a prompt waits two seconds for the cluster and no longer, however busy the machine is
+        shown = subprocess.run(program, capture_output=True, text=True, env=environment, timeout=60, check=False)
+        if shown.stdout.strip():
+            break
+    assert shown.stdout == "plain,a\n"
 
 
 def test_a_cluster_that_is_not_there(team: Team, tmp_path: Path) -> None:
@@ -263,3 +267,22 @@ def _end_pods(cluster: Cluster, namespace: str) -> None:
             return
         time.sleep(0.2)
     server.close()
+
+
+def test_kubectl_finds_it_as_a_plugin_and_completes_its_words(cluster: Cluster, tmp_path: Path) -> None:
+    scripts = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]["scripts"]
+    for name, place in scripts.items():
+        module, _, function = place.partition(":")
+        script = tmp_path / name
+        script.write_text(f"#!{sys.executable}\nfrom {module} import {function}\n{function}()\n")
+        script.chmod(0o755)
+    variables = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "KUBECONFIG": str(cluster.kubeconfig)}
+    kubectl = programs.tools() / "kubectl"
+
+    def run(*arguments: str) -> str:
+        command = [kubectl, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, env=variables, timeout=90, check=True).stdout
+
+    assert "Usage: kubectl ringfence status" in run("ringfence", "status", "--help")
+    assert run("__complete", "ringfence", "stat").splitlines()[0].startswith("status\t")
+    assert "--all-namespaces" in run("__complete", "ringfence", "status", "--all")

@@ -4,6 +4,8 @@ The heavy imports stand inside of functions: `ringfence status --help` and the c
 """
 
 import asyncio
+import importlib
+import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -63,7 +65,13 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def run(where: Where, action: Callable[[Session], Awaitable[int]]) -> NoReturn:
     """Connect, act, and end with the action's exit code, or with one sentence and NO_CLUSTER."""
+    _quiet()
     sys.exit(asyncio.run(_run(where, action)))
+
+
+def _quiet() -> None:
+    """The client's own log lines say again, and worse, what ends in a sentence of ours."""
+    logging.getLogger().addHandler(logging.NullHandler())
 
 
 async def _run(where: Where, action: Callable[[Session], Awaitable[int]]) -> int:
@@ -117,7 +125,9 @@ def refuse(what: str, fix: str) -> int:
 def complete_agents(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Names of agents that begin so; none where that cannot be told in a moment."""
     given = (ctx.params.get(name) for name in ("namespace", "kubeconfig", "context"))
+    _quiet()
     try:
+        importlib.import_module("ringfence.kube")  # heavy, and not to be counted as the cluster's time
         names = asyncio.run(asyncio.wait_for(_names(Where(*given)), COMPLETION_SECONDS))
     except Exception:  # noqa: BLE001 - whatever it is, a shell prompt is no place to say it
         return []

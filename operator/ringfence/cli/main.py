@@ -1,5 +1,6 @@
 """The command `ringfence`: one image, one command, a subcommand for each process."""
 
+import gc
 import importlib
 import io
 import os
@@ -42,7 +43,12 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS:
-            command: click.Command = importlib.import_module(COMMANDS[cmd_name]).command
+            gc.disable()  # what modules define stays: to look through it for garbage again and again costs a tenth
+            try:
+                command: click.Command = importlib.import_module(COMMANDS[cmd_name]).command
+            finally:
+                gc.enable()
+            gc.freeze()
             return command
         return super().get_command(ctx, cmd_name)
 
