@@ -190,8 +190,12 @@ class Cache:
 
 
 def children_of(key: Key) -> set[Ref]:
-    """All children that an agent can have."""
-    plain = {Ref(kind, key.namespace, child_name(key.name)) for kind in CHILD_KINDS if kind != "NetworkPolicy"}
+    """All children that an agent can have, but for what rotates its keys: see `forget_keys`."""
+    plain = {
+        Ref(kind, key.namespace, child_name(key.name))
+        for kind in CHILD_KINDS
+        if kind not in {"NetworkPolicy", "CronJob"}
+    }
     return plain | {Ref("NetworkPolicy", key.namespace, child_name(key.name, suffix)) for suffix in (DENY, ALLOW)}
 
 
