@@ -67,7 +67,7 @@ class ExistingSecret(Model):
 class GeneratedSecret(Model):
     """A random value that Ringfence makes and rotates: letters and digits, 5.95 bits each."""
 
-    length: int = Field(default=40, ge=20, le=256, description="Characters.")
+    length: int = Field(default=40, ge=20, le=256, description="How many characters the value has.")
 
 
 class SecretSource(Model):

@@ -50,9 +50,6 @@ CHILD_KINDS: Mapping[str, tuple[str, str]] = {
 }
 """Kind of a child -> its group/version and plural."""
 
-OTHERWISE_NAMED = {"NetworkPolicy", "CronJob"}
-"""Kinds of which no child bears the agent's name alone."""
-
 AGENTS_PATH = path_of(API_VERSION, "agentdeployments")
 SERVICES_PATH = path_of("v1", "services")
 
@@ -193,8 +190,12 @@ class Cache:
 
 
 def children_of(key: Key) -> set[Ref]:
-    """All children that bear an agent's name; what rotates its keys has names of its own (`forget_keys`)."""
-    plain = {Ref(kind, key.namespace, child_name(key.name)) for kind in CHILD_KINDS if kind not in OTHERWISE_NAMED}
+    """All children that an agent can have, but for what rotates its keys: see `forget_keys`."""
+    plain = {
+        Ref(kind, key.namespace, child_name(key.name))
+        for kind in CHILD_KINDS
+        if kind not in {"NetworkPolicy", "CronJob"}
+    }
     return plain | {Ref("NetworkPolicy", key.namespace, child_name(key.name, suffix)) for suffix in (DENY, ALLOW)}
 
 

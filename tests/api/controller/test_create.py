@@ -48,6 +48,7 @@ def test_the_status_says_what_was_observed(place: Place) -> None:
         "Accepted": ("True", "Accepted"),
         "NetworkPolicyApplied": ("True", "Applied"),
         "RightsApplied": ("True", "Applied"),
+        "SecretsFresh": ("True", "NoSecrets"),
         "WorkloadAvailable": ("False", "Progressing"),
     }
     assert place.status()["effectivePermissions"] == ["get,list configmaps"]
@@ -58,7 +59,7 @@ def test_kubectl_tells_the_story_in_one_line(cluster: Cluster, place: Place) -> 
     place.agent("a", FULL)
     place.wait_applied()
     head, line = cluster.kubectl("get", "agd", "-n", place.name).splitlines()
-    assert head.split() == ["NAME", "READY", "REASON", "PODS", "LEVEL", "AGE"]
+    assert head.split() == ["NAME", "READY", "REASON", "PODS", "LEVEL", "KEYS", "AGE"]
     assert line.split()[:5] == ["a", "False", "Progressing", "0", "ReadOnly"]
 
 

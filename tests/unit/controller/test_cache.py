@@ -7,6 +7,7 @@ import pytest
 from ringfence.controller.cache import Cache, Key, Ref, api_server_endpoints, children_of
 from ringfence.controller.handlers import _matters
 from ringfence.resources import Endpoint, ServicePort
+from ringfence.resources.keys import key_name
 
 KEY = Key("ns", "a")
 REF = Ref("Role", "ns", "ringfence-a")
@@ -117,6 +118,18 @@ def test_children_of_an_agent() -> None:
     refs = children_of(KEY)
     assert len(refs) == 7
     assert {Cache().agent_of(ref, {"metadata": {}}) for ref in refs} == {KEY}
+
+
+def test_what_rotates_a_key_is_known_by_the_spec_and_else_by_its_owner(cache: Cache) -> None:
+    ref = Ref("CronJob", "ns", key_name("a", "signing"))
+    bare: dict[str, Any] = {"metadata": {}}
+    assert cache.agent_of(ref, bare) is None
+    owner = {"apiVersion": "ringfence.dev/v1alpha1", "kind": "AgentDeployment", "name": "a", "uid": "u"}
+    assert cache.agent_of(ref, {"metadata": {"ownerReferences": [owner]}}) == KEY
+    cache.observe_agent("ADDED", agent(spec={"secrets": [{"name": "signing"}]}))
+    assert cache.agent_of(ref, bare) == KEY, "an edit that takes the owner away does not hide it"
+    assert ref in cache.forget_keys(KEY)
+    assert cache.agent_of(ref, bare) is None
 
 
 # --- Services
