@@ -26,14 +26,24 @@ MAX_NOTE = 1000
 class Events:
     """Writes Events about agents. A failure to write one is logged and nothing else."""
 
-    def __init__(self, kube: Kube, *, instance: str, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        *,
+        instance: str,
+        leading: Callable[[], bool] = lambda: True,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self._kube = kube
         self._instance = instance
+        self._leading = leading
         self._clock = clock
         self._said: OrderedDict[tuple[str, str, str], float] = OrderedDict()
 
     async def say(self, agent: Object, kind: Literal["Normal", "Warning"], reason: Reason, note: str) -> None:
-        """One Event, unless it was said lately."""
+        """One Event, unless it was said lately, or is another replica's to say."""
+        if not self._leading():
+            return
         metadata = agent["metadata"]
         sentence = (metadata["uid"], str(reason), note)
         now = self._clock()

@@ -305,6 +305,7 @@ class Reconciler:
 
     async def _write_status(self, key: Key, found: Object, status: Object) -> Object:
         """The status of this very agent: a later one of the same name must not be taken for one that was accepted."""
+        self.writer.guard()
         uid = found["metadata"]["uid"]
         operations = [
             {"op": "test", "path": "/metadata/uid", "value": uid},

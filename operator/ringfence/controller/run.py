@@ -103,7 +103,7 @@ async def _lead(
 ) -> int:
     state = State(World(settings.cluster_networks))
     writer = Writer(kube, state.cache, lambda: lease.leading)
-    events = Events(kube, instance=settings.identity)
+    events = Events(kube, instance=settings.identity, leading=lambda: lease.leading)
     keys = Keys(kube, lambda: lease.leading, f"{settings.namespace}:{settings.account}")
     reconciler = Reconciler(kube, state.cache, state.world, writer, events, Fleet(), keys, job_image=settings.job_image)
     # kopf cancels, when it ends, every task that began after it: ours begin before.

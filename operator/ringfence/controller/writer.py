@@ -156,7 +156,7 @@ class Writer:
         live = self.cache.children.get(ref)
         if live is None or not self._is_ours(ref, live, agent) or not live["spec"].get("replicas", 1):
             return False
-        self._guard()
+        self.guard()
         # The mark says that the number is ours: to put it back later repairs nobody's edit.
         metadata = {"uid": live["metadata"]["uid"], "annotations": {DESIRED_ANNOTATION: STOPPED}}
         stored = await self.kube.merge(ref.path, {"metadata": metadata, "spec": {"replicas": 0}}, manager=FIELD_MANAGER)
@@ -184,7 +184,7 @@ class Writer:
 
     async def _create(self, ref: Ref, desired: Manifest, agent: Identity) -> None:
         # Not forced: should somebody's object of that name appear in this very moment, it conflicts and stays theirs.
-        self._guard()
+        self.guard()
         self._absent.pop(ref, None)
         try:
             stored, created = await self.kube.apply_new(ref.path, desired, manager=FIELD_MANAGER)
@@ -204,7 +204,7 @@ class Writer:
         """Apply; and where others' additions remain, which apply leaves alone, replace the object. True: it changed."""
         stored = await self._apply(ref, desired, live)
         if stored is None or not matches(desired, stored):
-            self._guard()
+            self.guard()
             stored = await self.kube.replace(ref.path, whole(desired, stored or live), manager=FIELD_MANAGER)
             if not metadata_matches(desired, stored) or not completed_only(desired, stored):
                 raise Altered(ref)
@@ -219,7 +219,7 @@ class Writer:
 
     async def _apply(self, ref: Ref, desired: Manifest, live: Object) -> Object | None:
         """What is stored then; None where our fields and somebody's additions make no valid object together."""
-        self._guard()
+        self.guard()
         body = desired | {"metadata": desired["metadata"] | {"uid": live["metadata"]["uid"]}}
         try:
             return await self.kube.apply(ref.path, body, manager=FIELD_MANAGER)
@@ -229,7 +229,7 @@ class Writer:
             return None
 
     async def _delete(self, ref: Ref, live: Object) -> None:
-        self._guard()
+        self.guard()
         await self.kube.delete(ref.path, uid=live["metadata"]["uid"])
         CHILD_WRITES.labels(ref.kind, "delete").inc()
         self.cache.children.pop(ref, None)
@@ -278,7 +278,8 @@ class Writer:
         self._completed.pop(ref, None)
         self._absent.pop(ref, None)
 
-    def _guard(self) -> None:
+    def guard(self) -> None:
+        """Raise NotLeading where another replica may lead. Before each write, whatever is written."""
         if not self.leading():
             raise NotLeading("the lease is not held any more")
 

@@ -10,6 +10,7 @@ import aiohttp
 from ringfence.controller.cache import Key
 from ringfence.controller.events import Events
 from ringfence.controller.fleet import Fleet
+from ringfence.controller.keys import Keys
 from ringfence.controller.reconcile import Reconciler
 from ringfence.controller.resync import resync
 from ringfence.controller.state import State
@@ -70,7 +71,8 @@ class Bench:
         self.state = State(World())
         self.writer = Writer(self.kube, self.state.cache, lambda: self.leading)
         events = Events(self.kube, instance="test")
-        self.reconciler = Reconciler(self.kube, self.state.cache, self.state.world, self.writer, events, Fleet())
+        keys = Keys(self.kube, lambda: self.leading, "ringfence-system:ringfence-controller")
+        self.reconciler = Reconciler(self.kube, self.state.cache, self.state.world, self.writer, events, Fleet(), keys)
 
     async def settle(self, key: Key, *, tries: int = 60) -> list[str]:
         """Passes until one goes well. What went wrong before it. A killed process begins anew, with empty caches."""

@@ -76,3 +76,8 @@ async def test_a_failure_is_logged_and_nothing_else(
     kube.refuse = ApiError(403, "Forbidden", "unable to create new content because it is being terminated")
     await events.say(AGENT, "Normal", Reason.ACCEPTED, "two")
     assert capsys.readouterr().out == "", "a namespace that ends is no trouble"
+
+
+async def test_a_replica_that_does_not_lead_says_nothing(kube: FakeKube) -> None:
+    await Events(kube.as_kube(), instance="i", leading=lambda: False).say(AGENT, "Normal", Reason.ACCEPTED, "fine")
+    assert kube.objects == {}
