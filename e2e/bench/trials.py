@@ -52,7 +52,11 @@ class Bench:
                 bare.append(self._timed(self._bare(f"bare-{number}"), f"app%3Dbare-{number}"))
                 self.kubectl("delete", f"deploy/bare-{number}", "-n", NAMESPACE, "--wait=false")
                 self.api.delete(agents.agent_path(NAMESPACE, f"start-{number}"))
-        record = list(self.cluster.audit())
+        record = [
+            entry
+            for entry in self.cluster.audit()
+            if is_write(entry) and (entry.get("objectRef") or {}).get("namespace") == NAMESPACE
+        ]
         ordered = sum(stored_before(record, NAMESPACE, f"start-{number}") for number in range(count))
         told, floor = summary(fenced), summary(bare)
         return {
