@@ -103,9 +103,9 @@ def _end(place: Place, account: Account) -> None:
         f"kubectl get agd -n {AGENTS} -o wide",
         f"kubectl describe agd researcher -n {AGENTS}",
         f"kubectl exec -n {AGENTS} deploy/ringfence-researcher -- /testbox probe https://203.0.113.20/",
-        f"kubectl edit agd researcher -n {AGENTS}                # and ask for more",
+        f"kubectl edit agd researcher -n {AGENTS}      # and ask for more",
         "kubectl explain agd.spec.network",
-        "make demo-down                                       # remove it all",
+        f"make demo-down{'' if place.cluster else f' CONTEXT={place.name}'}      # remove it all",
     ):
         account.plain(f"  {command}")
 

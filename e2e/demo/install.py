@@ -56,6 +56,8 @@ def install(place: Place, image: Image, *values: str) -> None:
         kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         kubectl("label", "namespace", NAMESPACE, "--overwrite", *LABELS)
     settings = [f"image.repository={image.repository}", f"image.digest={image.digest}", *values]
+    if place.kind == "other":  # the image was not loaded, it has to be pulled
+        settings.append("image.pullPolicy=IfNotPresent")
     with step("waiting for Ringfence's own pods"):
         kubectl.helm(
             *("upgrade", "--install", "ringfence", str(ROOT / "charts/ringfence"), "-n", NAMESPACE),

@@ -15,6 +15,7 @@ __all__ = ["NAMESPACE", "PLACEHOLDER", "TOOLS", "Refused", "accepted", "refused"
 FOLDER = ROOT / "examples"
 PLACEHOLDER = f"registry.example/acme/agent@sha256:{'0' * 64}"
 """What the examples name; nobody can pull it."""
+REGISTRY = "registry.example/acme"
 NAMESPACE = "research"
 TOOLS = "tools"
 
@@ -52,4 +53,6 @@ def unfenced(image: str) -> str:
 
 
 def _read(path: Path, image: str) -> str:
-    return path.read_text().replace(PLACEHOLDER, image)
+    text = path.read_text().replace(PLACEHOLDER, image)
+    # The policy allows the registry of the placeholder: let it allow that of the image, too.
+    return text.replace(f"[{REGISTRY}, localhost]", f"[{image.partition('@')[0]}, {REGISTRY}, localhost]")
