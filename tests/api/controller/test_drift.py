@@ -256,6 +256,7 @@ def test_a_restart_writes_nothing_and_accuses_nobody(cluster: Cluster, agent: Pl
     agent.agent("b", FULL, resources={"limits": {"memory": "1024Mi"}})
     agent.wait_applied("b")
     agent.wait_right("b")
+    until("rest", lambda: all(agent.status(name)["replicas"] == 1 for name in "ab"))
     shared.pause()
     before, record = agent.versions(), Record(cluster)
     controller = shared.resume()

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -115,4 +116,6 @@ def test_a_crd_that_is_deleted_and_comes_back(own: Cluster, there: Place, runnin
     there.wait_applied("e")
     there.wait_right("e")
     assert [line for one in (running, again) for line in one.lines if "exception" in line] == []
+    # Before it is up, a process ends by the signal itself.
+    until("the second one is up", lambda: again.get("/healthz")[0] == HTTPStatus.OK)
     assert again.stop() == 0
