@@ -25,7 +25,7 @@ NAMESPACE = "bench"
 OURS = f"system:serviceaccount:{SYSTEM}:"
 SETTLE_SECONDS = 5
 """After the last pass over all agents: what comes late would come by then."""
-SMALL = {"requests": {"cpu": "5m", "memory": "16Mi"}}
+SMALL = {"requests": {"cpu": "5m", "memory": "16Mi"}, "limits": {"cpu": "1", "memory": "128Mi"}}
 """So that fifty of them fit on two cores."""
 POLICIES = f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/networkpolicies"
 
@@ -90,7 +90,7 @@ class Bench:
         names = [f"rest-{number}" for number in range(count)]
         with step(f"{count} agents until they are ready"):
             for name in names:
-                self.api.create(agents.agent_path(NAMESPACE), self._agent(name))
+                self.api.create(agents.agent_path(NAMESPACE), self._agent(name, resources=SMALL))
             for name in names:
                 agents.wait(self.api, NAMESPACE, name, timeout=600)
         time.sleep(SETTLE_SECONDS)
@@ -145,7 +145,7 @@ class Bench:
             "apiVersion": "ringfence.dev/v1alpha1",
             "kind": "AgentDeployment",
             "metadata": {"name": name, "namespace": NAMESPACE},
-            "spec": {"image": self.cluster.testbox.pinned, "args": ["agent"], "resources": SMALL, **spec},
+            "spec": {"image": self.cluster.testbox.pinned, "args": ["agent"], **spec},
         }
 
     def _bare(self, name: str) -> Object:
