@@ -79,7 +79,7 @@ FIELDS = {
     "namespace": "That of the object.",
     "name": "Of the object; of the child, where one was put back.",
     "kind": "Of the object.",
-    "uid": "Of the review, as in the API server's audit log.",
+    "uid": "Of the review (`request.uid`).",
     "operation": "CREATE, UPDATE; UNKNOWN where the review could not be read.",
     "user": "`userInfo.username`.",
     "dryRun": "Whether nothing was to be stored.",
