@@ -132,6 +132,7 @@ def setup(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             found.start()
         for replica in found.replicas:
             found.service.replicas.append(replica.wait_ready())
+        found.service.wait_all()
         yield found
     finally:
         for replica in found.replicas:
