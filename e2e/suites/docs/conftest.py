@@ -9,8 +9,8 @@ from cluster import Cluster
 from demo.install import install, own_image
 from demo.place import Place, built_in
 
-NAME = os.environ.get("RINGFENCE_E2E_CLUSTER", "")
-"""A cluster to use and to leave standing. Default: one of our own, removed at the end."""
+NAME = "e2e-docs"
+"""A cluster of this suite's own, as pages take Ringfence away from it. RINGFENCE_KEEP=1 leaves it for the next run."""
 FRESH = "e2e-docs-new"
 """The cluster that the tutorial makes, and removes."""
 
@@ -22,13 +22,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(1800))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def place() -> Iterator[Place]:
-    place = built_in(NAME or "e2e-docs")
-    install(place, own_image(place))
-    yield place
-    if not NAME and place.cluster:
-        place.cluster.down()
+    place = built_in(NAME)
+    try:
+        install(place, own_image(place))
+        yield place
+    finally:
+        if place.cluster and not os.environ.get("RINGFENCE_KEEP"):
+            place.cluster.down()
 
 
 @pytest.fixture
