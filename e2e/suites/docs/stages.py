@@ -6,11 +6,13 @@ POLICIES = "kubectl delete agp --all"
 
 
 def opened(namespace: str) -> str:
-    """A namespace that is open to agents, made anew."""
+    """A namespace that is open to agents, and nothing in it."""
     return f"""
-kubectl delete namespace {namespace} --ignore-not-found
-kubectl create namespace {namespace}
-kubectl label namespace {namespace} ringfence.dev/agents=enabled
+kubectl get namespace {namespace} || kubectl create namespace {namespace}
+kubectl label namespace {namespace} ringfence.dev/agents=enabled --overwrite
+kubectl delete agd,rolebindings --all -n {namespace}
+kubectl wait networkpolicies,pods --all -n {namespace} --for=delete --timeout=60s
+kubectl delete secrets --all -n {namespace}
 """
 
 
@@ -53,7 +55,9 @@ kubectl rollout status -n tools deploy/search --timeout=90s
 """.replace("IMAGE", IMAGE)
 OUTAGE = """
 kubectl delete deployment ringfence-controller ringfence-admission -n ringfence-system
+kubectl delete pods -n ringfence-system -l app.kubernetes.io/component=admission --grace-period=0 --force
 kubectl wait pods --all -n ringfence-system --for=delete --timeout=60s
+while kubectl label agd steady -n team-a outage=begins --dry-run=server; do sleep 0.2; done
 """
 
 BEFORE = {
