@@ -11,9 +11,10 @@ help: ## list the targets
 setup: $(VENV)/.done ## make .venv with the locked tools
 
 $(VENV)/.done: requirements/dev.txt pyproject.toml
-	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	$(VENV)/bin/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "making .venv with the locked tools (half a minute, once)" >&2
+	@python3 -m venv $(VENV)
+	@$(VENV)/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(VENV)/bin/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 lock: setup ## remake requirements/*.txt from pyproject.toml

@@ -34,6 +34,7 @@ REQUESTER = "tests/unit/admission/test_requester.py"
 ADMISSION = "tests/api/test_admission.py"
 CONTROLLER = "tests/api/controller"
 AGENTS = "e2e/suites/agents"
+ROTATION = "e2e/suites/rotation"
 
 STORED = f"{CONTROLLER}/test_create.py::test_children_are_stored_in_order_and_as_built"
 EDITED = f"{CONTROLLER}/test_drift.py::test_every_edit_is_put_right"
@@ -182,9 +183,12 @@ FIELDS: dict[str, Row] = {
         "`decide`: none of Ringfence's own; admission asks whether the requester may get it",
         f"{KEYS}::test_names_of_ours_are_reserved",
         f"{REQUESTER}::test_who_may_not_get_a_secret_may_not_name_it",
+        f"{ROTATION}/test_existing.py::test_only_who_may_read_a_secret_may_hand_it_to_an_agent",
     ),
     "AgentDeployment.spec.secrets[].source.existing.key": Row(
-        "the pod's volume or variable: this key alone", f"{KEY_CHILDREN}::test_pods_get_the_named_keys_and_no_others"
+        "the pod's volume or variable: this key alone",
+        f"{KEY_CHILDREN}::test_pods_get_the_named_keys_and_no_others",
+        f"{ROTATION}/test_existing.py::test_it_is_delivered_and_follows_its_owner",
     ),
     "AgentDeployment.spec.secrets[].source.generate.length": Row(
         "the controller's first value and the job's later ones", f"{JOB}::test_a_value_has_the_length_asked_for", BOUNDS
@@ -193,17 +197,20 @@ FIELDS: dict[str, Row] = {
         "a CronJob whose ticks rotate in time; `decide`: at most every policy's maxAge",
         "tests/unit/rotation/test_plan.py::test_undisturbed_no_value_outlives_its_period",
         f"{KEYS}::test_no_key_lives_longer_than_every_policy_allows",
+        f"{ROTATION}/test_job.py::test_a_missed_time_is_caught_up_without_the_operator",
         SAMPLES,
     ),
     "AgentDeployment.spec.secrets[].rotation.overlap": Row(
         "the value before stays in the Secret, and beside the file, so long",
         "tests/unit/rotation/test_plan.py::test_interrupted_anywhere_there_is_always_a_valid_value",
         f"{JOB}::test_killed_after_any_write_the_next_try_goes_on",
+        f"{ROTATION}/test_traffic.py::test_rotations_in_a_row_under_traffic_fail_no_request",
         SAMPLES,
     ),
     "AgentDeployment.spec.secrets[].delivery.file.path": Row(
         "one projected volume, read-only, never a subPath; `decide`: no two at one place",
         f"{KEYS}::test_each_file_has_a_place_of_its_own",
+        f"{ROTATION}/test_file.py::test_the_pod_sees_the_new_file_without_a_restart",
         f"{KEY_CHILDREN}::test_pods_get_the_named_keys_and_no_others",
         SAMPLES,
     ),
@@ -212,6 +219,7 @@ FIELDS: dict[str, Row] = {
         f"{KEYS}::test_no_key_is_a_variable_that_loads_code",
         f"{KEYS}::test_no_variable_is_set_twice",
         f"{JOB}::test_pods_are_restarted_after_the_value_is_stored",
+        f"{ROTATION}/test_env.py::test_a_restart_brings_the_new_value_and_no_call_fails",
     ),
     "AgentPolicy.spec.namespaceSelector.matchLabels": Row(_SELECTOR, f"{DECIDE}::test_selectors"),
     "AgentPolicy.spec.namespaceSelector.matchExpressions[].key": Row(_SELECTOR, f"{DECIDE}::test_selectors"),

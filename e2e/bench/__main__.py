@@ -15,7 +15,10 @@ from cluster.shell import say, step
 from demo.api import connect
 from demo.install import install, own_image
 from demo.place import Place, built_in
+from keyed import KEYS
 
+from . import rotation
+from .local import local
 from .numbers import machine
 from .trials import Bench, clean
 
@@ -27,8 +30,11 @@ def measure(place: Place, args: argparse.Namespace) -> dict[str, Any]:
     if place.cluster is None:
         raise ClusterError("the bench reads the API server's record, which only the built-in cluster keeps")
     report: dict[str, Any] = {"machine": machine()}
+    report["local"] = local(args.commands)
     clean(place.kubectl)  # before the install: what an earlier run left takes the room of Ringfence's own pods
-    install(place, own_image(place))
+    rotation.clean(place)
+    rotation.prepare(place)
+    install(place, own_image(place), f"agentNamespaces={{{KEYS}}}")
     if not args.no_demo:
         report["demo_warm_seconds"] = _demo(place)
     with connect(place.kubectl) as api:
@@ -37,6 +43,7 @@ def measure(place: Place, args: argparse.Namespace) -> dict[str, Any]:
         trials: dict[str, Callable[[], dict[str, Any]]] = {
             "start": lambda: bench.starts(args.starts),
             "repair": lambda: bench.repairs(args.repairs),
+            "rotation": lambda: rotation.rotations(place, api, args.rotations),
             "rest": lambda: bench.rest(args.rest_agents, args.rest_seconds),
             "restart": lambda: bench.restart(args.restart_agents),
             "memory_mib": bench.memory,
@@ -48,6 +55,7 @@ def measure(place: Place, args: argparse.Namespace) -> dict[str, Any]:
                 report[name] = {"error": str(error)}
         if args.keep:
             clean(place.kubectl)
+            rotation.clean(place)
     report["machine"]["load_at_the_end"] = machine()["load"]
     return report
 
@@ -71,6 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--starts", type=int, default=100, help="agents that are started, one by one")
     parser.add_argument("--repairs", type=int, default=200, help="children that are deleted or edited")
+    parser.add_argument("--rotations", type=int, default=10, help="keys rotated, of each way of delivery")
+    parser.add_argument("--commands", type=int, default=20, help="runs of ringfence lint, and scrapes")
     parser.add_argument("--rest-agents", type=int, default=50, help="agents that are left alone")
     parser.add_argument("--rest-seconds", type=int, default=300, help="for how long")
     parser.add_argument("--restart-agents", type=int, default=200, help="agents over which the controller restarts")

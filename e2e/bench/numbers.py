@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import statistics
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["machine", "ratio", "summary"]
+__all__ = ["machine", "ratio", "summary", "timed"]
 
 
 def summary(seconds: Sequence[float]) -> dict[str, float]:
@@ -31,3 +32,10 @@ def ratio(value: float, floor: float) -> float:
 def machine() -> dict[str, Any]:
     """Cores, and how busy the machine is: the figures of a busy one say little."""
     return {"cores": os.cpu_count(), "load": round(os.getloadavg()[0], 1), "kernel": platform.release()}
+
+
+def timed(act: Callable[[], object]) -> float:
+    """Seconds that a call takes."""
+    started = time.monotonic()
+    act()
+    return time.monotonic() - started

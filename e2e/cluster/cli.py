@@ -12,6 +12,7 @@ from pathlib import Path
 from . import conformance, controlplane, instance, lifecycle, node, programs
 from .api import Cluster
 from .errors import ClusterError
+from .images import testbox
 from .processes import running
 from .shell import say
 
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("--full", action="store_true", help="all 230 cases (over an hour), not a subset")
     judge.add_argument("--include", help="only cases with one of these tags of Cyclonus, comma-separated")
     judge.add_argument("--exclude", default="", help="no case with one of these tags")
+    command("testbox", _testbox, "print the name of the test image, by digest, as pods name it")
     command("build", _build, "build and fetch all programs ahead of time")
     return parser
 
@@ -135,6 +137,10 @@ def _conformance(args: argparse.Namespace) -> int:
     verdict = conformance.judge(cluster, full=args.full, include=args.include, exclude=args.exclude)
     conformance.report(verdict)
     return 1 if verdict.failed else 0
+
+
+def _testbox(args: argparse.Namespace) -> None:
+    print(testbox()[1].pinned)
 
 
 def _build(args: argparse.Namespace) -> None:

@@ -21,7 +21,7 @@ from .probing import Target, pod_of, pods_of, probe, targets
 
 __all__ = ["Story", "point", "sentences"]
 
-AGENTS = ("minimal", "librarian", "panel")
+AGENTS = ("minimal", "librarian", "panel", "courier")
 RESEARCHER = "21-researcher.yaml"
 ORDINARY = ((TOOLS, "search"), (TOOLS, "ledger"), (TOOLS, "console"), (NAMESPACE, "unfenced"))
 POLICIES = f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/networkpolicies"

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"syscall"
 )
 
 // The commands in this file replace the shell that the image does not have.
@@ -37,13 +38,22 @@ func runCat(_ context.Context, args []string) int {
 }
 
 func runList(_ context.Context, args []string) int {
+	long := len(args) > 0 && args[0] == "-l"
+	if long {
+		args = args[1:]
+	}
 	for _, folder := range args {
 		entries, err := os.ReadDir(folder)
 		if err != nil {
 			return fail(err)
 		}
 		for _, entry := range entries {
-			fmt.Println(filepath.Join(folder, entry.Name()))
+			path := filepath.Join(folder, entry.Name())
+			if found, err := os.Stat(path); long && err == nil {
+				owner := found.Sys().(*syscall.Stat_t)
+				fmt.Printf("%04o %d %d ", found.Mode().Perm(), owner.Uid, owner.Gid)
+			}
+			fmt.Println(path)
 		}
 	}
 	return 0

@@ -19,17 +19,18 @@ type subcommand struct {
 var subcommands = map[string]subcommand{
 	"agent":    {"a demo agent: calls a URL again and again, answers /healthz", runAgent},
 	"probe":    {"try targets (tcp, udp, http, https, dns), one JSON line each", runProbe},
+	"keycheck": {"an HTTP server that lets in who shows the value of a Secret", runKeycheck},
 	"llm":      {"an HTTPS server that speaks like an LLM messages API", runLLM},
 	"metadata": {"a pretend cloud metadata service", runMetadata},
 	"echo":     {"a TCP, UDP and HTTP server that answers what it was sent", runEcho},
 	"dns":      {"a pretend public resolver: answers every question with 'no such name'", runDNS},
 	"env":      {"print the environment, one NAME=value a line", runEnv},
 	"cat":      {"print files", runCat},
-	"ls":       {"list folders, one path a line", runList},
+	"ls":       {"list folders, one path a line (-l: with mode, user and group)", runList},
 	"write":    {"write a file: write PATH TEXT", runWrite},
 }
 
-var order = []string{"agent", "probe", "llm", "metadata", "echo", "dns", "env", "cat", "ls", "write"}
+var order = []string{"agent", "probe", "llm", "keycheck", "metadata", "echo", "dns", "env", "cat", "ls", "write"}
 
 func main() {
 	if len(os.Args) < 2 || subcommands[os.Args[1]].run == nil {

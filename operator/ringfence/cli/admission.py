@@ -45,7 +45,13 @@ from . import options
 )
 @options.of_every_process
 def command(log_format: logs.Format, log_level: str, **given: Any) -> None:
-    """Review AgentDeployments and AgentPolicies for the API server."""
+    """Review AgentDeployments and AgentPolicies for the API server.
+
+    \b
+    Examples:
+      ringfence admission --kubeconfig ~/.kube/config --certificate-directory tls
+      ringfence admission --client-ca /etc/ringfence/client-ca/ca.crt --client-name kube-apiserver
+    """
     if given["client_names"] and not given["client_ca"]:
         raise click.UsageError("--client-name needs --client-ca")
     logs.configure(log_format, log_level)

@@ -71,6 +71,11 @@ def command(http_port: int, log_format: logs.Format, log_level: str, **given: An
     """Run the controller: keep every agent's fence as its AgentDeployment says.
 
     Several replicas may run; one leads by a Lease, the others wait.
+
+    \b
+    Examples:
+      ringfence controller --kubeconfig ~/.kube/config --certificates none --log-level debug
+      ringfence controller --job-image registry.example/platform/ringfence:0.1.0 --cluster-network 10.0.0.0/8
     """
     logs.configure(log_format, log_level)
     settings = Settings(

@@ -86,7 +86,7 @@ def finding(keys: Sequence[Key], *, max_age: timedelta, now: datetime, rolled_ou
         names = ", ".join(one.name for one in late)
         sentence = f"not rotated in time: {names}; kubectl get cronjobs,jobs -l ringfence.dev/rotation says why"
         return Finding(kind, "False", Reason.ROTATION_OVERDUE, sentence)
-    sentence = f"{len(keys)} keys, none too old"
+    sentence = f"{len(keys)} {'key' if len(keys) == 1 else 'keys'}, none too old"
     kept = [one.name for one in keys if one.has_previous or (one.previous_until and one.previous_until > now)]
     if kept and not rolled_out:
         sentence += f"; of {', '.join(kept)} the value before stays valid until the restarted pods are available"

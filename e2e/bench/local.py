@@ -1,0 +1,64 @@
+"""What needs no cluster: the command line as CI runs it, and a scrape."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import generate_latest
+
+from cluster.shell import step
+from demo.install import ROOT
+from ringfence.metrics import REGISTRY, VIOLATIONS
+from ringfence.roster import Roster, SecretAge
+
+from .numbers import ratio, summary, timed
+
+__all__ = ["local"]
+
+EXAMPLE = ROOT / "examples" / "20-minimal.yaml"
+AGENTS, NAMESPACES, MANY = 1000, 50, 1000
+
+
+def local(count: int) -> dict[str, Any]:
+    """`ringfence lint` of one file and of many documents, beside an interpreter that does nothing; one scrape."""
+    with step("ringfence lint"):
+        floor, one = [], []
+        for _ in range(count):
+            floor.append(timed(lambda: _python("-c", "pass")))
+            one.append(timed(lambda: _python("-m", "ringfence", "lint", str(EXAMPLE))))
+        with tempfile.TemporaryDirectory() as folder:
+            many = Path(folder) / "many.yaml"
+            many.write_text("\n---\n".join([EXAMPLE.read_text()] * MANY))
+            thousand = timed(lambda: _python("-m", "ringfence", "lint", str(many)))
+    told, least = summary(one), summary(floor)
+    return {
+        "lint_one_file_seconds": told,
+        "floor_bare_python_seconds": least,
+        "times_floor": ratio(told["p50"], least["p50"]),
+        "lint_1000_documents_seconds": round(thousand, 2),
+        "scrape_1000_agents": _scrape(count),
+    }
+
+
+def _scrape(count: int) -> dict[str, Any]:
+    """As text, the way /metrics answers; of a controller that has seen violations in every namespace."""
+    roster, now = Roster(), time.time()
+    for number in range(AGENTS):
+        agent = (f"team-{number % NAMESPACES}", f"agent-{number}")
+        roster.observe(agent, [{"type": "Ready", "status": "True", "reason": "Ready"}], ready=1, wanted=1)
+        roster.observe_secrets(agent, [SecretAge("a", now, now + 3600), SecretAge("b", now)])
+        VIOLATIONS.labels("drift", "ChildEdited", agent[0])
+    REGISTRY.register(roster)
+    seconds = [timed(lambda: generate_latest(REGISTRY)) for _ in range(count)]
+    series = sum(not line.startswith("#") for line in generate_latest(REGISTRY).decode().splitlines())
+    REGISTRY.unregister(roster)
+    return {"agents": AGENTS, "series": series, "seconds": summary(seconds)}
+
+
+def _python(*words: str) -> None:
+    subprocess.run([sys.executable, *words], check=True, capture_output=True, timeout=120)

@@ -1,0 +1,74 @@
+"""Somebody else's Secret: who may name it, and how it reaches the pod."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cluster.errors import CommandFailed
+from demo import agents
+from demo.api import Api
+from demo.kubectl import Kubectl, Object
+from demo.place import Place
+from keyed import FILE, KEYS, Keyed
+
+SECRET = "llm-account"
+
+
+@pytest.fixture(scope="module")
+def secret(kubectl: Kubectl) -> None:
+    kubectl("create", "secret", "generic", SECRET, "-n", KEYS, "--from-literal=api-key=first")
+
+
+def agent(place: Place, name: str) -> Object:
+    key = {
+        "name": "llm",
+        "source": {"existing": {"secretName": SECRET, "key": "api-key"}},
+        "delivery": {"file": {"path": FILE}},
+    }
+    return {
+        "apiVersion": "ringfence.dev/v1alpha1",
+        "kind": "AgentDeployment",
+        "metadata": {"name": name, "namespace": KEYS},
+        "spec": {"image": place.testbox, "args": ["agent"], "secrets": [key]},
+    }
+
+
+def as_user(place: Place, name: str, body: Object) -> None:
+    """Apply it with a developer's own certificate. Raises CommandFailed."""
+    assert place.cluster
+    config: Path = place.cluster.user_kubeconfig(name)
+    place.cluster.kubectl("create", "-f", "-", stdin=json.dumps(body), kubeconfig=config)
+
+
+@pytest.mark.usefixtures("secret")
+def test_only_who_may_read_a_secret_may_hand_it_to_an_agent(place: Place, kubectl: Kubectl) -> None:
+    """Asked of the API server by the webhook at the time of the request."""
+    for name in ("dev", "lead"):
+        grant = ["--verb=create,get", "--resource=agentdeployments.ringfence.dev"]
+        kubectl("create", "role", name, "-n", KEYS, *grant)
+        kubectl("create", "rolebinding", name, "-n", KEYS, f"--role={name}", f"--user={name}")
+    kubectl("create", "role", "reads", "-n", KEYS, "--verb=get", "--resource=secrets", f"--resource-name={SECRET}")
+    kubectl("create", "rolebinding", "reads", "-n", KEYS, "--role=reads", "--user=lead")
+    with pytest.raises(CommandFailed) as refused:
+        as_user(place, "dev", agent(place, "borrowed"))
+    assert "spec.secrets[0].source.existing" in str(refused.value)
+    assert SECRET in str(refused.value)
+    as_user(place, "lead", agent(place, "lent"))
+    kubectl("delete", "agd", "lent", "-n", KEYS)
+
+
+@pytest.mark.usefixtures("secret")
+def test_it_is_delivered_and_follows_its_owner(place: Place, api: Api, kubectl: Kubectl) -> None:
+    there = Keyed(place, api, "lender")
+    api.create(agents.agent_path(KEYS), agent(place, "lender"))
+    try:
+        agents.wait(api, KEYS, "lender")
+        there.wait_file("first")
+        pod = there.pod()["metadata"]["uid"]
+        kubectl("patch", "secret", SECRET, "-n", KEYS, "-p", '{"stringData":{"api-key":"second"}}')
+        there.wait_file("second")
+        assert there.pod()["metadata"]["uid"] == pod
+        assert api.get(f"/api/v1/namespaces/{KEYS}/secrets/{SECRET}")["metadata"].get("labels") is None
+    finally:
+        api.delete(agents.agent_path(KEYS, "lender"))

@@ -1,0 +1,157 @@
+"""The jobs themselves: what they reach and may do, that they need no operator, and that they can be killed anywhere."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from cluster.shell import wait_for
+from demo import agents
+from demo.api import Api
+from demo.install import NAMESPACE
+from demo.kubectl import Kubectl, Object
+from demo.place import Place
+from demo.probing import LLM, METADATA, node_address, probe
+from keyed import KEYS, RESTRICTED, Keyed
+from suites.rotation.conftest import Make
+from suites.rotation.test_env import env_of
+
+LONG_AGO = "2026-01-01T00:00:00Z"
+
+
+def test_a_job_reaches_the_api_server_and_nothing_else(make: Make, kubectl: Kubectl) -> None:
+    agent = make("reach")
+    cron_job = kubectl.get("cronjob", agent.secret_name, "-n", KEYS)
+    template = cron_job["spec"]["jobTemplate"]["spec"]["template"]
+    body = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "like-a-job", "labels": template["metadata"]["labels"]},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 0,
+            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [
+                {"name": "a", "image": agent.place.testbox, "args": ["agent"], "securityContext": RESTRICTED}
+            ],
+        },
+    }
+    kubectl("create", "-n", KEYS, "-f", "-", stdin=json.dumps(body))
+    try:
+        kubectl("wait", "-n", KEYS, "pod/like-a-job", "--for=condition=Ready", "--timeout=60s")
+        service = kubectl.get("service", "kubernetes", "-n", "default")["spec"]["clusterIP"]
+        server = kubectl.get("service", "reach-check", "-n", KEYS)["spec"]["clusterIP"]
+        open_ = f"https://{service}/version"
+        closed = [
+            f"https://{LLM}/",
+            f"http://{METADATA}/latest/",
+            f"http://{server}/",
+            f"https://{node_address(kubectl)}:10250/pods",
+            "dns://kubernetes.default.svc.cluster.local",
+        ]
+        found = probe(kubectl, KEYS, "like-a-job", [open_, *closed])
+        assert found == {open_: "reachable"} | dict.fromkeys(closed, "blocked")
+        unlike = probe(kubectl, KEYS, "deploy/reach-check", closed)
+        assert "blocked" not in unlike.values(), "it is the job's fence that blocks"
+    finally:
+        kubectl("delete", "pod", "like-a-job", "-n", KEYS, "--grace-period=0", "--force", "--wait=false")
+
+
+@pytest.mark.parametrize(("verb", "what"), [
+    ("get", "secrets/{}"), ("update", "secrets/{}"), ("get", "deployments/ringfence-{}"),
+    ("patch", "deployments/ringfence-{}"),
+])  # fmt: skip
+def test_a_jobs_rights(keyed_by_variable: Keyed, kubectl: Kubectl, verb: str, what: str) -> None:
+    agent = keyed_by_variable
+    named = what.format(agent.secret_name if what.startswith("secrets") else agent.name)
+    assert _may(kubectl, agent, verb, named) == "yes"
+
+
+@pytest.mark.parametrize(("verb", "what"), [
+    ("list", "secrets"), ("watch", "secrets"), ("create", "secrets"), ("get", "secrets/other"),
+    ("delete", "secrets/{}"), ("patch", "deployments/other"), ("list", "deployments"), ("get", "pods"),
+    ("create", "jobs"), ("create", "serviceaccounts/token"), ("get", "configmaps"),
+])  # fmt: skip
+def test_a_jobs_rights_end_there(keyed_by_variable: Keyed, kubectl: Kubectl, verb: str, what: str) -> None:
+    assert _may(kubectl, keyed_by_variable, verb, what.format(keyed_by_variable.secret_name)) == "no"
+
+
+@pytest.fixture(scope="module")
+def keyed_by_variable(place: Place, api: Api) -> Iterator[Keyed]:
+    agent = Keyed(place, api, "rights")
+    agent.create(variable="AGENT_KEY", calls=False)
+    yield agent
+    agent.remove()
+
+
+def _may(kubectl: Kubectl, agent: Keyed, verb: str, what: str) -> str:
+    account = f"--as=system:serviceaccount:{KEYS}:{agent.secret_name}"
+    return kubectl("auth", "can-i", verb, what, "-n", KEYS, account, ok=True).strip().splitlines()[-1]
+
+
+def test_a_missed_time_is_caught_up_without_the_operator(make: Make, kubectl: Kubectl) -> None:
+    """The Secret says that its day is long past; the scheduler's next job (made to come within a minute) sees to it."""
+    agent = make("late", calls=False)
+    before, name = agent.value(), agent.secret_name
+    with without_operator(kubectl):
+        kubectl("annotate", "secret", name, "-n", KEYS, "--overwrite", f"ringfence.dev/rotated-at={LONG_AGO}")
+        kubectl("patch", "cronjob", name, "-n", KEYS, "--type=merge", "-p", '{"spec":{"schedule":"* * * * *"}}')
+        agents.until("the scheduler's job", lambda: agent.rotated_by().startswith(f"{name}-"), timeout=240)
+        assert agent.rotated_by().removeprefix(f"{name}-").isdigit()
+        assert agent.value("previous") == before
+        agent.wait_file(agent.value())
+
+
+def test_killed_between_its_two_writes_a_job_goes_on(make: Make, kubectl: Kubectl) -> None:
+    """The second write is kept from it until it has been killed after the first."""
+    agent = make("killed", variable="AGENT_KEY", calls=False)
+    first, name = agent.value(), agent.secret_name
+    with without_operator(kubectl):
+        rules = kubectl.get("role", name, "-n", KEYS)["rules"]
+        kept = [rules[0], rules[1] | {"verbs": ["get"]}]
+        kubectl("patch", "role", name, "-n", KEYS, "--type=merge", "-p", json.dumps({"rules": kept}))
+        job = agent.rotate()
+        second = agent.value()
+        wait_for("the job to stop at its second write", lambda: agent.job_said(job), timeout=120)
+        assert second not in agent.job_said(job)
+        _kill(kubectl, job)
+        assert (agent.value(), agent.value("previous")) == (second, first)
+        kubectl("patch", "role", name, "-n", KEYS, "--type=merge", "-p", json.dumps({"rules": rules}))
+        agent.wait_job(job)
+        assert (agent.value(), agent.value("previous")) == (second, first), "rotated once"
+        agents.until("the restart", lambda: env_of(agent) == second, timeout=120)
+
+
+def test_killed_after_its_write_a_job_does_not_rotate_twice(make: Make, kubectl: Kubectl) -> None:
+    agent = make("struck", calls=False)
+    for _ in range(3):
+        before = agent.value()
+        job = agent.start_job()
+        agents.until(f"{job} to write", lambda job=job: agent.rotated_by() == job, timeout=180)  # type: ignore[misc]
+        _kill(kubectl, job)
+        after = agent.value()
+        agent.wait_job(job)
+        assert (agent.value(), agent.value("previous")) == (after, before)
+        agent.wait_file(after)
+
+
+@contextmanager
+def without_operator(kubectl: Kubectl) -> Iterator[None]:
+    """Nothing puts right what a test bends, and jobs are on their own."""
+    kubectl("scale", "-n", NAMESPACE, "deploy/ringfence-controller", "--replicas=0")
+    agents.until("no controller", lambda: not _controllers(kubectl), timeout=120)
+    try:
+        yield
+        assert not _controllers(kubectl)
+    finally:
+        kubectl("scale", "-n", NAMESPACE, "deploy/ringfence-controller", "--replicas=2")
+        kubectl("rollout", "status", "-n", NAMESPACE, "deploy/ringfence-controller", "--timeout=180s", timeout=190)
+
+
+def _controllers(kubectl: Kubectl) -> list[Object]:
+    return kubectl.items("pods", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=controller")
+
+
+def _kill(kubectl: Kubectl, job: str) -> None:
+    kubectl("delete", "pods", "-n", KEYS, "-l", f"job-name={job}", "--grace-period=0", "--force", "--ignore-not-found")

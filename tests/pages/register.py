@@ -1,0 +1,73 @@
+"""Which page's commands are run where, and why the others are not."""
+
+from fnmatch import fnmatch
+
+OFFLINE = ("README.md",)
+"""Run by tests/unit/pages: no cluster is needed."""
+
+CLUSTER = (
+    "docs/how-to/open-a-namespace.md",
+    "docs/how-to/allow-a-host.md",
+    "docs/how-to/write-a-policy.md",
+    "docs/how-to/rotate-a-key.md",
+    "docs/how-to/break-glass.md",
+    "docs/how-to/upgrade.md",
+    "docs/how-to/uninstall.md",
+)
+"""Run by e2e/suites/docs in this order, on a cluster with Ringfence; the last leaves it without."""
+
+FROM_NOTHING = "docs/tutorial.md"
+"""Run there, too, on a machine without a cluster."""
+
+READ_ONLY = {
+    "docs/runbooks/*.md": "for troubles that a test would have to make; tests/monitoring asks for one for each alert",
+    "docs/reference/cli.md": "examples of --help; tests/unit/pages has click read each",
+    "e2e/cluster/README.md": "what the cluster can do; e2e/suites/cluster tries it",
+}
+"""Pages whose commands are not run, as patterns, and why."""
+
+NOT_RUN = {
+    FROM_NOTHING: {
+        "apt-get install -y git make python3 python3-venv": "changes the machine",
+        "git clone https://git.example/your-copy-of/ringfence && cd ringfence": "a placeholder",
+    },
+    "README.md": {
+        "make demo": "e2e/suites/agents/test_demo.py runs what it runs",
+        "make image": "the tutorial does",
+        "helm install ringfence-crds charts/ringfence-crds": "the tutorial does",
+        "kubectl create namespace ringfence-system": "the tutorial does",
+        "kubectl label namespace ringfence-system pod-security.kubernetes.io/enforce=restricted": "the tutorial does",
+        "helm install ringfence charts/ringfence -n ringfence-system --set"
+        " image.repository=registry.example/platform/ringfence --set image.digest=sha256:…": "needs a registry; "
+        "e2e/suites/chart does it with a digest",
+        "kubectl label namespace research ringfence.dev/agents=enabled": "docs/how-to/open-a-namespace.md does",
+        "kubectl apply -f examples/": "e2e/suites/agents does, with an image that is there",
+        "kubectl get agd -A": "docs/how-to/upgrade.md does",
+        "make test": "CI does",
+        "make help": "nothing to check: its lines are the Makefile's",
+    },
+    "CONTRIBUTING.md": {
+        "make setup": "CI does",
+        "make lint": "CI does",
+        "make test-unit": "CI does, and this test is a part of it",
+        "make test-api": "CI does",
+        "make test-e2e": "CI does",
+        "make test": "CI does",
+        "make bench": "some minutes, and figures that a busy machine spoils",
+        "make generate": "writes into the checkout; CI runs make check-generated",
+    },
+    "charts/ringfence/README.md": {
+        "helm install ringfence-crds charts/ringfence-crds": "the tutorial does",
+        "kubectl create namespace ringfence-system": "the tutorial does",
+        "kubectl label namespace ringfence-system pod-security.kubernetes.io/enforce=restricted": "the tutorial does",
+        "helm install ringfence charts/ringfence -n ringfence-system --set image.repository=... --set"
+        " image.digest=sha256:...": "a placeholder; e2e/suites/chart does it",
+        "helm test ringfence -n ringfence-system": "docs/how-to/upgrade.md does",
+    },
+}
+"""Page -> command, as a line without what continues it and without comments -> why it is not run."""
+
+
+def read_only(path: str) -> bool:
+    """Whether no command of a page is run."""
+    return any(fnmatch(path, pattern) for pattern in READ_ONLY)
