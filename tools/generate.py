@@ -14,6 +14,7 @@ from tools import (
     crds,
     dashboards,
     enforcement,
+    logs_reference,
     metrics_reference,
     reference,
     rules_reference,
@@ -27,7 +28,7 @@ FOLDERS = ("crds", "charts/ringfence-crds/templates")
 def wanted() -> dict[str, str]:
     """Path -> content of all generated files. Raises SchemaError, EnforcementError."""
     monitoring = dashboards.files() | metrics_reference.files()
-    words = cli_reference.files() | rules_reference.files()
+    words = cli_reference.files() | rules_reference.files() | logs_reference.files()
     return crds.files() | reference.files() | enforcement.files(ROOT) | ceiling.files() | monitoring | words
 
 

@@ -24,8 +24,9 @@ Each pod of Ringfence serves `/metrics` on port 8080, in Prometheus' format.
   but for those marked "Only with per-agent metrics" (chart value `monitoring.perAgentMetrics`), some five each.
 * A label `namespace` is that of the agents. Scrape with `honor_labels: true`, as the chart's monitors do, or Prometheus
   renames it to `exported_namespace`, and alerts and dashboards find nothing.
-* Counters whose labels are known begin with 0. Those with a namespace begin with their first event, in which
-  `increase()` sees nothing; the chart's recording rule `ringfence:violations:increase10m` allows for that.
+* Counters whose labels are known begin with 0, those of rotations when a namespace's first key is seen. Violations by
+  namespace begin with the first one, in which `increase()` sees nothing; the chart's recording rule
+  `ringfence:violations:increase10m` allows for that.
 * Beside these, each process serves its build (`ringfence_build_info`, labels `version`, `component`) and the usual
   `process_*` and `python_gc_*`.
 """

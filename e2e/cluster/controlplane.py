@@ -190,7 +190,8 @@ def _apiserver(instance: Instance, audit_policy: Path) -> list[str]:
         f"--client-ca-file={keys}/ca.crt",
         "--authorization-mode=Node,RBAC",
         "--allow-privileged",
-        "--enable-admission-plugins=NodeRestriction",
+        # The second is on in OpenShift: whoever names an owner that is to wait needs a right on the owner.
+        "--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement",
         f"--service-cluster-ip-range={SERVICE_CIDR}",
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
         f"--service-account-key-file={keys}/service-account.pub",

@@ -1,14 +1,25 @@
-"""Structured logs: one line per decision and per change; JSON in the cluster, readable on a terminal."""
+"""Structured logs: one line per decision and per change; JSON in the cluster, readable on a terminal.
+
+docs/reference/logs.md lists the lines that say a decision or a change; tools/logs_reference.py declares them.
+"""
 
 import logging
 import re
 import sys
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
 import structlog
 
+from ringfence.policy.text import clean
+
 Format = Literal["auto", "json", "text"]
 
+MAX_TEXT: Final = 1000
+"""Characters of one value: a sentence for a person, however many the user or the API server wrote."""
+MAX_ITEMS: Final = 50
+MAX_TRACE: Final = 200
+"""Lines of a traceback."""
 
 _ATTEMPT = re.compile(r"Request attempt #(\d+)\S* failed; will retry")
 
@@ -21,6 +32,25 @@ def _worth_saying(record: logging.LogRecord) -> bool:
     return attempt is None or attempt[1].rstrip("0") == "1"
 
 
+def tame(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """What users wrote may be anywhere in a line: bound every value, and leave no character that steers a terminal."""
+    trace = event.pop("exception", None)
+    tamed = {key: value if key.startswith("_") else _tamed(value) for key, value in event.items()}
+    if trace is not None:
+        tamed["exception"] = "\n".join(clean(line, MAX_TEXT) for line in str(trace).splitlines()[-MAX_TRACE:])
+    return tamed
+
+
+def _tamed(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {clean(str(key), MAX_TEXT): _tamed(one) for key, one in list(value.items())[:MAX_ITEMS]}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_tamed(one) for one in list(value)[:MAX_ITEMS]]
+    return clean("; ".join(str(value).splitlines()), MAX_TEXT)
+
+
 def configure(log_format: Format = "auto", level: str = "info") -> None:
     """Send structlog and the standard library's loggers to standard error in one format.
 
@@ -31,13 +61,15 @@ def configure(log_format: Format = "auto", level: str = "info") -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
+        structlog.processors.format_exc_info,
+        tame,
     ]
     last: structlog.typing.Processor
     if as_json:
-        shared.append(structlog.processors.format_exc_info)
         last = structlog.processors.JSONRenderer()
     else:
-        last = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        plain = structlog.dev.plain_traceback  # of the text that is there already
+        last = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_worth_saying)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=last, foreign_pre_chain=shared))

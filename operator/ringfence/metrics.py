@@ -148,7 +148,7 @@ ADMISSION_WEBHOOK = OnceKnown(
 ROTATIONS = Counter(
     "ringfence_secret_rotations",
     "Rotations of secrets as the controller saw them. Labels: namespace (of the agent), result (rotated: a new value "
-    "is stored; failed: a job ended without one).",
+    "is stored; failed: a scheduled job ended without success).",
     ["namespace", "result"],
     registry=REGISTRY,
 )

@@ -97,6 +97,13 @@ class Service:
         for thread in self._threads:
             thread.start()
 
+    def wait_all(self, seconds: float = 30) -> None:
+        """Until it has seen all of its replicas ready."""
+        end = time.monotonic() + seconds
+        while len(self._ready) < len(self.replicas):
+            assert time.monotonic() < end, "not all replicas are ready"
+            time.sleep(0.05)
+
     def close(self) -> None:
         self._open = False
         for thread in self._threads:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tools.logs_reference import LINES
 
 from api.review_server import HOST, Replica, Service
 from api.server import Server
@@ -131,6 +132,7 @@ def setup(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             found.start()
         for replica in found.replicas:
             found.service.replicas.append(replica.wait_ready())
+        found.service.wait_all()
         yield found
     finally:
         for replica in found.replicas:
@@ -178,6 +180,30 @@ class TestWhatUsersSee:
             check=True,
         )
         assert 'Warning: spec.permissions.allow[0].resources: "secrets"' in done.stderr
+
+    def test_each_decision_is_one_line_with_who_and_what(self, setup: Setup) -> None:
+        def said(name: str) -> list[dict[str, Any]]:
+            texts = [replica.log.read_text() for replica in setup.replicas]
+            lines = [json.loads(line) for text in texts for line in text.splitlines() if line.startswith("{")]
+            found = [line for line in lines if line.get("name") == name]
+            assert all(
+                set(line) - {"timestamp", "level", "event"} == set(LINES[line["event"]].fields) for line in found
+            )
+            return found
+
+        for _ in range(3):  # the same manifest again is no decision
+            setup.cluster.apply(agent("told"))
+        refused(setup.cluster, agent("told-no", WIDE_OPEN))
+        setup.cluster.kubectl("apply", "--dry-run=server", "-f", "-", stdin=json.dumps(agent("told-dry")))
+        (line,) = said("told")
+        assert (line["event"], line["operation"], line["kind"]) == ("allowed", "CREATE", "AgentDeployment")
+        assert (line["namespace"], line["user"], line["dryRun"]) == ("team", "ringfence-admin", False)
+        assert line["uid"]
+        (line,) = said("told-no")
+        assert (line["event"], line["allowed"], line["user"]) == ("refused", False, "ringfence-admin")
+        assert "EgressUnrestricted" in line["rules"]
+        assert "spec.network.egress[0].cidr" in line["paths"]
+        assert [line["dryRun"] for line in said("told-dry")] == [True]
 
     @pytest.mark.parametrize("how", ["--server-side", "--dry-run=server"])
     def test_other_ways_in_end_at_the_same_door(self, setup: Setup, how: str) -> None:

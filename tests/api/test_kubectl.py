@@ -157,3 +157,16 @@ def test_an_update_is_held_to_the_same_schema(cluster: Cluster, server: Server) 
         assert cluster.get("agd", "update")["metadata"]["generation"] == 1
     finally:
         server.delete("AgentDeployment", "update")
+
+
+def test_registries_are_replaced_by_whoever_applies_next(cluster: Cluster) -> None:
+    """Nobody owns what is there by default: in a set "*" would stay, and a policy made stricter would not be."""
+    applied = policy(name="loose", namespaceSelector={"matchLabels": {"never": "met"}})
+    cluster.kubectl("apply", "--server-side", "--field-manager=first", "-f", "-", stdin=json.dumps(applied))
+    try:
+        assert cluster.get("agp", "loose")["spec"]["images"]["registries"] == ["*"]
+        applied = policy(name="loose", images={"registries": ["registry.example/acme"]})
+        cluster.kubectl("apply", "--server-side", "--field-manager=second", "-f", "-", stdin=json.dumps(applied))
+        assert cluster.get("agp", "loose")["spec"]["images"]["registries"] == ["registry.example/acme"]
+    finally:
+        cluster.kubectl("delete", "agp", "loose")

@@ -156,6 +156,18 @@ def test_the_controller_can_write_the_children(kind):
     assert allowed(rules("ringfence-controller"), group, plural) == wanted
 
 
+@pytest.mark.parametrize("owner", [("ringfence.dev", "agentdeployments"), ("networking.k8s.io", "networkpolicies")])
+def test_the_controller_may_have_owners_wait_for_their_children(owner):
+    """What OwnerReferencesPermissionEnforcement asks for; and it is no right on the owner itself."""
+    group, plural = owner
+    assert allowed(rules("ringfence-controller"), group, f"{plural}/finalizers") == {"update"}
+
+
+def test_no_other_owner_is_made_to_wait():
+    found = {r for rule in rules("ringfence-controller") for r in rule["resources"] if r.endswith("/finalizers")}
+    assert found == {"agentdeployments/finalizers", "networkpolicies/finalizers"}
+
+
 @pytest.mark.parametrize("process", ["ringfence-controller", "ringfence-admission"])
 @pytest.mark.parametrize("source", SOURCES.values(), ids=list(SOURCES))
 def test_what_decisions_need_can_be_read(process, source):

@@ -7,6 +7,7 @@ from typing import Any, Final
 import orjson
 
 from ringfence.policy.model import Violation
+from ringfence.policy.text import clean
 
 from .request import REVIEW_VERSION
 
@@ -59,16 +60,6 @@ def respond(uid: str, verdict: Verdict) -> bytes:
 def line(violation: Violation) -> str:
     """`spec.network.egress[0].cidr: EgressUnrestricted: what is wrong and what to write instead`."""
     return clean(f"{violation.path}: {violation.rule}: {violation.message}", MAX_LINE)
-
-
-def clean(text: str, most: int) -> str:
-    """`text` on one line, at most `most` characters, with nothing that steers a terminal or fools an eye.
-
-    Messages quote what the user wrote. What is not printable becomes U+FFFD: control, format (bidirectional,
-    zero-width), surrogate and private-use characters, and all separators but the space.
-    """
-    safe = "".join(char if char.isprintable() else "\ufffd" for char in text[: most + 1])
-    return safe if len(safe) <= most else safe[: most - 1] + "\u2026"
 
 
 def _listed(violations: Sequence[Violation]) -> str:

@@ -11,10 +11,11 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from ringfence.metrics import ADMISSION_FAILURES, ADMISSION_REFUSALS, ADMISSION_REQUESTS, ADMISSION_SECONDS, VIOLATIONS
+from ringfence.metrics import ADMISSION_FAILURES, ADMISSION_SECONDS
 from ringfence.world import View, World
 
-from .answer import Verdict, clean, deny, respond
+from .account import account, tell, unread
+from .answer import Verdict, deny, respond
 from .body import READ_SECONDS, GoneError, Memory, Receive, TooLongError, announced, read_body
 from .request import NotAReviewError, Request, read, uid_of_fragment
 from .review import could_be_stale, judge, of_agents
@@ -26,8 +27,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 PATH: Final = "/validate"
 JSON: Final = b"application/json"
 TEXT: Final = b"text/plain; charset=utf-8"
-MAX_LOGGED: Final = 253
-"""Characters of a name in a log line: as long as a name of Kubernetes can be."""
+SLOW: Final = "the review did not arrive in time"
 
 
 class SecondLook(Protocol):
@@ -77,11 +77,10 @@ class Admission:
                 waiting.reschedule(None)
                 status, kind, answer = await self._answer(body)
         except TooLongError as failure:
-            ADMISSION_FAILURES.labels("too_long").inc()
             status, kind, answer = _too_long(failure)
         except TimeoutError:
-            ADMISSION_FAILURES.labels("slow").inc()
-            status, kind, answer = 408, TEXT, b"the review did not arrive in time\n"
+            unread("slow", SLOW)
+            status, kind, answer = 408, TEXT, f"{SLOW}\n".encode()
         except GoneError:
             return
         # After an error that left a part of the body unread the connection is of no more use.
@@ -92,23 +91,23 @@ class Admission:
         try:
             request = read(body)
         except NotAReviewError as failure:
-            ADMISSION_FAILURES.labels("malformed").inc()
-            log.warning("not a review", problem=str(failure), size=len(body))
+            unread("malformed", f"{failure} ({len(body)} bytes)")
             return 400, TEXT, f"{failure}\n".encode()
         try:
             verdict = await self._decide(request)
-            _account(request, verdict, self._world)
+            account(request, verdict, self._world)
             return 200, JSON, respond(request.uid, verdict)
         except Exception:
             # A mistake of ours refuses; the trace goes to the log, where no user reads it.
             ADMISSION_FAILURES.labels("internal").inc()
-            log.exception("a review could not be decided: refused", uid=request.uid)
+            log.exception("a review could not be decided", uid=request.uid)
             verdict = deny(
                 "Ringfence could not decide because of a mistake of its own, and refuses: see the log of its "
                 "admission pods",
                 code=500,
                 reason="InternalError",
             )
+            tell(request, verdict)
             return 200, JSON, respond(request.uid, verdict)
 
     async def _decide(self, request: Request) -> Verdict:
@@ -138,35 +137,11 @@ class Admission:
 
 def _too_long(failure: TooLongError) -> tuple[int, bytes, bytes]:
     uid = uid_of_fragment(failure.start)
-    log.warning("a review was too long: refused", uid_found=uid is not None)
+    unread("too_long", str(failure), uid=uid)
     if uid is None:
         return 400, TEXT, f"{failure}\n".encode()
     return (
         200,
         JSON,
         respond(uid, deny(f"{failure}: make the object smaller", code=413, reason="RequestEntityTooLarge")),
-    )
-
-
-def _account(request: Request, verdict: Verdict, world: World) -> None:
-    """Metrics and the log line of one review. A dry run leaves no trace in the metrics: nobody tried anything."""
-    rules = sorted({violation.rule.value for violation in verdict.violations})
-    if not request.dry_run:
-        ADMISSION_REQUESTS.labels(request.operation.value, str(verdict.allowed).lower()).inc()
-        for rule in rules:
-            ADMISSION_REFUSALS.labels(rule).inc()
-            # Whoever reaches the port without the API server could otherwise mint label values.
-            namespace = request.namespace if world.knows(request.namespace) else ""
-            VIOLATIONS.labels("admission", rule, namespace).inc()
-    say = log.debug if verdict.allowed else log.info
-    say(
-        "allowed" if verdict.allowed else "refused",
-        operation=request.operation.value,
-        resource=clean(request.resource, MAX_LOGGED),
-        namespace=clean(request.namespace, MAX_LOGGED),
-        name=clean(request.name, MAX_LOGGED),
-        user=clean(request.user, MAX_LOGGED),
-        dry_run=request.dry_run,
-        rules=rules,
-        fields=[violation.path for violation in verdict.violations[:20]],
     )

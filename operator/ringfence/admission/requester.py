@@ -46,7 +46,7 @@ class Requester:
             async with asyncio.timeout(SECONDS):
                 answers = await asyncio.gather(*(self._may_get(request, name) for name, _ in named))
         except (ApiError, Unreachable, TimeoutError) as failure:
-            log.warning("no answer about the requester's rights: refused", error=str(failure) or "too slow")
+            log.warning("no answer about the requester's rights", uid=request.uid, error=str(failure) or "too slow")
             return deny(
                 "Ringfence could not ask whether you may read the Secrets that this agent names: try again",
                 code=503,

@@ -70,6 +70,15 @@ def of_agents(request: Request) -> bool:
     return request.resource == AGENTS and not request.subresource and request.operation is not Operation.DELETE
 
 
+def changes_nothing(request: Request) -> bool:
+    """Whether a write leaves all that people write as it is: of status, or of the same manifest once more."""
+    if request.operation is not Operation.UPDATE:
+        return False
+    return request.subresource == "status" or (
+        _spec_unchanged(request) and _said(request.object) == _said(request.old_object)
+    )
+
+
 def could_be_stale(verdict: Verdict) -> bool:
     """Whether a look at the newest namespace and policies could turn this refusal into a yes."""
     return bool(verdict.violations) and all(violation.rule in OF_THE_WORLD for violation in verdict.violations)
@@ -125,6 +134,13 @@ def _canonical(value: Any) -> bytes | None:
         return None if value is None else orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError:
         return None
+
+
+def _said(body: Any) -> list[Any]:
+    """The metadata that people write."""
+    metadata = body.get("metadata")
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    return [metadata.get(name) or None for name in ("labels", "annotations", "finalizers", "ownerReferences")]
 
 
 def _whole(value: Any) -> int:

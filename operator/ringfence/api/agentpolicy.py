@@ -77,7 +77,8 @@ class PolicyImages(Model):
     registries: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=253, pattern=r"^(\*|[a-z0-9][a-z0-9._:/-]*)$")]],
         Field(max_length=64),
-        ListType("set"),
+        # In a set, server-side apply would leave the "*" of the default, which nobody owns, beside the new ones.
+        ListType("atomic"),
     ] = Field(
         default_factory=lambda: ["*"],
         description="Where images may come from: a registry host, with or without leading path segments "

@@ -214,6 +214,11 @@ def _tidied(node: dict[str, Any]) -> dict[str, Any]:
     return {keyword: found[keyword] for keyword in (*KEYWORDS, *found) if keyword in found}
 
 
+def _sticky(node: dict[str, Any]) -> bool:
+    """Whether an apply would add to the default, which nobody owns, so that nobody's apply could take it away."""
+    return bool(node.get("default")) and node.get("x-kubernetes-list-type") in {"set", "map"}
+
+
 def _problem(node: dict[str, Any]) -> str:
     """What keeps one node from being structural and bounded; empty when it is both."""
     fields = node.get("properties", {})
@@ -223,6 +228,7 @@ def _problem(node: dict[str, Any]) -> str:
         ([name for name, field in fields.items() if not field.get("description")], "without a description"),
         (kind == "string" and not {"maxLength", "enum"} & node.keys(), "a string needs max_length"),
         (kind == "array" and not node.keys() >= LIST_BOUNDS, "a list needs max_length and a ListType"),
+        (_sticky(node), "a default that server-side apply cannot replace: make the list atomic"),
         (kind == "object" and not fields and not node.keys() >= MAP_BOUNDS, "a map needs max_length"),
         (kind == "integer" and not {"minimum", "maximum"} <= node.keys(), "an integer needs ge and le"),
         (kind is None and "x-kubernetes-int-or-string" not in node, "a value of any type has no place in the API"),

@@ -6,11 +6,14 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from ringfence import __version__
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # Plugins of pydantic are looked for in the metadata of every package installed, which takes longer than a lint. We use
 # none, and none is to change how untrusted manifests are read.
@@ -33,6 +36,20 @@ COMMANDS = {
     "version": "ringfence.cli.version",
 }
 """Subcommand -> the module whose `command` it is: loaded only when it is called, so that each starts fast."""
+SUMMARIES = {
+    "controller": "Run the controller: keep every agent's fence as its AgentDeployment says.",
+    "admission": "Review AgentDeployments and AgentPolicies for the API server.",
+    "completion": "Print the script by which a shell completes commands, options and names of agents.",
+    "crds": "Print the CustomResourceDefinitions as YAML.",
+    "explain": "Tell of one agent what it may reach and do, its keys, its conditions, and what happened lately.",
+    "lint": "Decide on AgentDeployments as admission would, without a cluster.",
+    "policy": "Show the built-in policy, or check policies before they bind anybody.",
+    "render": "Print what each AgentDeployment becomes, in the order in which it is written.",
+    "rotate": "Rotate an agent's keys now.",
+    "status": "Show which agents are ready, how old their oldest key is, and what the others wait for.",
+    "version": "Print the version of Ringfence and of its API.",
+}
+"""Subcommand -> the first sentence of its help, for lists of them, which load none. Hidden ones have none."""
 
 
 class LazyGroup(click.Group):
@@ -51,6 +68,18 @@ class LazyGroup(click.Group):
             gc.freeze()
             return command
         return super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as in click
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(SUMMARIES.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - only a shell asks
+
+        names = (name for name in sorted(SUMMARIES) if name.startswith(incomplete))
+        return [CompletionItem(name, help=SUMMARIES[name]) for name in names] + click.Command.shell_complete(
+            self, ctx, incomplete
+        )
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "RINGFENCE"})

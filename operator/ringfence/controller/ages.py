@@ -108,6 +108,23 @@ def grace(every: timedelta) -> timedelta:
     return tick(every) + JOB_PATIENCE
 
 
+def failed_tick(cron_job: Mapping[str, Any]) -> datetime | None:
+    """The time of the last tick when its job ended without success; None while it runs, and when all went well.
+
+    By the CronJob's own status: the job leaves `active` in the write that sets `lastSuccessfulTime`, if it sets that.
+    """
+    status = cron_job.get("status") or {}
+    started, succeeded = when(status.get("lastScheduleTime")), when(status.get("lastSuccessfulTime"))
+    if started is None or status.get("active") or (succeeded is not None and succeeded >= started):
+        return None
+    return started
+
+
+def job_of(cron_job: Mapping[str, Any], tick: datetime) -> str:
+    """The name that Kubernetes gives to the job of a tick: with its minutes since 1970."""
+    return f"{cron_job['metadata']['name']}-{int(tick.timestamp()) // 60}"
+
+
 def status(keys: Sequence[Key]) -> dict[str, Any]:
     """The status fields about keys."""
     entries = []

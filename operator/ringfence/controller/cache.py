@@ -10,6 +10,8 @@ from ringfence.resources import Endpoint, ServicePort
 from ringfence.resources.keys import key_name
 from ringfence.resources.model import ALLOW, DENY, agent_name, child_name
 
+from .author import Author, of_spec
+
 CHILDREN_SELECTOR = f"{MANAGED_BY_LABEL}={MANAGED_BY},{AGENT_LABEL}"
 
 
@@ -66,6 +68,8 @@ class Cache:
     agents: dict[Key, Object] = field(default_factory=dict)
     children: dict[Ref, Object] = field(default_factory=dict)
     services: dict[tuple[str, str], Object] = field(default_factory=dict)
+    authors: dict[Key, Author] = field(default_factory=dict)
+    """Who wrote the specs of the agents: all that is kept of managedFields, which are longer than the rest."""
     _of_keys: dict[tuple[str, str], Key] = field(default_factory=dict)
     """Namespace and name of what rotates a key -> its agent."""
     _slices: dict[str, tuple[Endpoint, ...]] = field(default_factory=dict)
@@ -77,7 +81,10 @@ class Cache:
     def observe_agent(self, event_type: str | None, body: Object) -> Key:
         """Take one event of an AgentDeployment; the key to look at."""
         key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
-        self._observe(self.agents, key, event_type, body)
+        if self._observe(self.agents, key, event_type, body):
+            self.authors[key] = of_spec(body["metadata"])
+        elif key not in self.agents:
+            self.authors.pop(key, None)
         for name in _key_names(key, body):
             self._of_keys[key.namespace, name] = key
         return key
@@ -147,6 +154,8 @@ class Cache:
         """Take `items` as all AgentDeployments; those that are gone."""
         fresh = {Key(item["metadata"]["namespace"], item["metadata"]["name"]) for item in items}
         lost = _drop(self.agents, [key for key in self.agents if key not in fresh], version)
+        for key in lost:
+            self.authors.pop(key, None)
         for item in items:
             self.observe_agent("MODIFIED", item)
         return lost
@@ -166,17 +175,19 @@ class Cache:
         """To be called before each round of lists: deletions from before the last round need not be known any more."""
         self._gone_before, self._gone = self._gone, {}
 
-    def _observe(self, store: dict[Any, Object], key: Any, event_type: str | None, body: Object) -> None:
-        """Store the news unless newer news is there. resourceVersions of one kind compare as numbers."""
+    def _observe(self, store: dict[Any, Object], key: Any, event_type: str | None, body: Object) -> bool:
+        """Store the news unless newer news is there; whether that was done. resourceVersions compare as numbers."""
         known, version, place = store.get(key), _version(body), (id(store), key)
         if known is not None and _version(known) > version:
-            return  # a stale copy, or the end of an earlier object of that name
+            return False  # a stale copy, or the end of an earlier object of that name
         if event_type == "DELETED":
             store.pop(key, None)
             self._gone[place] = version
         elif version > max(self._gone.get(place, -1), self._gone_before.get(place, -1)):
             metadata = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
             store[key] = body | {"metadata": metadata}
+            return True
+        return False
 
     def service_port(self, namespace: str, name: str, port: int) -> ServicePort | None:
         """Where one port of a Service leads; None when there is no such Service, selector or TCP port."""

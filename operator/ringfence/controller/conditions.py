@@ -69,6 +69,22 @@ def ready(findings: Sequence[Finding]) -> Finding:
     return Finding(ConditionType.READY, "True", Reason.READY, "the fence stands and the agent runs inside it")
 
 
+def changes(old: Sequence[Mapping[str, Any]], findings: Sequence[Finding]) -> list[dict[str, str | None]]:
+    """Of each condition whose status or reason changed, what it says now, and its status before (None: it was not)."""
+    before = {condition["type"]: (condition["status"], condition["reason"]) for condition in old}
+    return [
+        {
+            "type": str(one.type),
+            "status": one.status,
+            "previous": before.get(one.type, (None, None))[0],
+            "reason": str(one.reason),
+            "message": one.message,
+        }
+        for one in findings
+        if before.get(one.type) != (one.status, one.reason)
+    ]
+
+
 def merge(
     old: Sequence[Mapping[str, Any]], findings: Sequence[Finding], *, generation: int, now: str
 ) -> list[dict[str, Any]]:

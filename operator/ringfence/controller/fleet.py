@@ -9,6 +9,7 @@ import structlog
 from ringfence.api.status import ConditionType
 from ringfence.metrics import AGENTS, ROSTER, ROTATIONS, VIOLATIONS
 from ringfence.policy.model import Violation
+from ringfence.resources.keys import stamp
 from ringfence.roster import SecretAge
 
 from . import ages
@@ -18,6 +19,8 @@ log = structlog.get_logger()
 
 TOO_OLD = "SecretTooOld"
 """Rule of source `rotation` in ringfence_violations_total."""
+ROTATED, FAILED = "rotated", "failed"
+"""Results in ringfence_secret_rotations_total."""
 
 
 class Fleet:
@@ -27,6 +30,7 @@ class Fleet:
         self._states: dict[Key, Mapping[ConditionType, str]] = {}
         self._violations: dict[Key, tuple[int, frozenset[Violation]]] = {}
         self._keys: dict[Key, dict[str, tuple[datetime, bool]]] = {}
+        self._failed: dict[Key, dict[str, datetime | None]] = {}
         for kind in ConditionType:
             for status in ("True", "False"):
                 AGENTS.labels(str(kind), status)  # 0 is an answer
@@ -50,13 +54,29 @@ class Fleet:
                 continue
             found[one.name] = (one.changed, one.name in old)
             before = known.get(one.name)
+            about = {"agent": key.name, "namespace": key.namespace, "secret": one.name}
             if before and one.every and before[0] < one.changed:
-                ROTATIONS.labels(key.namespace, "rotated").inc()
+                ROTATIONS.labels(key.namespace, ROTATED).inc()
+                log.info("rotated", **about, rotated_at=stamp(one.changed))
             if one.name in old and not (before and before[1]):
                 VIOLATIONS.labels("rotation", TOO_OLD, key.namespace).inc()
-                log.warning("a key is too old", agent=key.name, namespace=key.namespace, secret=one.name)
+                log.warning("a key is too old", **about, rule=TOO_OLD, rotated_at=stamp(one.changed))
         self._keys[key] = found
         ROSTER.observe_secrets(key, [_age(one, max_age) for one in seen if one.changed])
+
+    def jobs(self, key: Key, cron_jobs: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take the CronJobs of an agent's keys, by the name of the key; count a tick that failed when it is new."""
+        known = self._failed.get(key, {})
+        failed = {name: ages.failed_tick(found) for name, found in cron_jobs.items()}
+        for name, tick in failed.items():
+            if name not in known:  # from the first look on, so that a rate sees the first rotation
+                for result in (ROTATED, FAILED):
+                    ROTATIONS.labels(key.namespace, result)
+            elif tick is not None and tick != known[name]:
+                ROTATIONS.labels(key.namespace, FAILED).inc()
+                job = ages.job_of(cron_jobs[name], tick)
+                log.warning("rotation failed", agent=key.name, namespace=key.namespace, secret=name, job=job)
+        self._failed[key] = failed
 
     def forget(self, key: Key) -> None:
         """The agent is gone."""
@@ -64,6 +84,7 @@ class Fleet:
         self._states.pop(key, None)
         self._violations.pop(key, None)
         self._keys.pop(key, None)
+        self._failed.pop(key, None)
         ROSTER.forget(key)
 
     def news(self, key: Key, generation: int, violations: Sequence[Violation]) -> list[Violation]:

@@ -10,7 +10,7 @@ import structlog
 from ringfence.api.secrets import AgentSecret
 from ringfence.chance import new_value
 from ringfence.kube import ApiError, Conflict, Kube, NotFound, Object, path_of
-from ringfence.metrics import CHILD_WRITES, VIOLATIONS
+from ringfence.metrics import CHILD_WRITES
 from ringfence.resources import Agent
 from ringfence.resources.compare import controller_uid
 from ringfence.resources.keys import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, VALUE, key_source, stamp
@@ -19,7 +19,7 @@ from ringfence.resources.rotation import ROTATION_LABEL
 
 from . import ages
 from .cache import Ref
-from .writer import DELETED, NotLeading, NotOurs, Repair
+from .writer import DELETED, NotLeading, NotOurs, Repair, repaired
 
 log = structlog.get_logger()
 
@@ -55,7 +55,7 @@ class Keys:
             found = await self._metadata(agent, secret)
             if found is None and await self._create(agent, secret, secret.source.generate.length):
                 if known:
-                    repairs.append(self._repaired(agent, secret))
+                    repairs.append(repaired(self._ref(agent, secret), agent, DELETED))
                 continue
             found = found or await self._metadata(agent, secret)
             if found is None or controller_uid({"metadata": found}) != agent.uid:
@@ -131,10 +131,6 @@ class Keys:
         CHILD_WRITES.labels("Secret", "create").inc()
         log.info("made a key", agent=agent.name, namespace=agent.namespace, secret=secret.name)
         return True
-
-    def _repaired(self, agent: Agent, secret: AgentSecret) -> Repair:
-        VIOLATIONS.labels("drift", DELETED, agent.namespace).inc()
-        return Repair(self._ref(agent, secret), DELETED)
 
     def _ref(self, agent: Agent, secret: AgentSecret) -> Ref:
         return Ref("Secret", agent.namespace, key_source(agent.name, secret)[0])

@@ -16,15 +16,17 @@ from ringfence.metrics import VIOLATIONS
 from ringfence.policy.decide import binding, decide
 from ringfence.policy.model import AgentObject, Violation
 from ringfence.resources import Agent, Identity, JobImage, build
-from ringfence.resources.keys import restart_annotation, when
+from ringfence.resources.keys import key_name, restart_annotation, when
 from ringfence.resources.model import child_name
 from ringfence.resources.network import effective_egress, missing_services, service_key
 from ringfence.resources.rights import effective_permissions
+from ringfence.resources.rotation import rotating
 from ringfence.resources.workload import rolled_out
 from ringfence.world import NAMESPACE, World
 
 from . import ages, conditions, story
 from .apply import ORDER, Applier, Outcome
+from .author import UNKNOWN
 from .cache import Cache, Key, Ref, agent_path, children_of
 from .conditions import Finding
 from .events import Events
@@ -147,8 +149,10 @@ class Reconciler:
                 "not accepted",
                 agent=key.name,
                 namespace=key.namespace,
+                generation=metadata["generation"],
                 rule=str(violation.rule),
                 path=violation.path,
+                **self.cache.authors.get(key, UNKNOWN).told(),
             )
         return violations
 
@@ -218,6 +222,8 @@ class Reconciler:
 
     async def _keys_of(self, agent: Agent | None, outcome: Outcome) -> Sequence[ages.Key] | None:
         """Every key as its Secret's metadata show it; None when nothing may be seen, or nothing was looked at."""
+        if agent is not None:
+            self.fleet.jobs(Key(agent.namespace, agent.name), self._cron_jobs(agent))
         if agent is None or (outcome.stopped and outcome.stopped[0] is not ConditionType.WORKLOAD_AVAILABLE):
             return None
         try:
@@ -230,6 +236,11 @@ class Reconciler:
             await self.keys.drop_previous(agent, seen)
         self.fleet.keys(Key(agent.namespace, agent.name), seen, self._max_age(agent))
         return seen
+
+    def _cron_jobs(self, agent: Agent) -> dict[str, Object]:
+        """Those of the agent's keys, as last seen, by the names of the keys."""
+        refs = {one.name: Ref("CronJob", agent.namespace, key_name(agent.name, one.name)) for one in rotating(agent)}
+        return {name: self.cache.children[ref] for name, ref in refs.items() if ref in self.cache.children}
 
     def _keys_finding(self, agent: Identity, outcome: Outcome, seen: Sequence[ages.Key] | None) -> Finding:
         if outcome.unseen:
@@ -302,6 +313,8 @@ class Reconciler:
             return
         whole = {name: value for name, value in (old | new).items() if value is not None}
         self.cache.observe_agent("MODIFIED", await self._write_status(key, found, whole))
+        for line in conditions.changes(old.get("conditions") or [], findings):
+            log.info("condition", agent=key.name, namespace=key.namespace, generation=generation, **line)
 
     async def _write_status(self, key: Key, found: Object, status: Object) -> Object:
         """The status of this very agent: a later one of the same name must not be taken for one that was accepted."""
@@ -330,14 +343,6 @@ class Reconciler:
         for finding in findings:
             if before.get(finding.type) == (finding.status, finding.reason):
                 continue
-            log.info(
-                "condition",
-                agent=found["metadata"]["name"],
-                namespace=found["metadata"]["namespace"],
-                type=str(finding.type),
-                status=finding.status,
-                reason=str(finding.reason),
-            )
             if finding.type in {ConditionType.READY, ConditionType.ACCEPTED} or finding.reason in TOLD:
                 if finding.type is ConditionType.READY and finding.status != "True":
                     continue  # the condition that it stands for speaks for itself

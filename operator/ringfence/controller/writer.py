@@ -25,6 +25,7 @@ from ringfence.resources.compare import (
     written_from,
 )
 
+from .author import UNKNOWN, Author, of_edit
 from .cache import Cache, Key, Ref, agent_path
 
 log = structlog.get_logger()
@@ -123,7 +124,7 @@ class Writer:
             if deleted:
                 await self.still_there(agent)
             await self._create(ref, desired, agent)
-            return self._repaired(ref, agent, DELETED) if deleted else None
+            return repaired(ref, agent, DELETED) if deleted else None
         self._require_ours(ref, live, agent)
         if self._right(ref, desired, live):
             self._remember(ref, live, agent)
@@ -132,14 +133,14 @@ class Writer:
             raise NotYet(f"{ref.kind} {ref.name} is being deleted")
         if immutable_differs(desired, live):
             await self._delete(ref, live)
-            self._repaired(ref, agent, EDITED)
+            repaired(ref, agent, EDITED, of_edit(live["metadata"]))
             raise NotYet(f"{ref.kind} {ref.name} cannot be put right and is made anew")
         changed = await self._correct(ref, desired, live, agent)
         mine = self._mine.get(ref)
         remembered = mine.written_from if mine and mine.uid == live["metadata"]["uid"] else None
         foreign = edited(desired, live, remembered)
         self._remember(ref, self.cache.children[ref], agent)
-        return self._repaired(ref, agent, EDITED) if changed and foreign else None
+        return repaired(ref, agent, EDITED, of_edit(live["metadata"])) if changed and foreign else None
 
     async def remove(self, ref: Ref, agent: Identity) -> None:
         """Delete a child of ours that is not wanted any more; whatever is not ours stays."""
@@ -283,11 +284,14 @@ class Writer:
         if not self.leading():
             raise NotLeading("the lease is not held any more")
 
-    def _repaired(self, ref: Ref, agent: Identity, rule: str) -> Repair:
-        VIOLATIONS.labels("drift", rule, agent.namespace).inc()
-        ROSTER.repaired((agent.namespace, agent.name))
-        log.warning("put back", agent=agent.name, namespace=agent.namespace, kind=ref.kind, name=ref.name, rule=rule)
-        return Repair(ref, rule)
+
+def repaired(ref: Ref, agent: Identity, rule: str, author: Author = UNKNOWN) -> Repair:
+    """Count and tell one child that was put back. Who deleted something, the API server's book does not say."""
+    VIOLATIONS.labels("drift", rule, agent.namespace).inc()
+    ROSTER.repaired((agent.namespace, agent.name))
+    about = {"agent": agent.name, "namespace": agent.namespace, "kind": ref.kind, "name": ref.name}
+    log.warning("put back", **about, rule=rule, **author.told())
+    return Repair(ref, rule)
 
 
 def _managers(stored: Object) -> set[str]:

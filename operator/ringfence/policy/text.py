@@ -26,3 +26,15 @@ def path(text: str) -> str:
     """A field's path as we show it: an unknown field may be called anything, so escaped and cut like `quote`."""
     escaped = text[: MOST_PATH + 1].encode("unicode_escape", "backslashreplace").decode("ascii")
     return escaped if len(escaped) <= MOST_PATH else escaped[:MOST_PATH] + "..."
+
+
+def clean(text: str, most: int) -> str:
+    """`text` on one line, at most `most` characters, with nothing that steers a terminal or fools an eye.
+
+    What is not printable becomes U+FFFD: control, format (bidirectional, zero-width), surrogate and private-use
+    characters, and all separators but the space.
+    """
+    safe = text[: most + 1]
+    if not safe.isprintable():
+        safe = "".join(char if char.isprintable() else "\ufffd" for char in safe)
+    return safe if len(safe) <= most else safe[: most - 1] + "\u2026"

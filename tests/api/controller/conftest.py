@@ -3,6 +3,7 @@
 import http.client
 import itertools
 import json
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -23,7 +24,7 @@ class Patient(Server):
     def request(self, method: str, path: str, body: bytes = b"", kind: str = "application/json") -> Answer:
         try:
             return super().request(method, path, body, kind)
-        except (http.client.HTTPException, ConnectionError):
+        except (http.client.HTTPException, ConnectionError, ssl.SSLEOFError):
             self.close()
             return super().request(method, path, body, kind)
 

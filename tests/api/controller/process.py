@@ -24,11 +24,12 @@ _ROOT = Path(__file__).parents[3]
 
 @dataclass
 class Options:
-    """What differs between controllers: the namespace of the Lease, the name of the replica."""
+    """What differs between controllers: the namespace of the Lease, the name of the replica, how much is logged."""
 
     lease_namespace: str
     identity: str = "one"
     kubeconfig: Path | None = None
+    log_level: str = "info"
 
 
 class Controller:
@@ -41,7 +42,7 @@ class Controller:
         environment = cluster.env | {"PYTHONPATH": str(_ROOT / "operator"), "KUBECONFIG": os.devnull}
         arguments = ["--namespace", options.lease_namespace, "--identity", options.identity, "--http-port", "0"]
         arguments += ["--certificates", "none", "--kubeconfig", str(kubeconfig), "--log-format", "json"]
-        arguments += ["--job-image", JOB_IMAGE]
+        arguments += ["--job-image", JOB_IMAGE, "--log-level", options.log_level]
         with log.open("a") as file:
             self.offset = file.tell()
             self._process = subprocess.Popen(

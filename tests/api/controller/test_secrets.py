@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from api.server import Server
 from chart.rendering import render
 from cluster import Cluster
 from ringfence.resources import Manifest
-from ringfence.resources.keys import PREVIOUS_UNTIL, ROTATED_AT, ROTATED_BY, key_name, restart_annotation
+from ringfence.resources.keys import PREVIOUS_UNTIL, ROTATED_AT, ROTATED_BY, key_name, restart_annotation, stamp
 
 HOME = "ringfence-system"
 ACCOUNT = f"system:serviceaccount:{HOME}:ringfence-controller"
@@ -52,7 +53,8 @@ def bare(cluster: Cluster, client: Server, shared: Shared, logs: Path) -> Iterat
     kinds = {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
     rights = [item for item in render("--namespace", HOME) if item["kind"] in kinds]
     cluster.apply(*rights)
-    options = Options(HOME, kubeconfig=cluster.user_kubeconfig(ACCOUNT, []))
+    # All that it can say: even then no value is among it.
+    options = Options(HOME, kubeconfig=cluster.user_kubeconfig(ACCOUNT, []), log_level="debug")
     found = Controller(cluster, logs / f"bare-{next(_NUMBER)}.log", options).wait_leading()
     yield found
     assert found.stop() == 0, found.output[-3000:]
@@ -205,6 +207,25 @@ def test_at_rest_nothing_is_written(opened: Place, bare: Controller) -> None:
     assert changed <= {"AgentDeployment/a", "Deployment/ringfence-a"}, "status of the Deployment is its controller's"
 
 
+def test_a_tick_that_failed_is_counted_and_told(opened: Place, bare: Controller) -> None:
+    ready(opened, SIGNING)
+
+    def count(result: str) -> float:
+        return bare.metric("ringfence_secret_rotations_total", namespace=opened.name, result=result)
+
+    series = f'ringfence_secret_rotations_total{{namespace="{opened.name}",result="rotated"}} 0.0'
+    until("a 0 to begin with", lambda: series in bare.get("/metrics")[1])
+    now = datetime.now(UTC)
+    # What the CronJob's controller writes when a job has failed: not running any more, and no success.
+    opened.merge("CronJob", NAME, {"status": {"lastScheduleTime": stamp(now)}}, "/status")
+    until("the failure counts", lambda: count("failed") == 1)
+    (line,) = [one for one in bare.lines if one["event"] == "rotation failed" and one["namespace"] == opened.name]
+    assert (line["agent"], line["secret"], line["job"]) == ("a", "signing", f"{NAME}-{int(now.timestamp()) // 60}")
+    succeeded = {"status": {"lastScheduleTime": stamp(now), "lastSuccessfulTime": stamp(now)}}
+    opened.merge("CronJob", NAME, succeeded, "/status")
+    assert count("rotated") == 0
+
+
 # --- the job, as a process with the rights that its ServiceAccount has
 
 
@@ -287,8 +308,13 @@ def test_a_job_restarts_the_agent_and_the_controller_lets_it(opened: Place, clus
     counted = bare.drift(opened.name)
     done = Job(cluster, opened, panel).run("by-hand")
     assert done.returncode == 0, done.stderr
-    rotated = opened.get("Secret", panel)["metadata"]["annotations"][ROTATED_AT]
+    stored = opened.get("Secret", panel)
+    rotated = stored["metadata"]["annotations"][ROTATED_AT]
     until("the status", lambda: opened.status()["secrets"][0]["lastRotated"] == rotated, timeout=90)
+    assert any(line["event"] == "rotated" and line["namespace"] == opened.name for line in bare.lines)
+    for value in stored["data"].values():
+        assert value not in bare.output
+        assert base64.b64decode(value).decode() not in bare.output
     workload = opened.child("workload") or {}
     assert workload["spec"]["template"]["metadata"]["annotations"] == {mark: rotated}
     assert bare.drift(opened.name) == counted

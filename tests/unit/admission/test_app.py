@@ -151,7 +151,10 @@ async def test_a_mistake_of_ours_refuses_in_a_plain_sentence(monkeypatch: pytest
     assert found.response["allowed"] is False
     assert found.response["status"]["code"] == 500
     assert b"secret-of" not in found.body
-    assert [entry["log_level"] for entry in logs] == ["error"]
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [
+        ("a review could not be decided", "error"),
+        ("refused", "info"),
+    ]
 
 
 async def test_before_the_cluster_was_read_nothing_is_allowed() -> None:

@@ -171,6 +171,14 @@ class UnmarkedList(Model):
     words: list[Text] = Field(description="W.", max_length=1)
 
 
+class StickyList(Model):
+    """S."""
+
+    words: Annotated[list[Text], Field(max_length=2), ListType("set")] = Field(
+        default_factory=lambda: ["*"], description="W."
+    )
+
+
 class UnboundedMap(Model):
     """A map without a bound."""
 
@@ -214,6 +222,7 @@ class Mixed(Model):
         (Unbounded, "Unbounded.text: a string needs max_length"),
         (UnboundedList, "UnboundedList.words: a list needs"),
         (UnmarkedList, "UnmarkedList.words: a list needs"),
+        (StickyList, "StickyList.words: a default that server-side apply cannot replace"),
         (UnboundedMap, "UnboundedMap.words: a map needs"),
         (FreeObject, "FreeObject.anything"),
         (Whatever, "Whatever.anything"),

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "20-minimal.yaml"
@@ -39,8 +40,28 @@ def imported(*arguments: str) -> set[str]:
 
 def test_lint_and_its_like_load_nothing_that_talks_to_a_cluster() -> None:
     assert imported("lint", str(EXAMPLE)) & HEAVY == set()
-    for arguments in (["render", str(EXAMPLE)], ["policy", "show"], ["version"]):
+    for arguments in (["render", str(EXAMPLE)], ["policy", "show"], ["crds"], ["version"], ["completion", "zsh"]):
         assert imported(*arguments) & HEAVY == set(), arguments
+
+
+def test_help_loads_no_subcommand() -> None:
+    for arguments in (["--help"], ["completion", "--help"], ["--version"]):
+        assert imported(*arguments) & {*HEAVY, "pydantic", "yaml"} == set(), arguments
+
+
+def test_words_are_completed_without_loading_what_they_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMP_WORDS", "ringfence ")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    monkeypatch.setenv("_RINGFENCE_COMPLETE", "bash_complete")
+    code = SHOW.replace("cli(sys.argv[1:])", 'cli(prog_name="ringfence", complete_var="_RINGFENCE_COMPLETE")')
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "plain,status" in shown.stdout
+    assert set(shown.stderr.splitlines()[-1].split()) & {*HEAVY, "pydantic", "yaml"} == set()
+
+
+def test_the_cluster_is_loaded_by_the_question_not_by_its_help() -> None:
+    for name in ("status", "explain", "rotate"):
+        assert imported(name, "--help") & HEAVY <= {"asyncio"}, name
 
 
 def test_plugins_of_pydantic_are_not_looked_for() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from ringfence.controller.author import Author
 from ringfence.controller.cache import Cache, Key, Ref, api_server_endpoints, children_of
 from ringfence.controller.handlers import _matters
 from ringfence.resources import Endpoint, ServicePort
@@ -222,3 +223,27 @@ def test_what_does_matter(field: str) -> None:
     body = agent(2)
     body["metadata"][field] = "x"
     assert _matters("MODIFIED", agent(), body)
+
+
+def written(version: int, manager: str, field: str = "f:spec", **more: Any) -> dict[str, Any]:
+    body = agent(version)
+    entry = {"manager": manager, "time": "2026-01-31T12:00:00Z", "fieldsV1": {field: {}}} | more
+    body["metadata"]["managedFields"] = [entry, entry | {"manager": "earlier", "time": "2026-01-31T11:00:00Z"}]
+    return body
+
+
+def test_of_managed_fields_only_the_author_of_the_spec_is_kept(cache: Cache) -> None:
+    cache.observe_agent("ADDED", written(1, "argocd"))
+    assert cache.authors[KEY] == Author("argocd", "2026-01-31T12:00:00Z")
+    assert "managedFields" not in cache.agents[KEY]["metadata"]
+    cache.observe_agent("MODIFIED", written(5, "kubectl"))
+    cache.observe_agent("MODIFIED", written(4, "a stale copy"))
+    assert cache.authors[KEY].manager == "kubectl"
+    cache.observe_agent("MODIFIED", written(6, "ringfence", subresource="status"))
+    cache.observe_agent("MODIFIED", written(7, "kubectl-label", "f:metadata"))
+    assert cache.authors[KEY] == Author()
+    cache.observe_agent("DELETED", written(8, "x"))
+    assert cache.authors == {}
+    cache.observe_agent("ADDED", written(9, "x"))
+    cache.replace_agents([], 10)
+    assert cache.authors == {}

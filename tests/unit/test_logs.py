@@ -1,0 +1,398 @@
+"""The lines that say a decision or a change: each as docs/reference/logs.md lists it, in JSON, without a secret."""
+
+import base64
+import contextlib
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import structlog
+from tools.logs_reference import FIELDS, LINES
+
+from ringfence import logs
+from ringfence.admission import app as app_module
+from ringfence.admission.app import Admission
+from ringfence.admission.requester import Requester
+from ringfence.api.status import ConditionType, Reason
+from ringfence.controller import ages
+from ringfence.controller.apply import Applier, Outcome
+from ringfence.controller.cache import Cache, Key
+from ringfence.controller.conditions import Finding
+from ringfence.controller.fleet import Fleet
+from ringfence.controller.keys import Keys
+from ringfence.controller.reconcile import Reconciler
+from ringfence.controller.writer import Writer
+from ringfence.kube import Kube, NotFound, Object, Unreachable
+from ringfence.resources import build_deny
+from ringfence.resources.keys import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, key_name, stamp
+from ringfence.world import World
+from unit.admission import make
+from unit.admission.test_app import Exchange, send
+from unit.controller.test_keys import SIGNING
+from unit.controller.test_keys import FakeKube as Secrets
+from unit.controller.test_keys import agent as agent_with
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+KEY = Key("team", "a")
+ALWAYS = {"timestamp", "level", "event"}
+VALUE = "hunter2-in-the-clear"
+NASTY = "x\x1b[2J\n\u202eevil" + "y" * 5000
+REVIEW = {"uid": make.UID, "kind": "AgentDeployment", "namespace": "team", "name": "researcher", "user": "dev"}
+BAD = {"image": "registry.example/x:1"}
+
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+class Shown(io.StringIO):
+    """What was written since the last look."""
+
+    def take(self) -> str:
+        text = self.getvalue()
+        self.seek(0)
+        self.truncate()
+        return text
+
+
+@pytest.fixture
+def shown() -> Iterator[Shown]:
+    """Standard error, to which the logs go."""
+    root, stream = logging.getLogger(), Shown()
+    level, others = root.level, root.handlers[:]
+    with contextlib.redirect_stderr(stream):
+        logs.configure("json", "debug")
+        (ours,) = root.handlers
+        yield stream
+    for handler in (*others, ours):
+        root.removeHandler(handler)
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def lines(shown: Shown) -> Lines:
+    """What was logged since the last look, at any level, as a program reads it."""
+
+    def look() -> list[dict[str, Any]]:
+        found = [json.loads(line) for line in shown.take().splitlines()]
+        return [line for line in found if not line["event"].startswith("Using selector")]  # asyncio's own
+
+    return look
+
+
+def told(lines: Lines, event: str) -> list[dict[str, Any]]:
+    """The lines of this event since the last look. Every listed line has its fields and no others."""
+    found = lines()
+    for line in found:
+        if line["event"] in LINES:
+            assert set(line) - ALWAYS == set(LINES[line["event"]].fields), line
+            assert datetime.fromisoformat(line["timestamp"]).tzinfo is not None
+    return [line for line in found if line["event"] == event]
+
+
+def one(lines: Lines, event: str) -> dict[str, Any]:
+    (found,) = told(lines, event)
+    return found
+
+
+class TestAdmission:
+    @staticmethod
+    async def ask(obj: Any = None, old: Any = None, app: Admission | None = None, **fields: Any) -> Exchange:
+        return await send(app or Admission(make.world()), make.encoded(make.review(obj, old, **fields)))
+
+    async def test_what_was_allowed(self, lines: Lines) -> None:
+        await self.ask(make.agent())
+        line = one(lines, "allowed")
+        assert line | REVIEW == line
+        assert (line["level"], line["operation"], line["allowed"], line["dryRun"]) == ("info", "CREATE", True, False)
+        assert (line["rules"], line["paths"], line["reason"]) == ([], [], "")
+
+    async def test_what_was_refused(self, lines: Lines) -> None:
+        await self.ask(make.agent(BAD))
+        line = one(lines, "refused")
+        assert line | REVIEW == line
+        assert (line["level"], line["allowed"]) == ("info", False)
+        assert (line["rules"], line["paths"], line["reason"]) == (["ImageNoDigest"], ["spec.image"], "")
+
+    async def test_a_dry_run_says_so(self, lines: Lines) -> None:
+        await self.ask(make.agent(), dryRun=True)
+        assert one(lines, "allowed")["dryRun"] is True
+
+    async def test_a_deletion_and_a_policy_are_told_as_well(self, lines: Lines) -> None:
+        await self.ask(None, make.agent(), operation="DELETE")
+        assert one(lines, "allowed")["operation"] == "DELETE"
+        await self.ask(make.policy({}), plural="agentpolicies", name="strict")
+        line = one(lines, "allowed")
+        assert (line["kind"], line["namespace"], line["name"]) == ("AgentPolicy", "", "strict")
+
+    async def test_what_changes_nothing_is_quiet(self, lines: Lines) -> None:
+        old = make.agent(resourceVersion="1", managedFields=[{"manager": "x"}])
+        await self.ask(make.agent(), old)
+        await self.ask(make.agent(), make.agent(BAD), subResource="status")
+        assert [line["level"] for line in told(lines, "allowed")] == ["debug", "debug"]
+        await self.ask(make.agent(labels={"a": "b"}), old)
+        await self.ask(make.agent({**make.agent()["spec"], "replicas": 2}), old)
+        assert [line["level"] for line in told(lines, "allowed")] == ["info", "info"]
+
+    async def test_a_refusal_without_a_rule_has_a_reason(self, lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+        await self.ask(make.agent(), app=Admission(World()))
+        assert "has not read the cluster yet" in one(lines, "refused")["reason"]
+        await self.ask(make.agent(namespace="other"))
+        assert one(lines, "refused")["reason"] == "metadata.namespace is not the namespace of the request"
+
+        class Silent:
+            async def create(self, path: str, body: Object) -> Object:
+                raise Unreachable("down")
+
+        spec = {**make.agent()["spec"], "secrets": [_existing("llm")]}
+        app = Admission(make.world(), requester=Requester(cast("Kube", Silent())))
+        await self.ask(make.agent(spec), app=app)
+        assert "could not ask whether you may read" in one(lines, "refused")["reason"]
+        monkeypatch.setattr(app_module, "judge", lambda *_: 1 / 0)
+        await self.ask(make.agent())
+        line = one(lines, "refused")
+        assert "mistake of its own" in line["reason"]
+        assert line | REVIEW == line
+
+    async def test_what_cannot_be_read_is_told(self, lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+        await send(Admission(make.world()), b"{" + VALUE.encode())
+        line = one(lines, "refused")
+        assert (line["level"], line["uid"], line["user"], line["allowed"]) == ("warning", "", "", False)
+        assert line["reason"] == "the body cannot be read: it is not valid JSON (21 bytes)"
+        start = b'{"request":{"uid":"' + make.UID.encode() + b'"'
+        await send(Admission(make.world()), [start, *[b"x" * 2**20] * 9, b""])
+        assert one(lines, "refused")["uid"] == make.UID
+
+        async def slow(_: Any) -> bytearray:
+            raise TimeoutError
+
+        monkeypatch.setattr(app_module, "read_body", slow)
+        await send(Admission(make.world()), b"")
+        assert one(lines, "refused")["reason"] == "the review did not arrive in time"
+
+    async def test_words_of_the_user_are_tamed(self, lines: Lines) -> None:
+        spec = {NASTY: 1, "image": NASTY}
+        await self.ask(make.agent(spec), name=NASTY, userInfo={"username": NASTY}, namespace=NASTY)
+        tame(one(lines, "refused"))
+
+    async def test_no_value_is_told(self, lines: Lines) -> None:
+        spec = {**make.agent()["spec"], "env": [{"name": "TOKEN", "value": VALUE}], "args": [VALUE]}
+        old = make.agent(spec, annotations={"a": VALUE})
+        extra = {"username": "dev", "extra": {"token": [VALUE]}}
+        for new in (make.agent(spec), make.agent(spec | {"replicas": VALUE}), make.agent(spec | {"env": VALUE})):
+            await self.ask(new, old, userInfo=extra)
+            await self.ask(new, userInfo=extra)
+        found = lines()
+        assert len(found) == 6
+        assert VALUE not in str(found)
+
+
+def tame(line: dict[str, Any]) -> None:
+    text = json.dumps(line, ensure_ascii=False)
+    assert len(text) < 12_000
+    assert text.isprintable(), text
+
+
+def _existing(name: str) -> Object:
+    source = {"existing": {"secretName": name, "key": "k"}}
+    return {"name": name, "source": source, "delivery": {"env": {"name": "K"}}}
+
+
+class TestController:
+    """The controller's parts without a cluster; tests/api/controller/test_log.py has the whole of it on a real one."""
+
+    class Stub:
+        """Whatever is asked for works, and does nothing."""
+
+        def __getattr__(self, name: str) -> Any:
+            async def nothing(*_: Any, **__: Any) -> Any:
+                return {}
+
+            return (lambda *_: None) if name == "guard" else nothing
+
+    class Stored(Stub):
+        """Takes the status as it is written."""
+
+        async def json_patch(self, path: str, operations: list[Object]) -> Object:
+            return found_agent() | {"status": operations[1]["value"]}
+
+    def reconciler(self) -> Reconciler:
+        stub: Any = self.Stub()
+        return Reconciler(cast("Kube", self.Stored()), Cache(), make.world(), stub, stub, Fleet(), stub)
+
+    async def test_a_condition_that_changes(self, lines: Lines) -> None:
+        reconciler = self.reconciler()
+
+        async def report(found: Object, *findings: Finding) -> None:
+            await reconciler._report(KEY, found, None, findings, Outcome(), seen=None, accepted=False)
+
+        accepted = ConditionType.ACCEPTED
+        await report(found_agent(), Finding(accepted, "False", Reason.REFUSED, f"first\n{NASTY}"))
+        line = one(lines, "condition")
+        assert (line["agent"], line["namespace"], line["generation"], line["type"]) == ("a", "team", 3, "Accepted")
+        assert (line["status"], line["previous"], line["reason"]) == ("False", None, "Refused")
+        assert line["message"].startswith("first; x")
+        tame(line)
+        found = reconciler.cache.agents[KEY]
+        await report(found, Finding(accepted, "False", Reason.REFUSED, "in other words"))
+        assert lines() == []
+        await report(found, Finding(accepted, "True", Reason.ACCEPTED, "fine"))
+        line = one(lines, "condition")
+        assert (line["status"], line["previous"], line["message"]) == ("True", "False", "fine")
+
+    async def test_a_condition_that_could_not_be_stored_is_not_told(self, lines: Lines) -> None:
+        reconciler = self.reconciler()
+
+        async def refuse(*_: Any) -> Object:
+            raise Unreachable("down")
+
+        cast("Any", reconciler.kube).json_patch = refuse
+        finding = Finding(ConditionType.ACCEPTED, "True", Reason.ACCEPTED, "fine")
+        with pytest.raises(Unreachable):
+            await reconciler._report(KEY, found_agent(), None, [finding], Outcome(), seen=None, accepted=False)
+        assert lines() == []
+
+    async def test_a_spec_that_is_not_accepted(self, lines: Lines) -> None:
+        reconciler = self.reconciler()
+        reconciler.cache.observe_agent("ADDED", found_agent())
+        for _ in range(2):
+            reconciler._decide(KEY, reconciler.cache.agents[KEY])
+        line = one(lines, "not accepted")
+        assert (line["agent"], line["namespace"], line["generation"]) == ("a", "team", 3)
+        assert (line["rule"], line["path"]) == ("ImageNoDigest", "spec.image")
+        assert (line["manager"], line["changed_at"]) == ("argocd-controller", "2026-01-31T10:00:00Z")
+
+    async def test_an_edited_child_that_is_put_back(self, lines: Lines) -> None:
+        line = await self._put_back(lines, edit=_entry("kubectl-edit", "2026-01-31T11:00:00Z"))
+        assert (line["agent"], line["namespace"], line["kind"]) == ("a", "team", "NetworkPolicy")
+        assert (line["name"], line["rule"]) == ("ringfence-a-deny", "ChildEdited")
+        assert (line["manager"], line["changed_at"]) == ("kubectl-edit", "2026-01-31T11:00:00Z")
+
+    async def test_nobody_is_named_who_wrote_before_us_or_left_no_trace(self, lines: Lines) -> None:
+        line = await self._put_back(lines, edit=_entry("kubectl-label", "2026-01-31T09:00:00Z"))
+        assert (line["manager"], line["changed_at"]) == (None, None)
+
+    async def test_a_deleted_child_that_is_put_back(self, lines: Lines) -> None:
+        line = await self._put_back(lines, edit=None)
+        assert (line["rule"], line["manager"]) == ("ChildDeleted", None)
+
+    async def _put_back(self, lines: Lines, *, edit: Object | None) -> dict[str, Any]:
+        owner = agent_with()
+        desired = build_deny(owner)
+        ours = _entry("ringfence", "2026-01-31T10:00:00Z")
+        stored: list[Object] = []
+
+        def written(*fields: Object, **changes: Any) -> Object:
+            metadata = desired["metadata"] | {"uid": "p", "resourceVersion": "1", "managedFields": list(fields)}
+            return desired | {"metadata": metadata} | changes
+
+        if edit:
+            stored.append(written(ours, edit, spec={"podSelector": {}}))
+
+        class Fake:
+            async def get(self, path: str) -> Object:
+                if "agentdeployments" in path:
+                    return {"metadata": {"uid": owner.uid}}
+                if not stored:
+                    raise NotFound(404, "NotFound", path)
+                return stored[-1]
+
+            async def apply(self, *_: Any, **__: Any) -> Object:
+                stored.append(written(ours))
+                return stored[-1]
+
+            async def apply_new(self, *_: Any, **__: Any) -> tuple[Object, bool]:
+                return await self.apply(), True
+
+        writer = Writer(cast("Kube", Fake()), Cache(), lambda: True)
+        assert await writer.ensure(desired, owner, known=True)
+        return one(lines, "put back")
+
+    async def test_pods_that_are_taken_away(self, lines: Lines) -> None:
+        stub: Any = self.Stub()
+
+        async def yes(*_: Any) -> bool:
+            return True
+
+        stub.scale_to_zero = yes
+        await Applier(Cache(), stub, stub).stop(agent_with(), "it is being deleted")
+        line = one(lines, "stopped")
+        assert (line["agent"], line["why"]) == ("a", "it is being deleted")
+
+    async def test_a_key_from_its_first_value_to_its_end(self, lines: Lines) -> None:
+        kube, owner = Secrets(), agent_with(SIGNING)
+        keys = Keys(cast("Kube", kube), lambda: True, "x:y", lambda: NOW)
+        await keys.hold(owner, known=False)
+        assert one(lines, "made a key")["secret"] == "signing"
+        kube.secrets.clear()
+        await keys.hold(owner, known=True)
+        (kept,) = kube.secrets.values()
+        value = kept["data"]["value"]
+        found = lines()
+        assert [line["event"] for line in found] == ["made a key", "put back"]
+        assert found[1]["kind"] == "Secret"
+        assert value not in str(found)
+        assert base64.b64decode(value).decode() not in str(found)
+        fields = [{"fieldsV1": {"f:data": {f"f:{PREVIOUS}": {}}}}]
+        kept["metadata"] |= {"annotations": {PREVIOUS_UNTIL: stamp(NOW)}, "managedFields": fields}
+        await keys.drop_previous(owner, await keys.look(owner))
+        assert one(lines, "overlap is over")["agent"] == "a"
+
+    def test_rotations_and_keys_that_are_too_old(self, lines: Lines) -> None:
+        fleet, month = Fleet(), timedelta(hours=720)
+        for age in (2000, 1):
+            metadata = {"annotations": {ROTATED_AT: stamp(datetime.now(UTC) - timedelta(hours=age))}}
+            fleet.keys(KEY, [ages.Key("signing", "x", metadata, month)], month)
+        first, second = lines()
+        assert set(first) - ALWAYS == set(LINES["a key is too old"].fields)
+        assert (first["rule"], first["secret"], first["level"]) == ("SecretTooOld", "signing", "warning")
+        assert set(second) - ALWAYS == set(LINES["rotated"].fields)
+        assert second["rotated_at"] > first["rotated_at"]
+
+    def test_a_rotation_that_failed(self, lines: Lines) -> None:
+        fleet = Fleet()
+        job: Object = {"metadata": {"name": key_name("a", "signing")}, "status": {}}
+        fleet.jobs(KEY, {"signing": job})
+        fleet.jobs(KEY, {"signing": job | {"status": {"lastScheduleTime": "2026-01-31T12:00:00Z"}}})
+        line = one(lines, "rotation failed")
+        assert line["job"] == f"{key_name('a', 'signing')}-{int(NOW.timestamp()) // 60}"
+
+
+def _entry(manager: str, time: str, *, field: str = "f:spec") -> Object:
+    return {"manager": manager, "operation": "Update", "time": time, "fieldsV1": {field: {}}}
+
+
+def found_agent() -> Object:
+    entries = [
+        _entry("argocd-controller", "2026-01-31T10:00:00Z"),
+        _entry("x", "2026-01-31T11:00:00Z", field="f:metadata"),
+    ]
+    entries.append(_entry("ringfence", "2026-01-31T12:00:00Z", field="f:status") | {"subresource": "status"})
+    body = make.agent(BAD, name="a", generation=3, uid="u", resourceVersion="7", managedFields=entries)
+    return cast("Object", body)
+
+
+def test_every_line_is_tried_here_and_every_field_is_explained() -> None:
+    text = Path(__file__).read_text(encoding="utf-8")
+    assert [event for event in LINES if f'"{event}"' not in text] == []
+    assert {field for line in LINES.values() for field in line.fields} == set(FIELDS)
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_whatever_is_logged_is_bounded_and_tame(shown: Shown, form: logs.Format) -> None:
+    with contextlib.redirect_stderr(shown):
+        logs.configure(form)
+    log = structlog.get_logger()
+    log.info(NASTY, text=NASTY, words=[NASTY] * 5, map={NASTY: NASTY}, failure=ValueError(NASTY), number=7)
+    logging.getLogger("a.library").warning("%s", NASTY)
+    log.error("broken", exc_info=ValueError(NASTY))
+    text = shown.take()
+    assert "number" in text
+    assert "ValueError: x" in text
+    assert all(line.isprintable() for line in text.splitlines())
+    assert "y" * 1001 not in text
+    assert 5000 < len(text) < 25_000

@@ -1,0 +1,115 @@
+"""docs/reference/logs.md: the lines that say a decision or a change. tests/unit/test_logs.py holds the code to them."""
+
+from dataclasses import dataclass
+
+PATH = "docs/reference/logs.md"
+HEAD = """\
+<!-- Made by `make generate` from tools/logs_reference.py. Do not edit. -->
+# Logs
+
+Each process writes one line for each decision and for each change to standard error: JSON in the cluster, text on a
+terminal (`--log-format`). Nothing is said at rest. These lines have the fields listed here, always all of them;
+whatever else is logged is for whoever looks for a fault, and may change.
+
+* Every line has `timestamp` (RFC 3339, UTC), `level` and `event`, the name of the line.
+* Values are bounded (1,000 characters, 50 entries), and what steers a terminal is replaced by U+FFFD.
+* No value of a secret is in any line, at any level; nor are values of environment variables, arguments or annotations.
+* `user` is whom the API server authenticated. `manager` is what a client calls itself (metadata.managedFields), and so
+  a hint alone; whoever deleted something, or only took fields away, is in the API server's audit log, not here (null).
+"""
+ABOUT = "agent", "namespace"
+REVIEW = ("uid", "operation", "kind", "namespace", "name", "user", "dryRun", "allowed", "rules", "paths", "reason")
+AUTHOR = "manager", "changed_at"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: the process that writes it, its level, when it is written, its fields."""
+
+    process: str
+    level: str
+    when: str
+    fields: tuple[str, ...]
+
+
+LINES = {
+    "allowed": Line(
+        "admission",
+        "info",
+        "A review that was allowed; at level debug where an update changes neither the spec nor labels, annotations, "
+        "finalizers or owners. Deletions are not reviewed.",
+        REVIEW,
+    ),
+    "refused": Line(
+        "admission", "info", "A review that was refused; at level warning where it could not even be read.", REVIEW
+    ),
+    "condition": Line(
+        "controller",
+        "info",
+        "A condition of an agent has another status or reason than before, and that is stored.",
+        (*ABOUT, "generation", "type", "status", "previous", "reason", "message"),
+    ),
+    "not accepted": Line(
+        "controller",
+        "warning",
+        "A stored spec breaks a rule that it did not break before: one line for each.",
+        (*ABOUT, "generation", "rule", "path", *AUTHOR),
+    ),
+    "put back": Line(
+        "controller",
+        "warning",
+        "A child of an agent was edited or deleted by somebody else, and is put right.",
+        (*ABOUT, "kind", "name", "rule", *AUTHOR),
+    ),
+    "stopped": Line(
+        "controller", "error", "The pods of an agent are taken away: no fence, or its end.", (*ABOUT, "why")
+    ),
+    "made a key": Line("controller", "info", "The first value of a generated key.", (*ABOUT, "secret")),
+    "rotated": Line("controller", "info", "A key has a new value.", (*ABOUT, "secret", "rotated_at")),
+    "rotation failed": Line(
+        "controller", "warning", "A scheduled rotation job ended without success.", (*ABOUT, "secret", "job")
+    ),
+    "overlap is over": Line("controller", "info", "The value before was removed.", (*ABOUT, "secret")),
+    "a key is too old": Line(
+        "controller", "warning", "A key is older than policies allow.", (*ABOUT, "secret", "rule", "rotated_at")
+    ),
+}
+FIELDS = {
+    "agent": "Name of the AgentDeployment.",
+    "namespace": "That of the object.",
+    "name": "Of the object; of the child, where one was put back.",
+    "kind": "Of the object.",
+    "uid": "Of the review (`request.uid`).",
+    "operation": "CREATE, UPDATE; UNKNOWN where the review could not be read.",
+    "user": "`userInfo.username`.",
+    "dryRun": "Whether nothing was to be stored.",
+    "allowed": "The decision.",
+    "rules": "Names of the broken [rules](rules.md).",
+    "paths": "Fields that break them.",
+    "reason": "Of a refusal that breaks no rule, the sentence; of a condition, its reason.",
+    "generation": "Of the spec that this is about.",
+    "type": "Of the condition.",
+    "status": "Of the condition: True, False, Unknown.",
+    "previous": "Its status before; null where there was none.",
+    "message": "What the condition says to a person.",
+    "rule": "Name of the rule; of drift ChildEdited or ChildDeleted; of keys SecretTooOld.",
+    "path": "Field that breaks it.",
+    "manager": "Field manager that wrote last, where known; else null.",
+    "changed_at": "When it did; else null.",
+    "why": "The reason.",
+    "secret": "Name of the key in `spec.secrets`. Never its value.",
+    "rotated_at": "When the value changed last.",
+    "job": "Name of the Job.",
+}
+
+
+def files() -> dict[str, str]:
+    """Path -> content."""
+    rows = [
+        f"| `{name}` | {line.process} | {line.level} | {line.when} | {', '.join(f'`{one}`' for one in line.fields)} |"
+        for name, line in LINES.items()
+    ]
+    meanings = [f"| `{name}` | {meaning} |" for name, meaning in FIELDS.items()]
+    lines = ["## Lines", "", "| Event | Process | Level | When | Fields |", "|---|---|---|---|---|", *rows, ""]
+    fields = ["## Fields", "", "| Field | Meaning |", "|---|---|", *meanings, ""]
+    return {PATH: "\n".join([HEAD, *lines, *fields])}
