@@ -20,6 +20,13 @@ NAME = "e2e-monitoring"
 STRAY = "strays"
 """A namespace that is closed to agents while one is in it."""
 
+KEY = {
+    "name": "signing",
+    "source": {"generate": {}},
+    "rotation": {"every": "24h", "overlap": "1h"},
+    "delivery": {"env": {"name": "SIGNING_KEY"}},
+}
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The first use of a machine builds Kubernetes and the image, within whatever test comes first."""
@@ -57,7 +64,7 @@ def seen(place: Place, api: Api) -> Iterator[Prometheus]:
         kubectl("label", "namespace", STRAY, "ringfence.dev/agents=enabled")
         kubectl.apply(_agent("stray", STRAY, place.testbox, suspended=True))
         kubectl.apply(_agent("sleeper", AGENTS, place.testbox, suspended=True))
-        kubectl.apply(_agent("waiter", AGENTS, manifests.PLACEHOLDER))  # an image that nobody can pull
+        kubectl.apply(_agent("waiter", AGENTS, manifests.PLACEHOLDER, secrets=[KEY]))  # an image that nobody can pull
         for agent in ("minimal", "researcher", "librarian", "panel", "courier"):
             agents.wait(api, AGENTS, agent, timeout=180)
         for example in manifests.refused(place.testbox):
