@@ -1,0 +1,56 @@
+"""What a CronJob says of itself when a tick ends, by Kubernetes' own controllers: `failed_tick` reads nothing else."""
+
+from typing import Any
+
+import pytest
+
+from api.controller.place import IMAGE, Place
+from api.controller.waiting import until
+from ringfence.controller.ages import failed_tick, job_of
+from ringfence.resources import Manifest
+
+MINUTE = 150.0
+"""Seconds until a tick each minute has surely come, on a busy machine."""
+
+
+def cron_job(name: str, **job: Any) -> Manifest:
+    pod = {"restartPolicy": "Never", "containers": [{"name": "c", "image": IMAGE}]}
+    template = {"spec": {"backoffLimit": 0, "template": {"spec": pod}} | job}
+    return {"metadata": {"name": name}, "spec": {"schedule": "* * * * *", "jobTemplate": template}}
+
+
+@pytest.mark.timeout(400)
+def test_a_tick_has_failed_when_its_job_ended_without_success(place: Place) -> None:
+    place.create("CronJob", cron_job("fails", activeDeadlineSeconds=1))
+    place.create("CronJob", cron_job("succeeds"))
+
+    def status(name: str) -> Manifest:
+        found: Manifest = place.get("CronJob", name).get("status") or {}
+        return found
+
+    until("both have begun", lambda: status("fails") and status("succeeds"), timeout=MINUTE)
+    place.merge("CronJob", "fails", {"spec": {"suspend": True}})  # one tick is enough
+    place.merge("CronJob", "succeeds", {"spec": {"suspend": True}})
+    assert failed_tick(place.get("CronJob", "succeeds")) is None, "it runs"
+
+    tick = until("the tick that failed", lambda: failed_tick(place.get("CronJob", "fails")), timeout=MINUTE)
+    job = job_of(place.get("CronJob", "fails"), tick)
+    owned = place.server.request("GET", f"/apis/batch/v1/namespaces/{place.name}/jobs/{job}")
+    assert owned.ok, "the name is that of the job"
+    assert "Failed" in [one["type"] for one in owned.body["status"]["conditions"]]
+    assert "lastSuccessfulTime" not in status("fails")
+
+    for pod in place.items("Pod"):  # a kubelet's part: it has run, and ended well
+        if pod["metadata"]["labels"]["batch.kubernetes.io/job-name"].startswith("succeeds"):
+            place.merge("Pod", pod["metadata"]["name"], {"status": {"phase": "Succeeded"}}, "/status")
+
+    accused: list[Manifest] = []
+
+    def succeeded() -> bool:
+        found = place.get("CronJob", "succeeds")
+        if failed_tick(found):  # not for a moment may it look like a failure
+            accused.append(found["status"])
+        return "lastSuccessfulTime" in found["status"]
+
+    until("success", succeeded, timeout=MINUTE)
+    assert accused == []
