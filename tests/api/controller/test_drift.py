@@ -261,7 +261,7 @@ def test_a_restart_writes_nothing_and_accuses_nobody(cluster: Cluster, agent: Pl
     before, record = agent.versions(), Record(cluster)
     controller = shared.resume()
     until("two passes", lambda: controller.metric("ringfence_reconcile_total", result="ok") >= 4)
-    assert [(entry["verb"], entry["requestURI"]) for entry in record.writes()] == []
+    assert [(entry["verb"], entry["requestURI"]) for entry in record.writes(agent.name)] == []
     assert agent.versions() == before
     assert controller.drift(agent.name) == 0
 

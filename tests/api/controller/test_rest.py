@@ -23,12 +23,12 @@ def test_agents_at_rest_cause_no_write(cluster: Cluster, place: Place, controlle
         """No write for a while: the Deployments' own news has arrived."""
         record = Record(cluster)
         time.sleep(3)
-        return record.writes() == []
+        return record.writes(place.name) == []
 
     until("rest", settled, timeout=60)
     record, passes = Record(cluster), controller.metric("ringfence_reconcile_total")
     time.sleep(QUIET_SECONDS)
-    assert [(entry["verb"], entry["requestURI"]) for entry in record.writes()] == []
+    assert [(entry["verb"], entry["requestURI"]) for entry in record.writes(place.name)] == []
     assert controller.metric("ringfence_reconcile_total") > passes, "it did look"
     assert controller.drift(place.name) == 0
 
