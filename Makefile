@@ -41,7 +41,7 @@ image: setup ## build the container image (an OCI archive in the cache; printed)
 	@$(PY) -m tools.image
 
 test-unit: setup ## tests that need no cluster
-	$(PY) -m pytest tests/unit
+	$(PY) -m pytest tests/unit -n 2
 
 test-chart: setup ## the chart: helm lint, kubeconform, kube-score, rights; Pod Security and the floor on a real API server
 	$(PY) -m pytest tests/chart
@@ -50,8 +50,8 @@ test-monitoring: setup ## metrics' names, every alert (fires, does not), monitor
 	$(PY) -m pytest tests/monitoring
 
 test-api: setup ## the CRDs against a real API server (the built-in cluster without its node)
-	$(PY) -m pytest tests/api --ignore tests/api/controller
-	$(PY) -m pytest tests/api/controller  # apart: its controllers would take up the agents of the tests above
+	$(PY) -m pytest tests/api --ignore tests/api/controller -n 2 --dist loadfile
+	$(PY) -m pytest tests/api/controller -n 2 --dist loadfile  # apart: its controllers take up all agents there are
 
 demo: ## see it work: cluster, charts, examples, and an account. CONTEXT=kind-... for another cluster; ARGS=--json
 	@python3 -m demo $(if $(CONTEXT),--context $(CONTEXT)) $(ARGS)
@@ -66,7 +66,7 @@ cluster-down: ## remove the built-in cluster without a trace
 	@python3 -m cluster down
 
 test-e2e: setup ## the fence against real pods and packets, on a cluster of its own (needs root)
-	$(PY) -m pytest e2e/suites
+	$(PY) -m pytest e2e/suites -n 2 --dist loadgroup --no-loadscope-reorder
 
 test: lint check-generated test-unit test-chart test-monitoring test-api test-e2e ## everything: what CI runs (needs root; builds its cluster the first time)
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from api.instances import instance
 from api.parity import Parity
 from api.server import Server
 from cluster import Cluster
 from cluster.shell import wait_for
 
-NAME = os.environ.get("RINGFENCE_API_CLUSTER", "ringfence-api")
+NAME = instance("ringfence-api", "RINGFENCE_API_CLUSTER")
 ROOT = Path(__file__).parents[2]
 
 

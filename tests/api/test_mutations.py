@@ -81,7 +81,6 @@ def mutated(draw: st.DrawFn) -> dict[str, Any]:
 @seed(20250101)
 @settings(
     max_examples=CALLS,
-    deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -12,6 +12,7 @@ from api.controller.conftest import Patient
 from api.controller.place import FULL, Place
 from api.controller.process import USER, Controller, Options, Record
 from api.controller.waiting import until
+from api.instances import instance
 from cluster import Cluster
 
 CRDS = Path(__file__).parents[3] / "crds"
@@ -21,8 +22,7 @@ AWAY_SECONDS = 60.0
 @pytest.fixture(scope="module")
 def own() -> Iterator[Cluster]:
     """Without CRDs at first."""
-    name = os.environ.get("RINGFENCE_OUTAGE_CLUSTER", "ringfence-outage")
-    found = Cluster.up(name, mode="api")
+    found = Cluster.up(instance("ringfence-outage", "RINGFENCE_OUTAGE_CLUSTER"), mode="api")
     try:
         found.kubectl("delete", "--ignore-not-found", "--wait", "-f", str(CRDS))
         yield found

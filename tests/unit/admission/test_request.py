@@ -129,31 +129,31 @@ def outcome(data: bytes) -> bool | None:
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_arbitrary_bytes_are_never_let_in(data: bytes) -> None:
     assert outcome(data) is None
 
 
 @given(VALUES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_arbitrary_objects_are_never_let_in(value: Any) -> None:
     assert outcome(encoded(review(value))) is not True
 
 
 @given(VALUES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_arbitrary_specs_are_never_let_in(spec: Any) -> None:
     assert outcome(encoded(review({**agent(), "spec": spec}))) is not True
 
 
 @given(st.sampled_from(sorted(review(agent())["request"])), VALUES)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_an_arbitrary_field_of_the_review_raises_nothing(field: str, value: Any) -> None:
     outcome(encoded(review(agent(), **{field: value})))
 
 
 @given(st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_damaged_review_raises_nothing(data: st.DataObject) -> None:
     body = bytearray(encoded(review(agent(), agent())))
     for _ in range(data.draw(st.integers(1, 4))):

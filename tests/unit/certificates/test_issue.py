@@ -164,18 +164,26 @@ def test_a_bundle_holds_a_few_each_once_newest_first() -> None:
 
 
 @given(st.binary(max_size=100), st.binary(max_size=100), st.binary(max_size=100))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_garbage_raises_nothing(certificate: bytes, key: bytes, authorities: bytes) -> None:
     assert examine({CERTIFICATE: certificate, KEY: key, AUTHORITIES: authorities}, NAMES, NOW).reason is not None
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_damage_raises_nothing(data: st.DataObject) -> None:
     field = data.draw(st.sampled_from([CERTIFICATE, KEY, AUTHORITIES]))
     damaged = bytearray(stored()[field])
     damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
     examine(stored() | {field: bytes(damaged)}, NAMES, NOW)
+
+
+@pytest.mark.parametrize("digit", [*b"AQgw049+/"])
+def test_a_serial_number_that_is_not_positive_raises_nothing(digit: int) -> None:
+    """The library warns of it, and will refuse it later."""
+    damaged = bytearray(stored()[CERTIFICATE])
+    damaged[47] = digit  # in the PEM text: the serial number's first byte
+    examine(stored() | {CERTIFICATE: bytes(damaged)}, NAMES, NOW)
 
 
 def test_an_encrypted_key_is_unreadable() -> None:

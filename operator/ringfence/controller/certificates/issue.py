@@ -4,7 +4,9 @@ Each renewal makes a new CA, which signs one server certificate and whose key is
 to steal, and only one way of renewing, used every time. Clients trust the old CA and the new one for a while.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,6 +17,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LIFETIME: Final = timedelta(days=90)
@@ -32,8 +35,9 @@ UNREADABLE: Final = (
     x509.ExtensionNotFound,
     x509.DuplicateExtension,
     x509.UnsupportedGeneralNameType,
+    CryptographyDeprecationWarning,
 )
-"""All that `cryptography` raises for a certificate or a key that is damaged."""
+"""All that `cryptography` raises for a certificate or a key that is damaged, while it is `_strict`."""
 AUTHORITY_NAME: Final = "Ringfence admission CA"
 
 CERTIFICATE: Final = "tls.crt"
@@ -123,9 +127,10 @@ def examine(data: Mapping[str, bytes], names: Names, now: datetime) -> Examined:
     if not data.get(CERTIFICATE) or not data.get(KEY):
         return Examined(Reason.MISSING, authorities)
     try:
-        certificate = x509.load_pem_x509_certificate(data[CERTIFICATE])
-        key = serialization.load_pem_private_key(data[KEY], password=None)
-        reason = _fault(certificate, key.public_key(), authorities, names, now)
+        with _strict():
+            certificate = x509.load_pem_x509_certificate(data[CERTIFICATE])
+            key = serialization.load_pem_private_key(data[KEY], password=None)
+            reason = _fault(certificate, key.public_key(), authorities, names, now)
     except UNREADABLE:
         return Examined(Reason.UNREADABLE, authorities)
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
@@ -135,12 +140,21 @@ def examine(data: Mapping[str, bytes], names: Names, now: datetime) -> Examined:
     return Examined(reason, authorities, end, renew_at)
 
 
+@contextmanager
+def _strict() -> Iterator[None]:
+    """What a later `cryptography` will refuse, such as a serial number of 0, is damage today."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CryptographyDeprecationWarning)
+        yield
+
+
 def valid_authorities(pem: bytes, now: datetime) -> tuple[bytes, ...]:
     """Our own CAs in `pem` that have not ended, in order, each once; an unreadable text holds none."""
     ours = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, AUTHORITY_NAME)])
     try:  # parts of a certificate are read, and found damaged, when they are asked for
-        found = x509.load_pem_x509_certificates(pem)
-        kept = [one for one in found if one.subject == ours and one.not_valid_after_utc > now]
+        with _strict():
+            found = x509.load_pem_x509_certificates(pem)
+            kept = [one for one in found if one.subject == ours and one.not_valid_after_utc > now]
     except UNREADABLE:
         return ()
     return tuple(dict.fromkeys(one.public_bytes(serialization.Encoding.PEM) for one in kept))[:MAX_AUTHORITIES]
