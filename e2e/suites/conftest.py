@@ -1,22 +1,31 @@
-"""How the suites share a machine: each has clusters of its own, so two of them run at a time (pytest -n 2)."""
+"""How the suites share a machine: each has clusters of its own, so two of them run at a time (pytest -n 2).
+
+Their folders are packages, so that a fixture of scope "package" ends with its suite and takes its cluster down.
+"""
 
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 HERE = Path(__file__).parent
 ORDER = ("rotation", "agents", "docs", "chart", "monitoring", "cluster")
 """The longest first: what begins last should not be what all wait for."""
 
 
-@pytest.hookimpl(trylast=True)
+class BySuite(LoadScopeScheduling):
+    """The tests of one suite stay together, on one worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid.partition("suites/")[2].partition("/")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> BySuite:
+    return BySuite(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one suite stay together, on one worker."""
+    def place(item: pytest.Item) -> int:
+        return ORDER.index(item.path.relative_to(HERE).parts[0]) if item.path.is_relative_to(HERE) else -1
 
-    def suite(item: pytest.Item) -> str:
-        return item.path.relative_to(HERE).parts[0]
-
-    ours = [item for item in items if item.path.is_relative_to(HERE)]
-    for item in ours:
-        item.add_marker(pytest.mark.xdist_group(suite(item)))
-    items[:] = [item for item in items if item not in ours] + sorted(ours, key=lambda item: ORDER.index(suite(item)))
+    items.sort(key=place)

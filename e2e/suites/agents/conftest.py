@@ -1,4 +1,4 @@
-"""One built-in cluster with Ringfence on it, installed the way the demo installs it, for the whole session."""
+"""One built-in cluster with Ringfence on it, installed the way the demo installs it, for the whole suite."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ NAME = os.environ.get("RINGFENCE_E2E_CLUSTER", "")
 """A cluster to use and to leave standing. Default: one of our own, removed at the end."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def place() -> Iterator[Place]:
     place = built_in(NAME or "e2e")
     install(place, own_image(place))
@@ -27,18 +27,18 @@ def place() -> Iterator[Place]:
         place.cluster.down()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kubectl(place: Place) -> Kubectl:
     return place.kubectl
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def api(kubectl: Kubectl) -> Iterator[Api]:
     with connect(kubectl) as api:
         yield api
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def examples(place: Place, api: Api) -> None:
     """All of examples/, running, and the unfenced pods beside them."""
     place.kubectl.apply(manifests.accepted(place.testbox))

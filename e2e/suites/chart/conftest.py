@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(1800))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def release() -> Iterator[Release]:
     """Nothing installed yet; a release namespace under the strictest Pod Security Standard."""
     if os.geteuid() != 0:

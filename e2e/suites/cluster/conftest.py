@@ -18,7 +18,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(1800))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def node() -> Iterator[Cluster]:
     """A cluster with a node that enforces NetworkPolicy."""
     if os.geteuid() != 0:
@@ -30,7 +30,7 @@ def node() -> Iterator[Cluster]:
         cluster.down()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def api() -> Iterator[Cluster]:
     """An API server without a node."""
     cluster = Cluster.up("suite-api", mode="api")

@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(1800))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def place() -> Iterator[Place]:
     """The built-in cluster, with Ringfence as the demo installs it, and series for each agent."""
     place = built_in(NAME)
@@ -47,13 +47,13 @@ def place() -> Iterator[Place]:
             place.cluster.down()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def api(place: Place) -> Iterator[Api]:
     with connect(place.kubectl) as api:
         yield api
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def seen(place: Place, api: Api) -> Iterator[Prometheus]:
     """Prometheus, after everything that can be counted has happened."""
     kubectl = place.kubectl

@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(1800))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def place() -> Iterator[Place]:
     place = built_in(NAME)
     try:
@@ -41,12 +41,12 @@ def place() -> Iterator[Place]:
             place.cluster.down()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kubectl(place: Place) -> Kubectl:
     return place.kubectl
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def api(kubectl: Kubectl) -> Iterator[Api]:
     with connect(kubectl) as api:
         yield api
@@ -98,7 +98,7 @@ class Traffic:
         return agent
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def traffic(place: Place, request: pytest.FixtureRequest) -> Iterator[Traffic | None]:
     """Begins before the first test; test_traffic.py, the last, judges it. Not begun when that was not asked for."""
     if not any(item.path.name == "test_traffic.py" for item in request.session.items):
