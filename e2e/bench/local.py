@@ -13,8 +13,8 @@ from prometheus_client import generate_latest
 
 from cluster.shell import step
 from demo.install import ROOT
-from ringfence.metrics import REGISTRY, VIOLATIONS
-from ringfence.roster import Roster, SecretAge
+from ringfence.metrics import REGISTRY, ROSTER, VIOLATIONS
+from ringfence.roster import SecretAge
 
 from .numbers import ratio, summary, timed
 
@@ -47,16 +47,14 @@ def local(count: int) -> dict[str, Any]:
 
 def _scrape(count: int) -> dict[str, Any]:
     """As text, the way /metrics answers; of a controller that has seen violations in every namespace."""
-    roster, now = Roster(), time.time()
+    now = time.time()
     for number in range(AGENTS):
         agent = (f"team-{number % NAMESPACES}", f"agent-{number}")
-        roster.observe(agent, [{"type": "Ready", "status": "True", "reason": "Ready"}], ready=1, wanted=1)
-        roster.observe_secrets(agent, [SecretAge("a", now, now + 3600), SecretAge("b", now)])
+        ROSTER.observe(agent, [{"type": "Ready", "status": "True", "reason": "Ready"}], ready=1, wanted=1)
+        ROSTER.observe_secrets(agent, [SecretAge("a", now, now + 3600), SecretAge("b", now)])
         VIOLATIONS.labels("drift", "ChildEdited", agent[0])
-    REGISTRY.register(roster)
     seconds = [timed(lambda: generate_latest(REGISTRY)) for _ in range(count)]
     series = sum(not line.startswith("#") for line in generate_latest(REGISTRY).decode().splitlines())
-    REGISTRY.unregister(roster)
     return {"agents": AGENTS, "series": series, "seconds": summary(seconds)}
 
 

@@ -11,6 +11,8 @@ from xdist.scheduler import LoadScopeScheduling
 HERE = Path(__file__).parent
 ORDER = ("rotation", "agents", "docs", "chart", "monitoring", "cluster")
 """The longest first: what begins last should not be what all wait for."""
+SECONDS = 1800
+"""For one test: the first use of a machine builds Kubernetes and the image, within whatever test comes first."""
 
 
 class BySuite(LoadScopeScheduling):
@@ -29,3 +31,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return ORDER.index(item.path.relative_to(HERE).parts[0]) if item.path.is_relative_to(HERE) else -1
 
     items.sort(key=place)
+    for item in items:
+        if place(item) >= 0:
+            item.add_marker(pytest.mark.timeout(SECONDS))

@@ -7,8 +7,6 @@ from demo.api import Api
 from demo.place import Place
 from demo.story import Story
 
-pytestmark = pytest.mark.timeout(600)
-
 
 def told(place: Place, api: Api, section: str) -> list[str]:
     """What went wrong in one section of the demo."""

@@ -8,7 +8,7 @@ from demo import manifests
 from demo.kubectl import Kubectl
 from demo.manifests import NAMESPACE
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("examples")]
+pytestmark = pytest.mark.usefixtures("examples")
 
 
 def test_they_are_taken_as_they_are(kubectl: Kubectl) -> None:

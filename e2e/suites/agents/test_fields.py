@@ -11,8 +11,6 @@ from demo.api import Api
 from demo.kubectl import Kubectl
 from demo.manifests import NAMESPACE
 
-pytestmark = pytest.mark.timeout(300)
-
 Make = Callable[..., dict]
 Inside = Callable[..., str]
 RUNTIMES = "/apis/node.k8s.io/v1/runtimeclasses"

@@ -3,8 +3,6 @@
 import os
 from collections.abc import Callable
 
-import pytest
-
 from cluster.errors import ClusterError
 from demo import agents, manifests
 from demo.api import Api
@@ -13,8 +11,6 @@ from demo.manifests import NAMESPACE
 from demo.place import Place
 from demo.probing import LLM, probe
 from demo.record import first_write, stored_before
-
-pytestmark = pytest.mark.timeout(300)
 
 Make = Callable[..., dict]
 STARTS = int(os.environ.get("RINGFENCE_E2E_STARTS", "10"))

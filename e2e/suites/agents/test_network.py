@@ -2,15 +2,11 @@
 
 from collections.abc import Callable
 
-import pytest
-
 from demo import agents
 from demo.api import Api
 from demo.kubectl import Kubectl
 from demo.manifests import NAMESPACE, TOOLS
 from demo.probing import LLM, pod_of, pods_of, probe
-
-pytestmark = pytest.mark.timeout(300)
 
 
 def listener(make: Callable[..., dict], api: Api) -> str:

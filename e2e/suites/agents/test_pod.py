@@ -10,7 +10,7 @@ from demo.kubectl import Kubectl
 from demo.manifests import NAMESPACE
 from demo.probing import pod_of
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("examples")]
+pytestmark = pytest.mark.usefixtures("examples")
 
 Inside = Callable[..., str]
 

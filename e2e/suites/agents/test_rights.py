@@ -14,7 +14,7 @@ from demo.probing import probe
 
 TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("examples")]
+pytestmark = pytest.mark.usefixtures("examples")
 
 Inside = Callable[..., str]
 

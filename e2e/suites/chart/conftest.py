@@ -13,13 +13,6 @@ from suites.chart.release import NAMESPACE, OPENED, Release
 NAME = "e2e-chart"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first use of a machine builds Kubernetes and the image, within whatever test comes first."""
-    for item in items:
-        if "suites/chart" in item.path.as_posix():
-            item.add_marker(pytest.mark.timeout(1800))
-
-
 @pytest.fixture(scope="package")
 def release() -> Iterator[Release]:
     """Nothing installed yet; a release namespace under the strictest Pod Security Standard."""

@@ -11,13 +11,6 @@ from suites.cluster.pods import Space
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a cluster with a node needs root")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first use of a machine builds Kubernetes, within whatever test comes first."""
-    for item in items:
-        if "suites/cluster" in item.path.as_posix():
-            item.add_marker(pytest.mark.timeout(1800))
-
-
 @pytest.fixture(scope="package")
 def node() -> Iterator[Cluster]:
     """A cluster with a node that enforces NetworkPolicy."""

@@ -15,13 +15,6 @@ FRESH = "e2e-docs-new"
 """The cluster that the tutorial makes, and removes."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first use of a machine builds Kubernetes and the image, within whatever test comes first."""
-    for item in items:
-        if "suites/docs" in item.path.as_posix():
-            item.add_marker(pytest.mark.timeout(1800))
-
-
 @pytest.fixture(scope="module")
 def place() -> Iterator[Place]:
     place = built_in(NAME)

@@ -28,13 +28,6 @@ KEY = {
 }
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first use of a machine builds Kubernetes and the image, within whatever test comes first."""
-    for item in items:
-        if "suites/monitoring" in item.path.as_posix():
-            item.add_marker(pytest.mark.timeout(1800))
-
-
 @pytest.fixture(scope="package")
 def place() -> Iterator[Place]:
     """The built-in cluster, with Ringfence as the demo installs it, and series for each agent."""

@@ -19,13 +19,6 @@ from keyed import KEYS, Keyed
 NAME = "e2e-rotation"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first use of a machine builds Kubernetes and the image, within whatever test comes first."""
-    for item in items:
-        if "suites/rotation" in item.path.as_posix():
-            item.add_marker(pytest.mark.timeout(1800))
-
-
 @pytest.fixture(scope="package")
 def place() -> Iterator[Place]:
     place = built_in(NAME)
