@@ -13,21 +13,14 @@ from ringfence.api.names import API_VERSION
 from ringfence.policy.model import NamedPolicy
 from ringfence.resources.model import ALLOW, child_name
 
-from . import cluster, words
+from . import cluster, options, words
 from .account import MOST_EVENTS, Seen, account
 from .status import one_agent
 
 
 @click.command("explain")
 @click.argument("name", shell_complete=cluster.complete_agents)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="text for people, json for programs.",
-)
+@options.output
 @cluster.options
 def command(name: str, output: str, **where: str | None) -> None:
     """Tell of one agent what it may reach and do, its keys, its conditions, and what happened lately.

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 from ipaddress import ip_network
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ringfence.policy.model import Network
+if TYPE_CHECKING:
+    from ringfence.policy.model import Network
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def network(text: str) -> Network:
+def network(text: str) -> "Network":
     """Parse a network such as 10.96.0.0/12."""
     try:
         return ip_network(text)
@@ -38,6 +39,14 @@ kubeconfig: Decorator = click.option(
     "--kubeconfig",
     type=click.Path(dir_okay=False),
     help="Default: the pod's service account, else $KUBECONFIG.",
+)
+output: Decorator = click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="text for people, json for programs.",
 )
 log_format: Decorator = click.option(
     "--log-format",

@@ -10,7 +10,7 @@ import click
 
 from ringfence.api.names import API_VERSION
 
-from . import cluster, words
+from . import cluster, options, words
 
 LONGEST_SENTENCE: Final = 160
 """Characters of a condition's message in the table; `ringfence explain` shows all of it."""
@@ -78,14 +78,7 @@ def condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
 @click.command("status")
 @click.argument("name", required=False, shell_complete=cluster.complete_agents)
 @click.option("-A", "--all-namespaces", is_flag=True, help="Agents of all namespaces.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="text for people, json for programs.",
-)
+@options.output
 @cluster.options
 def command(name: str | None, all_namespaces: bool, output: str, **where: str | None) -> None:
     """Show which agents are ready, how old their oldest key is, and what the others wait for.

@@ -8,16 +8,11 @@ import click
 from ringfence import __version__
 from ringfence.api.names import API_VERSION
 
+from . import options
+
 
 @click.command("version")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="text for people, json for programs.",
-)
+@options.output
 def command(output: str) -> None:
     """Print the version of Ringfence and of its API.
 

@@ -69,19 +69,24 @@ def ready(findings: Sequence[Finding]) -> Finding:
     return Finding(ConditionType.READY, "True", Reason.READY, "the fence stands and the agent runs inside it")
 
 
-def changes(old: Sequence[Mapping[str, Any]], findings: Sequence[Finding]) -> list[dict[str, str | None]]:
-    """Of each condition whose status or reason changed, what it says now, and its status before (None: it was not)."""
+def changed(old: Sequence[Mapping[str, Any]], findings: Sequence[Finding]) -> list[Finding]:
+    """Those whose status or reason is another than that of the stored condition."""
     before = {condition["type"]: (condition["status"], condition["reason"]) for condition in old}
+    return [one for one in findings if before.get(one.type) != (one.status, one.reason)]
+
+
+def changes(old: Sequence[Mapping[str, Any]], findings: Sequence[Finding]) -> list[dict[str, str | None]]:
+    """Of each condition that changed, what it says now, and its status before (None: it was not)."""
+    before = {condition["type"]: condition["status"] for condition in old}
     return [
         {
             "type": str(one.type),
             "status": one.status,
-            "previous": before.get(one.type, (None, None))[0],
+            "previous": before.get(one.type),
             "reason": str(one.reason),
             "message": one.message,
         }
-        for one in findings
-        if before.get(one.type) != (one.status, one.reason)
+        for one in changed(old, findings)
     ]
 
 

@@ -339,10 +339,7 @@ class Reconciler:
             await self.events.say(
                 found, "Warning", Reason.DRIFT_REPAIRED, f"{repair.ref.kind} {repair.ref.name} {verb}"
             )
-        before = {condition["type"]: (condition["status"], condition["reason"]) for condition in old}
-        for finding in findings:
-            if before.get(finding.type) == (finding.status, finding.reason):
-                continue
+        for finding in conditions.changed(old, findings):
             if finding.type in {ConditionType.READY, ConditionType.ACCEPTED} or finding.reason in TOLD:
                 if finding.type is ConditionType.READY and finding.status != "True":
                     continue  # the condition that it stands for speaks for itself
