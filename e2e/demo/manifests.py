@@ -10,13 +10,15 @@ from cluster.errors import ClusterError
 
 from .install import ROOT
 
-__all__ = ["NAMESPACE", "PLACEHOLDER", "TOOLS", "Refused", "accepted", "refused", "unfenced"]
+__all__ = ["EXAMPLE_AGENTS", "NAMESPACE", "PLACEHOLDER", "TOOLS", "Refused", "accepted", "refused", "unfenced"]
 
 FOLDER = ROOT / "examples"
 PLACEHOLDER = f"registry.example/acme/agent@sha256:{'0' * 64}"
 """What the examples name; nobody can pull it."""
 REGISTRY = "registry.example/acme"
 NAMESPACE = "research"
+EXAMPLE_AGENTS = ("minimal", "researcher", "librarian", "panel", "courier")
+"""Those of the examples that are accepted."""
 TOOLS = "tools"
 
 

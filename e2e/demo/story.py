@@ -21,7 +21,7 @@ from .probing import Target, pod_of, pods_of, probe, targets
 
 __all__ = ["Story", "point", "sentences"]
 
-AGENTS = ("minimal", "librarian", "panel", "courier")
+OTHERS = tuple(agent for agent in manifests.EXAMPLE_AGENTS if agent != "researcher")
 RESEARCHER = "21-researcher.yaml"
 ORDINARY = ((TOOLS, "search"), (TOOLS, "ledger"), (TOOLS, "console"), (NAMESPACE, "unfenced"))
 POLICIES = f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/networkpolicies"
@@ -54,7 +54,7 @@ class Story:
         with step("waiting for the pods of the other examples"):
             for namespace, name in ORDINARY:
                 kubectl("rollout", "status", f"deploy/{name}", "-n", namespace, "--timeout=120s", timeout=130)
-            found = {agent: agents.wait(self.api, NAMESPACE, agent) for agent in AGENTS}
+            found = {agent: agents.wait(self.api, NAMESPACE, agent) for agent in OTHERS}
         started = time.monotonic()
         kubectl.apply(manifests.accepted(self.image, only=RESEARCHER))
         with step("waiting for the researcher's pod"):

@@ -45,7 +45,7 @@ def examples(place: Place, api: Api) -> None:
     place.kubectl.apply(manifests.unfenced(place.testbox))
     for namespace, name in ((TOOLS, "search"), (TOOLS, "ledger"), (TOOLS, "console"), (NAMESPACE, "unfenced")):
         place.kubectl("rollout", "status", f"deploy/{name}", "-n", namespace, "--timeout=180s", timeout=190)
-    for agent in ("minimal", "researcher", "librarian", "panel", "courier"):
+    for agent in manifests.EXAMPLE_AGENTS:
         agents.wait(api, NAMESPACE, agent, timeout=180)
 
 

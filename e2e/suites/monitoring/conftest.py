@@ -58,7 +58,7 @@ def seen(place: Place, api: Api) -> Iterator[Prometheus]:
         kubectl.apply(_agent("stray", STRAY, place.testbox, suspended=True))
         kubectl.apply(_agent("sleeper", AGENTS, place.testbox, suspended=True))
         kubectl.apply(_agent("waiter", AGENTS, manifests.PLACEHOLDER, secrets=[KEY]))  # an image that nobody can pull
-        for agent in ("minimal", "researcher", "librarian", "panel", "courier"):
+        for agent in manifests.EXAMPLE_AGENTS:
             agents.wait(api, AGENTS, agent, timeout=180)
         for example in manifests.refused(place.testbox):
             with pytest.raises(ClusterError):
