@@ -83,7 +83,7 @@ def test_deletion_leaves_nothing(make: Make, api: Api, kubectl: Kubectl) -> None
     agents.until(
         "everything of it to be gone",
         lambda: not kubectl.items(kinds, "-n", NAMESPACE, "-l", f"ringfence.dev/agent={name}"),
-        timeout=90,
+        timeout=180,
     )
 
 

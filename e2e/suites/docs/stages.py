@@ -11,7 +11,7 @@ def opened(namespace: str) -> str:
 kubectl get namespace {namespace} || kubectl create namespace {namespace}
 kubectl label namespace {namespace} ringfence.dev/agents=enabled --overwrite
 kubectl delete agd,rolebindings --all -n {namespace}
-kubectl wait networkpolicies,pods --all -n {namespace} --for=delete --timeout=60s
+kubectl wait networkpolicies,pods --all -n {namespace} --for=delete --timeout=180s
 kubectl delete secrets --all -n {namespace}
 """
 
@@ -56,7 +56,7 @@ kubectl rollout status -n tools deploy/search --timeout=90s
 OUTAGE = """
 kubectl delete deployment ringfence-controller ringfence-admission -n ringfence-system
 kubectl delete pods -n ringfence-system -l app.kubernetes.io/component=admission --grace-period=0 --force
-kubectl wait pods --all -n ringfence-system --for=delete --timeout=60s
+kubectl wait pods --all -n ringfence-system --for=delete --timeout=180s
 while kubectl label agd steady -n team-a outage=begins --dry-run=server; do sleep 0.2; done
 """
 
