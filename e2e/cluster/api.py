@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,22 @@ class Cluster:
         """The cluster of this name when it is up and well, else None."""
         instance = find(name)
         return cls(instance) if instance is not None and lifecycle.healthy(instance) else None
+
+    @classmethod
+    @contextmanager
+    def for_tests(cls, name: str, *, mode: Mode = "node", fresh: bool = False) -> Iterator[Cluster]:
+        """A cluster that ends with the tests that use it; RINGFENCE_KEEP=1 leaves it standing, for the next run, too.
+
+        `fresh`: one that an earlier run left is removed first.
+        """
+        if fresh and find(name):
+            lifecycle.down(name)
+        cluster = cls.up(name, mode=mode)
+        try:
+            yield cluster
+        finally:
+            if not os.environ.get("RINGFENCE_KEEP"):
+                cluster.down()
 
     def down(self) -> None:
         """Remove it without a trace."""

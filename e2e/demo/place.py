@@ -17,7 +17,7 @@ from cluster.shell import run, say, step
 
 from .kubectl import Kubectl
 
-__all__ = ["Place", "built_in", "choose"]
+__all__ = ["Place", "built_in", "choose", "place_of"]
 
 Kind = Literal["built-in", "kind", "k3d", "other"]
 LOCAL = ("kind-", "k3d-")
@@ -89,7 +89,7 @@ def built_in(name: str = DEFAULT_NAME) -> Place:
         raise ClusterError(
             "the built-in cluster runs pods and needs root. Run this as root, or name a cluster: CONTEXT=kind-..."
         )
-    return _place_of(Cluster.up(name))
+    return place_of(Cluster.up(name))
 
 
 def choose(context: str = "", *, name: str = DEFAULT_NAME, force_built_in: bool = False) -> Place:
@@ -107,7 +107,7 @@ def choose(context: str = "", *, name: str = DEFAULT_NAME, force_built_in: bool 
     if not current:
         return built_in(name)
     if ours := _instance_of(kubectl, current):
-        return _place_of(ours)
+        return place_of(ours)
     if not context and not current.startswith(LOCAL):
         raise ClusterError(
             f"the kubeconfig names cluster {current!r}. To use it: make demo CONTEXT={current}."
@@ -126,7 +126,8 @@ def choose(context: str = "", *, name: str = DEFAULT_NAME, force_built_in: bool 
     return Place(current, kind, kubectl)
 
 
-def _place_of(cluster: Cluster) -> Place:
+def place_of(cluster: Cluster) -> Place:
+    """A built-in cluster that is up."""
     tools = programs.tools()
     kubectl = Kubectl(cluster.env, "", tools / "kubectl", tools / "helm")
     return Place(cluster.name, "built-in", kubectl, cluster)

@@ -1,10 +1,8 @@
 """A real API server: the built-in cluster without its node, with an instance of its own.
 
-RINGFENCE_KEEP=1 leaves it running for the next run; `python -m cluster down --name ringfence-api` ends it.
 RINGFENCE_API_CLUSTER names another instance: for two runs at the same time.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,21 +21,17 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """The API server with the CRDs of this checkout."""
-    found = Cluster.up(NAME, mode="api")
-    try:
+    with Cluster.for_tests(NAME, mode="api") as found:
         # What an earlier run left behind would make this one see objects and schemas of another time.
         found.kubectl("delete", "--ignore-not-found", "--wait", "-f", str(ROOT / "crds"))
         found.kubectl("create", "-f", str(ROOT / "crds"))
         # Established is not enough: kubectl finds kinds and their documentation a moment later.
         wait_for("the CRDs", lambda: all(found.kubectl("explain", kind) for kind in ("agd", "agp")), timeout=30)
-        # The garbage collector looks for new kinds every 30 s, and until then tries what belongs to them ever more rarely:
-        # what a deleted agent leaves could stay for more than a minute. At its start it looks at once.
+        # The garbage collector looks for new kinds every 30 s, and until then retries ever more rarely: what a deleted
+        # agent leaves could stay for more than a minute. At its start it looks at once.
         found.stop("kube-controller-manager")
         found.start("kube-controller-manager")
         yield found
-    finally:
-        if not os.environ.get("RINGFENCE_KEEP"):
-            found.down()
 
 
 @pytest.fixture(scope="session")

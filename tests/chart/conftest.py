@@ -1,6 +1,5 @@
 """Values to check the chart with, and a real API server for what only that can tell."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -24,19 +23,15 @@ def values(request: pytest.FixtureRequest) -> tuple[str, ...]:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """An API server (no node) with the CRDs and the release namespace. RINGFENCE_KEEP=1 leaves it running."""
-    Cluster.up(NAME, mode="api").down()  # what a kept one holds would be in the way of `helm install`
-    found = Cluster.up(NAME, mode="api")
-    try:
+    """An API server (no node) with the CRDs and the release namespace."""
+    # What an earlier run left on it would be in the way of `helm install`.
+    with Cluster.for_tests(NAME, mode="api", fresh=True) as found:
         found.kubectl("create", "-f", str(ROOT / "crds"))
         wait_for("the CRDs", lambda: found.kubectl("explain", "agd"), timeout=30)
         found.kubectl("create", "namespace", NAMESPACE)
         # Everything we run has to pass the strictest Pod Security Standard.
         found.kubectl("label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")
         yield found
-    finally:
-        if not os.environ.get("RINGFENCE_KEEP"):
-            found.down()
 
 
 @pytest.fixture(scope="session")

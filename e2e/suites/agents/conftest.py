@@ -7,24 +7,23 @@ from typing import Any
 
 import pytest
 
+from cluster import Cluster
 from demo import agents, manifests
 from demo.api import Api, connect
 from demo.install import install, own_image
 from demo.kubectl import Kubectl, Object
 from demo.manifests import NAMESPACE, TOOLS
-from demo.place import Place, built_in
+from demo.place import Place, place_of
 
-NAME = os.environ.get("RINGFENCE_E2E_CLUSTER", "")
-"""A cluster to use and to leave standing. Default: one of our own, removed at the end."""
+NAME = "e2e"
 
 
 @pytest.fixture(scope="package")
 def place() -> Iterator[Place]:
-    place = built_in(NAME or "e2e")
-    install(place, own_image(place))
-    yield place
-    if not NAME and place.cluster:
-        place.cluster.down()
+    with Cluster.for_tests(NAME) as cluster:
+        place = place_of(cluster)
+        install(place, own_image(place))
+        yield place
 
 
 @pytest.fixture(scope="package")

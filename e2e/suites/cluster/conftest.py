@@ -1,6 +1,5 @@
 """Suites of the built-in cluster itself. They use instances of their own and remove them."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -8,29 +7,19 @@ import pytest
 from cluster import Cluster
 from suites.cluster.pods import Space
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a cluster with a node needs root")
-
 
 @pytest.fixture(scope="package")
 def node() -> Iterator[Cluster]:
     """A cluster with a node that enforces NetworkPolicy."""
-    if os.geteuid() != 0:
-        pytest.skip("a cluster with a node needs root")
-    cluster = Cluster.up("suite-node", mode="node")
-    try:
+    with Cluster.for_tests("suite-node") as cluster:
         yield cluster
-    finally:
-        cluster.down()
 
 
 @pytest.fixture(scope="package")
 def api() -> Iterator[Cluster]:
     """An API server without a node."""
-    cluster = Cluster.up("suite-api", mode="api")
-    try:
+    with Cluster.for_tests("suite-api", mode="api") as cluster:
         yield cluster
-    finally:
-        cluster.down()
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import pytest
 from cluster import Cluster
 from cluster.instance import base, find
 from cluster.shell import wait_for
-from suites.cluster.conftest import needs_root
 from suites.cluster.pods import Space, pod
 from suites.cluster.traces import traces
 
@@ -56,7 +55,6 @@ def test_up_killed_half_way() -> None:
     assert traces(name) == []
 
 
-@needs_root
 def test_a_node_over_a_killed_run_and_down() -> None:
     name = "suite-kill"
     cluster = Cluster.up(name)
@@ -111,7 +109,6 @@ def test_quiet_and_colourless_when_nothing_is_to_be_done(api: Cluster) -> None:
     assert again.stdout.strip() == f"export KUBECONFIG={api.kubeconfig}"
 
 
-@needs_root
 def test_down_does_not_disturb_another_node(node: Cluster) -> None:
     """The kubelets' mount point is the machine's: removing it would undo the mounts of all instances."""
     other = Cluster.up("suite-other")

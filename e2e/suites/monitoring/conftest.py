@@ -1,19 +1,19 @@
 """A cluster with Ringfence, agents, and attempts of every kind to leave the fence; and a Prometheus that saw it all."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
 import yaml
 
 import prometheus
+from cluster import Cluster
 from cluster.errors import ClusterError
 from cluster.shell import wait_for
 from demo import agents, manifests
 from demo.api import Api, connect
 from demo.install import NAMESPACE, install, own_image
 from demo.manifests import NAMESPACE as AGENTS
-from demo.place import Place, built_in
+from demo.place import Place, place_of
 from prometheus import Prometheus
 
 NAME = "e2e-monitoring"
@@ -31,13 +31,10 @@ KEY = {
 @pytest.fixture(scope="package")
 def place() -> Iterator[Place]:
     """The built-in cluster, with Ringfence as the demo installs it, and series for each agent."""
-    place = built_in(NAME)
-    try:
+    with Cluster.for_tests(NAME) as cluster:
+        place = place_of(cluster)
         install(place, own_image(place), "monitoring.perAgentMetrics=true")
         yield place
-    finally:
-        if place.cluster and not os.environ.get("RINGFENCE_KEEP"):
-            place.cluster.down()
 
 
 @pytest.fixture(scope="package")

@@ -1,6 +1,5 @@
 """Ringfence on a node whose kubelet looks at its volumes often, agents with keys, and servers that check those keys."""
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,7 +12,7 @@ from cluster import Cluster
 from demo.api import Api, connect
 from demo.install import install, own_image
 from demo.kubectl import Kubectl, Object
-from demo.place import Place, built_in
+from demo.place import Place, place_of
 from keyed import KEYS, Keyed
 
 NAME = "e2e-rotation"
@@ -21,17 +20,13 @@ NAME = "e2e-rotation"
 
 @pytest.fixture(scope="package")
 def place() -> Iterator[Place]:
-    place = built_in(NAME)
-    try:
-        assert place.cluster
-        _look_often(place.cluster)
+    with Cluster.for_tests(NAME) as cluster:
+        _look_often(cluster)
+        place = place_of(cluster)
         place.kubectl.apply(keyed.namespace())
         install(place, own_image(place), f"agentNamespaces={{{KEYS}}}")
         place.kubectl.apply(keyed.policy(place.testbox))
         yield place
-    finally:
-        if place.cluster and not os.environ.get("RINGFENCE_KEEP"):
-            place.cluster.down()
 
 
 @pytest.fixture(scope="package")

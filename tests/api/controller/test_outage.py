@@ -1,6 +1,5 @@
 """The API server is away, or without our CRDs: nothing ends, nothing is lost. On a cluster of its own."""
 
-import os
 import time
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -22,13 +21,9 @@ AWAY_SECONDS = 60.0
 @pytest.fixture(scope="module")
 def own() -> Iterator[Cluster]:
     """Without CRDs at first."""
-    found = Cluster.up(instance("ringfence-outage", "RINGFENCE_OUTAGE_CLUSTER"), mode="api")
-    try:
+    with Cluster.for_tests(instance("ringfence-outage", "RINGFENCE_OUTAGE_CLUSTER"), mode="api") as found:
         found.kubectl("delete", "--ignore-not-found", "--wait", "-f", str(CRDS))
         yield found
-    finally:
-        if not os.environ.get("RINGFENCE_KEEP"):
-            found.down()
 
 
 @pytest.fixture(scope="module")
