@@ -229,19 +229,26 @@ class Place:
         body = json.dumps(options).encode()
         return self.server.request("DELETE", self.path(kind, name), body)
 
-    def versions(self) -> dict[str, str]:
-        """resourceVersion of every agent and child."""
+    def versions(self) -> dict[str, object]:
+        """What a write of somebody's would change, of every agent and child."""
         kinds = ["AgentDeployment", *CHILD_KINDS]
         return {
-            f"{kind}/{item['metadata']['name']}": item["metadata"]["resourceVersion"]
-            for kind in kinds
-            for item in self.items(kind)
+            f"{kind}/{item['metadata']['name']}": _version(kind, item) for kind in kinds for item in self.items(kind)
         }
 
     def _must(self, method: str, path: str, body: Any = None, kind: str = "application/json") -> Manifest:
         answer = self.server.request(method, path, json.dumps(body).encode() if body is not None else b"", kind)
         assert answer.ok, f"{method} {path}: {answer.code} {answer.message}"
         return answer.body
+
+
+def _version(kind: str, item: Manifest) -> object:
+    """Its resourceVersion; of a Deployment, to which its own controller writes as well, what that one leaves alone."""
+    if kind != "Deployment":
+        return item["metadata"]["resourceVersion"]
+    ours = {key: value for key, value in item["metadata"].items() if key not in {"resourceVersion", "managedFields"}}
+    noted = ours.pop("annotations", {}).items()
+    return ours, [note for note in noted if not note[0].startswith("deployment.kubernetes.io/")]
 
 
 def without_owners(manifest: Manifest) -> Manifest:

@@ -92,7 +92,7 @@ def test_the_api_server_is_away_for_a_minute(own: Cluster, there: Place, running
     assert running.exit_code is None
     assert running.leading()
     assert [line for line in running.lines if "exception" in line or line["event"] == "pass failed"] == []
-    untouched = [key for key in before if "-c" in key and not key.startswith(("Role/", "Deployment"))]
+    untouched = [key for key in before if "-c" in key and not key.startswith("Role/")]
     assert {key: before[key] for key in untouched} == {key: there.versions()[key] for key in untouched}
     assert record.writes(there.name)
 
