@@ -164,6 +164,17 @@ class Cluster:
         self.start("kube-apiserver")
         controlplane.wait_ready(self._instance)
 
+    def restart_control_plane(self) -> None:
+        """Both its parts look for new kinds at their start, afterwards every 30 s.
+
+        Until then the API server refuses children that name one as their owner (OwnerReferencesPermissionEnforcement),
+        and the garbage collector leaves what a deleted one owned, and retries ever more rarely.
+        """
+        self.stop("kube-controller-manager")
+        self.stop_apiserver()
+        self.start_apiserver()
+        self.start("kube-controller-manager")
+
     def stop(self, component: str, *, grace: float = 20) -> None:
         """Stop one of the cluster's programs, such as "kube-controller-manager"."""
         stop(self._instance, component, grace=grace)

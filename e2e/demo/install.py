@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from tools.image import build
 
-from cluster.shell import step
+from cluster.errors import CommandFailed
+from cluster.shell import step, wait_for
 
+from .kubectl import Kubectl
 from .place import Place
 
 __all__ = ["NAMESPACE", "ROOT", "Image", "install", "own_image", "uninstall"]
@@ -65,6 +68,35 @@ def install(place: Place, image: Image, *values: str) -> None:
             *(word for setting in settings for word in ("--set", setting)),
             *("--wait", f"--timeout={WAIT}"),
         )
+    with step("waiting for the API server to look for new kinds"):
+        wait_for("the API server to know the kind AgentDeployment", lambda: _known_as_owner(kubectl), timeout=60)
+
+
+def _known_as_owner(kubectl: Kubectl) -> bool:
+    """Whether an agent's children would be taken.
+
+    API servers that guard owner references (OwnerReferencesPermissionEnforcement) look for new kinds every 30 s only,
+    and refuse until then what names one as its owner.
+    """
+    owner = {
+        "apiVersion": "ringfence.dev/v1alpha1",
+        "kind": "AgentDeployment",
+        "name": "none",
+        "uid": "00000000-0000-0000-0000-000000000000",
+        "blockOwnerDeletion": True,
+    }
+    child = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "none", "namespace": NAMESPACE, "ownerReferences": [owner]},
+        "spec": {"podSelector": {}},
+    }
+    controller = f"--as=system:serviceaccount:{NAMESPACE}:ringfence-controller"
+    try:
+        kubectl("create", "--dry-run=server", controller, "-f", "-", stdin=json.dumps(child))
+    except CommandFailed as refused:
+        return "RESTMapping" not in refused.output  # anything else will not change by waiting
+    return True
 
 
 def _unlock(place: Place) -> None:

@@ -27,10 +27,7 @@ def cluster() -> Iterator[Cluster]:
         found.kubectl("create", "-f", str(ROOT / "crds"))
         # Established is not enough: kubectl finds kinds and their documentation a moment later.
         wait_for("the CRDs", lambda: all(found.kubectl("explain", kind) for kind in ("agd", "agp")), timeout=30)
-        # The garbage collector looks for new kinds every 30 s, and until then retries ever more rarely: what a deleted
-        # agent leaves could stay for more than a minute. At its start it looks at once.
-        found.stop("kube-controller-manager")
-        found.start("kube-controller-manager")
+        found.restart_control_plane()  # else they know the kinds up to 30 s later
         yield found
 
 

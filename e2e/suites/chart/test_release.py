@@ -47,7 +47,7 @@ def test_helm_test_passes_and_leaves_no_rights_behind(release: Release) -> None:
 
 def test_an_agent_runs(release: Release) -> None:
     release.cluster.apply(agent(release.cluster, "steady"))
-    wait_for("the agent", lambda: uids(release, "pods", OPENED, "ringfence.dev/agent=steady"), timeout=60)
+    wait_for("the agent", lambda: uids(release, "pods", OPENED, "ringfence.dev/agent=steady"), timeout=120)
     wait = ("wait", "agd/steady", "-n", OPENED, "--for=condition=Ready", "--timeout=120s")
     release.cluster.kubectl(*wait, timeout=130)
 
