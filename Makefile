@@ -66,7 +66,7 @@ cluster-down: ## remove the built-in cluster without a trace
 	@python3 -m cluster down
 
 test-e2e: setup ## the fence against real pods and packets, on a cluster of its own (needs root)
-	$(PY) -m pytest e2e/suites -n 2 --no-loadscope-reorder
+	$(PY) -m pytest e2e/suites -n 3 --no-loadscope-reorder
 
 test: lint check-generated test-unit test-chart test-monitoring test-api test-e2e ## everything: what CI runs (needs root; builds its cluster the first time)
 
