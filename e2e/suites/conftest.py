@@ -1,4 +1,4 @@
-"""How the suites share a machine: each has clusters of its own, so three of them run at a time (pytest -n 3): they wait more than they work.
+"""How the suites share a machine: each has clusters of its own, and waits more than it works; so three run at a time.
 
 Their folders are packages, so that a fixture of scope "package" ends with its suite and takes its cluster down.
 """
