@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from tools.logs_reference import LINES
 from api.review_server import HOST, Replica, Service
 from api.server import Server
 from cluster import Cluster
+from cluster.shell import wait_for
 from ringfence.controller.certificates import Names, Settings, keep
 from ringfence.kube import Kube
 
@@ -239,12 +241,18 @@ def test_namespace_policy_and_agent_in_one_apply(setup: Setup) -> None:
         setup.cluster.kubectl("delete", "agp", name)
 
 
-def test_a_policy_that_became_stricter_locks_nobody_out(setup: Setup) -> None:
+def test_a_policy_that_became_stricter_locks_nobody_out(setup: Setup, server: Server) -> None:
     lax = policy("lax", {"images": {"requireDigest": False}})
     setup.cluster.apply(lax)
     setup.cluster.apply(agent("loose", {"image": "registry.example/x:1"}, finalizers=["example.com/hold"]))
     setup.cluster.kubectl("delete", "agp", "lax")
-    time.sleep(0.5)
+    late = json.dumps(agent("late", {"image": "registry.example/x:1"})).encode()
+    tries = range(5)  # the replicas learn of it each for itself
+    wait_for(
+        "the replicas to know",
+        lambda: all(server.request("POST", f"{AGENTS}?dryRun=All", late).code == HTTPStatus.FORBIDDEN for _ in tries),
+        timeout=30,
+    )
     setup.cluster.kubectl("label", "-n", "team", "agd", "loose", "a=b")
     with pytest.raises(Exception, match="ImageNoDigest"):
         setup.cluster.kubectl("patch", "-n", "team", "agd", "loose", "--type=merge", "-p", '{"spec": {"replicas": 2}}')
@@ -318,7 +326,7 @@ def test_a_rolling_restart_refuses_nothing_good_and_admits_nothing_bad(setup: Se
     with traffic(setup) as result:
         for old, new in zip(list(setup.service.replicas), fresh, strict=True):
             setup.service.replicas.append(new)
-            time.sleep(0.5)
+            setup.service.wait_all()
             assert old.stop(signal.SIGTERM) == 0
             setup.service.replicas.remove(old)
     answers, wrong = result()
@@ -339,7 +347,7 @@ def test_a_renewal_of_ca_and_certificate_loses_no_review(setup: Setup) -> None:
         time.sleep(1.5)
         # A replica that has the new certificate only, and the end of one that has served both.
         setup.service.replicas.append(late)
-        time.sleep(0.5)
+        setup.service.wait_all()
         old = setup.service.replicas.pop(0)
         time.sleep(0.5)
         assert old.stop(signal.SIGTERM) == 0
@@ -360,7 +368,7 @@ def test_while_nobody_reviews_only_our_kinds_stand_still(setup: Setup) -> None:
     setup.cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other", "namespace": "team"}})
     setup.cluster.kubectl("delete", "--ignore-not-found", "-n", "team", "agd", "modest")
     setup.service.replicas.append(setup.start().wait_ready())
-    time.sleep(0.5)
+    setup.service.wait_all()
     assert "created" in setup.cluster.apply(agent("seen"))
 
 

@@ -3,7 +3,6 @@
 import json
 import socket
 import ssl
-import time
 import urllib.request
 from pathlib import Path
 
@@ -20,10 +19,8 @@ def config_map(name: str) -> dict[str, object]:
 def test_it_answers_and_up_again_changes_nothing(api: Cluster) -> None:
     before = api.running()
     assert set(before) == {"etcd", "kube-apiserver", "kube-controller-manager"}
-    started = time.monotonic()
     again = Cluster.up("suite-api", mode="api")
     assert again.running() == before
-    assert time.monotonic() - started < 10
     assert "kube-system" in api.kubectl("get", "namespaces", "-o", "name")
     assert json.loads(api.kubectl("get", "--raw", "/version"))["gitVersion"].startswith("v1.")
 

@@ -78,7 +78,6 @@ def test_the_api_server_is_away_for_a_minute(own: Cluster, there: Place, running
         time.sleep(2)
     record = Record(own)
     own.start_apiserver()
-    back = time.monotonic()
     there.server.close()  # it opens a new connection by itself
     there.change("a", args=["after"])
     there.delete("NetworkPolicy", "ringfence-b-deny")
@@ -87,8 +86,6 @@ def test_the_api_server_is_away_for_a_minute(own: Cluster, there: Place, running
     for name in "abcd":
         there.wait_applied(name)
         there.wait_right(name)
-    took = time.monotonic() - back
-    assert took < 25, f"{took:.1f} s: 10 s and what a busy machine takes for everything else"
     assert running.exit_code is None
     assert running.leading()
     assert [line for line in running.lines if "exception" in line or line["event"] == "pass failed"] == []
