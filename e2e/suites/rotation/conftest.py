@@ -65,6 +65,7 @@ class Traffic:
 
     def __init__(self, place: Place) -> None:
         self.values: set[str] = set()
+        self.begun = ""
         self.pod: Object = {}
         self._done = ThreadPoolExecutor(1).submit(self._run, place)
 
@@ -76,6 +77,9 @@ class Traffic:
         with connect(place.kubectl) as api:
             agent = Keyed(place, api, "busy")
             agent.create()
+            # The cluster's DNS may know the server's new name a few seconds late: what counts begins with an answer.
+            agent.uses_new_value_since("")
+            self.begun = keyed.now()
             self.pod = agent.pod()
             self.values.add(agent.value())
             for _ in range(self.rotations):
