@@ -100,7 +100,7 @@ class Service:
     def wait_all(self, seconds: float = 30) -> None:
         """Until it has seen all of its replicas ready."""
         end = time.monotonic() + seconds
-        while len(self._ready) < len(self.replicas):
+        while any(replica not in self._ready for replica in self.replicas):
             assert time.monotonic() < end, "not all replicas are ready"
             time.sleep(0.05)
 

@@ -20,9 +20,8 @@ NAMES = ["agentdeployments.ringfence.dev", "agentpolicies.ringfence.dev"]
 
 @pytest.fixture(scope="module")
 def bare() -> Iterator[Cluster]:
-    found = Cluster.up("ringfence-crds", mode="api")
-    yield found
-    found.down()
+    with Cluster.for_tests("ringfence-crds", mode="api", fresh=True) as found:
+        yield found
 
 
 def helm(bare: Cluster, *words: str) -> str:
