@@ -6,7 +6,7 @@ from typing import Protocol, cast
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
-from ringfence.metrics import OF_ADMISSION, OF_BOTH, OF_CONTROLLER
+from ringfence.telemetry.metrics import OF_ADMISSION, OF_BOTH, OF_CONTROLLER
 
 PATH = "docs/reference/metrics.md"
 PARTS: dict[str, tuple[Collector, ...]] = {
@@ -15,7 +15,7 @@ PARTS: dict[str, tuple[Collector, ...]] = {
     "Of the admission server": OF_ADMISSION,
 }
 HEAD = """\
-<!-- Made by `make generate` from operator/ringfence/metrics.py and roster.py. Do not edit. -->
+<!-- Made by `make generate` from operator/ringfence/telemetry. Do not edit. -->
 # Metrics
 
 Each pod of Ringfence serves `/metrics` on port 8080, in Prometheus' format.

@@ -13,8 +13,8 @@ from prometheus_client import generate_latest
 
 from cluster.shell import step
 from demo.install import ROOT
-from ringfence.metrics import REGISTRY, ROSTER, VIOLATIONS
-from ringfence.roster import SecretAge
+from ringfence.telemetry.collector import SecretAge
+from ringfence.telemetry.metrics import AGENT_COLLECTOR, REGISTRY, VIOLATIONS
 
 from .numbers import ratio, summary, timed
 
@@ -50,8 +50,8 @@ def _scrape(count: int) -> dict[str, Any]:
     now = time.time()
     for number in range(AGENTS):
         agent = (f"team-{number % NAMESPACES}", f"agent-{number}")
-        ROSTER.observe(agent, [{"type": "Ready", "status": "True", "reason": "Ready"}], ready=1, wanted=1)
-        ROSTER.observe_secrets(agent, [SecretAge("a", now, now + 3600), SecretAge("b", now)])
+        AGENT_COLLECTOR.observe(agent, [{"type": "Ready", "status": "True", "reason": "Ready"}], ready=1, wanted=1)
+        AGENT_COLLECTOR.observe_secrets(agent, [SecretAge("a", now, now + 3600), SecretAge("b", now)])
         VIOLATIONS.labels("drift", "ChildEdited", agent[0])
     seconds = [timed(lambda: generate_latest(REGISTRY)) for _ in range(count)]
     series = sum(not line.startswith("#") for line in generate_latest(REGISTRY).decode().splitlines())

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from ringfence import manifests
+from ringfence.cli import manifests
 
 FOLDER = Path(__file__).parent / "samples"
 IMAGE = "registry.example/acme/researcher@sha256:" + "a" * 64

@@ -20,9 +20,9 @@ from ringfence.api import AgentDeploymentSpec, parse
 from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL, API_VERSION
 from ringfence.kube import path_of
 from ringfence.resources import Agent, JobImage
-from ringfence.resources.keys import key_name
 from ringfence.resources.network import allow_policy
 from ringfence.resources.rotation import rotation_children
+from ringfence.resources.secrets import key_name
 
 SPEC: dict[str, Any] = {
     "image": "registry.example/agent@sha256:" + "0" * 64,

@@ -8,7 +8,7 @@ from api.parity import Parity, errors
 from api.samples import IMAGE, agent, read
 from cluster import Cluster, CommandFailed
 from ringfence.api import AgentDeploymentSpec, parse
-from ringfence.manifests import Unreadable
+from ringfence.cli.manifests import Unreadable
 
 HEAD = f"apiVersion: ringfence.dev/v1alpha1\nkind: AgentDeployment\nmetadata: {{name: a}}\nspec:\n  image: {IMAGE}\n"
 

@@ -5,7 +5,7 @@ import pytest
 from chart.rendering import render
 from ringfence.api.names import CEILING_CLUSTER_ROLE
 from ringfence.controller.cache import CHILD_KINDS
-from ringfence.world import SOURCES
+from ringfence.store.context import SOURCES
 
 FORBIDDEN_VERBS = {"*", "escalate", "bind", "impersonate"}
 READ = {"get", "list", "watch"}

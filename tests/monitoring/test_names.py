@@ -6,8 +6,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 import prometheus
-from ringfence.metrics import AGENTS, ROSTER, ROTATIONS, VIOLATIONS, registry_of
-from ringfence.roster import SecretAge
+from ringfence.telemetry.collector import SecretAge
+from ringfence.telemetry.metrics import AGENT_COLLECTOR, AGENTS, ROTATIONS, VIOLATIONS, registry_of
 
 pytestmark = pytest.mark.timeout(300)  # the first run fetches Prometheus
 
@@ -26,17 +26,17 @@ def everything():
     agent = ("team", "one")
     conditions = [{"type": "Ready", "status": "False", "reason": "x", "lastTransitionTime": "2026-01-01T00:00:00Z"}]
     conditions.append(conditions[0] | {"type": "Accepted"})
-    ROSTER.per_agent = True
-    ROSTER.observe(agent, conditions, ready=1, wanted=1)
-    ROSTER.observe_rules(agent, 1)
-    ROSTER.observe_secrets(agent, [SecretAge("key", 0)])
-    ROSTER.repaired(agent)
+    AGENT_COLLECTOR.per_agent = True
+    AGENT_COLLECTOR.observe(agent, conditions, ready=1, wanted=1)
+    AGENT_COLLECTOR.observe_rules(agent, 1)
+    AGENT_COLLECTOR.observe_secrets(agent, [SecretAge("key", 0)])
+    AGENT_COLLECTOR.repaired(agent)
     AGENTS.labels("Ready", "True")
     VIOLATIONS.labels("rotation", "SecretTooOld", "team")
     ROTATIONS.labels("team", "rotated")
     yield
-    ROSTER.forget(agent)
-    ROSTER.per_agent = False
+    AGENT_COLLECTOR.forget(agent)
+    AGENT_COLLECTOR.per_agent = False
 
 
 @pytest.mark.parametrize("component", ["controller", "admission"])

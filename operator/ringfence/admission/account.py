@@ -5,9 +5,9 @@ from typing import Any, Final
 import structlog
 
 from ringfence.api import AgentDeployment, AgentPolicy
-from ringfence.metrics import ADMISSION_FAILURES, ADMISSION_REFUSALS, ADMISSION_REQUESTS, VIOLATIONS
 from ringfence.policy.text import clean
-from ringfence.world import World
+from ringfence.store.context import PolicyContext
+from ringfence.telemetry.metrics import ADMISSION_FAILURES, ADMISSION_REFUSALS, ADMISSION_REQUESTS, VIOLATIONS
 
 from .answer import MAX_LINES, Verdict
 from .request import Operation, Request
@@ -21,7 +21,7 @@ MAX_REASON: Final = 600
 KINDS: Final = {AGENTS: AgentDeployment.kind, POLICIES: AgentPolicy.kind}
 
 
-def account(request: Request, verdict: Verdict, world: World) -> None:
+def account(request: Request, verdict: Verdict, world: PolicyContext) -> None:
     """One review that was decided. A dry run leaves no trace in the metrics: nobody tried anything."""
     if not request.dry_run:
         ADMISSION_REQUESTS.labels(request.operation.value, str(verdict.allowed).lower()).inc()

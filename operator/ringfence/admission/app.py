@@ -11,8 +11,8 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from ringfence.metrics import ADMISSION_FAILURES, ADMISSION_SECONDS
-from ringfence.world import View, World
+from ringfence.store.context import PolicyContext, View
+from ringfence.telemetry.metrics import ADMISSION_FAILURES, ADMISSION_SECONDS
 
 from .account import account, tell, unread
 from .answer import Verdict, deny, respond
@@ -46,7 +46,7 @@ class Admission:
     """The application. `drain()` makes each further answer the last on its connection."""
 
     def __init__(
-        self, world: World, second_look: SecondLook | None = None, requester: AsksAboutRequester | None = None
+        self, world: PolicyContext, second_look: SecondLook | None = None, requester: AsksAboutRequester | None = None
     ) -> None:
         self._world = world
         self._second_look = second_look

@@ -1,4 +1,4 @@
-"""Keeps the World of the admission server up to date: one endless watch for each kind."""
+"""Keeps the PolicyContext of the admission server up to date: one endless watch for each kind."""
 
 import asyncio
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 
 from ringfence.kube import ApiError, Kube, NotFound, Unreachable
-from ringfence.world import SOURCES, Source, World
+from ringfence.store.context import SOURCES, PolicyContext, Source
 
 log = structlog.get_logger(__name__)
 
@@ -15,14 +15,14 @@ ABSENT_SECONDS: Final = 300.0
 """How long an optional kind that the cluster lacks is taken to be still lacking."""
 
 
-async def feed(kube: Kube, world: World) -> None:
+async def feed(kube: Kube, world: PolicyContext) -> None:
     """Follow all kinds of `SOURCES` for ever."""
     async with asyncio.TaskGroup() as group:
         for kind, source in SOURCES.items():
             group.create_task(_follow(kube, world, kind, source), name=f"watch {kind}")
 
 
-async def _follow(kube: Kube, world: World, kind: str, source: Source) -> None:
+async def _follow(kube: Kube, world: PolicyContext, kind: str, source: Source) -> None:
     told = ""
     while True:
         try:

@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from ringfence.kube import ApiError, Kube, NotFound, Unreachable, path_of
-from ringfence.world import AGENT_POLICY, SOURCES, View, World
+from ringfence.store.context import AGENT_POLICY, SOURCES, PolicyContext, View
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +24,7 @@ SECONDS: Final = 1.5
 class Fresh:
     """Reads one namespace and all policies."""
 
-    def __init__(self, kube: Kube, world: World) -> None:
+    def __init__(self, kube: Kube, world: PolicyContext) -> None:
         self._kube = kube
         self._world = world
         self._free = asyncio.Semaphore(AT_A_TIME)

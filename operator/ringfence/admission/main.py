@@ -10,12 +10,12 @@ from typing import Final
 
 import structlog
 
-from ringfence.health import Health, HealthServer
 from ringfence.kube import Kube
-from ringfence.looplag import probe
-from ringfence.metrics import ADMISSION_CERTIFICATE_EXPIRY, registry_of
 from ringfence.policy.model import Network
-from ringfence.world import World
+from ringfence.store.context import PolicyContext
+from ringfence.telemetry.health import Health, HealthServer
+from ringfence.telemetry.looplag import probe
+from ringfence.telemetry.metrics import ADMISSION_CERTIFICATE_EXPIRY, kube_request, registry_of
 
 from .app import Admission
 from .feed import feed
@@ -52,12 +52,12 @@ async def run(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with await Kube.connect(settings.kubeconfig) as kube:
+    async with await Kube.connect(settings.kubeconfig, observe=kube_request) as kube:
         await _serve(settings, kube, stop)
 
 
 async def _serve(settings: Settings, kube: Kube, stop: asyncio.Event) -> None:
-    world = World(settings.cluster_networks)
+    world = PolicyContext(settings.cluster_networks)
     directory = settings.certificate_directory
     certificate = Certificate(Files(directory / "tls.crt", directory / "tls.key", settings.client_ca))
     app = Admission(world, Fresh(kube, world), Requester(kube))
@@ -111,7 +111,7 @@ async def _look_after(certificate: Certificate, health: Health) -> None:
         await asyncio.sleep(CERTIFICATE_LOOK_SECONDS)
 
 
-def _unread(world: World) -> str | None:
+def _unread(world: PolicyContext) -> str | None:
     return None if world.synced else f"not listed yet: {', '.join(world.missing)}"
 
 

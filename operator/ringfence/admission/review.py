@@ -9,7 +9,7 @@ from ringfence.api import AgentDeployment, AgentPolicy, AgentPolicySpec, parse
 from ringfence.api.names import GROUP, VERSION
 from ringfence.policy.decide import decide
 from ringfence.policy.model import AgentObject, RuleName, Violation
-from ringfence.world import View
+from ringfence.store.context import View
 
 from .answer import Verdict, allow, deny, forbid
 from .policies import advice

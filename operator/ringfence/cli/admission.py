@@ -6,8 +6,8 @@ from typing import Any
 import click
 from kubernetes.aio.config import ConfigException
 
-from ringfence import logs
 from ringfence.admission.main import Settings, serve
+from ringfence.telemetry import logs
 
 from . import options
 

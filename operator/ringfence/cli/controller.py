@@ -8,13 +8,13 @@ from typing import Any
 import click
 from kubernetes.aio.config import ConfigException
 
-from ringfence import logs
 from ringfence.controller.certificates.issue import Names
 from ringfence.controller.certificates.keeper import Settings as CertificateSettings
 from ringfence.controller.run import Settings, run
-from ringfence.health import Health, HealthServer
-from ringfence.metrics import ROSTER, registry_of
 from ringfence.resources import JobImage
+from ringfence.telemetry import logs
+from ringfence.telemetry.health import Health, HealthServer
+from ringfence.telemetry.metrics import AGENT_COLLECTOR, registry_of
 
 from . import options
 
@@ -88,7 +88,7 @@ def command(http_port: int, log_format: logs.Format, log_level: str, **given: An
         account=given["service_account"],
         certificates=_certificates(given) if given["certificates"] == "self" else None,
     )
-    ROSTER.per_agent = given["per_agent_metrics"]
+    AGENT_COLLECTOR.per_agent = given["per_agent_metrics"]
     health = Health("controller")
     try:
         with HealthServer(health, registry_of("controller"), port=http_port) as server:

@@ -13,7 +13,7 @@ from ringfence.api.names import API_VERSION
 from ringfence.policy.model import NamedPolicy
 from ringfence.resources.model import ALLOW, child_name
 
-from . import cluster, options, words
+from . import cluster, formatting, options
 from .account import MOST_EVENTS, Seen, account
 from .status import one_agent
 
@@ -44,7 +44,7 @@ def command(name: str, output: str, **where: str | None) -> None:
         if output == "json":
             click.echo(json.dumps(found, indent=2))
         else:
-            click.echo("\n".join(lines(found, words.now())))
+            click.echo("\n".join(lines(found, formatting.now())))
         return cluster.READY if found["ready"] else cluster.NOT_READY
 
     cluster.run(cluster.Where(**where), show)
@@ -93,12 +93,12 @@ async def _seen(read: Callable[[], Any]) -> Any:
 def lines(found: Mapping[str, Any], now: datetime) -> Iterator[str]:
     """The account as text."""
     ready = click.style("ready", fg="green") if found["ready"] else click.style("not ready", fg="red", bold=True)
-    age = words.age(words.moment(found["created"]), now)
+    age = formatting.age(formatting.moment(found["created"]), now)
     yield f"{click.style(found['namespace'] + '/' + found['name'], bold=True)}: {ready}"
     state = "suspended" if found["suspended"] else f"{found['pods']} pods ready"
-    yield f"  {words.clean(found['image'])}, {state}, made {age} ago"
+    yield f"  {formatting.clean(found['image'])}, {state}, made {age} ago"
     if not found["ready"]:
-        yield f"  waits for {found['reason']}: {words.clean(found['message'])}"
+        yield f"  waits for {found['reason']}: {formatting.clean(found['message'])}"
     accepted = found["acceptedGeneration"]
     if accepted is None:
         yield "  No spec of it was accepted so far: nothing is opened for it, and it does not run."
@@ -120,7 +120,7 @@ def _section(title: str, content: Sequence[str]) -> Iterator[str]:
 
 
 def _reach(egress: Mapping[str, Any]) -> list[str]:
-    found = [words.clean(one) for one in egress["destinations"]]
+    found = [formatting.clean(one) for one in egress["destinations"]]
     if egress["apiServer"]:
         found.append("the API server, for the rights below")
     if egress["dns"]:
@@ -140,7 +140,9 @@ def _callers(ingress: Mapping[str, Any]) -> list[str]:
 
 
 def _rights(permissions: Mapping[str, Any]) -> list[str]:
-    return [words.clean(one) for one in permissions["rights"]] or ["nothing on the Kubernetes API; it has no token"]
+    return [formatting.clean(one) for one in permissions["rights"]] or [
+        "nothing on the Kubernetes API; it has no token"
+    ]
 
 
 def _keys(keys: Sequence[Mapping[str, Any]], now: datetime) -> Iterator[str]:
@@ -149,18 +151,18 @@ def _keys(keys: Sequence[Mapping[str, Any]], now: datetime) -> Iterator[str]:
         return
     rows = []
     for one in keys:
-        changed = words.moment(one["lastRotated"])
-        due = words.moment(one["nextRotation"])
+        changed = formatting.moment(one["lastRotated"])
+        due = formatting.moment(one["nextRotation"])
         rows.append(
             [
                 one["name"],
                 one["source"],
-                one["delivery"] or words.NONE,
-                words.age(changed, now),
-                words.ahead(due, now) if due else "not by Ringfence" if not one["every"] else words.UNKNOWN,
+                one["delivery"] or formatting.NONE,
+                formatting.age(changed, now),
+                formatting.ahead(due, now) if due else "not by Ringfence" if not one["every"] else formatting.UNKNOWN,
             ]
         )
-    yield from words.table(["NAME", "SOURCE", "DELIVERED AS", "AGE", "ROTATES"], rows)
+    yield from formatting.table(["NAME", "SOURCE", "DELIVERED AS", "AGE", "ROTATES"], rows)
 
 
 def _conditions(conditions: Sequence[Mapping[str, Any]], now: datetime) -> Iterator[str]:
@@ -168,10 +170,10 @@ def _conditions(conditions: Sequence[Mapping[str, Any]], now: datetime) -> Itera
         yield "none yet: Ringfence has not looked at it"
     colours = {"True": "green", "False": "red"}
     for one in conditions:
-        age = words.age(words.moment(one.get("lastTransitionTime")), now)
+        age = formatting.age(formatting.moment(one.get("lastTransitionTime")), now)
         status = click.style(one["status"], fg=colours.get(one["status"], "yellow"))
         yield f"{one['type']} is {status} since {age}: {one['reason']}"
-        yield from (f"  {words.clean(line)}" for line in str(one.get("message", "")).splitlines())
+        yield from (f"  {formatting.clean(line)}" for line in str(one.get("message", "")).splitlines())
 
 
 def _violations(violations: Sequence[Mapping[str, Any]] | None, now: datetime) -> Iterator[str]:
@@ -182,7 +184,8 @@ def _violations(violations: Sequence[Mapping[str, Any]] | None, now: datetime) -
         yield "none (the cluster keeps Events for about an hour)"
     for one in violations[:MOST_EVENTS]:
         times = f" ({one['count']} times)" if one["count"] > 1 else ""
-        yield f"{words.age(words.moment(one['last']), now)} ago{times}: {one['reason']}: {words.clean(one['message'])}"
+        age = formatting.age(formatting.moment(one["last"]), now)
+        yield f"{age} ago{times}: {one['reason']}: {formatting.clean(one['message'])}"
     if len(violations) > MOST_EVENTS:
         yield f"and {len(violations) - MOST_EVENTS} more"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ringfence.api import AgentPolicySpec, parse
 from ringfence.api.names import API_VERSION, GROUP
-from ringfence.manifests import Document, Unreadable, read
+from ringfence.cli.manifests import Document, Unreadable, read
 from ringfence.policy import text
 from ringfence.policy.decide import decide
 from ringfence.policy.model import AgentObject, Facts, NamedPolicy, RuleName, Violation

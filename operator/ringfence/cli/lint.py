@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from ringfence.manifests import Unreadable, find, read
+from ringfence.cli.manifests import Unreadable, find, read
 
-from . import words
+from . import formatting
 from .judge import Result, judge, read_policies
 
 ACCEPTED, REFUSED, UNREADABLE = 0, 1, 2
@@ -59,7 +59,7 @@ def command(files: Sequence[str], policy_files: Sequence[str], namespace: str, o
     try:
         policies = read_policies(policy_files)
     except Unreadable as failure:
-        click.echo(f"ringfence lint: {words.clean(failure)}", err=True)
+        click.echo(f"ringfence lint: {formatting.clean(failure)}", err=True)
         sys.exit(UNREADABLE)
     results: list[Result] = []
     unreadable: list[Unreadable] = []
@@ -71,7 +71,7 @@ def command(files: Sequence[str], policy_files: Sequence[str], namespace: str, o
             unreadable.append(failure)
     _print(results, output, said_enough=bool(unreadable))
     for trouble in unreadable:
-        click.echo(f"ringfence lint: {words.clean(trouble)}", err=True)
+        click.echo(f"ringfence lint: {formatting.clean(trouble)}", err=True)
     if unreadable:
         sys.exit(UNREADABLE)
     sys.exit(ACCEPTED if all(result.accepted for result in results) else REFUSED)
@@ -107,8 +107,8 @@ def _print(results: Sequence[Result], output: str, *, said_enough: bool) -> None
 
 
 def _print_text(result: Result) -> None:
-    file = words.clean(result.document.file)
-    where = f"{file}: {words.clean(result.namespace)}/{words.clean(result.name) or '(no name)'}"
+    file = formatting.clean(result.document.file)
+    where = f"{file}: {formatting.clean(result.namespace)}/{formatting.clean(result.name) or '(no name)'}"
     if result.accepted:
         click.echo(f"{where}: {click.style('accepted', fg='green')}")
         return

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from ringfence.api.names import API_VERSION
-from ringfence.manifests import Unreadable, find
+from ringfence.cli.manifests import Unreadable, find
 from ringfence.policy import levels
 from ringfence.policy.atoms import WILDCARD, expand
 from ringfence.policy.builtin import RESTRICTED

@@ -8,7 +8,7 @@ import click
 import yaml
 
 from ringfence.api import AgentDeploymentSpec, parse
-from ringfence.manifests import Unreadable, find, read
+from ringfence.cli.manifests import Unreadable, find, read
 from ringfence.resources import Agent, build
 from ringfence.resources.network import missing_services
 

@@ -11,11 +11,11 @@ from typing import Any, Final
 import click
 
 from ringfence.api.secrets import duration
-from ringfence.resources.keys import key_name
 from ringfence.resources.model import child_name
+from ringfence.resources.secrets import key_name
 from ringfence.resources.workload import rolled_out
 
-from . import cluster, words
+from . import cluster, formatting
 from .status import condition, one_agent
 
 DONE, FAILED = 0, 1
@@ -119,9 +119,9 @@ def _warn(agent: Mapping[str, Any], keys: Sequence[Key]) -> None:
     """Only one value before is kept: who still uses that one loses it now."""
     rotated = {one.get("name"): one.get("lastRotated") for one in (agent.get("status") or {}).get("secrets") or []}
     for key in keys:
-        then = words.moment(rotated.get(key.name))
+        then = formatting.moment(rotated.get(key.name))
         if then and _within(then, key.overlap):
-            ago = words.age(then, words.now())
+            ago = formatting.age(then, formatting.now())
             click.echo(
                 f"{key.name} rotated {ago} ago: the value before that, valid until its overlap of {key.overlap} ends, "
                 "is dropped now",
@@ -131,7 +131,7 @@ def _warn(agent: Mapping[str, Any], keys: Sequence[Key]) -> None:
 
 def _within(then: datetime, overlap: str) -> bool:
     try:
-        return words.now() < then + duration(overlap)
+        return formatting.now() < then + duration(overlap)
     except ValueError:
         return False
 
@@ -179,7 +179,7 @@ def _why_no_cron_job(agent: Mapping[str, Any], key: Key) -> str:
     """The agent's own conditions know best."""
     said = condition(agent.get("status") or {}, "SecretsFresh")
     if said and said.get("status") != "True":
-        return f"nothing rotates it yet: {words.clean(said.get('message'))}"
+        return f"nothing rotates it yet: {formatting.clean(said.get('message'))}"
     return (
         f"CronJob {key.cron_job} is not there; `ringfence explain {agent['metadata']['name']}` shows what it waits "
         "for, and the controller must know its image (--job-image, set by the chart)"
@@ -212,8 +212,9 @@ async def _finish(session: cluster.Session, key: Key, job: str, deadline: float)
             return
         logs = f"`kubectl logs -n {session.namespace} job/{job}` says why"
         if failed := ended.get("Failed"):
+            why = formatting.clean(failed.get("message") or failed.get("reason"))
             raise Stopped(
-                f"{key.name}: Job {job} failed ({words.clean(failed.get('message') or failed.get('reason'))}); {logs}. "
+                f"{key.name}: Job {job} failed ({why}); {logs}. "
                 "A valid value stays in place, and the next job goes on where this one stopped"
             )
         progress = "its pod runs" if status.get("ready") else "its pod starts" if status.get("active") else "it starts"

@@ -7,11 +7,11 @@ from datetime import timedelta
 import click
 from kubernetes.aio.config import ConfigException
 
-from ringfence import logs
 from ringfence.api.secrets import duration
 from ringfence.kube import ApiError, Kube, Unreachable
 from ringfence.rotation.job import Unfinished, run
 from ringfence.rotation.plan import Order
+from ringfence.telemetry import logs
 
 
 def _duration(text: str) -> timedelta:

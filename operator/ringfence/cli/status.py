@@ -10,7 +10,7 @@ import click
 
 from ringfence.api.names import API_VERSION
 
-from . import cluster, options, words
+from . import cluster, formatting, options
 
 LONGEST_SENTENCE: Final = 160
 """Characters of a condition's message in the table; `ringfence explain` shows all of it."""
@@ -104,7 +104,7 @@ def command(name: str | None, all_namespaces: bool, output: str, **where: str | 
             click.echo(json.dumps({"agents": [one.as_json() for one in rows]}, indent=2))
         else:
             where_to = "" if all_namespaces else f" in namespace {session.namespace}"
-            print_rows(rows, words.now(), nothing=f"no agents found{where_to}")
+            print_rows(rows, formatting.now(), nothing=f"no agents found{where_to}")
         return cluster.READY if all(one.ready for one in rows) else cluster.NOT_READY
 
     cluster.run(cluster.Where(**where), show)
@@ -143,21 +143,21 @@ def print_rows(rows: Sequence[Row], now: datetime, *, nothing: str) -> None:
         return
     several = len({one.namespace for one in rows}) > 1
     head = ["NAMESPACE"] * several + ["NAME", "READY", "PODS", "LEVEL", "OLDEST KEY", "AGE", "WAITS FOR"]
-    lines = list(words.table(head, [[one.namespace] * several + _cells(one, now) for one in rows]))
+    lines = list(formatting.table(head, [[one.namespace] * several + _cells(one, now) for one in rows]))
     click.echo(lines[0])
     for one, line in zip(rows, lines[1:], strict=True):
         click.echo(line if one.ready else click.style(line, fg="red" if one.ready is False else "yellow"))
 
 
 def _cells(one: Row, now: datetime) -> list[str]:
-    key = words.age(words.moment(one.oldest_key), now) if one.oldest_key else "-"
+    key = formatting.age(formatting.moment(one.oldest_key), now) if one.oldest_key else "-"
     first, _, more = one.message.partition("\n")
-    sentence = words.clean(first)
+    sentence = formatting.clean(first)
     cut = len(sentence) > LONGEST_SENTENCE
     sentence = sentence[:LONGEST_SENTENCE] + "..." * (cut or bool(more))
     waits = "-" if one.ready else f"{one.reason}: {sentence}"
     ready = {True: "True", False: "False", None: "Unknown"}[one.ready]
-    age = words.age(words.moment(one.created), now)
+    age = formatting.age(formatting.moment(one.created), now)
     return [one.name, ready, one.pods, one.level, key, age, waits]
 
 

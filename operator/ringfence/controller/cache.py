@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 from ringfence.api.names import AGENT_LABEL, API_VERSION, MANAGED_BY, MANAGED_BY_LABEL
 from ringfence.kube import Object, path_of
 from ringfence.resources import Endpoint, ServicePort
-from ringfence.resources.keys import key_name
 from ringfence.resources.model import ALLOW, DENY, agent_name, child_name
+from ringfence.resources.secrets import key_name
 
-from .author import Author, of_spec
+from .agent.field_manager import Author, of_spec
 
 CHILDREN_SELECTOR = f"{MANAGED_BY_LABEL}={MANAGED_BY},{AGENT_LABEL}"
 

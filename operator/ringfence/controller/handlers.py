@@ -8,11 +8,11 @@ import kopf
 
 from ringfence.api.names import GROUP, VERSION
 from ringfence.kube import Kube, Object
-from ringfence.metrics import LAST_EVENT
-from ringfence.world import AGENT_POLICY, API_SERVICE_SELECTOR, ENDPOINT_SLICE, NAMESPACE, NODE, SERVICE_CIDR
+from ringfence.store.context import AGENT_POLICY, API_SERVICE_SELECTOR, ENDPOINT_SLICE, NAMESPACE, NODE, SERVICE_CIDR
+from ringfence.telemetry.metrics import LAST_EVENT
 
 from .cache import CHILD_KINDS, CHILDREN_SELECTOR, Key
-from .state import State
+from .context import ControllerContext
 
 WATCH_SILENCE = 75.0
 """Seconds without a bookmark (they come each minute) after which a watch is taken for dead and started again."""
@@ -35,7 +35,7 @@ class Backoffs:
             yield 3.0
 
 
-def registry(state: State, kube: Kube) -> kopf.OperatorRegistry:
+def registry(state: ControllerContext, kube: Kube) -> kopf.OperatorRegistry:
     """All handlers, on a registry of their own: no import side effects."""
     handlers = kopf.OperatorRegistry()
 
@@ -106,7 +106,9 @@ def _matters(event_type: str | None, known: Object | None, body: Object) -> bool
 _TELLING = ("uid", "generation", "deletionTimestamp")
 
 
-def _follow_children(handlers: kopf.OperatorRegistry, state: State, kind: str, group_version: str, plural: str) -> None:
+def _follow_children(
+    handlers: kopf.OperatorRegistry, state: ControllerContext, kind: str, group_version: str, plural: str
+) -> None:
     @kopf.on.event(group_version, plural, registry=handlers, id=f"child-{plural}")
     async def child(event: Any, **_: Any) -> None:
         LAST_EVENT.set(time.time())
@@ -115,7 +117,7 @@ def _follow_children(handlers: kopf.OperatorRegistry, state: State, kind: str, g
 
 
 def _follow_surroundings(
-    handlers: kopf.OperatorRegistry, state: State, kind: str, group_version: str, plural: str
+    handlers: kopf.OperatorRegistry, state: ControllerContext, kind: str, group_version: str, plural: str
 ) -> None:
     @kopf.on.event(group_version, plural, registry=handlers, id=f"world-{plural}")
     async def change(event: Any, **_: Any) -> None:

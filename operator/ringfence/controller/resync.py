@@ -7,11 +7,11 @@ import time
 from collections.abc import Sequence
 
 from ringfence.kube import Kube, NotFound, Object, path_of
-from ringfence.metrics import LAST_RESYNC
-from ringfence.world import ENDPOINT_SLICE, SOURCES, Source
+from ringfence.store.context import ENDPOINT_SLICE, SOURCES, Source
+from ringfence.telemetry.metrics import LAST_RESYNC
 
 from .cache import AGENTS_PATH, CHILD_KINDS, CHILDREN_SELECTOR, SERVICES_PATH
-from .state import State
+from .context import ControllerContext
 
 RESYNC_SECONDS = 60.0
 """Longest time for which a missed event goes unnoticed. The lists are the children by label, so they stay small."""
@@ -23,7 +23,7 @@ class NotInstalled(Exception):
     """The CRDs are not there."""
 
 
-async def resync(kube: Kube, state: State) -> None:
+async def resync(kube: Kube, state: ControllerContext) -> None:
     """Replace the caches by what is there now, and have every agent looked at.
 
     Raises ApiError, Unreachable, NotInstalled.
@@ -45,7 +45,7 @@ async def resync(kube: Kube, state: State) -> None:
     LAST_RESYNC.set(time.time())
 
 
-async def _surroundings(kube: Kube, state: State, kind: str, source: Source) -> None:
+async def _surroundings(kube: Kube, state: ControllerContext, kind: str, source: Source) -> None:
     """Replace one kind of what decisions depend on.
 
     A list is older than what a watch shows in the meantime: it is taken only when nothing changed while it was read.

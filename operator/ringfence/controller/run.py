@@ -10,27 +10,27 @@ from typing import Any
 import kopf
 import structlog
 
-from ringfence.health import Health
 from ringfence.kube import ApiError, Kube, Unreachable
-from ringfence.looplag import probe
-from ringfence.metrics import RECONCILE_SECONDS, RECONCILES
 from ringfence.policy.model import Network
 from ringfence.resources import JobImage
-from ringfence.world import World
+from ringfence.store.context import PolicyContext
+from ringfence.telemetry.health import Health
+from ringfence.telemetry.looplag import probe
+from ringfence.telemetry.metrics import RECONCILE_SECONDS, RECONCILES, kube_request
 
 from . import handlers
+from .agent.event_recorder import Events
+from .agent.reconcile import Reconciler
+from .agent.recorder import Fleet
+from .agent.secrets import Keys
+from .agent.writer import NotLeading, Requeue, Writer
 from .cache import Key
 from .certificates.keeper import Settings as CertificateSettings
 from .certificates.keeper import keep
-from .events import Events
-from .fleet import Fleet
-from .keys import Keys
-from .lease import Lease
-from .queue import LAST_RETRY
-from .reconcile import Reconciler
+from .context import ControllerContext
 from .resync import RESYNC_SECONDS, NotInstalled, resync
-from .state import State
-from .writer import NotLeading, NotYet, Writer
+from .runtime.lease import Lease
+from .runtime.queue import LAST_RETRY
 
 log = structlog.get_logger()
 
@@ -75,7 +75,7 @@ async def run(settings: Settings, health: Health) -> int:
     beats = asyncio.create_task(_beat(health), name="beat")
     lag = asyncio.create_task(probe(), name="event loop lag")
     _catch_signals(stop)
-    async with await Kube.connect(settings.kubeconfig) as kube:
+    async with await Kube.connect(settings.kubeconfig, observe=kube_request) as kube:
         lease = Lease(kube, namespace=settings.namespace, name=settings.lease, identity=settings.identity)
         health.require("controller", lambda: None)  # a replica that stands by waits for nothing: it is ready
         if not await lease.acquire(stop):
@@ -101,7 +101,7 @@ async def _lead(
     health: Health,
     stop: asyncio.Event,
 ) -> int:
-    state = State(World(settings.cluster_networks))
+    state = ControllerContext(PolicyContext(settings.cluster_networks))
     writer = Writer(kube, state.cache, lambda: lease.leading)
     events = Events(kube, instance=settings.identity, leading=lambda: lease.leading)
     keys = Keys(kube, lambda: lease.leading, f"{settings.namespace}:{settings.account}")
@@ -141,7 +141,7 @@ async def _lead(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _first_read(kube: Kube, state: State, stop: asyncio.Event, waiting: Waiting) -> bool:
+async def _first_read(kube: Kube, state: ControllerContext, stop: asyncio.Event, waiting: Waiting) -> bool:
     """Fill the caches; wait, and say what for, while that cannot be done. False when `stop` came first."""
     while not stop.is_set():
         try:
@@ -177,7 +177,7 @@ async def _keep_certificates(kube: Kube, settings: CertificateSettings | None) -
         await asyncio.sleep(pause)
 
 
-async def _resync_for_ever(kube: Kube, state: State, returned: asyncio.Event) -> None:
+async def _resync_for_ever(kube: Kube, state: ControllerContext, returned: asyncio.Event) -> None:
     """Every minute; soon at first, and twice after the API server was away, while the watches find their feet."""
     pause = SETTLE_SECONDS
     while True:
@@ -192,7 +192,7 @@ async def _resync_for_ever(kube: Kube, state: State, returned: asyncio.Event) ->
             log.warning("resync failed; the watches go on", error=str(failure) or type(failure).__name__)
 
 
-async def _work(state: State, reconciler: Reconciler) -> None:
+async def _work(state: ControllerContext, reconciler: Reconciler) -> None:
     """One worker: a pass at a time, for ever. No failure of one agent reaches another."""
     while True:
         key = await state.queue.get()
@@ -202,7 +202,7 @@ async def _work(state: State, reconciler: Reconciler) -> None:
             again = await reconciler.reconcile(key)
         except asyncio.CancelledError:
             raise
-        except (NotYet, NotLeading, ApiError, Unreachable) as failure:
+        except (Requeue, NotLeading, ApiError, Unreachable) as failure:
             result = "retry"
             _retry(state, key, failure)
         except Exception:
@@ -217,7 +217,7 @@ async def _work(state: State, reconciler: Reconciler) -> None:
         RECONCILE_SECONDS.observe(monotonic() - started)
 
 
-def _retry(state: State, key: Key, failure: Exception) -> None:
+def _retry(state: ControllerContext, key: Key, failure: Exception) -> None:
     longest = UNREACHABLE_PAUSE if isinstance(failure, Unreachable) else LAST_RETRY
     pause = state.queue.failed(key, getattr(failure, "retry_after", None), longest=longest)
     tell = log.debug if isinstance(failure, ApiError) and failure.terminating else log.info

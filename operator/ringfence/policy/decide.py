@@ -16,8 +16,8 @@ from .builtin import RESTRICTED
 from .egress import check_egress
 from .images import check_image
 from .model import AgentObject, Facts, NamedPolicy, RuleName, Violation
+from .permissions import check_rights
 from .pods import check_resources, check_sandbox, check_storage
-from .rights import check_rights
 from .secrets import check_secrets
 from .selectors import matches
 

@@ -3,7 +3,7 @@
 from .compare import stamp
 from .model import Agent, Identity, Manifest
 from .network import allow_policy, deny_policy
-from .rights import role, role_binding, service_account
+from .permissions import role, role_binding, service_account
 from .rotation import rotation_children
 from .workload import deployment, volume_claim
 

@@ -10,9 +10,9 @@ from datetime import timedelta
 from ringfence.api.names import GROUP
 from ringfence.api.secrets import AgentSecret, duration
 
-from .keys import key_name, restart_annotation
 from .model import Agent, JobImage, Manifest, child, child_name
 from .network import api_server_only
+from .secrets import key_name, restart_annotation
 
 ROTATION_LABEL = f"{GROUP}/rotation"
 """On what rotates a key, and on its jobs' pods: its name. The jobs' NetworkPolicy selects by it."""

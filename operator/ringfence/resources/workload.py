@@ -9,9 +9,9 @@ from typing import Any
 
 from ringfence.api.agentdeployment import ResourceAmounts
 
-from .keys import key_mounts, key_variables, key_volumes
 from .model import DENY, FOREGROUND, Agent, Manifest, child, child_name
 from .quantities import canonical
+from .secrets import key_mounts, key_variables, key_volumes
 
 UID = 65532
 """The user that every agent runs as, whatever its image says: the customary `nonroot` of minimal images."""

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import structlog
 
-from ringfence.chance import new_value
 from ringfence.kube import Conflict, Kube, Object, path_of
-from ringfence.resources.keys import stamp
+from ringfence.resources.secrets import stamp
+from ringfence.sources.generated import new_value
 
 from .plan import Order, Step, look, next_step, rotated, scheduled, without_previous
 

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from ringfence.resources.keys import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, ROTATED_BY, VALUE, stamp, when
 from ringfence.resources.rotation import tick
+from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, ROTATED_BY, VALUE, stamp, when
 from ringfence.resources.workload import rolled_out
 
 CLOCKS_DIFFER: Final = timedelta(minutes=5)

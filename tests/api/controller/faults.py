@@ -7,16 +7,16 @@ from typing import Any
 
 import aiohttp
 
+from ringfence.controller.agent.event_recorder import Events
+from ringfence.controller.agent.reconcile import Reconciler
+from ringfence.controller.agent.recorder import Fleet
+from ringfence.controller.agent.secrets import Keys
+from ringfence.controller.agent.writer import NotLeading, Requeue, Writer
 from ringfence.controller.cache import Key
-from ringfence.controller.events import Events
-from ringfence.controller.fleet import Fleet
-from ringfence.controller.keys import Keys
-from ringfence.controller.reconcile import Reconciler
+from ringfence.controller.context import State
 from ringfence.controller.resync import resync
-from ringfence.controller.state import State
-from ringfence.controller.writer import NotLeading, NotYet, Writer
 from ringfence.kube import ApiError, Conflict, Kube, Unreachable
-from ringfence.world import World
+from ringfence.store.context import PolicyContext
 
 
 class Killed(BaseException):
@@ -68,7 +68,7 @@ class Bench:
         self._begin()
 
     def _begin(self) -> None:
-        self.state = State(World())
+        self.state = State(PolicyContext())
         self.writer = Writer(self.kube, self.state.cache, lambda: self.leading)
         events = Events(self.kube, instance="test")
         keys = Keys(self.kube, lambda: self.leading, "ringfence-system:ringfence-controller")
@@ -84,7 +84,7 @@ class Bench:
             except Killed:
                 wrong.append("killed")
                 self._begin()
-            except (NotYet, NotLeading, ApiError, Unreachable) as failure:
+            except (Requeue, NotLeading, ApiError, Unreachable) as failure:
                 wrong.append(f"{type(failure).__name__}: {failure}")
                 await asyncio.sleep(0.05)
             else:

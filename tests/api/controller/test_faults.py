@@ -11,9 +11,9 @@ from api.controller.place import CHILDREN, FULL, Place
 from api.controller.process import Record
 from api.server import Server
 from cluster import Cluster
+from ringfence.controller.agent.writer import DELETED, EDITED
 from ringfence.controller.cache import Key
-from ringfence.controller.writer import DELETED, EDITED
-from ringfence.metrics import VIOLATIONS
+from ringfence.telemetry.metrics import VIOLATIONS
 
 WRITER = "ringfence-faulty"
 FAULTS: list[str | int] = ["lost", "killed", 409]

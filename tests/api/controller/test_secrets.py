@@ -23,7 +23,7 @@ from api.server import Server
 from chart.rendering import render
 from cluster import Cluster
 from ringfence.resources import Manifest
-from ringfence.resources.keys import PREVIOUS_UNTIL, ROTATED_AT, ROTATED_BY, key_name, restart_annotation, stamp
+from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, ROTATED_BY, key_name, restart_annotation, stamp
 
 HOME = "ringfence-system"
 ACCOUNT = f"system:serviceaccount:{HOME}:ringfence-controller"

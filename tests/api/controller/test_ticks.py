@@ -6,7 +6,7 @@ import pytest
 
 from api.controller.place import IMAGE, Place
 from api.controller.waiting import until
-from ringfence.controller.ages import failed_tick, job_of
+from ringfence.controller.agent.ages import failed_tick, job_of
 from ringfence.resources import Manifest
 
 MINUTE = 150.0

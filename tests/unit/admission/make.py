@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL
-from ringfence.world import AGENT_POLICY, NAMESPACE, SOURCES, World
+from ringfence.store.context import AGENT_POLICY, NAMESPACE, SOURCES, PolicyContext
 
 UID = "b2b0e9f4-6d3c-4c7e-9d2c-0a2f7d0a1c11"
 IMAGE = "registry.example/acme/researcher@sha256:" + "a" * 64
@@ -44,9 +44,9 @@ def encoded(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-def world(*policies: dict[str, Any]) -> World:
+def world(*policies: dict[str, Any]) -> PolicyContext:
     """The namespace `team` is open; `closed` is not."""
-    made = World()
+    made = PolicyContext()
     for kind in SOURCES:
         made.replace(kind, [])
     labels = {AGENTS_LABEL: AGENTS_ENABLED}

@@ -13,8 +13,8 @@ from ringfence.admission import app as app_module
 from ringfence.admission import body as body_module
 from ringfence.admission.app import Admission
 from ringfence.admission.body import MAX_REVIEW, Memory, announced
-from ringfence.metrics import REGISTRY
-from ringfence.world import NAMESPACE, View, World
+from ringfence.store.context import NAMESPACE, PolicyContext, View
+from ringfence.telemetry.metrics import REGISTRY
 from unit.admission.make import UID, agent, encoded, review, world
 
 BAD = {"image": "registry.example/x:1"}
@@ -158,7 +158,7 @@ async def test_a_mistake_of_ours_refuses_in_a_plain_sentence(monkeypatch: pytest
 
 
 async def test_before_the_cluster_was_read_nothing_is_allowed() -> None:
-    found = await send(Admission(World()), encoded(review(agent())))
+    found = await send(Admission(PolicyContext()), encoded(review(agent())))
     assert found.response["allowed"] is False
     assert found.response["status"]["code"] == 503
 

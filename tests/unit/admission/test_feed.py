@@ -1,4 +1,4 @@
-"""What the watches bring into the World, and the second look past them."""
+"""What the watches bring into the PolicyContext, and the second look past them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from ringfence.admission.feed import feed
 from ringfence.admission.fresh import AT_A_TIME, Fresh
 from ringfence.api.names import AGENTS_LABEL
 from ringfence.kube import ApiError, Kube, NotFound, Unreachable
-from ringfence.world import AGENT_POLICY, NODE, SERVICE_CIDR, SOURCES, World
+from ringfence.store.context import AGENT_POLICY, NODE, SERVICE_CIDR, SOURCES, PolicyContext
 from unit.admission.make import policy, world
 
 OPEN = {"metadata": {"name": "team", "labels": {AGENTS_LABEL: "enabled"}}}
@@ -49,8 +49,8 @@ class FakeKube:
         return found
 
 
-async def fed(kube: FakeKube, *, until: bool = True) -> World:
-    made = World()
+async def fed(kube: FakeKube, *, until: bool = True) -> PolicyContext:
+    made = PolicyContext()
     task = asyncio.create_task(feed(cast("Kube", kube), made))
     for _ in range(200):
         await asyncio.sleep(0.005)

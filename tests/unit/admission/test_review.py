@@ -7,7 +7,7 @@ import pytest
 from ringfence.admission.answer import Verdict
 from ringfence.admission.request import read
 from ringfence.admission.review import could_be_stale, judge
-from ringfence.world import World
+from ringfence.store.context import PolicyContext
 from unit.admission.make import IMAGE, agent, encoded, policy, review, world
 
 NO_DIGEST = {"image": "registry.example/acme/researcher:1"}
@@ -15,7 +15,7 @@ WIDE_OPEN = {"image": IMAGE, "network": {"egress": [{"cidr": "0.0.0.0/0", "ports
 DELETING: dict[str, Any] = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["example.com/hold"]}
 
 
-def decided(given: dict[str, Any], view: World | None = None) -> Verdict:
+def decided(given: dict[str, Any], view: PolicyContext | None = None) -> Verdict:
     return judge(read(encoded(given)), view or world())
 
 

@@ -12,7 +12,7 @@ from ringfence.controller.certificates import Names, Settings, keep
 from ringfence.controller.certificates.issue import AUTHORITIES, CERTIFICATE, KEY, LIFETIME, Reason, examine, issue
 from ringfence.controller.certificates.keeper import LOOK_SECONDS
 from ringfence.kube import ApiError, Kube
-from ringfence.metrics import REGISTRY
+from ringfence.telemetry.metrics import REGISTRY
 from unit.certificates.fake_kube import SECRET, WEBHOOK, FakeKube, webhook
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ringfence.cli import words
+from ringfence.cli import formatting
 from unit.cli.fake import FakeKube
 
 
 @pytest.fixture
 def kube(monkeypatch: pytest.MonkeyPatch) -> FakeKube:
-    monkeypatch.setattr(words, "now", lambda: datetime(2026, 5, 1, 12, 0, tzinfo=UTC))
+    monkeypatch.setattr(formatting, "now", lambda: datetime(2026, 5, 1, 12, 0, tzinfo=UTC))
     return FakeKube()

@@ -12,9 +12,9 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from ringfence import manifests
+from ringfence.cli import manifests
 from ringfence.cli.lint import command
-from ringfence.manifests import Unreadable, find
+from ringfence.cli.manifests import Unreadable, find
 
 GOOD: dict[str, Any] = {
     "apiVersion": "ringfence.dev/v1alpha1",

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from ringfence import manifests
-from ringfence.manifests import Unreadable, find, read
+from ringfence.cli import manifests
+from ringfence.cli.manifests import Unreadable, find, read
 
 
 def contents(tmp_path: Path, text: str | bytes) -> list[Any]:

@@ -7,7 +7,7 @@ import pytest
 
 from ringfence.cli import rotate
 from ringfence.kube import path_of
-from ringfence.resources.keys import key_name
+from ringfence.resources.secrets import key_name
 from ringfence.rotation.plan import scheduled
 from unit.cli.fake import NAMESPACE, SECRETS, FakeKube, condition
 

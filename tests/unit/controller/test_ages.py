@@ -7,8 +7,8 @@ import pytest
 
 from ringfence.api.secrets import AgentSecret
 from ringfence.api.status import Reason
-from ringfence.controller import ages
-from ringfence.resources.keys import PREVIOUS_UNTIL, ROTATED_AT, key_name, stamp
+from ringfence.controller.agent import ages
+from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, key_name, stamp
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

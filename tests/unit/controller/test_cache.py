@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from ringfence.controller.author import Author
+from ringfence.controller.agent.field_manager import Author
 from ringfence.controller.cache import Cache, Key, Ref, api_server_endpoints, children_of
 from ringfence.controller.handlers import _matters
 from ringfence.resources import Endpoint, ServicePort
-from ringfence.resources.keys import key_name
+from ringfence.resources.secrets import key_name
 
 KEY = Key("ns", "a")
 REF = Ref("Role", "ns", "ringfence-a")

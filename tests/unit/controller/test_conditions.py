@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ringfence.api.status import ConditionType, Reason
-from ringfence.controller.conditions import MAX_MESSAGE, Finding, accepted, merge, ready, workload
+from ringfence.controller.agent.conditions import MAX_MESSAGE, Finding, accepted, merge, ready, workload
 from ringfence.policy.model import RuleName, Violation
 
 FINDING = Finding(ConditionType.ACCEPTED, "True", Reason.ACCEPTED, "fine")

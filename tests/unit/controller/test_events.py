@@ -3,8 +3,8 @@
 import pytest
 
 from ringfence.api.status import Reason
-from ringfence.controller import events as module
-from ringfence.controller.events import MAX_NOTE, QUIET_SECONDS, Events
+from ringfence.controller.agent import event_recorder as module
+from ringfence.controller.agent.event_recorder import MAX_NOTE, QUIET_SECONDS, Events
 from ringfence.kube import ApiError
 from unit.controller.fake import FakeKube
 

@@ -6,12 +6,12 @@ from typing import Any
 from uuid import uuid4
 
 from ringfence.api.status import ConditionType
-from ringfence.controller import ages
+from ringfence.controller.agent import ages
+from ringfence.controller.agent.recorder import Fleet
 from ringfence.controller.cache import Key
-from ringfence.controller.fleet import Fleet
-from ringfence.metrics import AGENTS, REGISTRY
 from ringfence.policy.model import RuleName, Violation
-from ringfence.resources.keys import ROTATED_AT, stamp
+from ringfence.resources.secrets import ROTATED_AT, stamp
+from ringfence.telemetry.metrics import AGENTS, REGISTRY
 
 ONE, TWO = Key("ns", "one"), Key("ns", "two")
 READY = ConditionType.READY

@@ -12,11 +12,11 @@ import structlog
 
 import ringfence.controller
 from ringfence.api import AgentDeploymentSpec
-from ringfence.controller.keys import Keys, NotGranted
-from ringfence.controller.writer import NotLeading, NotOurs
+from ringfence.controller.agent.secrets import Keys, NotGranted
+from ringfence.controller.agent.writer import NotLeading, OwnershipConflict
 from ringfence.kube import METADATA_ONLY, ApiError, Conflict, Kube, NotFound
 from ringfence.resources import Agent
-from ringfence.resources.keys import PREVIOUS_UNTIL, ROTATED_AT, key_name, stamp
+from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, key_name, stamp
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 NAME = key_name("a", "signing")
@@ -109,7 +109,7 @@ async def test_a_strangers_secret_is_refused_and_untouched(appears: str) -> None
         kube.secrets[PATH] = stranger
     else:
         kube.faster = stranger
-    with pytest.raises(NotOurs, match=NAME.replace(".", r"\.")):
+    with pytest.raises(OwnershipConflict, match=NAME.replace(".", r"\.")):
         await keys(kube).hold(agent(SIGNING), known=False)
     assert kube.secrets[PATH] == stranger
     assert kube.writes == []
@@ -194,9 +194,9 @@ def test_the_controller_has_no_other_code_about_agents_secrets() -> None:
         and any(isinstance(one, ast.Constant) and one.value == "secrets" for one in node.args)
         and "path_of" in ast.dump(node.func)
     }
-    assert "keys.py" in naming
-    assert {name.split("/")[0] for name in naming} <= {"keys.py", "certificates"}
-    calls = ast.walk(ast.parse((folder / "keys.py").read_text(encoding="utf-8")))
+    assert "agent/secrets.py" in naming
+    assert {name for name in naming if not name.startswith("certificates/")} <= {"agent/secrets.py"}
+    calls = ast.walk(ast.parse((folder / "agent" / "secrets.py").read_text(encoding="utf-8")))
     methods = {
         node.func.attr
         for node in calls

@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from ringfence.controller import lease as module
-from ringfence.controller.lease import DURATION, RENEW_DEADLINE, RETRY, Lease
+from ringfence.controller.runtime import lease as module
+from ringfence.controller.runtime.lease import DURATION, RENEW_DEADLINE, RETRY, Lease
 from ringfence.kube import ApiError
 from unit.controller.fake import FakeKube
 

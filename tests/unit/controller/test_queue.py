@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ringfence.controller.queue import FIRST_RETRY, LAST_RETRY, KeyedQueue
+from ringfence.controller.runtime.queue import FIRST_RETRY, LAST_RETRY, KeyedQueue
 
 
 class Timers:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ringfence.api.status import Reason
-from ringfence.controller.story import tell
+from ringfence.controller.agent.diagnosis import tell
 
 NAME = "ringfence-a"
 POD = f"{NAME}-7d9f-x2x4z"

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.api.fields import DNS_LABEL
-from ringfence.controller.apply import STEP_OF
+from ringfence.controller.agent.apply import STEP_OF
 from ringfence.resources import Identity, build, build_deny
 from ringfence.resources.model import agent_name, child_name
 from ringfence.resources.network import effective_egress, missing_services
-from ringfence.resources.rights import effective_permissions
+from ringfence.resources.permissions import effective_permissions
 from unit.resources.agents import DATA, NAMES, read
 
 ORDER = [

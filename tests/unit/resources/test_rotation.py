@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from ringfence.api import AgentDeploymentSpec
 from ringfence.api.secrets import AgentSecret, duration
 from ringfence.resources import Agent, Endpoint, JobImage, Manifest, build
-from ringfence.resources.keys import MAX_CRONJOB_NAME, key_name, key_source, restart_annotation
 from ringfence.resources.rotation import ROTATION_LABEL, rotation_children, schedule, tick
+from ringfence.resources.secrets import MAX_CRONJOB_NAME, key_name, key_source, restart_annotation
 from ringfence.resources.workload import rolled_out
 
 LABEL = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?", fullmatch=True)

@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from ringfence.kube import ApiError, Conflict, Kube, NotFound, Unreachable
-from ringfence.resources.keys import PREVIOUS_UNTIL, ROTATED_AT, ROTATED_BY, stamp
+from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, ROTATED_BY, stamp
 from ringfence.rotation.job import Unfinished, run
 from ringfence.rotation.plan import Order, Step
 

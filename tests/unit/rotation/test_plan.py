@@ -126,7 +126,7 @@ def test_times_survive_being_stored() -> None:
     assert when(stamp(NOW)) == NOW
 
 
-class World:
+class PolicyContext:
     """A Secret and a Deployment, and a job that may be stopped after any write."""
 
     def __init__(self, order: Order) -> None:
@@ -161,7 +161,7 @@ class World:
     runs=st.lists(st.tuples(st.booleans(), st.integers(0, 4), st.integers(1, 50)), max_size=30),
 )
 def test_interrupted_anywhere_there_is_always_a_valid_value(order: Order, runs: list[tuple[bool, int, int]]) -> None:
-    world, now = World(order), NOW
+    world, now = PolicyContext(order), NOW
     for number, (manual, writes, ticks) in enumerate(runs):
         job = f"manual-{number}" if manual else f"rotate-a-{29000000 + number}"
         before = len(world.history)
@@ -177,7 +177,7 @@ def test_interrupted_anywhere_there_is_always_a_valid_value(order: Order, runs: 
 def test_undisturbed_no_value_outlives_its_period(every: int) -> None:
     period = every * HOUR
     order = Order("s", "rotate-a", 40, period, period / 10)
-    world, now, step = World(order), NOW, tick(period)
+    world, now, step = PolicyContext(order), NOW, tick(period)
     last = when(world.secret["metadata"]["annotations"][ROTATED_AT])
     for number in range(12):
         now += step

@@ -17,7 +17,7 @@ import structlog
 
 from ringfence.api.names import MANAGED_BY, MANAGED_BY_LABEL
 from ringfence.kube import Conflict, Kube, NotFound, Object, path_of
-from ringfence.metrics import ADMISSION_CERTIFICATE_EXPIRY, ADMISSION_WEBHOOK
+from ringfence.telemetry.metrics import ADMISSION_CERTIFICATE_EXPIRY, ADMISSION_WEBHOOK
 
 from .issue import AUTHORITIES, CERTIFICATE, KEY, Examined, Names, Reason, bundle, examine, issue, valid_authorities
 

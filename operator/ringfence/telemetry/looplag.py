@@ -5,7 +5,7 @@ from typing import Final
 
 from prometheus_client import Histogram
 
-from ringfence.metrics import LOOP_LAG
+from ringfence.telemetry.metrics import LOOP_LAG
 
 PROBE_SECONDS: Final = 0.5
 """Between two looks: often enough for a pause of a second to be seen, rarely enough to cost nothing."""

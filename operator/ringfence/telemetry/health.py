@@ -17,7 +17,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from ringfence.metrics import READY
+from ringfence.telemetry.metrics import READY
 
 log = structlog.get_logger(__name__)
 

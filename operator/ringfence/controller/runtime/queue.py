@@ -8,7 +8,7 @@ from collections.abc import Hashable
 from time import monotonic
 from typing import Generic, TypeVar
 
-from ringfence.metrics import QUEUE_ADDS, QUEUE_DEPTH, QUEUE_RETRIES, QUEUE_SECONDS
+from ringfence.telemetry.metrics import QUEUE_ADDS, QUEUE_DEPTH, QUEUE_RETRIES, QUEUE_SECONDS
 
 K = TypeVar("K", bound=Hashable)
 

@@ -7,8 +7,8 @@ from http import HTTPStatus
 import structlog
 
 from ringfence.api.names import FIELD_MANAGER
+from ringfence.controller.cache import Cache, Key, Ref, agent_path
 from ringfence.kube import ApiError, Conflict, Kube, NotFound, Object
-from ringfence.metrics import CHILD_WRITES, ROSTER, VIOLATIONS
 from ringfence.resources import Identity, Manifest
 from ringfence.resources.compare import (
     DESIRED_ANNOTATION,
@@ -24,9 +24,9 @@ from ringfence.resources.compare import (
     whole,
     written_from,
 )
+from ringfence.telemetry.metrics import AGENT_COLLECTOR, CHILD_WRITES, VIOLATIONS
 
-from .author import UNKNOWN, Author, of_edit
-from .cache import Cache, Key, Ref, agent_path
+from .field_manager import UNKNOWN, Author, of_edit
 
 log = structlog.get_logger()
 
@@ -39,7 +39,7 @@ OUR_MANAGERS = {FIELD_MANAGER, "kube-controller-manager"}
 """Who writes to our children without making them somebody else's."""
 
 
-class NotOurs(Exception):
+class OwnershipConflict(Exception):
     """An object of a child's name exists and does not belong to the agent. It is left as it is."""
 
     def __init__(self, ref: Ref) -> None:
@@ -50,7 +50,7 @@ class NotOurs(Exception):
         self.ref = ref
 
 
-class NotYet(Exception):
+class Requeue(Exception):
     """The write has to wait for something that will happen by itself (an object that is being deleted)."""
 
     def __init__(self, why: str, retry_after: float | None = None) -> None:
@@ -66,7 +66,7 @@ class NotLeading(Exception):
     """Another replica may be leading: nothing is written."""
 
 
-class Altered(Exception):
+class MutatedOnWrite(Exception):
     """What is stored is not what was written: something on the way (a mutating webhook) puts its own in."""
 
     def __init__(self, ref: Ref) -> None:
@@ -86,7 +86,7 @@ class Repair:
 
 
 @dataclass(frozen=True)
-class Mine:
+class OwnershipRecord:
     """What is remembered of a child that was written or found right: whose, which object, from which manifest."""
 
     agent_uid: str
@@ -101,7 +101,7 @@ class Writer:
     kube: Kube
     cache: Cache
     leading: Callable[[], bool]
-    _mine: dict[Ref, Mine] = field(default_factory=dict)
+    _mine: dict[Ref, OwnershipRecord] = field(default_factory=dict)
     _completed: dict[Ref, tuple[str, str]] = field(default_factory=dict)
     _absent: dict[Ref, str] = field(default_factory=dict)
     """Children that were looked for and are not there, with the uid of the agent that does without."""
@@ -110,7 +110,7 @@ class Writer:
         """Have `desired` stored exactly, and read back.
 
         `known`: whether it had been written for this generation before, so that an absence is somebody's deletion.
-        Raises NotOurs, NotYet, NotLeading, AgentGone, Altered, ApiError, Unreachable.
+        Raises OwnershipConflict, Requeue, NotLeading, AgentGone, MutatedOnWrite, ApiError, Unreachable.
         """
         ref = Ref.of(desired)
         live = self.cache.children.get(ref)
@@ -130,11 +130,11 @@ class Writer:
             self._remember(ref, live, agent)
             return None
         if live["metadata"].get("deletionTimestamp"):
-            raise NotYet(f"{ref.kind} {ref.name} is being deleted")
+            raise Requeue(f"{ref.kind} {ref.name} is being deleted")
         if immutable_differs(desired, live):
             await self._delete(ref, live)
             repaired(ref, agent, EDITED, of_edit(live["metadata"]))
-            raise NotYet(f"{ref.kind} {ref.name} cannot be put right and is made anew")
+            raise Requeue(f"{ref.kind} {ref.name} cannot be put right and is made anew")
         changed = await self._correct(ref, desired, live, agent)
         mine = self._mine.get(ref)
         remembered = mine.written_from if mine and mine.uid == live["metadata"]["uid"] else None
@@ -197,7 +197,7 @@ class Writer:
         if not created and _managers(stored) - OUR_MANAGERS:  # nothing in theirs conflicted: give back what was added
             bare = {key: desired[key] for key in ("apiVersion", "kind")} | {"metadata": {"name": ref.name}}
             await self.kube.apply(ref.path, bare, manager=FIELD_MANAGER, force=False)
-            raise NotOurs(ref)
+            raise OwnershipConflict(ref)
         CHILD_WRITES.labels(ref.kind, "create").inc()
         await self._read_back(ref, desired, agent)
 
@@ -208,7 +208,7 @@ class Writer:
             self.guard()
             stored = await self.kube.replace(ref.path, whole(desired, stored or live), manager=FIELD_MANAGER)
             if not metadata_matches(desired, stored) or not completed_only(desired, stored):
-                raise Altered(ref)
+                raise MutatedOnWrite(ref)
             # What differs after the whole object was replaced is how the API server completes it.
             self._completed[ref] = (content_hash(desired), content_hash(stored))
         # Not by resourceVersion: the status of a Deployment moves it at any time.
@@ -239,7 +239,7 @@ class Writer:
         """What counts is what is stored, not what the reply to the write said."""
         stored = await self._read(ref)
         if stored is None or not self._right(ref, desired, stored):
-            raise NotYet(f"{ref.kind} {ref.name} is not stored as written yet")
+            raise Requeue(f"{ref.kind} {ref.name} is not stored as written yet")
         if remember:
             self._remember(ref, stored, agent)
 
@@ -268,11 +268,13 @@ class Writer:
         if self._is_ours(ref, live, agent):
             return
         if controlled_by_earlier(live, agent.name, agent.uid):
-            raise NotYet(f"{ref.kind} {ref.name} belongs to an earlier AgentDeployment of this name and is still there")
-        raise NotOurs(ref)
+            raise Requeue(
+                f"{ref.kind} {ref.name} belongs to an earlier AgentDeployment of this name and is still there"
+            )
+        raise OwnershipConflict(ref)
 
     def _remember(self, ref: Ref, live: Object, agent: Identity) -> None:
-        self._mine[ref] = Mine(agent.uid, live["metadata"]["uid"], written_from(live))
+        self._mine[ref] = OwnershipRecord(agent.uid, live["metadata"]["uid"], written_from(live))
 
     def _forget(self, ref: Ref) -> None:
         self._mine.pop(ref, None)
@@ -288,7 +290,7 @@ class Writer:
 def repaired(ref: Ref, agent: Identity, rule: str, author: Author = UNKNOWN) -> Repair:
     """Count and tell one child that was put back. Who deleted something, the API server's book does not say."""
     VIOLATIONS.labels("drift", rule, agent.namespace).inc()
-    ROSTER.repaired((agent.namespace, agent.name))
+    AGENT_COLLECTOR.repaired((agent.namespace, agent.name))
     about = {"agent": agent.name, "namespace": agent.namespace, "kind": ref.kind, "name": ref.name}
     log.warning("put back", **about, rule=rule, **author.told())
     return Repair(ref, rule)

@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass, field
 
-from ringfence.world import World
+from ringfence.store.context import PolicyContext
 
 from .cache import Cache, Key
-from .queue import KeyedQueue
+from .runtime.queue import KeyedQueue
 
 
 @dataclass
-class State:
+class ControllerContext:
     """Caches and the queue; one for the process."""
 
-    world: World
+    world: PolicyContext
     cache: Cache = field(default_factory=Cache)
     queue: KeyedQueue[Key] = field(default_factory=KeyedQueue)
 

@@ -11,28 +11,28 @@ from ringfence.api import AgentDeploymentSpec, parse
 from ringfence.api.names import AGENT_LABEL
 from ringfence.api.secrets import duration
 from ringfence.api.status import ConditionType, Reason
+from ringfence.controller.cache import Cache, Key, Ref, agent_path, children_of
 from ringfence.kube import ApiError, Kube, NotFound, Object, Unreachable, path_of
-from ringfence.metrics import VIOLATIONS
 from ringfence.policy.decide import binding, decide
 from ringfence.policy.model import AgentObject, Violation
 from ringfence.resources import Agent, Identity, JobImage, build
-from ringfence.resources.keys import key_name, restart_annotation, when
 from ringfence.resources.model import child_name
 from ringfence.resources.network import effective_egress, missing_services, service_key
-from ringfence.resources.rights import effective_permissions
+from ringfence.resources.permissions import effective_permissions
 from ringfence.resources.rotation import rotating
+from ringfence.resources.secrets import key_name, restart_annotation, when
 from ringfence.resources.workload import rolled_out
-from ringfence.world import NAMESPACE, World
+from ringfence.store.context import NAMESPACE, PolicyContext
+from ringfence.telemetry.metrics import VIOLATIONS
 
-from . import ages, conditions, story
+from . import ages, conditions, diagnosis
 from .apply import ORDER, Applier, Outcome
-from .author import UNKNOWN
-from .cache import Cache, Key, Ref, agent_path, children_of
 from .conditions import Finding
-from .events import Events
-from .fleet import Fleet
-from .keys import Keys, NotGranted
-from .writer import AgentGone, NotYet, Writer
+from .event_recorder import Events
+from .field_manager import UNKNOWN
+from .recorder import Fleet
+from .secrets import Keys, NotGranted
+from .writer import AgentGone, Requeue, Writer
 
 log = structlog.get_logger()
 
@@ -51,7 +51,7 @@ class Reconciler:
 
     kube: Kube
     cache: Cache
-    world: World
+    world: PolicyContext
     writer: Writer
     events: Events
     fleet: Fleet
@@ -101,7 +101,7 @@ class Reconciler:
         findings = await self._findings(self._identity(key, found), agent, violations, outcome, seen, kept=kept)
         await self._report(key, found, agent, findings, outcome, seen=seen, accepted=not violations)
         if outcome.retry:
-            raise NotYet(outcome.stopped[2] if outcome.stopped else "not done yet", outcome.retry_after)
+            raise Requeue(outcome.stopped[2] if outcome.stopped else "not done yet", outcome.retry_after)
         blocked = outcome.stopped is not None and outcome.stopped[0] is not ConditionType.ACCEPTED
         waiting = any(f.type is ConditionType.WORKLOAD_AVAILABLE and f.status != "True" for f in findings)
         stopped = agent is not None and _stopped(agent)
@@ -275,7 +275,7 @@ class Reconciler:
             said = await self.kube.list(path_of("v1", "events", key.namespace), field_selector="type=Warning")
         except (ApiError, Unreachable):
             return None
-        return story.tell(pods, said, workload=child_name(key.name))
+        return diagnosis.tell(pods, said, workload=child_name(key.name))
 
     async def _report(
         self,

@@ -1,4 +1,4 @@
-"""World: what the cache says after a series of lists and events."""
+"""PolicyContext: what the cache says after a series of lists and events."""
 
 from ipaddress import ip_network
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ringfence.policy.model import AgentObject
-from ringfence.world import AGENT_POLICY, ENDPOINT_SLICE, NAMESPACE, NODE, SERVICE_CIDR, SOURCES, World
+from ringfence.store.context import AGENT_POLICY, ENDPOINT_SLICE, NAMESPACE, NODE, SERVICE_CIDR, SOURCES, PolicyContext
 
 
 def named(name: str, **rest: Any) -> dict[str, Any]:
@@ -29,12 +29,12 @@ def api_servers(*addresses: str, where: str = "default", service: str = "kuberne
     return {"metadata": metadata, "endpoints": [{"addresses": list(addresses)}]}
 
 
-def networks(world: World) -> set[str]:
+def networks(world: PolicyContext) -> set[str]:
     return {str(network) for network in world.facts("any").cluster_networks}
 
 
 def test_synced_only_after_every_kind_was_listed() -> None:
-    world = World()
+    world = PolicyContext()
     for kind in SOURCES:
         assert not world.synced
         assert kind in world.missing
@@ -44,7 +44,7 @@ def test_synced_only_after_every_kind_was_listed() -> None:
 
 
 def test_events_alone_do_not_make_it_synced() -> None:
-    world = World()
+    world = PolicyContext()
     for kind in SOURCES:
         world.observe(kind, "ADDED", named("x", spec={}))
     assert not world.synced
@@ -54,7 +54,7 @@ def test_events_alone_do_not_make_it_synced() -> None:
 
 
 def test_labels_follow_the_namespace() -> None:
-    world = World()
+    world = PolicyContext()
     assert world.facts("a").namespace_labels == {}, "an unseen namespace is closed, not unknown"
     world.observe(NAMESPACE, None, namespace("a", open="yes"))
     assert world.facts("a").namespace_labels == {"open": "yes"}
@@ -66,7 +66,7 @@ def test_labels_follow_the_namespace() -> None:
 
 @pytest.mark.parametrize("kind", [NAMESPACE, AGENT_POLICY, NODE])
 def test_a_list_forgets_what_it_does_not_hold(kind: str) -> None:
-    world = World()
+    world = PolicyContext()
     first = {
         NAMESPACE: namespace("a", x="1"),
         AGENT_POLICY: named("a", spec={}),
@@ -82,7 +82,7 @@ def test_a_list_forgets_what_it_does_not_hold(kind: str) -> None:
 
 
 def test_cluster_networks_come_from_nodes_services_api_server_and_settings() -> None:
-    world = World([ip_network("198.51.100.0/24")])
+    world = PolicyContext([ip_network("198.51.100.0/24")])
     world.replace(NODE, [node("n1", "192.0.2.7", "2001:db8::7", "n1.example", pods=("10.244.3.0/24", "fd00:3::/64"))])
     world.replace(SERVICE_CIDR, [named("kubernetes", spec={"cidrs": ["10.96.0.0/16", "fd00:96::/108"]})])
     world.replace(ENDPOINT_SLICE, [api_servers("192.0.2.200")])
@@ -99,7 +99,7 @@ def test_cluster_networks_come_from_nodes_services_api_server_and_settings() -> 
 
 
 def test_a_node_that_goes_takes_its_addresses_along() -> None:
-    world = World()
+    world = PolicyContext()
     world.observe(NODE, "ADDED", node("n1", "192.0.2.7"))
     world.observe(NODE, "ADDED", node("n2", "192.0.2.9"))
     world.observe(NODE, "DELETED", node("n1", "192.0.2.7"))
@@ -107,34 +107,34 @@ def test_a_node_that_goes_takes_its_addresses_along() -> None:
 
 
 def test_neighbouring_networks_are_merged() -> None:
-    world = World()
+    world = PolicyContext()
     world.replace(NODE, [node(f"n{i}", pods=(f"10.244.{i}.0/24",)) for i in range(256)])
     assert networks(world) == {"10.244.0.0/16"}
 
 
 @pytest.mark.parametrize("other", [api_servers("192.0.2.1", where="evil"), api_servers("192.0.2.1", service="x")])
 def test_other_endpoint_slices_are_not_the_api_server(other: dict[str, Any]) -> None:
-    world = World()
+    world = PolicyContext()
     world.observe(ENDPOINT_SLICE, "ADDED", other)
     assert networks(world) == set()
 
 
 def test_a_slice_of_the_same_name_elsewhere_changes_nothing() -> None:
-    world = World()
+    world = PolicyContext()
     world.observe(ENDPOINT_SLICE, "ADDED", api_servers("192.0.2.200"))
     world.observe(ENDPOINT_SLICE, "DELETED", api_servers("192.0.2.1", where="evil"))
     assert networks(world) == {"192.0.2.200/32"}
 
 
 def test_policies_are_named_and_sorted() -> None:
-    world = World()
+    world = PolicyContext()
     world.replace(AGENT_POLICY, [named("b", spec={}), named("a", spec={"images": {"registries": ["r.example"]}})])
     assert [policy.name for policy in world.policies()] == ["a", "b"]
     assert world.policies()[0].spec.images.registries == ["r.example"]
 
 
 def test_an_unreadable_policy_allows_nothing_and_says_so() -> None:
-    world = World()
+    world = PolicyContext()
     spec = {"namespaceSelector": {"matchLabels": {"team": "red"}}, "egress": {"cidrs": ["0.0.0.0/99"]}}
     with capture_logs() as logs:
         world.observe(AGENT_POLICY, "ADDED", named("broken", spec=spec))
@@ -149,7 +149,7 @@ def test_an_unreadable_policy_allows_nothing_and_says_so() -> None:
 
 @pytest.mark.parametrize("spec", [None, 7, [], {"namespaceSelector": 7}, {"namespaceSelector": {"matchLabels": 1}}])
 def test_a_policy_whose_selector_is_unreadable_binds_everywhere(spec: Any) -> None:
-    world = World()
+    world = PolicyContext()
     world.observe(AGENT_POLICY, "ADDED", named("broken", spec=spec))
     (policy,) = world.policies()
     assert policy.spec.namespace_selector.match_labels == {}
@@ -157,7 +157,7 @@ def test_a_policy_whose_selector_is_unreadable_binds_everywhere(spec: Any) -> No
 
 
 def test_a_policy_that_is_repaired_counts_again() -> None:
-    world = World()
+    world = PolicyContext()
     world.observe(AGENT_POLICY, "ADDED", named("p", spec=None))
     world.observe(AGENT_POLICY, "MODIFIED", named("p", spec={}))
     assert [policy.name for policy in world.policies()] == ["p"]
@@ -174,7 +174,7 @@ def test_a_policy_that_is_repaired_counts_again() -> None:
     ],
 )
 def test_odd_shapes_do_not_stop_the_watch(kind: str, body: dict[str, Any]) -> None:
-    world = World()
+    world = PolicyContext()
     world.observe(kind, "ADDED", body)
     world.replace(kind, [body])
     assert world.facts("x").cluster_networks == ()
@@ -182,11 +182,11 @@ def test_odd_shapes_do_not_stop_the_watch(kind: str, body: dict[str, Any]) -> No
 
 def test_a_kind_that_nobody_asked_for_is_a_mistake_of_ours() -> None:
     with pytest.raises(ValueError, match="Pod"):
-        World().observe("Pod", "ADDED", named("x"))
+        PolicyContext().observe("Pod", "ADDED", named("x"))
 
 
 def test_facts_fit_decide() -> None:
     # What the two callers do; here so that a change of either signature shows.
     agent = AgentObject(name="a", namespace="b", spec={})
-    world = World()
+    world = PolicyContext()
     assert (agent.namespace, world.facts(agent.namespace).namespace_labels) == ("b", {})

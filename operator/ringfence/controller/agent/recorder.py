@@ -7,13 +7,13 @@ from typing import Any
 import structlog
 
 from ringfence.api.status import ConditionType
-from ringfence.metrics import AGENTS, ROSTER, ROTATIONS, VIOLATIONS
+from ringfence.controller.cache import Key
 from ringfence.policy.model import Violation
-from ringfence.resources.keys import stamp
-from ringfence.roster import SecretAge
+from ringfence.resources.secrets import stamp
+from ringfence.telemetry.collector import SecretAge
+from ringfence.telemetry.metrics import AGENT_COLLECTOR, AGENTS, ROTATIONS, VIOLATIONS
 
 from . import ages
-from .cache import Key
 
 log = structlog.get_logger()
 
@@ -42,7 +42,7 @@ class Fleet:
     def show(self, key: Key, status: Mapping[str, Any], workload: Mapping[str, Any]) -> None:
         """Take an agent's status as it is about to be stored, and its Deployment, for what is made at the scrape."""
         wanted = (workload.get("spec") or {}).get("replicas", 0)
-        ROSTER.observe(key, status["conditions"], ready=status["readyReplicas"], wanted=wanted)
+        AGENT_COLLECTOR.observe(key, status["conditions"], ready=status["readyReplicas"], wanted=wanted)
 
     def keys(self, key: Key, seen: Sequence[ages.Key], max_age: timedelta) -> None:
         """Take an agent's keys; count a rotation and a key that has become too old when they are new."""
@@ -62,7 +62,7 @@ class Fleet:
                 VIOLATIONS.labels("rotation", TOO_OLD, key.namespace).inc()
                 log.warning("a key is too old", **about, rule=TOO_OLD, rotated_at=stamp(one.changed))
         self._keys[key] = found
-        ROSTER.observe_secrets(key, [_age(one, max_age) for one in seen if one.changed])
+        AGENT_COLLECTOR.observe_secrets(key, [_age(one, max_age) for one in seen if one.changed])
 
     def jobs(self, key: Key, cron_jobs: Mapping[str, Mapping[str, Any]]) -> None:
         """Take the CronJobs of an agent's keys, by the name of the key; count a tick that failed when it is new."""
@@ -85,14 +85,14 @@ class Fleet:
         self._violations.pop(key, None)
         self._keys.pop(key, None)
         self._failed.pop(key, None)
-        ROSTER.forget(key)
+        AGENT_COLLECTOR.forget(key)
 
     def news(self, key: Key, generation: int, violations: Sequence[Violation]) -> list[Violation]:
         """Those that were not there at the last pass over this generation: each is counted once, not on every pass."""
         seen = self._violations.get(key)
         known = seen[1] if seen and seen[0] == generation else frozenset()
         self._violations[key] = (generation, frozenset(violations))
-        ROSTER.observe_rules(key, len({violation.rule for violation in violations}))
+        AGENT_COLLECTOR.observe_rules(key, len({violation.rule for violation in violations}))
         return [violation for violation in violations if violation not in known]
 
     def _move(self, key: Key, state: Mapping[ConditionType, str]) -> None:

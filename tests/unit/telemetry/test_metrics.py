@@ -8,10 +8,10 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from tools.metrics_reference import PARTS, families
 
-from ringfence import looplag, metrics
-from ringfence.metrics import ROSTER, OnceKnown, registry_of
 from ringfence.policy.model import RuleName
-from ringfence.roster import STEPS
+from ringfence.telemetry import looplag, metrics
+from ringfence.telemetry.collector import STEPS
+from ringfence.telemetry.metrics import AGENT_COLLECTOR, OnceKnown, registry_of
 
 AGENTS = 1000
 BOUNDED = 1000
@@ -29,11 +29,11 @@ def fleet():
         conditions = [
             {"type": kind, "status": status, "reason": "x", "lastTransitionTime": stamp} for kind in ("Ready", *STEPS)
         ]
-        ROSTER.observe((f"team-{number % 20}", f"agent-{number}"), conditions, ready=1, wanted=1)
+        AGENT_COLLECTOR.observe((f"team-{number % 20}", f"agent-{number}"), conditions, ready=1, wanted=1)
     yield
     for number in range(AGENTS):
-        ROSTER.forget((f"team-{number % 20}", f"agent-{number}"))
-    ROSTER.per_agent = False
+        AGENT_COLLECTOR.forget((f"team-{number % 20}", f"agent-{number}"))
+    AGENT_COLLECTOR.per_agent = False
 
 
 def scrape(component: str = "controller") -> tuple[int, float]:
@@ -54,7 +54,7 @@ def test_series_do_not_grow_with_agents(fleet):
 
 @pytest.mark.parametrize("per_agent", [False, True])
 def test_a_scrape_is_quick(fleet, per_agent):
-    ROSTER.per_agent = per_agent
+    AGENT_COLLECTOR.per_agent = per_agent
     series, seconds = scrape()
     assert seconds < SCRAPE_SECONDS
     assert series < BOUNDED + per_agent * AGENTS * PER_AGENT
@@ -95,7 +95,7 @@ def test_help_names_every_label(metric):
 
 
 def test_labels_in_the_help_are_those_of_the_series(fleet):
-    ROSTER.per_agent = True
+    AGENT_COLLECTOR.per_agent = True
     for component in ("controller", "admission"):
         for family in registry_of(component).collect():
             labels = {name for sample in family.samples for name in sample.labels} - {"le"}

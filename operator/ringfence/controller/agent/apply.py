@@ -6,15 +6,15 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from ringfence.api.status import ConditionType, Reason
+from ringfence.controller.cache import Cache, Ref
 from ringfence.kube import ApiError, Conflict, Object
 from ringfence.resources import Agent, Identity, Manifest, build, build_deny
 from ringfence.resources.compare import controller_uid
 from ringfence.resources.model import DENY, child_name
 from ringfence.resources.rotation import ROTATION_LABEL
 
-from .cache import Cache, Ref
-from .keys import Keys, NotGranted
-from .writer import Altered, NotOurs, NotYet, Repair, Writer
+from .secrets import Keys, NotGranted
+from .writer import MutatedOnWrite, OwnershipConflict, Repair, Requeue, Writer
 
 log = structlog.get_logger()
 
@@ -146,13 +146,13 @@ class Applier:
         try:
             if repair := await work:
                 outcome.repairs.append(repair)
-        except NotOurs as failure:
+        except OwnershipConflict as failure:
             outcome.stopped, outcome.fenceless = (step, Reason.CHILD_NOT_OURS, str(failure)), True
         except NotGranted as failure:
             outcome.stopped = (step, Reason.NOT_GRANTED, str(failure))
-        except NotYet as failure:
+        except Requeue as failure:
             outcome.stopped, outcome.retry = (step, Reason.PROGRESSING, str(failure)), True
-        except Altered as failure:
+        except MutatedOnWrite as failure:
             outcome.stopped, outcome.fenceless = (step, Reason.WRITE_FAILED, str(failure)), True
             outcome.retry = True
         except Conflict:

@@ -14,23 +14,23 @@ import pytest
 import structlog
 from tools.logs_reference import FIELDS, LINES
 
-from ringfence import logs
 from ringfence.admission import app as app_module
 from ringfence.admission.app import Admission
 from ringfence.admission.requester import Requester
 from ringfence.api.status import ConditionType, Reason
-from ringfence.controller import ages
-from ringfence.controller.apply import Applier, Outcome
+from ringfence.controller.agent import ages
+from ringfence.controller.agent.apply import Applier, Outcome
+from ringfence.controller.agent.conditions import Finding
+from ringfence.controller.agent.reconcile import Reconciler
+from ringfence.controller.agent.recorder import Fleet
+from ringfence.controller.agent.secrets import Keys
+from ringfence.controller.agent.writer import Writer
 from ringfence.controller.cache import Cache, Key
-from ringfence.controller.conditions import Finding
-from ringfence.controller.fleet import Fleet
-from ringfence.controller.keys import Keys
-from ringfence.controller.reconcile import Reconciler
-from ringfence.controller.writer import Writer
 from ringfence.kube import Kube, NotFound, Object, Unreachable
 from ringfence.resources import build_deny
-from ringfence.resources.keys import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, key_name, stamp
-from ringfence.world import World
+from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, key_name, stamp
+from ringfence.store.context import PolicyContext
+from ringfence.telemetry import logs
 from unit.admission import make
 from unit.admission.test_app import Exchange, send
 from unit.controller.test_keys import SIGNING
@@ -139,7 +139,7 @@ class TestAdmission:
         assert [line["level"] for line in told(lines, "allowed")] == ["info", "info"]
 
     async def test_a_refusal_without_a_rule_has_a_reason(self, lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
-        await self.ask(make.agent(), app=Admission(World()))
+        await self.ask(make.agent(), app=Admission(PolicyContext()))
         assert "has not read the cluster yet" in one(lines, "refused")["reason"]
         await self.ask(make.agent(namespace="other"))
         assert one(lines, "refused")["reason"] == "metadata.namespace is not the namespace of the request"

@@ -7,8 +7,8 @@ from typing import Any
 
 from ringfence.api.secrets import AgentSecret, duration
 from ringfence.api.status import ConditionType, Reason
-from ringfence.resources.keys import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, key_source, stamp, when
 from ringfence.resources.rotation import tick
+from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, key_source, stamp, when
 
 from .conditions import Finding
 

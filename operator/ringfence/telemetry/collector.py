@@ -57,7 +57,7 @@ class _Agent:
     secrets: tuple[SecretAge, ...] = field(default=())
 
 
-class Roster(Collector):
+class AgentCollector(Collector):
     """Told by the controller's one thread, read by the thread of the scrape.
 
     `per_agent`: also serve series with the agents' names, as many as there are agents.

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from ringfence import __version__
 from ringfence.policy.model import RuleName
-from ringfence.roster import Roster
+from ringfence.telemetry.collector import AgentCollector
 
 Component = Literal["controller", "admission"]
 
@@ -68,6 +68,15 @@ KUBE_SECONDS = Histogram(
     buckets=(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
     registry=REGISTRY,
 )
+
+
+def kube_request(verb: str, status: int | None, seconds: float) -> None:
+    """One request to the API server, as `ringfence.kube` tells of it."""
+    KUBE_REQUESTS.labels(verb, "none" if status is None else str(status)).inc()
+    if status is not None:
+        KUBE_SECONDS.labels(verb).observe(seconds)
+
+
 VIOLATIONS = Counter(
     "ringfence_violations",
     "Attempts to leave the fence. Labels: source (admission: refused at the door; policy: stored, and not allowed; "
@@ -152,8 +161,8 @@ ROTATIONS = Counter(
     ["namespace", "result"],
     registry=REGISTRY,
 )
-ROSTER = Roster()
-REGISTRY.register(ROSTER)
+AGENT_COLLECTOR = AgentCollector()
+REGISTRY.register(AGENT_COLLECTOR)
 
 # --- admission ---
 
@@ -209,7 +218,7 @@ OF_CONTROLLER: tuple[Collector, ...] = (
     LAST_RESYNC,
     ADMISSION_WEBHOOK,
     ROTATIONS,
-    ROSTER,
+    AGENT_COLLECTOR,
 )
 SERVED: dict[Component, tuple[Collector, ...]] = {
     "controller": OF_BOTH + OF_CONTROLLER,

@@ -8,18 +8,18 @@ from http import HTTPStatus
 import structlog
 
 from ringfence.api.secrets import AgentSecret
-from ringfence.chance import new_value
+from ringfence.controller.cache import Ref
 from ringfence.kube import ApiError, Conflict, Kube, NotFound, Object, path_of
-from ringfence.metrics import CHILD_WRITES
 from ringfence.resources import Agent
 from ringfence.resources.compare import controller_uid
-from ringfence.resources.keys import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, VALUE, key_source, stamp
 from ringfence.resources.model import child
 from ringfence.resources.rotation import ROTATION_LABEL
+from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, VALUE, key_source, stamp
+from ringfence.sources.generated import new_value
+from ringfence.telemetry.metrics import CHILD_WRITES
 
 from . import ages
-from .cache import Ref
-from .writer import DELETED, NotLeading, NotOurs, Repair, repaired
+from .writer import DELETED, NotLeading, OwnershipConflict, Repair, repaired
 
 log = structlog.get_logger()
 
@@ -47,7 +47,10 @@ class Keys:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     async def hold(self, agent: Agent, *, known: bool) -> list[Repair]:
-        """Have every generated Secret there. Raises NotGranted, NotOurs, NotLeading, ApiError, Unreachable."""
+        """Have every generated Secret there.
+
+        Raises NotGranted, OwnershipConflict, NotLeading, ApiError, Unreachable.
+        """
         repairs = []
         for secret in agent.spec.secrets:
             if secret.source.generate is None:
@@ -59,7 +62,7 @@ class Keys:
                 continue
             found = found or await self._metadata(agent, secret)
             if found is None or controller_uid({"metadata": found}) != agent.uid:
-                raise NotOurs(self._ref(agent, secret))
+                raise OwnershipConflict(self._ref(agent, secret))
         return repairs
 
     async def look(self, agent: Agent) -> list[ages.Key]:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from ringfence import health as health_module
-from ringfence.health import STUCK_SECONDS, Health, HealthServer
+from ringfence.telemetry import health as health_module
+from ringfence.telemetry.health import STUCK_SECONDS, Health, HealthServer
 
 
 class Clock:

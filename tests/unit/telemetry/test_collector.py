@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from ringfence.roster import Roster, SecretAge
+from ringfence.telemetry.collector import AgentCollector, SecretAge
 
 NOW = 1_900_000_000.0
 STAMP = "2030-03-17T17:30:00Z"
@@ -29,7 +29,7 @@ class Scrape:
     """A roster, and the values that a scrape of it has."""
 
     def __init__(self) -> None:
-        self.roster = Roster(clock=lambda: NOW)
+        self.roster = AgentCollector(clock=lambda: NOW)
         self._registry = CollectorRegistry()
         self._registry.register(self.roster)
 

@@ -48,7 +48,7 @@ SOURCES: Final[Mapping[str, Source]] = MappingProxyType(
         ENDPOINT_SLICE: Source("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", API_SERVICE_SELECTOR),
     }
 )
-"""Every kind that a World needs, by its name."""
+"""Every kind that a PolicyContext needs, by its name."""
 
 
 class View(Protocol):
@@ -74,7 +74,7 @@ class Snapshot:
         return list(self.bound)
 
 
-class World:
+class PolicyContext:
     """The cache. Not synced, and therefore not to be asked, until every kind of `SOURCES` was listed once."""
 
     def __init__(self, extra_networks: Iterable[Network] = ()) -> None:
@@ -128,7 +128,7 @@ class World:
             if self._put(self._networks, (kind, name), found or None):
                 self._all_networks = None
         else:
-            raise ValueError(f"World knows no kind {kind}")
+            raise ValueError(f"PolicyContext knows no kind {kind}")
 
     def _put(self, store: dict[Any, Any], key: Any, value: Any) -> bool:
         """Store `value`, or forget the key with None. True when that changed anything."""

@@ -10,7 +10,7 @@ Errors: `ApiError` (the server refused; `status` is the HTTP code), its subclass
 import asyncio
 import builtins
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from http import HTTPStatus
 from time import monotonic
 from typing import Any, Self
@@ -22,9 +22,9 @@ from kubernetes.aio import config
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
 
-from ringfence.metrics import KUBE_REQUESTS, KUBE_SECONDS
-
 Object = dict[str, Any]
+Observer = Callable[[str, int | None, float], None]
+"""Told of each request: its verb, the status of the answer (None: no answer came), the seconds until its head."""
 
 REQUEST_TIMEOUT = 30.0
 """Seconds for one request; the API server's own limit for non-watch requests is 60."""
@@ -90,12 +90,15 @@ def path_of(group_version: str, plural: str, namespace: str | None = None, name:
 class Kube:
     """One connection pool to one API server. Use as an async context manager, or call `close`."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, observe: Observer = lambda *_: None) -> None:
         self._configuration = configuration
+        self._observe = observe
         self._rest = RESTClientObject(configuration)
 
     @classmethod
-    async def connect(cls, kubeconfig: str | None = None, context: str | None = None) -> "Kube":
+    async def connect(
+        cls, kubeconfig: str | None = None, context: str | None = None, *, observe: Observer = lambda *_: None
+    ) -> "Kube":
         """Connect by the pod's service account, or else by `kubeconfig` (default: $KUBECONFIG, ~/.kube/config).
 
         Raises kubernetes.aio.config.ConfigException when neither is there.
@@ -104,9 +107,9 @@ class Kube:
         if kubeconfig is None and context is None:
             with contextlib.suppress(config.ConfigException):
                 config.load_incluster_config(client_configuration=configuration)
-                return cls(configuration)
+                return cls(configuration, observe)
         await config.load_kube_config(kubeconfig, context, client_configuration=configuration, persist_config=False)
-        return cls(configuration)
+        return cls(configuration, observe)
 
     @property
     def configuration(self) -> Configuration:
@@ -272,13 +275,12 @@ class Kube:
         try:
             answer = await self._rest.request(method, url, headers=headers, body=body, _request_timeout=timeout)
             response: aiohttp.ClientResponse = answer.response
-            KUBE_SECONDS.labels(verb).observe(monotonic() - started)
-            KUBE_REQUESTS.labels(verb, str(response.status)).inc()
+            self._observe(verb, response.status, monotonic() - started)
             if response.status < HTTPStatus.BAD_REQUEST:
                 return response
             raise _error(response, await response.read())
         except (TimeoutError, aiohttp.ClientError, OSError) as failure:
-            KUBE_REQUESTS.labels(verb, "none").inc()
+            self._observe(verb, None, monotonic() - started)
             raise Unreachable(f"{method} {path}: {type(failure).__name__}") from failure
 
 

@@ -13,7 +13,7 @@ from time import monotonic
 import structlog
 
 from ringfence.kube import ApiError, Kube, NotFound, Object, Unreachable, path_of
-from ringfence.metrics import LEADER
+from ringfence.telemetry.metrics import LEADER
 
 log = structlog.get_logger()
 

@@ -1,0 +1,1 @@
+"""What Ringfence tells of itself: metrics, logs, health."""
