@@ -4,8 +4,8 @@ import pytest
 
 from chart.rendering import render
 from ringfence.api.names import CEILING_CLUSTER_ROLE
-from ringfence.controller.cache import CHILD_KINDS
-from ringfence.store.context import SOURCES
+from ringfence.resources import CHILD_KINDS
+from ringfence.store.sources import SOURCES
 
 FORBIDDEN_VERBS = {"*", "escalate", "bind", "impersonate"}
 READ = {"get", "list", "watch"}
@@ -150,7 +150,7 @@ def test_tokens_are_mounted_by_the_pod_that_says_so(values):
 
 @pytest.mark.parametrize("kind", CHILD_KINDS)
 def test_the_controller_can_write_the_children(kind):
-    group_version, plural = CHILD_KINDS[kind]
+    group_version, plural = CHILD_KINDS[kind].group_version, CHILD_KINDS[kind].plural
     group = group_version.rpartition("/")[0]
     wanted = READ | {"create", "update", "patch", "delete"}
     assert allowed(rules("ringfence-controller"), group, plural) == wanted

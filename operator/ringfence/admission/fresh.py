@@ -11,7 +11,8 @@ from typing import Final
 import structlog
 
 from ringfence.kube import ApiError, Kube, NotFound, Unreachable, path_of
-from ringfence.store.context import AGENT_POLICY, SOURCES, PolicyContext, View
+from ringfence.store.context import PolicyContext, View
+from ringfence.store.sources import AGENT_POLICY, SOURCES
 
 log = structlog.get_logger(__name__)
 

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from .base import ListType, Model, PrinterColumn, Rule
-from .fields import Cidr, DnsLabel, DnsSubdomain, LabelKey, Labels, LabelValue
+from .fields import Cidr, DnsLabel, DnsSubdomain, Generation, LabelKey, Labels, LabelValue
 from .permissions import Level, PolicyRule
 from .secrets import PolicySecrets
 
@@ -108,6 +108,23 @@ class AgentPolicySpec(Model):
     secrets: PolicySecrets = Field(default_factory=PolicySecrets)
 
 
+class AgentPolicyStatus(Model):
+    """Written by Ringfence only."""
+
+    observed_generation: Generation | None = Field(
+        default=None, description="The generation of the policy that the numbers speak of."
+    )
+    bound_agents: int | None = Field(
+        default=None, ge=0, le=1000000, description="AgentDeployments in the namespaces that it selects."
+    )
+    violating_agents: int | None = Field(
+        default=None, ge=0, le=1000000, description="Of these, how many it does not allow as they are stored."
+    )
+    violating_since: Annotated[str, Field(max_length=32)] | None = Field(
+        default=None, description="Since when there is any such (RFC 3339); absent when there is none."
+    )
+
+
 class AgentPolicy(Model):
     """Guardrails: what agents may ask for. A namespace that none binds gets the built-in `restricted`."""
 
@@ -120,7 +137,10 @@ class AgentPolicy(Model):
         PrinterColumn("Max-Level", "string", ".spec.permissions.maxLevel", "Highest level an agent may name"),
         PrinterColumn("CIDRs", "string", ".spec.egress.cidrs", "Networks agents may reach"),
         PrinterColumn("Registries", "string", ".spec.images.registries", "Where images may come from", 1),
+        PrinterColumn("Agents", "integer", ".status.boundAgents", "Agents that it binds"),
+        PrinterColumn("Violating", "integer", ".status.violatingAgents", "Agents that it does not allow"),
         PrinterColumn("Age", "date", ".metadata.creationTimestamp"),
     )
 
     spec: AgentPolicySpec
+    status: AgentPolicyStatus | None = None

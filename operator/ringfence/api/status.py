@@ -46,6 +46,7 @@ class Reason(StrEnum):
     DRIFT_REPAIRED = "DriftRepaired"
     CREATED = "Created"
     DELETING = "Deleting"
+    INTERNAL_ERROR = "InternalError"
 
 
 class Condition(Model):

@@ -10,7 +10,7 @@ from kubernetes.aio.config import ConfigException
 
 from ringfence.controller.certificates.issue import Names
 from ringfence.controller.certificates.keeper import Settings as CertificateSettings
-from ringfence.controller.run import Settings, run
+from ringfence.controller.run import RESYNC_SECONDS, Settings, run
 from ringfence.resources import JobImage
 from ringfence.telemetry import logs
 from ringfence.telemetry.health import Health, HealthServer
@@ -61,6 +61,13 @@ from . import options
     help="Pull policy of the rotation jobs.",
 )
 @click.option(
+    "--resync",
+    type=click.FloatRange(min=1),
+    default=RESYNC_SECONDS,
+    show_default=True,
+    help="Seconds between two comparisons of all versions with what is stored, for what a watch may have missed.",
+)
+@click.option(
     "--service-account",
     default="ringfence-controller",
     show_default=True,
@@ -86,6 +93,7 @@ def command(http_port: int, log_format: logs.Format, log_level: str, **given: An
         cluster_networks=given["cluster_networks"],
         job_image=JobImage(given["job_image"], given["job_image_pull_policy"]) if given["job_image"] else None,
         account=given["service_account"],
+        resync=given["resync"],
         certificates=_certificates(given) if given["certificates"] == "self" else None,
     )
     AGENT_COLLECTOR.per_agent = given["per_agent_metrics"]

@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import signal
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any
 
 import kopf
@@ -14,38 +14,43 @@ from ringfence.kube import ApiError, Kube, Unreachable
 from ringfence.policy.model import Network
 from ringfence.resources import JobImage
 from ringfence.store.context import PolicyContext
+from ringfence.store.store import Store
+from ringfence.telemetry.events import Emit, to_all
 from ringfence.telemetry.health import Health
 from ringfence.telemetry.looplag import probe
-from ringfence.telemetry.metrics import RECONCILE_SECONDS, RECONCILES, kube_request
+from ringfence.telemetry.metrics import kube_request
+from ringfence.telemetry.sinks.kubernetes import KubernetesEventSink
+from ringfence.telemetry.sinks.lines import to_log
+from ringfence.telemetry.sinks.metrics import MetricsSink
 
-from . import handlers
-from .agent.event_recorder import Events
-from .agent.reconcile import Reconciler
-from .agent.recorder import Fleet
-from .agent.secrets import Keys
-from .agent.writer import NotLeading, Requeue, Writer
-from .cache import Key
+from . import kopf_adapter
+from .agent.execute import Executor
+from .agent.observe import Observer
+from .agent.reconciler import AgentReconciler
+from .agent.recorder import Recorder
+from .agent.secrets import Secrets
+from .agent.writer import Writer
 from .certificates.keeper import Settings as CertificateSettings
 from .certificates.keeper import keep
-from .context import ControllerContext
-from .resync import RESYNC_SECONDS, NotInstalled, resync
+from .policy.reconciler import PolicyReconciler
+from .reading import NotInstalled, Reading
 from .runtime.lease import Lease
-from .runtime.queue import LAST_RETRY
+from .runtime.loop import ReconcileLoop
 
 log = structlog.get_logger()
 
-WORKERS = 8
-"""Agents worked on at once; each waits for the API server most of the time."""
+POLICY_WORKERS = 1
+"""There are few policies, and their passes only count."""
 BEAT_SECONDS = 2.0
 """Between two signs of life of the event loop."""
 LONGEST_PAUSE = 30.0
 """Between tries to look after the certificate, in seconds."""
-SETTLE_SECONDS = 5.0
-"""Until a second look at everything: by then the watches follow."""
-UNREACHABLE_PAUSE = 5.0
-"""Longest pause of an agent while no answer comes: all of them are to be looked at soon after the first one does."""
 RETRY_SECONDS = 2.0
 """Pause before a failed first read is tried again."""
+FLUSH_SECONDS = 1.0
+"""For Kubernetes Events that wait at the end of the process."""
+RESYNC_SECONDS = 600.0
+"""Between two comparisons of all versions, by default: the longest time for which a missed event goes unnoticed."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ class Settings:
     certificates: CertificateSettings | None = None
     job_image: JobImage | None = None
     account: str = "ringfence-controller"
+    resync: float = RESYNC_SECONDS
 
 
 @dataclass
@@ -75,17 +81,54 @@ async def run(settings: Settings, health: Health) -> int:
     beats = asyncio.create_task(_beat(health), name="beat")
     lag = asyncio.create_task(probe(), name="event loop lag")
     _catch_signals(stop)
+    metrics = MetricsSink()
     async with await Kube.connect(settings.kubeconfig, observe=kube_request) as kube:
-        lease = Lease(kube, namespace=settings.namespace, name=settings.lease, identity=settings.identity)
+        lease = Lease(kube, namespace=settings.namespace, name=settings.lease, identity=settings.identity, emit=metrics)
         health.require("controller", lambda: None)  # a replica that stands by waits for nothing: it is ready
         if not await lease.acquire(stop):
             return 0
+        told = KubernetesEventSink(kube, instance=settings.identity, leading=lambda: lease.leading)
         try:
-            return await _lead(kube, lease, settings, health, stop)
+            return await _lead(_Parts(kube, lease, settings, health, to_all(metrics, to_log, told)), told, stop)
         finally:
             beats.cancel()
             lag.cancel()
+            await told.flush(FLUSH_SECONDS)
             await lease.release()
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What the leader works with."""
+
+    kube: Kube
+    lease: Lease
+    settings: Settings
+    health: Health
+    emit: Emit
+
+    def leading(self) -> bool:
+        """Whether anything may be written."""
+        return self.lease.leading
+
+    def reading(self) -> Reading:
+        """A store, and what keeps it."""
+        store = Store(PolicyContext(self.settings.cluster_networks))
+        return Reading(self.kube, store, self.emit, self.settings.resync)
+
+    def agents(self, store: Store) -> AgentReconciler:
+        """What looks after agents."""
+        settings = self.settings
+        writer = Writer(self.kube, store, self.leading, self.emit)
+        secrets = Secrets(self.kube, self.leading, f"{settings.namespace}:{settings.account}", self.emit)
+        return AgentReconciler(
+            store=store,
+            observer=Observer(self.kube, store, secrets, settings.job_image),
+            executor=Executor(writer, secrets, self.emit),
+            writer=writer,
+            recorder=Recorder(self.emit),
+            emit=self.emit,
+        )
 
 
 async def _beat(health: Health) -> None:
@@ -94,58 +137,66 @@ async def _beat(health: Health) -> None:
         await asyncio.sleep(BEAT_SECONDS)
 
 
-async def _lead(
-    kube: Kube,
-    lease: Lease,
-    settings: Settings,
-    health: Health,
-    stop: asyncio.Event,
-) -> int:
-    state = ControllerContext(PolicyContext(settings.cluster_networks))
-    writer = Writer(kube, state.cache, lambda: lease.leading)
-    events = Events(kube, instance=settings.identity, leading=lambda: lease.leading)
-    keys = Keys(kube, lambda: lease.leading, f"{settings.namespace}:{settings.account}")
-    reconciler = Reconciler(kube, state.cache, state.world, writer, events, Fleet(), keys, job_image=settings.job_image)
+async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -> int:
+    reading = parts.reading()
+    agents = ReconcileLoop(parts.agents(reading.store), parts.emit)
+    policies = ReconcileLoop(
+        PolicyReconciler(parts.kube, reading.store, parts.leading), parts.emit, workers=POLICY_WORKERS
+    )
+    reading.store.wake, reading.store.wake_policy = agents.queue.add, policies.queue.add
     # kopf cancels, when it ends, every task that began after it: ours begin before.
-    keeper = asyncio.create_task(lease.keep(stop), name="lease")
+    keeper = asyncio.create_task(parts.lease.keep(stop), name="lease")
     keeper.add_done_callback(lambda _: stop.set())
-    tasks: list[asyncio.Task[Any]] = [keeper, asyncio.create_task(_keep_certificates(kube, settings.certificates))]
+    tasks: list[asyncio.Task[Any]] = [keeper]
+
+    def begin(work: Coroutine[Any, Any, Any], name: str) -> None:
+        tasks.append(asyncio.create_task(work, name=name))
+
+    begin(_keep_certificates(parts.kube, parts.settings.certificates), "certificates")
+    begin(told.run(), "Kubernetes Events")
     try:
         waiting = Waiting("reading the cluster")
-        health.require("controller", lambda: waiting.reason)
-        if not await _first_read(kube, state, stop, waiting):
-            return 0 if lease.leading else 1
-        tasks += [asyncio.create_task(_work(state, reconciler), name=f"worker-{n}") for n in range(WORKERS)]
-        tasks.append(asyncio.create_task(_resync_for_ever(kube, state, lease.returned), name="resync"))
-        started = asyncio.Event()
-        tasks.append(asyncio.create_task(_catch_signals_again(started, stop), name="signals"))
-        try:
-            await kopf.operator(
-                registry=handlers.registry(state, kube),
-                settings=handlers.settings(),
-                clusterwide=True,
-                standalone=True,
-                ready_flag=started,
-                stop_flag=stop,
-            )
-        except Exception as failure:  # noqa: BLE001 - whatever it is, better to start anew than to be deaf
-            # A watch was refused for good: the CRDs were deleted, or a right was taken away.
-            log.error("a watch ended: stopping", error=f"{type(failure).__name__}: {failure}"[:500])  # noqa: TRY400
-            return 1
-        return 1 if keeper.done() and not keeper.result() else 0
+        parts.health.require("controller", lambda: waiting.reason)
+        if not await _first_read(reading, stop, waiting):
+            return 0 if parts.lease.leading else 1
+        begin(agents.run(), "agents")
+        begin(policies.run(), "policies")
+        begin(reading.follow(), "watches")
+        begin(reading.compare_for_ever(parts.lease.returned), "resync")
+        return await _watch(parts, reading, keeper, begin, stop)
     finally:
-        health.stop()
+        parts.health.stop()
         stop.set()
         for task in tasks[1:]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _first_read(kube: Kube, state: ControllerContext, stop: asyncio.Event, waiting: Waiting) -> bool:
-    """Fill the caches; wait, and say what for, while that cannot be done. False when `stop` came first."""
+async def _watch(parts: _Parts, reading: Reading, keeper: "asyncio.Task[bool]", begin: Any, stop: asyncio.Event) -> int:
+    """Have kopf watch until the end; the exit code."""
+    started = asyncio.Event()
+    begin(_catch_signals_again(started, stop), "signals")
+    try:
+        await kopf.operator(
+            registry=kopf_adapter.registry(parts.kube, reading.sinks, parts.emit),
+            settings=kopf_adapter.settings(),
+            clusterwide=True,
+            standalone=True,
+            ready_flag=started,
+            stop_flag=stop,
+        )
+    except Exception as failure:  # noqa: BLE001 - whatever it is, better to start anew than to be deaf
+        # A watch was refused for good: the CRDs were deleted, or a right was taken away.
+        log.error("a watch ended: stopping", error=f"{type(failure).__name__}: {failure}"[:500])  # noqa: TRY400
+        return 1
+    return 1 if keeper.done() and not keeper.result() else 0
+
+
+async def _first_read(reading: Reading, stop: asyncio.Event, waiting: Waiting) -> bool:
+    """Fill the store; wait, and say what for, while that cannot be done. False when `stop` came first."""
     while not stop.is_set():
         try:
-            await resync(kube, state)
+            await reading.first()
         except NotInstalled:
             reason = "the CRDs are not installed: helm install ringfence-crds charts/ringfence-crds"
         except (ApiError, Unreachable) as failure:
@@ -175,53 +226,6 @@ async def _keep_certificates(kube: Kube, settings: CertificateSettings | None) -
             pause = LONGEST_PAUSE
             log.exception("could not look after the admission certificate")
         await asyncio.sleep(pause)
-
-
-async def _resync_for_ever(kube: Kube, state: ControllerContext, returned: asyncio.Event) -> None:
-    """Every minute; soon at first, and twice after the API server was away, while the watches find their feet."""
-    pause = SETTLE_SECONDS
-    while True:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(pause):
-                await returned.wait()
-        pause = SETTLE_SECONDS if returned.is_set() else RESYNC_SECONDS
-        returned.clear()
-        try:
-            await resync(kube, state)
-        except (ApiError, Unreachable, NotInstalled) as failure:
-            log.warning("resync failed; the watches go on", error=str(failure) or type(failure).__name__)
-
-
-async def _work(state: ControllerContext, reconciler: Reconciler) -> None:
-    """One worker: a pass at a time, for ever. No failure of one agent reaches another."""
-    while True:
-        key = await state.queue.get()
-        started = monotonic()
-        result = "ok"
-        try:
-            again = await reconciler.reconcile(key)
-        except asyncio.CancelledError:
-            raise
-        except (Requeue, NotLeading, ApiError, Unreachable) as failure:
-            result = "retry"
-            _retry(state, key, failure)
-        except Exception:
-            result = "error"
-            log.exception("pass failed", agent=key.name, namespace=key.namespace)
-            state.queue.failed(key)
-        else:
-            state.queue.done(key)
-            if again is not None:
-                state.queue.add_after(key, again)
-        RECONCILES.labels(result).inc()
-        RECONCILE_SECONDS.observe(monotonic() - started)
-
-
-def _retry(state: ControllerContext, key: Key, failure: Exception) -> None:
-    longest = UNREACHABLE_PAUSE if isinstance(failure, Unreachable) else LAST_RETRY
-    pause = state.queue.failed(key, getattr(failure, "retry_after", None), longest=longest)
-    tell = log.debug if isinstance(failure, ApiError) and failure.terminating else log.info
-    tell("again later", agent=key.name, namespace=key.namespace, seconds=round(pause, 1), why=str(failure))
 
 
 def _catch_signals(stop: asyncio.Event) -> None:

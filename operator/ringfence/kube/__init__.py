@@ -1,14 +1,19 @@
 """The edge to the API server: the client, the paths, the errors."""
 
-from .client import (
-    METADATA_ONLY,
-    ApiError,
-    Conflict,
-    Kube,
-    NotFound,
-    Object,
-    Unreachable,
-    path_of,
-)
+from .client import METADATA_ONLY, Kube, Object, Observer
+from .errors import ApiError, Conflict, ErrorKind, NotFound, RingfenceError, Unreachable
+from .paths import path_of
 
-__all__ = ["METADATA_ONLY", "ApiError", "Conflict", "Kube", "NotFound", "Object", "Unreachable", "path_of"]
+__all__ = [
+    "METADATA_ONLY",
+    "ApiError",
+    "Conflict",
+    "ErrorKind",
+    "Kube",
+    "NotFound",
+    "Object",
+    "Observer",
+    "RingfenceError",
+    "Unreachable",
+    "path_of",
+]

@@ -1,6 +1,19 @@
 """The children that an AgentDeployment becomes. Pure: `build(agent) -> [manifest]`."""
 
 from .build import build, build_deny
-from .model import Agent, Endpoint, Identity, JobImage, Manifest, ServicePort
+from .kinds import CHILD_KINDS, ChildKind, Manifest
+from .model import Agent, Endpoint, Identity, JobImage, Ref, ServicePort
 
-__all__ = ["Agent", "Endpoint", "Identity", "JobImage", "Manifest", "ServicePort", "build", "build_deny"]
+__all__ = [
+    "CHILD_KINDS",
+    "Agent",
+    "ChildKind",
+    "Endpoint",
+    "Identity",
+    "JobImage",
+    "Manifest",
+    "Ref",
+    "ServicePort",
+    "build",
+    "build_deny",
+]

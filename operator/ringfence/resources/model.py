@@ -2,25 +2,50 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ringfence.api import AgentDeploymentSpec
 from ringfence.api.names import (
     AGENT_LABEL,
     API_VERSION,
     CHILD_PREFIX,
+    GROUP,
     MANAGED_BY,
     MANAGED_BY_LABEL,
-    MAX_AGENT_NAME,
 )
 
-Manifest = dict[str, Any]
+from .kinds import CHILD_KINDS, Manifest
 
 DENY = "deny"
 ALLOW = "allow"
 """Suffixes of the two NetworkPolicies' names."""
+ROTATION_LABEL = f"{GROUP}/rotation"
+"""On what rotates a secret, and on its jobs' pods: its name. The jobs' NetworkPolicy selects by it."""
 FOREGROUND = "foregroundDeletion"
 """Kubernetes' own finalizer: the garbage collector removes the object only after what it owns."""
+
+
+class Ref(NamedTuple):
+    """Which child."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    @classmethod
+    def of(cls, manifest: Mapping[str, Any]) -> "Ref":
+        """The reference of a manifest."""
+        return cls(manifest["kind"], manifest["metadata"]["namespace"], manifest["metadata"]["name"])
+
+    @property
+    def group_version(self) -> str:
+        """As in `apiVersion`."""
+        return CHILD_KINDS[self.kind].group_version
+
+    @property
+    def plural(self) -> str:
+        """As in a URL."""
+        return CHILD_KINDS[self.kind].plural
 
 
 @dataclass(frozen=True)
@@ -86,16 +111,6 @@ class Agent(Identity):
 def child_name(agent: str, suffix: str = "") -> str:
     """Name of a child. A kind has suffixes always or never, so two agents' children of a kind never share a name."""
     return f"{CHILD_PREFIX}{agent}" + (f"-{suffix}" if suffix else "")
-
-
-def agent_name(kind: str, name: str) -> str | None:
-    """The agent whose child of `kind` has that name, or None: names, unlike labels and owners, cannot be edited."""
-    rest = name.removeprefix(CHILD_PREFIX)
-    if kind == "NetworkPolicy":
-        rest, dash, suffix = rest.rpartition("-")
-        if not dash or suffix not in {DENY, ALLOW}:
-            return None
-    return rest if name.startswith(CHILD_PREFIX) and 0 < len(rest) <= MAX_AGENT_NAME else None
 
 
 def child(

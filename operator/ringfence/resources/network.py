@@ -4,7 +4,8 @@ import ipaddress
 
 from ringfence.api.network import EgressRule, IngressRule
 
-from .model import ALLOW, DENY, FOREGROUND, Agent, Identity, Manifest, child
+from .kinds import Manifest
+from .model import ALLOW, DENY, FOREGROUND, Agent, Identity, child
 
 NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
 """Set on every namespace by the API server, and not changeable by its users."""

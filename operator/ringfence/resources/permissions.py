@@ -1,6 +1,7 @@
 """The fence in rights: a ServiceAccount of its own, and a Role only where the spec names rules."""
 
-from .model import Agent, Manifest, child, child_name
+from .kinds import Manifest
+from .model import Agent, child, child_name
 
 
 def service_account(agent: Agent) -> Manifest:

@@ -7,15 +7,13 @@ import hashlib
 from collections.abc import Iterator
 from datetime import timedelta
 
-from ringfence.api.names import GROUP
 from ringfence.api.secrets import AgentSecret, duration
 
-from .model import Agent, JobImage, Manifest, child, child_name
+from .kinds import Manifest
+from .model import ROTATION_LABEL, Agent, JobImage, child, child_name
 from .network import api_server_only
 from .secrets import key_name, restart_annotation
 
-ROTATION_LABEL = f"{GROUP}/rotation"
-"""On what rotates a key, and on its jobs' pods: its name. The jobs' NetworkPolicy selects by it."""
 UID = 65532
 JOB_SECONDS = 300
 """A job that has not ended by then is stopped; the next tick begins anew."""

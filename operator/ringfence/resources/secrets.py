@@ -7,7 +7,8 @@ from typing import Any
 from ringfence.api.names import CHILD_PREFIX, GROUP
 from ringfence.api.secrets import KEYS_DIRECTORY, PREVIOUS_SUFFIX, AgentSecret
 
-from .model import Agent, Manifest
+from .kinds import Manifest
+from .model import Agent
 
 VALUE, PREVIOUS = "value", "previous"
 """Keys of a generated Secret's data."""

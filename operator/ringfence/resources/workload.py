@@ -9,7 +9,8 @@ from typing import Any
 
 from ringfence.api.agentdeployment import ResourceAmounts
 
-from .model import DENY, FOREGROUND, Agent, Manifest, child, child_name
+from .kinds import Manifest
+from .model import DENY, FOREGROUND, Agent, child, child_name
 from .quantities import canonical
 from .secrets import key_mounts, key_variables, key_volumes
 
@@ -55,16 +56,20 @@ def deployment(agent: Agent) -> Manifest:
         },
     )
     manifest["metadata"]["finalizers"] = [FOREGROUND]
-    if agent.fence_uid:
-        fence = {
-            "apiVersion": "networking.k8s.io/v1",
-            "kind": "NetworkPolicy",
-            "name": child_name(agent.name, DENY),
-            "uid": agent.fence_uid,
-            "blockOwnerDeletion": True,
-        }
-        manifest["metadata"]["ownerReferences"].append(fence)
-    return manifest
+    return owned_by_fence(manifest, child_name(agent.name, DENY), agent.fence_uid) if agent.fence_uid else manifest
+
+
+def owned_by_fence(manifest: Manifest, name: str, uid: str) -> Manifest:
+    """The workload with the deny policy as one more owner, which therefore outlives its pods."""
+    metadata = manifest["metadata"]
+    fence = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "name": name,
+        "uid": uid,
+        "blockOwnerDeletion": True,
+    }
+    return manifest | {"metadata": metadata | {"ownerReferences": [*metadata["ownerReferences"], fence]}}
 
 
 def _template_metadata(agent: Agent) -> Manifest:
@@ -181,6 +186,11 @@ def _token_sources() -> list[Manifest]:
         {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
         {"downwardAPI": {"items": [namespace]}},
     ]
+
+
+def is_stopped(agent: Agent) -> bool:
+    """Whether the spec asks for no pods."""
+    return agent.spec.suspended or agent.spec.replicas == 0
 
 
 def rolled_out(deployment: Mapping[str, Any]) -> bool:

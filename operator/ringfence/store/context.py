@@ -1,7 +1,7 @@
-"""What is known of the cluster: a plain cache without I/O, fed by whoever watches.
+"""What decisions depend on: namespaces, policies, the cluster's own networks. Without I/O, fed by informers.
 
-The admission server feeds it from `Kube.list_watch`, the controller from kopf's events; both ask it for the
-`Facts` and policies that `decide` takes. It keeps only what a decision needs, never whole objects.
+Admission server and controller ask it for the `Facts` and policies that `decide` takes. It keeps only what a decision
+needs, never whole objects.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,41 +14,12 @@ import structlog
 
 from ringfence.api import AgentPolicySpec, parse
 from ringfence.api.agentpolicy import LabelSelector, PolicyEgress, PolicyImages, PolicyPermissions
-from ringfence.api.names import API_VERSION
 from ringfence.policy.model import Facts, NamedPolicy, Network
+from ringfence.resources import Endpoint
+
+from .sources import AGENT_POLICY, API_SERVICE_SELECTOR, ENDPOINT_SLICE, NAMESPACE, NODE, SERVICE_CIDR, SOURCES
 
 log = structlog.get_logger(__name__)
-
-NAMESPACE: Final = "Namespace"
-AGENT_POLICY: Final = "AgentPolicy"
-NODE: Final = "Node"
-SERVICE_CIDR: Final = "ServiceCIDR"
-ENDPOINT_SLICE: Final = "EndpointSlice"
-
-API_SERVICE_SELECTOR: Final = "kubernetes.io/service-name=kubernetes"
-"""Labels of the EndpointSlices, in the namespace `default`, that hold the API server's own addresses."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a kind is read: the path of its list, its labels, and whether a cluster may lack the kind."""
-
-    path: str
-    label_selector: str | None = None
-    optional: bool = False
-
-
-SOURCES: Final[Mapping[str, Source]] = MappingProxyType(
-    {
-        NAMESPACE: Source("/api/v1/namespaces"),
-        AGENT_POLICY: Source(f"/apis/{API_VERSION}/agentpolicies"),
-        NODE: Source("/api/v1/nodes"),
-        # Before Kubernetes 1.33 the range of Service addresses cannot be read: there it is an extra network.
-        SERVICE_CIDR: Source("/apis/networking.k8s.io/v1/servicecidrs", optional=True),
-        ENDPOINT_SLICE: Source("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", API_SERVICE_SELECTOR),
-    }
-)
-"""Every kind that a PolicyContext needs, by its name."""
 
 
 class View(Protocol):
@@ -75,7 +46,7 @@ class Snapshot:
 
 
 class PolicyContext:
-    """The cache. Not synced, and therefore not to be asked, until every kind of `SOURCES` was listed once."""
+    """The context of decisions. Not to be asked before it is synced: every kind of `SOURCES` was listed once."""
 
     def __init__(self, extra_networks: Iterable[Network] = ()) -> None:
         self._extra = tuple(extra_networks)
@@ -84,6 +55,7 @@ class PolicyContext:
         self._policies: dict[str, NamedPolicy] = {}
         self._networks: dict[tuple[str, str], tuple[Network, ...]] = {}
         self._all_networks: tuple[Network, ...] | None = None
+        self._endpoints: dict[str, tuple[Endpoint, ...]] = {}
         self.version = 0
         """Grows with each change that a decision can depend on; a node's heartbeat is none."""
 
@@ -97,10 +69,6 @@ class PolicyContext:
         """The kinds that were not listed yet."""
         return tuple(sorted(SOURCES.keys() - self._listed))
 
-    def mark_listed(self, kind: str) -> None:
-        """Say that all objects of `kind` were observed: for feeders whose lists arrive as single events."""
-        self._listed.add(kind)
-
     def replace(self, kind: str, items: Sequence[Any]) -> None:
         """Take `items` as all objects of `kind`; those that are not among them are forgotten."""
         known: Any = {NAMESPACE: self._labels, AGENT_POLICY: self._policies}.get(kind)
@@ -111,6 +79,8 @@ class PolicyContext:
         for key in [key for key in self._networks if key[0] == kind and key[1] not in present]:
             self._put(self._networks, key, None)
             self._all_networks = None
+        for gone in [name for name in self._endpoints if kind == ENDPOINT_SLICE and name not in present]:
+            self._put(self._endpoints, gone, None)
         for item in items:
             self.observe(kind, "ADDED", item)
         self._listed.add(kind)
@@ -125,6 +95,8 @@ class PolicyContext:
             self._put(self._policies, name, None if deleted else _policy(name, body))
         elif kind in _NETWORKS_OF:
             found = () if deleted else _NETWORKS_OF[kind](body)
+            if kind == ENDPOINT_SLICE:
+                self._put(self._endpoints, name, None if deleted else _api_server_endpoints(body) or None)
             if self._put(self._networks, (kind, name), found or None):
                 self._all_networks = None
         else:
@@ -162,6 +134,11 @@ class PolicyContext:
     def knows(self, namespace: str) -> bool:
         """Whether the cache holds `namespace`: what it does not hold stays out of metric labels."""
         return namespace in self._labels
+
+    @property
+    def api_server(self) -> tuple[Endpoint, ...]:
+        """All addresses of the API server, as pods reach it."""
+        return tuple(sorted({endpoint for found in self._endpoints.values() for endpoint in found}))
 
     def _cluster_networks(self) -> tuple[Network, ...]:
         # Thousands of nodes collapse to a few networks; computed on change, not on each review.
@@ -251,6 +228,15 @@ def _api_server_networks(body: Any) -> tuple[Network, ...]:
         return ()
     endpoints = _items(_at(body, "endpoints"))
     return _parse_networks(address for one in endpoints for address in _items(_at(one, "addresses")))
+
+
+def _api_server_endpoints(body: Any) -> tuple[Endpoint, ...]:
+    """Addresses and ports of an EndpointSlice of the API server; of any other none."""
+    if not _api_server_networks(body):
+        return ()
+    ports = [port for one in _items(_at(body, "ports")) if isinstance(port := _at(one, "port"), int)]
+    addresses = [address for one in _items(_at(body, "endpoints")) for address in _items(_at(one, "addresses"))]
+    return tuple(Endpoint(str(address), port) for address in addresses for port in ports)
 
 
 _NETWORKS_OF: Final[Mapping[str, Callable[[Any], tuple[Network, ...]]]] = MappingProxyType(

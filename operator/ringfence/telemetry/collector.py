@@ -8,41 +8,22 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from .events import SecretAge, SecretState
+
 Name = tuple[str, str]
 """Namespace and name of an agent."""
-State = Literal["fresh", "due", "expired"]
-STATES: tuple[State, ...] = ("fresh", "due", "expired")
+STATES: tuple[SecretState, ...] = ("fresh", "due", "expired")
 SUMMARY = "Ready"
 """The condition that sums up the others: what an agent waits for is the first of the others that is not True."""
 STEPS = ("Accepted", "NetworkPolicyApplied", "RightsApplied", "WorkloadAvailable")
 """Served even while nobody waits for them."""
 SUSPENDED = "Suspended"
 """Reason of a condition that is not True because somebody wants it so."""
-
-
-@dataclass(frozen=True)
-class SecretAge:
-    """One key of an agent. Times are Unix times in seconds. Never its value, nor anything made from it."""
-
-    name: str
-    """As in `spec.secrets`."""
-    since: float
-    """When its value was last changed."""
-    due: float | None = None
-    """When it should be rotated at the latest, including the grace that a tick of the job needs; None: never."""
-    expires: float | None = None
-    """When it becomes older than its policy allows; None: never."""
-
-    def state(self, now: float) -> State:
-        """fresh; due: its rotation is late; expired: older than allowed."""
-        if self.expires is not None and now > self.expires:
-            return "expired"
-        return "due" if self.due is not None and now > self.due else "fresh"
 
 
 @dataclass
@@ -138,7 +119,7 @@ def _totals(agents: Sequence[tuple[Name, _Agent]], now: float) -> Iterator[Gauge
 
 def _secrets(agents: Sequence[tuple[Name, _Agent]], now: float) -> Iterator[GaugeMetricFamily]:
     ages: dict[str, float] = {}
-    states: dict[str, Counter[State]] = {}
+    states: dict[str, Counter[SecretState]] = {}
     for (namespace, _), agent in agents:
         for secret in agent.secrets:
             ages[namespace] = max(ages.get(namespace, 0.0), now - secret.since)

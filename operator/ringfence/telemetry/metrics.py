@@ -55,8 +55,9 @@ LOOP_LAG = Histogram(
 )
 KUBE_REQUESTS = Counter(
     "ringfence_kube_requests",
-    "Requests to the API server, by outcome; the controller's watches are kopf's and not among them. Labels: verb (GET,"
-    " WATCH, POST, PUT, PATCH, DELETE), code (the HTTP status; none: no answer came).",
+    "Requests to the API server, by outcome; the controller's watches of AgentDeployments and AgentPolicies are kopf's "
+    "and not among them. Labels: verb (GET, WATCH, POST, PUT, PATCH, DELETE), code (the HTTP status; none: no answer "
+    "came).",
     ["verb", "code"],
     registry=REGISTRY,
 )
@@ -105,14 +106,15 @@ AGENTS = Gauge(
 )
 RECONCILES = Counter(
     "ringfence_reconcile",
-    "Passes over one agent. Labels: result (ok; retry: could not be finished and is tried again; error: a mistake of "
-    "Ringfence's own, see the log).",
-    ["result"],
+    "Passes over one object. Labels: kind (AgentDeployment, AgentPolicy), result (ok; retry: could not be finished and "
+    "is tried again; error: a mistake of Ringfence's own, see the log).",
+    ["kind", "result"],
     registry=REGISTRY,
 )
 RECONCILE_SECONDS = Histogram(
     "ringfence_reconcile_duration_seconds",
-    "Length of one pass over one agent. No labels.",
+    "Length of one pass over one object. Labels: kind (AgentDeployment, AgentPolicy).",
+    ["kind"],
     # From one read-only pass (about 1 ms) to a pass whose writes are throttled.
     buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
     registry=REGISTRY,
@@ -123,18 +125,28 @@ CHILD_WRITES = Counter(
     ["kind", "verb"],
     registry=REGISTRY,
 )
-QUEUE_DEPTH = Gauge("ringfence_queue_depth", "Agents that wait for a pass. No labels.", registry=REGISTRY)
+QUEUE_DEPTH = Gauge(
+    "ringfence_queue_depth",
+    "Objects that wait for a pass. Labels: kind (AgentDeployment, AgentPolicy).",
+    ["kind"],
+    registry=REGISTRY,
+)
 QUEUE_ADDS = Counter(
     "ringfence_queue_adds",
-    "Agents put into the queue; one that waits already is not counted. No labels.",
+    "Objects put into the queue; one that waits already is not counted. Labels: kind (AgentDeployment, AgentPolicy).",
+    ["kind"],
     registry=REGISTRY,
 )
 QUEUE_RETRIES = Counter(
-    "ringfence_queue_retries", "Agents put back after a pass that failed. No labels.", registry=REGISTRY
+    "ringfence_queue_retries",
+    "Objects put back after a pass that failed. Labels: kind (AgentDeployment, AgentPolicy).",
+    ["kind"],
+    registry=REGISTRY,
 )
 QUEUE_SECONDS = Histogram(
     "ringfence_queue_duration_seconds",
-    "How long an agent waited in the queue for its pass. No labels.",
+    "How long an object waited in the queue for its pass. Labels: kind (AgentDeployment, AgentPolicy).",
+    ["kind"],
     buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60),
     registry=REGISTRY,
 )
@@ -145,7 +157,19 @@ LAST_EVENT = OnceKnown(
 )
 LAST_RESYNC = OnceKnown(
     "ringfence_resync_last_success_timestamp_seconds",
-    "When everything was last listed anew, which happens each minute. No labels.",
+    "When all that is known was last compared with what is stored, by versions (`--resync`). No labels.",
+    registry=REGISTRY,
+)
+STORE_DIFFERENCES = Counter(
+    "ringfence_store_differences",
+    "Objects that were known otherwise than they are stored: found by comparing versions, and put right. A watch had "
+    "not told of them. Labels: kind (of the object).",
+    ["kind"],
+    registry=REGISTRY,
+)
+EVENTS_DROPPED = Counter(
+    "ringfence_events_dropped",
+    "Kubernetes Events that were not written: too many waited, or the API server refused them. No labels.",
     registry=REGISTRY,
 )
 ADMISSION_WEBHOOK = OnceKnown(
@@ -216,6 +240,8 @@ OF_CONTROLLER: tuple[Collector, ...] = (
     QUEUE_SECONDS,
     LAST_EVENT,
     LAST_RESYNC,
+    STORE_DIFFERENCES,
+    EVENTS_DROPPED,
     ADMISSION_WEBHOOK,
     ROTATIONS,
     AGENT_COLLECTOR,
@@ -243,8 +269,9 @@ def registry_of(component: Component) -> CollectorRegistry:
 
 # A counter that begins with its first increment begins with 1, and Prometheus sees no increase in that: what is
 # known beforehand begins with 0. (Violations by namespace are not; the rules and dashboards allow for that.)
-for _result in ("ok", "retry", "error"):
-    RECONCILES.labels(_result)
+for _kind in ("AgentDeployment", "AgentPolicy"):
+    for _result in ("ok", "retry", "error"):
+        RECONCILES.labels(_kind, _result)
 for _operation in ("CREATE", "UPDATE", "DELETE"):
     for _allowed in ("true", "false"):
         ADMISSION_REQUESTS.labels(_operation, _allowed)

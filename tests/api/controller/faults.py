@@ -7,16 +7,20 @@ from typing import Any
 
 import aiohttp
 
-from ringfence.controller.agent.event_recorder import Events
-from ringfence.controller.agent.reconcile import Reconciler
-from ringfence.controller.agent.recorder import Fleet
-from ringfence.controller.agent.secrets import Keys
-from ringfence.controller.agent.writer import NotLeading, Requeue, Writer
-from ringfence.controller.cache import Key
-from ringfence.controller.context import State
-from ringfence.controller.resync import resync
-from ringfence.kube import ApiError, Conflict, Kube, Unreachable
+from ringfence.controller.agent.execute import Executor
+from ringfence.controller.agent.observe import Observer
+from ringfence.controller.agent.reconciler import AgentReconciler
+from ringfence.controller.agent.recorder import Recorder
+from ringfence.controller.agent.secrets import Secrets
+from ringfence.controller.agent.writer import Writer
+from ringfence.controller.reading import Reading
+from ringfence.kube import ApiError, Conflict, Kube, RingfenceError, Unreachable
 from ringfence.store.context import PolicyContext
+from ringfence.store.records import Key
+from ringfence.store.store import Store
+from ringfence.telemetry.events import to_all
+from ringfence.telemetry.sinks.kubernetes import KubernetesEventSink
+from ringfence.telemetry.sinks.metrics import MetricsSink
 
 
 class Killed(BaseException):
@@ -60,7 +64,7 @@ class FaultyKube(Kube):
 
 
 class Bench:
-    """A reconciler with caches of its own, as a process has them; without watches: it reads anew on every try."""
+    """A reconciler with a store of its own, as a process has them; without watches: it reads anew on every try."""
 
     def __init__(self, kube: Kube) -> None:
         self.kube = kube
@@ -68,23 +72,33 @@ class Bench:
         self._begin()
 
     def _begin(self) -> None:
-        self.state = State(PolicyContext())
-        self.writer = Writer(self.kube, self.state.cache, lambda: self.leading)
-        events = Events(self.kube, instance="test")
-        keys = Keys(self.kube, lambda: self.leading, "ringfence-system:ringfence-controller")
-        self.reconciler = Reconciler(self.kube, self.state.cache, self.state.world, self.writer, events, Fleet(), keys)
+        self.told = KubernetesEventSink(self.kube, instance="test")
+        emit = to_all(MetricsSink(), self.told)
+        self.store = Store(PolicyContext())
+        self.reading = Reading(self.kube, self.store, emit, every=60)
+        self.writer = Writer(self.kube, self.store, lambda: self.leading, emit)
+        secrets = Secrets(self.kube, lambda: self.leading, "ringfence-system:ringfence-controller", emit)
+        self.reconciler = AgentReconciler(
+            store=self.store,
+            observer=Observer(self.kube, self.store, secrets),
+            executor=Executor(self.writer, secrets, emit),
+            writer=self.writer,
+            recorder=Recorder(emit),
+            emit=emit,
+        )
 
     async def settle(self, key: Key, *, tries: int = 60) -> list[str]:
-        """Passes until one goes well. What went wrong before it. A killed process begins anew, with empty caches."""
+        """Passes until one goes well. What went wrong before it. A killed process begins anew, with an empty store."""
         wrong: list[str] = []
         for _ in range(tries):
             try:
-                await resync(self.kube, self.state)
+                await self.reading.first()
                 await self.reconciler.reconcile(key)
+                await self.told.flush(30)
             except Killed:
                 wrong.append("killed")
                 self._begin()
-            except (Requeue, NotLeading, ApiError, Unreachable) as failure:
+            except RingfenceError as failure:
                 wrong.append(f"{type(failure).__name__}: {failure}")
                 await asyncio.sleep(0.05)
             else:

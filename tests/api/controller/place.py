@@ -11,7 +11,7 @@ from api.controller.waiting import TIMEOUT, until
 from api.server import Answer, Server
 from ringfence.api import AgentDeploymentSpec, parse
 from ringfence.api.names import AGENT_LABEL, AGENTS_ENABLED, AGENTS_LABEL, API_VERSION
-from ringfence.controller.cache import CHILD_KINDS
+from ringfence.resources import CHILD_KINDS
 from ringfence.kube import path_of
 from ringfence.resources import Agent, Endpoint, JobImage, Manifest, ServicePort, build
 from ringfence.resources.compare import matches
@@ -28,7 +28,7 @@ FULL: dict[str, Any] = {
     "network": {"ingress": [{"from": {"podLabels": {"app": "console"}}, "port": "panel"}]},
 }
 """A spec that has every kind of child."""
-KINDS = dict(CHILD_KINDS) | {
+KINDS = {kind.name: (kind.group_version, kind.plural) for kind in CHILD_KINDS.values()} | {
     "AgentDeployment": (API_VERSION, "agentdeployments"),
     "Service": ("v1", "services"),
     "Secret": ("v1", "secrets"),

@@ -12,7 +12,7 @@ from api.controller.process import Record
 from api.server import Server
 from cluster import Cluster
 from ringfence.controller.agent.writer import DELETED, EDITED
-from ringfence.controller.cache import Key
+from ringfence.store.records import Key
 from ringfence.telemetry.metrics import VIOLATIONS
 
 WRITER = "ringfence-faulty"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ringfence.controller.agent.field_manager import Author
+from ringfence.resources.field_manager import Author
 from ringfence.controller.cache import Cache, Key, Ref, api_server_endpoints, children_of
 from ringfence.controller.handlers import _matters
 from ringfence.resources import Endpoint, ServicePort

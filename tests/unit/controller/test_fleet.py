@@ -8,7 +8,7 @@ from uuid import uuid4
 from ringfence.api.status import ConditionType
 from ringfence.controller.agent import ages
 from ringfence.controller.agent.recorder import Fleet
-from ringfence.controller.cache import Key
+from ringfence.store.records import Key
 from ringfence.policy.model import RuleName, Violation
 from ringfence.resources.secrets import ROTATED_AT, stamp
 from ringfence.telemetry.metrics import AGENTS, REGISTRY

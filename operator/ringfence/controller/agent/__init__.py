@@ -1,0 +1,1 @@
+"""One AgentDeployment: observe, plan, execute, report."""

@@ -17,7 +17,7 @@ JOB_PATIENCE = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
-class Key:
+class ObservedSecret:
     """One key. `object_name`: its Secret; `metadata`: of that, None when it is not there."""
 
     name: str
@@ -55,10 +55,10 @@ class Key:
         return any(f"f:{PREVIOUS}" in (fields.get("f:data") or {}) for fields in written)
 
 
-def key(agent: str, secret: AgentSecret, metadata: Mapping[str, Any] | None) -> Key:
+def observed(agent: str, secret: AgentSecret, metadata: Mapping[str, Any] | None) -> ObservedSecret:
     """A key of the spec with what is known of its Secret."""
     every = duration(secret.rotation.every) if secret.rotation else None
-    return Key(secret.name, key_source(agent, secret)[0], metadata, every)
+    return ObservedSecret(secret.name, key_source(agent, secret)[0], metadata, every)
 
 
 def _data_changed(metadata: Mapping[str, Any]) -> datetime | None:
@@ -71,7 +71,7 @@ def _data_changed(metadata: Mapping[str, Any]) -> datetime | None:
     return max(times, default=when(metadata.get("creationTimestamp")))
 
 
-def finding(keys: Sequence[Key], *, max_age: timedelta, now: datetime, rolled_out: bool) -> Finding:
+def finding(keys: Sequence[ObservedSecret], *, max_age: timedelta, now: datetime, rolled_out: bool) -> Finding:
     """The condition SecretsFresh."""
     kind = ConditionType.SECRETS_FRESH
     if not keys:
@@ -93,12 +93,12 @@ def finding(keys: Sequence[Key], *, max_age: timedelta, now: datetime, rolled_ou
     return Finding(kind, "True", Reason.FRESH, sentence)
 
 
-def too_old(keys: Sequence[Key], *, max_age: timedelta, now: datetime) -> list[Key]:
+def too_old(keys: Sequence[ObservedSecret], *, max_age: timedelta, now: datetime) -> list[ObservedSecret]:
     """Those that are older than policies allow."""
     return [one for one in keys if one.changed and now > one.changed + allowed(one, max_age)]
 
 
-def allowed(one: Key, max_age: timedelta) -> timedelta:
+def allowed(one: ObservedSecret, max_age: timedelta) -> timedelta:
     """How old a key may become before it is said."""
     return max_age + (grace(one.every) if one.every else timedelta())
 
@@ -125,7 +125,7 @@ def job_of(cron_job: Mapping[str, Any], tick: datetime) -> str:
     return f"{cron_job['metadata']['name']}-{int(tick.timestamp()) // 60}"
 
 
-def status(keys: Sequence[Key]) -> dict[str, Any]:
+def status(keys: Sequence[ObservedSecret]) -> dict[str, Any]:
     """The status fields about keys."""
     entries = []
     for one in keys:
@@ -135,7 +135,7 @@ def status(keys: Sequence[Key]) -> dict[str, Any]:
     return {"secrets": entries, "oldestSecret": stamp(oldest) if oldest else None}
 
 
-def _fix(old: Sequence[Key]) -> str:
+def _fix(old: Sequence[ObservedSecret]) -> str:
     if any(one.every for one in old):
         return "rotate now: ringfence rotate NAME"
     return "give the Secret a new value; its age counts from the last change of its data"

@@ -36,8 +36,8 @@ def accepted(violations: Sequence[Violation], *, kept: bool) -> Finding:
     return Finding(ConditionType.ACCEPTED, "False", Reason.INVALID if invalid else Reason.REFUSED, "\n".join(lines))
 
 
-def workload(deployment: Mapping[str, Any] | None, *, suspended: bool, story: tuple[Reason, str] | None) -> Finding:
-    """What the Deployment says of itself; `story` is what its pods say when it is not available."""
+def workload(deployment: Mapping[str, Any] | None, *, suspended: bool, diagnosis: tuple[Reason, str] | None) -> Finding:
+    """What the Deployment says of itself; `diagnosis` is what its pods say when it is not available."""
     kind = ConditionType.WORKLOAD_AVAILABLE
     if deployment is None:
         return Finding(kind, "False", Reason.NOT_APPLIED, "not started: the steps before it are not done")
@@ -57,7 +57,7 @@ def workload(deployment: Mapping[str, Any] | None, *, suspended: bool, story: tu
         return Finding(kind, "False", Reason.NOT_APPLIED, "stopped: no pods as long as the fence cannot be held")
     if seen and ready >= wanted and updated >= wanted:
         return Finding(kind, "True", Reason.AVAILABLE, f"{ready} of {wanted} pods available")
-    reason, why = story or (Reason.PROGRESSING, "starting")
+    reason, why = diagnosis or (Reason.PROGRESSING, "starting")
     return Finding(kind, "False", reason, f"{ready} of {wanted} pods available: {why}")
 
 
@@ -73,21 +73,6 @@ def changed(old: Sequence[Mapping[str, Any]], findings: Sequence[Finding]) -> li
     """Those whose status or reason is another than that of the stored condition."""
     before = {condition["type"]: (condition["status"], condition["reason"]) for condition in old}
     return [one for one in findings if before.get(one.type) != (one.status, one.reason)]
-
-
-def changes(old: Sequence[Mapping[str, Any]], findings: Sequence[Finding]) -> list[dict[str, str | None]]:
-    """Of each condition that changed, what it says now, and its status before (None: it was not)."""
-    before = {condition["type"]: condition["status"] for condition in old}
-    return [
-        {
-            "type": str(one.type),
-            "status": one.status,
-            "previous": before.get(one.type),
-            "reason": str(one.reason),
-            "message": one.message,
-        }
-        for one in changed(old, findings)
-    ]
 
 
 def merge(

@@ -1,21 +1,20 @@
 """Why are the pods not there? What the kubelet and the scheduler say, in one sentence. Pure."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ringfence.api.status import Reason
 
+PULLS = ("ErrImage", "ImagePull")
+"""How the reasons begin that speak of an image which cannot be had."""
 QUIET = {"ContainerCreating", "PodInitializing"}
 """What every pod says for a moment while all is well."""
 
 
-def tell(
-    pods: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]], *, workload: str
-) -> tuple[Reason, str] | None:
+def tell(pods: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]) -> tuple[Reason, str] | None:
     """The first trouble found, or None where nothing is wrong so far.
 
-    `pods`: the agent's. `events`: the Warnings of its namespace. `workload`: the name of its Deployment.
+    `pods`: the agent's, as far as they are kept. `events`: warnings about them.
     """
     by_object: dict[str, list[Mapping[str, Any]]] = {}
     events = sorted(events, key=lambda one: str(one.get("lastTimestamp") or one["metadata"]["creationTimestamp"]))
@@ -29,12 +28,24 @@ def tell(
             return Reason.UNAVAILABLE, _sentence(pod, trouble)
         if pod.get("status", {}).get("phase") == "Pending" and said:
             return Reason.UNAVAILABLE, _sentence(pod, said[-1].get("message", ""))
-    replica_set = re.compile(rf"{re.escape(workload)}-[a-z0-9]+")
-    for event in reversed(events) if not pods else ():
-        about = event["involvedObject"]
-        named = about.get("kind") == "ReplicaSet" and replica_set.fullmatch(about.get("name", ""))
-        if named and event.get("reason") == "FailedCreate":
-            return Reason.UNAVAILABLE, " ".join(str(event.get("message", "")).split())[:500]
+    return None
+
+
+def asks_for_events(pods: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether Events could say more than the pods do: of an image that is not pulled, of a volume that is not there."""
+    for pod in pods:
+        status = pod.get("status", {})
+        waiting = [(one.get("state") or {}).get("waiting") or {} for one in status.get("containerStatuses", [])]
+        if any(str(one.get("reason", "")).startswith(PULLS) for one in waiting):
+            return True
+    return all(_container_trouble(pod) is None for pod in pods)
+
+
+def of_workload(workload: Mapping[str, Any]) -> tuple[Reason, str] | None:
+    """Why a Deployment could not make its pods (a quota, a webhook), by its own word."""
+    for condition in (workload.get("status") or {}).get("conditions") or []:
+        if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
+            return Reason.UNAVAILABLE, " ".join(str(condition.get("message", "")).split())[:500]
     return None
 
 

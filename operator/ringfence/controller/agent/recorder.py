@@ -1,109 +1,101 @@
-"""All agents at a glance, for the metrics: how many are in which condition, and which violations are new."""
+"""Tells what is news of an agent: violations, rotations, secrets that became too old. Each is told once."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-import structlog
-
-from ringfence.api.status import ConditionType
-from ringfence.controller.cache import Key
 from ringfence.policy.model import Violation
+from ringfence.resources.field_manager import FieldManager
 from ringfence.resources.secrets import stamp
-from ringfence.telemetry.collector import SecretAge
-from ringfence.telemetry.metrics import AGENT_COLLECTOR, AGENTS, ROTATIONS, VIOLATIONS
+from ringfence.store.records import Key
+from ringfence.telemetry.events import (
+    AgentForgotten,
+    AgentName,
+    Emit,
+    RotationFailed,
+    RotationFollowed,
+    SecretAge,
+    SecretRotated,
+    SecretsObserved,
+    SecretTooOld,
+    ViolationFound,
+)
 
 from . import ages
 
-log = structlog.get_logger()
 
-TOO_OLD = "SecretTooOld"
-"""Rule of source `rotation` in ringfence_violations_total."""
-ROTATED, FAILED = "rotated", "failed"
-"""Results in ringfence_secret_rotations_total."""
+class Recorder:
+    """Remembers of each agent what was told; bounded by the number of agents and their secrets."""
 
-
-class Fleet:
-    """Counts agents by condition; bounded by the number of condition types, whatever the number of agents."""
-
-    def __init__(self) -> None:
-        self._states: dict[Key, Mapping[ConditionType, str]] = {}
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
         self._violations: dict[Key, tuple[int, frozenset[Violation]]] = {}
-        self._keys: dict[Key, dict[str, tuple[datetime, bool]]] = {}
+        self._secrets: dict[Key, dict[str, tuple[datetime, bool]]] = {}
         self._failed: dict[Key, dict[str, datetime | None]] = {}
-        for kind in ConditionType:
-            for status in ("True", "False"):
-                AGENTS.labels(str(kind), status)  # 0 is an answer
 
-    def set(self, key: Key, state: Mapping[ConditionType, str]) -> None:
-        """Take an agent's conditions; move the gauges by the difference."""
-        self._move(key, state)
+    def violations(
+        self, key: Key, uid: str, generation: int, violations: Sequence[Violation], manager: FieldManager
+    ) -> None:
+        """Take what a stored spec violates; what it did not violate at the last pass over this generation is told."""
+        seen = self._violations.get(key)
+        known = seen[1] if seen and seen[0] == generation else frozenset()
+        if violations or seen:
+            self._violations[key] = (generation, frozenset(violations))
+        for one in violations:
+            if one not in known:
+                self._emit(
+                    ViolationFound(
+                        agent=AgentName(*key),
+                        uid=uid,
+                        generation=generation,
+                        rule=str(one.rule),
+                        path=one.path,
+                        manager=manager.manager,
+                        changed_at=manager.time,
+                    )
+                )
 
-    def show(self, key: Key, status: Mapping[str, Any], workload: Mapping[str, Any]) -> None:
-        """Take an agent's status as it is about to be stored, and its Deployment, for what is made at the scrape."""
-        wanted = (workload.get("spec") or {}).get("replicas", 0)
-        AGENT_COLLECTOR.observe(key, status["conditions"], ready=status["readyReplicas"], wanted=wanted)
-
-    def keys(self, key: Key, seen: Sequence[ages.Key], max_age: timedelta) -> None:
-        """Take an agent's keys; count a rotation and a key that has become too old when they are new."""
-        known = self._keys.get(key, {})
+    def secrets(self, key: Key, seen: Sequence[ages.ObservedSecret], *, max_age: timedelta, now: datetime) -> None:
+        """Take an agent's secrets; a rotation, and a secret that has become too old, are told when they are new."""
+        known = self._secrets.get(key, {})
         found: dict[str, tuple[datetime, bool]] = {}
-        old = {one.name for one in ages.too_old(seen, max_age=max_age, now=datetime.now(UTC))}
+        old = {one.name for one in ages.too_old(seen, max_age=max_age, now=now)}
         for one in seen:
             if one.changed is None:
                 continue
             found[one.name] = (one.changed, one.name in old)
             before = known.get(one.name)
-            about = {"agent": key.name, "namespace": key.namespace, "secret": one.name}
+            agent, rotated_at = AgentName(*key), stamp(one.changed)
             if before and one.every and before[0] < one.changed:
-                ROTATIONS.labels(key.namespace, ROTATED).inc()
-                log.info("rotated", **about, rotated_at=stamp(one.changed))
+                self._emit(SecretRotated(agent=agent, secret=one.name, rotated_at=rotated_at))
             if one.name in old and not (before and before[1]):
-                VIOLATIONS.labels("rotation", TOO_OLD, key.namespace).inc()
-                log.warning("a key is too old", **about, rule=TOO_OLD, rotated_at=stamp(one.changed))
-        self._keys[key] = found
-        AGENT_COLLECTOR.observe_secrets(key, [_age(one, max_age) for one in seen if one.changed])
+                self._emit(SecretTooOld(agent=agent, secret=one.name, rotated_at=rotated_at))
+        if seen or known:
+            self._secrets[key] = found
+            told = tuple(_age(one, max_age) for one in seen if one.changed)
+            self._emit(SecretsObserved(agent=AgentName(*key), secrets=told))
 
     def jobs(self, key: Key, cron_jobs: Mapping[str, Mapping[str, Any]]) -> None:
-        """Take the CronJobs of an agent's keys, by the name of the key; count a tick that failed when it is new."""
+        """Take the CronJobs of an agent's secrets, by the secret's name; a tick that failed is told when it is new."""
         known = self._failed.get(key, {})
         failed = {name: ages.failed_tick(found) for name, found in cron_jobs.items()}
         for name, tick in failed.items():
-            if name not in known:  # from the first look on, so that a rate sees the first rotation
-                for result in (ROTATED, FAILED):
-                    ROTATIONS.labels(key.namespace, result)
+            if name not in known:
+                self._emit(RotationFollowed(agent=AgentName(*key), secret=name))
             elif tick is not None and tick != known[name]:
-                ROTATIONS.labels(key.namespace, FAILED).inc()
                 job = ages.job_of(cron_jobs[name], tick)
-                log.warning("rotation failed", agent=key.name, namespace=key.namespace, secret=name, job=job)
-        self._failed[key] = failed
+                self._emit(RotationFailed(agent=AgentName(*key), secret=name, job=job))
+        if failed or known:
+            self._failed[key] = failed
 
     def forget(self, key: Key) -> None:
         """The agent is gone."""
-        self._move(key, {})
-        self._states.pop(key, None)
-        self._violations.pop(key, None)
-        self._keys.pop(key, None)
-        self._failed.pop(key, None)
-        AGENT_COLLECTOR.forget(key)
-
-    def news(self, key: Key, generation: int, violations: Sequence[Violation]) -> list[Violation]:
-        """Those that were not there at the last pass over this generation: each is counted once, not on every pass."""
-        seen = self._violations.get(key)
-        known = seen[1] if seen and seen[0] == generation else frozenset()
-        self._violations[key] = (generation, frozenset(violations))
-        AGENT_COLLECTOR.observe_rules(key, len({violation.rule for violation in violations}))
-        return [violation for violation in violations if violation not in known]
-
-    def _move(self, key: Key, state: Mapping[ConditionType, str]) -> None:
-        for kind, status in self._states.get(key, {}).items():
-            AGENTS.labels(str(kind), status).dec()
-        for kind, status in state.items():
-            AGENTS.labels(str(kind), status).inc()
-        self._states[key] = state
+        for known in (self._violations, self._secrets, self._failed):
+            known.pop(key, None)
+        self._emit(AgentForgotten(agent=AgentName(*key)))
 
 
-def _age(one: ages.Key, max_age: timedelta) -> SecretAge:
+def _age(one: ages.ObservedSecret, max_age: timedelta) -> SecretAge:
     since = one.changed.timestamp() if one.changed else 0.0
     due = (one.due + ages.grace(one.every)).timestamp() if one.due and one.every else None
     expires = since + ages.allowed(one, max_age).total_seconds()

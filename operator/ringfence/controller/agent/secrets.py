@@ -1,113 +1,43 @@
-"""The keys of one agent in the cluster: made once, looked at by their metadata, never read."""
+"""The secrets of one agent in the cluster: made once, looked at by their metadata, never read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-
-import structlog
+from typing import Any
 
 from ringfence.api.secrets import AgentSecret
-from ringfence.controller.cache import Ref
 from ringfence.kube import ApiError, Conflict, Kube, NotFound, Object, path_of
-from ringfence.resources import Agent
-from ringfence.resources.compare import controller_uid
-from ringfence.resources.model import child
-from ringfence.resources.rotation import ROTATION_LABEL
+from ringfence.resources import Agent, Identity, Ref
+from ringfence.resources.model import ROTATION_LABEL, child
 from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, VALUE, key_source, stamp
-from ringfence.sources.generated import new_value
-from ringfence.telemetry.metrics import CHILD_WRITES
+from ringfence.sources import first_value
+from ringfence.telemetry.events import AgentName, ChildRepaired, ChildWritten, Emit, OverlapEnded, SecretMade
 
-from . import ages
-from .writer import DELETED, NotLeading, OwnershipConflict, Repair, repaired
+from .ages import ObservedSecret
+from .errors import NotGranted, NotLeading, OwnershipConflict
+from .writer import DELETED
 
-log = structlog.get_logger()
-
-GRANT = "kubectl create rolebinding ringfence-secrets --clusterrole=ringfence-secrets"
-"""How a namespace is opened to secrets: the API server lets nobody give a right that he does not hold."""
-
-
-class NotGranted(Exception):
-    """The controller holds no right on Secrets in the namespace."""
-
-    def __init__(self, namespace: str, account: str) -> None:
-        super().__init__(
-            f"namespace {namespace} is not open to secrets: have a platform engineer list it in the chart's value "
-            f"agentNamespaces, or run: {GRANT} --serviceaccount={account} -n {namespace}"
-        )
+Metadata = Mapping[str, Any]
 
 
 @dataclass
-class Keys:
-    """I/O about Secrets. `account`: NAMESPACE:NAME of the controller's own ServiceAccount, for the sentence above."""
+class Secrets:
+    """I/O about Secrets. `account`: NAMESPACE:NAME of the controller's own ServiceAccount, for whom is not granted."""
 
     kube: Kube
     leading: Callable[[], bool]
     account: str
+    emit: Emit
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    async def hold(self, agent: Agent, *, known: bool) -> list[Repair]:
-        """Have every generated Secret there.
-
-        Raises NotGranted, OwnershipConflict, NotLeading, ApiError, Unreachable.
-        """
-        repairs = []
-        for secret in agent.spec.secrets:
-            if secret.source.generate is None:
-                continue
-            found = await self._metadata(agent, secret)
-            if found is None and await self._create(agent, secret, secret.source.generate.length):
-                if known:
-                    repairs.append(repaired(self._ref(agent, secret), agent, DELETED))
-                continue
-            found = found or await self._metadata(agent, secret)
-            if found is None or controller_uid({"metadata": found}) != agent.uid:
-                raise OwnershipConflict(self._ref(agent, secret))
-        return repairs
-
-    async def look(self, agent: Agent) -> list[ages.Key]:
-        """Every key with the metadata of its Secret. Raises NotGranted, ApiError, Unreachable."""
-        return [ages.key(agent.name, one, await self._metadata(agent, one)) for one in agent.spec.secrets]
-
-    async def drop_previous(self, agent: Agent, keys: Sequence[ages.Key]) -> None:
-        """Remove values whose overlap is over: the jobs do it too, at their next tick, which may be a day away.
-
-        A value is removed without being read: the patch names its key, and fails when there was a rotation meanwhile.
-        """
-        for one in keys:
-            if one.overlap_is_over(self.clock()):
-                self._guard()
-                path = path_of("v1", "secrets", agent.namespace, one.object_name)
-                mark = f"/metadata/annotations/{PREVIOUS_UNTIL.replace('/', '~1')}"
-                test = {"op": "test", "path": mark, "value": stamp(one.previous_until or self.clock())}
-                try:
-                    await self.kube.json_patch(path, [test, {"op": "remove", "path": f"/data/{PREVIOUS}"}])
-                except ApiError as failure:
-                    if failure.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}:
-                        raise
-                    continue  # rotated or removed meanwhile: the next look tells
-                log.info("overlap is over", agent=agent.name, namespace=agent.namespace, secret=one.name)
-
-    async def remove(self, namespace: str, name: str, agent: Agent) -> None:
-        """Delete the Secret of a key that the spec does not name any more."""
-        path = path_of("v1", "secrets", namespace, name)
-        try:
-            found = await self.kube.get_metadata(path)
-        except NotFound:
-            return
-        except ApiError as failure:
-            if failure.status == HTTPStatus.FORBIDDEN:
-                return  # the namespace was closed to secrets: it goes with its agent
-            raise
-        if controller_uid(found) == agent.uid:
-            self._guard()
-            await self.kube.delete(path, uid=found["metadata"]["uid"])
-            CHILD_WRITES.labels("Secret", "delete").inc()
-
-    async def _metadata(self, agent: Agent, secret: AgentSecret) -> Object | None:
+    async def metadata(self, agent: Identity, secret: AgentSecret) -> Metadata | None:
+        """Of a secret's Secret; None where it is not there. Raises NotGranted, ApiError, Unreachable."""
         name, _ = key_source(agent.name, secret)
         try:
-            found: Object = (await self.kube.get_metadata(path_of("v1", "secrets", agent.namespace, name)))["metadata"]
+            found: Metadata = (await self.kube.get_metadata(path_of("v1", "secrets", agent.namespace, name)))[
+                "metadata"
+            ]
         except NotFound:
             return None
         except ApiError as failure:
@@ -116,28 +46,87 @@ class Keys:
             raise
         return found
 
-    async def _create(self, agent: Agent, secret: AgentSecret, length: int) -> bool:
-        """The first value; False where somebody was faster. From now on only the job writes values."""
+    async def make(self, agent: Agent, secret: AgentSecret, *, known: bool) -> Metadata:
+        """Have a generated Secret there; its metadata. `known`: it was, so that its absence is somebody's deletion.
+
+        Raises NotGranted, OwnershipConflict, NotLeading, ApiError, Unreachable.
+        """
+        made = await self._create(agent, secret)
+        if made is not None:
+            if known:
+                name, _ = key_source(agent.name, secret)
+                self.emit(ChildRepaired(agent=_name(agent), uid=agent.uid, kind="Secret", name=name, rule=DELETED))
+            return made
+        found = await self.metadata(agent, secret)
+        if found is None or not _controlled(found, agent.uid):
+            raise OwnershipConflict(_ref(agent, secret))
+        return found
+
+    async def drop_previous(self, agent: Agent, one: ObservedSecret) -> None:
+        """Remove a value whose overlap is over.
+
+        It is removed without being read: the patch names its key, and fails when there was a rotation meanwhile.
+        """
+        self._guard()
+        path = path_of("v1", "secrets", agent.namespace, one.object_name)
+        mark = f"/metadata/annotations/{PREVIOUS_UNTIL.replace('/', '~1')}"
+        test = {"op": "test", "path": mark, "value": stamp(one.previous_until or self.clock())}
+        try:
+            await self.kube.json_patch(path, [test, {"op": "remove", "path": f"/data/{PREVIOUS}"}])
+        except ApiError as failure:
+            if failure.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}:
+                raise
+            return  # rotated or removed meanwhile: the next look tells
+        self.emit(OverlapEnded(agent=_name(agent), uid=agent.uid, secret=one.name))
+
+    async def remove(self, name: str, agent: Agent) -> None:
+        """Delete the Secret of a secret that the spec does not name any more."""
+        path = path_of("v1", "secrets", agent.namespace, name)
+        try:
+            found = (await self.kube.get_metadata(path))["metadata"]
+        except NotFound:
+            return
+        except ApiError as failure:
+            if failure.status == HTTPStatus.FORBIDDEN:
+                return  # the namespace was closed to secrets: it goes with its agent
+            raise
+        if _controlled(found, agent.uid):
+            self._guard()
+            await self.kube.delete(path, uid=found["uid"])
+            self.emit(ChildWritten("Secret", "delete"))
+
+    async def _create(self, agent: Agent, secret: AgentSecret) -> Metadata | None:
+        """The first value; None where somebody was faster. From now on only the job writes values."""
         name, _ = key_source(agent.name, secret)
-        manifest = child(agent, "v1", "Secret", name=name, type="Opaque", data={VALUE: new_value(length)})
+        manifest = child(agent, "v1", "Secret", name=name, type="Opaque", data={VALUE: first_value(secret.source)})
         manifest["metadata"]["labels"][ROTATION_LABEL] = name
         manifest["metadata"]["annotations"] = {ROTATED_AT: stamp(self.clock())}
         self._guard()
         try:
-            await self.kube.create(path_of("v1", "secrets", agent.namespace), manifest)
+            answer: Object = await self.kube.create(path_of("v1", "secrets", agent.namespace), manifest)
         except Conflict:
-            return False
+            return None
         except ApiError as failure:
             if failure.status == HTTPStatus.FORBIDDEN and not failure.terminating:
                 raise NotGranted(agent.namespace, self.account) from failure
             raise
-        CHILD_WRITES.labels("Secret", "create").inc()
-        log.info("made a key", agent=agent.name, namespace=agent.namespace, secret=secret.name)
-        return True
-
-    def _ref(self, agent: Agent, secret: AgentSecret) -> Ref:
-        return Ref("Secret", agent.namespace, key_source(agent.name, secret)[0])
+        self.emit(ChildWritten("Secret", "create"))
+        self.emit(SecretMade(agent=_name(agent), uid=agent.uid, secret=secret.name))
+        metadata: Metadata = answer["metadata"]
+        return metadata
 
     def _guard(self) -> None:
         if not self.leading():
             raise NotLeading("the lease is not held any more")
+
+
+def _name(agent: Identity) -> AgentName:
+    return AgentName(agent.namespace, agent.name)
+
+
+def _ref(agent: Identity, secret: AgentSecret) -> Ref:
+    return Ref("Secret", agent.namespace, key_source(agent.name, secret)[0])
+
+
+def _controlled(metadata: Metadata, uid: str) -> bool:
+    return any(owner.get("controller") and owner["uid"] == uid for owner in metadata.get("ownerReferences") or [])

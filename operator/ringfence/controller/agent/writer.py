@@ -1,34 +1,25 @@
-"""Writes children: server-side apply, read back, never an object that is not ours, never without the lease."""
+"""Writes children: server-side apply, judged by what the API server answers that it stored.
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+Never an object that is not ours, never without the lease.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
-import structlog
-
 from ringfence.api.names import FIELD_MANAGER
-from ringfence.controller.cache import Cache, Key, Ref, agent_path
 from ringfence.kube import ApiError, Conflict, Kube, NotFound, Object
-from ringfence.resources import Identity, Manifest
-from ringfence.resources.compare import (
-    DESIRED_ANNOTATION,
-    completed_only,
-    content_hash,
-    content_matches,
-    controlled_by_earlier,
-    controller_uid,
-    edited,
-    immutable_differs,
-    matches,
-    metadata_matches,
-    whole,
-    written_from,
-)
-from ringfence.telemetry.metrics import AGENT_COLLECTOR, CHILD_WRITES, VIOLATIONS
+from ringfence.resources import Identity, Manifest, Ref
+from ringfence.resources.compare import completed_only, whole
+from ringfence.resources.field_manager import UNKNOWN, FieldManager
+from ringfence.resources.stored import DESIRED_ANNOTATION, Desired, StoredChild, edited, metadata_fits, stored
+from ringfence.resources.workload import owned_by_fence
+from ringfence.store.records import Key, agent_path, child_path
+from ringfence.store.store import OwnershipRecord, Store
+from ringfence.telemetry.events import AgentName, ChildRepaired, ChildWritten, Emit
 
-from .field_manager import UNKNOWN, Author, of_edit
-
-log = structlog.get_logger()
+from .errors import AgentGone, MutatedOnWrite, NotLeading, OwnershipConflict, Requeue
+from .plan import EnsureChild, Fit, is_right, judge
 
 EDITED = "ChildEdited"
 DELETED = "ChildDeleted"
@@ -37,61 +28,9 @@ STOPPED = "stopped"
 """In place of the hash, on a workload that was stopped for want of a fence."""
 OUR_MANAGERS = {FIELD_MANAGER, "kube-controller-manager"}
 """Who writes to our children without making them somebody else's."""
-
-
-class OwnershipConflict(Exception):
-    """An object of a child's name exists and does not belong to the agent. It is left as it is."""
-
-    def __init__(self, ref: Ref) -> None:
-        super().__init__(
-            f"{ref.kind} {ref.name} exists already and does not belong to this AgentDeployment; it was left untouched. "
-            "Delete or rename it, and Ringfence goes on by itself."
-        )
-        self.ref = ref
-
-
-class Requeue(Exception):
-    """The write has to wait for something that will happen by itself (an object that is being deleted)."""
-
-    def __init__(self, why: str, retry_after: float | None = None) -> None:
-        super().__init__(why)
-        self.retry_after = retry_after
-
-
-class AgentGone(Exception):
-    """The agent itself is gone: its children went with it, and are not to come back."""
-
-
-class NotLeading(Exception):
-    """Another replica may be leading: nothing is written."""
-
-
-class MutatedOnWrite(Exception):
-    """What is stored is not what was written: something on the way (a mutating webhook) puts its own in."""
-
-    def __init__(self, ref: Ref) -> None:
-        super().__init__(
-            f"{ref.kind} {ref.name} is not stored as it was written: something in the cluster, such as a mutating "
-            "webhook, changes it on the way. Exempt Ringfence's objects from it."
-        )
-        self.ref = ref
-
-
-@dataclass
-class Repair:
-    """One child that somebody changed and that was put back."""
-
-    ref: Ref
-    rule: str
-
-
-@dataclass(frozen=True)
-class OwnershipRecord:
-    """What is remembered of a child that was written or found right: whose, which object, from which manifest."""
-
-    agent_uid: str
-    uid: str
-    written_from: str | None
+CERTAIN = {Fit.RIGHT, Fit.ABSENT, Fit.WRONG}
+"""What can be acted on by what the watches showed: the answer to the write says whether it was so. The others stand in
+the way, and are read once more before that is said."""
 
 
 @dataclass
@@ -99,77 +38,71 @@ class Writer:
     """The only place that writes children."""
 
     kube: Kube
-    cache: Cache
+    store: Store
     leading: Callable[[], bool]
-    _mine: dict[Ref, OwnershipRecord] = field(default_factory=dict)
-    _completed: dict[Ref, tuple[str, str]] = field(default_factory=dict)
-    _absent: dict[Ref, str] = field(default_factory=dict)
-    """Children that were looked for and are not there, with the uid of the agent that does without."""
+    emit: Emit
 
-    async def ensure(self, desired: Manifest, agent: Identity, *, known: bool) -> Repair | None:
-        """Have `desired` stored exactly, and read back.
+    async def ensure(self, action: EnsureChild, agent: Identity) -> bool:
+        """Have a child stored exactly as desired. Whether anything was written.
 
-        `known`: whether it had been written for this generation before, so that an absence is somebody's deletion.
         Raises OwnershipConflict, Requeue, NotLeading, AgentGone, MutatedOnWrite, ApiError, Unreachable.
         """
-        ref = Ref.of(desired)
-        live = self.cache.children.get(ref)
-        if live is not None and self._is_ours(ref, live, agent) and self._right(ref, desired, live):
-            self._remember(ref, live, agent)
-            return None
-        live = await self._read(ref)  # the cache may be behind; what is decided on is fresh
-        if live is None:
-            mine = self._mine.get(ref)
-            deleted = known or (mine is not None and mine.agent_uid == agent.uid)
-            if deleted:
-                await self.still_there(agent)
-            await self._create(ref, desired, agent)
-            return repaired(ref, agent, DELETED) if deleted else None
-        self._require_ours(ref, live, agent)
-        if self._right(ref, desired, live):
-            self._remember(ref, live, agent)
-            return None
-        if live["metadata"].get("deletionTimestamp"):
-            raise Requeue(f"{ref.kind} {ref.name} is being deleted")
-        if immutable_differs(desired, live):
-            await self._delete(ref, live)
-            repaired(ref, agent, EDITED, of_edit(live["metadata"]))
-            raise Requeue(f"{ref.kind} {ref.name} cannot be put right and is made anew")
-        changed = await self._correct(ref, desired, live, agent)
-        mine = self._mine.get(ref)
-        remembered = mine.written_from if mine and mine.uid == live["metadata"]["uid"] else None
-        foreign = edited(desired, live, remembered)
-        self._remember(ref, self.cache.children[ref], agent)
-        return repaired(ref, agent, EDITED, of_edit(live["metadata"])) if changed and foreign else None
+        desired, ref, fit = self._desired(action), action.desired.ref, action.fit
+        lost = fit is Fit.ABSENT and (action.known or self._wrote_for(ref, agent))
+        if lost or fit not in CERTAIN:  # a child that lost its label is not shown by the watches
+            await self._read(ref)
+            fit = self._judge(desired, agent)
+        match fit:
+            case Fit.RIGHT:
+                self.remember([self.store.children.items[ref]], agent)
+                return False
+            case Fit.ABSENT:
+                await self._make(desired, agent, lost=lost)
+            case Fit.WRONG:
+                await self._correct(desired, agent)
+            case Fit.IMMUTABLE:
+                live = self.store.children.items[ref]
+                await self.remove(live)
+                self._repaired(ref, agent, EDITED, live.editor)
+                raise Requeue(f"{ref.kind} {ref.name} cannot be put right and is made anew")
+            case Fit.DELETING:
+                raise Requeue(f"{ref.kind} {ref.name} is being deleted")
+            case Fit.EARLIER:
+                earlier = "belongs to an earlier AgentDeployment of this name and is still there"
+                raise Requeue(f"{ref.kind} {ref.name} {earlier}")
+            case Fit.FOREIGN:
+                raise OwnershipConflict(ref)
+        return True
 
-    async def remove(self, ref: Ref, agent: Identity) -> None:
-        """Delete a child of ours that is not wanted any more; whatever is not ours stays."""
-        if ref not in self.cache.children and self._absent.get(ref) == agent.uid:
-            return
-        live = await self._read(ref)
-        if live is not None and self._is_ours(ref, live, agent):
-            await self._delete(ref, live)
-        self._forget(ref)
-        self._absent[ref] = agent.uid
+    async def remove(self, child: StoredChild) -> None:
+        """Delete a child of ours."""
+        self.guard()
+        await self.kube.delete(child_path(child.ref), uid=child.uid)
+        self.emit(ChildWritten(child.ref.kind, "delete"))
+        self.store.forget_child(child.ref)
 
     async def scale_to_zero(self, ref: Ref, agent: Identity) -> bool:
         """Take the pods of a Deployment of ours away. Whether there was something to do."""
-        live = self.cache.children.get(ref)
-        if live is None or not self._is_ours(ref, live, agent) or not live["spec"].get("replicas", 1):
+        live = self.store.children.get(ref)
+        if live is None or not self._is_ours(live, agent):
+            return False
+        if not ((live.shown or {}).get("spec") or {}).get("replicas", 1):
             return False
         self.guard()
         # The mark says that the number is ours: to put it back later repairs nobody's edit.
-        metadata = {"uid": live["metadata"]["uid"], "annotations": {DESIRED_ANNOTATION: STOPPED}}
-        stored = await self.kube.merge(ref.path, {"metadata": metadata, "spec": {"replicas": 0}}, manager=FIELD_MANAGER)
-        self.cache.observe_child("MODIFIED", stored, ref.kind)
-        self._remember(ref, stored, agent)
-        CHILD_WRITES.labels(ref.kind, "update").inc()
+        metadata = {"uid": live.uid, "annotations": {DESIRED_ANNOTATION: STOPPED}}
+        body = {"metadata": metadata, "spec": {"replicas": 0}}
+        self._took(await self.kube.merge(child_path(ref), body, manager=FIELD_MANAGER), ref, agent)
+        self.emit(ChildWritten(ref.kind, "update"))
         return True
 
-    def forget(self, refs: set[Ref]) -> None:
-        """Drop what is remembered of a deleted agent's children."""
-        for ref in refs:
-            self._forget(ref)
+    def remember(self, children: Sequence[StoredChild], agent: Identity) -> None:
+        """Note that these are the agent's, as they are."""
+        for child in children:
+            known = self.store.ownership.get(child.ref)
+            record = OwnershipRecord(agent.uid, child.uid, child.mark, known.completed if known else None)
+            if known != record:
+                self.store.remember(child.ref, record)
 
     async def still_there(self, agent: Identity) -> None:
         """Raise AgentGone unless this very agent is there and is to stay.
@@ -183,118 +116,139 @@ class Writer:
         if found["metadata"]["uid"] != agent.uid or found["metadata"].get("deletionTimestamp"):
             raise AgentGone(agent.uid)
 
-    async def _create(self, ref: Ref, desired: Manifest, agent: Identity) -> None:
-        # Not forced: should somebody's object of that name appear in this very moment, it conflicts and stays theirs.
-        self.guard()
-        self._absent.pop(ref, None)
-        try:
-            stored, created = await self.kube.apply_new(ref.path, desired, manager=FIELD_MANAGER)
-        except Conflict:
-            live = await self._read(ref)
-            if live is not None:
-                self._require_ours(ref, live, agent)
-            raise
-        if not created and _managers(stored) - OUR_MANAGERS:  # nothing in theirs conflicted: give back what was added
-            bare = {key: desired[key] for key in ("apiVersion", "kind")} | {"metadata": {"name": ref.name}}
-            await self.kube.apply(ref.path, bare, manager=FIELD_MANAGER, force=False)
-            raise OwnershipConflict(ref)
-        CHILD_WRITES.labels(ref.kind, "create").inc()
-        await self._read_back(ref, desired, agent)
-
-    async def _correct(self, ref: Ref, desired: Manifest, live: Object, agent: Identity) -> bool:
-        """Apply; and where others' additions remain, which apply leaves alone, replace the object. True: it changed."""
-        stored = await self._apply(ref, desired, live)
-        if stored is None or not matches(desired, stored):
-            self.guard()
-            stored = await self.kube.replace(ref.path, whole(desired, stored or live), manager=FIELD_MANAGER)
-            if not metadata_matches(desired, stored) or not completed_only(desired, stored):
-                raise MutatedOnWrite(ref)
-            # What differs after the whole object was replaced is how the API server completes it.
-            self._completed[ref] = (content_hash(desired), content_hash(stored))
-        # Not by resourceVersion: the status of a Deployment moves it at any time.
-        changed = content_hash(stored) != content_hash(live) or not metadata_matches(desired, live)
-        if changed:
-            CHILD_WRITES.labels(ref.kind, "update").inc()
-        await self._read_back(ref, desired, agent, remember=False)
-        return changed
-
-    async def _apply(self, ref: Ref, desired: Manifest, live: Object) -> Object | None:
-        """What is stored then; None where our fields and somebody's additions make no valid object together."""
-        self.guard()
-        body = desired | {"metadata": desired["metadata"] | {"uid": live["metadata"]["uid"]}}
-        try:
-            return await self.kube.apply(ref.path, body, manager=FIELD_MANAGER)
-        except ApiError as failure:
-            if failure.status != HTTPStatus.UNPROCESSABLE_ENTITY:
-                raise
-            return None
-
-    async def _delete(self, ref: Ref, live: Object) -> None:
-        self.guard()
-        await self.kube.delete(ref.path, uid=live["metadata"]["uid"])
-        CHILD_WRITES.labels(ref.kind, "delete").inc()
-        self.cache.children.pop(ref, None)
-
-    async def _read_back(self, ref: Ref, desired: Manifest, agent: Identity, *, remember: bool = True) -> None:
-        """What counts is what is stored, not what the reply to the write said."""
-        stored = await self._read(ref)
-        if stored is None or not self._right(ref, desired, stored):
-            raise Requeue(f"{ref.kind} {ref.name} is not stored as written yet")
-        if remember:
-            self._remember(ref, stored, agent)
-
-    async def _read(self, ref: Ref) -> Object | None:
-        try:
-            live = await self.kube.get(ref.path)
-        except NotFound:
-            self.cache.children.pop(ref, None)
-            return None
-        self.cache.observe_child("MODIFIED", live, ref.kind)
-        return live
-
-    def _right(self, ref: Ref, desired: Manifest, live: Object) -> bool:
-        if not metadata_matches(desired, live):
-            return False
-        completed = (content_hash(desired), content_hash(live))
-        return content_matches(desired, live) or self._completed.get(ref) == completed
-
-    def _is_ours(self, ref: Ref, live: Object, agent: Identity) -> bool:
-        # The second half: an edit that strips the owner must not make our own object look like a stranger's.
-        mine = self._mine.get(ref)
-        known = mine is not None and (mine.agent_uid, mine.uid) == (agent.uid, live["metadata"]["uid"])
-        return controller_uid(live) == agent.uid or known
-
-    def _require_ours(self, ref: Ref, live: Object, agent: Identity) -> None:
-        if self._is_ours(ref, live, agent):
-            return
-        if controlled_by_earlier(live, agent.name, agent.uid):
-            raise Requeue(
-                f"{ref.kind} {ref.name} belongs to an earlier AgentDeployment of this name and is still there"
-            )
-        raise OwnershipConflict(ref)
-
-    def _remember(self, ref: Ref, live: Object, agent: Identity) -> None:
-        self._mine[ref] = OwnershipRecord(agent.uid, live["metadata"]["uid"], written_from(live))
-
-    def _forget(self, ref: Ref) -> None:
-        self._mine.pop(ref, None)
-        self._completed.pop(ref, None)
-        self._absent.pop(ref, None)
-
     def guard(self) -> None:
         """Raise NotLeading where another replica may lead. Before each write, whatever is written."""
         if not self.leading():
             raise NotLeading("the lease is not held any more")
 
+    async def _make(self, desired: Desired, agent: Identity, *, lost: bool) -> None:
+        ref = desired.ref
+        if lost:
+            await self.still_there(agent)
+        # Not forced: should somebody's object of that name be there, it conflicts and stays theirs.
+        self.guard()
+        self.store.expected[ref] = desired.digest
+        try:
+            answer, created = await self.kube.apply_new(child_path(ref), desired.manifest, manager=FIELD_MANAGER)
+        except Conflict:
+            await self._read(ref)
+            if self._judge(desired, agent) in {Fit.FOREIGN, Fit.EARLIER}:
+                raise OwnershipConflict(ref) from None
+            raise
+        finally:
+            self.store.expected.pop(ref, None)
+        if not created and _managers(answer) - OUR_MANAGERS:  # nothing in theirs conflicted: give back what was added
+            await self._give_back(desired)
+            raise OwnershipConflict(ref)
+        self.emit(ChildWritten(ref.kind, "create"))
+        live = self._took(answer, ref, agent)
+        if not is_right(desired, live, self.store.ownership.get(ref)):
+            await self._put_right(desired, answer, agent)
+        if lost:
+            self._repaired(ref, agent, DELETED)
 
-def repaired(ref: Ref, agent: Identity, rule: str, author: Author = UNKNOWN) -> Repair:
-    """Count and tell one child that was put back. Who deleted something, the API server's book does not say."""
-    VIOLATIONS.labels("drift", rule, agent.namespace).inc()
-    AGENT_COLLECTOR.repaired((agent.namespace, agent.name))
-    about = {"agent": agent.name, "namespace": agent.namespace, "kind": ref.kind, "name": ref.name}
-    log.warning("put back", **about, rule=rule, **author.told())
-    return Repair(ref, rule)
+    async def _give_back(self, desired: Desired) -> None:
+        bare: Manifest = {key: desired.manifest[key] for key in ("apiVersion", "kind")}
+        bare |= {"metadata": {"name": desired.ref.name}}
+        await self.kube.apply(child_path(desired.ref), bare, manager=FIELD_MANAGER, force=False)
+
+    async def _correct(self, desired: Desired, agent: Identity) -> None:
+        """Apply; and where others' additions remain, which apply leaves alone, replace the object."""
+        ref, before = desired.ref, self.store.children.items[desired.ref]
+        known = self.store.ownership.get(ref)
+        remembered = known.written_from if known and known.uid == before.uid else None
+        foreign = edited(desired, before, remembered)
+        answer = await self._apply(desired, before)
+        if answer is None or not is_right(desired, stored(answer, ref.kind), known):
+            await self._put_right(desired, answer, agent)
+        else:
+            self._took(answer, ref, agent)
+        after = self.store.children.items[ref]
+        # Not by version: the status of a Deployment moves it at any time.
+        if after.digest != before.digest or not metadata_fits(desired, before):
+            self.emit(ChildWritten(ref.kind, "update"))
+            if foreign:
+                self._repaired(ref, agent, EDITED, before.editor)
+
+    async def _apply(self, desired: Desired, live: StoredChild) -> Object | None:
+        """What is stored then; None where our fields and somebody's additions make no valid object together."""
+        self.guard()
+        manifest = desired.manifest
+        body = manifest | {"metadata": manifest["metadata"] | {"uid": live.uid}}
+        self.store.expected[desired.ref] = desired.digest
+        try:
+            return await self.kube.apply(child_path(desired.ref), body, manager=FIELD_MANAGER)
+        except ApiError as failure:
+            if failure.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+                raise
+            return None
+        finally:
+            self.store.expected.pop(desired.ref, None)
+
+    async def _put_right(self, desired: Desired, live: Object | None, agent: Identity) -> None:
+        """Replace the whole object; what differs after that is how the API server completes it, or is put in."""
+        ref = desired.ref
+        live = live or await self.kube.get(child_path(ref))
+        self.guard()
+        answer = await self.kube.replace(child_path(ref), whole(desired.manifest, live), manager=FIELD_MANAGER)
+        record = stored(answer, ref.kind)
+        if not metadata_fits(desired, record) or not completed_only(desired.manifest, answer):
+            raise MutatedOnWrite(ref)
+        self._took(answer, ref, agent)
+        if record.digest != desired.digest:
+            known = self.store.ownership[ref]
+            self.store.remember(ref, replace(known, completed=(desired.digest, record.digest)))
+
+    async def _read(self, ref: Ref) -> None:
+        """Put what is stored at this moment into the store."""
+        try:
+            self.store.children.observe("MODIFIED", {"kind": ref.kind, **await self.kube.get(child_path(ref))})
+        except NotFound:
+            if (live := self.store.children.get(ref)) is not None:
+                self.store.children.remove(ref, live.version)
+
+    def _took(self, answer: Object, ref: Ref, agent: Identity) -> StoredChild:
+        """The stored object in an answer to a write: into the store, and remembered as the agent's."""
+        record = stored(answer, ref.kind)
+        self.store.children.take(record)
+        live = self.store.children.items.get(ref, record)
+        self.remember([live], agent)
+        return live
+
+    def _judge(self, desired: Desired, agent: Identity) -> Fit:
+        ref = desired.ref
+        return judge(desired, self.store.children.get(ref), agent, self.store.ownership.get(ref))
+
+    def _desired(self, action: EnsureChild) -> Desired:
+        """What is to be written; a fence that was made in this very pass is added to its owners."""
+        fence = self.store.children.get(action.behind_fence) if action.behind_fence else None
+        if fence is None or fence.deleting:
+            return action.desired
+        return Desired(owned_by_fence(action.desired.manifest, fence.ref.name, fence.uid))
+
+    def _wrote_for(self, ref: Ref, agent: Identity) -> bool:
+        known = self.store.ownership.get(ref)
+        return known is not None and known.agent_uid == agent.uid
+
+    def _is_ours(self, live: StoredChild, agent: Identity) -> bool:
+        known = self.store.ownership.get(live.ref)
+        remembered = known is not None and (known.agent_uid, known.uid) == (agent.uid, live.uid)
+        return live.controller_uid == agent.uid or remembered
+
+    def _repaired(self, ref: Ref, agent: Identity, rule: str, editor: FieldManager = UNKNOWN) -> None:
+        """Tell one child that was put back. Who deleted something, the API server does not record in the object."""
+        self.emit(
+            ChildRepaired(
+                agent=AgentName(agent.namespace, agent.name),
+                uid=agent.uid,
+                kind=ref.kind,
+                name=ref.name,
+                rule=rule,
+                manager=editor.manager,
+                changed_at=editor.time,
+            )
+        )
 
 
-def _managers(stored: Object) -> set[str]:
-    return {str(entry.get("manager")) for entry in stored["metadata"].get("managedFields") or []}
+def _managers(answer: Object) -> set[str]:
+    return {str(entry.get("manager")) for entry in answer["metadata"].get("managedFields") or []}

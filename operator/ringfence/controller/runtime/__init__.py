@@ -1,0 +1,1 @@
+"""What runs any reconciler: queue, loop, lease. Knows no kind."""

@@ -13,7 +13,7 @@ from time import monotonic
 import structlog
 
 from ringfence.kube import ApiError, Kube, NotFound, Object, Unreachable, path_of
-from ringfence.telemetry.metrics import LEADER
+from ringfence.telemetry.events import Emit, LeadershipChanged, silent
 
 log = structlog.get_logger()
 
@@ -29,8 +29,16 @@ class Lease:
     """This replica's part in the election."""
 
     def __init__(
-        self, kube: Kube, *, namespace: str, name: str, identity: str, clock: Callable[[], float] = monotonic
+        self,
+        kube: Kube,
+        *,
+        namespace: str,
+        name: str,
+        identity: str,
+        emit: Emit = silent,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
+        self._emit = emit
         self._kube = kube
         self._collection = path_of("coordination.k8s.io/v1", "leases", namespace)
         self._path = f"{self._collection}/{name}"
@@ -55,7 +63,7 @@ class Lease:
         while not stop.is_set():
             if await self._try():
                 self._leads = True
-                LEADER.set(1)
+                self._emit(LeadershipChanged(True))
                 log.info("leading", lease=self._name, identity=self._identity)
                 return True
             await _pause(stop)
@@ -74,7 +82,7 @@ class Lease:
             elif missed:
                 missed = False
                 self.returned.set()
-            LEADER.set(self.leading)
+            self._emit(LeadershipChanged(self.leading))
             if not self._leads:
                 log.error("lost the lease: stopping", lease=self._name, identity=self._identity)
                 return False
@@ -85,7 +93,7 @@ class Lease:
         if not self.leading:
             return
         self._renewed, self._leads = float("-inf"), False
-        LEADER.set(0)
+        self._emit(LeadershipChanged(False))
         with contextlib.suppress(ApiError, Unreachable):
             lease = await self._kube.get(self._path)
             if lease.get("spec", {}).get("holderIdentity") == self._identity:

@@ -8,7 +8,7 @@ from collections.abc import Hashable
 from time import monotonic
 from typing import Generic, TypeVar
 
-from ringfence.telemetry.metrics import QUEUE_ADDS, QUEUE_DEPTH, QUEUE_RETRIES, QUEUE_SECONDS
+from ringfence.telemetry.events import Emit, QueueChanged, silent
 
 K = TypeVar("K", bound=Hashable)
 
@@ -19,9 +19,11 @@ LAST_RETRY = 60.0
 
 
 class KeyedQueue(Generic[K]):
-    """For one event loop."""
+    """For one event loop. `kind`: of the objects that the keys name."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str = "", emit: Emit = silent) -> None:
+        self._kind = kind
+        self._emit = emit
         self._ready: asyncio.Queue[K] = asyncio.Queue()
         self._waiting: dict[K, float] = {}
         self._running: set[K] = set()
@@ -40,8 +42,7 @@ class KeyedQueue(Generic[K]):
         elif key not in self._waiting:
             self._waiting[key] = monotonic()
             self._ready.put_nowait(key)
-            QUEUE_ADDS.inc()
-            QUEUE_DEPTH.set(len(self._waiting))
+            self._emit(QueueChanged(self._kind, len(self._waiting), added=True))
 
     def add_after(self, key: K, seconds: float) -> None:
         """Have `key` worked on after a while, unless it is sooner anyway."""
@@ -57,9 +58,9 @@ class KeyedQueue(Generic[K]):
     async def get(self) -> K:
         """The next key; call `done` or `failed` with it afterwards."""
         key = await self._ready.get()
-        QUEUE_SECONDS.observe(monotonic() - self._waiting.pop(key))
-        QUEUE_DEPTH.set(len(self._waiting))
+        waited = monotonic() - self._waiting.pop(key)
         self._running.add(key)
+        self._emit(QueueChanged(self._kind, len(self._waiting), waited=waited))
         return key
 
     def done(self, key: K) -> None:
@@ -71,7 +72,7 @@ class KeyedQueue(Generic[K]):
         """It failed: it comes back after a pause that doubles, up to `longest`. Returns the pause in seconds."""
         count = self._failures[key] = self._failures.get(key, 0) + 1
         pause = max(min(FIRST_RETRY * 2.0 ** min(count - 1, 20), longest), min(retry_after or 0.0, LAST_RETRY))
-        QUEUE_RETRIES.inc()
+        self._emit(QueueChanged(self._kind, len(self._waiting), retried=True))
         self._finish(key)
         self.add_after(key, pause)
         return pause

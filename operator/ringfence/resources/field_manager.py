@@ -1,4 +1,4 @@
-"""Who wrote last, by the API server's own book (managedFields). Pure.
+"""Who wrote last, by the API server's own record (metadata.managedFields). Pure.
 
 It has the names that clients give themselves (`kubectl-edit`, `argocd-controller`), not users: a hint where to look.
 Who it was is in the API server's audit log.
@@ -12,7 +12,7 @@ from ringfence.api.names import FIELD_MANAGER
 
 
 @dataclass(frozen=True)
-class Author:
+class FieldManager:
     """A field manager, and when it wrote (RFC 3339). None: not known."""
 
     manager: str | None = None
@@ -23,15 +23,15 @@ class Author:
         return {"manager": self.manager, "changed_at": self.time}
 
 
-UNKNOWN = Author()
+UNKNOWN = FieldManager()
 
 
-def of_spec(metadata: Mapping[str, Any]) -> Author:
+def last_of_spec(metadata: Mapping[str, Any]) -> FieldManager:
     """Who wrote fields of the spec last."""
     return _newest(entry for entry in _entries(metadata) if "f:spec" in (entry.get("fieldsV1") or {}))
 
 
-def of_edit(metadata: Mapping[str, Any]) -> Author:
+def last_editor(metadata: Mapping[str, Any]) -> FieldManager:
     """Who changed a child of ours: the last one since we wrote it. Whoever only took fields away left no trace."""
     entries = list(_entries(metadata))
     ours = max((_time(entry) for entry in entries if entry.get("manager") == FIELD_MANAGER), default="")
@@ -42,9 +42,9 @@ def _entries(metadata: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
     return (entry for entry in metadata.get("managedFields") or [] if entry.get("subresource") != "status")
 
 
-def _newest(entries: Iterable[Mapping[str, Any]]) -> Author:
+def _newest(entries: Iterable[Mapping[str, Any]]) -> FieldManager:
     found = max(entries, key=_time, default=None)
-    return UNKNOWN if found is None else Author(str(found.get("manager")), _time(found) or None)
+    return UNKNOWN if found is None else FieldManager(str(found.get("manager")), _time(found) or None)
 
 
 def _time(entry: Mapping[str, Any]) -> str:

@@ -1,0 +1,63 @@
+"""What can stand in the way of a pass, each of a kind that says what to do: see ringfence.kube.errors."""
+
+from ringfence.kube import ErrorKind, RingfenceError
+from ringfence.resources import Ref
+
+GRANT = "kubectl create rolebinding ringfence-secrets --clusterrole=ringfence-secrets"
+"""How a namespace is opened to secrets: the API server lets nobody give a right that he does not hold."""
+
+
+class OwnershipConflict(RingfenceError):
+    """An object of a child's name exists and does not belong to the agent. It is left as it is."""
+
+    kind = ErrorKind.NOT_OURS
+
+    def __init__(self, ref: Ref) -> None:
+        super().__init__(
+            f"{ref.kind} {ref.name} exists already and does not belong to this AgentDeployment; it was left untouched. "
+            "Delete or rename it, and Ringfence goes on by itself."
+        )
+        self.ref = ref
+
+
+class Requeue(RingfenceError):
+    """The write has to wait for something that will happen by itself (an object that is being deleted)."""
+
+    def __init__(self, why: str, retry_after: float | None = None) -> None:
+        super().__init__(why)
+        self.retry_after = retry_after
+
+
+class AgentGone(RingfenceError):
+    """The agent itself is gone: its children went with it, and are not to come back."""
+
+    kind = ErrorKind.GONE
+
+
+class NotLeading(RingfenceError):
+    """Another replica may be leading: nothing is written."""
+
+
+class MutatedOnWrite(RingfenceError):
+    """What is stored is not what was written: something on the way (a mutating webhook) puts its own in."""
+
+    kind = ErrorKind.REFUSED
+
+    def __init__(self, ref: Ref) -> None:
+        super().__init__(
+            f"{ref.kind} {ref.name} is not stored as it was written: something in the cluster, such as a mutating "
+            "webhook, changes it on the way. Exempt Ringfence's objects from it."
+        )
+        self.ref = ref
+
+
+class NotGranted(RingfenceError):
+    """The controller holds no permission on Secrets in the namespace."""
+
+    kind = ErrorKind.REFUSED
+
+    def __init__(self, namespace: str, account: str) -> None:
+        super().__init__(
+            f"namespace {namespace} is not open to secrets: have a platform engineer list it in the chart's value "
+            f"agentNamespaces, or run: {GRANT} --serviceaccount={account} -n {namespace}"
+        )

@@ -1,0 +1,162 @@
+"""All reading of a pass: from the store, and from the API server what the store does not keep."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from ringfence.api import AgentDeploymentSpec, parse
+from ringfence.api.status import ConditionType, Reason
+from ringfence.kube import ApiError, Kube, Object, Unreachable, path_of
+from ringfence.resources import JobImage, ServicePort
+from ringfence.resources.network import service_key
+from ringfence.store.records import Key, StoredAgent
+from ringfence.store.sources import NAMESPACE
+from ringfence.store.store import Store
+
+from . import ages, conditions, diagnosis
+from .errors import NotGranted
+from .execute import Outcome
+from .plan import Mode, Observed, Plan, condition_before, workload_of
+from .report import After
+from .secrets import Secrets
+
+Metadata = Mapping[str, Any]
+EVENTS_READ = 4
+"""How often the Events about the pods of an agent are read while nothing about the pods changes: at the age of 0, 5,
+10 and 20 seconds. What the kubelet says once, it goes on saying."""
+
+
+@dataclass
+class Observer:
+    """Reads for passes. `clock`: the present moment, in UTC."""
+
+    kube: Kube
+    store: Store
+    secrets: Secrets
+    job_image: JobImage | None = None
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    _diagnoses: dict[Key, "_Diagnosis"] = field(default_factory=dict)
+
+    async def observe(self, key: Key) -> Observed:
+        """Everything that a plan is made from. Raises ApiError, Unreachable."""
+        agent = self.store.agents.get(key)
+        if agent is None or agent.deleting:
+            return Observed(key=key, agent=agent, now=self.clock(), children=self.store.children.items)
+        await self._know_namespace(key.namespace)
+        raw, status = agent.spec, agent.status
+        spec = parse(AgentDeploymentSpec, raw).value
+        seen, not_granted = await self._seen_secrets(key, agent, spec, status)
+        return Observed(
+            key=key,
+            agent=agent,
+            now=self.clock(),
+            spec=spec,
+            raw=raw,
+            status=status,
+            policies=self.store.context.policies(),
+            facts=self.store.context.facts(key.namespace),
+            children=self.store.children.items,
+            owned=self.store.children_of(agent.uid),
+            ownership=self.store.ownership,
+            services=self._services(key, spec),
+            api_server=self.store.context.api_server,
+            job_image=self.job_image,
+            secrets=seen,
+            not_granted=not_granted,
+        )
+
+    async def after(self, seen: Observed, planned: Plan, outcome: Outcome) -> After:
+        """What there is once the plan was done. Raises ApiError, Unreachable."""
+        workload = workload_of(seen)
+        secrets, not_granted = await self._secrets_after(seen, planned, outcome)
+        found = conditions.workload(workload, suspended=False, diagnosis=None)
+        why = None
+        if workload is not None and found.reason is Reason.PROGRESSING:
+            why = await self._why(seen.key, workload)
+        else:
+            self._diagnoses.pop(seen.key, None)
+        return After(workload=workload, secrets=secrets, not_granted=not_granted, diagnosis=why)
+
+    def forget(self, key: Key) -> None:
+        """The agent is gone."""
+        self._diagnoses.pop(key, None)
+
+    async def _know_namespace(self, name: str) -> None:
+        """An agent may be seen before its namespace, which would look closed until then."""
+        if self.store.context.knows(name):
+            return
+        body = await self.kube.get(path_of("v1", "namespaces", name=name))
+        if not self.store.context.knows(name):
+            self.store.context.observe(NAMESPACE, "ADDED", body)
+
+    def _services(self, key: Key, spec: AgentDeploymentSpec | None) -> dict[tuple[str, str, int], ServicePort]:
+        found = {}
+        for rule in spec.network.egress if spec else ():
+            if (name := service_key(key.namespace, rule)) and (service := self.store.services.get(name[:2])):
+                found[name] = service.port(name[2])
+        return {name: port for name, port in found.items() if port}
+
+    async def _seen_secrets(
+        self, key: Key, agent: StoredAgent, spec: AgentDeploymentSpec | None, status: Mapping[str, Any]
+    ) -> tuple[dict[str, Metadata | None] | None, str]:
+        """Of an agent that never was accepted nothing is read: what it lacks, the creation tells."""
+        if spec is None or not spec.secrets or status.get("acceptedGeneration") is None:
+            return None, ""
+        identity = Observed(key=key, agent=agent, now=self.clock()).identity
+        try:
+            return {one.name: await self.secrets.metadata(identity, one) for one in spec.secrets}, ""
+        except NotGranted as failure:
+            return None, str(failure)
+
+    async def _secrets_after(
+        self, seen: Observed, planned: Plan, outcome: Outcome
+    ) -> tuple[list[ages.ObservedSecret] | None, str]:
+        """Every secret as its Secret's metadata show it; None when a phase before blocks, or nothing may be seen."""
+        agent, blocked = planned.agent, outcome.blocked
+        if agent is None or planned.mode is not Mode.APPLY:
+            return None, ""
+        if blocked and not condition_before(ConditionType.SECRETS_FRESH, blocked.condition):
+            return None, ""
+        if seen.not_granted:
+            return None, seen.not_granted
+        known: dict[str, Metadata | None] = {**(seen.secrets or {}), **outcome.made}
+        try:
+            for one in agent.spec.secrets:
+                if one.name not in known:
+                    known[one.name] = await self.secrets.metadata(agent, one)
+        except NotGranted as failure:
+            return None, str(failure)
+        return [ages.observed(agent.name, one, known[one.name]) for one in agent.spec.secrets], ""
+
+    async def _why(self, key: Key, workload: Mapping[str, Any]) -> tuple[Reason, str] | None:
+        """Why its pods are not there: by what they say of themselves, and where that is nothing, by their Events."""
+        pods = [pod.manifest() for pod in self.store.pods_of(key)]
+        if not pods:
+            return diagnosis.of_workload(workload)
+        if not diagnosis.asks_for_events(pods):
+            return diagnosis.tell(pods, ())
+        known = self._diagnoses.setdefault(key, _Diagnosis())
+        if known.pods != pods:
+            known.pods, known.looks = pods, 0
+        if known.looks < EVENTS_READ:
+            known.looks += 1
+            known.found = diagnosis.tell(pods, await self._warnings(key.namespace, pods))
+        return known.found
+
+    async def _warnings(self, namespace: str, pods: Sequence[Object]) -> list[Object]:
+        """The warnings about the first pod: the others say the same."""
+        about = f"type=Warning,involvedObject.kind=Pod,involvedObject.name={pods[0]['metadata']['name']}"
+        try:
+            return await self.kube.list(path_of("v1", "events", namespace), field_selector=about)
+        except (ApiError, Unreachable):
+            return []
+
+
+@dataclass
+class _Diagnosis:
+    """What was found for the pods as they are, and how often it was looked for."""
+
+    pods: list[Object] = field(default_factory=list)
+    looks: int = 0
+    found: tuple[Reason, str] | None = None

@@ -1,0 +1,345 @@
+"""What a pass over one agent is to do, from what was observed. Pure: no clock, no client, no cluster."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from ringfence.api import AgentDeploymentSpec
+from ringfence.api.secrets import duration
+from ringfence.api.status import ConditionType
+from ringfence.policy.decide import binding, decide
+from ringfence.policy.model import AgentObject, Facts, NamedPolicy, Violation
+from ringfence.resources import Agent, Endpoint, Identity, JobImage, Ref, ServicePort, build_deny
+from ringfence.resources.compare import fits
+from ringfence.resources.model import DENY, child_name
+from ringfence.resources.phases import ALLOW, PERMISSIONS, PHASES, SECRETS, WORKLOAD, Order, Phase
+from ringfence.resources.phases import DENY as DENY_PHASE
+from ringfence.resources.secrets import restart_annotation, when
+from ringfence.resources.stored import Desired, StoredChild, immutable_differs
+from ringfence.resources.workload import rolled_out
+from ringfence.store.records import Key, StoredAgent
+from ringfence.store.store import OwnershipRecord
+
+from . import ages
+
+BEING_DELETED = "it is being deleted"
+NO_FENCE = "the deny policy cannot be held"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """All that one pass has read.
+
+    `agent`: None where there is none. `spec`: None where it cannot be read. `children`: every child of every agent, by
+    reference; `owned`: those of this one. `ownership`: what is remembered of children. `secrets`: the metadata of each
+    secret's Secret by the secret's name (None: it is not there); None as a whole where they were not looked at.
+    `not_granted`: why they could not be, where a permission is missing.
+    """
+
+    key: Key
+    agent: StoredAgent | None
+    now: datetime
+    spec: AgentDeploymentSpec | None = None
+    raw: Any = None
+    status: Mapping[str, Any] = field(default_factory=dict)
+    policies: Sequence[NamedPolicy] = ()
+    facts: Facts = field(default_factory=Facts)
+    children: Mapping[Ref, StoredChild] = field(default_factory=dict)
+    owned: Sequence[StoredChild] = ()
+    ownership: Mapping[Ref, OwnershipRecord] = field(default_factory=dict)
+    services: Mapping[tuple[str, str, int], ServicePort] = field(default_factory=dict)
+    api_server: tuple[Endpoint, ...] = ()
+    job_image: JobImage | None = None
+    secrets: Mapping[str, Mapping[str, Any] | None] | None = None
+    not_granted: str = ""
+
+    @property
+    def identity(self) -> Identity:
+        """Which agent. Only where there is one."""
+        uid = self.agent.uid if self.agent else ""
+        return Identity(name=self.key.name, namespace=self.key.namespace, uid=uid)
+
+    @property
+    def known(self) -> bool:
+        """Whether all children were written for this very generation: what is missing was taken away by somebody."""
+        return self.agent is not None and self.status.get("acceptedGeneration") == self.agent.generation
+
+    @property
+    def accepted_before(self) -> bool:
+        """Whether any generation was accepted: there is a last good state."""
+        return self.status.get("acceptedGeneration") is not None
+
+
+class Mode(StrEnum):
+    """What a pass is about."""
+
+    FORGET = "forget"
+    """The agent is gone."""
+    WIND_DOWN = "wind down"
+    """It is being deleted, and waits for somebody's finalizer: no pods meanwhile. Its children are not put back."""
+    HOLD = "hold"
+    """It is not accepted: nothing but the policy that drops everything."""
+    APPLY = "apply"
+
+
+class Fit(StrEnum):
+    """A child as it is stored, beside what is wanted."""
+
+    RIGHT = "right"
+    ABSENT = "absent"
+    WRONG = "wrong"
+    IMMUTABLE = "immutable"
+    """Wrong, and no update can put it right."""
+    DELETING = "deleting"
+    FOREIGN = "foreign"
+    EARLIER = "earlier"
+    """It belongs to an earlier agent of this name, whose end the cluster is still at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnsureChild:
+    """Have a child stored exactly as desired.
+
+    `known`: it was there before, so that its absence is somebody's deletion. `keep`: to be done even where a phase
+    before it is blocked: it is there, and stays as it should be. `behind_fence`: the deny policy, made in this very
+    pass, is to own it too.
+    """
+
+    phase: Phase
+    desired: Desired
+    fit: Fit
+    known: bool
+    keep: bool = False
+    behind_fence: Ref | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoveChild:
+    """Delete a child that is not wanted any more."""
+
+    phase: Phase
+    child: StoredChild
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopWorkload:
+    """No pods."""
+
+    ref: Ref
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MakeSecret:
+    """The first value of a secret that Ringfence keeps. `name`: in the spec. `known`: it was there before."""
+
+    phase: Phase
+    name: str
+    known: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoveSecret:
+    """Delete the Secret of a secret that the spec does not name any more. `name`: of the object."""
+
+    phase: Phase
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropPrevious:
+    """Remove a value whose overlap is over."""
+
+    phase: Phase
+    secret: ages.ObservedSecret
+
+
+Action = EnsureChild | RemoveChild | StopWorkload | MakeSecret | RemoveSecret | DropPrevious
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to do, in order. `agent`: None where its spec cannot be read. `right`: children that are as they should be.
+
+    `max_age`: the oldest that policies let a secret become.
+    """
+
+    mode: Mode
+    violations: tuple[Violation, ...] = ()
+    agent: Agent | None = None
+    actions: tuple[Action, ...] = ()
+    right: tuple[StoredChild, ...] = ()
+    max_age: timedelta = timedelta.max
+
+
+def plan(seen: Observed) -> Plan:
+    """The one way from what is to what is to be done."""
+    if seen.agent is None:
+        return Plan(mode=Mode.FORGET)
+    if seen.agent.deleting:
+        return Plan(mode=Mode.WIND_DOWN, actions=() if seen.agent.orphans else (_stop(seen, BEING_DELETED),))
+    violations = tuple(decide(_candidate(seen, seen.agent), seen.policies, seen.facts))
+    max_age = min(duration(policy.spec.secrets.max_age) for policy in binding(seen.policies, seen.facts))
+    agent = _agent(seen)
+    if agent is None or (violations and not seen.known):
+        deny = Desired(build_deny(seen.identity))
+        actions, right = _ensure(seen, [(DENY_PHASE, deny)], known=seen.accepted_before)
+        return Plan(mode=Mode.HOLD, violations=violations, agent=agent, actions=actions, right=right, max_age=max_age)
+    actions, right = _apply(seen, agent)
+    return Plan(mode=Mode.APPLY, violations=violations, agent=agent, actions=actions, right=right, max_age=max_age)
+
+
+def judge(desired: Desired, live: StoredChild | None, agent: Identity, known: OwnershipRecord | None) -> Fit:
+    """What a stored child is, beside what is wanted. `known`: what is remembered of it."""
+    if live is None:
+        return Fit.ABSENT
+    # The second half: an edit that strips the owner must not make our own object look like a stranger's.
+    remembered = known is not None and (known.agent_uid, known.uid) == (agent.uid, live.uid)
+    if live.controller_uid != agent.uid and not remembered:
+        return Fit.EARLIER if live.belongs_to_earlier(agent.name, agent.uid) else Fit.FOREIGN
+    if is_right(desired, live, known):
+        return Fit.RIGHT
+    if live.deleting:
+        return Fit.DELETING
+    return Fit.IMMUTABLE if immutable_differs(desired, live) else Fit.WRONG
+
+
+def is_right(desired: Desired, live: StoredChild, known: OwnershipRecord | None) -> bool:
+    """Whether a child is as wanted, or as this API server is known to complete what is wanted."""
+    if fits(desired, live):
+        return True
+    completed = known is not None and known.completed == (desired.digest, live.digest)
+    return (
+        completed
+        and desired.mark == live.mark
+        and desired.owners == frozenset(live.owners)
+        and (desired.labels <= frozenset(live.labels) and (live.foreground or not desired.foreground))
+    )
+
+
+def workload_of(seen: Observed) -> Mapping[str, Any] | None:
+    """What is kept of the agent's Deployment; a stranger's of that name is none."""
+    live = seen.children.get(_workload_ref(seen))
+    return live.shown if live is not None and seen.agent and live.controller_uid == seen.agent.uid else None
+
+
+def _workload_ref(seen: Observed) -> Ref:
+    return Ref("Deployment", seen.key.namespace, child_name(seen.key.name))
+
+
+def _deny_ref(seen: Observed) -> Ref:
+    return Ref("NetworkPolicy", seen.key.namespace, child_name(seen.key.name, DENY))
+
+
+def _stop(seen: Observed, why: str) -> StopWorkload:
+    return StopWorkload(ref=_workload_ref(seen), why=why)
+
+
+def _candidate(seen: Observed, agent: StoredAgent) -> AgentObject:
+    return AgentObject(name=seen.key.name, namespace=seen.key.namespace, spec=seen.raw, generation=agent.generation)
+
+
+def _agent(seen: Observed) -> Agent | None:
+    """The agent with what was read of its surroundings; None where its spec cannot be read."""
+    if seen.spec is None:
+        return None
+    return Agent(
+        **vars(seen.identity),
+        spec=seen.spec,
+        fence_uid=_fence_uid(seen),
+        services=seen.services,
+        api_server=seen.api_server,
+        job_image=seen.job_image,
+        restarts=_restarts(seen, seen.spec),
+    )
+
+
+def _fence_uid(seen: Observed) -> str | None:
+    """None while the policy is being deleted: it would wait for the workload, and the workload stays."""
+    deny = seen.children.get(_deny_ref(seen))
+    return deny.uid if deny is not None and not deny.deleting else None
+
+
+def _restarts(seen: Observed, spec: AgentDeploymentSpec) -> dict[str, str]:
+    """Marks of rotation jobs on the stored workload. Whoever sets one restarts the agent, and nothing more."""
+    live = seen.children.get(_workload_ref(seen))
+    template = ((live.shown or {}).get("spec") or {}).get("template") or {} if live else {}
+    marks = (template.get("metadata") or {}).get("annotations") or {}
+    names = [restart_annotation(secret.name) for secret in spec.secrets if secret.rotation and secret.delivery.env]
+    return {name: marks[name] for name in names if when(marks.get(name))}
+
+
+def _apply(seen: Observed, agent: Agent) -> tuple[tuple[Action, ...], tuple[StoredChild, ...]]:
+    """The deny policy; what is withdrawn, which waits for nothing else; then phase by phase."""
+    wanted = {phase.order: phase.desired(agent) for phase in PHASES}
+    refs = frozenset(desired.ref for built in wanted.values() for desired in built)
+    first, right = _ensure(seen, [(DENY_PHASE, one) for one in wanted[Order.DENY]], known=seen.known)
+    rest: list[Action] = []
+    for phase in (ALLOW, PERMISSIONS, SECRETS, WORKLOAD):
+        if phase is SECRETS:
+            rest += _make_secrets(seen, agent)
+        pairs = [(phase, one) for one in wanted[phase.order]]
+        actions, fine = _ensure(seen, pairs, known=seen.known, fence_comes=bool(first))
+        rest += actions
+        right += fine
+    return (*first, *_withdraw(seen, refs), *rest, *_drop_previous(seen, agent)), right
+
+
+def _ensure(
+    seen: Observed, pairs: Sequence[tuple[Phase, Desired]], *, known: bool, fence_comes: bool = False
+) -> tuple[tuple[Action, ...], tuple[StoredChild, ...]]:
+    actions: list[Action] = []
+    right: list[StoredChild] = []
+    for phase, desired in pairs:
+        live = seen.children.get(desired.ref)
+        fit = judge(desired, live, seen.identity, seen.ownership.get(desired.ref))
+        if fit is Fit.RIGHT and live is not None:
+            right.append(live)
+            continue
+        behind = _deny_ref(seen) if fence_comes and desired.ref == _workload_ref(seen) else None
+        keep = known and live is not None and phase is not DENY_PHASE
+        actions.append(EnsureChild(phase=phase, desired=desired, fit=fit, known=known, keep=keep, behind_fence=behind))
+    return tuple(actions), tuple(right)
+
+
+def _withdraw(seen: Observed, wanted: frozenset[Ref]) -> Iterator[Action]:
+    """What the spec does not ask for any more. A rotated secret goes before its CronJob, which reminds of it."""
+    for phase in PHASES:
+        for child in phase.prune(wanted, seen.owned):
+            # Without an image no rotation is built for any secret: that says nothing about the spec, and no value goes.
+            if phase is SECRETS and child.ref.kind == "CronJob" and seen.job_image is not None:
+                yield RemoveSecret(phase=phase, name=child.ref.name)
+            yield RemoveChild(phase=phase, child=child)
+
+
+def _make_secrets(seen: Observed, agent: Agent) -> Iterator[MakeSecret]:
+    """Of secrets whose value Ringfence makes: those that are not there, or that were not looked at."""
+    for secret in agent.spec.secrets:
+        if secret.source.generate is None:
+            continue
+        if seen.secrets is None or not _is_held(seen.secrets.get(secret.name), agent):
+            yield MakeSecret(phase=SECRETS, name=secret.name, known=seen.known)
+
+
+def _is_held(metadata: Mapping[str, Any] | None, agent: Agent) -> bool:
+    owners = (metadata or {}).get("ownerReferences") or []
+    return any(owner.get("controller") and owner.get("uid") == agent.uid for owner in owners)
+
+
+def _drop_previous(seen: Observed, agent: Agent) -> Iterator[DropPrevious]:
+    """Values before, whose overlap is over: the jobs remove them too, at their next tick, which may be a day away."""
+    live = workload_of(seen)
+    if seen.secrets is None or live is None or not rolled_out(live):
+        return
+    for secret in agent.spec.secrets:
+        one = ages.observed(agent.name, secret, seen.secrets.get(secret.name))
+        if one.overlap_is_over(seen.now):
+            yield DropPrevious(phase=SECRETS, secret=one)
+
+
+def condition_before(one: ConditionType, other: ConditionType) -> bool:
+    """Whether a condition speaks of an earlier phase than another."""
+    order = list(dict.fromkeys([ConditionType.ACCEPTED, *(phase.condition for phase in PHASES)]))
+    return order.index(one) < order.index(other)

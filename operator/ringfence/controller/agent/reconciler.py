@@ -1,0 +1,184 @@
+"""One pass over one agent: observe, plan, execute, report. Level-triggered: it asks what is, not what happened."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from ringfence.api.status import ConditionType, Reason
+from ringfence.controller.runtime.loop import Look
+from ringfence.kube import ApiError, NotFound, Object
+from ringfence.policy.decide import binding, decide
+from ringfence.policy.model import AgentObject, NamedPolicy
+from ringfence.resources import Ref
+from ringfence.resources.rotation import rotating
+from ringfence.resources.secrets import key_name
+from ringfence.store.records import Key, agent_path, packed, read_agent
+from ringfence.store.store import Store
+from ringfence.telemetry.events import AgentName, AgentObserved, ConditionChanged, Emit
+
+from . import conditions
+from .conditions import Finding
+from .errors import AgentGone
+from .execute import Executor
+from .observe import Observer
+from .plan import Mode, Observed, Plan, plan
+from .recorder import Recorder
+from .report import After, Report, changes, report
+from .writer import Writer
+
+NOTHING = Look()
+
+
+@dataclass
+class AgentReconciler:
+    """Works on one key at a time; holds no state of its own about agents."""
+
+    store: Store
+    observer: Observer
+    executor: Executor
+    writer: Writer
+    recorder: Recorder
+    emit: Emit
+    kind: str = field(default="AgentDeployment", init=False)
+
+    def about(self, key: Key) -> Mapping[str, str]:
+        """As fields of a log line."""
+        return {"agent": key.name, "namespace": key.namespace}
+
+    async def reconcile(self, key: Key) -> Look:
+        """One pass. Raises RingfenceError: the caller tries again later."""
+        seen = await self.observer.observe(key)
+        planned = plan(seen)
+        try:
+            return await self._pass(seen, planned)
+        except AgentGone:
+            # Its end was told late or, between the first read and the watch, to nobody.
+            if seen.agent is not None:
+                self.store.agents.remove(key, seen.agent.version)
+            self._forget(key)
+            return NOTHING
+
+    async def failed(self, key: Key, failure: Exception) -> None:
+        """A pass ended by a mistake of ours: the agent's status says so. Its children stay as they are."""
+        agent = self.store.agents.get(key)
+        if agent is None or agent.deleting:
+            return
+        seen = Observed(key=key, agent=agent, now=self.observer.clock(), status=agent.status)
+        sentence = (
+            f"Ringfence could not work on this agent because of a mistake of its own ({type(failure).__name__}); it "
+            "tries again with growing pauses. See the controller's log, and report it."
+        )
+        findings = [Finding(ConditionType.READY, "False", Reason.INTERNAL_ERROR, sentence)]
+        kept = [one for one in seen.status.get("conditions") or [] if one["type"] != ConditionType.READY]
+        now = seen.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        old = seen.status.get("conditions") or []
+        merged = conditions.merge(old, findings, generation=agent.generation, now=now)
+        await self._store_status(seen, {**seen.status, "conditions": [*merged, *kept]}, changes(seen, findings))
+
+    async def _pass(self, seen: Observed, planned: Plan) -> Look:
+        if planned.mode is Mode.FORGET:
+            self._forget(seen.key)
+            return NOTHING
+        self._record(seen, planned)
+        outcome = await self.executor.execute(seen, planned)
+        if planned.mode is Mode.WIND_DOWN:
+            return NOTHING
+        after = await self.observer.after(seen, planned, outcome)
+        if after.secrets is not None:
+            self.recorder.secrets(seen.key, after.secrets, max_age=planned.max_age, now=seen.now)
+        told = report(seen, planned, outcome, after)
+        await self._store_status(seen, told.status, told.changed)
+        self._observed(seen, planned, told, after)
+        if (blocked := outcome.blocked) is not None and blocked.retry:
+            raise blocked.error()
+        return told.look
+
+    def _forget(self, key: Key) -> None:
+        self.recorder.forget(key)
+        self.observer.forget(key)
+        self.store.note_fit(key, frozenset(), frozenset())
+
+    def _record(self, seen: Observed, planned: Plan) -> None:
+        """What is told before anything is written: news that do not depend on it."""
+        if seen.agent is None:
+            return
+        if planned.mode is Mode.WIND_DOWN:
+            self._forget(seen.key)
+            return
+        agent = seen.agent
+        self.recorder.violations(seen.key, agent.uid, agent.generation, planned.violations, agent.manager)
+        if planned.agent is not None:
+            self.recorder.jobs(seen.key, self._cron_jobs(seen, planned))
+        self._note_fit(seen, planned)
+
+    def _note_fit(self, seen: Observed, planned: Plan) -> None:
+        """For the policies' own status: which bind the agent, and which of them it does not fit."""
+        bound = frozenset(_object_name(policy) for policy in binding(seen.policies, seen.facts))
+        misfits = frozenset(_misfits(seen)) if planned.violations else frozenset[str]()
+        self.store.note_fit(seen.key, bound, misfits)
+
+    def _cron_jobs(self, seen: Observed, planned: Plan) -> dict[str, Mapping[str, object]]:
+        """Those of the agent's secrets, as last seen, by the names of the secrets."""
+        if planned.agent is None or not planned.agent.spec.secrets:
+            return {}
+        names = {one.name: key_name(seen.key.name, one.name) for one in rotating(planned.agent)}
+        refs = {name: Ref("CronJob", seen.key.namespace, job) for name, job in names.items()}
+        found = {name: seen.children[ref].shown for name, ref in refs.items() if ref in seen.children}
+        return {name: shown for name, shown in found.items() if shown is not None}
+
+    def _observed(self, seen: Observed, planned: Plan, told: Report, after: After) -> None:
+        wanted = ((after.workload or {}).get("spec") or {}).get("replicas", 0)
+        self.emit(
+            AgentObserved(
+                agent=AgentName(*seen.key),
+                uid=seen.identity.uid,
+                conditions=told.status["conditions"],
+                ready=told.status["readyReplicas"],
+                wanted=wanted,
+                rules=len({violation.rule for violation in planned.violations}),
+            )
+        )
+
+    async def _store_status(self, seen: Observed, status: Object, changed: Sequence[ConditionChanged]) -> None:
+        """Write the status where it differs; then tell what changed."""
+        if all(seen.status.get(name) == value for name, value in status.items()):
+            return
+        key = seen.key
+        self.store.expected_status[key] = packed(status)
+        try:
+            self.store.agents.take(read_agent(await self._write_status(seen, status)))
+        finally:
+            self.store.expected_status.pop(key, None)
+        for change in changed:
+            self.emit(change)
+
+    async def _write_status(self, seen: Observed, status: Object) -> Object:
+        """The status of this very agent: a later one of the same name must not be taken for one that was accepted."""
+        self.writer.guard()
+        uid = seen.identity.uid
+        operations: list[Object] = [
+            {"op": "test", "path": "/metadata/uid", "value": uid},
+            {"op": "add", "path": "/status", "value": status},
+        ]
+        try:
+            return await self.writer.kube.json_patch(agent_path(seen.key, "/status"), operations)
+        except NotFound as failure:
+            raise AgentGone(uid) from failure
+        except ApiError as failure:
+            if failure.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+                await self.writer.still_there(seen.identity)
+            raise
+
+
+def _misfits(seen: Observed) -> list[str]:
+    """The names of the policies that bind the agent and do not allow it as it is stored."""
+    bound = binding(seen.policies, seen.facts)
+    if len(bound) == 1:
+        return [_object_name(bound[0])]
+    candidate = AgentObject(name=seen.key.name, namespace=seen.key.namespace, spec=seen.raw)
+    return [_object_name(policy) for policy in bound if decide(candidate, [policy], seen.facts)]
+
+
+def _object_name(policy: NamedPolicy) -> str:
+    """The policy's own name: one that cannot be read has a remark behind it."""
+    return policy.name.partition(" ")[0]

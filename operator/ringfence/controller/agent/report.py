@@ -1,0 +1,182 @@
+"""What a pass came to: the conditions, the status, what changed, when to look again. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ringfence.api.status import ConditionType, Reason
+from ringfence.controller.runtime.loop import Look
+from ringfence.kube import Object
+from ringfence.resources import Agent, build
+from ringfence.resources.network import effective_egress, missing_services
+from ringfence.resources.permissions import effective_permissions
+from ringfence.resources.workload import is_stopped, rolled_out
+from ringfence.telemetry.events import AgentName, ConditionChanged
+
+from . import ages, conditions
+from .conditions import Finding
+from .execute import Blocked, Outcome
+from .plan import Observed, Plan, condition_before
+
+SECRETS_AGAIN = 60.0
+"""Seconds until the next look at an agent with secrets: their Secrets are not watched, a watch would carry values."""
+TOLD = {Reason.CHILD_NOT_OURS, Reason.WRITE_FAILED, Reason.SERVICE_NOT_FOUND, Reason.SECRET_NOT_FOUND}
+TOLD |= {Reason.NOT_GRANTED, Reason.SECRET_TOO_OLD, Reason.ROTATION_OVERDUE, Reason.INTERNAL_ERROR}
+"""Reasons that make an Event, whatever their condition."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class After:
+    """What was observed after the plan was done.
+
+    `workload`: what is kept of the agent's Deployment. `secrets`: each with its Secret's metadata; None where they were
+    not looked at. `not_granted`: why they could not be. `diagnosis`: why its pods are not there.
+    """
+
+    workload: Mapping[str, Any] | None = None
+    secrets: Sequence[ages.ObservedSecret] | None = None
+    not_granted: str = ""
+    diagnosis: tuple[Reason, str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """`status`: the whole of it, as it is to be stored. `changed`: to be told once it is."""
+
+    findings: Sequence[Finding]
+    status: Object
+    changed: Sequence[ConditionChanged]
+    look: Look
+
+
+def report(seen: Observed, planned: Plan, outcome: Outcome, after: After) -> Report:
+    """All of it. `seen.agent` is there."""
+    findings = find(seen, planned, outcome, after)
+    status = _status(seen, planned, outcome, after, findings)
+    return Report(
+        findings=findings,
+        status=status,
+        changed=changes(seen, findings),
+        look=_look(seen, planned, outcome, after, findings),
+    )
+
+
+def changes(seen: Observed, findings: Sequence[Finding]) -> list[ConditionChanged]:
+    """The conditions whose status or reason is another than that of the stored one."""
+    before = {one["type"]: one["status"] for one in seen.status.get("conditions") or []}
+    return [
+        ConditionChanged(
+            agent=AgentName(*seen.key),
+            uid=seen.identity.uid,
+            generation=seen.agent.generation if seen.agent else 0,
+            type=str(one.type),
+            status=one.status,
+            previous=before.get(one.type),
+            reason=str(one.reason),
+            message=one.message,
+            told=_is_told(one),
+        )
+        for one in conditions.changed(seen.status.get("conditions") or [], findings)
+    ]
+
+
+def _is_told(finding: Finding) -> bool:
+    """Whether a person should hear of it. Not Ready is not news: the condition that it stands for speaks for itself."""
+    if finding.type is ConditionType.READY:
+        return finding.status == "True" or finding.reason is Reason.INTERNAL_ERROR
+    return finding.type is ConditionType.ACCEPTED or finding.reason in TOLD
+
+
+def find(seen: Observed, planned: Plan, outcome: Outcome, after: After) -> list[Finding]:
+    """All conditions, the sum first."""
+    kept = bool(planned.violations) and seen.accepted_before
+    parts = [
+        conditions.accepted(planned.violations, kept=kept),
+        _network(planned.agent, outcome),
+        _permissions(planned.agent, outcome),
+        _secrets(seen, planned, outcome, after),
+        _workload(planned.agent, outcome, after),
+    ]
+    return [conditions.ready(parts), *parts]
+
+
+def _network(agent: Agent | None, outcome: Outcome) -> Finding:
+    found = _applied(ConditionType.NETWORK_POLICY_APPLIED, outcome.blocked, "the deny and the allow policy are stored")
+    if agent and found.status == "True" and (missing := missing_services(agent)):
+        sentence = f"no Service with a selector and that port: {', '.join(missing)}; nothing is opened for it"
+        return Finding(found.type, "False", Reason.SERVICE_NOT_FOUND, sentence)
+    return found
+
+
+def _permissions(agent: Agent | None, outcome: Outcome) -> Finding:
+    found = _applied(ConditionType.RIGHTS_APPLIED, outcome.blocked, "the Role holds exactly the rules of the spec")
+    if agent and found.status == "True" and not agent.spec.permissions.rules:
+        return Finding(found.type, "True", Reason.NO_RIGHTS, "no permissions on the Kubernetes API, and no token")
+    return found
+
+
+def _secrets(seen: Observed, planned: Plan, outcome: Outcome, after: After) -> Finding:
+    if after.not_granted:
+        return Finding(ConditionType.SECRETS_FRESH, "False", Reason.NOT_GRANTED, after.not_granted)
+    if after.secrets is None:
+        return _applied(ConditionType.SECRETS_FRESH, outcome.blocked, "no secrets")
+    done = after.workload is not None and rolled_out(after.workload)
+    return ages.finding(after.secrets, max_age=planned.max_age, now=seen.now, rolled_out=done)
+
+
+def _workload(agent: Agent | None, outcome: Outcome, after: After) -> Finding:
+    kind, blocked = ConditionType.WORKLOAD_AVAILABLE, outcome.blocked
+    if blocked and blocked.condition is kind:
+        return Finding(kind, "False", blocked.reason, blocked.message)
+    suspended = agent is not None and is_stopped(agent)
+    return conditions.workload(after.workload, suspended=suspended, diagnosis=after.diagnosis)
+
+
+def _applied(condition: ConditionType, blocked: Blocked | None, sentence: str) -> Finding:
+    """True unless the pass was blocked at this condition or before it."""
+    if blocked is None or condition_before(condition, blocked.condition):
+        return Finding(condition, "True", Reason.APPLIED, sentence)
+    if blocked.condition is condition:
+        return Finding(condition, "False", blocked.reason, blocked.message)
+    return Finding(condition, "False", Reason.NOT_APPLIED, f"waits for {blocked.condition}")
+
+
+def _status(seen: Observed, planned: Plan, outcome: Outcome, after: After, findings: Sequence[Finding]) -> Object:
+    """What was there, and what is new of it. What is None is not there any more."""
+    old, agent = dict(seen.status), planned.agent
+    generation = seen.agent.generation if seen.agent else 0
+    numbers = (after.workload or {}).get("status") or {}
+    now = seen.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    new: Object = {
+        "observedGeneration": generation,
+        "conditions": conditions.merge(old.get("conditions") or [], findings, generation=generation, now=now),
+        "replicas": numbers.get("replicas", 0),
+        "readyReplicas": numbers.get("readyReplicas", 0),
+    }
+    if after.secrets is not None:
+        new |= ages.status(after.secrets)
+    if not planned.violations and agent and outcome.blocked is None:
+        new["acceptedGeneration"] = generation
+        new["effectivePermissions"] = effective_permissions(agent)
+        new["effectiveEgress"] = effective_egress(agent)
+        if old.get("acceptedGeneration") != generation or _names_missing(old, agent):
+            new["managedResources"] = [{"kind": m["kind"], "name": m["metadata"]["name"]} for m in build(agent)]
+    return {name: value for name, value in (old | new).items() if value is not None}
+
+
+def _names_missing(old: Mapping[str, Any], agent: Agent) -> bool:
+    """Whether the stored list of children could be another one for the same generation: with another job image."""
+    return bool(agent.spec.secrets) or "managedResources" not in old
+
+
+def _look(seen: Observed, planned: Plan, outcome: Outcome, after: After, findings: Sequence[Finding]) -> Look:
+    agent, blocked = planned.agent, outcome.blocked
+    unavailable = any(one.type is ConditionType.WORKLOAD_AVAILABLE and one.status != "True" for one in findings)
+    stopped = agent is not None and is_stopped(agent)
+    waiting = blocked is not None and blocked.condition is not ConditionType.ACCEPTED
+    waiting |= unavailable and not planned.violations and not stopped
+    pauses = [SECRETS_AGAIN] if agent is not None and agent.spec.secrets else []
+    for one in after.secrets or ():  # a value before goes when its time is up, not up to a minute later
+        if one.has_previous and one.previous_until and one.previous_until > seen.now:
+            pauses.append((one.previous_until - seen.now).total_seconds())
+    return Look(after=min(pauses, default=None), waiting=waiting)

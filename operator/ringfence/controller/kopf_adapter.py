@@ -1,0 +1,72 @@
+"""kopf's part: the life of the operator, and the watches of its own kinds. Nothing is decided here.
+
+kopf's watches tell of no deletion that happened in a gap: the informers' comparison finds those (store/informer.py).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import kopf
+
+from ringfence.api.names import GROUP, VERSION
+from ringfence.kube import Kube
+from ringfence.kube.client import WATCH_SILENCE
+from ringfence.store.informer import Sink
+from ringfence.telemetry.events import Emit, WatchHeard
+
+
+class Backoffs:
+    """Pauses between kopf's tries, without an end: an API server that is away for long must not end the process."""
+
+    def __iter__(self) -> Iterator[float]:
+        yield from (0.5, 1.0, 2.0)
+        while True:
+            yield 3.0
+
+
+def registry(kube: Kube, sinks: Mapping[str, Sink], emit: Emit) -> kopf.OperatorRegistry:
+    """All handlers, on a registry of their own: no import side effects. `sinks`: by the plural of our kinds."""
+    handlers = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=handlers)
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        return await _connection(kube)
+
+    for plural, sink in sinks.items():
+        _follow(handlers, plural, sink, emit)
+    return handlers
+
+
+def settings() -> kopf.OperatorSettings:
+    """What differs from kopf's defaults. Low-level handlers keep no state, so no annotation is ever written."""
+    configured = kopf.OperatorSettings()
+    configured.posting.enabled = False
+    configured.networking.error_backoffs = Backoffs()
+    configured.networking.connect_timeout = 10
+    configured.watching.inactivity_timeout = WATCH_SILENCE
+    configured.watching.chunk_size = 500
+    configured.queueing.idle_timeout = 1  # an object's worker of kopf's holds memory as long as it idles
+    configured.process.ultimate_exiting_timeout = 20  # below the pod's grace period of 30 seconds
+    return configured
+
+
+def _follow(handlers: kopf.OperatorRegistry, plural: str, sink: Sink, emit: Emit) -> None:
+    @kopf.on.event(GROUP, VERSION, plural, registry=handlers, id=f"event-{plural}")
+    async def event(event: Any, **_: Any) -> None:
+        emit(WatchHeard())
+        sink.observe(event["type"], dict(event["object"]))
+
+
+async def _connection(kube: Kube) -> kopf.ConnectionInfo:
+    """The very connection that everything else uses: its address (no DNS), its credentials. Asked anew after a 401."""
+    known = kube.configuration
+    token = (await known.auth_settings()).get("BearerToken", {}).get("value", "")
+    return kopf.ConnectionInfo(
+        server=known.host,
+        ca_path=known.ssl_ca_cert,
+        insecure=not known.verify_ssl,
+        certificate_path=known.cert_file,
+        private_key_path=known.key_file,
+        token=token.rpartition(" ")[2] or None,  # "Bearer x" from a kubeconfig, "bearer x" in a pod
+        proxy_url=known.proxy,
+    )

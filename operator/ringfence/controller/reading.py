@@ -1,0 +1,118 @@
+"""All that the controller reads of the cluster: one informer for each kind, and the comparison of all of them."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+
+from ringfence.kube import ApiError, Kube, NotFound, Unreachable
+from ringfence.store.informer import ContextSink, Informer, Sink, TableSink
+from ringfence.store.sources import AGENT_POLICY, AGENTS, CHILDREN, PODS, SERVICES, SOURCES, Source, is_child
+from ringfence.store.store import Store
+from ringfence.telemetry.events import Emit, StoreCompared, WatchHeard
+
+log = structlog.get_logger(__name__)
+
+SETTLE_SECONDS: Final = 5.0
+"""Until the first comparison: by then the watches follow."""
+
+
+class NotInstalled(Exception):
+    """The CRDs are not there."""
+
+
+@dataclass
+class Reading:
+    """Keeps the store as the cluster is. `every`: seconds between two comparisons."""
+
+    kube: Kube
+    store: Store
+    emit: Emit
+    every: float
+    own: Mapping[str, Informer] = field(init=False)
+    """Of our own kinds, by their plurals: kopf follows them."""
+    sinks: Mapping[str, Sink] = field(init=False)
+    """The same kinds: where kopf puts what it hears."""
+    others: tuple[Informer, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        store, changed = self.store, self.store.context_changed
+        self.sinks = {
+            "agentdeployments": TableSink(store.agents, "AgentDeployment"),
+            "agentpolicies": ContextSink(store.context, AGENT_POLICY, changed, table=store.policies),
+        }
+        sources = {"agentdeployments": AGENTS, "agentpolicies": SOURCES[AGENT_POLICY]}
+        self.own = {plural: self._informer(source, self.sinks[plural]) for plural, source in sources.items()}
+        context = [source for kind, source in SOURCES.items() if kind != AGENT_POLICY]
+        self.others = (
+            *(self._informer(source, ContextSink(store.context, source.kind, changed)) for source in context),
+            *(self._informer(source, TableSink(store.children, source.kind, wanted=is_child)) for source in CHILDREN),
+            self._informer(SERVICES, TableSink(store.services, "Service")),
+            self._informer(PODS, TableSink(store.pods, "Pod")),
+        )
+
+    async def first(self) -> None:
+        """List everything. Raises ApiError, Unreachable, NotInstalled.
+
+        Agents come last: a pass over one is to find the rest.
+        """
+        async with _first_failure():
+            async with asyncio.TaskGroup() as group:
+                for informer in (*self.others, self.own["agentpolicies"]):
+                    group.create_task(_installed(informer))
+            await _installed(self.own["agentdeployments"])
+
+    async def follow(self) -> None:
+        """For ever: the watches of all kinds but our own."""
+        async with asyncio.TaskGroup() as group:
+            for informer in self.others:
+                group.create_task(informer.follow(), name=f"watch {informer.source.kind}")
+
+    async def compare_for_ever(self, returned: asyncio.Event) -> None:
+        """Now and then; soon at first, and soon after the API server was away (`returned`)."""
+        pause = SETTLE_SECONDS
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await returned.wait()
+            pause = SETTLE_SECONDS if returned.is_set() else self.every
+            returned.clear()
+            await self.compare()
+
+    async def compare(self) -> Mapping[str, int]:
+        """Compare all kinds, one after the other. How many objects of each were known otherwise than they are."""
+        found: dict[str, int] = {}
+        for informer in (*self.others, *self.own.values()):
+            try:
+                found[informer.source.kind] = await informer.compare()
+            except (ApiError, Unreachable) as failure:
+                log.warning("resync failed; the watches go on", kind=informer.source.kind, error=str(failure))
+                return found
+        self.emit(StoreCompared(found))
+        return found
+
+    def _informer(self, source: Source, sink: Sink) -> Informer:
+        return Informer(self.kube, source, sink, heard=lambda: self.emit(WatchHeard()))
+
+
+async def _installed(informer: Informer) -> None:
+    """List one kind. Raises NotInstalled where it is one of ours and not there."""
+    try:
+        await informer.sync()
+    except NotFound as failure:
+        if informer.source.path.startswith("/apis/ringfence.dev/"):
+            raise NotInstalled from failure
+        raise
+
+
+@contextlib.asynccontextmanager
+async def _first_failure() -> Any:
+    """One error instead of a group of them: the first of ours says what is missing."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        chosen = next((one for one in group.exceptions if isinstance(one, NotInstalled)), group.exceptions[0])
+        raise chosen from None

@@ -1,0 +1,86 @@
+"""The registry of child kinds: each is declared here, once, with all that differs between kinds."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+Manifest = dict[str, Any]
+
+
+def _nothing(_: Manifest) -> Manifest | None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChildKind:
+    """One kind of object that an agent becomes.
+
+    `loose`: the cluster itself completes its spec: what we wrote must be there, more may be. `completed`: a newer API
+    server may add defaults to its spec that this code does not know. `immutable`: path of what the API server never
+    lets anybody change: where it differs, only deleting the object helps. `shown`: what a pass needs of a stored
+    object beside its content's digest (its status, for instance); None: nothing. `powerful`: it gives rights or makes
+    pods with rights: it is followed by its owner too, so that it is seen where somebody took its labels off.
+    """
+
+    name: str
+    group_version: str
+    plural: str
+    loose: bool = False
+    completed: bool = False
+    immutable: tuple[str, ...] = ()
+    shown: Callable[[Manifest], Manifest | None] = _nothing
+    powerful: bool = False
+
+
+def _part(body: Any, *names: str) -> Manifest:
+    found = body if isinstance(body, Mapping) else {}
+    return {name: found[name] for name in names if name in found}
+
+
+def _workload(body: Manifest) -> Manifest:
+    """Its numbers, which rotations it was restarted by, and why it could not make pods."""
+    spec, status = body.get("spec") or {}, body.get("status") or {}
+    metadata = (spec.get("template") or {}).get("metadata") or {}
+    numbers = "observedGeneration", "replicas", "readyReplicas", "updatedReplicas", "availableReplicas"
+    failures = [
+        _part(one, "type", "status", "reason", "message")
+        for one in status.get("conditions") or []
+        if one.get("type") == "ReplicaFailure" and one.get("status") == "True"
+    ]
+    return {
+        "metadata": _part(body["metadata"], "name", "generation"),
+        "spec": _part(spec, "replicas") | {"template": {"metadata": _part(metadata, "annotations")}},
+        "status": _part(status, *numbers) | ({"conditions": failures} if failures else {}),
+    }
+
+
+def _schedule(body: Manifest) -> Manifest:
+    status = _part(body.get("status"), "lastScheduleTime", "lastSuccessfulTime", "active")
+    return {"metadata": _part(body["metadata"], "name"), "status": status}
+
+
+_KINDS = (
+    ChildKind(name="NetworkPolicy", group_version="networking.k8s.io/v1", plural="networkpolicies"),
+    ChildKind(name="ServiceAccount", group_version="v1", plural="serviceaccounts"),
+    ChildKind(name="Role", group_version="rbac.authorization.k8s.io/v1", plural="roles", powerful=True),
+    ChildKind(
+        name="RoleBinding",
+        group_version="rbac.authorization.k8s.io/v1",
+        plural="rolebindings",
+        immutable=("roleRef",),
+        powerful=True,
+    ),
+    ChildKind(name="PersistentVolumeClaim", group_version="v1", plural="persistentvolumeclaims", loose=True),
+    ChildKind(name="CronJob", group_version="batch/v1", plural="cronjobs", shown=_schedule, powerful=True),
+    ChildKind(
+        name="Deployment",
+        group_version="apps/v1",
+        plural="deployments",
+        completed=True,
+        immutable=("spec", "selector"),
+        shown=_workload,
+    ),
+)
+CHILD_KINDS: Final[Mapping[str, ChildKind]] = MappingProxyType({kind.name: kind for kind in _KINDS})
+"""Kind of a child -> what is special about it."""

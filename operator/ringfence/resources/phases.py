@@ -1,0 +1,101 @@
+"""The phases in which an agent comes to be, each with all that is its own: what it writes, what it takes away again.
+
+A phase is written only when the ones before it are known to be stored. A new kind of child belongs to one of these, or
+brings a phase of its own: build, prune, the condition that speaks of it.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from ringfence.api.status import ConditionType
+
+from .compare import stamp
+from .kinds import Manifest
+from .model import ROTATION_LABEL, Agent, Ref
+from .network import allow_policy, deny_policy
+from .permissions import role, role_binding, service_account
+from .rotation import rotation_children
+from .stored import Desired, StoredChild
+from .workload import deployment, volume_claim
+
+
+class Order(IntEnum):
+    """Which phase comes before which."""
+
+    DENY = 0
+    ALLOW = 1
+    PERMISSIONS = 2
+    SECRETS = 3
+    WORKLOAD = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """One phase.
+
+    `build`: its children for an agent, in order. `prunes`: whether a stored child that is not built any more, and
+    belongs to the agent, is this phase's to take away.
+    """
+
+    order: Order
+    condition: ConditionType
+    build: Callable[[Agent], Sequence[Manifest | None]]
+    prunes: Callable[[StoredChild], bool]
+
+    def desired(self, agent: Agent) -> list[Desired]:
+        """Its children, stamped."""
+        return [Desired(stamp(manifest)) for manifest in self.build(agent) if manifest]
+
+    def prune(self, wanted: frozenset[Ref], live: Iterable[StoredChild]) -> list[StoredChild]:
+        """Those of an agent's stored children that are this phase's, and are not wanted any more."""
+        return [child for child in live if child.ref not in wanted and self.prunes(child)]
+
+
+def _never(_: StoredChild) -> bool:
+    """Kept: the policies and the account are always built, and no edit of the spec loses a volume's data."""
+    return False
+
+
+def _rotates(child: StoredChild) -> bool:
+    return child.ref.kind == "CronJob" or any(key == ROTATION_LABEL for key, _ in child.labels)
+
+
+def _grants(child: StoredChild) -> bool:
+    return child.ref.kind in {"Role", "RoleBinding"} and not _rotates(child)
+
+
+PHASES = (
+    Phase(
+        order=Order.DENY,
+        condition=ConditionType.NETWORK_POLICY_APPLIED,
+        build=lambda agent: [deny_policy(agent)],
+        prunes=_never,
+    ),
+    Phase(
+        order=Order.ALLOW,
+        condition=ConditionType.NETWORK_POLICY_APPLIED,
+        build=lambda agent: [allow_policy(agent)],
+        prunes=_never,
+    ),
+    Phase(
+        order=Order.PERMISSIONS,
+        condition=ConditionType.RIGHTS_APPLIED,
+        build=lambda agent: [service_account(agent), role(agent), role_binding(agent)],
+        prunes=_grants,
+    ),
+    Phase(
+        order=Order.SECRETS,
+        condition=ConditionType.SECRETS_FRESH,
+        build=lambda agent: [*rotation_children(agent)],
+        prunes=_rotates,
+    ),
+    Phase(
+        order=Order.WORKLOAD,
+        condition=ConditionType.WORKLOAD_AVAILABLE,
+        build=lambda agent: [volume_claim(agent), deployment(agent)],
+        prunes=_never,
+    ),
+)
+"""In order: deny, allow, permissions, secrets, workload."""
+DENY, ALLOW, PERMISSIONS, SECRETS, WORKLOAD = PHASES

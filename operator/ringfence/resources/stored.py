@@ -1,0 +1,244 @@
+"""A child as it is stored: what is kept of it, and whether it is what we meant.
+
+Of an object's content a digest is kept, not the content: ten thousand agents have forty thousand children.
+"""
+
+import hashlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from ringfence.api.names import AGENT_LABEL, API_VERSION, GROUP, MANAGED_BY_LABEL
+
+from .field_manager import UNKNOWN, FieldManager, last_editor
+from .kinds import CHILD_KINDS, Manifest
+from .model import DENY, FOREGROUND, ROTATION_LABEL, Ref
+
+DESIRED_ANNOTATION = f"{GROUP}/desired"
+"""On every child: a hash of the manifest it was written from. Tells an edit by somebody from an update of ours."""
+CONTENT = ("spec", "rules", "roleRef", "subjects", "automountServiceAccountToken", "data")
+"""The top-level fields that hold what a child means, over all kinds of children."""
+OUR_LABELS = (MANAGED_BY_LABEL, AGENT_LABEL, ROTATION_LABEL)
+FENCE = ("networking.k8s.io/v1", "NetworkPolicy")
+
+
+class Owner(NamedTuple):
+    """One ownerReference, all of it: with a wrong name or kind the garbage collector finds no owner, and deletes."""
+
+    api_version: str | None
+    kind: str | None
+    name: str | None
+    uid: str | None
+    controller: bool | None
+    blocks: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChild:
+    """What is kept of one child.
+
+    `mark`: the hash of the manifest it was last written from; None where that mark is gone. `digest`: of what it means,
+    where absent and empty are one. `immutable`: the same of the part that no update can change. `content`: what it
+    means, of loose kinds only. `shown`: see ChildKind. `editor`: who wrote to it since we did.
+    """
+
+    ref: Ref
+    uid: str
+    version: int
+    owners: tuple[Owner, ...]
+    labels: tuple[tuple[str, str], ...]
+    mark: str | None
+    foreground: bool
+    deleting: bool
+    digest: str
+    immutable: str
+    content: Manifest | None
+    shown: Manifest | None
+    editor: FieldManager
+
+    @property
+    def controller_uid(self) -> str | None:
+        """Uid of the object that controls it, or None."""
+        return next((owner.uid for owner in self.owners if owner.controller), None)
+
+    @property
+    def agent_label(self) -> str | None:
+        """The agent that its label names."""
+        return dict(self.labels).get(AGENT_LABEL)
+
+    def belongs_to_earlier(self, agent: str, uid: str) -> bool:
+        """Whether it belongs to an AgentDeployment of that name that is not this one: the cluster removes it soon."""
+        owner = next((one for one in self.owners if one.controller), None)
+        named = (owner.api_version, owner.kind, owner.name) if owner else None
+        return owner is not None and named == (API_VERSION, "AgentDeployment", agent) and owner.uid != uid
+
+
+@dataclass(frozen=True)
+class Desired:
+    """A manifest with what comparing needs of it, made once."""
+
+    manifest: Manifest = field(repr=False)
+
+    @cached_property
+    def ref(self) -> Ref:
+        """Which child."""
+        return Ref.of(self.manifest)
+
+    @cached_property
+    def digest(self) -> str:
+        """Of what it means."""
+        return content_digest(self.manifest)
+
+    @cached_property
+    def mark(self) -> str | None:
+        """Its hash, which is written on it."""
+        return written_from(self.manifest)
+
+    @cached_property
+    def owners(self) -> frozenset[Owner]:
+        """Exactly these own it."""
+        return frozenset(owners_of(self.manifest))
+
+    @cached_property
+    def labels(self) -> frozenset[tuple[str, str]]:
+        """It has at least these."""
+        return frozenset(self.manifest["metadata"]["labels"].items())
+
+    @cached_property
+    def foreground(self) -> bool:
+        """Whether it outlives what it owns."""
+        return FOREGROUND in self.manifest["metadata"].get("finalizers", [])
+
+
+def stored(body: Mapping[str, Any], kind: str | None = None) -> StoredChild:
+    """What is kept of an object. `kind`: where the body does not say it (items of a list do not)."""
+    kind = kind or str(body["kind"])
+    metadata, declared = body["metadata"], CHILD_KINDS[kind]
+    labels = metadata.get("labels") or {}
+    content = {name: body[name] for name in CONTENT if body.get(name) is not None}
+    return StoredChild(
+        ref=Ref(kind, sys.intern(metadata["namespace"]), metadata["name"]),
+        uid=str(metadata.get("uid", "")),
+        version=resource_version(body),
+        owners=owners_of(body),
+        labels=tuple((key, sys.intern(str(labels[key]))) for key in OUR_LABELS if key in labels),
+        mark=written_from(body),
+        foreground=FOREGROUND in (metadata.get("finalizers") or []),
+        deleting=bool(metadata.get("deletionTimestamp")),
+        digest=_digest(content),
+        immutable=_digest(_at(body, declared.immutable)) if declared.immutable else "",
+        content=content if declared.loose else None,
+        shown=declared.shown({"metadata": metadata} | {name: body.get(name) for name in ("spec", "status")}),
+        editor=last_editor(metadata) if metadata.get("managedFields") else UNKNOWN,
+    )
+
+
+def metadata_fits(desired: Desired, live: StoredChild) -> bool:
+    """Whether our labels, our mark and our finalizer are there, and exactly our owners."""
+    return (
+        desired.labels <= frozenset(live.labels)
+        and desired.mark == live.mark
+        and (live.foreground or not desired.foreground)
+        and desired.owners == frozenset(live.owners)  # a forged owner would have the child collected as garbage
+    )
+
+
+def content_fits(desired: Desired, live: StoredChild) -> bool:
+    """Whether the two mean the same, whatever their metadata."""
+    if live.content is None:
+        return desired.digest == live.digest
+    manifest, content = desired.manifest, live.content
+    return all(_within(manifest.get(name), content.get(name)) for name in CONTENT)
+
+
+def immutable_differs(desired: Desired, live: StoredChild) -> bool:
+    """Whether no update can make `live` into `desired`."""
+    path = CHILD_KINDS[live.ref.kind].immutable
+    return bool(path) and _digest(_at(desired.manifest, path)) != live.immutable
+
+
+def edited(desired: Desired, live: StoredChild, last_written: str | None = None) -> bool:
+    """Whether somebody else changed `live`: its marks are not ours, or it differs from what we last wrote there.
+
+    `last_written`: the hash that we remember to have written, where we do.
+    """
+    if live.mark is None or (last_written is not None and live.mark != last_written):
+        return True
+    if not desired.labels <= frozenset(live.labels) or _owners_edited(desired, live):
+        return True
+    return live.mark == desired.mark and not content_fits(desired, live)
+
+
+def content_digest(manifest: Mapping[str, Any]) -> str:
+    """A digest of what a manifest means, whatever its metadata."""
+    return _digest({name: manifest[name] for name in CONTENT if manifest.get(name) is not None})
+
+
+def written_from(manifest: Mapping[str, Any]) -> str | None:
+    """The hash of the manifest that an object was last written from, or None where that mark is gone."""
+    found: str | None = (manifest["metadata"].get("annotations") or {}).get(DESIRED_ANNOTATION)
+    return found
+
+
+def owners_of(manifest: Mapping[str, Any]) -> tuple[Owner, ...]:
+    """All its owners."""
+    owners = manifest["metadata"].get("ownerReferences") or []
+    return tuple(
+        Owner(
+            one.get("apiVersion") or None,
+            one.get("kind") or None,
+            sys.intern(one["name"]) if one.get("name") else None,
+            sys.intern(one["uid"]) if one.get("uid") else None,
+            one.get("controller") or None,
+            one.get("blockOwnerDeletion") or None,
+        )
+        for one in owners
+    )
+
+
+def resource_version(body: Mapping[str, Any]) -> int:
+    """As a number; 0 for none. Kubernetes promises that they can be compared so (KEP-5504)."""
+    text = str(body["metadata"].get("resourceVersion", ""))
+    return int(text) if text.isdigit() else 0
+
+
+def _owners_edited(desired: Desired, live: StoredChild) -> bool:
+    """Whether the owners are not ours. That the fence among them is missing, or another one, is no edit of this."""
+    fence = (*FENCE, f"{live.ref.name}-{DENY}")
+    wanted = {owner for owner in desired.owners if owner[:3] != fence}
+    return {owner for owner in live.owners if owner[:3] != fence} != wanted
+
+
+def _at(manifest: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    value: Any = manifest
+    for step in path:
+        value = (value or {}).get(step)
+    return value
+
+
+def _canonical(value: Any) -> Any:
+    """The value without what the API server drops: empty maps and lists, and nothing, are one."""
+    if isinstance(value, dict):
+        kept = {key: found for key, one in value.items() if (found := _canonical(one)) is not None}
+        return kept or None
+    if isinstance(value, list):
+        return [_canonical(one) for one in value] or None
+    return value
+
+
+def _digest(value: Any) -> str:
+    import orjson  # noqa: PLC0415 - `ringfence lint` and `render` compare nothing, and start faster without it
+
+    text = orjson.dumps(_canonical(value), option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    return hashlib.blake2b(text, digest_size=12).hexdigest()
+
+
+def _within(wanted: Any, found: Any) -> bool:
+    """Whether everything of `wanted` is in `found`."""
+    if isinstance(wanted, dict):
+        return isinstance(found, dict) and all(_within(value, found.get(key)) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        return isinstance(found, list) and len(wanted) == len(found) and all(map(_within, wanted, found))
+    return wanted is None or bool(wanted == found)

@@ -1,0 +1,199 @@
+"""What is kept of agents, Services, pods and policies: what a pass needs, and no more."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+
+from ringfence.api.names import AGENT_LABEL, API_VERSION
+from ringfence.kube import Object, path_of
+from ringfence.resources import Ref, ServicePort
+from ringfence.resources.field_manager import FieldManager, last_of_spec
+from ringfence.resources.stored import resource_version
+
+Body = Mapping[str, Any]
+
+
+class Key(NamedTuple):
+    """Which AgentDeployment."""
+
+    namespace: str
+    name: str
+
+
+def agent_path(key: Key, subresource: str = "") -> str:
+    """URL path of an AgentDeployment."""
+    return path_of(API_VERSION, "agentdeployments", key.namespace, key.name) + subresource
+
+
+def child_path(ref: Ref) -> str:
+    """URL path of a child."""
+    return path_of(ref.group_version, ref.plural, ref.namespace, ref.name)
+
+
+def packed(value: Any) -> bytes:
+    """JSON, always the same for the same value: a tenth of the memory of the objects."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAgent:
+    """One AgentDeployment. `manager`: who wrote the spec last."""
+
+    key: Key
+    uid: str
+    version: int
+    generation: int
+    deleting: bool
+    orphans: bool
+    """Whether it is deleted without its children (`kubectl delete --cascade=orphan`)."""
+    spec_json: bytes
+    status_json: bytes
+    manager: FieldManager
+    services: frozenset[tuple[str, str]]
+    """Namespaces and names of the Services that its egress names."""
+    by_address: bool
+    """Whether its egress names networks: then the cluster's own networks matter to it."""
+    calls_api: bool
+    """Whether it, or a job of its, talks to the API server: then that one's addresses matter to it."""
+
+    @property
+    def spec(self) -> Any:
+        """As it is stored."""
+        return orjson.loads(self.spec_json)
+
+    @property
+    def status(self) -> Object:
+        """As it is stored; empty where there is none."""
+        found: Object = orjson.loads(self.status_json)
+        return found
+
+
+def read_agent(body: Body) -> StoredAgent:
+    """What is kept of an AgentDeployment."""
+    metadata, spec = body["metadata"], body.get("spec")
+    key = Key(sys.intern(metadata["namespace"]), sys.intern(metadata["name"]))
+    rules = _egress(spec)
+    return StoredAgent(
+        key=key,
+        uid=sys.intern(str(metadata["uid"])),
+        version=resource_version(body),
+        generation=metadata.get("generation", 0),
+        deleting=bool(metadata.get("deletionTimestamp")),
+        orphans="orphan" in (metadata.get("finalizers") or []),
+        spec_json=packed(spec),
+        status_json=packed(body.get("status") or {}),
+        manager=last_of_spec(metadata),
+        services=frozenset(_services(key.namespace, rules)),
+        by_address=any(rule.get("cidr") for rule in rules),
+        calls_api=bool(_at(spec, "permissions", "rules") or _at(spec, "secrets")),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredService:
+    """One Service: where its ports lead."""
+
+    key: tuple[str, str]
+    version: int
+    spec_json: bytes
+
+    def port(self, number: int) -> ServicePort | None:
+        """Where one port leads; None where it leads to no pods of the cluster (no selector, no such port)."""
+        spec = orjson.loads(self.spec_json)
+        selector = spec.get("selector")
+        if not selector or spec.get("type") == "ExternalName":
+            return None
+        for port in spec.get("ports") or []:
+            if port.get("port") == number and port.get("protocol", "TCP") == "TCP":
+                return ServicePort(selector, port.get("targetPort") or number)
+        return None
+
+
+def read_service(body: Body) -> StoredService:
+    """What is kept of a Service."""
+    metadata, spec = body["metadata"], body.get("spec") or {}
+    kept = {name: spec.get(name) for name in ("selector", "ports", "type")}
+    return StoredService((metadata["namespace"], metadata["name"]), resource_version(body), packed(kept))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPod:
+    """One pod of an agent: what says why it does not run. `told`: as the diagnosis reads it."""
+
+    key: tuple[str, str]
+    agent: Key
+    version: int
+    told: bytes
+
+    def manifest(self) -> Object:
+        """The part of the pod that was kept, in the pod's own shape."""
+        found: Object = orjson.loads(self.told)
+        return found
+
+
+def read_pod(body: Body) -> StoredPod:
+    """What is kept of a pod."""
+    metadata, status = body["metadata"], body.get("status") or {}
+    conditions = [
+        {"type": one["type"], "status": one["status"], "message": one.get("message", "")}
+        for one in status.get("conditions") or []
+        if one.get("type") == "PodScheduled" and one.get("status") == "False"
+    ]
+    containers = [
+        {"ready": one.get("ready"), "state": one.get("state") or {}} for one in status.get("containerStatuses") or []
+    ]
+    told = {"phase": status.get("phase"), "conditions": conditions, "containerStatuses": containers}
+    return StoredPod(
+        key=(metadata["namespace"], metadata["name"]),
+        agent=Key(sys.intern(metadata["namespace"]), sys.intern((metadata.get("labels") or {}).get(AGENT_LABEL, ""))),
+        version=resource_version(body),
+        told=packed({"metadata": {"name": metadata["name"]}, "status": told}),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPolicy:
+    """One AgentPolicy, as its own reconciler needs it."""
+
+    name: str
+    uid: str
+    version: int
+    generation: int
+    status_json: bytes
+
+    @property
+    def status(self) -> Object:
+        """As it is stored; empty where there is none."""
+        found: Object = orjson.loads(self.status_json)
+        return found
+
+
+def read_policy(body: Body) -> StoredPolicy:
+    """What is kept of an AgentPolicy beside its spec."""
+    metadata = body["metadata"]
+    return StoredPolicy(
+        name=metadata["name"],
+        uid=str(metadata["uid"]),
+        version=resource_version(body),
+        generation=metadata.get("generation", 0),
+        status_json=packed(body.get("status") or {}),
+    )
+
+
+def _at(body: Any, *path: str) -> Any:
+    for step in path:
+        body = body.get(step) if isinstance(body, Mapping) else None
+    return body
+
+
+def _egress(spec: Any) -> Sequence[Mapping[str, Any]]:
+    rules = _at(spec, "network", "egress")
+    return [rule for rule in rules if isinstance(rule, Mapping)] if isinstance(rules, list) else []
+
+
+def _services(namespace: str, rules: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    targets = [rule["service"] for rule in rules if isinstance(rule.get("service"), Mapping)]
+    return [(str(target.get("namespace") or namespace), str(target.get("name"))) for target in targets]

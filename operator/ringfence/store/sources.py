@@ -1,0 +1,84 @@
+"""What is read of the cluster, kind by kind: where, and by which labels."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from ringfence.api.names import AGENT_LABEL, API_VERSION, MANAGED_BY, MANAGED_BY_LABEL
+from ringfence.kube import path_of
+from ringfence.resources import CHILD_KINDS
+
+NAMESPACE: Final = "Namespace"
+AGENT_POLICY: Final = "AgentPolicy"
+NODE: Final = "Node"
+SERVICE_CIDR: Final = "ServiceCIDR"
+ENDPOINT_SLICE: Final = "EndpointSlice"
+
+API_SERVICE_SELECTOR: Final = "kubernetes.io/service-name=kubernetes"
+"""Labels of the EndpointSlices, in the namespace `default`, that hold the API server's own addresses."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a kind is read.
+
+    `namespace`: the only one that is read. `optional`: whether a cluster may lack the kind.
+    """
+
+    kind: str
+    group_version: str
+    plural: str
+    namespace: str | None = None
+    label_selector: str | None = None
+    optional: bool = False
+
+    @property
+    def path(self) -> str:
+        """URL path of the collection."""
+        return path_of(self.group_version, self.plural, self.namespace)
+
+    def item_path(self, namespace: str | None, name: str) -> str:
+        """URL path of one object."""
+        return path_of(self.group_version, self.plural, namespace, name)
+
+
+SOURCES: Final[Mapping[str, Source]] = MappingProxyType(
+    {
+        source.kind: source
+        for source in (
+            Source(NAMESPACE, "v1", "namespaces"),
+            Source(AGENT_POLICY, API_VERSION, "agentpolicies"),
+            Source(NODE, "v1", "nodes"),
+            # Before Kubernetes 1.33 the range of Service addresses cannot be read: there it is an extra network.
+            Source(SERVICE_CIDR, "networking.k8s.io/v1", "servicecidrs", optional=True),
+            Source(
+                ENDPOINT_SLICE,
+                "discovery.k8s.io/v1",
+                "endpointslices",
+                namespace="default",
+                label_selector=API_SERVICE_SELECTOR,
+            ),
+        )
+    }
+)
+"""Every kind that a PolicyContext needs, by its name."""
+
+AGENTS: Final = Source("AgentDeployment", API_VERSION, "agentdeployments")
+SERVICES: Final = Source("Service", "v1", "services")
+PODS: Final = Source("Pod", "v1", "pods", label_selector=AGENT_LABEL)
+OUR_MARKS: Final = f"{MANAGED_BY_LABEL}={MANAGED_BY},{AGENT_LABEL}"
+CHILDREN: Final = tuple(
+    Source(kind.name, kind.group_version, kind.plural, label_selector=None if kind.powerful else OUR_MARKS)
+    for kind in CHILD_KINDS.values()
+)
+"""The kinds of children: those that carry our marks; of the powerful ones all, and `is_child` tells ours."""
+
+
+def is_child(body: Mapping[str, Any]) -> bool:
+    """Whether an object carries our marks, or an agent owns it."""
+    metadata = body["metadata"]
+    labels = metadata.get("labels") or {}
+    if labels.get(MANAGED_BY_LABEL) == MANAGED_BY and AGENT_LABEL in labels:
+        return True
+    return any(owner.get("kind") == AGENTS.kind for owner in metadata.get("ownerReferences") or [])

@@ -1,0 +1,239 @@
+"""All that the controller knows of the cluster: tables with indexes, and who is to be looked at when they change."""
+
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ringfence.resources import Ref
+from ringfence.resources.stored import StoredChild, stored
+
+from .context import PolicyContext
+from .records import (
+    Key,
+    StoredAgent,
+    StoredPod,
+    StoredPolicy,
+    StoredService,
+    read_agent,
+    read_pod,
+    read_policy,
+    read_service,
+)
+from .sources import AGENT_POLICY, ENDPOINT_SLICE, NAMESPACE
+from .tables import Table
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnershipRecord:
+    """What is remembered of a child that was written or found right: whose, which object, from which manifest.
+
+    `completed`: digests of a manifest and of what the API server makes of it, where the two differ rightly.
+    """
+
+    agent_uid: str
+    uid: str
+    written_from: str | None
+    completed: tuple[str, str] | None = None
+
+
+def _index(index: dict[K, set[V]], value: V, before: Iterable[K], now: Iterable[K]) -> None:
+    """Move `value` from the sets of `before` to those of `now`."""
+    old, new = set(before), set(now)
+    for key in old - new:
+        index[key].discard(value)
+        if not index[key]:
+            del index[key]
+    for key in new - old:
+        index.setdefault(key, set()).add(value)
+
+
+class Store:
+    """The tables and their indexes. `wake`, `wake_policy`: told what to look at; nothing at first."""
+
+    def __init__(self, context: PolicyContext) -> None:
+        self.context = context
+        self.wake: Callable[[Key], None] = lambda _: None
+        self.wake_policy: Callable[[str], None] = lambda _: None
+        self.agents: Table[Key, StoredAgent] = Table(read_agent, lambda agent: agent.key, self._agent_changed)
+        self.services: Table[tuple[str, str], StoredService] = Table(
+            read_service, lambda service: service.key, self._service_changed
+        )
+        self.pods: Table[tuple[str, str], StoredPod] = Table(read_pod, lambda pod: pod.key, self._pod_changed)
+        self.policies: Table[str, StoredPolicy] = Table(read_policy, lambda policy: policy.name, self._policy_changed)
+        self.children: Table[Ref, StoredChild] = Table(stored, lambda child: child.ref, self._child_changed)
+        self.ownership: dict[Ref, OwnershipRecord] = {}
+        self.expected: dict[Ref, str] = {}
+        """Children that are being written, with the digest of their content: their echo is no news."""
+        self.expected_status: dict[Key, bytes] = {}
+        """The same of the status of agents."""
+        self._key_of: dict[str, Key] = {}
+        self._children_of: dict[str, set[Ref]] = {}
+        self._remembered: dict[str, set[Ref]] = {}
+        self._agents_in: dict[str, set[Key]] = {}
+        self._agents_of_service: dict[tuple[str, str], set[Key]] = {}
+        self._pods_of: dict[Key, set[tuple[str, str]]] = {}
+        self._fits: dict[Key, tuple[frozenset[str], frozenset[str]]] = {}
+        self._agents_of_policy: dict[str, set[Key]] = {}
+        self._misfits_of_policy: dict[str, set[Key]] = {}
+
+    # --- what passes ask
+
+    def children_of(self, uid: str) -> list[StoredChild]:
+        """The children of an agent: by their owner, or as remembered where somebody took the owner away."""
+        refs = self._children_of.get(uid, set()) | self._remembered.get(uid, set())
+        return [child for ref in sorted(refs) if (child := self.children.get(ref)) is not None]
+
+    def pods_of(self, key: Key) -> list[StoredPod]:
+        """The pods with an agent's label, by name."""
+        return [self.pods.items[name] for name in sorted(self._pods_of.get(key, ()))]
+
+    def agents_in(self, namespace: str) -> frozenset[Key]:
+        """The agents of a namespace."""
+        return frozenset(self._agents_in.get(namespace, ()))
+
+    # --- what passes tell
+
+    def remember(self, ref: Ref, record: OwnershipRecord) -> None:
+        """Note whose a child is, and what it was written from."""
+        self.ownership[ref] = record
+        self._remembered.setdefault(record.agent_uid, set()).add(ref)
+
+    def forget_child(self, ref: Ref) -> None:
+        """Drop what is remembered of a child."""
+        record = self.ownership.pop(ref, None)
+        if record is not None and (refs := self._remembered.get(record.agent_uid)):
+            refs.discard(ref)
+
+    def forget_agent(self, uid: str) -> None:
+        """Drop what is remembered of the children of an agent that is gone."""
+        for ref in self._remembered.pop(uid, set()):
+            self.ownership.pop(ref, None)
+
+    def note_fit(self, agent: Key, bound: frozenset[str], misfits: frozenset[str]) -> None:
+        """Note which policies bind an agent, and which of them do not allow it as it is stored; wake those."""
+        before = self._fits.get(agent, (frozenset[str](), frozenset[str]()))
+        if before == (bound, misfits):
+            return
+        _index(self._agents_of_policy, agent, before[0], bound)
+        _index(self._misfits_of_policy, agent, before[1], misfits)
+        if bound:
+            self._fits[agent] = (bound, misfits)
+        else:
+            self._fits.pop(agent, None)
+        for name in (before[0] ^ bound) | (before[1] ^ misfits):
+            self.wake_policy(name)
+
+    def agents_of_policy(self, policy: str) -> tuple[int, int]:
+        """How many agents a policy binds, and how many of these do not fit it."""
+        return len(self._agents_of_policy.get(policy, ())), len(self._misfits_of_policy.get(policy, ()))
+
+    # --- what changes wake
+
+    def wake_all(self, *, where: Callable[[StoredAgent], bool] = lambda _: True) -> None:
+        """Have all agents looked at that `where` names."""
+        for key, agent in list(self.agents.items.items()):
+            if where(agent):
+                self.wake(key)
+
+    def wake_namespace(self, namespace: str) -> None:
+        """Have the agents of a namespace looked at."""
+        for key in self.agents_in(namespace):
+            self.wake(key)
+
+    def _agent_changed(self, old: StoredAgent | None, new: StoredAgent | None) -> None:
+        record = new or old
+        if record is None:
+            return
+        key = record.key
+        _index(self._agents_in, key, [key.namespace] if old else (), [key.namespace] if new else ())
+        _index(self._agents_of_service, key, old.services if old else (), new.services if new else ())
+        if old is not None and (new is None or new.uid != old.uid):
+            self._key_of.pop(old.uid, None)
+            self.forget_agent(old.uid)
+        if new is not None:
+            self._key_of[new.uid] = key
+        if self._agent_matters(old, new):
+            self.wake(key)
+
+    def _agent_matters(self, old: StoredAgent | None, new: StoredAgent | None) -> bool:
+        """Whether a change calls for a look: the echo of our own write of the status does not."""
+        if old is None or new is None:
+            return True
+        if (old.uid, old.generation, old.deleting) != (new.uid, new.generation, new.deleting):
+            return True
+        return new.status_json not in {old.status_json, self.expected_status.get(new.key)}
+
+    def _child_changed(self, old: StoredChild | None, new: StoredChild | None) -> None:
+        record = new or old
+        if record is None:
+            return
+        before = old.controller_uid if old else None
+        now = new.controller_uid if new else None
+        _index(self._children_of, record.ref, [before] if before else (), [now] if now else ())
+        if not self._child_matters(old, new):
+            return
+        for key in {self._key_of.get(uid) for uid in (before, now) if uid} | {self._by_memory(record)}:
+            if key is not None:
+                self.wake(key)
+
+    def _by_memory(self, child: StoredChild) -> Key | None:
+        """Whose a child is where its owner does not say so: as remembered, else by its label."""
+        known = self.ownership.get(child.ref)
+        if known is not None and known.agent_uid in self._key_of:
+            return self._key_of[known.agent_uid]
+        key = Key(child.ref.namespace, child.agent_label or "")
+        return key if key in self.agents.items else None
+
+    def _child_matters(self, old: StoredChild | None, new: StoredChild | None) -> bool:
+        """Whether anything that a pass looks at is another; and is not what is being written at this moment."""
+        if new is None or old is None or new.uid != old.uid:
+            if new is None or new.deleting:
+                return True
+            return self.expected.get(new.ref) != new.digest
+        if _telling(old) == _telling(new):
+            return False
+        return (old.shown, old.deleting) != (new.shown, new.deleting) or self.expected.get(new.ref) != new.digest
+
+    def _service_changed(self, old: StoredService | None, new: StoredService | None) -> None:
+        if old is not None and new is not None and old.spec_json == new.spec_json:
+            return
+        record = new or old
+        for key in self._agents_of_service.get(record.key, set()) if record else ():
+            self.wake(key)
+
+    def _pod_changed(self, old: StoredPod | None, new: StoredPod | None) -> None:
+        record = new or old
+        if record is None:
+            return
+        _index(self._pods_of, record.key, [old.agent] if old else (), [new.agent] if new else ())
+        if old is None or new is None or old.told != new.told:
+            for key in {one.agent for one in (old, new) if one}:
+                if key in self.agents.items:
+                    self.wake(key)
+
+    def _policy_changed(self, old: StoredPolicy | None, new: StoredPolicy | None) -> None:
+        record = new or old
+        if record is not None and (old is None or new is None or old.generation != new.generation):
+            self.wake_policy(record.name)
+
+    def context_changed(self, kind: str, name: str | None = None) -> None:
+        """Have those looked at that a change of `kind` can matter to; `name`: of the changed object, where known."""
+        if kind == NAMESPACE and name is not None:
+            self.wake_namespace(name)
+        elif kind in {NAMESPACE, AGENT_POLICY}:
+            self.wake_all()
+        elif kind == ENDPOINT_SLICE:
+            self.wake_all(where=lambda agent: agent.by_address or agent.calls_api)
+        else:  # addresses of the cluster itself
+            self.wake_all(where=lambda agent: agent.by_address)
+        if kind == NAMESPACE:
+            for policy in self.policies.items:
+                self.wake_policy(policy)
+
+
+def _telling(child: StoredChild) -> tuple[object, ...]:
+    """What a pass looks at of a child."""
+    return child.digest, child.mark, child.owners, child.labels, child.foreground, child.deleting, child.shown

@@ -1,0 +1,95 @@
+"""A table of records: the latest known of each object, whatever order news comes in. Without I/O."""
+
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from typing import Any, Generic, Protocol, TypeVar
+
+Body = Mapping[str, Any]
+
+
+class Record(Protocol):
+    """What is kept of an object."""
+
+    @property
+    def version(self) -> int:
+        """Its resourceVersion as a number; 0: not known."""
+
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V", bound=Record)
+
+Changed = Callable[[V | None, V | None], None]
+"""Told of each change: the record before (None: there was none), the record now (None: it is gone)."""
+
+
+class Table(Generic[K, V]):
+    """Records by key. Older news of the same object is ignored.
+
+    `read`: what is kept of an object. `key`: of a record. `changed`: called after each change, with the table changed.
+    """
+
+    def __init__(self, read: Callable[[Body], V], key: Callable[[V], K], changed: Changed[V]) -> None:
+        self.read = read
+        self.key = key
+        self.items: dict[K, V] = {}
+        self._changed = changed
+        self._deleted: dict[K, int] = {}
+        """While lists are read: what was deleted meanwhile, and at which version."""
+        self._lists = 0
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def get(self, key: K) -> V | None:
+        """The record, or None."""
+        return self.items.get(key)
+
+    def observe(self, event_type: str | None, body: Body) -> V:
+        """Take one event of a watch: ADDED, MODIFIED, DELETED, or None for an object of a first list (kopf)."""
+        record = self.read(body)
+        if event_type == "DELETED":
+            self.remove(self.key(record), record.version)
+        else:
+            self.take(record)
+        return record
+
+    def take(self, record: V) -> bool:
+        """Keep a record unless a newer one is known. Whether it was taken."""
+        key = self.key(record)
+        known = self.items.get(key)
+        if known is not None and record.version and known.version >= record.version:
+            return False
+        if known is None and self._deleted.get(key, -1) >= record.version:
+            return False
+        self.items[key] = record
+        self._changed(known, record)
+        return True
+
+    def remove(self, key: K, version: int) -> bool:
+        """Forget what was deleted at `version`, unless something newer is known by that key."""
+        if self._lists:
+            self._deleted[key] = version
+        known = self.items.get(key)
+        if known is None or known.version > version:
+            return False
+        del self.items[key]
+        self._changed(known, None)
+        return True
+
+    def begin(self) -> None:
+        """A list is about to be read: remember deletions until `end`, for it may show what is gone by then."""
+        self._lists += 1
+
+    def end(self) -> None:
+        """The list was read and taken."""
+        self._lists -= 1
+        if not self._lists:
+            self._deleted.clear()
+
+    def retain(self, listed: Collection[K], version: int, *, among: Iterable[K]) -> None:
+        """Forget those of `among` that are not `listed`, the keys of all objects at `version`: deleted unseen.
+
+        What is newer than that was merely not there yet.
+        """
+        fresh = frozenset(listed)
+        for key in [key for key in among if key not in fresh and self.items[key].version <= version]:
+            self.remove(key, version)

@@ -1,0 +1,131 @@
+"""Events of the domain as Kubernetes Events: what a person would want to know, said once.
+
+They are written in the background, for they are the least of what an agent needs: a burst of them waits in a bounded
+queue, and what does not fit is dropped and counted.
+"""
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any, Final, Literal
+from uuid import uuid4
+
+import structlog
+
+from ringfence.api.names import API_VERSION, MANAGED_BY
+from ringfence.api.status import Reason
+from ringfence.kube import ApiError, Kube, Object, Unreachable, path_of
+from ringfence.telemetry import events
+from ringfence.telemetry.metrics import EVENTS_DROPPED
+
+log = structlog.get_logger(__name__)
+
+QUIET_SECONDS: Final = 300.0
+"""The same sentence about the same agent is not said again for so long."""
+REMEMBERED: Final = 4096
+"""Sentences remembered; more agents than that repeat themselves a little."""
+MAX_NOTE: Final = 1000
+"""The API server's bound on an Event's message is 1,024 bytes."""
+WAITING: Final = 20_000
+"""Events that may wait to be written: two of each of ten thousand agents. Some 20 MiB."""
+WRITERS: Final = 2
+"""Written at a time: the rest of the connections is for what agents need."""
+
+
+class KubernetesEventSink:
+    """Takes events of the domain at once; `run` writes them."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        *,
+        instance: str,
+        leading: Callable[[], bool] = lambda: True,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._kube = kube
+        self._instance = instance
+        self._leading = leading
+        self._clock = clock
+        self._said: OrderedDict[tuple[str, str, str], float] = OrderedDict()
+        self._waiting: asyncio.Queue[Object] = asyncio.Queue(WAITING)
+
+    def __call__(self, event: Any) -> None:
+        """Take an event; most are no news for a person."""
+        if isinstance(event, events.ChildRepaired):
+            verb = "was deleted and is back" if event.rule.endswith("Deleted") else "was edited and is put right"
+            self._say(event, "Warning", Reason.DRIFT_REPAIRED, f"{event.kind} {event.name} {verb}")
+        elif isinstance(event, events.ConditionChanged) and event.told:
+            self._say(event, "Normal" if event.status == "True" else "Warning", event.reason, event.message)
+
+    async def run(self) -> None:
+        """Write what waits, for ever."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(WRITERS):
+                group.create_task(self._write_for_ever())
+
+    async def flush(self, seconds: float) -> None:
+        """Write what waits, as far as there is time: at the end of the process."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self._waiting.empty():
+                    await self._write(self._waiting.get_nowait())
+
+    def _say(self, event: events.AgentEvent, kind: Literal["Normal", "Warning"], reason: str, note: str) -> None:
+        """One Event, unless it was said lately, or is another replica's to say."""
+        if not self._leading() or self._lately(event.uid, str(reason), note):
+            return
+        try:
+            self._waiting.put_nowait(self._body(event, kind, str(reason), note))
+        except asyncio.QueueFull:
+            EVENTS_DROPPED.inc()
+
+    def _lately(self, uid: str, reason: str, note: str) -> bool:
+        sentence, now = (uid, reason, note), self._clock()
+        if now - self._said.get(sentence, float("-inf")) < QUIET_SECONDS:
+            return True
+        self._said[sentence] = now
+        self._said.move_to_end(sentence)
+        if len(self._said) > REMEMBERED:
+            self._said.popitem(last=False)
+        return False
+
+    def _body(self, event: events.AgentEvent, kind: str, reason: str, note: str) -> Object:
+        namespace, name = event.agent
+        return {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"name": f"{name[:200]}.{uuid4().hex[:16]}", "namespace": namespace},
+            "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "reportingController": f"ringfence.dev/{MANAGED_BY}",
+            "reportingInstance": self._instance[:128],
+            "action": "Reconcile",
+            "reason": reason,
+            "type": kind,
+            "note": note.encode()[:MAX_NOTE].decode(errors="ignore"),
+            "regarding": {
+                "apiVersion": API_VERSION,
+                "kind": "AgentDeployment",
+                "name": name,
+                "namespace": namespace,
+                "uid": event.uid,
+            },
+        }
+
+    async def _write_for_ever(self) -> None:
+        while True:
+            await self._write(await self._waiting.get())
+
+    async def _write(self, body: Object) -> None:
+        """A failure to write one is logged and nothing else."""
+        metadata = body["metadata"]
+        try:
+            await self._kube.create(path_of("events.k8s.io/v1", "events", metadata["namespace"]), body)
+        except (ApiError, Unreachable) as failure:
+            EVENTS_DROPPED.inc()
+            if not (isinstance(failure, ApiError) and failure.terminating):
+                about = {"agent": body["regarding"]["name"], "namespace": metadata["namespace"]}
+                log.warning("could not write an Event", **about, error=str(failure))

@@ -1,0 +1,76 @@
+"""Events of the domain as lines of the log: docs/reference/logs.md lists them with their fields."""
+
+from functools import singledispatch
+from typing import Any
+
+import structlog
+
+from ringfence.telemetry import events
+
+from .metrics import TOO_OLD
+
+log = structlog.get_logger("ringfence.controller")
+
+
+@singledispatch
+def to_log(event: Any) -> None:
+    """Write the line of an event."""
+
+
+def _about(event: events.AgentEvent) -> dict[str, str]:
+    return {"agent": event.agent.name, "namespace": event.agent.namespace}
+
+
+@to_log.register
+def _(event: events.ViolationFound) -> None:
+    told = {"generation": event.generation, "rule": event.rule, "path": event.path}
+    log.warning("not accepted", **_about(event), **told, manager=event.manager, changed_at=event.changed_at)
+
+
+@to_log.register
+def _(event: events.ChildRepaired) -> None:
+    told = {"kind": event.kind, "name": event.name, "rule": event.rule}
+    log.warning("put back", **_about(event), **told, manager=event.manager, changed_at=event.changed_at)
+
+
+@to_log.register
+def _(event: events.AgentStopped) -> None:
+    log.error("stopped", **_about(event), why=event.why)
+
+
+@to_log.register
+def _(event: events.ConditionChanged) -> None:
+    told = {"generation": event.generation, "type": event.type, "status": event.status, "previous": event.previous}
+    log.info("condition", **_about(event), **told, reason=event.reason, message=event.message)
+
+
+@to_log.register
+def _(event: events.SecretMade) -> None:
+    log.info("made a key", **_about(event), secret=event.secret)
+
+
+@to_log.register
+def _(event: events.SecretRotated) -> None:
+    log.info("rotated", **_about(event), secret=event.secret, rotated_at=event.rotated_at)
+
+
+@to_log.register
+def _(event: events.RotationFailed) -> None:
+    log.warning("rotation failed", **_about(event), secret=event.secret, job=event.job)
+
+
+@to_log.register
+def _(event: events.OverlapEnded) -> None:
+    log.info("overlap is over", **_about(event), secret=event.secret)
+
+
+@to_log.register
+def _(event: events.SecretTooOld) -> None:
+    log.warning("a key is too old", **_about(event), secret=event.secret, rule=TOO_OLD, rotated_at=event.rotated_at)
+
+
+@to_log.register
+def _(event: events.StoreCompared) -> None:
+    for kind, count in event.differences.items():
+        if count:
+            log.warning("the store differed from the API server", kind=kind, objects=count)
