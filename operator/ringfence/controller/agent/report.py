@@ -176,7 +176,7 @@ def _look(seen: Observed, planned: Plan, outcome: Outcome, after: After, finding
     waiting = blocked is not None and blocked.condition is not ConditionType.ACCEPTED
     waiting |= unavailable and not planned.violations and not stopped
     pauses = [SECRETS_AGAIN] if agent is not None and agent.spec.secrets else []
-    for one in after.secrets or ():  # a value before goes when its time is up, not up to a minute later
-        if one.has_previous and one.previous_until and one.previous_until > seen.now:
-            pauses.append((one.previous_until - seen.now).total_seconds())
+    # A value before goes when its time is up, not up to a minute later.
+    ends = [one.previous_until for one in after.secrets or () if one.has_previous and one.previous_until]
+    pauses += [(end - seen.now).total_seconds() for end in ends if end > seen.now]
     return Look(after=min(pauses, default=None), waiting=waiting)
