@@ -15,6 +15,7 @@ import asyncio
 import builtins
 import contextlib
 import copy
+from asyncio import sleep  # by name: tests that patch asyncio.sleep leave this one alone
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -176,7 +177,7 @@ class FakeKube(Kube):
                 try:
                     items = await self._carry_out(Request("watch", path, options=options), begin)
                 except (ApiError, Unreachable):
-                    await asyncio.sleep(RETRY_SECONDS)
+                    await sleep(RETRY_SECONDS)
                 else:
                     yield "SYNC", items
             while True:
@@ -186,7 +187,7 @@ class FakeKube(Kube):
 
     async def _carry_out(self, request: Request, work: Callable[[], T]) -> T:
         self.requests.append(copy.deepcopy(request))
-        await asyncio.sleep(0)  # another task may be faster, as with a real one
+        await sleep(0)  # another task may be faster, as with a real one
         await self.gate.wait()
         if self.down:
             raise Unreachable(f"{request.verb} {request.path}: down")
