@@ -338,6 +338,7 @@ class TestController:
         assert value not in str(found)
         assert base64.b64decode(value).decode() not in str(found)
         fields = [{"fieldsV1": {"f:data": {f"f:{PREVIOUS}": {}}}}]
+        kept["data"][PREVIOUS] = value
         kept["metadata"] |= {"annotations": {PREVIOUS_UNTIL: stamp(NOW)}, "managedFields": fields}
         await keys.drop_previous(owner, await keys.look(owner))
         assert one(lines, "overlap is over")["agent"] == "a"
