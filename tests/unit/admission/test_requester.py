@@ -1,15 +1,15 @@
 """Whoever may not read a Secret does not read it through an agent."""
 
-import asyncio
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from ringfence.admission import requester
 from ringfence.admission.request import Request, read
 from ringfence.admission.requester import Requester, newly_named
-from ringfence.kube import ApiError, Kube, Unreachable
+from ringfence.kube import ApiError, Unreachable
 from unit.admission.make import IMAGE, agent, encoded, review
+from unit.fakes.kube import FakeKube
 
 ASKER = {"username": "dev", "uid": "7", "groups": ["developers", "system:authenticated"], "extra": {"scopes": ["x"]}}
 
@@ -30,29 +30,29 @@ def asked(new: Any, old: Any = None) -> Request:
     return read(encoded(review(new, old, userInfo=ASKER)))
 
 
-class FakeKube:
+class Reviewer(FakeKube):
     """Answers SubjectAccessReviews. `mine`: the Secrets that the requester may get."""
 
     def __init__(self, *mine: str, failure: BaseException | None = None, silent: bool = False) -> None:
-        self.mine, self.failure, self.silent = mine, failure, silent
-        self.reviews: list[dict[str, Any]] = []
+        super().__init__()
+        self.mine, self.reviews = mine, list[dict[str, Any]]()
+        self.cluster.answers["/apis/authorization.k8s.io/v1/subjectaccessreviews"] = self._review
+        if failure:
+            self.refuse(failure)
+        if silent:
+            self.gate.clear()
 
-    async def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        assert path == "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+    def _review(self, body: dict[str, Any]) -> dict[str, Any]:
         self.reviews.append(body["spec"])
-        if self.failure:
-            raise self.failure
-        if self.silent:
-            await asyncio.Event().wait()
         return {"status": {"allowed": body["spec"]["resourceAttributes"]["name"] in self.mine}}
 
 
-async def check(kube: FakeKube, request: Request) -> Any:
-    return await Requester(cast("Kube", kube)).check(request)
+async def check(kube: Reviewer, request: Request) -> Any:
+    return await Requester(kube).check(request)
 
 
 async def test_who_may_not_get_a_secret_may_not_name_it() -> None:
-    kube = FakeKube("mine")
+    kube = Reviewer("mine")
     verdict = await check(kube, asked(naming("mine", "theirs")))
     assert not verdict.allowed
     assert "theirs" in verdict.message
@@ -61,7 +61,7 @@ async def test_who_may_not_get_a_secret_may_not_name_it() -> None:
 
 
 async def test_who_may_get_it_may() -> None:
-    kube = FakeKube("mine")
+    kube = Reviewer("mine")
     assert await check(kube, asked(naming("mine"))) is None
     (spec,) = kube.reviews
     place = {"namespace": "team", "verb": "get", "version": "v1", "resource": "secrets", "name": "mine"}
@@ -75,7 +75,7 @@ async def test_who_may_get_it_may() -> None:
 
 
 async def test_only_what_is_newly_named_is_asked_about() -> None:
-    kube = FakeKube()
+    kube = Reviewer()
     assert await check(kube, asked(naming("theirs"), naming("theirs"))) is None
     assert kube.reviews == []
     assert not (await check(kube, asked(naming("theirs", "more"), naming("theirs")))).allowed
@@ -83,20 +83,20 @@ async def test_only_what_is_newly_named_is_asked_about() -> None:
 
 
 async def test_agents_without_existing_secrets_cost_no_request() -> None:
-    kube = FakeKube(failure=Unreachable("down"))
+    kube = Reviewer(failure=Unreachable("down"))
     assert await check(kube, asked(agent())) is None
 
 
 @pytest.mark.parametrize("failure", [ApiError(500, "InternalError", "no"), Unreachable("reset")])
 async def test_without_an_answer_it_is_refused(failure: BaseException) -> None:
-    verdict = await check(FakeKube("mine", failure=failure), asked(naming("mine")))
+    verdict = await check(Reviewer("mine", failure=failure), asked(naming("mine")))
     assert not verdict.allowed
     assert "try again" in verdict.message
 
 
 async def test_an_answer_that_is_late_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requester, "SECONDS", 0.01)
-    assert not (await check(FakeKube("mine", silent=True), asked(naming("mine")))).allowed
+    assert not (await check(Reviewer("mine", silent=True), asked(naming("mine")))).allowed
 
 
 @pytest.mark.parametrize(

@@ -1,71 +1,39 @@
-"""A cluster in a dictionary, and agents to put into it."""
+"""A cluster in memory, and agents to put into it."""
 
-import copy
 from typing import Any
 
+import pytest
 from click.testing import CliRunner, Result
 
 from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL, API_VERSION
 from ringfence.cli import cluster
 from ringfence.cli.main import cli
 from ringfence.kube import ApiError, NotFound, Unreachable, path_of
+from unit.fakes.kube import FakeKube
 
 NOW = "2026-05-01T12:00:00Z"
 NAMESPACE = "research"
 
 
-class FakeKube:
-    """`objects`: path -> object. `refused`: path -> HTTP status, or 0 for no answer."""
+class Cluster(FakeKube):
+    """The fake API server as a person at a terminal sees it."""
 
-    def __init__(self) -> None:
-        self.objects: dict[str, dict[str, Any]] = {}
-        self.refused: dict[str, int] = {}
-        self.created: list[tuple[str, dict[str, Any]]] = []
-        self.selectors: list[str | None] = []
-        self.closed = False
-        self.on_get: Any = None
+    @property
+    def created(self) -> list[tuple[str, dict[str, Any]]]:
+        return [(one.path, one.body) for one in self.writes if one.verb == "create"]
 
-    async def get(self, path: str) -> dict[str, Any]:
-        self._check(path)
-        if self.on_get:
-            self.on_get(path)
-        if path not in self.objects:
-            raise NotFound(404, "NotFound", f"{path} not found")
-        return copy.deepcopy(self.objects[path])
-
-    async def list(self, path: str, *, field_selector: str | None = None) -> list[dict[str, Any]]:
-        self._check(path)
-        self.selectors.append(field_selector)
-        everywhere = path.count("/") == 4 and path.endswith("agentdeployments")
-        return [
-            copy.deepcopy(found)
-            for key, found in sorted(self.objects.items())
-            if key.startswith(f"{path}/") or (everywhere and "/agentdeployments/" in key)
-        ]
-
-    async def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        self._check(path)
-        self.created.append((path, body))
-        self.objects.setdefault(f"{path}/{body['metadata']['name']}", body)
-        return body
-
-    async def close(self) -> None:
-        self.closed = True
-
-    def _check(self, path: str) -> None:
-        if (status := self.refused.get(path)) is None:
-            return
-        if status == 0:
-            raise Unreachable(f"GET {path}: ClientConnectorError")
-        if status == 404:
-            raise NotFound(404, "NotFound", "the server could not find the requested resource")
-        raise ApiError(status, "Forbidden", f"you cannot read {path}")
+    def answer(self, status: int, *, path: str) -> None:
+        """Have requests for `path` end with that HTTP status; 0: without an answer."""
+        failures = {
+            0: Unreachable(f"GET {path}: ClientConnectorError"),
+            404: NotFound(404, "NotFound", "the server could not find the requested resource"),
+        }
+        self.refuse(failures.get(status) or ApiError(status, "Forbidden", f"you cannot read {path}"), path=path)
 
     def put(self, group_version: str, plural: str, found: dict[str, Any]) -> dict[str, Any]:
         """Store an object where the API server would have it."""
         metadata = found["metadata"]
-        self.objects[path_of(group_version, plural, metadata.get("namespace"), metadata["name"])] = found
-        return found
+        return self.cluster.put(path_of(group_version, plural, metadata.get("namespace"), metadata["name"]), found)
 
     def put_agent(self, name: str = "researcher", **changes: Any) -> dict[str, Any]:
         return self.put(API_VERSION, "agentdeployments", agent(name, **changes))
@@ -74,11 +42,11 @@ class FakeKube:
         labels = {AGENTS_LABEL: AGENTS_ENABLED} if labels is None else labels
         self.put("v1", "namespaces", {"metadata": {"name": NAMESPACE, "labels": labels}})
 
-    def run(self, monkeypatch: Any, *arguments: str, color: bool = False) -> Result:
+    def run(self, monkeypatch: pytest.MonkeyPatch, *arguments: str, color: bool = False) -> Result:
         """`ringfence ARGUMENTS` against this cluster."""
 
         async def connect(where: cluster.Where) -> cluster.Session:
-            return cluster.Session(self, where.namespace or NAMESPACE)  # type: ignore[arg-type]
+            return cluster.Session(self, where.namespace or NAMESPACE)
 
         monkeypatch.setattr(cluster, "connect", connect)
         return CliRunner().invoke(cli, list(arguments), color=color)

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from ringfence.cli import cluster, main
 from ringfence.cli.completion import NAME, VARIABLE, kubectl_complete
 from ringfence.cli.main import COMMANDS, SUMMARIES, cli
-from unit.cli.fake import NAMESPACE, FakeKube
+from unit.cli.fake import NAMESPACE, Cluster
 
 HIDDEN = {"rotate-job"}
 OTHERS = {"controller", "admission"}
@@ -70,13 +70,13 @@ def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
 
 
 @pytest.mark.parametrize("name", ["status", "explain", "rotate"])
-def test_names_of_agents_come_from_the_cluster(kube: FakeKube, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_names_of_agents_come_from_the_cluster(kube: Cluster, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     kube.put_agent("researcher")
     kube.put_agent("librarian")
     kube.put_agent("other", namespace="sales")
 
     async def connect(where: cluster.Where) -> cluster.Session:
-        return cluster.Session(kube, where.namespace or NAMESPACE)  # type: ignore[arg-type]
+        return cluster.Session(kube, where.namespace or NAMESPACE)
 
     monkeypatch.setattr(cluster, "connect", connect)
     assert words(name, "") == ["librarian", "researcher"]

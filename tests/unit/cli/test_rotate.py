@@ -9,7 +9,8 @@ from ringfence.cli import rotate
 from ringfence.kube import path_of
 from ringfence.resources.secrets import key_name
 from ringfence.rotation.plan import scheduled
-from unit.cli.fake import NAMESPACE, SECRETS, FakeKube, condition
+from unit.cli.fake import NAMESPACE, SECRETS, Cluster, condition
+from unit.fakes.kube import Request
 
 JOBS = path_of("batch/v1", "jobs", NAMESPACE)
 WORKLOAD = path_of("apps/v1", "deployments", NAMESPACE, "ringfence-researcher")
@@ -20,7 +21,7 @@ TEMPLATE = {
 
 
 @pytest.fixture
-def cluster(kube: FakeKube, monkeypatch: pytest.MonkeyPatch) -> FakeKube:
+def cluster(kube: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     """An agent with three keys, two of which rotate."""
     monkeypatch.setattr(rotate, "POLL_SECONDS", 0.0)
     kube.put_agent(spec={"secrets": SECRETS})
@@ -30,18 +31,15 @@ def cluster(kube: FakeKube, monkeypatch: pytest.MonkeyPatch) -> FakeKube:
     return kube
 
 
-def stages(kube: FakeKube, path: re.Pattern[str], *states: dict[str, Any]) -> None:
+def stages(kube: Cluster, path: re.Pattern[str], *states: dict[str, Any]) -> None:
     """At each look at `path` the next of `states` is its status; the last one stays."""
     left = list(states)
-    before = kube.on_get
 
-    def advance(asked: str) -> None:
-        if before:
-            before(asked)
-        if path.search(asked):
-            kube.objects[asked]["status"] = left.pop(0) if len(left) > 1 else left[0]
+    def advance(request: Request) -> None:
+        if request.verb == "get" and path.search(request.path):
+            kube.objects[request.path]["status"] = left.pop(0) if len(left) > 1 else left[0]
 
-    kube.on_get = advance
+    kube.before.append(advance)
 
 
 COMPLETE = {"conditions": [{"type": "Complete", "status": "True"}]}
@@ -49,7 +47,7 @@ JOB = re.compile("/jobs/")
 
 
 def test_each_rotating_key_gets_the_job_that_kubectl_would_make(
-    cluster: FakeKube, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = cluster.run(monkeypatch, "rotate", "researcher")
     assert result.exit_code == 0
@@ -70,12 +68,12 @@ def test_each_rotating_key_gets_the_job_that_kubectl_would_make(
     assert f"panel: Job {name} rotates it" in result.stdout
 
 
-def test_one_key_of_several(cluster: FakeKube, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_key_of_several(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cluster.run(monkeypatch, "rotate", "researcher", "--secret", "token").exit_code == 0
     assert [job["metadata"]["ownerReferences"][0]["uid"] for _, job in cluster.created] == ["uid-token"]
 
 
-def test_wait_follows_the_job_and_the_restart(cluster: FakeKube, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wait_follows_the_job_and_the_restart(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster.put(
         "apps/v1",
         "deployments",
@@ -97,7 +95,7 @@ def test_wait_follows_the_job_and_the_restart(cluster: FakeKube, monkeypatch: py
         assert progress in result.stderr
 
 
-def test_files_need_no_restart(cluster: FakeKube, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_need_no_restart(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     stages(cluster, JOB, COMPLETE)
     result = cluster.run(monkeypatch, "rotate", "researcher", "--secret", "panel", "--wait")
     assert result.exit_code == 0
@@ -105,7 +103,7 @@ def test_files_need_no_restart(cluster: FakeKube, monkeypatch: pytest.MonkeyPatc
     assert "kubelet's sync period" in result.stderr
 
 
-def test_a_failed_job_is_said_with_where_to_look(cluster: FakeKube, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_job_is_said_with_where_to_look(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     stages(
         cluster, JOB, {"conditions": [{"type": "Failed", "status": "True", "message": "Job has reached its backoff"}]}
     )
@@ -117,7 +115,7 @@ def test_a_failed_job_is_said_with_where_to_look(cluster: FakeKube, monkeypatch:
 
 @pytest.mark.parametrize(("secret", "said"), [("panel", "has not ended in time"), ("token", "are not available in")])
 def test_time_that_is_up_is_said_and_nothing_is_undone(
-    cluster: FakeKube, monkeypatch: pytest.MonkeyPatch, secret: str, said: str
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, secret: str, said: str
 ) -> None:
     times = iter(range(0, 10_000, 200))
     monkeypatch.setattr(rotate, "monotonic", lambda: next(times))
@@ -130,13 +128,18 @@ def test_time_that_is_up_is_said_and_nothing_is_undone(
 
 
 def test_a_job_deleted_meanwhile_and_an_agent_that_does_not_run(
-    cluster: FakeKube, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stages(cluster, JOB, COMPLETE)
     result = cluster.run(monkeypatch, "rotate", "researcher", "--secret", "token", "--wait")
     assert result.exit_code == 1
     assert "it does not run" in result.stderr
-    cluster.on_get = lambda path: cluster.objects.pop(path, None) if JOB.search(path) else None
+
+    def delete(request: Request) -> None:
+        if request.verb == "get" and JOB.search(request.path):
+            cluster.cluster.remove(request.path)
+
+    cluster.before[:] = [delete]
     result = cluster.run(monkeypatch, "rotate", "researcher", "--secret", "token", "--wait")
     assert "was deleted before it ended" in result.stderr
 
@@ -150,7 +153,7 @@ def test_a_job_deleted_meanwhile_and_an_agent_that_does_not_run(
     ],
 )
 def test_what_cannot_rotate_is_said(
-    cluster: FakeKube, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], said: str
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], said: str
 ) -> None:
     result = cluster.run(monkeypatch, "rotate", *arguments)
     assert result.exit_code == 1
@@ -158,14 +161,14 @@ def test_what_cannot_rotate_is_said(
     assert cluster.created == []
 
 
-def test_an_agent_without_rotating_keys(kube: FakeKube, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_agent_without_rotating_keys(kube: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     kube.put_agent()
     result = kube.run(monkeypatch, "rotate", "researcher")
     assert result.exit_code == 1
     assert "no secret of agent researcher rotates" in result.stderr
 
 
-def test_a_missing_cron_job_is_explained_by_the_conditions(kube: FakeKube, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_cron_job_is_explained_by_the_conditions(kube: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     kube.put_agent(spec={"secrets": SECRETS})
     assert "is not there" in kube.run(monkeypatch, "rotate", "researcher").stderr
     said = "namespace research is not open to secrets"
@@ -175,7 +178,7 @@ def test_a_missing_cron_job_is_explained_by_the_conditions(kube: FakeKube, monke
     assert said in result.stderr
 
 
-def test_a_second_rotation_within_the_overlap_is_warned_of(cluster: FakeKube, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_rotation_within_the_overlap_is_warned_of(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     status = {"secrets": [{"name": "panel", "lastRotated": "2026-05-01T11:55:00Z"}]}
     cluster.put_agent(spec={"secrets": SECRETS}, status=status)
     result = cluster.run(monkeypatch, "rotate", "researcher", "--secret", "panel")
@@ -183,8 +186,8 @@ def test_a_second_rotation_within_the_overlap_is_warned_of(cluster: FakeKube, mo
     assert "panel rotated 5m ago" in result.stderr
 
 
-def test_a_right_that_is_missing_is_2(cluster: FakeKube, monkeypatch: pytest.MonkeyPatch) -> None:
-    cluster.refused[JOBS] = 403
+def test_a_right_that_is_missing_is_2(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster.answer(403, path=JOBS)
     result = cluster.run(monkeypatch, "rotate", "researcher")
     assert result.exit_code == 2
     assert "ask for this right" in result.stderr

@@ -7,7 +7,7 @@ import pytest
 
 from ringfence.cli.status import BEHIND, UNSEEN
 from ringfence.kube import path_of
-from unit.cli.fake import NAMESPACE, FakeKube, condition
+from unit.cli.fake import NAMESPACE, Cluster, condition
 
 AGENTS = path_of("ringfence.dev/v1alpha1", "agentdeployments", NAMESPACE)
 
@@ -16,7 +16,7 @@ def not_ready(message: str = "nothing is there") -> list[dict[str, Any]]:
     return [condition("Ready", "False", "SecretNotFound", message)]
 
 
-def test_all_ready_is_0_and_the_table_says_so(kube: FakeKube, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_ready_is_0_and_the_table_says_so(kube: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     kube.put_agent(status={"oldestSecret": "2026-04-30T09:00:00Z"})
     result = kube.run(monkeypatch, "status")
     assert result.exit_code == 0
@@ -26,7 +26,7 @@ def test_all_ready_is_0_and_the_table_says_so(kube: FakeKube, monkeypatch: pytes
     assert kube.closed
 
 
-def test_some_not_ready_is_1_and_it_is_said_what_they_wait_for(kube: FakeKube, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_some_not_ready_is_1_and_it_is_said_what_they_wait_for(kube: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     kube.put_agent()
     kube.put_agent("librarian", conditions=not_ready("first\nsecond"))
     result = kube.run(monkeypatch, "status")
@@ -36,7 +36,7 @@ def test_some_not_ready_is_1_and_it_is_said_what_they_wait_for(kube: FakeKube, m
     assert kube.run(monkeypatch, "status", "researcher").exit_code == 0
 
 
-def test_agents_of_all_namespaces_have_theirs_named(kube: FakeKube, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_agents_of_all_namespaces_have_theirs_named(kube: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     kube.put_agent()
     kube.put_agent("other", namespace="sales")
     result = kube.run(monkeypatch, "status", "-A")
@@ -51,7 +51,7 @@ def test_agents_of_all_namespaces_have_theirs_named(kube: FakeKube, monkeypatch:
     ("changes", "said"), [({"conditions": []}, UNSEEN), ({"generation": 3}, BEHIND), ({"status": {}}, None)]
 )
 def test_what_nobody_has_looked_at_is_not_ready(
-    kube: FakeKube, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], said: str | None
+    kube: Cluster, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], said: str | None
 ) -> None:
     kube.put_agent(**changes)
     result = kube.run(monkeypatch, "status")
@@ -59,7 +59,7 @@ def test_what_nobody_has_looked_at_is_not_ready(
     assert (said or "True") in result.stdout
 
 
-def test_json_is_one_object_an_agent(kube: FakeKube, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_json_is_one_object_an_agent(kube: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     kube.put_agent(conditions=not_ready())
     result = kube.run(monkeypatch, "status", "-o", "json")
     assert result.exit_code == 1
@@ -80,13 +80,13 @@ def test_json_is_one_object_an_agent(kube: FakeKube, monkeypatch: pytest.MonkeyP
     }
 
 
-def test_no_agents_are_no_failure(kube: FakeKube, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_agents_are_no_failure(kube: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     result = kube.run(monkeypatch, "status")
     assert (result.exit_code, result.stdout) == (0, "")
     assert f"no agents found in namespace {NAMESPACE}" in result.stderr
 
 
-def test_one_that_is_not_there_is_1(kube: FakeKube, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_is_not_there_is_1(kube: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     result = kube.run(monkeypatch, "status", "nobody")
     assert result.exit_code == 1
     assert "no agent nobody in namespace research" in result.stderr
@@ -103,9 +103,9 @@ def test_one_that_is_not_there_is_1(kube: FakeKube, monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_a_cluster_that_cannot_be_asked_is_2(
-    kube: FakeKube, monkeypatch: pytest.MonkeyPatch, status: int, said: str
+    kube: Cluster, monkeypatch: pytest.MonkeyPatch, status: int, said: str
 ) -> None:
-    kube.refused[AGENTS] = status
+    kube.answer(status, path=AGENTS)
     result = kube.run(monkeypatch, "status")
     assert (result.exit_code, result.stdout) == (2, "")
     assert said in result.stderr
@@ -113,14 +113,14 @@ def test_a_cluster_that_cannot_be_asked_is_2(
     assert kube.closed
 
 
-def test_text_of_the_cluster_does_not_drive_the_terminal(kube: FakeKube, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_of_the_cluster_does_not_drive_the_terminal(kube: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     kube.put_agent(conditions=not_ready("red \x1b[31m and \x07"))
     result = kube.run(monkeypatch, "status")
     assert "\x1b" not in result.stdout
     assert "\x07" not in result.stdout
 
 
-def test_colour_only_where_it_is_wanted(kube: FakeKube, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_colour_only_where_it_is_wanted(kube: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     kube.put_agent(conditions=not_ready())
     assert "\x1b[31m" in kube.run(monkeypatch, "status", color=True).stdout
     assert "\x1b" not in kube.run(monkeypatch, "status").stdout

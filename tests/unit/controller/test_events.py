@@ -6,7 +6,7 @@ from ringfence.api.status import Reason
 from ringfence.controller.agent import event_recorder as module
 from ringfence.controller.agent.event_recorder import MAX_NOTE, QUIET_SECONDS, Events
 from ringfence.kube import ApiError
-from unit.controller.fake import FakeKube
+from unit.fakes.kube import FakeKube
 
 AGENT = {"metadata": {"name": "a" * 63, "namespace": "ns", "uid": "u"}}
 
@@ -30,7 +30,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def events(kube: FakeKube, clock: Clock) -> Events:
-    return Events(kube.as_kube(), instance="i" * 300, clock=clock)
+    return Events(kube, instance="i" * 300, clock=clock)
 
 
 async def test_the_same_sentence_is_said_once_in_a_while(events: Events, kube: FakeKube, clock: Clock) -> None:
@@ -73,11 +73,11 @@ async def test_a_failure_is_logged_and_nothing_else(
     await events.say(AGENT, "Normal", Reason.ACCEPTED, "one")
     assert "could not write an Event" in capsys.readouterr().out
     kube.down = False
-    kube.refuse = ApiError(403, "Forbidden", "unable to create new content because it is being terminated")
+    kube.refuse(ApiError(403, "Forbidden", "unable to create new content because it is being terminated"))
     await events.say(AGENT, "Normal", Reason.ACCEPTED, "two")
     assert capsys.readouterr().out == "", "a namespace that ends is no trouble"
 
 
 async def test_a_replica_that_does_not_lead_says_nothing(kube: FakeKube) -> None:
-    await Events(kube.as_kube(), instance="i", leading=lambda: False).say(AGENT, "Normal", Reason.ACCEPTED, "fine")
+    await Events(kube, instance="i", leading=lambda: False).say(AGENT, "Normal", Reason.ACCEPTED, "fine")
     assert kube.objects == {}

@@ -2,10 +2,11 @@
 
 import ast
 import base64
+import builtins
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import structlog
@@ -14,9 +15,10 @@ import ringfence.controller
 from ringfence.api import AgentDeploymentSpec
 from ringfence.controller.agent.secrets import Keys, NotGranted
 from ringfence.controller.agent.writer import NotLeading, OwnershipConflict
-from ringfence.kube import METADATA_ONLY, ApiError, Conflict, Kube, NotFound
+from ringfence.kube import METADATA_ONLY, ApiError, Object
 from ringfence.resources import Agent
 from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, key_name, stamp
+from unit.fakes.kube import FakeKube, Request
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 NAME = key_name("a", "signing")
@@ -29,51 +31,14 @@ SIGNING = {
 }
 
 
-class FakeKube:
-    """Secrets by path. It has no `get`: whoever asked for a whole Secret would fail."""
+class Kube(FakeKube):
+    """Whoever asks for a whole Secret, or for several of them, fails."""
 
-    def __init__(self) -> None:
-        self.secrets: dict[str, dict[str, Any]] = {}
-        self.writes: list[str] = []
-        self.forbidden = False
-        self.faster: dict[str, Any] | None = None
-        self.patch_failure: ApiError | None = None
+    async def get(self, path: str) -> Object:
+        raise AssertionError(f"a value was asked for: {path}")
 
-    def _check(self) -> None:
-        if self.forbidden:
-            raise ApiError(403, "Forbidden", "secrets is forbidden")
-
-    async def get_metadata(self, path: str) -> dict[str, Any]:
-        self._check()
-        if path not in self.secrets:
-            raise NotFound(404, "NotFound", path)
-        return {"metadata": self.secrets[path]["metadata"]}
-
-    async def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        self._check()
-        full = f"{path}/{body['metadata']['name']}"
-        if self.faster:
-            self.secrets[full] = self.faster
-        if full in self.secrets:
-            raise Conflict(409, "AlreadyExists", full)
-        body["metadata"]["uid"] = "secret-uid"
-        self.secrets[full] = body
-        self.writes.append("create")
-        return body
-
-    async def delete(self, path: str, *, uid: str) -> None:
-        assert self.secrets.pop(path)["metadata"]["uid"] == uid
-        self.writes.append("delete")
-
-    async def json_patch(self, path: str, operations: list[dict[str, Any]]) -> dict[str, Any]:
-        assert path == PATH
-        if self.patch_failure:
-            raise self.patch_failure
-        test, remove = operations
-        assert test["op"] == "test"
-        assert remove == {"op": "remove", "path": "/data/previous"}
-        self.writes.append("patch")
-        return {}
+    async def list(self, path: str, **_: Any) -> builtins.list[Object]:
+        raise AssertionError(f"values were asked for: {path}")
 
 
 def agent(*secrets: dict[str, Any]) -> Agent:
@@ -81,45 +46,51 @@ def agent(*secrets: dict[str, Any]) -> Agent:
     return Agent(name="a", namespace="team", uid="u", spec=spec)
 
 
-def keys(kube: FakeKube, *, leading: bool = True) -> Keys:
-    return Keys(cast("Kube", kube), lambda: leading, "ringfence-system:ringfence-controller", lambda: NOW)
+def keys(kube: Kube, *, leading: bool = True) -> Keys:
+    return Keys(kube, lambda: leading, "ringfence-system:ringfence-controller", lambda: NOW)
 
 
 async def test_a_key_is_made_once() -> None:
-    kube = FakeKube()
+    kube = Kube()
     assert await keys(kube).hold(agent(SIGNING), known=False) == []
     assert await keys(kube).hold(agent(SIGNING), known=True) == []
-    assert kube.writes == ["create"]
-    stored = kube.secrets[PATH]
+    assert kube.verbs == ["create"]
+    stored = kube.objects[PATH]
     assert len(base64.b64decode(stored["data"]["value"])) == 32
     assert stored["metadata"]["annotations"] == {ROTATED_AT: stamp(NOW)}
     assert stored["metadata"]["ownerReferences"][0]["uid"] == "u"
 
 
 async def test_one_that_somebody_deleted_comes_back_and_counts() -> None:
-    (repair,) = await keys(FakeKube()).hold(agent(SIGNING), known=True)
+    (repair,) = await keys(Kube()).hold(agent(SIGNING), known=True)
     assert (repair.ref.kind, repair.ref.name, repair.rule) == ("Secret", NAME, "ChildDeleted")
 
 
 @pytest.mark.parametrize("appears", ["before", "meanwhile"])
 async def test_a_strangers_secret_is_refused_and_untouched(appears: str) -> None:
-    kube = FakeKube()
-    stranger = {"metadata": {"name": NAME, "uid": "x"}, "data": {"value": "eA=="}}
+    kube = Kube()
+    stranger: Object = {"metadata": {"name": NAME, "uid": "x"}, "data": {"value": "eA=="}}
+
+    def faster(request: Request) -> None:
+        if request.verb == "create":
+            kube.cluster.put(PATH, stranger)
+
     if appears == "before":
-        kube.secrets[PATH] = stranger
+        kube.cluster.put(PATH, stranger)
     else:
-        kube.faster = stranger
+        kube.before.append(faster)
     with pytest.raises(OwnershipConflict, match=NAME.replace(".", r"\.")):
         await keys(kube).hold(agent(SIGNING), known=False)
-    assert kube.secrets[PATH] == stranger
-    assert kube.writes == []
+    assert kube.objects[PATH]["metadata"]["uid"] == "x"
+    assert kube.objects[PATH]["data"] == stranger["data"]
+    assert kube.verbs == []
     await keys(kube).remove("team", NAME, agent(SIGNING))
-    assert kube.writes == []
+    assert kube.verbs == []
 
 
 async def test_without_the_grant_it_says_what_to_apply() -> None:
-    kube = FakeKube()
-    kube.forbidden = True
+    kube = Kube()
+    kube.refuse(ApiError(403, "Forbidden", "secrets is forbidden"))
     expected = (
         "kubectl create rolebinding ringfence-secrets --clusterrole=ringfence-secrets "
         "--serviceaccount=ringfence-system:ringfence-controller -n team"
@@ -132,49 +103,54 @@ async def test_without_the_grant_it_says_what_to_apply() -> None:
 
 
 async def test_without_the_lease_nothing_is_written() -> None:
-    kube = FakeKube()
+    kube = Kube()
     with pytest.raises(NotLeading):
         await keys(kube, leading=False).hold(agent(SIGNING), known=False)
-    assert kube.writes == []
+    assert kube.verbs == []
 
 
 async def test_a_key_that_is_not_named_any_more_goes() -> None:
-    kube = FakeKube()
+    kube = Kube()
     await keys(kube).hold(agent(SIGNING), known=False)
     await keys(kube).remove("team", NAME, agent())
     await keys(kube).remove("team", NAME, agent())
-    assert kube.writes == ["create", "delete"]
+    assert kube.verbs == ["create", "delete"]
 
 
-async def overdue(kube: FakeKube) -> None:
+async def overdue(kube: Kube) -> str:
+    """A value before whose time is up, and one look at it. Returns the value of now."""
     holder = keys(kube)
     await holder.hold(agent(SIGNING), known=False)
-    metadata = kube.secrets[PATH]["metadata"]
+    metadata = kube.objects[PATH]["metadata"]
     metadata["annotations"][PREVIOUS_UNTIL] = stamp(NOW - timedelta(hours=1))
+    kube.objects[PATH]["data"]["previous"] = "eA=="
     metadata["managedFields"] = [{"fieldsV1": {"f:data": {"f:previous": {}}}, "time": stamp(NOW)}]
+    value = str(kube.objects[PATH]["data"]["value"])
     await holder.drop_previous(agent(SIGNING), await holder.look(agent(SIGNING)))
+    return value
 
 
 async def test_the_value_before_goes_when_its_time_is_up() -> None:
-    kube = FakeKube()
-    await overdue(kube)
-    assert kube.writes == ["create", "patch"]
+    kube = Kube()
+    value = await overdue(kube)
+    assert kube.verbs == ["create", "json_patch"]
+    assert kube.objects[PATH]["data"] == {"value": value}
 
 
 @pytest.mark.parametrize("status", [404, 422])
 async def test_a_rotation_meanwhile_is_no_failure(status: int) -> None:
-    kube = FakeKube()
-    kube.patch_failure = ApiError(status, "x", "the test failed")
+    kube = Kube()
+    kube.refuse(ApiError(status, "x", "the test failed"), verb="json_patch")
     await overdue(kube)
-    assert kube.writes == ["create"]
+    assert kube.verbs == ["create"]
 
 
 async def test_no_value_is_told() -> None:
-    kube = FakeKube()
+    kube = Kube()
     with structlog.testing.capture_logs() as said:
         await keys(kube).hold(agent(SIGNING), known=True)
     assert said
-    value = kube.secrets[PATH]["data"]["value"]
+    value = kube.objects[PATH]["data"]["value"]
     assert value not in json.dumps(said, default=str)
     assert base64.b64decode(value).decode() not in json.dumps(said, default=str)
 

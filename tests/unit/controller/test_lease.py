@@ -8,7 +8,7 @@ import pytest
 from ringfence.controller.runtime import lease as module
 from ringfence.controller.runtime.lease import DURATION, RENEW_DEADLINE, RETRY, Lease
 from ringfence.kube import ApiError
-from unit.controller.fake import FakeKube
+from unit.fakes.kube import FakeCluster, FakeKube
 
 PATH = "/apis/coordination.k8s.io/v1/namespaces/ns/leases/x"
 
@@ -16,12 +16,10 @@ PATH = "/apis/coordination.k8s.io/v1/namespaces/ns/leases/x"
 class Replica:
     """A candidate with its own clock and its own way to the API server."""
 
-    def __init__(self, name: str, store: FakeKube, skew: float = 0.0) -> None:
+    def __init__(self, name: str, store: FakeCluster, skew: float = 0.0) -> None:
         self.now = skew
-        self.kube = FakeKube()
-        self.kube.objects, self.store = store.objects, store
-        self.kube._store = store._store  # type: ignore[method-assign]
-        self.lease = Lease(self.kube.as_kube(), namespace="ns", name="x", identity=name, clock=lambda: self.now)
+        self.kube = FakeKube(store)
+        self.lease = Lease(self.kube, namespace="ns", name="x", identity=name, clock=lambda: self.now)
 
     async def look(self) -> bool:
         """One look, as `acquire` and `keep` do it every two seconds."""
@@ -36,12 +34,12 @@ class Replica:
 
 
 @pytest.fixture
-def store() -> FakeKube:
-    return FakeKube()
+def store() -> FakeCluster:
+    return FakeCluster()
 
 
 @pytest.fixture
-def pair(store: FakeKube) -> tuple[Replica, Replica]:
+def pair(store: FakeCluster) -> tuple[Replica, Replica]:
     return Replica("one", store), Replica("two", store, skew=1e6)
 
 
@@ -118,7 +116,7 @@ async def test_a_released_lease_is_taken_at_once(pair: tuple[Replica, Replica]) 
     assert await two.look()
 
 
-async def test_a_release_never_takes_anothers_lease_away(pair: tuple[Replica, Replica], store: FakeKube) -> None:
+async def test_a_release_never_takes_anothers_lease_away(pair: tuple[Replica, Replica], store: FakeCluster) -> None:
     one, _ = pair
     await one.look()
     store.objects[PATH]["spec"]["holderIdentity"] = "two"
@@ -126,7 +124,9 @@ async def test_a_release_never_takes_anothers_lease_away(pair: tuple[Replica, Re
     assert store.objects[PATH]["spec"]["holderIdentity"] == "two"
 
 
-async def test_a_lease_that_somebody_gave_away_is_lost_at_once(pair: tuple[Replica, Replica], store: FakeKube) -> None:
+async def test_a_lease_that_somebody_gave_away_is_lost_at_once(
+    pair: tuple[Replica, Replica], store: FakeCluster
+) -> None:
     one, _ = pair
     await one.look()
     store.objects[PATH]["spec"]["holderIdentity"] = "two"
@@ -134,20 +134,22 @@ async def test_a_lease_that_somebody_gave_away_is_lost_at_once(pair: tuple[Repli
     assert not one.leading
 
 
-async def test_a_deleted_lease_is_made_again_by_its_holder_only(pair: tuple[Replica, Replica], store: FakeKube) -> None:
+async def test_a_deleted_lease_is_made_again_by_its_holder_only(
+    pair: tuple[Replica, Replica], store: FakeCluster
+) -> None:
     one, two = pair
     await one.look()
     await two.look()
-    del store.objects[PATH]
+    store.remove(PATH)
     assert not await two.look(), "its holder may be writing still"
     assert await one.look()
     assert one.leading
-    del store.objects[PATH]
+    store.remove(PATH)
     await pass_time(DURATION + 1, one, two)
     assert await two.look(), "but not for ever"
 
 
-async def test_the_time_written_in_the_lease_means_nothing(pair: tuple[Replica, Replica], store: FakeKube) -> None:
+async def test_the_time_written_in_the_lease_means_nothing(pair: tuple[Replica, Replica], store: FakeCluster) -> None:
     one, two = pair
     await one.look()
     for stamp in ("1970-01-01T00:00:00.000000Z", "2999-01-01T00:00:00.000000Z"):
@@ -157,7 +159,7 @@ async def test_the_time_written_in_the_lease_means_nothing(pair: tuple[Replica, 
     assert await two.look()
 
 
-async def test_a_holder_that_asks_for_more_time_gets_it(pair: tuple[Replica, Replica], store: FakeKube) -> None:
+async def test_a_holder_that_asks_for_more_time_gets_it(pair: tuple[Replica, Replica], store: FakeCluster) -> None:
     one, two = pair
     await one.look()
     store.objects[PATH]["spec"]["leaseDurationSeconds"] = 60
@@ -168,7 +170,7 @@ async def test_a_holder_that_asks_for_more_time_gets_it(pair: tuple[Replica, Rep
     assert await two.look()
 
 
-async def test_a_lost_race_is_no_leadership(pair: tuple[Replica, Replica], store: FakeKube) -> None:
+async def test_a_lost_race_is_no_leadership(pair: tuple[Replica, Replica], store: FakeCluster) -> None:
     one, two = pair
     assert sorted(await asyncio.gather(one.look(), two.look())) == [False, True]
     holder = store.objects[PATH]["spec"]["holderIdentity"]
@@ -177,26 +179,26 @@ async def test_a_lost_race_is_no_leadership(pair: tuple[Replica, Replica], store
 
 async def test_a_refusal_is_survived(pair: tuple[Replica, Replica]) -> None:
     one, _ = pair
-    one.kube.refuse = ApiError(403, "Forbidden", "no")
+    one.kube.refuse(ApiError(403, "Forbidden", "no"))
     assert not await one.look()
-    one.kube.refuse = None
+    one.kube.allow()
     assert await one.look()
 
 
 async def test_a_look_does_not_hang(pair: tuple[Replica, Replica], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RENEW_DEADLINE", 0.02)
     one, _ = pair
-    one.kube.hang = True
+    one.kube.gate.clear()
     assert not await one.look()
 
 
-async def test_the_same_identity_takes_its_own_lease(store: FakeKube) -> None:
+async def test_the_same_identity_takes_its_own_lease(store: FakeCluster) -> None:
     """A container that was restarted in its pod."""
     assert await Replica("one", store).look()
     assert await Replica("one", store).look()
 
 
-async def test_transitions_are_counted(pair: tuple[Replica, Replica], store: FakeKube) -> None:
+async def test_transitions_are_counted(pair: tuple[Replica, Replica], store: FakeCluster) -> None:
     one, two = pair
     await one.look()
     await one.look()
@@ -207,7 +209,7 @@ async def test_transitions_are_counted(pair: tuple[Replica, Replica], store: Fak
 
 
 @pytest.mark.parametrize("seed", range(20))
-async def test_never_two_whatever_happens(seed: int, store: FakeKube) -> None:
+async def test_never_two_whatever_happens(seed: int, store: FakeCluster) -> None:
     """Outages of each alone, pauses of a process, releases, in any order; clocks that share nothing but their pace."""
     dice = random.Random(seed)
     replicas = [Replica(f"r{number}", store, skew=dice.uniform(-1e6, 1e6)) for number in range(3)]
@@ -231,7 +233,7 @@ async def test_never_two_whatever_happens(seed: int, store: FakeKube) -> None:
 
 
 async def test_keep_ends_when_the_lease_is_lost_and_tells_when_it_is_back(
-    pair: tuple[Replica, Replica], store: FakeKube, monkeypatch: pytest.MonkeyPatch
+    pair: tuple[Replica, Replica], store: FakeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RETRY", 0.001)
     one, _ = pair

@@ -4,17 +4,17 @@ import asyncio
 import base64
 import json
 import logging
-from copy import deepcopy
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
 
 import pytest
 import structlog
 
-from ringfence.kube import ApiError, Conflict, Kube, NotFound, Unreachable
+from ringfence.kube import ApiError, NotFound, Unreachable
 from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, ROTATED_BY, stamp
 from ringfence.rotation.job import Unfinished, run
 from ringfence.rotation.plan import Order, Step
+from unit.fakes.kube import FakeKube, Request
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -30,86 +30,78 @@ class Killed(BaseException):
     """The process ends here."""
 
 
-class FakeKube:
+class Kube(FakeKube):
     """One Secret and one Deployment. `fault`: number of a write -> what befalls it, before or after it is stored."""
 
     def __init__(self, *, age: timedelta, restarted: bool = True) -> None:
+        super().__init__()
         born = stamp(NOW - age)
-        marks = {ROTATED_AT: born}
-        self.secret: dict[str, Any] | None = {
-            "metadata": {"name": "s", "resourceVersion": "1", "annotations": marks},
-            "data": {"value": base64.b64encode(FIRST.encode()).decode()},
-        }
-        status = {"observedGeneration": 1, "updatedReplicas": 1, "availableReplicas": 1}
+        self.secret = self.cluster.put(
+            SECRET,
+            {
+                "metadata": {"name": "s", "annotations": {ROTATED_AT: born}},
+                "data": {"value": base64.b64encode(FIRST.encode()).decode()},
+            },
+        )
         annotations = {"x": born} if restarted else {}
-        self.workload: dict[str, Any] = {
-            "metadata": {"generation": 1},
-            "spec": {"replicas": 1, "template": {"metadata": {"annotations": annotations}}},
-            "status": status,
-        }
-        self.writes: list[str] = []
-        self.values = [self._value()]
+        self.workload = self.cluster.put(
+            WORKLOAD,
+            {
+                "metadata": {"generation": 1},
+                "spec": {"replicas": 1, "template": {"metadata": {"annotations": annotations}}},
+            },
+        )
+        self.roll_out()
+        self.values = [str(self.secret["data"]["value"])]
+        """Every value that was ever stored."""
+        self.done: list[str] = []
         self.fault: dict[int, tuple[str, BaseException]] = {}
-        self.interfere: Any = None
+        self.interfere: Callable[[], None] | None = None
         self._number = 0
+        self.before.append(self._before)
+        self.after.append(self._after)
 
-    def _value(self) -> str:
-        assert self.secret
-        return str(self.secret["data"].get("value"))
-
-    async def get(self, path: str) -> dict[str, Any]:
-        if path == WORKLOAD:
-            return deepcopy(self.workload)
-        assert path == SECRET
-        if self.secret is None:
-            raise NotFound(404, "NotFound", path)
-        return deepcopy(self.secret)
-
-    async def replace(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        assert path == SECRET
-        self._before()
-        if self.interfere:
-            self.interfere, change = None, self.interfere
-            change()
-        assert self.secret
-        version = self.secret["metadata"]["resourceVersion"]
-        if body["metadata"]["resourceVersion"] != version:
-            raise Conflict(409, "Conflict", path)
-        self.secret = deepcopy(body)
-        self.secret["metadata"]["resourceVersion"] = str(int(version) + 1)
-        if self._value() != self.values[-1]:
-            self.values.append(self._value())
-        self._after("secret")
-        return self.secret
-
-    async def merge(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        assert path == WORKLOAD
-        self._before()
-        self.workload["spec"]["template"]["metadata"]["annotations"] |= body["spec"]["template"]["metadata"][
-            "annotations"
-        ]
-        self._after("restart")
-        return self.workload
+    def roll_out(self, available: int = 1) -> None:
+        """What the Deployment's controller would report of its pods."""
+        generation = self.workload["metadata"]["generation"]
+        self.workload["status"] = {
+            "observedGeneration": generation,
+            "updatedReplicas": 1,
+            "availableReplicas": available,
+        }
 
     def edit(self, **data: str) -> None:
         """Somebody's hand."""
-        assert self.secret
-        self.secret["data"] |= data
-        self.secret["metadata"]["resourceVersion"] = str(int(self.secret["metadata"]["resourceVersion"]) + 1)
+        version = str(int(self.secret["metadata"]["resourceVersion"]) + 1000)
+        metadata = self.secret["metadata"] | {"resourceVersion": version}
+        self.secret = self.cluster.put(SECRET, self.secret | {"metadata": metadata, "data": self.secret["data"] | data})
 
-    def _before(self) -> None:
+    def _before(self, request: Request) -> None:
+        if request.verb == "get":
+            return
         self._number += 1
         if (fault := self.fault.get(self._number)) and fault[0] == "before":
             raise fault[1]
+        if request.verb == "replace" and self.interfere:
+            change, self.interfere = self.interfere, None
+            change()
 
-    def _after(self, what: str) -> None:
-        self.writes.append(what)
+    def _after(self, request: Request) -> None:
+        if request.verb == "get":
+            return
+        assert (request.verb, request.path) in {("replace", SECRET), ("merge", WORKLOAD)}
+        self.done.append({"replace": "secret", "merge": "restart"}[request.verb])
+        self.secret, self.workload = self.objects[SECRET], self.objects[WORKLOAD]
+        if request.verb == "merge":
+            self.roll_out()
+        if self.secret["data"]["value"] != self.values[-1]:
+            self.values.append(str(self.secret["data"]["value"]))
         if (fault := self.fault.get(self._number)) and fault[0] == "after":
             raise fault[1]
 
 
-async def tick(kube: FakeKube, order: Order, *, job: str = TICK, now: datetime = NOW) -> list[Step]:
-    return await run(cast("Kube", kube), order, namespace="team", job=job, clock=lambda: now)
+async def tick(kube: Kube, order: Order, *, job: str = TICK, now: datetime = NOW) -> list[Step]:
+    return await run(kube, order, namespace="team", job=job, clock=lambda: now)
 
 
 @pytest.fixture(autouse=True)
@@ -120,14 +112,14 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_fresh_key_is_left_alone() -> None:
-    kube = FakeKube(age=HOUR)
+    kube = Kube(age=HOUR)
     assert await tick(kube, FILE) == []
-    assert kube.writes == []
+    assert kube.done == []
 
 
 @pytest.mark.parametrize("length", [20, 40, 256])
 async def test_a_value_has_the_length_asked_for(length: int) -> None:
-    kube = FakeKube(age=720 * HOUR)
+    kube = Kube(age=720 * HOUR)
     await tick(kube, Order("s", "rotate-a", length, 720 * HOUR, HOUR))
     value = base64.b64decode(kube.values[-1]).decode()
     assert len(value) == length
@@ -136,15 +128,15 @@ async def test_a_value_has_the_length_asked_for(length: int) -> None:
 
 
 async def test_pods_are_restarted_after_the_value_is_stored() -> None:
-    kube = FakeKube(age=720 * HOUR)
+    kube = Kube(age=720 * HOUR)
     assert await tick(kube, ENV) == [Step.ROTATE, Step.RESTART]
-    assert kube.writes == ["secret", "restart"]
+    assert kube.done == ["secret", "restart"]
 
 
 async def test_files_need_no_restart() -> None:
-    kube = FakeKube(age=720 * HOUR)
+    kube = Kube(age=720 * HOUR)
     assert await tick(kube, FILE) == [Step.ROTATE]
-    assert kube.writes == ["secret"]
+    assert kube.done == ["secret"]
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
@@ -152,45 +144,42 @@ async def test_files_need_no_restart() -> None:
 @pytest.mark.parametrize("death", [Killed(), Unreachable("reset"), ApiError(500, "InternalError", "no")])
 async def test_killed_after_any_write_the_next_try_goes_on(write: int, moment: str, death: BaseException) -> None:
     """R1, R2, R15: rotated once, the value before kept, restarted, and in the end dropped."""
-    kube = FakeKube(age=720 * HOUR)
+    kube = Kube(age=720 * HOUR)
     kube.fault = {write: (moment, death)}
     for now in (NOW, NOW, NOW + 2 * HOUR, NOW + 2 * HOUR):
         try:
             await tick(kube, ENV, now=now)
         except (Killed, Unreachable, ApiError):
-            assert kube.secret
             assert kube.secret["data"]["value"]
     assert len(kube.values) == 2
-    assert kube.writes == ["secret", "restart", "secret"]
-    assert kube.secret
+    assert kube.done == ["secret", "restart", "secret"]
     assert kube.secret["data"] == {"value": kube.values[-1]}
 
 
 async def test_of_two_jobs_at_once_one_rotates() -> None:
-    kube = FakeKube(age=720 * HOUR)
+    kube = Kube(age=720 * HOUR)
     done = await asyncio.gather(tick(kube, FILE), tick(kube, FILE, job="rotate-a-29000001"))
     assert sorted(map(len, done)) == [0, 1]
     assert len(kube.values) == 2
 
 
 async def test_a_hand_that_edits_in_mid_rotation_loses_nothing() -> None:
-    kube = FakeKube(age=720 * HOUR)
+    kube = Kube(age=720 * HOUR)
     theirs = base64.b64encode(b"set-by-hand").decode()
     kube.interfere = lambda: kube.edit(value=theirs)
     assert await tick(kube, FILE) == [Step.ROTATE]
-    assert kube.secret
     assert kube.secret["data"]["previous"] == theirs, "whoever uses what was set by hand has the overlap to follow"
 
 
 async def test_a_secret_deleted_in_mid_rotation_is_said() -> None:
-    kube = FakeKube(age=720 * HOUR)
-    kube.secret = None
+    kube = Kube(age=720 * HOUR)
+    kube.cluster.remove(SECRET)
     with pytest.raises(NotFound):
         await tick(kube, FILE)
 
 
 async def test_a_race_that_never_ends_does() -> None:
-    kube = FakeKube(age=720 * HOUR)
+    kube = Kube(age=720 * HOUR)
 
     def again() -> None:
         kube.edit(other="x")
@@ -204,23 +193,22 @@ async def test_a_race_that_never_ends_does() -> None:
 
 async def test_pods_that_are_not_there_keep_the_value_before() -> None:
     """The value that running pods hold is dropped neither by time nor by one more rotation."""
-    kube = FakeKube(age=720 * HOUR)
+    kube = Kube(age=720 * HOUR)
     await tick(kube, ENV)
-    kube.workload["status"]["availableReplicas"] = 0
+    kube.roll_out(available=0)
     kept = kube.values[0]
     assert await tick(kube, ENV, now=NOW + 5 * HOUR, job="rotate-a-29000002") == []
     assert await tick(kube, ENV, now=NOW + 5000 * HOUR, job="rotate-a-29000003") == []
     with pytest.raises(Unfinished, match="both values stay valid"):
         await tick(kube, ENV, now=NOW + 5 * HOUR, job="by-hand")
-    assert kube.secret
     assert kube.secret["data"] == {"value": kube.values[-1], "previous": kept}
-    kube.workload["status"]["availableReplicas"] = 1
+    kube.roll_out()
     assert await tick(kube, ENV, now=NOW + 5 * HOUR, job="by-hand") == [Step.ROTATE, Step.RESTART]
 
 
 async def test_no_value_is_told(caplog: pytest.LogCaptureFixture) -> None:
     """Not in logs, and not in what is raised."""
-    kube = FakeKube(age=720 * HOUR)
+    kube = Kube(age=720 * HOUR)
     kube.fault = {1: ("after", Unreachable("reset"))}
     with structlog.testing.capture_logs() as said, caplog.at_level(logging.DEBUG):
         with pytest.raises(Unreachable) as failure:
@@ -233,8 +221,7 @@ async def test_no_value_is_told(caplog: pytest.LogCaptureFixture) -> None:
 
 
 async def test_marks_say_when_and_by_whom() -> None:
-    kube = FakeKube(age=720 * HOUR)
+    kube = Kube(age=720 * HOUR)
     await tick(kube, FILE)
-    assert kube.secret
     marks = kube.secret["metadata"]["annotations"]
     assert marks == {ROTATED_AT: stamp(NOW), ROTATED_BY: TICK, PREVIOUS_UNTIL: stamp(NOW + HOUR)}

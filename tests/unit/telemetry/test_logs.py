@@ -34,8 +34,8 @@ from ringfence.telemetry import logs
 from unit.admission import make
 from unit.admission.test_app import Exchange, send
 from unit.controller.test_keys import SIGNING
-from unit.controller.test_keys import FakeKube as Secrets
 from unit.controller.test_keys import agent as agent_with
+from unit.fakes.kube import FakeKube
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 KEY = Key("team", "a")
@@ -324,13 +324,13 @@ class TestController:
         assert (line["agent"], line["why"]) == ("a", "it is being deleted")
 
     async def test_a_key_from_its_first_value_to_its_end(self, lines: Lines) -> None:
-        kube, owner = Secrets(), agent_with(SIGNING)
-        keys = Keys(cast("Kube", kube), lambda: True, "x:y", lambda: NOW)
+        kube, owner = FakeKube(), agent_with(SIGNING)
+        keys = Keys(kube, lambda: True, "x:y", lambda: NOW)
         await keys.hold(owner, known=False)
         assert one(lines, "made a key")["secret"] == "signing"
-        kube.secrets.clear()
+        kube.objects.clear()
         await keys.hold(owner, known=True)
-        (kept,) = kube.secrets.values()
+        (kept,) = kube.objects.values()
         value = kept["data"]["value"]
         found = lines()
         assert [line["event"] for line in found] == ["made a key", "put back"]
@@ -338,6 +338,7 @@ class TestController:
         assert value not in str(found)
         assert base64.b64decode(value).decode() not in str(found)
         fields = [{"fieldsV1": {"f:data": {f"f:{PREVIOUS}": {}}}}]
+        kept["data"][PREVIOUS] = value
         kept["metadata"] |= {"annotations": {PREVIOUS_UNTIL: stamp(NOW)}, "managedFields": fields}
         await keys.drop_previous(owner, await keys.look(owner))
         assert one(lines, "overlap is over")["agent"] == "a"
