@@ -132,8 +132,8 @@ class Informer:
     def _tell(self, failure: RingfenceError, told: str) -> str:
         """Say once why nothing can be read. A watch that merely broke says nothing: it is taken up again."""
         text = str(failure)
-        refused = isinstance(failure, ApiError) and failure.status != GONE
-        if refused and text != told:
+        news = not self._version or (isinstance(failure, ApiError) and failure.status != GONE)
+        if news and text != told:
             log.warning("cannot read what decisions need: trying on", kind=self.source.kind, error=text)
         if isinstance(failure, ApiError):
             self._version = ""

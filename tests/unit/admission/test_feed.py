@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from ringfence.admission import feed as feed_module
 from ringfence.admission.feed import feed
 from ringfence.admission.fresh import AT_A_TIME, Fresh
 from ringfence.api.names import AGENTS_LABEL
 from ringfence.kube import ApiError, NotFound, Unreachable
-from ringfence.store.context import AGENT_POLICY, NODE, SERVICE_CIDR, SOURCES, PolicyContext
+from ringfence.store import informer as informer_module
+from ringfence.store.context import PolicyContext
+from ringfence.store.sources import AGENT_POLICY, NODE, SERVICE_CIDR, SOURCES
 from unit.admission.make import policy, world
 from unit.fakes.kube import FakeKube
 
@@ -50,7 +51,7 @@ async def fed(kube: Kube, *, until: bool = True) -> PolicyContext:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed_module, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(informer_module, "RETRY_SECONDS", (0.01,))
 
 
 async def test_all_kinds_are_listed() -> None:

@@ -49,7 +49,8 @@ class Watch:
 
     collection: Location
     selector: str | None
-    events: asyncio.Queue[Event]
+    events: asyncio.Queue[Event | None]
+    """None ends it."""
 
 
 class FakeCluster:
@@ -64,6 +65,26 @@ class FakeCluster:
         self.time = "2026-01-01T00:00:00Z"
         """What the API server takes for now."""
         self.version = 0
+        self.forgotten = 0
+        """Versions up to this one are too old to watch from."""
+        self._history: list[tuple[int, str, Object | None, Object | None]] = []
+
+    def begin(self, watch: Watch, version: int) -> bool:
+        """Let a watch hear of all that happened since `version`. Whether that is forgotten, and it hears nothing."""
+        if version < self.forgotten:
+            return True
+        for at, path, before, after in self._history:
+            if at > version:
+                self._tell_one(watch, path, before, after)
+        self.watches.append(watch)
+        return False
+
+    def forget(self) -> None:
+        """Make a gap: every watch ends, and none can go on from a version of before."""
+        self.forgotten = self.version + 1
+        self._next()
+        for watch in self.watches:
+            watch.events.put_nowait(None)
 
     def put(self, path: str, body: Object) -> Object:
         """Store an object as it is, by nobody's request. Returns what is stored, to be edited in place."""
@@ -140,14 +161,20 @@ class FakeCluster:
         return given | made | {"resourceVersion": version}
 
     def _tell(self, path: str, before: Object | None, after: Object | None) -> None:
+        if after is None and before is not None:
+            before = before | {"metadata": before["metadata"] | {"resourceVersion": self._next()}}
+        self._history.append((self.version, path, before, copy.deepcopy(after)))
         for watch in self.watches:
-            if not watch.collection.holds(Location.of(path)):
-                continue
-            was = before is not None and labels_match(watch.selector, before)
-            stays = after is not None and labels_match(watch.selector, after)
-            if was or stays:
-                event = ("MODIFIED" if was else "ADDED") if stays else "DELETED"
-                watch.events.put_nowait((event, copy.deepcopy(after or before or {})))
+            self._tell_one(watch, path, before, after)
+
+    def _tell_one(self, watch: Watch, path: str, before: Object | None, after: Object | None) -> None:
+        if not watch.collection.holds(Location.of(path)):
+            return
+        was = before is not None and labels_match(watch.selector, before)
+        stays = after is not None and labels_match(watch.selector, after)
+        if was or stays:
+            event = ("MODIFIED" if was else "ADDED") if stays else "DELETED"
+            watch.events.put_nowait((event, copy.deepcopy(after or before or {})))
 
 
 def preconditions(live: Object, body: Object) -> None:

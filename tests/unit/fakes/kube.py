@@ -29,8 +29,6 @@ from .fields import Manager, Owners, merged, patched
 __all__ = ["FakeCluster", "FakeKube", "Request"]
 
 READS = {"get", "get_metadata", "list", "watch"}
-RETRY_SECONDS = 0.001
-"""Between two tries of a watch that gets no answer."""
 T = TypeVar("T")
 
 
@@ -117,9 +115,24 @@ class FakeKube(Kube):
         request = Request("list", path, options=options)
         return await self._carry_out(request, lambda: self.cluster.select(path, label_selector, field_selector))
 
-    async def snapshot(self, path: str, *, label_selector: str | None = None) -> tuple[builtins.list[Object], int]:
-        request = Request("list", path, options={"label_selector": label_selector})
-        return await self._carry_out(request, lambda: (self.cluster.select(path, label_selector), self.cluster.version))
+    async def pages(
+        self,
+        path: str,
+        *,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+        metadata_only: bool = False,
+    ) -> AsyncIterator[tuple[builtins.list[Object], str]]:
+        """One page, whatever its length."""
+        options = {"label_selector": label_selector, "field_selector": field_selector, "metadata_only": metadata_only}
+        request = Request("list", path, options=options)
+
+        def read() -> tuple[builtins.list[Object], str]:
+            found = self.cluster.select(path, label_selector, field_selector)
+            found = [{"metadata": one["metadata"]} for one in found] if metadata_only else found
+            return found, str(self.cluster.version)
+
+        yield await self._carry_out(request, read)
 
     async def create(self, path: str, body: Object) -> Object:
         def make() -> Object:
@@ -164,24 +177,22 @@ class FakeKube(Kube):
         with contextlib.suppress(NotFound):
             await self._carry_out(Request("delete", path, options={"uid": uid}), lambda: self.cluster.delete(path, uid))
 
-    async def list_watch(self, path: str, *, label_selector: str | None = None) -> AsyncIterator[tuple[str, Any]]:
-        options = {"label_selector": label_selector}
+    async def watch(
+        self, path: str, version: str, *, label_selector: str | None = None
+    ) -> AsyncIterator[tuple[str, Object]]:
+        """What happened since `version`, then what happens; ERROR where the cluster has forgotten that version."""
         watch = Watch(Location.of(path), label_selector, asyncio.Queue())
-
-        def begin() -> builtins.list[Object]:
-            self.cluster.watches.append(watch)
-            return self.cluster.select(path, label_selector)
-
+        request = Request("watch", path, options={"label_selector": label_selector, "version": version})
+        gone = await self._carry_out(request, lambda: self.cluster.begin(watch, int(version)))
+        if gone:
+            yield "ERROR", {"code": 410, "message": "too old resource version"}
+            return
         try:
-            while watch not in self.cluster.watches:
-                try:
-                    items = await self._carry_out(Request("watch", path, options=options), begin)
-                except (ApiError, Unreachable):
-                    await sleep(RETRY_SECONDS)
-                else:
-                    yield "SYNC", items
             while True:
-                yield await watch.events.get()
+                event = await watch.events.get()
+                if event is None:
+                    return
+                yield event
         finally:
             self.cluster.watches = [one for one in self.cluster.watches if one is not watch]
 

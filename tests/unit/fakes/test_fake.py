@@ -192,10 +192,9 @@ async def test_selectors(kube: FakeKube, selector: str | None, found: list[str])
 async def test_a_watch_tells_what_changes(kube: FakeKube) -> None:
     path = path_of("v1", "configmaps")
     kube.cluster.put(PATH, config(labels={"x": "1"}))
-    watch = kube.list_watch(path, label_selector="x")
-    kube.refuse(Unreachable("reset"), verb="watch", times=2)
-    event, items = await anext(watch)
-    assert (event, len(items)) == ("SYNC", 1)
+    (page,) = [page async for page in kube.pages(path, label_selector="x")]
+    assert (len(page[0]), page[1]) == (1, str(kube.cluster.version))
+    watch = kube.watch(path, page[1], label_selector="x")
     other = FakeKube(kube.cluster)
     await other.create(MAPS, config(name="unseen"))
     await other.merge(PATH, {"data": {"k": "v"}})
@@ -203,7 +202,9 @@ async def test_a_watch_tells_what_changes(kube: FakeKube) -> None:
     await other.merge(PATH, {"metadata": {"labels": {"x": "2"}}})
     await other.delete(PATH)
     assert [(await anext(watch))[0] for _ in range(4)] == ["MODIFIED", "DELETED", "ADDED", "DELETED"]
-    await watch.aclose()  # type: ignore[attr-defined]
+    kube.cluster.forget()
+    assert [event async for event in watch] == []
+    assert [event async for event, _ in kube.watch(path, page[1])] == ["ERROR"]
     assert kube.cluster.watches == []
 
 
