@@ -200,11 +200,11 @@ FLEET: dict[str, tuple[Show, ...]] = {
             "series",
             "ops",
             (Query("sum by (result) (rate(ringfence_reconcile_total[$__rate_interval]))", "{{result}}"),),
-            "Each agent is looked at once a minute at least.",
+            "At rest none; agents that wait are looked at again after pauses of up to 10 minutes.",
             6,
         ),
         Show(
-            "Length of a pass", "series", "s", quantiles("ringfence_reconcile_duration_seconds"), "Over one agent.", 6
+            "Length of a pass", "series", "s", quantiles("ringfence_reconcile_duration_seconds"), "Over one object.", 6
         ),
         Show(
             "Queue",
@@ -215,7 +215,7 @@ FLEET: dict[str, tuple[Show, ...]] = {
                 Query("sum(rate(ringfence_queue_adds_total[$__rate_interval]))", "added a second"),
                 Query("sum(rate(ringfence_queue_retries_total[$__rate_interval]))", "retried a second"),
             ),
-            "Agents that wait for a pass.",
+            "Objects that wait for a pass.",
             6,
         ),
         Show(
@@ -240,9 +240,9 @@ FLEET: dict[str, tuple[Show, ...]] = {
             "s",
             (
                 Query("time() - max(ringfence_watch_last_event_timestamp_seconds)", "since the last event"),
-                Query("time() - max(ringfence_resync_last_success_timestamp_seconds)", "since the last list"),
+                Query("time() - max(ringfence_resync_last_success_timestamp_seconds)", "since the last comparison"),
             ),
-            "Nodes alone send an event every 5 minutes; the list is read each minute.",
+            "Nodes alone send an event every 5 minutes; versions are compared every 10 minutes.",
             8,
         ),
         Show(

@@ -153,11 +153,12 @@ class Kube:
         query = {"fieldManager": manager, "force": str(force).lower(), "fieldValidation": "Strict"}
         return await self._json("PATCH", path, body=body, query=_dry(query, dry_run), kind=APPLY)
 
-    async def apply_new(self, path: str, body: Object, *, manager: str) -> tuple[Object, bool]:
-        """Server-side apply of what should not exist yet, not forced. Also whether this very request made it."""
+    async def apply_new(self, path: str, body: Object, *, manager: str) -> Object:
+        """Server-side apply of what does not exist yet. Raises Conflict where it does, and leaves that untouched."""
         query = {"fieldManager": manager, "force": "false", "fieldValidation": "Strict"}
-        response = await self._send("PATCH", path, query, body=body, kind=APPLY)
-        return await self._read(response, f"PATCH {path}"), response.status == HTTPStatus.CREATED
+        # No object has this version, so the write conflicts with every object that is there; a new one gets its own.
+        body = body | {"metadata": body["metadata"] | {"resourceVersion": "1"}}
+        return await self._json("PATCH", path, body=body, query=query, kind=APPLY)
 
     async def replace(self, path: str, body: Object, *, manager: str | None = None, dry_run: bool = False) -> Object:
         """PUT; with `metadata.resourceVersion` in the body it raises Conflict when the object changed since."""

@@ -135,8 +135,8 @@ class Informer:
         news = not self._version or (isinstance(failure, ApiError) and failure.status != GONE)
         if news and text != told:
             log.warning("cannot read what decisions need: trying on", kind=self.source.kind, error=text)
-        if isinstance(failure, ApiError):
-            self._version = ""
+        if isinstance(failure, ApiError) and not failure.passing:
+            self._version = ""  # it may be that the version is too old: list again
         return text
 
 

@@ -11,9 +11,8 @@ from api.controller.waiting import TIMEOUT, until
 from api.server import Answer, Server
 from ringfence.api import AgentDeploymentSpec, parse
 from ringfence.api.names import AGENT_LABEL, AGENTS_ENABLED, AGENTS_LABEL, API_VERSION
-from ringfence.resources import CHILD_KINDS
 from ringfence.kube import path_of
-from ringfence.resources import Agent, Endpoint, JobImage, Manifest, ServicePort, build
+from ringfence.resources import CHILD_KINDS, Agent, Endpoint, JobImage, Manifest, ServicePort, build
 from ringfence.resources.compare import matches
 
 IMAGE = "registry.example/agent@sha256:" + "0123456789abcdef" * 4

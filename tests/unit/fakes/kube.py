@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from ringfence.kube import ApiError, Conflict, Kube, NotFound, Object, Unreachable
+from ringfence.kube import Conflict, Kube, NotFound, Object, Unreachable
 
 from .cluster import FakeCluster, Location, Watch, preconditions
 from .fields import Manager, Owners, merged, patched
@@ -148,10 +148,18 @@ class FakeKube(Kube):
     async def apply(
         self, path: str, body: Object, *, manager: str, force: bool = True, dry_run: bool = False
     ) -> Object:
-        return (await self._ask_to_apply(path, body, manager=manager, force=force, dry_run=dry_run))[0]
+        request = Request("apply", path, body, {"manager": manager, "force": force, "dry_run": dry_run})
+        return await self._carry_out(
+            request, lambda: self._apply(path, body, manager=manager, force=force, dry_run=dry_run)
+        )
 
-    async def apply_new(self, path: str, body: Object, *, manager: str) -> tuple[Object, bool]:
-        return await self._ask_to_apply(path, body, manager=manager, force=False, dry_run=False)
+    async def apply_new(self, path: str, body: Object, *, manager: str) -> Object:
+        def make() -> Object:
+            if _object(path) in self.objects:
+                raise Conflict(409, "Conflict", f"{path} has been modified")
+            return self._apply(path, body, manager=manager, force=False, dry_run=False)
+
+        return await self._carry_out(Request("apply_new", path, body, {"manager": manager}), make)
 
     async def replace(self, path: str, body: Object, *, manager: str | None = None, dry_run: bool = False) -> Object:
         def change() -> Object:
@@ -222,15 +230,7 @@ class FakeKube(Kube):
         preconditions(live, body or {})
         return live
 
-    async def _ask_to_apply(
-        self, path: str, body: Object, *, manager: str, force: bool, dry_run: bool
-    ) -> tuple[Object, bool]:
-        request = Request("apply", path, body, {"manager": manager, "force": force, "dry_run": dry_run})
-        return await self._carry_out(
-            request, lambda: self._apply(path, body, manager=manager, force=force, dry_run=dry_run)
-        )
-
-    def _apply(self, path: str, body: Object, *, manager: str, force: bool, dry_run: bool) -> tuple[Object, bool]:
+    def _apply(self, path: str, body: Object, *, manager: str, force: bool, dry_run: bool) -> Object:
         at, new = _object(path), _object(path) not in self.objects
         if new:
             preconditions({"metadata": {}}, body)
@@ -239,7 +239,7 @@ class FakeKube(Kube):
         owners = copy.deepcopy(self.cluster.owners.get(at, Owners()))
         who = Manager(manager, "Apply", _subresource(path))
         after = {key: body[key] for key in ("apiVersion", "kind")} | owners.apply(live, wanted, who, force=force)
-        return self.cluster.write(at, after, owners=owners, manager=who, dry_run=dry_run), new
+        return self.cluster.write(at, after, owners=owners, manager=who, dry_run=dry_run)
 
     def _update(
         self, path: str, live: Object, wanted: Object, manager: str | None = None, *, dry_run: bool = False

@@ -99,9 +99,10 @@ async def test_the_status_is_a_subresource(kube: FakeKube) -> None:
 
 
 class TestApply:
-    async def test_it_says_whether_it_made_the_object(self, kube: FakeKube) -> None:
-        assert (await kube.apply_new(PATH, config({"k": "v"}), manager="us"))[1]
-        assert not (await kube.apply_new(PATH, config({"k": "v"}), manager="us"))[1]
+    async def test_what_is_new_must_not_be_there(self, kube: FakeKube) -> None:
+        await kube.apply_new(PATH, config({"k": "v"}), manager="us")
+        with pytest.raises(Conflict):
+            await kube.apply_new(PATH, config({"k": "v"}), manager="us")
 
     async def test_what_is_not_said_any_more_goes_and_others_fields_stay(self, kube: FakeKube) -> None:
         await kube.apply(PATH, config({"a": "1", "b": "1"}), manager="us")

@@ -305,7 +305,7 @@ class TestController:
                 stored.append(written(ours))
                 return stored[-1]
 
-            async def apply_new(self, *_: Any, **__: Any) -> tuple[Object, bool]:
+            async def apply_new(self, *_: Any, **__: Any) -> Object:
                 return await self.apply(), True
 
         writer = Writer(cast("Kube", Fake()), Cache(), lambda: True)

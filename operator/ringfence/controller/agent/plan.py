@@ -295,10 +295,10 @@ def _ensure(
     for phase, desired in pairs:
         live = seen.children.get(desired.ref)
         fit = judge(desired, live, seen.identity, seen.ownership.get(desired.ref))
-        if fit is Fit.RIGHT and live is not None:
+        behind = _deny_ref(seen) if fence_comes and desired.ref == _workload_ref(seen) else None
+        if fit is Fit.RIGHT and live is not None and behind is None:
             right.append(live)
             continue
-        behind = _deny_ref(seen) if fence_comes and desired.ref == _workload_ref(seen) else None
         keep = known and live is not None and phase is not DENY_PHASE
         actions.append(EnsureChild(phase=phase, desired=desired, fit=fit, known=known, keep=keep, behind_fence=behind))
     return tuple(actions), tuple(right)

@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from ringfence.api.names import FIELD_MANAGER
 from ringfence.kube import ApiError, Conflict, Kube, NotFound, Object
-from ringfence.resources import Identity, Manifest, Ref
+from ringfence.resources import Identity, Ref
 from ringfence.resources.compare import completed_only, whole
 from ringfence.resources.field_manager import UNKNOWN, FieldManager
 from ringfence.resources.stored import DESIRED_ANNOTATION, Desired, StoredChild, edited, metadata_fits, stored
@@ -26,8 +26,6 @@ DELETED = "ChildDeleted"
 """Rules of source `drift` in ringfence_violations_total."""
 STOPPED = "stopped"
 """In place of the hash, on a workload that was stopped for want of a fence."""
-OUR_MANAGERS = {FIELD_MANAGER, "kube-controller-manager"}
-"""Who writes to our children without making them somebody else's."""
 CERTAIN = {Fit.RIGHT, Fit.ABSENT, Fit.WRONG}
 """What can be acted on by what the watches showed: the answer to the write says whether it was so. The others stand in
 the way, and are read once more before that is said."""
@@ -48,6 +46,8 @@ class Writer:
         Raises OwnershipConflict, Requeue, NotLeading, AgentGone, MutatedOnWrite, ApiError, Unreachable.
         """
         desired, ref, fit = self._desired(action), action.desired.ref, action.fit
+        if action.behind_fence is not None:
+            fit = self._judge(desired, agent)
         lost = fit is Fit.ABSENT and (action.known or self._wrote_for(ref, agent))
         if lost or fit not in CERTAIN:  # a child that lost its label is not shown by the watches
             await self._read(ref)
@@ -65,13 +65,8 @@ class Writer:
                 await self.remove(live)
                 self._repaired(ref, agent, EDITED, live.editor)
                 raise Requeue(f"{ref.kind} {ref.name} cannot be put right and is made anew")
-            case Fit.DELETING:
-                raise Requeue(f"{ref.kind} {ref.name} is being deleted")
-            case Fit.EARLIER:
-                earlier = "belongs to an earlier AgentDeployment of this name and is still there"
-                raise Requeue(f"{ref.kind} {ref.name} {earlier}")
-            case Fit.FOREIGN:
-                raise OwnershipConflict(ref)
+            case _:
+                raise _in_the_way(ref, fit)
         return True
 
     async def remove(self, child: StoredChild) -> None:
@@ -125,21 +120,15 @@ class Writer:
         ref = desired.ref
         if lost:
             await self.still_there(agent)
-        # Not forced: should somebody's object of that name be there, it conflicts and stays theirs.
         self.guard()
         self.store.expected[ref] = desired.digest
         try:
-            answer, created = await self.kube.apply_new(child_path(ref), desired.manifest, manager=FIELD_MANAGER)
+            answer = await self.kube.apply_new(child_path(ref), desired.manifest, manager=FIELD_MANAGER)
         except Conflict:
-            await self._read(ref)
-            if self._judge(desired, agent) in {Fit.FOREIGN, Fit.EARLIER}:
-                raise OwnershipConflict(ref) from None
-            raise
+            await self._found_there(desired, agent)
+            return
         finally:
             self.store.expected.pop(ref, None)
-        if not created and _managers(answer) - OUR_MANAGERS:  # nothing in theirs conflicted: give back what was added
-            await self._give_back(desired)
-            raise OwnershipConflict(ref)
         self.emit(ChildWritten(ref.kind, "create"))
         live = self._took(answer, ref, agent)
         if not is_right(desired, live, self.store.ownership.get(ref)):
@@ -147,10 +136,17 @@ class Writer:
         if lost:
             self._repaired(ref, agent, DELETED)
 
-    async def _give_back(self, desired: Desired) -> None:
-        bare: Manifest = {key: desired.manifest[key] for key in ("apiVersion", "kind")}
-        bare |= {"metadata": {"name": desired.ref.name}}
-        await self.kube.apply(child_path(desired.ref), bare, manager=FIELD_MANAGER, force=False)
+    async def _found_there(self, desired: Desired, agent: Identity) -> None:
+        """What was to be made is there: a stranger's, or ours, whose making was not answered or is not shown yet."""
+        ref = desired.ref
+        await self._read(ref)
+        match self._judge(desired, agent):
+            case Fit.RIGHT:
+                self.remember([self.store.children.items[ref]], agent)
+            case Fit.WRONG:
+                await self._correct(desired, agent)
+            case fit:
+                raise _in_the_way(ref, fit)
 
     async def _correct(self, desired: Desired, agent: Identity) -> None:
         """Apply; and where others' additions remain, which apply leaves alone, replace the object."""
@@ -178,6 +174,9 @@ class Writer:
         self.store.expected[desired.ref] = desired.digest
         try:
             return await self.kube.apply(child_path(desired.ref), body, manager=FIELD_MANAGER)
+        except (Conflict, NotFound):  # it was deleted meanwhile, where no watch could show it
+            await self._read(desired.ref)
+            raise
         except ApiError as failure:
             if failure.status != HTTPStatus.UNPROCESSABLE_ENTITY:
                 raise
@@ -250,5 +249,14 @@ class Writer:
         )
 
 
-def _managers(answer: Object) -> set[str]:
-    return {str(entry.get("manager")) for entry in answer["metadata"].get("managedFields") or []}
+def _in_the_way(ref: Ref, fit: Fit) -> OwnershipConflict | Requeue:
+    """Why a child cannot be written now."""
+    match fit:
+        case Fit.FOREIGN:
+            return OwnershipConflict(ref)
+        case Fit.EARLIER:
+            earlier = "belongs to an earlier AgentDeployment of this name and is still there"
+            return Requeue(f"{ref.kind} {ref.name} {earlier}")
+        case Fit.DELETING:
+            return Requeue(f"{ref.kind} {ref.name} is being deleted")
+    return Requeue(f"{ref.kind} {ref.name} is to be looked at again")
