@@ -15,6 +15,21 @@ from ringfence.store.informer import Sink
 from ringfence.telemetry.events import Emit, WatchHeard
 
 
+class NoMemory(kopf.DiffBaseStorage):
+    """kopf compares each object with its state before, for handlers that we have none of: two deep copies an event."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        """What is compared: nothing."""
+        return kopf.BodyEssence({})
+
+    def fetch(self, **_: Any) -> kopf.BodyEssence | None:
+        """The state before: not known."""
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Nothing is kept."""
+
+
 class Backoffs:
     """Pauses between kopf's tries, without an end: an API server that is away for long must not end the process."""
 
@@ -41,6 +56,7 @@ def settings() -> kopf.OperatorSettings:
     """What differs from kopf's defaults. Low-level handlers keep no state, so no annotation is ever written."""
     configured = kopf.OperatorSettings()
     configured.posting.enabled = False
+    configured.persistence.diffbase_storage = NoMemory()
     configured.networking.error_backoffs = Backoffs()
     configured.networking.connect_timeout = 10
     configured.watching.inactivity_timeout = WATCH_SILENCE

@@ -14,7 +14,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from http import HTTPStatus
 from time import monotonic
 from typing import Any, Self
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import orjson
@@ -55,7 +56,11 @@ class Kube:
     def __init__(self, configuration: Configuration, observe: Observer = _silent) -> None:
         self._configuration = configuration
         self._observe = observe
+        # aiohttp would look for proxies and a .netrc anew for each request, in a thread: here once is enough.
+        configuration.client_session_kwargs = {"trust_env": False}
+        configuration.proxy = configuration.proxy or _proxy_of_environment(configuration.host)
         self._rest = RESTClientObject(configuration)
+        self._options = _options(configuration)
 
     @classmethod
     async def connect(
@@ -247,11 +252,19 @@ class Kube:
         session: aiohttp.ClientSession = self._rest.pool_manager
         return session
 
-    @property
-    def _options(self) -> dict[str, Any]:
-        known = self._configuration
-        options = {"server_hostname": known.tls_server_name, "proxy": known.proxy, "proxy_headers": known.proxy_headers}
-        return {name: value for name, value in options.items() if value}
+
+def _options(known: Configuration) -> dict[str, Any]:
+    """What each request takes beside the rest."""
+    options = {"server_hostname": known.tls_server_name, "proxy": known.proxy, "proxy_headers": known.proxy_headers}
+    return {name: value for name, value in options.items() if value}
+
+
+def _proxy_of_environment(host: str) -> str | None:
+    """The proxy that HTTPS_PROXY and its like name for the API server, unless NO_PROXY excepts it."""
+    parts = urlsplit(host)
+    if proxy_bypass(parts.hostname or ""):
+        return None
+    return getproxies().get(parts.scheme)
 
 
 def _dry(query: dict[str, str], dry_run: bool) -> dict[str, str]:

@@ -5,6 +5,7 @@ metric is not about. The help texts are the reference: `docs/reference/metrics.m
 """
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, Metric, disable_created_metrics
@@ -73,9 +74,19 @@ KUBE_SECONDS = Histogram(
 
 def kube_request(verb: str, status: int | None, seconds: float) -> None:
     """One request to the API server, as `ringfence.kube` tells of it."""
-    KUBE_REQUESTS.labels(verb, "none" if status is None else str(status)).inc()
+    _requests(verb, "none" if status is None else str(status)).inc()
     if status is not None:
-        KUBE_SECONDS.labels(verb).observe(seconds)
+        _seconds(verb).observe(seconds)
+
+
+@cache
+def _requests(verb: str, code: str) -> Counter:
+    return KUBE_REQUESTS.labels(verb, code)
+
+
+@cache
+def _seconds(verb: str) -> Histogram:
+    return KUBE_SECONDS.labels(verb)
 
 
 VIOLATIONS = Counter(
