@@ -1,4 +1,4 @@
-"""What the watches bring into the PolicyContext, and the second look past them."""
+"""What the watches bring into the PolicyContext, and the live reads past them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from ringfence.admission import feed as feed_module
 from ringfence.admission.feed import feed
-from ringfence.admission.fresh import AT_A_TIME, Fresh
+from ringfence.admission.fresh import AT_A_TIME, LiveReader
 from ringfence.api.names import AGENTS_LABEL
 from ringfence.kube import ApiError, Kube, NotFound, Unreachable
 from ringfence.store.context import AGENT_POLICY, NODE, SERVICE_CIDR, SOURCES, PolicyContext
@@ -105,7 +105,7 @@ class TestFresh:
     async def test_it_reads_the_namespace_and_all_policies(self) -> None:
         kube = FakeKube(AgentPolicy=[policy({}, name="b"), policy({}, name="a")])
         kube.answers["/api/v1/namespaces/new"] = OPEN
-        view = await Fresh(cast("Kube", kube), world()).view("new")
+        view = await LiveReader(cast("Kube", kube), world()).view("new")
         assert view is not None
         assert view.facts("new").namespace_labels == {AGENTS_LABEL: "enabled"}
         assert [one.name for one in view.policies()] == ["a", "b"]
@@ -113,7 +113,7 @@ class TestFresh:
     async def test_the_cache_stays_as_it_is(self) -> None:
         kube, cache = FakeKube(), world()
         kube.answers["/api/v1/namespaces/new"] = OPEN
-        await Fresh(cast("Kube", kube), cache).view("new")
+        await LiveReader(cast("Kube", kube), cache).view("new")
         assert cache.facts("new").namespace_labels == {}
 
     @pytest.mark.parametrize(
@@ -122,13 +122,13 @@ class TestFresh:
     async def test_without_an_answer_there_is_no_view(self, failure: Exception) -> None:
         kube = FakeKube()
         kube.answers["/api/v1/namespaces/new"] = failure
-        assert await Fresh(cast("Kube", kube), world()).view("new") is None
+        assert await LiveReader(cast("Kube", kube), world()).view("new") is None
 
     async def test_a_flood_of_refusals_asks_only_a_few_times_at_a_time(self) -> None:
         kube = FakeKube()
         kube.answers["/api/v1/namespaces/new"] = OPEN
         kube.gate.clear()
-        fresh = Fresh(cast("Kube", kube), world())
+        fresh = LiveReader(cast("Kube", kube), world())
         looks = [asyncio.create_task(fresh.view("new")) for _ in range(100)]
         await asyncio.sleep(0.01)
         kube.gate.set()
