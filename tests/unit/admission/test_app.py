@@ -178,16 +178,20 @@ class TestLargeReviews:
     LARGE = encoded(review(agent(BAD, annotations={"a": "x" * app_module.LARGE})))
 
     @staticmethod
-    def held(monkeypatch: pytest.MonkeyPatch, name: str, is_large: Callable[[Any], bool]) -> threading.Event:
-        """Make a step of large reviews wait for the event that is given back."""
-        go, step = threading.Event(), getattr(app_module, name)
+    def held(
+        monkeypatch: pytest.MonkeyPatch, name: str, is_large: Callable[[Any], bool]
+    ) -> tuple[threading.Event, threading.Event]:
+        """Make a step of large reviews say that it has begun, and wait until it may go on: the two events."""
+        begun, go, step = threading.Event(), threading.Event(), getattr(app_module, name)
 
         def wait_for_it(given: Any, *more: Any) -> Any:
-            assert not is_large(given) or go.wait(30), "nobody let it go"
+            if is_large(given):
+                begun.set()
+                assert go.wait(30), "nobody let it go on"
             return step(given, *more)
 
         monkeypatch.setattr(app_module, name, wait_for_it)
-        return go
+        return begun, go
 
     @pytest.mark.parametrize("step", ["read", "judge"])
     async def test_small_ones_are_answered_while_a_large_one_is_worked_on(
@@ -196,10 +200,11 @@ class TestLargeReviews:
         def is_large(given: Any) -> bool:
             return len(given) > app_module.LARGE if step == "read" else "annotations" in given.object["metadata"]
 
-        go = self.held(monkeypatch, step, is_large)
+        begun, go = self.held(monkeypatch, step, is_large)
         app = Admission(world())
         large = asyncio.create_task(send(app, self.LARGE))
         try:
+            assert await asyncio.to_thread(begun.wait, 30)
             for _ in range(3):
                 assert (await send(app, encoded(review(agent())))).response["allowed"] is True
             assert not large.done()
