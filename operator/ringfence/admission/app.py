@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Final, Protocol, TypeVar
 
 import structlog
@@ -80,7 +81,7 @@ class Admission:
     async def _review(self, headers: Mapping[bytes, bytes], receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         try:
-            async with asyncio.timeout(READ_SECONDS) as waiting, self._budget.hold(announced(headers)):
+            async with asyncio.timeout(READ_SECONDS) as waiting, self._room(announced(headers)):
                 body = await read_body(receive)
                 waiting.reschedule(None)
                 status, kind, answer = await self._answer(body)
@@ -141,6 +142,10 @@ class Admission:
         # What is known may change while the thread looks at it: it gets what is known now.
         now = Snapshot(view.facts(request.namespace), tuple(view.policies()))
         return await self._apart(size, judge, request, now)
+
+    def _room(self, size: int) -> AbstractAsyncContextManager[None]:
+        """Memory for a body of `size` bytes. Only large ones wait for each other: MAX_CONNECTIONS bounds the others."""
+        return nullcontext() if size < LARGE else self._budget.hold(size)
 
     async def _apart(self, size: int, work: Callable[..., T], *given: object) -> T:
         """Do `work` for a body of `size` bytes: at once for an ordinary one, apart for a large one."""

@@ -13,7 +13,7 @@ MAX_REVIEW: Final = 8 * 1024 * 1024
 MAX_DISCARDED: Final = 32 * 1024 * 1024
 """So much of a longer body is read and thrown away, so that its sender gets to read the answer."""
 BODY_BYTES: Final = 12 * 1024 * 1024
-"""Bodies held at a time, in bytes: more reviews wait, unread. One of the longest, or a thousand ordinary ones."""
+"""Bodies of large reviews held at a time, in bytes: more of them wait, unread."""
 READ_SECONDS: Final = 4.0
 """Of the 5 s that the API server waits for us."""
 

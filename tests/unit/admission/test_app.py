@@ -206,11 +206,25 @@ class TestLargeReviews:
         try:
             assert await asyncio.to_thread(begun.wait, 30)
             for _ in range(3):
-                assert (await send(app, encoded(review(agent())))).response["allowed"] is True
+                assert (await self.small(app)).response["allowed"] is True
             assert not large.done()
         finally:
             go.set()
         assert "ImageNoDigest" in (await large).response["status"]["message"]
+
+    @staticmethod
+    async def small(app: Admission) -> Exchange:
+        """One that says how long it is, as the API server does."""
+        body = encoded(review(agent()))
+        return await send(app, body, headers=[(b"content-length", str(len(body)).encode())])
+
+    async def test_small_ones_do_not_wait_for_the_memory_that_large_ones_hold(self) -> None:
+        app = Admission(world())
+        async with app._budget.hold(body_module.BODY_BYTES):
+            waiting = asyncio.create_task(send(app, self.LARGE))
+            assert (await self.small(app)).response["allowed"] is True
+            assert not waiting.done()
+        assert (await waiting).response["allowed"] is False
 
     async def test_one_that_cannot_be_read_is_a_400(self) -> None:
         assert (await send(Admission(world()), b"[" + b"0," * app_module.LARGE)).status == 400
