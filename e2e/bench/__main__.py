@@ -18,6 +18,7 @@ from demo.place import Place, built_in
 from keyed import KEYS
 
 from . import rotation
+from .admission import admission
 from .local import local
 from .numbers import machine
 from .trials import Bench, clean
@@ -44,6 +45,7 @@ def measure(place: Place, args: argparse.Namespace) -> dict[str, Any]:
             "start": lambda: bench.starts(args.starts),
             "repair": lambda: bench.repairs(args.repairs),
             "rotation": lambda: rotation.rotations(place, api, args.rotations),
+            "admission": lambda: admission(place.name, cycles=args.reviews),
             "rest": lambda: bench.rest(args.rest_agents, args.rest_seconds),
             "restart": lambda: bench.restart(args.restart_agents),
             "memory_mib": bench.memory,
@@ -81,6 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--repairs", type=int, default=200, help="children that are deleted or edited")
     parser.add_argument("--rotations", type=int, default=10, help="keys rotated, of each way of delivery")
     parser.add_argument("--commands", type=int, default=20, help="runs of ringfence lint, and scrapes")
+    parser.add_argument("--reviews", type=int, default=1000, help="dry runs with each way of admission")
     parser.add_argument("--rest-agents", type=int, default=50, help="agents that are left alone")
     parser.add_argument("--rest-seconds", type=int, default=300, help="for how long")
     parser.add_argument("--restart-agents", type=int, default=200, help="agents over which the controller restarts")

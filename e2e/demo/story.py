@@ -188,7 +188,7 @@ class Story:
 
 def point(told: str, rule: str) -> str:
     """The sentence of one rule out of a refusal, and how many others there are."""
-    lines = [line.strip() for line in sentences(told).splitlines() if not line.endswith("rules are broken:")]
+    lines = [line.strip() for line in sentences(told).splitlines() if not re.fullmatch(r"violates [0-9]+ rules:", line)]
     chosen = next((line for line in lines if rule in line), f"not refused by {rule}: {' '.join(lines)}")
     return chosen if len(lines) == 1 else f"{chosen}\n({len(lines) - 1} more)"
 

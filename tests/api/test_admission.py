@@ -230,7 +230,7 @@ class TestWhatUsersSee:
 
 
 def test_namespace_policy_and_agent_in_one_apply(setup: Setup) -> None:
-    """The watch of the review server may lag behind: a second look keeps the good ones from being refused."""
+    """The watch of the review server may lag behind: a live read keeps the good ones from being refused."""
     for number in range(5):
         name = f"fresh-{number}"
         bound = policy(name, {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}})

@@ -12,7 +12,7 @@ from ringfence.policy.text import clean
 from .request import REVIEW_VERSION
 
 MAX_LINES: Final = 20
-"""Violations that one message lists. Whoever broke more rules reads the rest after fixing these."""
+"""Violations that one message lists. Whoever violates more rules reads the rest after fixing these."""
 MAX_LINE: Final = 600
 MAX_WARNING: Final = 240
 """Kubernetes cuts warnings longer than 256 characters."""
@@ -66,7 +66,7 @@ def _listed(violations: Sequence[Violation]) -> str:
     if len(violations) == 1:
         return line(violations[0])
     lines = [
-        f"{len(violations)} rules are broken:",
+        f"violates {len(violations)} rules:",
         *map(line, violations[:MAX_LINES]),
     ]
     if len(violations) > MAX_LINES:

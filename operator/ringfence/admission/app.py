@@ -7,18 +7,20 @@ neither makes the API server think that we are broken.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, Final, Protocol
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 
-from ringfence.store.context import PolicyContext, View
+from ringfence.store.context import PolicyContext, Snapshot, View
 from ringfence.telemetry.metrics import ADMISSION_FAILURES, ADMISSION_SECONDS
 
-from .account import account, tell, unread
 from .answer import Verdict, deny, respond
-from .body import READ_SECONDS, GoneError, Memory, Receive, TooLongError, announced, read_body
+from .body import READ_SECONDS, ByteBudget, GoneError, Receive, TooLongError, announced, read_body
+from .recording import log_decision, record, record_unreadable
 from .request import NotAReviewError, Request, read, uid_of_fragment
-from .review import could_be_stale, judge, of_agents
+from .review import asks_about_requester, could_be_stale, judge
 
 log = structlog.get_logger(__name__)
 
@@ -28,9 +30,14 @@ PATH: Final = "/validate"
 JSON: Final = b"application/json"
 TEXT: Final = b"text/plain; charset=utf-8"
 SLOW: Final = "the review did not arrive in time"
+LARGE: Final = 32 * 1024
+"""Bytes of a body from which on it is decoded and judged in a thread. An ordinary review has 2 to 8 KiB and takes less
+time than the way to a thread and back."""
+
+T = TypeVar("T")
 
 
-class SecondLook(Protocol):
+class ReadsLive(Protocol):
     """Reads past the cache; see fresh.py."""
 
     async def view(self, namespace: str) -> View | None: ...
@@ -46,12 +53,14 @@ class Admission:
     """The application. `drain()` makes each further answer the last on its connection."""
 
     def __init__(
-        self, world: PolicyContext, second_look: SecondLook | None = None, requester: AsksAboutRequester | None = None
+        self, context: PolicyContext, live_reader: ReadsLive | None = None, requester: AsksAboutRequester | None = None
     ) -> None:
-        self._world = world
-        self._second_look = second_look
+        self._context = context
+        self._live_reader = live_reader
         self._requester = requester
-        self._memory = Memory()
+        self._budget = ByteBudget()
+        # One: large reviews wait for each other, and the loop shares the interpreter with one thread at most.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="large reviews")
         self._draining = False
 
     def drain(self) -> None:
@@ -72,14 +81,14 @@ class Admission:
     async def _review(self, headers: Mapping[bytes, bytes], receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         try:
-            async with asyncio.timeout(READ_SECONDS) as waiting, self._memory.hold(announced(headers)):
+            async with asyncio.timeout(READ_SECONDS) as waiting, self._room(announced(headers)):
                 body = await read_body(receive)
                 waiting.reschedule(None)
                 status, kind, answer = await self._answer(body)
         except TooLongError as failure:
             status, kind, answer = _too_long(failure)
         except TimeoutError:
-            unread("slow", SLOW)
+            record_unreadable("slow", SLOW)
             status, kind, answer = 408, TEXT, f"{SLOW}\n".encode()
         except GoneError:
             return
@@ -89,13 +98,13 @@ class Admission:
 
     async def _answer(self, body: bytearray) -> tuple[int, bytes, bytes]:
         try:
-            request = read(body)
+            request = await self._apart(len(body), read, body)
         except NotAReviewError as failure:
-            unread("malformed", f"{failure} ({len(body)} bytes)")
+            record_unreadable("malformed", f"{failure} ({len(body)} bytes)")
             return 400, TEXT, f"{failure}\n".encode()
         try:
-            verdict = await self._decide(request)
-            account(request, verdict, self._world)
+            verdict = await self._decide(request, len(body))
+            record(request, verdict, self._context)
             return 200, JSON, respond(request.uid, verdict)
         except Exception:
             # A mistake of ours refuses; the trace goes to the log, where no user reads it.
@@ -107,25 +116,42 @@ class Admission:
                 code=500,
                 reason="InternalError",
             )
-            tell(request, verdict)
+            log_decision(request, verdict)
             return 200, JSON, respond(request.uid, verdict)
 
-    async def _decide(self, request: Request) -> Verdict:
-        if not self._world.synced:
+    async def _decide(self, request: Request, size: int) -> Verdict:
+        if not self._context.synced:
             ADMISSION_FAILURES.labels("unsynced").inc()
             return deny(
                 "Ringfence has not read the cluster yet: try again in a few seconds",
                 code=503,
                 reason="ServiceUnavailable",
             )
-        verdict = judge(request, self._world)
-        if could_be_stale(verdict) and self._second_look is not None:
-            view = await self._second_look.view(request.namespace)
+        verdict = await self._judge(request, self._context, size)
+        if could_be_stale(verdict) and self._live_reader is not None:
+            view = await self._live_reader.view(request.namespace)
             if view is not None:
-                verdict = judge(request, view)
-        if verdict.allowed and self._requester is not None and of_agents(request):
+                verdict = await self._judge(request, view, size)
+        if verdict.allowed and self._requester is not None and asks_about_requester(request):
             return await self._requester.check(request) or verdict
         return verdict
+
+    async def _judge(self, request: Request, view: View, size: int) -> Verdict:
+        if size < LARGE:
+            return judge(request, view)
+        # What is known may change while the thread looks at it: it gets what is known now.
+        now = Snapshot(view.facts(request.namespace), tuple(view.policies()))
+        return await self._apart(size, judge, request, now)
+
+    def _room(self, size: int) -> AbstractAsyncContextManager[None]:
+        """Memory for a body of `size` bytes. Only large ones wait for each other: MAX_CONNECTIONS bounds the others."""
+        return nullcontext() if size < LARGE else self._budget.hold(size)
+
+    async def _apart(self, size: int, work: Callable[..., T], *given: object) -> T:
+        """Do `work` for a body of `size` bytes: at once for an ordinary one, apart for a large one."""
+        if size < LARGE:
+            return work(*given)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *given)
 
     async def _send(self, send: Send, status: int, kind: bytes, body: bytes, *, last: bool = False) -> None:
         headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
@@ -137,7 +163,7 @@ class Admission:
 
 def _too_long(failure: TooLongError) -> tuple[int, bytes, bytes]:
     uid = uid_of_fragment(failure.start)
-    unread("too_long", str(failure), uid=uid)
+    record_unreadable("too_long", str(failure), uid=uid)
     if uid is None:
         return 400, TEXT, f"{failure}\n".encode()
     return (

@@ -12,8 +12,8 @@ MAX_REVIEW: Final = 8 * 1024 * 1024
 """Longest review that is decided. The API server takes requests of 3 MiB, and an UPDATE carries two objects."""
 MAX_DISCARDED: Final = 32 * 1024 * 1024
 """So much of a longer body is read and thrown away, so that its sender gets to read the answer."""
-MEMORY: Final = 12 * 1024 * 1024
-"""Bodies held at a time, in bytes: more reviews wait, unread. One of the longest, or a thousand ordinary ones."""
+BODY_BYTES: Final = 12 * 1024 * 1024
+"""Bodies of large reviews held at a time, in bytes: more of them wait, unread."""
 READ_SECONDS: Final = 4.0
 """Of the 5 s that the API server waits for us."""
 
@@ -30,10 +30,10 @@ class GoneError(Exception):
     """The client closed the connection before the body was complete."""
 
 
-class Memory:
+class ByteBudget:
     """A budget of bytes, given out in order of arrival."""
 
-    def __init__(self, size: int = MEMORY) -> None:
+    def __init__(self, size: int = BODY_BYTES) -> None:
         self._free = size
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 

@@ -1,7 +1,7 @@
-"""A second look before a refusal: the newest namespace and policies, read past the cache.
+"""A live read before a refusal: the newest namespace and policies, read past the cache.
 
 `kubectl apply` of a directory creates a namespace, a policy and an agent within milliseconds, and a watch may lag by
-more. What only a cache that lags would refuse is decided again on what is stored now. A yes is not looked at twice:
+more. What only a cache that lags would refuse is decided again on what is stored now. A yes needs no live read:
 the controller decides again before it writes anything.
 """
 
@@ -17,12 +17,12 @@ from ringfence.store.sources import AGENT_POLICY, SOURCES
 log = structlog.get_logger(__name__)
 
 AT_A_TIME: Final = 4
-"""Second looks at a time. With more refusals than that in flight, the cache has to do: it bounds our own load."""
+"""Live reads at a time. With more refusals than that in flight, the cache has to do: it bounds our own load."""
 SECONDS: Final = 1.5
 """Of the 5 s that the API server waits for us."""
 
 
-class Fresh:
+class LiveReader:
     """Reads one namespace and all policies."""
 
     def __init__(self, kube: Kube, world: PolicyContext) -> None:
@@ -43,6 +43,6 @@ class Fresh:
         except NotFound:
             return None
         except (ApiError, Unreachable, TimeoutError) as failure:
-            log.warning("no second look: deciding by the cache", namespace=namespace, error=str(failure))
+            log.warning("no live read: deciding by the cache", namespace=namespace, error=str(failure))
             return None
         return self._world.with_fresh(body, policies)

@@ -19,7 +19,7 @@ from ringfence.telemetry.metrics import ADMISSION_CERTIFICATE_EXPIRY, kube_reque
 
 from .app import Admission
 from .feed import feed
-from .fresh import Fresh
+from .fresh import LiveReader
 from .requester import Requester
 from .server import Server, listen
 from .tls import Certificate, Files
@@ -60,7 +60,7 @@ async def _serve(settings: Settings, kube: Kube, stop: asyncio.Event) -> None:
     world = PolicyContext(settings.cluster_networks)
     directory = settings.certificate_directory
     certificate = Certificate(Files(directory / "tls.crt", directory / "tls.key", settings.client_ca))
-    app = Admission(world, Fresh(kube, world), Requester(kube))
+    app = Admission(world, LiveReader(kube, world), Requester(kube))
     server = Server(app, certificate.base, client_names=settings.client_names)
     listener = listen(settings.host, settings.https_port)
     health = Health("admission")

@@ -4,7 +4,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Final
+
+import orjson
 
 from .strictjson import NotStrictError, loads
 
@@ -47,6 +50,23 @@ class Request:
     object: Any = None
     old_object: Any = None
 
+    @cached_property
+    def spec_unchanged(self) -> bool:
+        """Whether an UPDATE leaves the spec as it is stored. Byte for byte: in Python, 1 equals True."""
+        if self.operation is not Operation.UPDATE:
+            return False
+        old, new = (_canonical(_mapping(one).get("spec")) for one in (self.old_object, self.object))
+        return old is not None and old == new
+
+    @cached_property
+    def changes_nothing(self) -> bool:
+        """Whether a write leaves all that people write as it is: of status, or of the same manifest once more."""
+        if self.operation is not Operation.UPDATE:
+            return False
+        return self.subresource == "status" or (
+            self.spec_unchanged and _written(self.object) == _written(self.old_object)
+        )
+
 
 def read(body: bytes | bytearray) -> Request:
     """Parse a review. Raises NotAReviewError when there is nothing that an answer could refer to."""
@@ -81,6 +101,20 @@ def uid_of_fragment(start: bytes) -> str | None:
     """The uid in the first bytes of a review that is too long to be read; None when it is not there."""
     found = _UID.search(start[:_UID_WITHIN])
     return found.group(1).decode() if found else None
+
+
+def _canonical(value: Any) -> bytes | None:
+    """One text for one value; None for none, and for what no API server has stored (integers beyond 64 bits)."""
+    try:
+        return None if value is None else orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return None
+
+
+def _written(body: Any) -> list[Any]:
+    """The metadata that people write."""
+    metadata = _metadata(body)
+    return [metadata.get(name) or None for name in ("labels", "annotations", "finalizers", "ownerReferences")]
 
 
 def _operation(value: Any) -> Operation:

@@ -1,7 +1,7 @@
 """May the one who asks do this himself? Whoever may not read a Secret must not read it through an agent.
 
 Asked by SubjectAccessReview, which writes nothing. Only about what a request newly names: whoever changes another field
-of an agent need not be allowed to read its keys.
+of an agent need not be allowed to read its secrets.
 """
 
 import asyncio
@@ -46,7 +46,9 @@ class Requester:
             async with asyncio.timeout(SECONDS):
                 answers = await asyncio.gather(*(self._may_get(request, name) for name, _ in named))
         except (ApiError, Unreachable, TimeoutError) as failure:
-            log.warning("no answer about the requester's rights", uid=request.uid, error=str(failure) or "too slow")
+            log.warning(
+                "no answer about the requester's permissions", uid=request.uid, error=str(failure) or "too slow"
+            )
             return deny(
                 "Ringfence could not ask whether you may read the Secrets that this agent names: try again",
                 code=503,
@@ -81,7 +83,7 @@ class Requester:
 def _sentence(name: str) -> str:
     return (
         f"you may not get Secret {quote(name)} in this namespace, so you may not give it to an agent: "
-        "ask somebody who may, or for that right"
+        "ask somebody who may, or for that permission"
     )
 
 

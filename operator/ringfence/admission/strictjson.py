@@ -25,8 +25,8 @@ def loads(data: bytes | bytearray) -> Any:
     if data.count(b",") + data.count(b"[") + data.count(b"{") > MAX_VALUES:
         raise NotStrictError(f"it holds more than {MAX_VALUES} values")
     try:
-        orjson.loads(data)  # refuses what json tolerates: NaN, unpaired surrogates, bytes that are not UTF-8
-        return json.loads(data, object_pairs_hook=_unique)
+        found = orjson.loads(data)  # refuses what json tolerates: NaN, unpaired surrogates, bytes that are not UTF-8
+        return found if _is_whole(found, data) else json.loads(data, object_pairs_hook=_unique)
     except NotStrictError:
         raise
     except RecursionError:
@@ -34,6 +34,18 @@ def loads(data: bytes | bytearray) -> Any:
     except ValueError:
         # The parser's own words quote the text, which may hold anything.
         raise NotStrictError("it is not valid JSON") from None
+
+
+def _is_whole(found: Any, data: bytes | bytearray) -> bool:
+    """Whether `found`, written again, is `data` byte for byte: then no key stood there twice.
+
+    So the API server writes nearly every review. All others are read by a parser that shows each key, which takes
+    three times as long.
+    """
+    try:
+        return orjson.dumps(found, option=orjson.OPT_APPEND_NEWLINE if data.endswith(b"\n") else None) == data
+    except orjson.JSONEncodeError:  # nested deeper than it writes
+        return False
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

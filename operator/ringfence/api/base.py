@@ -117,7 +117,12 @@ class Model(BaseModel):
         known = {field.alias for field in cls.model_fields.values()}
         return {name: value for name, value in data.items() if value is not None or name not in known}
 
-    @model_validator(mode="after")
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Add the check of the rules, where there are any: most types have none, and each call from Rust costs."""
+        schema = handler(source)
+        return core_schema.no_info_after_validator_function(cls._hold_rules, schema) if cls.cel_rules else schema
+
     def _hold_rules(self) -> Self:
         broken = [rule.message for rule in self.cel_rules if not rule.check(self)]
         if broken:

@@ -5,6 +5,7 @@ Patterns are in RE2 syntax, understood alike by the API server (Go) and by pydan
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
@@ -19,17 +20,23 @@ def matches(pattern: str, text: str) -> bool:
     return re.fullmatch(pattern, text) is not None
 
 
+@lru_cache(maxsize=4096)
+def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """ADDRESS/PREFIX as a network; raises ValueError. Kept, as a spec is looked at many times and seldom changes."""
+    return ipaddress.ip_network(text, strict=True)
+
+
 def _is_network(text: str) -> bool:
     """Whether `text` is ADDRESS/PREFIX with no host bits, in a spelling that Go's parser takes too."""
     address, slash, prefix = text.partition("/")
     if not slash or not re.fullmatch(r"0|[1-9][0-9]{0,2}", prefix) or "%" in address:
         return False
     try:
-        network = ipaddress.ip_network(text, strict=True)
+        found = network(text)
     except ValueError:
         return False
     # ::ffff:10.0.0.0/104 is an IPv4 network to some readers and an IPv6 network to others.
-    return isinstance(network, ipaddress.IPv4Network) or network.network_address.ipv4_mapped is None
+    return isinstance(found, ipaddress.IPv4Network) or found.network_address.ipv4_mapped is None
 
 
 def _without_nulls(labels: Any) -> Any:

@@ -5,6 +5,7 @@ No value of a secret is ever part of this API.
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -23,6 +24,7 @@ SHORTEST_PERIOD = timedelta(hours=1)
 """Below an hour a Secret's way to the pods (a minute or two) and the job's start would eat up the overlap."""
 
 
+@lru_cache(maxsize=1024)
 def duration(text: str) -> timedelta:
     """A duration of the API (`720h`, `1h30m`) as a timedelta. Raises ValueError on anything else."""
     found = _PARTS.fullmatch(text)

@@ -8,8 +8,7 @@ import click
 
 from ringfence.api.names import API_VERSION
 from ringfence.cli.manifests import Unreadable, find
-from ringfence.policy import levels
-from ringfence.policy.atoms import WILDCARD, expand
+from ringfence.policy.advice import advice
 from ringfence.policy.builtin import RESTRICTED
 from ringfence.policy.model import NamedPolicy
 
@@ -67,9 +66,5 @@ def check(files: Sequence[str]) -> None:
 
 def _say(file: str, policy: NamedPolicy) -> None:
     click.echo(f"{file}: AgentPolicy {policy.name}: {click.style('ok', fg='green')}")
-    for index, rule in enumerate(policy.spec.permissions.allow or []):
-        at = f"{file}: spec.permissions.allow[{index}]"
-        if any(WILDCARD in word for word in (*rule.api_groups, *rule.resources, *rule.verbs)):
-            click.echo(f"  {at}: a wildcard counts for nothing here: name each right", err=True)
-        elif not expand([rule], levels.CATALOGUE).atoms:
-            click.echo(f"  {at}: allows nothing that any level holds", err=True)
+    for warning in advice(policy.spec):
+        click.echo(f"  {file}: {warning}", err=True)

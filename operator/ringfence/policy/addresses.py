@@ -7,8 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_net
 from itertools import chain, islice
 from typing import Self
 
-from .model import Network
-
+Network = IPv4Network | IPv6Network
 Range = tuple[int, int]
 """First and last number, both inside."""
 
@@ -46,7 +45,7 @@ class Ranges:
         return Ranges.of(chain(self.items, other.items))
 
     def __and__(self, other: "Ranges") -> "Ranges":
-        return Ranges(tuple(_overlaps(self.items, other.items)))
+        return Ranges(tuple(_overlaps(self.items, other.items))) if self.items and other.items else Ranges()
 
     def __sub__(self, other: "Ranges") -> "Ranges":
         return Ranges(tuple(_remainders(self.items, other.items)))
@@ -107,6 +106,13 @@ class Addresses:
             pair = (int(network.network_address), int(network.broadcast_address))
             (v4 if isinstance(network, IPv4Network) else v6).append(pair)
         return cls(Ranges.of(v4), Ranges.of(v6))
+
+    @classmethod
+    def union(cls, sets: Iterable["Addresses"]) -> Self:
+        """All addresses of all `sets`."""
+        held = list(sets)
+        v4 = Ranges.of(chain.from_iterable(one.v4.items for one in held))
+        return cls(v4, Ranges.of(chain.from_iterable(one.v6.items for one in held)))
 
     @classmethod
     def of(cls, *texts: str) -> Self:

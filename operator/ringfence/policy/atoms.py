@@ -1,7 +1,7 @@
-"""Rights as sets of atoms: one verb on one resource of one API group, maybe on named objects only.
+"""Permissions as sets of atoms: one verb on one resource of one API group, maybe on named objects only.
 
 The world is closed: `expand` sees only what a catalogue of known resources names, letter by letter. Nothing
-is lower-cased, trimmed or otherwise repaired: what is not known grants nothing and is refused by `rights.py`.
+is lower-cased, trimmed or otherwise repaired: what is not known grants nothing and is refused by `permissions.py`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ NAMELESS_VERBS = frozenset({"list", "watch", "create", "deletecollection"})
 
 
 class Atom(NamedTuple):
-    """One right: `resource` may be RESOURCE/SUBRESOURCE; `group` is "" for the core group."""
+    """One permission: `resource` may be RESOURCE/SUBRESOURCE; `group` is "" for the core group."""
 
     group: str
     resource: str
@@ -50,7 +50,7 @@ class RuleLike(Protocol):
 
 
 @dataclass(frozen=True)
-class Rights:
+class PermissionSet:
     """A set of atoms, each for every object or for named ones."""
 
     atoms: Mapping[Atom, Names] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class Rights:
         held = self.atoms[atom]
         return held is None or (names is not None and names <= held)
 
-    def beyond(self, other: "Rights") -> list[Atom]:
+    def beyond(self, other: "PermissionSet") -> list[Atom]:
         """The atoms of this set that `other` does not hold in full, sorted."""
         return sorted(atom for atom, names in self.atoms.items() if not other.allows(atom, names))
 
@@ -77,7 +77,7 @@ def pairs(rule: RuleLike, known: Catalogue) -> Iterator[tuple[str, str]]:
             yield group, resource
 
 
-def expand(rules: Iterable[RuleLike], known: Catalogue) -> Rights:
+def expand(rules: Iterable[RuleLike], known: Catalogue) -> PermissionSet:
     """The union of the known atoms of `rules`.
 
     Two rules about one atom add up: every object wins over named ones.
@@ -90,4 +90,4 @@ def expand(rules: Iterable[RuleLike], known: Catalogue) -> Rights:
                 atom = Atom(group, resource, verb)
                 held = atoms.get(atom, frozenset())
                 atoms[atom] = None if names is None or held is None else held | names
-    return Rights(atoms)
+    return PermissionSet(atoms)

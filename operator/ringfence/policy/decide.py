@@ -16,7 +16,7 @@ from .builtin import RESTRICTED
 from .egress import check_egress
 from .images import check_image
 from .model import AgentObject, Facts, NamedPolicy, RuleName, Violation
-from .permissions import check_rights
+from .permissions import check_permissions
 from .pods import check_resources, check_sandbox, check_storage
 from .secrets import check_secrets
 from .selectors import matches
@@ -66,7 +66,7 @@ def _check_spec(agent: AgentObject, policies: Sequence[NamedPolicy], facts: Fact
     if parts.image is not None:
         yield from check_image(parts.image, policies)
     if parts.permissions is not None:
-        yield from check_rights(parts.permissions, policies)
+        yield from check_permissions(parts.permissions, policies)
     if parts.network is not None:
         yield from check_egress(parts.network.egress, agent.namespace, policies, facts)
     if parts.resources is not None:

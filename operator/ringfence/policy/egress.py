@@ -1,14 +1,15 @@
 """Egress that an agent asks for, decided on the set of addresses that all its rules reach together."""
 
 from collections.abc import Iterator, Sequence
-from functools import reduce
-from ipaddress import ip_network
+from dataclasses import dataclass
+from typing import Self
 
+from ringfence.api.fields import network
 from ringfence.api.network import EgressRule, ServiceTarget
 
-from .addresses import Addresses
+from .addresses import Addresses, Network
 from .model import Facts, NamedPolicy, RuleName, Violation
-from .special import PROTECTED, PublicCount, count_public, reach
+from .special import ALL_PROTECTED, PROTECTED, PublicCount, count_public, reach
 from .text import listed, quote
 
 _AT = "spec.network.egress"
@@ -22,22 +23,56 @@ needed.)
 """
 
 API_SERVER = ("default", "kubernetes")
-"""Namespace and name of the API server's Service. Rights open that way, not egress."""
+"""Namespace and name of the API server's Service. Permissions open that way, not egress."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What one rule asks for by address. Looked at once, however many policies there are."""
+
+    addresses: Addresses
+    reached: Addresses
+    """With the IPv4 addresses that the IPv6 ones embed."""
+    public: PublicCount
+
+    @classmethod
+    def of(cls, cidr: str) -> Self:
+        addresses = Addresses.from_networks([network(cidr)])
+        return cls(addresses, reach(addresses), count_public(addresses))
+
+
+class _Cluster:
+    """The addresses of the last tuple of networks that was asked about: it is the same object for a long time."""
+
+    def __init__(self) -> None:
+        self._last: tuple[tuple[Network, ...], Addresses] = ((), Addresses())
+
+    def addresses(self, networks: tuple[Network, ...]) -> Addresses:
+        known, found = self._last
+        if known is not networks:
+            found = reach(Addresses.from_networks(networks))
+            self._last = (networks, found)
+        return found
+
+
+_CLUSTER = _Cluster()
 
 
 def check_egress(
     rules: Sequence[EgressRule], namespace: str, policies: Sequence[NamedPolicy], facts: Facts
 ) -> Iterator[Violation]:
     """Every violation of the rules about egress. Adding a rule to `rules` never removes one."""
-    cluster = reach(Addresses.from_networks(facts.cluster_networks))
-    asked: dict[int, Addresses] = {}
+    asked: dict[int, _Asked] = {}
     for index, rule in enumerate(rules):
         if rule.service is not None:
             yield from _check_service(f"{_AT}[{index}].service", rule.service, namespace, policies)
         if rule.cidr is not None:
-            asked[index] = Addresses.from_networks([ip_network(rule.cidr)])
+            asked[index] = _Asked.of(rule.cidr)
             yield from _check_ports(f"{_AT}[{index}].ports", rule)
-            yield from _check_cidr(f"{_AT}[{index}].cidr", rule.cidr, asked[index], cluster)
+            cluster = _CLUSTER.addresses(facts.cluster_networks)
+            yield from _check_cidr(f"{_AT}[{index}].cidr", rule.cidr, asked[index].reached, cluster)
+    if not asked:
+        return
     for policy in policies:
         yield from _check_inside(asked, policy)
         yield from _check_public(asked, policy)
@@ -53,15 +88,14 @@ def _check_ports(at: str, rule: EgressRule) -> Iterator[Violation]:
             yield Violation(f"{at}[{index}]", RuleName.EGRESS_DNS_BYPASS, message)
 
 
-def _check_cidr(at: str, cidr: str, asked: Addresses, cluster: Addresses) -> Iterator[Violation]:
+def _check_cidr(at: str, cidr: str, reached: Addresses, cluster: Addresses) -> Iterator[Violation]:
     """What no policy can allow."""
-    reached = reach(asked)
-    hits = [
-        f"{(reached & protected.addresses).display(1)} ({protected.what})"
-        for protected in PROTECTED
-        if reached & protected.addresses
-    ]
-    if hits:
+    if reached & ALL_PROTECTED:
+        hits = [
+            f"{(reached & protected.addresses).display(1)} ({protected.what})"
+            for protected in PROTECTED
+            if reached & protected.addresses
+        ]
         message = f"{cidr} reaches {listed(hits, 3)}: name the networks that the agent needs, without these"
         yield Violation(at, RuleName.EGRESS_METADATA, message)
     inside = reached & cluster
@@ -73,13 +107,14 @@ def _check_cidr(at: str, cidr: str, asked: Addresses, cluster: Addresses) -> Ite
         yield Violation(at, RuleName.EGRESS_CLUSTER_ADDRESS, message)
 
 
-def _check_inside(asked: dict[int, Addresses], policy: NamedPolicy) -> Iterator[Violation]:
-    allowed = _allowed(policy)
-    for index, addresses in asked.items():
-        outside = addresses - allowed
+def _check_inside(asked: dict[int, _Asked], policy: NamedPolicy) -> Iterator[Violation]:
+    allowed = policy.allowed_networks
+    fix = ""
+    for index, one in asked.items():
+        outside = one.addresses - allowed
         if not outside:
             continue
-        fix = f"keep to {allowed.display()}" if allowed else "name a service instead"
+        fix = fix or (f"keep to {allowed.display()}" if allowed else "name a service instead")
         message = (
             f"policy {quote(policy.name)} does not allow {outside.display()}: {fix}, "
             "or have the network added to its spec.egress.cidrs"
@@ -87,21 +122,18 @@ def _check_inside(asked: dict[int, Addresses], policy: NamedPolicy) -> Iterator[
         yield Violation(f"{_AT}[{index}].cidr", RuleName.EGRESS_ABOVE_POLICY, message)
 
 
-def _allowed(policy: NamedPolicy) -> Addresses:
-    return Addresses.from_networks(ip_network(cidr) for cidr in policy.spec.egress.cidrs)
-
-
-def _check_public(asked: dict[int, Addresses], policy: NamedPolicy) -> Iterator[Violation]:
+def _check_public(asked: dict[int, _Asked], policy: NamedPolicy) -> Iterator[Violation]:
     """A rule too wide by itself is named; the others are added up: many small ones are no way around."""
     most = policy.spec.egress.max_public_addresses
-    small: list[Addresses] = []
-    for index, addresses in asked.items():
-        count = count_public(addresses)
-        if count.total > most:
-            yield _unrestricted(f"{_AT}[{index}].cidr", addresses.display(), count, policy)
+    small: list[_Asked] = []
+    for index, one in asked.items():
+        if one.public.total > most:
+            yield _unrestricted(f"{_AT}[{index}].cidr", one.addresses.display(), one.public, policy)
         else:
-            small.append(addresses)
-    together = reduce(Addresses.__or__, small, Addresses())
+            small.append(one)
+    if sum(one.public.total for one in small) <= most:
+        return  # the set that they make up is at most as large as that
+    together = Addresses.union(one.addresses for one in small)
     count = count_public(together)
     if count.total > most:
         yield _unrestricted(_AT, f"the rules together ({together.display()})", count, policy)
@@ -128,12 +160,12 @@ def _check_service(
         yield Violation(f"{at}.namespace", RuleName.EGRESS_SERVICE_FORBIDDEN, message)
         return
     if (target, service.name) == API_SERVER:
-        message = "this is the API server: ask for rights in spec.permissions.rules, which open the way to it"
+        message = "this is the API server: ask for permissions in spec.permissions.rules, which open the way to it"
         yield Violation(f"{at}.name", RuleName.EGRESS_SERVICE_FORBIDDEN, message)
     if target == namespace:
         return
     for policy in policies:
-        if target not in policy.spec.egress.service_namespaces:
+        if target not in policy.service_namespaces:
             message = (
                 f"policy {quote(policy.name)} does not allow services in namespace {quote(target)}: name one "
                 "in the agent's own namespace, or have it added to the policy's spec.egress.serviceNamespaces"

@@ -1,7 +1,7 @@
-"""Rights that no agent gets at any level, and why: the words for the messages.
+"""Permissions that no agent gets at any level, and why: the words for the messages.
 
 This decides nothing: what is not in the ceiling is refused anyway (`levels.py`). It only tells a dangerous
-right from a misspelt one. Reasons follow Kubernetes' "Role Based Access Control Good Practices" and CIS 5.1.
+permission from a misspelt one. Reasons follow Kubernetes' "Role Based Access Control Good Practices" and CIS 5.1.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import Final
 _RUNS = "a workload that the agent writes would run outside of its fence"
 _EXEC = "it runs commands in pods or tunnels into them, past every other rule, even with get alone"
 _TOKEN = "it hands out identities other than the agent's own"  # noqa: S105 - a sentence
-_RBAC = "whoever writes roles or bindings can give itself any right"
+_RBAC = "whoever writes roles or bindings can give itself any permission"
 _TRAFFIC = "it redirects traffic or publishes workloads"
 _NODE = "it reaches the nodes and, through them, every pod"
 _CLUSTER = "it reaches beyond the agent's namespace"
@@ -29,7 +29,7 @@ VERBS: Final[Mapping[str, str]] = {
     "attest": _CERT,
     "use": "it lifts the limits on what pods may do",
 }
-"""Verbs that raise rights whatever they are applied to."""
+"""Verbs that raise permissions whatever they are applied to."""
 
 GROUPS: Final[Mapping[str, str]] = {
     "rbac.authorization.k8s.io": _RBAC,
@@ -90,7 +90,7 @@ WRITES: Final[Mapping[str, str]] = {
 WRITE_VERBS: Final = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 
 SECRETS: Final = frozenset({"secrets"})
-"""Resources that are keys: list and watch show the values as plainly as get does."""
+"""Resources that hold secrets: list and watch show the values as plainly as get does."""
 
 _DELETES: Final = frozenset({"delete", "deletecollection"})
 
@@ -101,7 +101,7 @@ def base(resource: str) -> str:
 
 
 def of_verb(verb: str) -> str | None:
-    """Why `verb` raises rights by itself; constrained impersonation (`impersonate:...`) is impersonation."""
+    """Why `verb` raises permissions by itself; constrained impersonation (`impersonate:...`) is impersonation."""
     stem = verb.partition(":")[0]
     return VERBS.get("impersonate" if stem.startswith("impersonate") else stem)
 
@@ -114,6 +114,11 @@ def of_group(group: str) -> str | None:
 def of_resource(resource: str) -> str | None:
     """Why nothing of `resource` is ever given."""
     return RESOURCES.get(resource) or RESOURCES.get(base(resource))
+
+
+def is_read_only(resource: str) -> bool:
+    """Whether `of_write` refuses anything on `resource`."""
+    return base(resource) in WRITES
 
 
 def of_write(resource: str, verb: str) -> str | None:

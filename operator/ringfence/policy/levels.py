@@ -1,4 +1,4 @@
-"""The four levels of rights, each a set of atoms that holds the one before it.
+"""The four levels of permissions, each a set of atoms that holds the one before it.
 
 What no level holds, no agent ever gets: Secrets; writing anything that runs, since such a pod would stand
 outside the fence; running commands in pods or tunnels into them; ServiceAccounts and tokens; RBAC, admission,
@@ -20,6 +20,8 @@ LEVELS: Final[tuple[Level, ...]] = ("ReadOnly", "LimitedWrite", "Admin", "Critic
 
 VERB_ORDER: Final = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
 """All verbs that Kubernetes' own objects know, in the order in which documentation lists them."""
+
+VERBS: Final = frozenset(VERB_ORDER)
 
 _READ = ("get", "list", "watch")
 
@@ -94,9 +96,27 @@ CATALOGUE: Final[Catalogue] = _catalogue(CEILING)
 """The ceiling by group and resource: the closed world."""
 
 
-def lowest(atom: Atom) -> Level | None:
-    """The first level that holds `atom`; None when no level does."""
-    return next((level for level in LEVELS if atom in ATOMS[level]), None)
+def _lowest() -> Mapping[tuple[str, str], Mapping[str, Level]]:
+    found: dict[tuple[str, str], dict[str, Level]] = {}
+    for level in reversed(LEVELS):
+        for group, resource, verb in ATOMS[level]:
+            found.setdefault((group, resource), {})[verb] = level
+    return found
+
+
+LOWEST: Final = _lowest()
+"""(group, resource) -> verb -> the first level that holds it."""
+
+
+def _held(level: Level) -> Mapping[tuple[str, str], frozenset[str]]:
+    found: dict[tuple[str, str], frozenset[str]] = {}
+    for group, resource, verb in ATOMS[level]:
+        found[group, resource] = found.get((group, resource), frozenset()) | {verb}
+    return found
+
+
+HELD: Final[Mapping[Level, Mapping[tuple[str, str], frozenset[str]]]] = {level: _held(level) for level in LEVELS}
+"""What each level holds, as (group, resource) -> verbs."""
 
 
 def above(level: Level, other: Level) -> bool:

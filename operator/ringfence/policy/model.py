@@ -3,12 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network
+from functools import cached_property
 from typing import Any
 
 from ringfence.api import AgentPolicySpec
+from ringfence.api.fields import network
 
-Network = IPv4Network | IPv6Network
+from .addresses import Addresses, Network
+from .atoms import PermissionSet, expand
+from .levels import CATALOGUE
+
+__all__ = ["AgentObject", "Facts", "NamedPolicy", "Network", "RuleName", "Violation"]
 
 
 class RuleName(StrEnum):
@@ -54,10 +59,29 @@ class Violation:
 
 @dataclass(frozen=True)
 class NamedPolicy:
-    """An AgentPolicy by its name; the built-in one is called `restricted (built-in)`."""
+    """An AgentPolicy by its name; the built-in one is called `restricted (built-in)`.
+
+    What decisions ask of it is computed once: a policy binds many agents.
+    """
 
     name: str
     spec: AgentPolicySpec
+
+    @cached_property
+    def allowed_networks(self) -> Addresses:
+        """What an agent may reach by address."""
+        return Addresses.from_networks(network(cidr) for cidr in self.spec.egress.cidrs)
+
+    @cached_property
+    def allowed_permissions(self) -> PermissionSet | None:
+        """What `permissions.allow` lists; None where it is absent and the level alone counts."""
+        allow = self.spec.permissions.allow
+        return None if allow is None else expand(allow, CATALOGUE)
+
+    @cached_property
+    def service_namespaces(self) -> frozenset[str]:
+        """Other namespaces whose Services an agent may reach."""
+        return frozenset(self.spec.egress.service_namespaces)
 
 
 @dataclass(frozen=True)

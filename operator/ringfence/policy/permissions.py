@@ -1,15 +1,17 @@
-"""Rights that an agent asks for: known word by word, within its level, within every policy.
+"""Permissions that an agent asks for: known word by word, within its level, within every policy.
 
 The decision is closed: an atom is allowed when the agent's level holds it and every policy's `allow` does.
 All else is refused; the rule's name and the message only tell why.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 from ringfence.api.permissions import Level, Permissions, PolicyRule
 
 from . import forbidden, levels, spelling
-from .atoms import NAMELESS_VERBS, WILDCARD, Atom, expand
+from .atoms import NAMELESS_VERBS, WILDCARD, expand
 from .model import NamedPolicy, RuleName, Violation
 from .text import listed, quote
 
@@ -23,16 +25,17 @@ _NAMES_IGNORED = {
 }
 
 
-def check_rights(permissions: Permissions, policies: Sequence[NamedPolicy]) -> Iterator[Violation]:
-    """Every violation of the rules about rights. Adding a rule to `permissions` never removes one."""
+def check_permissions(permissions: Permissions, policies: Sequence[NamedPolicy]) -> Iterator[Violation]:
+    """Every violation of the rules about permissions. Adding a rule to `permissions` never removes one."""
     for policy in policies:
         yield from _check_level(permissions.level, policy)
+    if not permissions.rules:
+        return
     for index, rule in enumerate(permissions.rules):
         at = f"{_AT}.rules[{index}]"
         yield from _check_words(at, rule)
-        yield from _check_resources(at, rule, permissions.level)
-    for policy in policies:
-        yield from _check_allowed(permissions.rules, policy)
+        yield from _check_resources(at, _Known.of(rule), permissions.level)
+    yield from _check_allowed(permissions.rules, policies)
     yield from _check_names(permissions.rules)
 
 
@@ -47,9 +50,11 @@ def _check_level(level: Level, policy: NamedPolicy) -> Iterator[Violation]:
 def _check_words(at: str, rule: PolicyRule) -> Iterator[Violation]:
     """Words that are wrong whatever stands beside them."""
     for index, verb in enumerate(rule.verbs):
-        yield from _check_verb(f"{at}.verbs[{index}]", verb)
+        if verb not in levels.VERBS:
+            yield _wrong_verb(f"{at}.verbs[{index}]", verb)
     for index, group in enumerate(rule.api_groups):
-        yield from _check_group(f"{at}.apiGroups[{index}]", group)
+        if group not in levels.CATALOGUE:
+            yield _wrong_group(f"{at}.apiGroups[{index}]", group)
     for index, resource in enumerate(rule.resources):
         if WILDCARD in resource:
             yield _wildcard(f"{at}.resources[{index}]", resource, "resource, such as resources: [pods, configmaps]")
@@ -60,43 +65,61 @@ def _wildcard(path: str, word: str, fix: str) -> Violation:
     return Violation(path, RuleName.RIGHTS_WILDCARD, message)
 
 
-def _check_verb(path: str, verb: str) -> Iterator[Violation]:
+def _wrong_verb(path: str, verb: str) -> Violation:
     if WILDCARD in verb:
-        yield _wildcard(path, verb, "verb, such as verbs: [get, list]")
-    elif why := forbidden.of_verb(verb):
-        yield _escalation(path, f"verb {quote(verb)}", why)
-    elif verb not in levels.VERB_ORDER:
-        message = f"{quote(verb)} is not a known verb: {spelling.verb(verb)}"
-        yield Violation(path, RuleName.RIGHTS_UNKNOWN, message)
+        return _wildcard(path, verb, "verb, such as verbs: [get, list]")
+    if why := forbidden.of_verb(verb):
+        return _escalation(path, f"verb {quote(verb)}", why)
+    message = f"{quote(verb)} is not a known verb: {spelling.verb(verb)}"
+    return Violation(path, RuleName.RIGHTS_UNKNOWN, message)
 
 
-def _check_group(path: str, group: str) -> Iterator[Violation]:
+def _wrong_group(path: str, group: str) -> Violation:
     if WILDCARD in group:
-        yield _wildcard(path, group, 'group, such as apiGroups: ["", apps]')
-    elif why := forbidden.of_group(group):
-        yield _escalation(path, f"group {quote(group)}", why)
-    elif group not in levels.CATALOGUE:
-        message = f"{quote(group)} is not a group that an agent may use: {spelling.group(group)}"
-        yield Violation(path, RuleName.RIGHTS_UNKNOWN, message)
+        return _wildcard(path, group, 'group, such as apiGroups: ["", apps]')
+    if why := forbidden.of_group(group):
+        return _escalation(path, f"group {quote(group)}", why)
+    message = f"{quote(group)} is not a group that an agent may use: {spelling.group(group)}"
+    return Violation(path, RuleName.RIGHTS_UNKNOWN, message)
 
 
 def _escalation(path: str, what: str, why: str) -> Violation:
     return Violation(path, RuleName.RIGHTS_ESCALATION, f"{what} is never given to an agent, since {why}: leave it out")
 
 
-def _check_resources(at: str, rule: PolicyRule, level: Level) -> Iterator[Violation]:
-    for index, resource in enumerate(rule.resources):
-        path = f"{at}.resources[{index}]"
+@dataclass(frozen=True)
+class _Known:
+    """A rule, and those of its groups (sorted) and verbs that the ceiling knows: the same for all its resources."""
+
+    rule: PolicyRule
+    groups: tuple[str, ...]
+    verbs: frozenset[str]
+
+    @classmethod
+    def of(cls, rule: PolicyRule) -> Self:
+        groups = tuple(sorted(levels.CATALOGUE.keys() & rule.api_groups))
+        return cls(rule, groups, levels.VERBS.intersection(rule.verbs))
+
+    def groups_with(self, resource: str) -> list[str]:
+        """The groups in which `resource` exists."""
+        return [group for group in self.groups if resource in levels.CATALOGUE[group]]
+
+
+def _check_resources(at: str, known: _Known, level: Level) -> Iterator[Violation]:
+    for index, resource in enumerate(known.rule.resources):
         if WILDCARD in resource:
             continue
+        path = f"{at}.resources[{index}]"
         if forbidden.base(resource) in forbidden.SECRETS:
             yield _secrets(path, resource)
         elif why := forbidden.of_resource(resource):
             yield _escalation(path, f"resource {quote(resource)}", why)
         else:
-            yield from _check_writes(path, resource, rule)
-            yield from _check_known(path, resource, rule)
-            yield from _check_atoms(path, resource, rule, level)
+            groups = known.groups_with(resource)
+            yield from _check_writes(path, resource, groups, known.verbs)
+            if len(groups) < len(known.groups):
+                yield _unknown(path, resource, [group for group in known.groups if group not in groups])
+            yield from _check_atoms(path, resource, groups, known.verbs, level)
 
 
 def _secrets(path: str, resource: str) -> Violation:
@@ -107,45 +130,40 @@ def _secrets(path: str, resource: str) -> Violation:
     return Violation(path, RuleName.RIGHTS_SECRETS, message)
 
 
-def _known_groups(resource: str, rule: PolicyRule) -> list[str]:
-    return [group for group in sorted(set(rule.api_groups)) if resource in levels.CATALOGUE.get(group, {})]
-
-
-def _check_writes(path: str, resource: str, rule: PolicyRule) -> Iterator[Violation]:
+def _check_writes(path: str, resource: str, groups: Sequence[str], verbs: frozenset[str]) -> Iterator[Violation]:
     """Dangerous verbs on `resource`, unless each group that knows it gives them at some level."""
-    groups = _known_groups(resource, rule)
-    given = {verb for verb in rule.verbs if groups and all(_given(group, resource, verb) for group in groups)}
+    if not forbidden.is_read_only(resource):
+        return
+    given = frozenset.intersection(*(levels.CATALOGUE[group][resource] for group in groups)) if groups else ()
     refused: dict[str, list[str]] = {}
-    for verb in levels.ordered(set(rule.verbs) & set(levels.VERB_ORDER)):
-        why = forbidden.of_write(resource, verb)
-        if why and verb not in given:
+    for verb in levels.ordered(verbs.difference(given)):
+        if why := forbidden.of_write(resource, verb):
             refused.setdefault(why, []).append(verb)
-    for why, verbs in refused.items():
-        yield _escalation(path, f"{', '.join(verbs)} on {quote(resource)}", why)
+    for why, found in refused.items():
+        yield _escalation(path, f"{', '.join(found)} on {quote(resource)}", why)
 
 
-def _given(group: str, resource: str, verb: str) -> bool:
-    return levels.lowest(Atom(group, resource, verb)) is not None
+def _unknown(path: str, resource: str, strange: Sequence[str]) -> Violation:
+    """`strange`: groups of the rule, themselves known, in which `resource` does not exist."""
+    groups = listed([quote(group) for group in strange])
+    message = f"{quote(resource)} is not known in group {groups}: {spelling.resource(resource)}"
+    return Violation(path, RuleName.RIGHTS_UNKNOWN, message)
 
 
-def _check_known(path: str, resource: str, rule: PolicyRule) -> Iterator[Violation]:
-    """Groups of the rule, themselves known, in which `resource` does not exist."""
-    known = sorted(set(rule.api_groups) & levels.CATALOGUE.keys())
-    strange = [group for group in known if resource not in levels.CATALOGUE[group]]
-    if strange:
-        groups = listed(quote(group) for group in strange)
-        message = f"{quote(resource)} is not known in group {groups}: {spelling.resource(resource)}"
-        yield Violation(path, RuleName.RIGHTS_UNKNOWN, message)
-
-
-def _check_atoms(path: str, resource: str, rule: PolicyRule, level: Level) -> Iterator[Violation]:
+def _check_atoms(
+    path: str, resource: str, groups: Sequence[str], verbs: frozenset[str], level: Level
+) -> Iterator[Violation]:
     """Atoms that the level does not hold."""
     missing: dict[Level | None, set[str]] = {}
-    for group in _known_groups(resource, rule):
-        for verb in set(rule.verbs) & set(levels.VERB_ORDER):
-            atom = Atom(group, resource, verb)
-            if atom not in levels.ATOMS[level] and (_given(*atom) or not forbidden.of_write(resource, verb)):
-                missing.setdefault(levels.lowest(atom), set()).add(verb)
+    for group in groups:
+        lowest = levels.LOWEST[group, resource]
+        for verb in verbs.difference(levels.HELD[level].get((group, resource), ())):
+            needed = lowest.get(verb)
+            # A write that no level gives is told of by _check_writes.
+            if needed is not None or not forbidden.of_write(resource, verb):
+                missing.setdefault(needed, set()).add(verb)
+    if not missing:
+        return
     for needed in (*levels.LEVELS, None):
         if needed in missing:
             yield _above_level(
@@ -161,25 +179,25 @@ def _above_level(path: str, what: str, level: Level, needed: Level | None) -> Vi
     return Violation(path, RuleName.RIGHTS_ABOVE_LEVEL, message)
 
 
-def _check_allowed(rules: Sequence[PolicyRule], policy: NamedPolicy) -> Iterator[Violation]:
-    """Atoms that the policy's `allow` does not list. A wildcard there is no atom and lists nothing."""
-    allow = policy.spec.permissions.allow
-    if allow is None:
-        return
-    allowed = expand(allow, levels.CATALOGUE)
-    for index, rule in enumerate(rules):
-        beyond = expand([rule], levels.CATALOGUE).beyond(allowed)
-        if beyond:
-            what = listed(str(atom) for atom in beyond)
-            message = (
-                f"policy {quote(policy.name)} does not allow {what}: keep to its spec.permissions.allow "
-                "(name by name, wildcards there count for nothing), or have it added there"
-            )
-            yield Violation(f"{_AT}.rules[{index}]", RuleName.RIGHTS_ABOVE_POLICY, message)
+def _check_allowed(rules: Sequence[PolicyRule], policies: Sequence[NamedPolicy]) -> Iterator[Violation]:
+    """Atoms that a policy's `allow` does not list. A wildcard there is no atom and lists nothing."""
+    bounded = [(policy, policy.allowed_permissions) for policy in policies]
+    for index, rule in enumerate(rules if any(allowed is not None for _, allowed in bounded) else ()):
+        asked = expand([rule], levels.CATALOGUE)
+        for policy, allowed in bounded:
+            if allowed is not None and (beyond := asked.beyond(allowed)):
+                what = listed(str(atom) for atom in beyond)
+                message = (
+                    f"policy {quote(policy.name)} does not allow {what}: keep to its spec.permissions.allow "
+                    "(name by name, wildcards there count for nothing), or have it added there"
+                )
+                yield Violation(f"{_AT}.rules[{index}]", RuleName.RIGHTS_ABOVE_POLICY, message)
 
 
 def _check_names(rules: Sequence[PolicyRule]) -> Iterator[Violation]:
     """Names that do not narrow anything."""
+    if not any(rule.resource_names for rule in rules):
+        return
     everywhere = expand([rule for rule in rules if not rule.resource_names], levels.CATALOGUE)
     for index, rule in enumerate(rules):
         if not rule.resource_names:

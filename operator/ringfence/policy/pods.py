@@ -7,6 +7,7 @@ from typing import Final
 from ringfence.api.agentdeployment import ResourceAmounts, Resources, Sandbox, Storage
 
 from .model import NamedPolicy, RuleName, Violation
+from .quantities import amount
 from .text import listed, quote
 
 RESERVED_PATHS: Final = (
@@ -21,22 +22,7 @@ RESERVED_PATHS: Final = (
 )
 """Where the pod has something of its own: a volume there would hide it, or the pod would not start."""
 
-_SUFFIXES: Final = {
-    "m": Fraction(1, 1000),
-    **{letter: Fraction(1000**power) for power, letter in enumerate("kMGTPE", 1)},
-    **{f"{letter}i": Fraction(1024**power) for power, letter in enumerate("KMGTPE", 1)},
-}
-"""Kubernetes' quantities (apimachinery, api/resource/quantity.go), as far as the API takes them."""
-
-
 _KINDS: Final = {"cpu": "cpu", "memory": "memory", "ephemeral_storage": "ephemeral-storage"}
-
-
-def amount(quantity: int | str) -> Fraction:
-    """A quantity of the API as an exact number of cores or bytes."""
-    text = str(quantity)
-    digits = text.rstrip("mkKMGTPEi")
-    return Fraction(digits) * _SUFFIXES.get(text[len(digits) :], Fraction(1))
 
 
 def check_sandbox(sandbox: Sandbox | None, policies: Sequence[NamedPolicy]) -> Iterator[Violation]:

@@ -26,21 +26,21 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "Deploy to a namespace that carries the label `ringfence.dev/agents: enabled`, or have it set.",
     ),
     RuleName.LEVEL_ABOVE_POLICY: RuleText(
-        "The level is the ceiling of an agent's rights; the platform team says how high it may be in a namespace.",
+        "The level is the ceiling of an agent's permissions; the platform team says how high it may be in a namespace.",
         "Lower `permissions.level` to the policy's `permissions.maxLevel`, or have the policy changed.",
     ),
     RuleName.RIGHTS_WILDCARD: RuleText(
-        "A wildcard is every right of today and of tomorrow: `*` in verbs, resources or groups is cluster-"
+        "A wildcard is every permission of today and of tomorrow: `*` in verbs, resources or groups is cluster-"
         "admin by another name.",
         "Name each group, resource and verb that the agent uses.",
     ),
     RuleName.RIGHTS_ESCALATION: RuleText(
-        "Some rights lead to all others: writing roles, impersonation, tokens, certificates, admission, "
+        "Some permissions lead to all others: writing roles, impersonation, tokens, certificates, admission, "
         "commands in pods, nodes, and writing workloads or routes, which would stand outside of the fence.",
         "Leave them out. Have a person or a pipeline do what needs them.",
     ),
     RuleName.RIGHTS_SECRETS: RuleText(
-        "Whoever reads, lists or writes Secrets holds the keys of everything else in the namespace.",
+        "Whoever reads, lists or writes Secrets holds the secrets of everything else in the namespace.",
         "Leave Secrets out; keep settings that are not secret in ConfigMaps.",
     ),
     RuleName.RIGHTS_UNKNOWN: RuleText(
@@ -51,14 +51,15 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
     RuleName.RIGHTS_ABOVE_LEVEL: RuleText(
         "The rules must fit under the level that the object itself names, so that its reader sees at once "
         "how far the agent can go.",
-        "Leave the right out, or raise `permissions.level` as far as the policies allow.",
+        "Leave the permission out, or raise `permissions.level` as far as the policies allow.",
     ),
     RuleName.RIGHTS_ABOVE_POLICY: RuleText(
-        "The platform team lists the rights that agents of a namespace may ask for.",
-        "Keep to the policy's `permissions.allow`, or have the right added to it. Wildcards there count for nothing.",
+        "The platform team lists the permissions that agents of a namespace may ask for.",
+        "Keep to the policy's `permissions.allow`, or have the permission added to it. "
+        "Wildcards there count for nothing.",
     ),
     RuleName.RIGHTS_NAMES_IGNORED: RuleText(
-        "`resourceNames` do not narrow list, watch, create and deletecollection, nor a right that another "
+        "`resourceNames` do not narrow list, watch, create and deletecollection, nor a permission that another "
         "rule gives on every object: the rule looks tighter than it is.",
         "Put these verbs into a rule without `resourceNames`, or leave them out.",
     ),
@@ -68,7 +69,7 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "Name only the networks that the agent needs, within the policy's `egress.maxPublicAddresses`.",
     ),
     RuleName.EGRESS_METADATA: RuleText(
-        "Metadata services hand a machine's keys to whoever asks from it; link-local, loopback and "
+        "Metadata services give a machine's credentials to any program on it; link-local, loopback and "
         "multicast addresses are the node and its wire. No policy can allow them, nor IPv6 forms that embed"
         " them.",
         "Name networks that do not contain these addresses.",
@@ -79,7 +80,7 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
     ),
     RuleName.EGRESS_CLUSTER_ADDRESS: RuleText(
         "By address an agent would pass Services and their policies and reach kubelets, other pods or the API server.",
-        "Name a `service`; ask for rights on the API in `permissions.rules`.",
+        "Name a `service`; ask for permissions on the API in `permissions.rules`.",
     ),
     RuleName.EGRESS_ABOVE_POLICY: RuleText(
         "The platform team lists the networks that agents of a namespace may reach.",
@@ -107,20 +108,20 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "Set `sandbox.runtimeClassName` to one that the policy names.",
     ),
     RuleName.SECRET_RESERVED: RuleText(
-        "Secrets whose names begin with `ringfence-` are the keys of agents: one must not be given another's.",
+        "Secrets whose names begin with `ringfence-` hold the secrets of agents: one must not be given another's.",
         "Name a Secret of your own, or have a value made: `source: {generate: {}}`.",
     ),
     RuleName.SECRET_DELIVERY: RuleText(
-        "Two keys in one place hide one another, and some variables tell loaders and interpreters what to run: whoever "
-        "writes the Secret would run code in the agent.",
-        "Give each key a path or a variable of its own, such as `API_KEY`.",
+        "Two secrets in one place hide one another, and some variables tell loaders and interpreters what to run: "
+        "whoever writes the Secret would run code in the agent.",
+        "Give each secret a path or a variable of its own, such as `API_KEY`.",
     ),
     RuleName.SECRET_UNREADABLE: RuleText(
         "Who may create agents but not read a Secret could read it through an agent of his own.",
-        "Have somebody who may get the Secret apply the object, or be given that right.",
+        "Have somebody who may get the Secret apply the object, or be given that permission.",
     ),
     RuleName.ROTATION_ABOVE_POLICY: RuleText(
-        "The platform team says how long a key may live: a stolen one is of use as long.",
+        "The platform team says how long a secret may live: a stolen one is of use as long.",
         "Lower `rotation.every` to the policy's `secrets.maxAge`, or have the policy changed.",
     ),
 }

@@ -1,7 +1,6 @@
-"""Keys that an agent asks for: not somebody else's, not older than policies allow, each in a place of its own."""
+"""Secrets that an agent asks for: not somebody else's, not older than policies allow, each in a place of its own."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import PurePosixPath
 from typing import Final
 
 from ringfence.api.agentdeployment import EnvVar
@@ -43,7 +42,7 @@ LOADING_NAMES: Final = frozenset(
         "NO_PROXY",
     }
 )
-"""Variables by which shells, interpreters and loaders are told what to run or whom to trust: a key is no such thing,
+"""Variables by which shells, interpreters and loaders are told what to run or whom to trust: a secret is no such thing,
 and whoever writes the Secret would run code in the agent. From the manuals of ld.so, bash, CPython, Node, perl, ruby
 and the JDK."""
 LOADING_PREFIXES: Final = ("LD_", "DYLD_", "GIT_", "KUBERNETES_", "MALLOC_")
@@ -52,7 +51,7 @@ LOADING_PREFIXES: Final = ("LD_", "DYLD_", "GIT_", "KUBERNETES_", "MALLOC_")
 def check_secrets(
     secrets: Sequence[AgentSecret], env: Sequence[EnvVar], policies: Sequence[NamedPolicy]
 ) -> Iterator[Violation]:
-    """Every violation of the rules about keys."""
+    """Every violation of the rules about secrets."""
     plain = {variable.name for variable in env}
     for index, secret in enumerate(secrets):
         at = f"{_AT}[{index}]"
@@ -68,7 +67,7 @@ def _check_source(at: str, secret: AgentSecret) -> Iterator[Violation]:
     existing = secret.source.existing
     if existing and existing.secret_name.startswith(CHILD_PREFIX):
         message = (
-            f"{quote(existing.secret_name)} is Ringfence's: names that begin with {CHILD_PREFIX} are agents' keys; "
+            f"{quote(existing.secret_name)} is Ringfence's: names that begin with {CHILD_PREFIX} are agents' secrets; "
             "name one of yours, or write source: {generate: {}}"
         )
         yield Violation(f"{at}.source.existing.secretName", RuleName.SECRET_RESERVED, message)
@@ -80,7 +79,7 @@ def _check_age(at: str, secret: AgentSecret, policies: Sequence[NamedPolicy]) ->
     for policy in policies:
         if duration(secret.rotation.every) > duration(policy.spec.secrets.max_age):
             message = (
-                f"policy {quote(policy.name)} lets no key live longer than {policy.spec.secrets.max_age}: "
+                f"policy {quote(policy.name)} lets no secret live longer than {policy.spec.secrets.max_age}: "
                 f"write every: {policy.spec.secrets.max_age} or less"
             )
             yield Violation(f"{at}.rotation.every", RuleName.ROTATION_ABOVE_POLICY, message)
@@ -120,7 +119,13 @@ def _check_files(secrets: Sequence[AgentSecret]) -> Iterator[Violation]:
             message = f"{_AT}[{first}] is delivered to this path already: choose another"
             yield Violation(f"{_AT}[{index}].delivery.file.path", RuleName.SECRET_DELIVERY, message)
     for index, secret in enumerate(secrets):
-        for directory in PurePosixPath(secret.delivery.file.path).parents if secret.delivery.file else ():
-            if str(directory) in taken:
-                message = f"{_AT}[{taken[str(directory)]}] is a file on the way to this one: choose another directory"
+        for directory in _directories(secret.delivery.file.path) if secret.delivery.file else ():
+            if directory in taken:
+                message = f"{_AT}[{taken[directory]}] is a file on the way to this one: choose another directory"
                 yield Violation(f"{_AT}[{index}].delivery.file.path", RuleName.SECRET_DELIVERY, message)
+
+
+def _directories(path: str) -> Iterator[str]:
+    """The directories above a path of the API, which has no dots, no empty parts and no slash at its end."""
+    while path := path.rpartition("/")[0]:
+        yield path

@@ -15,7 +15,7 @@ METADATA = Addresses.of(
     "fd00:ec2::23",
     "fd20:ce::254",
 )
-"""Where clouds hand keys to whoever asks from a machine.
+"""Where clouds give credentials to any program on a machine.
 
 169.254.169.254 and fd00:ec2::254: instance metadata (AWS EC2 User Guide; the IPv4 one on nearly every cloud);
 169.254.170.2: ECS task credentials; 169.254.170.23 and fd00:ec2::23: EKS Pod Identity (AWS EKS User Guide);
@@ -111,9 +111,12 @@ network.
 
 def reach(addresses: Addresses) -> Addresses:
     """`addresses` and every IPv4 address that its IPv6 part embeds."""
+    if not addresses.v6:
+        return addresses
     v4 = addresses.v4
     for embedding in EMBEDDINGS:
-        v4 |= embedding.carried(addresses.v6)
+        if carried := embedding.carried(addresses.v6):
+            v4 |= carried
     return Addresses(v4, addresses.v6)
 
 
@@ -143,14 +146,16 @@ _FIRST_METADATA = Addresses.of("169.254.169.254")
 """The one that readers know: it goes first into messages."""
 
 PROTECTED = (
-    Protected("the metadata service of nearly every cloud, which hands out keys", _FIRST_METADATA),
-    Protected("metadata services of clouds, which hand out keys", METADATA - _FIRST_METADATA),
+    Protected("the metadata service of nearly every cloud, which gives out credentials", _FIRST_METADATA),
+    Protected("metadata services of clouds, which give out credentials", METADATA - _FIRST_METADATA),
     Protected("link-local: the node and the cloud's own services", LINK_LOCAL),
     Protected("loopback: the machine itself", LOOPBACK),
     Protected("'this network', which Linux takes for the machine itself", UNSPECIFIED),
     Protected("multicast, which is not one destination", MULTICAST),
     Protected("broadcast, which is not one destination", BROADCAST),
 )
+
+ALL_PROTECTED = Addresses.union(protected.addresses for protected in PROTECTED)
 
 BLOCK_V6_BITS = 64
 """An IPv6 /64 is one subnet (RFC 4291 section 2.5.1) and counts as one public address."""

@@ -1,11 +1,13 @@
 """What a misspelt word of a rule was perhaps meant to be. For messages only: nothing is ever repaired."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Final
 
 from .levels import CATALOGUE, VERB_ORDER
 from .text import quote
 
+_KNOWN: Final = frozenset(name for resources in CATALOGUE.values() for name in resources)
 _VERBS: Final[Mapping[str, str]] = {
     "read": "get, list, watch",
     "view": "get, list, watch",
@@ -61,6 +63,7 @@ def group(word: str) -> str:
     return f"write {_GROUPS.get(plain, f'one of {known}')}"
 
 
+@lru_cache(maxsize=256)
 def resource(word: str) -> str:
     """The fix for a resource that none of its rule's groups knows."""
     meant = next(_readings(word.lower()), None)
@@ -71,7 +74,6 @@ def resource(word: str) -> str:
 
 
 def _readings(plain: str) -> Iterator[str]:
-    known = {name for resources in CATALOGUE.values() for name in resources}
     for meant in (plain, f"{plain}s", f"{plain}es", _RESOURCES.get(plain, "")):
-        if meant in known:
+        if meant in _KNOWN:
             yield meant

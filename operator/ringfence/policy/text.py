@@ -1,14 +1,19 @@
 """Words of the user inside our sentences: never raw, never long."""
 
+import re
 from collections.abc import Iterable
 
 MOST_CHARACTERS = 80
 MOST_WORDS = 6
 MOST_PATH = 256
+_PLAIN = re.compile(r"[ !#-\[\]-~]*")
+"""What needs no escape: printable ASCII without the quote and the backslash."""
 
 
 def quote(word: str) -> str:
     """`word` in double quotes: ASCII only, control characters escaped, cut after 80 characters."""
+    if len(word) <= MOST_CHARACTERS and _PLAIN.fullmatch(word):
+        return f'"{word}"'
     escaped = word[: MOST_CHARACTERS + 1].encode("unicode_escape", "backslashreplace").decode("ascii")
     if len(escaped) > MOST_CHARACTERS:
         escaped = escaped[:MOST_CHARACTERS] + "..."

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ringfence.api.agentdeployment import ResourceAmounts
+from ringfence.policy.quantities import canonical
 
 from .kinds import Manifest
 from .model import DENY, FOREGROUND, Agent, child, child_name
-from .quantities import canonical
 from .secrets import key_mounts, key_variables, key_volumes
 
 UID = 65532

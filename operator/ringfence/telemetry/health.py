@@ -136,6 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
     registry: ClassVar[CollectorRegistry]
     protocol_version = "HTTP/1.1"
     timeout = CONNECTION_SECONDS
+    disable_nagle_algorithm = True  # head and body are two writes: the second would wait for the client's delayed ACK
     server_version = "ringfence"
     sys_version = ""
 

@@ -44,6 +44,8 @@ def tame(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing
 def _tamed(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
+    if isinstance(value, str) and len(value) <= MAX_TEXT and value.isprintable():
+        return str(value)  # one line already, and nearly every value is
     if isinstance(value, Mapping):
         return {clean(str(key), MAX_TEXT): _tamed(one) for key, one in list(value.items())[:MAX_ITEMS]}
     if isinstance(value, list | tuple | set | frozenset):

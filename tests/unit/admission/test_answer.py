@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.admission.answer import MAX_LINE, MAX_LINES, Verdict, allow, clean, deny, forbid, respond
+from ringfence.admission.answer import MAX_LINE, MAX_LINES, Verdict, allow, deny, forbid, respond
 from ringfence.policy.model import RuleName, Violation
+from ringfence.policy.text import clean
 
 
 def violation(number: int = 0, message: str = "write something else") -> Violation:
@@ -41,7 +42,7 @@ def test_one_violation_is_one_line() -> None:
 def test_each_violation_is_a_line_and_a_cause() -> None:
     status = answered(forbid([violation(0), violation(1)]))["status"]
     first, *rest = status["message"].split("\n")
-    assert first == "2 rules are broken:"
+    assert first == "violates 2 rules:"
     assert rest[1] == "  spec.network.egress[1].cidr: EgressUnrestricted: write something else"
     assert status["details"]["causes"][1] == {
         "field": "spec.network.egress[1].cidr",

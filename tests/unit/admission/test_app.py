@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ from structlog.testing import capture_logs
 from ringfence.admission import app as app_module
 from ringfence.admission import body as body_module
 from ringfence.admission.app import Admission
-from ringfence.admission.body import MAX_REVIEW, Memory, announced
+from ringfence.admission.body import MAX_REVIEW, ByteBudget, announced
 from ringfence.store.context import NAMESPACE, PolicyContext, View
 from ringfence.telemetry.metrics import REGISTRY
 from unit.admission.make import UID, agent, encoded, review, world
@@ -171,6 +172,71 @@ async def test_draining_closes_connections_after_their_answer() -> None:
     assert found.headers[b"connection"] == b"close"
 
 
+class TestLargeReviews:
+    """A review of some MiB is decoded and judged apart, so that small ones are answered meanwhile."""
+
+    LARGE = encoded(review(agent(BAD, annotations={"a": "x" * app_module.LARGE})))
+
+    @staticmethod
+    def held(
+        monkeypatch: pytest.MonkeyPatch, name: str, is_large: Callable[[Any], bool]
+    ) -> tuple[threading.Event, threading.Event]:
+        """Make a step of large reviews say that it has begun, and wait until it may go on: the two events."""
+        begun, go, step = threading.Event(), threading.Event(), getattr(app_module, name)
+
+        def wait_for_it(given: Any, *more: Any) -> Any:
+            if is_large(given):
+                begun.set()
+                assert go.wait(30), "nobody let it go on"
+            return step(given, *more)
+
+        monkeypatch.setattr(app_module, name, wait_for_it)
+        return begun, go
+
+    @pytest.mark.parametrize("step", ["read", "judge"])
+    async def test_small_ones_are_answered_while_a_large_one_is_worked_on(
+        self, monkeypatch: pytest.MonkeyPatch, step: str
+    ) -> None:
+        def is_large(given: Any) -> bool:
+            return len(given) > app_module.LARGE if step == "read" else "annotations" in given.object["metadata"]
+
+        begun, go = self.held(monkeypatch, step, is_large)
+        app = Admission(world())
+        large = asyncio.create_task(send(app, self.LARGE))
+        try:
+            assert await asyncio.to_thread(begun.wait, 30)
+            for _ in range(3):
+                assert (await self.small(app)).response["allowed"] is True
+            assert not large.done()
+        finally:
+            go.set()
+        assert "ImageNoDigest" in (await large).response["status"]["message"]
+
+    @staticmethod
+    async def small(app: Admission) -> Exchange:
+        """One that says how long it is, as the API server does."""
+        body = encoded(review(agent()))
+        return await send(app, body, headers=[(b"content-length", str(len(body)).encode())])
+
+    async def test_small_ones_do_not_wait_for_the_memory_that_large_ones_hold(self) -> None:
+        app = Admission(world())
+        async with app._budget.hold(body_module.BODY_BYTES):
+            waiting = asyncio.create_task(send(app, self.LARGE))
+            assert (await self.small(app)).response["allowed"] is True
+            assert not waiting.done()
+        assert (await waiting).response["allowed"] is False
+
+    async def test_one_that_cannot_be_read_is_a_400(self) -> None:
+        assert (await send(Admission(world()), b"[" + b"0," * app_module.LARGE)).status == 400
+
+    async def test_the_live_reader_is_asked_about_large_ones_too(self) -> None:
+        behind = world()
+        behind.observe(NAMESPACE, "MODIFIED", {"metadata": {"name": "team"}})
+        large = encoded(review(agent(annotations={"a": "x" * app_module.LARGE})))
+        stored = TestLiveReader.Stored(world())
+        assert (await send(Admission(behind, stored), large)).response["allowed"] is True
+
+
 class TestMetrics:
     async def test_a_refusal_is_counted_by_rule_and_namespace(self) -> None:
         labels = {"source": "admission", "rule": "ImageNoDigest", "namespace": "team"}
@@ -207,7 +273,7 @@ class TestMetrics:
         )
 
 
-class TestSecondLook:
+class TestLiveReader:
     class Stored:
         def __init__(self, view: View | None) -> None:
             self.found = view
@@ -238,12 +304,12 @@ class TestSecondLook:
         assert stored.asked == []
 
 
-class TestMemory:
+class TestByteBudget:
     async def test_bodies_wait_for_their_turn_in_order(self) -> None:
-        memory, order = Memory(10), []
+        budget, order = ByteBudget(10), []
 
         async def use(name: str, size: int) -> None:
-            async with memory.hold(size):
+            async with budget.hold(size):
                 order.append(name)
                 await asyncio.sleep(0.01)
 
@@ -251,32 +317,32 @@ class TestMemory:
         assert order == ["a", "b", "c", "d"]
 
     async def test_one_that_gives_up_lets_the_next_in(self) -> None:
-        memory = Memory(10)
-        async with memory.hold(10):
-            waiting = asyncio.create_task(self._hold(memory, 5))
+        budget = ByteBudget(10)
+        async with budget.hold(10):
+            waiting = asyncio.create_task(self._hold(budget, 5))
             await asyncio.sleep(0)
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
-        async with asyncio.timeout(1), memory.hold(10):
+        async with asyncio.timeout(1), budget.hold(10):
             pass
 
     async def test_one_that_is_cancelled_as_its_turn_comes_gives_it_back(self) -> None:
-        memory = Memory(10)
-        async with memory.hold(10):
-            waiting = asyncio.create_task(self._hold(memory, 10))
+        budget = ByteBudget(10)
+        async with budget.hold(10):
+            waiting = asyncio.create_task(self._hold(budget, 10))
             await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-        async with asyncio.timeout(1), memory.hold(10):
+        async with asyncio.timeout(1), budget.hold(10):
             pass
 
     @staticmethod
-    async def _hold(memory: Memory, size: int) -> None:
-        async with memory.hold(size):
+    async def _hold(budget: ByteBudget, size: int) -> None:
+        async with budget.hold(size):
             await asyncio.sleep(0)
 
     async def test_the_budget_holds_at_least_one_review(self) -> None:
-        assert body_module.MEMORY >= MAX_REVIEW
+        assert body_module.BODY_BYTES >= MAX_REVIEW
 
     @pytest.mark.parametrize(
         ("length", "held"),

@@ -1,4 +1,4 @@
-"""What the watches bring into the PolicyContext, and the second look past them."""
+"""What the watches bring into the PolicyContext, and the live reads past them."""
 
 import asyncio
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ringfence.admission.feed import feed
-from ringfence.admission.fresh import AT_A_TIME, Fresh
+from ringfence.admission.fresh import AT_A_TIME, LiveReader
 from ringfence.api.names import AGENTS_LABEL
 from ringfence.kube import ApiError, NotFound, Unreachable
 from ringfence.store import informer as informer_module
@@ -89,11 +89,11 @@ async def test_the_same_failure_is_told_once() -> None:
     assert [entry["error"] for entry in logs] == ["gone", "still"]
 
 
-class TestFresh:
+class TestLiveReader:
     async def test_it_reads_the_namespace_and_all_policies(self) -> None:
         kube = Kube(AgentPolicy=[policy({}, name="b"), policy({}, name="a")])
         kube.cluster.put(NEW, OPEN)
-        view = await Fresh(kube, world()).view("new")
+        view = await LiveReader(kube, world()).view("new")
         assert view is not None
         assert view.facts("new").namespace_labels == {AGENTS_LABEL: "enabled"}
         assert [one.name for one in view.policies()] == ["a", "b"]
@@ -101,7 +101,7 @@ class TestFresh:
     async def test_the_cache_stays_as_it_is(self) -> None:
         kube, cache = Kube(), world()
         kube.cluster.put(NEW, OPEN)
-        await Fresh(kube, cache).view("new")
+        await LiveReader(kube, cache).view("new")
         assert cache.facts("new").namespace_labels == {}
 
     @pytest.mark.parametrize(
@@ -110,14 +110,14 @@ class TestFresh:
     async def test_without_an_answer_there_is_no_view(self, failure: Exception) -> None:
         kube = Kube()
         kube.refuse(failure, path=NEW)
-        assert await Fresh(kube, world()).view("new") is None
+        assert await LiveReader(kube, world()).view("new") is None
 
     async def test_a_flood_of_refusals_asks_only_a_few_times_at_a_time(self) -> None:
         kube = Kube()
         kube.cluster.put(NEW, OPEN)
         kube.gate.clear()
-        fresh = Fresh(kube, world())
-        looks = [asyncio.create_task(fresh.view("new")) for _ in range(100)]
+        reader = LiveReader(kube, world())
+        looks = [asyncio.create_task(reader.view("new")) for _ in range(100)]
         await asyncio.sleep(0.01)
         kube.gate.set()
         found = await asyncio.gather(*looks)

@@ -1,6 +1,7 @@
 """Bytes to a Request: strict, and without a surprise for any bytes."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -77,6 +78,39 @@ def test_what_is_not_strict_json_is_refused(data: bytes) -> None:
     assert len(str(caught.value)) < 80
     with pytest.raises(NotAReviewError):
         read(data)
+
+
+def compact(value: Any) -> bytes:
+    """As the API server writes it: no blanks, and a newline at the end."""
+    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+
+
+@pytest.mark.parametrize("write", [compact, encoded], ids=["compact", "with blanks"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        review(agent()),
+        {"a": [1, -1, 0.5, 1e300, 2**53, True, None, "", "\u2028<&>\u00e9\U0001f600"]},
+        {"big": [2**63, 2**64, -(2**63), 10**30]},
+        {"deep": [[]]},
+    ],
+    ids=["review", "scalars", "big", "deep"],
+)
+def test_both_ways_of_reading_give_the_same(value: Any, write: Callable[[Any], bytes]) -> None:
+    assert loads(write(value)) == value
+
+
+@pytest.mark.parametrize("depth", [250, 260, 900])
+def test_deep_but_legal_nesting_is_read(depth: int) -> None:
+    """Deeper than the library writes, and less deep than it reads."""
+    assert loads(b"[" * depth + b"]" * depth)
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+@pytest.mark.parametrize("text", [b'{"a":1,"a":1}', b'{"a":1,"\\u0061":2}', b'{"o":[{"x":{},"y":1,"x":{}}]}'])
+def test_a_key_twice_is_refused_in_compact_text_too(text: bytes, end: bytes) -> None:
+    with pytest.raises(NotStrictError, match="twice"):
+        loads(text + end)
 
 
 def test_errors_do_not_repeat_what_was_sent() -> None:

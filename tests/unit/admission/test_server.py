@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -277,6 +278,17 @@ class TestClients:
     @pytest.mark.parametrize("certificate", [None, {}, {"subject": ()}, {"subject": ((("organizationName", "x"),),)}])
     def test_no_name_is_no_name(self, certificate: dict[str, object] | None) -> None:
         assert common_name(certificate) == ""
+
+
+async def test_accepted_connections_do_not_hold_back_small_answers(tmp_path: Path) -> None:
+    """TCP_NODELAY, looked at on the accepted socket: it is what Nagle's algorithm asks, not the listener."""
+    async with running(tmp_path) as here:
+        reader, writer = await here.connect(careless())
+        await ask(reader, writer)
+        (accepted,) = here.server.server_state.connections
+        sock = accepted.transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+        writer.close()
 
 
 class TestHttp:

@@ -56,7 +56,7 @@ def test_a_refusal_without_its_wrapping(told: str, expected: str) -> None:
 
 
 def test_the_point_of_a_refusal_is_the_rule_that_was_meant() -> None:
-    told = f"{WEBHOOK}2 rules are broken:\n  spec.a: RuleA: one\n  spec.b: RuleB: two"
+    told = f"{WEBHOOK}violates 2 rules:\n  spec.a: RuleA: one\n  spec.b: RuleB: two"
     assert point(told, "RuleB") == "spec.b: RuleB: two\n(1 more)"
     assert point(told, "RuleC").startswith("not refused by RuleC")
 

@@ -14,7 +14,7 @@ OPEN = {"ringfence.dev/agents": "enabled"}
 NAMESPACE = "team-a"
 
 CRITICAL = {"permissions": {"maxLevel": "Critical"}}
-"""A policy that leaves rights to the levels."""
+"""A policy that leaves permissions to the levels."""
 WIDE = {"egress": {"cidrs": ["0.0.0.0/0", "::/0"], "maxPublicAddresses": 65536}}
 """A policy that leaves egress to the rules that no policy can lift, and to the sum of addresses."""
 
@@ -37,11 +37,11 @@ def judge(spec: Any, *policies: Mapping[str, Any], known: Facts | None = None, n
 def rule(
     verbs: str | Sequence[str], resources: str | Sequence[str], groups: str | Sequence[str] = "", **more: Any
 ) -> dict[str, Any]:
-    """A rule of rights; a single word stands for a list of one."""
+    """A rule of permissions; a single word stands for a list of one."""
     return {"apiGroups": _words(groups), "resources": _words(resources), "verbs": _words(verbs), **more}
 
 
-def rights(*rules: Mapping[str, Any], level: str = "Critical", allow: Any = None) -> list[Violation]:
+def permitted(*rules: Mapping[str, Any], level: str = "Critical", allow: Any = None) -> list[Violation]:
     """What is decided about an agent with these rules at `level`, under a policy with `allow`."""
     permissions = CRITICAL["permissions"] | ({} if allow is None else {"allow": allow})
     return judge({"permissions": {"level": level, "rules": list(rules)}}, {"permissions": permissions})

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from ringfence.policy import forbidden, levels
-from ringfence.policy.atoms import Atom, Rights
+from ringfence.policy.atoms import Atom, PermissionSet
 
 
 def test_each_level_holds_the_one_before_and_more() -> None:
@@ -104,11 +104,11 @@ def test_ceiling_rules_are_compact_and_the_same_each_time() -> None:
 
 
 @pytest.mark.parametrize(("held", "asked", "allowed"), [(None, None, True), (None, "a", True), ("a", "a", True)])
-def test_rights_allow(held: str | None, asked: str | None, *, allowed: bool) -> None:
+def test_a_set_of_permissions_allows(held: str | None, asked: str | None, *, allowed: bool) -> None:
     atom = Atom("", "pods", "get")
-    rights = Rights({atom: None if held is None else frozenset({held})})
-    assert rights.allows(atom, None if asked is None else frozenset({asked})) is allowed
-    assert not rights.allows(Atom("", "pods", "list"))
+    held_set = PermissionSet({atom: None if held is None else frozenset({held})})
+    assert held_set.allows(atom, None if asked is None else frozenset({asked})) is allowed
+    assert not held_set.allows(Atom("", "pods", "list"))
     if held is not None:
-        assert not rights.allows(atom)
-        assert not rights.allows(atom, frozenset({held, "other"}))
+        assert not held_set.allows(atom)
+        assert not held_set.allows(atom, frozenset({held, "other"}))

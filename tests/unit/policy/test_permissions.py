@@ -1,4 +1,4 @@
-"""Rights: B1 to B28, each refused with the rule that helps most."""
+"""Permissions: B1 to B28, each refused with the rule that helps most."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from ringfence.api.permissions import Level
 from ringfence.policy import levels
 from ringfence.policy.atoms import Atom
 from ringfence.policy.model import RuleName, Violation
-from unit.policy.make import CRITICAL, judge, names, places, rights, rule
+from unit.policy.make import CRITICAL, judge, names, permitted, places, rule
 
 AT = "spec.permissions.rules[0]"
 WILDCARD = RuleName.RIGHTS_WILDCARD
@@ -142,7 +142,7 @@ CATALOGUE: list[tuple[str, dict[str, Any], RuleName, str]] = [
     ("asked", "expected", "field"), [case[1:] for case in CATALOGUE], ids=[c[0] for c in CATALOGUE]
 )
 def test_refused_with_the_rule_that_helps(asked: dict[str, Any], expected: RuleName, field: str) -> None:
-    assert (expected.value, f"{AT}.{field}") in places(rights(asked))
+    assert (expected.value, f"{AT}.{field}") in places(permitted(asked))
 
 
 @pytest.mark.parametrize("asked", [case[1] for case in CATALOGUE], ids=[case[0] for case in CATALOGUE])
@@ -150,7 +150,7 @@ def test_no_policy_allows_it(asked: dict[str, Any]) -> None:
     """Not even one whose allow says the same words; where they cannot be written into a policy, an empty one."""
     same = {key: asked[key] for key in ("apiGroups", "resources", "verbs")}
     writable = parse(AgentPolicySpec, {"permissions": {"allow": [same]}}).value is not None
-    assert rights(asked, allow=[same] if writable else [])
+    assert permitted(asked, allow=[same] if writable else [])
 
 
 @pytest.mark.parametrize(
@@ -164,10 +164,9 @@ def test_b3_to_b9_there_is_no_field_for_roles_and_subjects(field: str) -> None:
 
 def test_everything_of_the_ceiling_is_allowed_at_its_level_and_above() -> None:
     for atom in sorted(levels.CEILING):
-        lowest = levels.lowest(atom)
-        assert lowest is not None
+        lowest = levels.LOWEST[atom.group, atom.resource][atom.verb]
         for level in levels.LEVELS:
-            found = rights(rule(atom.verb, atom.resource, atom.group), level=level)
+            found = permitted(rule(atom.verb, atom.resource, atom.group), level=level)
             if levels.above(lowest, level):
                 assert places(found) == {("RightsAboveLevel", f"{AT}.resources[0]")}, (atom, level)
                 assert f"level: {lowest}" in found[0].message
@@ -209,7 +208,7 @@ READ_CONFIG = rule(["get", "list"], "configmaps")
 )
 def test_above_policy(asked: dict[str, Any], allow: list[dict[str, Any]], *, fits: bool) -> None:
     expected = set() if fits else {("RightsAbovePolicy", AT)}
-    assert places(rights(asked, allow=allow)) == expected
+    assert places(permitted(asked, allow=allow)) == expected
 
 
 def test_every_policy_must_allow() -> None:
@@ -222,16 +221,16 @@ def test_every_policy_must_allow() -> None:
 
 def test_b12_b13_names_undone_by_another_rule() -> None:
     named, all_of_them = rule("get", "configmaps", resourceNames=["a"]), rule("get", "configmaps")
-    assert rights(named) == []
-    assert rights(named, rule("get", "configmaps", resourceNames=["b"])) == []
-    assert places(rights(named, all_of_them)) == {("RightsNamesIgnored", f"{AT}.resourceNames")}
-    assert places(rights(named, rule("get", "pods"))) == set()
+    assert permitted(named) == []
+    assert permitted(named, rule("get", "configmaps", resourceNames=["b"])) == []
+    assert places(permitted(named, all_of_them)) == {("RightsNamesIgnored", f"{AT}.resourceNames")}
+    assert places(permitted(named, rule("get", "pods"))) == set()
 
 
 def test_b13_rules_that_are_split_are_judged_as_one() -> None:
     """Harmless halves of a wildcard do not exist: each atom is judged, wherever it stands."""
     halves = [rule("get", "pods/exec"), rule("create", "pods/exec")]
-    assert {path for _, path in places(rights(*halves))} == {
+    assert {path for _, path in places(permitted(*halves))} == {
         f"spec.permissions.rules[{index}].resources[0]" for index in range(2)
     }
 
@@ -253,11 +252,11 @@ def test_b13_rules_that_are_split_are_judged_as_one() -> None:
     ],
 )
 def test_the_message_says_what_to_write(asked: dict[str, Any], words: str) -> None:
-    assert words in " ".join(violation.message for violation in rights(asked))
+    assert words in " ".join(violation.message for violation in permitted(asked))
 
 
 def test_words_are_shown_tame() -> None:
-    (violation,) = [v for v in rights(rule("x" * 250 + '"', "pods")) if v.rule is UNKNOWN]
+    (violation,) = [v for v in permitted(rule("x" * 250 + '"', "pods")) if v.rule is UNKNOWN]
     assert len(violation.message) < 250
 
 
@@ -289,7 +288,7 @@ LEVEL = st.sampled_from(levels.LEVELS)
 
 
 def ask(rules: Sequence[dict[str, Any]], level: str, allow: Any) -> list[Violation]:
-    return rights(*rules, level=level, allow=allow)
+    return permitted(*rules, level=level, allow=allow)
 
 
 @given(st.lists(RULES, max_size=3), RULES, LEVEL, ALLOW)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ringfence.policy.pods import amount
+from ringfence.policy.quantities import amount
 from unit.policy.make import judge, places
 
 

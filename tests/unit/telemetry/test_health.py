@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
@@ -55,6 +56,22 @@ def test_alive_as_long_as_the_loop_turns(health: Health, clock: Clock, server: H
     assert "has not turned for 31 s" in text
     health.beat()
     assert ask(server, "/healthz")[0] == 200
+
+
+def test_accepted_connections_do_not_hold_back_small_answers(
+    server: HealthServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TCP_NODELAY, looked at on the socket that answers: a listener may say another thing."""
+    seen: list[int] = []
+    answer = health_module._Handler.do_GET
+
+    def look(handler: Any) -> None:
+        seen.append(handler.connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        answer(handler)
+
+    monkeypatch.setattr(health_module._Handler, "do_GET", look)
+    assert ask(server, "/healthz")[0] == 200
+    assert seen == [1]
 
 
 def test_ready_when_every_check_is_content(health: Health, server: HealthServer) -> None:

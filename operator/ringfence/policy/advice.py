@@ -1,13 +1,17 @@
-"""What an author of an AgentPolicy is told although the policy is valid: words in it that allow nothing."""
+"""What an author of an AgentPolicy is told although the policy is valid: words in it that allow nothing.
+
+For the warnings of admission and for `ringfence policy check` alike.
+"""
 
 from collections.abc import Iterator
 from typing import Final
 
 from ringfence.api import AgentPolicySpec
 from ringfence.api.permissions import PolicyRule
-from ringfence.policy.atoms import WILDCARD
-from ringfence.policy.levels import CATALOGUE
-from ringfence.policy.text import listed, quote
+
+from .atoms import WILDCARD
+from .levels import CATALOGUE
+from .text import listed, quote
 
 MAX_WARNINGS: Final = 10
 """The API server cuts what is longer than 4 KiB in all."""
@@ -30,13 +34,13 @@ def _about(path: str, rule: PolicyRule) -> Iterator[str]:
             yield f'{path}.{field}: "*" allows nothing: name each'
     unknown = sorted({word for word in rule.api_groups if word not in CATALOGUE} - {WILDCARD})
     if unknown:
-        yield f"{path}.apiGroups: {listed(map(quote, unknown))}: no agent is ever given rights in this group"
+        yield f"{path}.apiGroups: {listed(map(quote, unknown))}: no agent is ever given permissions in this group"
     known: dict[str, frozenset[str]] = {}
     for group in rule.api_groups:
         known |= CATALOGUE.get(group, {})
     strange = sorted({word for word in rule.resources if word not in known} - {WILDCARD})
     if strange:
-        yield f"{path}.resources: {listed(map(quote, strange))}: no agent is ever given rights on this"
+        yield f"{path}.resources: {listed(map(quote, strange))}: no agent is ever given permissions on this"
     verbs = frozenset[str]().union(*(known[word] for word in rule.resources if word in known))
     idle = sorted({word for word in rule.verbs if word not in verbs} - {WILDCARD})
     if idle and verbs:
