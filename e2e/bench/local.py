@@ -12,7 +12,7 @@ from typing import Any
 from prometheus_client import generate_latest
 
 from cluster.shell import step
-from demo.install import ROOT
+from harness.install import ROOT
 from ringfence.telemetry.collector import SecretAge
 from ringfence.telemetry.metrics import AGENT_COLLECTOR, REGISTRY, VIOLATIONS
 

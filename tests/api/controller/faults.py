@@ -13,7 +13,7 @@ from ringfence.controller.agent.recorder import Fleet
 from ringfence.controller.agent.secrets import Keys
 from ringfence.controller.agent.writer import NotLeading, Requeue, Writer
 from ringfence.controller.cache import Key
-from ringfence.controller.context import State
+from ringfence.controller.context import ControllerContext
 from ringfence.controller.resync import resync
 from ringfence.kube import ApiError, Conflict, Kube, Unreachable
 from ringfence.store.context import PolicyContext
@@ -68,7 +68,7 @@ class Bench:
         self._begin()
 
     def _begin(self) -> None:
-        self.state = State(PolicyContext())
+        self.state = ControllerContext(PolicyContext())
         self.writer = Writer(self.kube, self.state.cache, lambda: self.leading)
         events = Events(self.kube, instance="test")
         keys = Keys(self.kube, lambda: self.leading, "ringfence-system:ringfence-controller")

@@ -2,8 +2,8 @@
 
 from api.controller.place import FULL, Place
 from api.controller.process import Controller, Record
-from api.controller.waiting import until
 from cluster import Cluster
+from cluster.shell import wait_for
 from ringfence.resources.compare import DESIRED_ANNOTATION
 
 IN_ORDER = [
@@ -66,7 +66,7 @@ def test_kubectl_tells_the_story_in_one_line(cluster: Cluster, place: Place) -> 
 def test_an_event_says_that_it_was_accepted(place: Place) -> None:
     place.agent()
     place.wait_applied()
-    until("an Event", lambda: ("Accepted", "asks for nothing beyond its policies") in place.events())
+    wait_for("an Event", lambda: ("Accepted", "asks for nothing beyond its policies") in place.events())
 
 
 def test_the_status_becomes_ready_with_the_deployment(place: Place) -> None:
@@ -76,7 +76,7 @@ def test_the_status_becomes_ready_with_the_deployment(place: Place) -> None:
     place.wait_condition("Ready", "True", "Ready")
     place.wait_condition("WorkloadAvailable", "True", "Available")
     assert place.status()["readyReplicas"] == 2
-    until("an Event", lambda: ("Ready", "the fence stands and the agent runs inside it") in place.events())
+    wait_for("an Event", lambda: ("Ready", "the fence stands and the agent runs inside it") in place.events())
 
 
 def test_names_that_look_like_each_others_children(place: Place) -> None:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.admission.answer import MAX_LINE, MAX_LINES, Verdict, allow, clean, deny, forbid, respond
+from ringfence.admission.answer import MAX_LINE, MAX_LINES, Verdict, allow, deny, forbid, respond
 from ringfence.policy.model import RuleName, Violation
+from ringfence.policy.text import clean
 
 
 def violation(number: int = 0, message: str = "write something else") -> Violation:

@@ -18,7 +18,7 @@ READY = ConditionType.READY
 
 
 def _counts() -> tuple[float, float]:
-    return tuple(AGENTS.labels(str(READY), status)._value.get() for status in ("True", "False"))  # type: ignore[return-value]
+    return tuple(AGENTS.labels(str(READY), status)._value.get() for status in ("True", "False"))
 
 
 def _set(fleet: Fleet, key: Key, status: str) -> None:

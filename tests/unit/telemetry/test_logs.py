@@ -337,7 +337,7 @@ class TestController:
         assert found[1]["kind"] == "Secret"
         assert value not in str(found)
         assert base64.b64decode(value).decode() not in str(found)
-        fields = [{"fieldsV1": {"f:data": {f"f:{PREVIOUS}": {}}}}]
+        fields: list[dict[str, Any]] = [{"fieldsV1": {"f:data": {f"f:{PREVIOUS}": {}}}}]
         kept["data"][PREVIOUS] = value
         kept["metadata"] |= {"annotations": {PREVIOUS_UNTIL: stamp(NOW)}, "managedFields": fields}
         await keys.drop_previous(owner, await keys.look(owner))
@@ -373,8 +373,7 @@ def found_agent() -> Object:
         _entry("x", "2026-01-31T11:00:00Z", field="f:metadata"),
     ]
     entries.append(_entry("ringfence", "2026-01-31T12:00:00Z", field="f:status") | {"subresource": "status"})
-    body = make.agent(BAD, name="a", generation=3, uid="u", resourceVersion="7", managedFields=entries)
-    return cast("Object", body)
+    return make.agent(BAD, name="a", generation=3, uid="u", resourceVersion="7", managedFields=entries)
 
 
 def test_every_line_is_tried_here_and_every_field_is_explained() -> None:
