@@ -15,7 +15,7 @@ from harness.install import NAMESPACE as RINGFENCE
 from harness.kubectl import Object
 from harness.manifests import NAMESPACE, TOOLS
 from harness.probing import Target, pod_of, pods_of, probe, targets
-from harness.prometheus import Sample, follow
+from harness.prometheus import Sample, follow, programs
 
 from .report import Report
 
@@ -30,6 +30,7 @@ REPAIR_SECONDS = 5.0
 RUNNING_SECONDS = 10.0
 """The same for an agent's start; the bar for its median is 5 s."""
 QUERY = "sum by (source, rule) (ringfence_violations_total) > 0"
+ASKED = "Prometheus, asked: "
 DNS = "dns://kubernetes.default.svc.cluster.local"
 
 
@@ -137,14 +138,15 @@ class Narrative:
     def _violations(self) -> list[Sample]:
         """By source and rule. Where no Prometheus is to be had, added up from what each pod says."""
         try:
-            with follow(self.environment.kubectl.argv, self.environment.kubectl.env, RINGFENCE) as prometheus:
-                prometheus.fresh(least=2)
-                found = prometheus.query(QUERY)
+            programs()
         except ClusterError as problem:
             self.report.note("no Prometheus here: added up from /metrics of each pod", str(problem))
             series = metrics.series(self.api, "ringfence_violations_total")
             return [Sample(metrics.labels_of(labels), value) for labels, value in sorted(series.items())]
-        self.report.note(f"Prometheus, asked: {QUERY}")
+        with follow(self.environment.kubectl.argv, self.environment.kubectl.env, RINGFENCE) as prometheus:
+            prometheus.fresh(least=2)
+            found = prometheus.query(QUERY)
+        self.report.note(f"{ASKED}{QUERY}")
         return sorted(found, key=lambda sample: sorted(sample.labels.items(), reverse=True))
 
     def _show_agent(self, name: str, found: Object) -> None:

@@ -2,19 +2,28 @@
 
 import pytest
 
-from demo.narrative import Narrative
+from demo.narrative import ASKED, Narrative
 from demo.report import Report
 from harness.api import Api
 from harness.environment import Environment
 
 
-def told(environment: Environment, api: Api, section: str) -> list[str]:
-    """What went wrong in one section of the demo."""
+def tell(environment: Environment, api: Api, section: str) -> Report:
+    """One section of the demo."""
     report = Report(as_json=True)
     narrative = Narrative(environment, api, report, environment.testbox)
     with report.section(section):
         getattr(narrative, section)()
+    return report
+
+
+def failures(report: Report) -> list[str]:
     return [f"{line.text}: {line.detail}" for line in report.lines if line.state == "failed"]
+
+
+def told(environment: Environment, api: Api, section: str) -> list[str]:
+    """What went wrong in one section of the demo."""
+    return failures(tell(environment, api, section))
 
 
 def test_agents_run(environment: Environment, api: Api, examples: None) -> None:
@@ -39,7 +48,9 @@ def test_a_deleted_and_an_edited_policy_are_put_back(environment: Environment, a
 def test_violations_are_counted(environment: Environment, api: Api, examples: None) -> None:
     assert told(environment, api, "refused") == []
     assert told(environment, api, "put_back") == []
-    assert told(environment, api, "violations") == []
+    report = tell(environment, api, "violations")
+    assert failures(report) == []
+    assert any(line.text.startswith(ASKED) for line in report.lines), "added up by hand, Prometheus was not asked"
 
 
 def test_on_a_network_that_enforces_nothing_the_same_attempts_get_through(

@@ -44,17 +44,25 @@ def test_a_peer_of_the_right_labels_in_another_namespace_is_not_the_named_one(
     address = f"http://{listener(make, api)}:8080/"
     kubectl("label", "pods", "-n", NAMESPACE, "-l", "app=unfenced", "app=console", "--overwrite")
     try:
-        for pod in pods_of(kubectl, NAMESPACE, "app=console"):
+        peers = pods_of(kubectl, NAMESPACE, "app=console")
+        assert peers
+        assert probe(kubectl, TOOLS, "deploy/console", [address])[address] == "reachable", "the named one gets there"
+        for pod in peers:
             assert probe(kubectl, NAMESPACE, pod["metadata"]["name"], [address])[address] == "blocked"
     finally:
         kubectl("delete", "pods", "-n", NAMESPACE, "-l", "app=console", "--grace-period=1")
         kubectl("rollout", "status", "deploy/unfenced", "-n", NAMESPACE, "--timeout=120s", timeout=130)
 
 
-def test_udp_does_not_pass_where_tcp_is_allowed(kubectl: Kubectl, examples: None) -> None:
-    there = f"udp://{LLM}:7"
-    assert probe(kubectl, NAMESPACE, "deploy/unfenced", [there])[there] == "reachable"
-    assert probe(kubectl, NAMESPACE, "deploy/ringfence-researcher", [there])[there] == "blocked"
+def test_udp_does_not_pass_where_tcp_is_allowed(
+    make: Callable[..., Object], api: Api, kubectl: Kubectl, examples: None
+) -> None:
+    """The rule opens the very port that is tried: only the protocol makes the difference."""
+    tcp, udp = f"tcp://{LLM}:7", f"udp://{LLM}:7"
+    name = make(network={"egress": [{"cidr": f"{LLM}/32", "ports": [7]}]})["metadata"]["name"]
+    agents.wait(api, NAMESPACE, name)
+    assert probe(kubectl, NAMESPACE, "deploy/unfenced", [tcp, udp]) == {tcp: "reachable", udp: "reachable"}
+    assert probe(kubectl, NAMESPACE, f"deploy/ringfence-{name}", [tcp, udp]) == {tcp: "reachable", udp: "blocked"}
 
 
 def test_a_service_rule_opens_the_clusters_dns_and_no_other_resolver(kubectl: Kubectl, examples: None) -> None:

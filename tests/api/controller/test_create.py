@@ -1,5 +1,6 @@
 """A new agent: its children in order, read back, and what a person is told."""
 
+from api.controller.golden import as_written_down
 from api.controller.place import FULL, Place
 from api.controller.process import Controller, Record
 from cluster import Cluster
@@ -22,6 +23,7 @@ def test_children_are_stored_in_order_and_as_built(cluster: Cluster, place: Plac
     place.agent("a", FULL)
     status = place.wait_applied()
     place.wait_right()
+    assert as_written_down(place), "no code of the product has judged this"
     made = [name for name in record.created(place.name) if not name.startswith("events/")]
     assert made == IN_ORDER
     assert [f"{one['kind']} {one['name']}" for one in status["managedResources"]] == [

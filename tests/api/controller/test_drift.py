@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from api.controller.conftest import Shared
+from api.controller.golden import as_written_down
 from api.controller.place import CHILDREN, FULL, Place, json_bytes
 from api.controller.process import Controller, Record
 from cluster import Cluster
@@ -132,6 +133,7 @@ def test_every_edit_is_put_right(agent: Place, controller: Controller) -> None:
                 break
         edited = agent.child(which)
         wait_for(f"{which}, {what}: put right", agent.right)
+        wait_for(f"{which}, {what}: as written down", partial(as_written_down, agent))
         wait_for(f"{which}, {what}: counted", partial(lambda counted: controller.drift(agent.name) > counted, counted))
         assert edited is not None
     wait_for(
