@@ -25,7 +25,7 @@ lock: setup ## remake requirements/*.txt from pyproject.toml
 lint: setup ## ruff, mypy --strict, import contracts
 	$(VENV)/bin/ruff check operator tests e2e tools
 	$(VENV)/bin/ruff format --check operator tests e2e tools
-	$(VENV)/bin/mypy operator/ringfence
+	$(VENV)/bin/mypy operator/ringfence tools e2e tests
 	$(VENV)/bin/lint-imports
 
 fmt: setup ## format the code
@@ -38,7 +38,7 @@ check-generated: setup ## fail when a generated file is stale, naming it
 	$(PY) -m tools.generate --check
 
 image: setup ## build the container image (an OCI archive in the cache; printed)
-	@$(PY) -m tools.image
+	@$(PY) -m harness.image
 
 test-unit: setup ## tests that need no cluster
 	$(PY) -m pytest tests/unit -n 2

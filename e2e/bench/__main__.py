@@ -12,10 +12,10 @@ from typing import Any
 
 from cluster.errors import ClusterError
 from cluster.shell import say, step
-from demo.api import connect
-from demo.install import install, own_image
-from demo.place import Place, built_in
-from keyed import KEYS
+from harness.api import connect
+from harness.environment import Environment, built_in
+from harness.install import install, own_image
+from harness.rotating import KEYS
 
 from . import rotation
 from .admission import admission
@@ -26,7 +26,7 @@ from .trials import Bench, clean
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def measure(place: Place, args: argparse.Namespace) -> dict[str, Any]:
+def measure(place: Environment, args: argparse.Namespace) -> dict[str, Any]:
     """All measurements, one after the other."""
     if place.cluster is None:
         raise ClusterError("the bench reads the API server's record, which only the built-in cluster keeps")
@@ -62,7 +62,7 @@ def measure(place: Place, args: argparse.Namespace) -> dict[str, Any]:
     return report
 
 
-def _demo(place: Place) -> float:
+def _demo(place: Environment) -> float:
     """Seconds of a demo for which everything is there already; the first run sees to that."""
     argv = [sys.executable, "-m", "demo", "--context", "built-in", "--name", place.name, "--json"]
     for what in ("the demo, once to have everything there", "the demo, timed"):

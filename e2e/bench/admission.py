@@ -32,7 +32,7 @@ from api.server import Server
 from cluster import Cluster
 from cluster.errors import ClusterError
 from cluster.shell import run, step, wait_for
-from demo.install import ROOT
+from harness.install import ROOT
 from ringfence.controller.certificates import Names
 from ringfence.controller.certificates.issue import issue
 

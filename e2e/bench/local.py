@@ -13,7 +13,7 @@ import yaml
 from prometheus_client import generate_latest
 
 from cluster.shell import step
-from demo.install import ROOT
+from harness.install import ROOT
 from ringfence.api import AgentPolicySpec
 from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL, API_VERSION
 from ringfence.policy.decide import decide

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import keyed
-from cluster.shell import step
-from demo import agents
-from demo.api import Api
-from demo.kubectl import Object
-from demo.place import Place
-from keyed import KEYS, Keyed
+from cluster.shell import seconds_until, step
+from harness import rotating
+from harness.api import Api
+from harness.environment import Environment
+from harness.kubectl import Object
+from harness.rotating import KEYS, RotatingAgent
 
 from .numbers import ratio, summary, timed
 
@@ -21,29 +20,29 @@ PLAIN = "plain"
 """A pod without Ringfence that mounts a Secret of ordinary kind: how fast its file changes is the floor."""
 
 
-def prepare(place: Place) -> None:
+def prepare(environment: Environment) -> None:
     """The namespace, before Ringfence is installed with `agentNamespaces={keys}`."""
-    place.kubectl.apply(keyed.namespace())
+    environment.kubectl.apply(rotating.namespace())
 
 
-def rotations(place: Place, api: Api, count: int) -> dict[str, Any]:
+def rotations(environment: Environment, api: Api, count: int) -> dict[str, Any]:
     """By file: order to stored, stored to seen, beside an ordinary Secret's way. By variable: order to ready again."""
-    place.kubectl.apply(keyed.policy(place.testbox))
-    return {"file": _by_file(place, api, count), "env": _by_variable(place, api, count)}
+    environment.kubectl.apply(rotating.policy(environment.testbox))
+    return {"file": _by_file(environment, api, count), "env": _by_variable(environment, api, count)}
 
 
-def _by_file(place: Place, api: Api, count: int) -> dict[str, Any]:
-    agent = Keyed(place, api, "filed")
+def _by_file(environment: Environment, api: Api, count: int) -> dict[str, Any]:
+    agent = RotatingAgent(environment, api, "filed")
     agent.create(calls=False)
-    place.kubectl.apply(*map(json.dumps, _plain(place.testbox)))
-    place.kubectl("wait", "-n", KEYS, f"pod/{PLAIN}", "--for=condition=Ready", "--timeout=60s")
+    environment.kubectl.apply(*map(json.dumps, _plain(environment.testbox)))
+    environment.kubectl("wait", "-n", KEYS, f"pod/{PLAIN}", "--for=condition=Ready", "--timeout=60s")
     stored, seen, floor = [], [], []
     with step(f"{count} rotations, delivered as a file"):
         for number in range(count):
             stored.append(timed(agent.rotate))
             value = agent.value()
             seen.append(timed(lambda value=value: agent.wait_file(value)))  # type: ignore[misc]
-            floor.append(_ordinary(place, api, f"value-{number}"))
+            floor.append(_ordinary(environment, api, f"value-{number}"))
     told, ordinary = summary(seen), summary(floor)
     return {
         "order_to_stored_seconds": summary(stored),
@@ -53,9 +52,9 @@ def _by_file(place: Place, api: Api, count: int) -> dict[str, Any]:
     }
 
 
-def _by_variable(place: Place, api: Api, count: int) -> dict[str, Any]:
-    agent = Keyed(place, api, "varied")
-    agent.create(variable="AGENT_KEY", **keyed.STRICT)
+def _by_variable(environment: Environment, api: Api, count: int) -> dict[str, Any]:
+    agent = RotatingAgent(environment, api, "varied")
+    agent.create(variable="AGENT_KEY", **rotating.STRICT)
     stored, ready = [], []
     with step(f"{count} rotations, delivered as a variable"):
         for _ in range(count):
@@ -65,14 +64,14 @@ def _by_variable(place: Place, api: Api, count: int) -> dict[str, Any]:
     return {"order_to_stored_seconds": summary(stored), "stored_to_ready_seconds": summary(ready), "refused": refused}
 
 
-def _ordinary(place: Place, api: Api, value: str) -> float:
+def _ordinary(environment: Environment, api: Api, value: str) -> float:
     patch = {"stringData": {"value": value}}
     api.patch(f"/api/v1/namespaces/{KEYS}/secrets/{PLAIN}", patch)
 
     def there() -> bool:
-        return place.kubectl("exec", "-n", KEYS, PLAIN, "--", "/testbox", "cat", "/keys/value") == value
+        return environment.kubectl("exec", "-n", KEYS, PLAIN, "--", "/testbox", "cat", "/keys/value") == value
 
-    return agents.until("the ordinary file to change", there, timeout=180)
+    return seconds_until("the ordinary file to change", there, timeout=180)
 
 
 def _plain(image: str) -> list[Object]:
@@ -81,7 +80,7 @@ def _plain(image: str) -> list[Object]:
         "name": PLAIN,
         "image": image,
         "args": ["agent"],
-        "securityContext": keyed.RESTRICTED,
+        "securityContext": rotating.RESTRICTED,
         "volumeMounts": [{"name": "keys", "mountPath": "/keys"}],
     }
     spec = {
@@ -94,8 +93,8 @@ def _plain(image: str) -> list[Object]:
     return [secret, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}]
 
 
-def clean(place: Place) -> None:
+def clean(environment: Environment) -> None:
     """Remove what an earlier run left."""
-    if place.kubectl.find("namespace", KEYS):
-        place.kubectl("delete", "agd", "--all", "-n", KEYS, "--timeout=300s", timeout=310)
-        place.kubectl("delete", "namespace", KEYS, "--timeout=300s", timeout=310)
+    if environment.kubectl.find("namespace", KEYS):
+        environment.kubectl("delete", "agd", "--all", "-n", KEYS, "--timeout=300s", timeout=310)
+        environment.kubectl("delete", "namespace", KEYS, "--timeout=300s", timeout=310)

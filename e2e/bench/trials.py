@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import Any
 
 from cluster import Cluster
-from cluster.shell import step
-from demo import agents, metrics
-from demo.api import Api
-from demo.install import NAMESPACE as SYSTEM
-from demo.kubectl import Kubectl, Object
-from demo.record import Entry, is_write, moment, stored_before
+from cluster.shell import step, wait_for
+from harness import agents, metrics
+from harness.api import Api
+from harness.install import NAMESPACE as SYSTEM
+from harness.kubectl import Kubectl, Object
+from harness.record import Entry, is_write, moment, stored_before
 
 from .numbers import ratio, summary
 
@@ -77,7 +77,7 @@ class Bench:
             for number in range(count):
                 if number % 2:
                     self.api.patch(allow, {"spec": {"egress": [{}]}})
-                    agents.until("the edit to be undone", lambda: self.api.get(allow)["spec"] == spec, every=0.02)
+                    wait_for("the edit to be undone", lambda: self.api.get(allow)["spec"] == spec, every=0.02)
                 else:
                     self._delete_and_wait(deny)
         pairs = list(self._pairs(since))
@@ -115,10 +115,8 @@ class Bench:
         with step("the controller starts anew"):
             selector = "app.kubernetes.io/component=controller"
             self.kubectl("delete", "pods", "-n", SYSTEM, "-l", selector, timeout=180)
-            agents.until(
-                "a new leader", lambda: metrics.total(self.api, "ringfence_leader") == 1, timeout=180, every=0.5
-            )
-            agents.until("a look at every agent", lambda: self._looks() >= count, timeout=180, every=0.5)
+            wait_for("a new leader", lambda: metrics.total(self.api, "ringfence_leader") == 1, timeout=180, every=0.5)
+            wait_for("a look at every agent", lambda: self._looks() >= count, timeout=180, every=0.5)
         took = time.monotonic() - started
         time.sleep(SETTLE_SECONDS)
         return {"agents": max(have, count), "seconds_until_all_were_looked_at": round(took, 1), **self._written(since)}
@@ -138,7 +136,7 @@ class Bench:
             return found is not None and found["metadata"]["uid"] != uid
 
         self.api.delete(path)
-        agents.until("the policy to be back", back, every=0.02)
+        wait_for("the policy to be back", back, every=0.02)
 
     def _agent(self, name: str, **spec: Any) -> Object:
         return {
@@ -169,7 +167,7 @@ class Bench:
 
         started = time.monotonic()
         self.kubectl.apply(manifest)
-        agents.until(f"{manifest['metadata']['name']} to run", running, timeout=120, every=0.02)
+        wait_for(f"{manifest['metadata']['name']} to run", running, timeout=120, every=0.02)
         return time.monotonic() - started
 
     def _now(self) -> datetime:

@@ -70,7 +70,7 @@ def _launch(instance: Instance) -> None:
         if name not in early:
             start(instance, component)
     if instance.mode == "node":
-        node.furnish(instance)
+        node.install_addons(instance)
     else:
         controlplane.wait_default_account(instance)
     instance.ready_mark.write_text(_made_from(instance.mode))

@@ -14,13 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import cgroups, furniture, images, network, packages, pki, programs
+from . import addons, cgroups, images, network, packages, pki, programs
 from .errors import ClusterError
 from .instance import Instance, Mode, NetworkPolicyMode, base, names
 from .processes import Component, running, start, stop
 from .shell import lock, nsenter, run, wait_for
 
-__all__ = ["build", "check", "components", "furnish", "prepare", "remove", "switch"]
+__all__ = ["build", "check", "components", "install_addons", "prepare", "remove", "switch"]
 
 KUBELET_ROOT = Path("/var/lib/kubelet")
 CONFIG = programs.HERE / "config"
@@ -106,13 +106,13 @@ def wait_containerd(instance: Instance) -> None:
     wait_for("containerd", lambda: run(["ctr", "-a", instance.containerd_socket, "version"]), timeout=180)
 
 
-def furnish(instance: Instance) -> None:
+def install_addons(instance: Instance) -> None:
     """Load images, apply DNS and storage, and wait until pods can run."""
     for archive in images.built_in():
         images.load(instance, archive)
     if instance.network_policy == "enforce":
         wait_enforced(instance)
-    furniture.install(instance)
+    addons.install(instance)
 
 
 def switch(instance: Instance, mode: NetworkPolicyMode) -> Instance:

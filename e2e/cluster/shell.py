@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from .errors import ClusterError, CommandFailed
 
-__all__ = ["lock", "nsenter", "run", "say", "step", "wait_for"]
+__all__ = ["lock", "nsenter", "run", "say", "seconds_until", "step", "wait_for"]
 
 T = TypeVar("T")
 
@@ -57,23 +57,33 @@ def nsenter(netns: str, *argv: str | Path) -> list[str]:
     return ["nsenter", f"--net=/run/netns/{netns}", *map(str, argv)]
 
 
-def wait_for(what: str, probe: Callable[[], T], *, timeout: float, every: float = 0.05) -> T:
+def wait_for(
+    what: str, probe: Callable[[], T | Literal[False] | None], *, timeout: float = 60, every: float = 0.05
+) -> T:
     """Call `probe` until it returns something true, and return that.
 
-    A ClusterError or OSError from the probe means "not yet"; the last one is told when time is up.
+    A ClusterError, an OSError or an AssertionError from the probe means "not yet"; the last one is told when time is
+    up, as a ClusterError. The default is far beyond what anything takes on an idle machine: tests run on busy ones.
     """
     deadline = time.monotonic() + timeout
-    problem: Exception | None = None
+    last: object = None
     while True:
         try:
             if found := probe():
                 return found
-        except (ClusterError, OSError) as error:
-            problem = error
+            last = found
+        except (ClusterError, OSError, AssertionError) as problem:
+            last = problem
         if time.monotonic() > deadline:
-            told = f"; last: {problem}" if problem else ""
-            raise ClusterError(f"gave up after {timeout:.0f} s waiting for {what}{told}")
+            raise ClusterError(f"gave up after {timeout:.0f} s waiting for {what}; last: {last!s:.2000}")
         time.sleep(every)
+
+
+def seconds_until(what: str, probe: Callable[[], object], *, timeout: float = 60, every: float = 0.05) -> float:
+    """Wait for it, and return how long that took."""
+    started = time.monotonic()
+    wait_for(what, probe, timeout=timeout, every=every)
+    return time.monotonic() - started
 
 
 def say(text: str, *, color: str = "") -> None:

@@ -1,4 +1,4 @@
-"""`make demo`: Ringfence on a real cluster, and an account of what its fences do there."""
+"""`make demo`: Ringfence on a real cluster, and a report of what its fences do there."""
 
 from __future__ import annotations
 
@@ -11,60 +11,62 @@ from collections.abc import Sequence
 from cluster.errors import ClusterError
 from cluster.instance import DEFAULT_NAME
 from cluster.shell import say, step
+from harness import manifests
+from harness.api import connect
+from harness.environment import Environment, choose
+from harness.install import NAMESPACE, Image, install, own_image, uninstall
+from harness.manifests import NAMESPACE as AGENTS
+from harness.manifests import TOOLS
+from harness.probing import pods_of
 
-from . import manifests
-from .account import Account
-from .api import connect
-from .install import NAMESPACE, Image, install, own_image, uninstall
-from .manifests import NAMESPACE as AGENTS
-from .manifests import TOOLS
-from .place import Place, choose
-from .probing import pods_of
-from .story import Story
+from .narrative import Narrative
+from .report import Report
 
 __all__ = ["main", "show"]
 
 BUILT_IN = "built-in"
 
 
-def show(place: Place, account: Account, *, image: str = "", agent_image: str = "") -> None:
+def show(environment: Environment, report: Report, *, image: str = "", agent_image: str = "") -> None:
     """Install, apply, try, and tell. `image`, `agent_image`: REPOSITORY@DIGEST that the cluster can pull."""
-    with account.section(f"Ringfence on {'the built-in cluster' if place.cluster else 'cluster'} {place.name}"):
-        own = Image.parse(image) if image else own_image(place)
+    with report.section(
+        f"Ringfence on {'the built-in cluster' if environment.cluster else 'cluster'} {environment.name}"
+    ):
+        own = Image.parse(image) if image else own_image(environment)
         if not agent_image:
             with step("loading the test image"):
-                place.load_testbox()
-        install(place, own)
-        ready = pods_of(place.kubectl, NAMESPACE, "ringfence.dev/serves=metrics")
-        version = json.loads(place.kubectl("get", "--raw", "/version"))["gitVersion"]
-        account.check(bool(ready), f"Kubernetes {version}, {len(ready)} pods of Ringfence ready", pods=len(ready))
-    if not account.ok:
+                environment.load_testbox()
+        install(environment, own)
+        ready = pods_of(environment.kubectl, NAMESPACE, "ringfence.dev/serves=metrics")
+        version = json.loads(environment.kubectl("get", "--raw", "/version"))["gitVersion"]
+        report.check(bool(ready), f"Kubernetes {version}, {len(ready)} pods of Ringfence ready", pods=len(ready))
+    if not report.ok:
         return
-    with connect(place.kubectl) as api:
-        story = Story(place, api, account, agent_image or place.testbox)
+    with connect(environment.kubectl) as api:
+        narrative = Narrative(environment, api, report, agent_image or environment.testbox)
         sections = (
-            ("Agents run, each inside its fence", story.agent_runs),
-            ("From inside the researcher's pod (allowed: the first two)", story.reach),
-            ("The agent without a network, and the one with a single caller", story.nothing_at_all),
-            ("Requests that go too far never get in", story.refused),
-            ("A fence cut by hand", story.put_back),
-            ("What the security engineer sees on /metrics", story.violations),
+            ("Agents run, each inside its fence", narrative.agent_runs),
+            ("From inside the researcher's pod (allowed: the first two)", narrative.reach),
+            ("The agent without a network, and the one with a single caller", narrative.nothing_at_all),
+            ("Requests that go too far never get in", narrative.refused),
+            ("A fence cut by hand", narrative.put_back),
+            ("What the security engineer sees on /metrics", narrative.violations),
         )
         for title, tell in sections:
-            with account.section(title):
+            with report.section(title):
                 tell()
 
 
-def remove(place: Place) -> None:
+def remove(environment: Environment) -> None:
     """Take away what `show` brought."""
-    if place.cluster:
-        place.cluster.down()
+    if environment.cluster:
+        environment.cluster.down()
         return
     with step("removing the examples"):
-        if place.kubectl.find("crd", "agentdeployments.ringfence.dev"):
-            place.kubectl.gone("agd", "--all", "-n", AGENTS)
-        place.kubectl("delete", "namespace", AGENTS, TOOLS, "--ignore-not-found", "--timeout=120s", timeout=130)
-    uninstall(place)
+        if environment.kubectl.find("crd", "agentdeployments.ringfence.dev"):
+            environment.kubectl.gone("agd", "--all", "-n", AGENTS)
+        environment.kubectl("delete", "namespace", AGENTS, TOOLS, "--ignore-not-found", "--timeout=120s", timeout=130)
+    uninstall(environment)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,41 +75,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.examples:
         print(manifests.accepted(args.agent_image or manifests.PLACEHOLDER))
         return 0
-    account = Account(as_json=args.json)
+    report = Report(as_json=args.json)
     try:
         built_in = args.context == BUILT_IN
-        place = choose("" if built_in else args.context, name=args.name, force_built_in=built_in)
+        environment = choose("" if built_in else args.context, name=args.name, force_built_in=built_in)
         if args.remove:
-            remove(place)
+            remove(environment)
             return 0
-        show(place, account, image=args.image, agent_image=args.agent_image)
+        show(environment, report, image=args.image, agent_image=args.agent_image)
     except ClusterError as error:
         say(f"demo: {error}", color="31")
         return 1
     except KeyboardInterrupt:
         return 130
-    _end(place, account)
-    account.close(cluster=place.name)
-    return 0 if account.ok else 1
+    _end(environment, report)
+    report.close(cluster=environment.name)
+    return 0 if report.ok else 1
 
 
-def _end(place: Place, account: Account) -> None:
-    verdict = "Everything was as claimed" if account.ok else "NOT everything was as claimed: see the crosses above"
-    account.plain(f"\n{verdict} ({account.seconds:.0f} s).\n")
-    account.plain("Next, try:")
-    if place.cluster:
-        account.plain(
-            f"  export KUBECONFIG={place.cluster.kubeconfig} PATH={place.kubectl.env['PATH'].split(':')[0]}:$PATH"
-        )
+def _end(environment: Environment, report: Report) -> None:
+    verdict = "Everything was as claimed" if report.ok else "NOT everything was as claimed: see the crosses above"
+    report.plain(f"\n{verdict} ({report.seconds:.0f} s).\n")
+    report.plain("Next, try:")
+    if environment.cluster:
+        programs = environment.kubectl.env["PATH"].split(":")[0]
+        report.plain(f"  export KUBECONFIG={environment.cluster.kubeconfig} PATH={programs}:$PATH")
     for command in (
         f"kubectl get agd -n {AGENTS} -o wide",
         f"kubectl describe agd researcher -n {AGENTS}",
         f"kubectl exec -n {AGENTS} deploy/ringfence-researcher -- /testbox probe https://203.0.113.20/",
         f"kubectl edit agd researcher -n {AGENTS}      # and ask for more",
         "kubectl explain agd.spec.network",
-        f"make demo-down{'' if place.cluster else f' CONTEXT={place.name}'}      # remove it all",
+        f"make demo-down{'' if environment.cluster else f' CONTEXT={environment.name}'}      # remove it all",
     ):
-        account.plain(f"  {command}")
+        report.plain(f"  {command}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -119,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         " that is a kind or k3d cluster, the built-in cluster where there is no kubeconfig",
     )
     parser.add_argument("--name", default=DEFAULT_NAME, help="which built-in cluster (now %(default)s)")
-    parser.add_argument("--json", action="store_true", help="the account as JSON on standard output")
+    parser.add_argument("--json", action="store_true", help="the report as JSON on standard output")
     parser.add_argument(
         "--image", default="", help="REPOSITORY@DIGEST of Ringfence's image, where none is to be loaded"
     )

@@ -6,6 +6,7 @@ Their folders are packages, so that a fixture of scope "package" ends with its s
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 HERE = Path(__file__).parent
@@ -22,7 +23,7 @@ class BySuite(LoadScopeScheduling):
         return nodeid.partition("suites/")[2].partition("/")[0]
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> BySuite:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer | None) -> BySuite:
     return BySuite(config, log)
 
 

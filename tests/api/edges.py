@@ -6,6 +6,7 @@ from typing import Any
 
 from ringfence.api.secrets import KEYS_DIRECTORY
 
+DURATIONS = {2: "9h", 16: "00009h0000m0000s"}
 LENGTHS: tuple[tuple[str, Callable[[int], str]], ...] = (
     # What a pattern begins with -> a text of n characters that it takes. The last one takes the rest.
     (f"^{KEYS_DIRECTORY}", lambda n: (f"{KEYS_DIRECTORY}/" + "a" * n)[:n]),
@@ -16,7 +17,6 @@ LENGTHS: tuple[tuple[str, Callable[[int], str]], ...] = (
     ("^([a-z0-9]([-a-z0-9]*", lambda n: "a" * n if n < 64 else "a" * (n - 64) + "/" + "b" * 63),
     ("", lambda n: "a" * n),
 )
-DURATIONS = {2: "9h", 16: "00009h0000m0000s"}
 NETWORKS = {
     3: "::/",
     4: "::/0",

@@ -1,58 +1,29 @@
-"""A plain client of the API server: bytes in, verdict out. Bytes, so that tests can send what no library would."""
+"""The API server as the tests of the CRDs ask it: bytes in, verdict out."""
 
-import base64
-import http.client
 import json
-import ssl
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from harness.api import Answer, Api
 from ringfence.api.names import GROUP, VERSION
+
+__all__ = ["NAMESPACE", "Answer", "Server", "collection"]
 
 PLURALS = {"AgentDeployment": "agentdeployments", "AgentPolicy": "agentpolicies"}
 NAMESPACE = "default"
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What the API server said."""
-
-    code: int
-    body: dict[str, Any]
-
-    @property
-    def ok(self) -> bool:
-        return 200 <= self.code < 300
-
-    @property
-    def message(self) -> str:
-        return str(self.body.get("message", ""))
-
-
 class Server:
-    """One connection to the API server, as the administrator of a kubeconfig."""
+    """The API server, as the administrator of a kubeconfig."""
 
     def __init__(self, url: str, kubeconfig: Path) -> None:
-        config = json.loads(kubeconfig.read_text())
-        user, cluster = config["users"][0]["user"], config["clusters"][0]["cluster"]
-        context = ssl.create_default_context(cadata=_decoded(cluster["certificate-authority-data"]))
-        with tempfile.NamedTemporaryFile("w") as pair:  # the standard library takes certificates from files only
-            pair.write(_decoded(user["client-certificate-data"]) + _decoded(user["client-key-data"]))
-            pair.flush()
-            context.load_cert_chain(pair.name)
-        address = urlsplit(url)
-        self._connection = http.client.HTTPSConnection(str(address.hostname), address.port, context=context, timeout=30)
+        self.api = Api.of_kubeconfig(url, kubeconfig)
 
     def close(self) -> None:
-        self._connection.close()
+        self.api.close()
 
     def request(self, method: str, path: str, body: bytes = b"", kind: str = "application/json") -> Answer:
-        self._connection.request(method, path, body or None, {"Content-Type": kind, "Accept": "application/json"})
-        response = self._connection.getresponse()
-        return Answer(response.status, json.loads(response.read()))
+        return self.api.request(method, path, body, kind)
 
     def create(
         self, manifest: dict[str, Any] | bytes, *, kind: str, dry_run: bool = True, media: str = "json"
@@ -70,7 +41,3 @@ def collection(kind: str) -> str:
     """The path of all objects of a kind (in one namespace)."""
     within = "" if kind == "AgentPolicy" else f"/namespaces/{NAMESPACE}"
     return f"/apis/{GROUP}/{VERSION}{within}/{PLURALS[kind]}"
-
-
-def _decoded(data: str) -> str:
-    return base64.b64decode(data).decode()

@@ -297,6 +297,12 @@ def traffic(setup: Setup) -> Iterator[Callable[[], tuple[int, list[str]]]]:
     wrong: list[str] = []
 
     def run(number: int) -> None:
+        try:
+            load(number)
+        except Exception as failure:  # noqa: BLE001 - a thread that dies is one that proves nothing
+            wrong.append(f"the load ended: {failure!r}")
+
+    def load(number: int) -> None:
         client = Server(setup.cluster.server, setup.cluster.kubeconfig)
         while not stop.is_set():
             bad = len(done) % 3 == 0
@@ -318,6 +324,8 @@ def traffic(setup: Setup) -> Iterator[Callable[[], tuple[int, list[str]]]]:
         stop.set()
         for thread in threads:
             thread.join(20)
+    assert not any(thread.is_alive() for thread in threads), "the load does not end"
+    assert not wrong, wrong
 
 
 def test_a_rolling_restart_refuses_nothing_good_and_admits_nothing_bad(setup: Setup) -> None:

@@ -280,7 +280,7 @@ def test_kubectl_finds_it_as_a_plugin_and_completes_its_words(cluster: Cluster, 
     kubectl = programs.tools() / "kubectl"
 
     def run(*arguments: str) -> str:
-        command = [kubectl, *arguments]
+        command = [str(kubectl), *arguments]
         return subprocess.run(command, capture_output=True, text=True, env=variables, timeout=90, check=True).stdout
 
     assert "Usage: kubectl ringfence status" in run("ringfence", "status", "--help")

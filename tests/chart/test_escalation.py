@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from api.server import Server
 from chart.conftest import OPENED
 from chart.rendering import NAMESPACE
-from cluster import CommandFailed
+from cluster import Cluster, CommandFailed
 
 CONTROLLER = f"system:serviceaccount:{NAMESPACE}:ringfence-controller"
 ADMISSION = f"system:serviceaccount:{NAMESPACE}:ringfence-admission"
@@ -49,7 +50,7 @@ pytestmark = pytest.mark.timeout(120)
         ("update", "ringfence.dev", "agentpolicies", {}),
     ],
 )
-def test_may_not(installed, server, user, asked):
+def test_may_not(installed: Cluster, server: Server, user: str, asked: tuple[str, str, str, dict[str, str]]) -> None:
     verb, group, resource, more = asked
     attributes = {"verb": verb, "group": group, "resource": resource} | more
     review = {
@@ -73,7 +74,7 @@ def _role(rules: list[dict[str, Any]]) -> str:
     )
 
 
-def test_the_api_server_refuses_to_let_the_controller_grant_more_than_the_ceiling(installed):
+def test_the_api_server_refuses_to_let_the_controller_grant_more_than_the_ceiling(installed: Cluster) -> None:
     too_much = [
         {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]},
         {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
@@ -85,12 +86,12 @@ def test_the_api_server_refuses_to_let_the_controller_grant_more_than_the_ceilin
             installed.kubectl("create", "--as", CONTROLLER, "--dry-run=server", "-f", "-", stdin=_role([rule]))
 
 
-def test_and_takes_what_is_below_it(installed):
+def test_and_takes_what_is_below_it(installed: Cluster) -> None:
     rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}]
     installed.kubectl("create", "--as", CONTROLLER, "--dry-run=server", "-f", "-", stdin=_role(rules))
 
 
-def test_a_binding_to_a_stronger_role_is_refused(installed):
+def test_a_binding_to_a_stronger_role_is_refused(installed: Cluster) -> None:
     binding = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "RoleBinding",

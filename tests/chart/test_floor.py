@@ -9,6 +9,7 @@ import pytest
 from api.server import Server
 from chart.conftest import OPENED
 from chart.rendering import NAMESPACE
+from cluster import Cluster
 from cluster.shell import wait_for
 
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
@@ -24,7 +25,7 @@ def say(server: Server, method: str, path: str, body: Any = None) -> dict[str, A
 
 
 @pytest.fixture
-def registration(installed, server) -> Iterator[dict[str, Any]]:
+def registration(installed: Cluster, server: Server) -> Iterator[dict[str, Any]]:
     """The webhook's registration, put back afterwards."""
     found = say(server, "GET", REGISTRATION)
     current = json.loads(json.dumps(found))
@@ -89,7 +90,7 @@ EDITS: dict[str, Edit] = {
 
 
 @pytest.fixture(params=EDITS)
-def edited(request, server, registration):
+def edited(request: pytest.FixtureRequest, server: Server, registration: dict[str, Any]) -> None:
     """The registration with one edit that takes the webhook out of the way, however that is done."""
     EDITS[request.param](registration["webhooks"][0])
     # Where the edit leaves the webhook to be called (and nothing answers), a failure is let by, to see the floor alone.
@@ -101,12 +102,12 @@ def edited(request, server, registration):
     wait_for("the floor to see it", lambda: answer(server, agent(network=WORST["everything"])) != "", timeout=30)
 
 
-def test_while_the_webhook_is_registered_it_is_asked(installed, server):
+def test_while_the_webhook_is_registered_it_is_asked(installed: Cluster, server: Server) -> None:
     said = answer(server, agent(network=WORST["everything"]))
     assert 'failed calling webhook "admission.ringfence.dev"' in said  # nothing runs here: refused all the same
 
 
-def test_the_worst_is_refused_with_the_webhook_out_of_the_way(edited, server):
+def test_the_worst_is_refused_with_the_webhook_out_of_the_way(edited: None, server: Server) -> None:
     for what, network in WORST.items():
         said = answer(server, agent(network=network))
         assert "ValidatingAdmissionPolicy 'ringfence-floor'" in said, f"{what}: {said}"
@@ -117,13 +118,13 @@ def test_the_worst_is_refused_with_the_webhook_out_of_the_way(edited, server):
     assert "kubectl label namespace default ringfence.dev/agents=enabled" in said
 
 
-def test_a_modest_agent_passes_the_floor(edited, server):
+def test_a_modest_agent_passes_the_floor(edited: None, server: Server) -> None:
     rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}
     network = {"egress": [{"cidr": "203.0.113.0/28", "ports": [443]}]}
     assert answer(server, agent(network=network, permissions={"level": "ReadOnly", "rules": [rule]})) == ""
 
 
-def test_without_a_registration_nothing_is_admitted(server, registration):
+def test_without_a_registration_nothing_is_admitted(server: Server, registration: dict[str, Any]) -> None:
     say(server, "DELETE", REGISTRATION)
     wait_for("the deletion to count", lambda: "failed calling" not in answer(server, agent()), timeout=10)
     for manifest in (agent(), agent(network=WORST["everything"])):
@@ -131,5 +132,5 @@ def test_without_a_registration_nothing_is_admitted(server, registration):
 
 
 @pytest.mark.parametrize("namespace", ["kube-system", NAMESPACE])
-def test_the_floor_looks_where_the_webhook_does_not(installed, server, namespace):
+def test_the_floor_looks_where_the_webhook_does_not(installed: Cluster, server: Server, namespace: str) -> None:
     assert "is not opened to agents" in answer(server, agent(), namespace=namespace)

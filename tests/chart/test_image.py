@@ -1,29 +1,30 @@
 """What the image is made of, read from its sources. What it is like when it runs, e2e/suites/chart says."""
 
 import re
+from pathlib import Path
 
 import pytest
-from tools import image
 
 from chart.rendering import ROOT
+from harness import image
 
 CONTAINERFILE = (ROOT / "Containerfile").read_text()
 STAGES = re.split(r"^FROM ", CONTAINERFILE, flags=re.MULTILINE)
 
 
-def test_the_last_stage_starts_from_nothing_and_runs_as_nobody():
+def test_the_last_stage_starts_from_nothing_and_runs_as_nobody() -> None:
     last = STAGES[-1]
     assert last.startswith("scratch\n")
     assert "\nUSER 65532:65532\n" in last
     assert '\nENTRYPOINT ["ringfence"]\n' in last
 
 
-def test_the_base_can_be_chosen_and_names_no_host():
+def test_the_base_can_be_chosen_and_names_no_host() -> None:
     (base,) = re.findall(r"^ARG BASE=(\S+)$", CONTAINERFILE, re.MULTILINE)
     assert re.fullmatch(r"[a-z]+:[a-z0-9.-]+", base)
 
 
-def test_everything_that_is_installed_is_locked_with_hashes():
+def test_everything_that_is_installed_is_locked_with_hashes() -> None:
     installs = re.findall(r"pip3 install ([^\n]*)", CONTAINERFILE)
     assert len(installs) == 3
     for words in installs:
@@ -36,7 +37,7 @@ def test_everything_that_is_installed_is_locked_with_hashes():
         assert not re.search(r"^--(index|extra|find|trusted)", lock, re.MULTILINE)
 
 
-def test_what_is_built_from_is_what_reaches_the_builder():
+def test_what_is_built_from_is_what_reaches_the_builder() -> None:
     let_in = set(re.findall(r"^!(\S+)$", (ROOT / ".containerignore").read_text(), re.MULTILINE))
     assert let_in == set(image.INPUTS) - {"Containerfile", ".containerignore"}
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", CONTAINERFILE, re.MULTILINE)
@@ -44,7 +45,7 @@ def test_what_is_built_from_is_what_reaches_the_builder():
 
 
 @pytest.fixture
-def checkout(tmp_path, monkeypatch):
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in image.INPUTS:
         target = tmp_path / name
         if (ROOT / name).is_dir():
@@ -56,7 +57,7 @@ def checkout(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_change_of_any_input_makes_another_key(checkout):
+def test_a_change_of_any_input_makes_another_key(checkout: Path) -> None:
     keys = {image._key()}
     for name in image.INPUTS:
         changed = checkout / name
@@ -66,7 +67,7 @@ def test_a_change_of_any_input_makes_another_key(checkout):
     assert len(keys) == len(image.INPUTS) + 1
 
 
-def test_what_a_run_leaves_behind_does_not(checkout):
+def test_what_a_run_leaves_behind_does_not(checkout: Path) -> None:
     before = image._key()
     (checkout / "operator" / "__pycache__").mkdir()
     (checkout / "operator" / "__pycache__" / "part.cpython-311.pyc").write_text("x")
@@ -74,7 +75,7 @@ def test_what_a_run_leaves_behind_does_not(checkout):
     assert image._key() == before
 
 
-def test_an_archive_that_was_taken_away_is_built_again(tmp_path):
+def test_an_archive_that_was_taken_away_is_built_again(tmp_path: Path) -> None:
     (tmp_path / "built.json").write_text('{"archive": "/nowhere", "name": "n:t", "digest": "d", "bytes_packed": 1}')
     assert image._known(tmp_path) is None
     (tmp_path / "built.json").write_text("half writ")

@@ -1,30 +1,33 @@
 """The rights of our own pods: no more than they use, and never the means to get more."""
 
+from typing import Any
+
 import pytest
 
 from chart.rendering import render
 from ringfence.api.names import CEILING_CLUSTER_ROLE
 from ringfence.resources import CHILD_KINDS
-from ringfence.store.sources import SOURCES
+from ringfence.store.sources import SOURCES, Source
 
 FORBIDDEN_VERBS = {"*", "escalate", "bind", "impersonate"}
 READ = {"get", "list", "watch"}
 
 
-def roles(*args: str) -> list[dict]:
+def roles(*args: str) -> list[dict[str, Any]]:
     return [item for item in render(*args) if item["kind"] in {"ClusterRole", "Role"}]
 
 
-def rules(name: str, kind: str = "ClusterRole") -> list[dict]:
-    (found,) = [r for r in roles() if r["kind"] == kind and r["metadata"]["name"] == name and _ours(r)]
-    return found["rules"]
+def rules(name: str, kind: str = "ClusterRole") -> list[dict[str, Any]]:
+    (role,) = [r for r in roles() if r["kind"] == kind and r["metadata"]["name"] == name and _ours(r)]
+    found: list[dict[str, Any]] = role["rules"]
+    return found
 
 
-def _ours(role: dict) -> bool:
-    return role["metadata"].get("namespace", "ringfence-system") == "ringfence-system"
+def _ours(role: dict[str, Any]) -> bool:
+    return bool(role["metadata"].get("namespace", "ringfence-system") == "ringfence-system")
 
 
-def allowed(rule_list: list[dict], group: str, resource: str) -> set[str]:
+def allowed(rule_list: list[dict[str, Any]], group: str, resource: str) -> set[str]:
     """The verbs on all objects of a resource."""
     return {
         verb
@@ -34,7 +37,7 @@ def allowed(rule_list: list[dict], group: str, resource: str) -> set[str]:
     }
 
 
-def test_no_wildcard_and_no_right_to_get_more(values):
+def test_no_wildcard_and_no_right_to_get_more(values: tuple[str, ...]) -> None:
     for role in roles(*values):
         for rule in role["rules"]:
             where = f"{role['kind']} {role['metadata']['name']}: {rule}"
@@ -44,13 +47,13 @@ def test_no_wildcard_and_no_right_to_get_more(values):
             assert rule["verbs"], where
 
 
-def test_no_aggregation(values):
+def test_no_aggregation(values: tuple[str, ...]) -> None:
     for role in roles(*values):
         assert "aggregationRule" not in role
         assert not any("aggregate-to" in label for label in role["metadata"].get("labels", {}))
 
 
-def test_secrets_are_out_of_reach_but_for_our_own_certificate(values):
+def test_secrets_are_out_of_reach_but_for_our_own_certificate(values: tuple[str, ...]) -> None:
     for role in roles(*values):
         for rule in role["rules"]:
             if "secrets" not in rule["resources"]:
@@ -63,15 +66,15 @@ def test_secrets_are_out_of_reach_but_for_our_own_certificate(values):
             assert rule["verbs"] == ["create"] or rule["resourceNames"] == ["ringfence-admission-tls"]
 
 
-def test_with_cert_manager_no_secret_and_no_registration_is_ours_to_write():
+def test_with_cert_manager_no_secret_and_no_registration_is_ours_to_write() -> None:
     with_cert_manager = roles("--set", "certificates.provider=cert-manager")
     bound = [role for role in with_cert_manager if role["metadata"]["name"] != "ringfence-secrets"]
     touched = {resource for role in bound for rule in role["rules"] for resource in rule["resources"]}
     assert not touched & {"secrets", "validatingwebhookconfigurations"}
 
 
-def test_agents_secrets_are_within_reach_in_the_namespaces_that_are_named_and_nowhere_else():
-    def bindings(*args: str) -> list[dict]:
+def test_agents_secrets_are_within_reach_in_the_namespaces_that_are_named_and_nowhere_else() -> None:
+    def bindings(*args: str) -> list[dict[str, Any]]:
         return [
             item
             for item in render(*args)
@@ -88,14 +91,14 @@ def test_agents_secrets_are_within_reach_in_the_namespaces_that_are_named_and_no
     assert all(item["subjects"] == [controller] for item in found)
 
 
-def test_no_right_lists_secrets_or_watches_them():
+def test_no_right_lists_secrets_or_watches_them() -> None:
     """Rights on a list are rights on all values; the one to get a Secret is used for metadata alone."""
     for rule in rules("ringfence-secrets"):
         assert rule["resources"] == ["secrets"]
         assert not {"list", "watch", "deletecollection"} & set(rule["verbs"])
 
 
-def test_only_our_own_registration_can_be_changed():
+def test_only_our_own_registration_can_be_changed() -> None:
     (rule,) = [r for r in rules("ringfence-controller") if "validatingwebhookconfigurations" in r["resources"]]
     assert rule["resourceNames"] == ["ringfence"]
     assert set(rule["verbs"]) <= {"get", "patch", "update"}
@@ -112,12 +115,12 @@ def test_only_our_own_registration_can_be_changed():
         "pods/ephemeralcontainers",
     ],
 )
-def test_nobody_of_ours_gets_into_pods(resource, values):
+def test_nobody_of_ours_gets_into_pods(resource: str, values: tuple[str, ...]) -> None:
     for role in roles(*values):
         assert not any(resource in rule["resources"] for rule in role["rules"])
 
 
-def test_the_admission_server_only_reads():
+def test_the_admission_server_only_reads() -> None:
     for rule in rules("ringfence-admission"):
         if rule["resources"] == ["subjectaccessreviews"]:  # a question that is written as an object, and never stored
             assert rule["verbs"] == ["create"]
@@ -128,13 +131,13 @@ def test_the_admission_server_only_reads():
     assert names == ["ringfence-admission"]
 
 
-def test_the_controller_is_bound_to_the_ceiling_that_the_api_names():
+def test_the_controller_is_bound_to_the_ceiling_that_the_api_names() -> None:
     bound = [i for i in render() if i["kind"] == "ClusterRoleBinding"]
     names = {b["roleRef"]["name"] for b in bound if b["subjects"][0]["name"] == "ringfence-controller"}
     assert names == {"ringfence-controller", CEILING_CLUSTER_ROLE}
 
 
-def test_every_subject_is_a_service_account_of_ours(values):
+def test_every_subject_is_a_service_account_of_ours(values: tuple[str, ...]) -> None:
     manifests = render(*values)
     accounts = {i["metadata"]["name"] for i in manifests if i["kind"] == "ServiceAccount"}
     for item in manifests:
@@ -144,12 +147,12 @@ def test_every_subject_is_a_service_account_of_ours(values):
             assert subject["namespace"] == "ringfence-system"
 
 
-def test_tokens_are_mounted_by_the_pod_that_says_so(values):
+def test_tokens_are_mounted_by_the_pod_that_says_so(values: tuple[str, ...]) -> None:
     assert all(i["automountServiceAccountToken"] is False for i in render(*values) if i["kind"] == "ServiceAccount")
 
 
 @pytest.mark.parametrize("kind", CHILD_KINDS)
-def test_the_controller_can_write_the_children(kind):
+def test_the_controller_can_write_the_children(kind: str) -> None:
     group_version, plural = CHILD_KINDS[kind].group_version, CHILD_KINDS[kind].plural
     group = group_version.rpartition("/")[0]
     wanted = READ | {"create", "update", "patch", "delete"}
@@ -157,20 +160,20 @@ def test_the_controller_can_write_the_children(kind):
 
 
 @pytest.mark.parametrize("owner", [("ringfence.dev", "agentdeployments"), ("networking.k8s.io", "networkpolicies")])
-def test_the_controller_may_have_owners_wait_for_their_children(owner):
+def test_the_controller_may_have_owners_wait_for_their_children(owner: tuple[str, str]) -> None:
     """What OwnerReferencesPermissionEnforcement asks for; and it is no right on the owner itself."""
     group, plural = owner
     assert allowed(rules("ringfence-controller"), group, f"{plural}/finalizers") == {"update"}
 
 
-def test_no_other_owner_is_made_to_wait():
+def test_no_other_owner_is_made_to_wait() -> None:
     found = {r for rule in rules("ringfence-controller") for r in rule["resources"] if r.endswith("/finalizers")}
     assert found == {"agentdeployments/finalizers", "networkpolicies/finalizers"}
 
 
 @pytest.mark.parametrize("process", ["ringfence-controller", "ringfence-admission"])
 @pytest.mark.parametrize("source", SOURCES.values(), ids=list(SOURCES))
-def test_what_decisions_need_can_be_read(process, source):
+def test_what_decisions_need_can_be_read(process: str, source: Source) -> None:
     parts = source.path.strip("/").split("/")
     group = "" if parts[0] == "api" else parts[1]
     assert allowed(rules(process), group, parts[-1]) >= READ

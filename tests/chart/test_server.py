@@ -22,7 +22,7 @@ def helm(cluster: Cluster, *args: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["default", "dev", "small"])
-def test_every_manifest_is_taken(cluster, name):
+def test_every_manifest_is_taken(cluster: Cluster, name: str) -> None:
     for manifest in render(*VALUES[name]):
         if manifest["kind"] == "Pod":
             continue  # needs its ServiceAccount; the next test has it
@@ -30,7 +30,7 @@ def test_every_manifest_is_taken(cluster, name):
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_every_pod_passes_the_restricted_standard(installed, name):
+def test_every_pod_passes_the_restricted_standard(installed: Cluster, name: str) -> None:
     made = pods(*VALUES[name])
     assert set(made) == {"ringfence-controller", "ringfence-admission", "ringfence-test"}
     for pod in made.values():
@@ -38,7 +38,7 @@ def test_every_pod_passes_the_restricted_standard(installed, name):
         installed.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(pod))
 
 
-def test_and_the_standard_is_enforced(installed):
+def test_and_the_standard_is_enforced(installed: Cluster) -> None:
     pod = pods()["ringfence-controller"]
     pod["spec"]["serviceAccountName"] = "default"
     pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True
@@ -46,7 +46,7 @@ def test_and_the_standard_is_enforced(installed):
         installed.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(pod))
 
 
-def test_every_container_has_a_read_only_root_and_limits(values):
+def test_every_container_has_a_read_only_root_and_limits(values: tuple[str, ...]) -> None:
     for pod in pods(*values).values():
         for container in pod["spec"]["containers"]:
             assert container["securityContext"]["readOnlyRootFilesystem"] is True
@@ -63,7 +63,7 @@ def _ca_bundle(cluster: Cluster) -> str | None:
 
 
 @pytest.mark.parametrize("how", ["true", "false"], ids=["server-side", "client-side"])
-def test_upgrade_and_rollback_keep_the_ca_bundle(installed, how):
+def test_upgrade_and_rollback_keep_the_ca_bundle(installed: Cluster, how: str) -> None:
     ca = base64.b64encode(installed.ca_file.read_bytes()).decode()
     patch = [{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": ca}]
     installed.kubectl("patch", REGISTRATION, "--type=json", "--field-manager=ringfence", "-p", json.dumps(patch))

@@ -52,13 +52,13 @@ def conform(manifests: str, folder: Path, *more: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def test_conforms_to_what_the_api_server_knows(values, known_kinds):
+def test_conforms_to_what_the_api_server_knows(values: tuple[str, ...], known_kinds: Path) -> None:
     code, told = conform(text(*values), known_kinds, "-skip", ELSEWHERE)
     assert code == 0, told
     assert "Errors: 0" in told
 
 
-def test_the_crds_chart_conforms(known_kinds):
+def test_the_crds_chart_conforms(known_kinds: Path) -> None:
     code, told = conform(helm("template", "crds", str(CHART.with_name("ringfence-crds"))), known_kinds)
     assert code == 0, told
 
@@ -71,15 +71,15 @@ def test_the_crds_chart_conforms(known_kinds):
         ({"apiVersion": "v1", "kind": "Servant", "metadata": {"name": "x"}}, "could not find schema"),
     ],
 )
-def test_and_this_check_can_fail(known_kinds, manifest, complaint):
+def test_and_this_check_can_fail(known_kinds: Path, manifest: dict[str, Any], complaint: str) -> None:
     code, told = conform(json.dumps(manifest), known_kinds)
     assert code != 0
     assert complaint in told
 
 
-def score(manifests: str) -> dict[tuple[str, str], Any]:
-    """Findings below OK: (check, object) -> comments."""
-    argv = [tool("kube-score", KUBE_SCORE), "score", "--output-format", "json", "-"]
+def score(manifests: str) -> dict[tuple[str, str, int], Any]:
+    """Findings below OK: (check, object, grade) -> comments."""
+    argv = [str(tool("kube-score", KUBE_SCORE)), "score", "--output-format", "json", "-"]
     done = subprocess.run(argv, input=manifests, capture_output=True, text=True, check=False)
     return {
         (check["check"]["id"], item["object_name"], check["grade"]): check["comments"]
@@ -90,7 +90,7 @@ def score(manifests: str) -> dict[tuple[str, str], Any]:
 
 
 @pytest.mark.parametrize("name", ["default", "full"])
-def test_scores_without_a_critical_finding(name):
+def test_scores_without_a_critical_finding(name: str) -> None:
     # What is pulled by digest cannot change behind its name, so it need not be pulled anew: no finding.
     always = ("--set", "image.pullPolicy=Always") if name == "full" else ()
     found = score(text(*VALUES[name], *always))
@@ -98,10 +98,10 @@ def test_scores_without_a_critical_finding(name):
     assert {check for check, _, _ in found} <= ACCEPTED_WARNINGS, found
 
 
-def test_the_score_can_be_bad():
+def test_the_score_can_be_bad() -> None:
     found = score(text("--set", "image.pullPolicy=Never"))
     assert any(grade == CRITICAL for _, _, grade in found)
 
 
-def test_cache_is_outside_of_the_checkout():
+def test_cache_is_outside_of_the_checkout() -> None:
     assert CHART.parents[1] not in cache.folder().parents

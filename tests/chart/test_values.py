@@ -2,7 +2,9 @@
 
 import json
 import re
+from typing import Any
 
+import click
 import pytest
 import yaml
 
@@ -11,11 +13,11 @@ from cluster import CommandFailed
 from ringfence.cli.main import cli
 
 
-def test_lints(values):
+def test_lints(values: tuple[str, ...]) -> None:
     helm("lint", "--strict", str(CHART), *values)
 
 
-def test_the_crds_chart_lints():
+def test_the_crds_chart_lints() -> None:
     helm("lint", "--strict", str(CHART.with_name("ringfence-crds")))
 
 
@@ -36,30 +38,30 @@ def test_the_crds_chart_lints():
         ("floor.enabled=maybe", "/floor/enabled"),
     ],
 )
-def test_a_wrong_value_is_refused_by_its_path(setting, complaint):
+def test_a_wrong_value_is_refused_by_its_path(setting: str, complaint: str) -> None:
     with pytest.raises(CommandFailed, match=re.escape(complaint)):
         text("--set", setting)
 
 
-def test_every_value_is_in_the_schema_and_commented():
+def test_every_value_is_in_the_schema_and_commented() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     source = (CHART / "values.yaml").read_text()
     top = yaml.safe_load(source)
 
-    def walk(value, declared, path):
+    def walk(value: dict[str, Any], declared: dict[str, Any], path: str) -> set[str]:
         assert declared.get("additionalProperties") is not True, path
         for key, inner in value.items():
             assert key in declared["properties"], f"{path}{key} has no schema"
             if isinstance(inner, dict) and "properties" in declared["properties"][key]:
                 walk(inner, declared["properties"][key], f"{path}{key}.")
-        return declared["properties"].keys() - value.keys()
+        return set(declared["properties"].keys() - value.keys())
 
     assert walk(top, schema, "") == {"global"}
     for key in top:
         assert re.search(rf"(#.*\n){key}:|^{key}:\n +#", source, re.MULTILINE), f"{key} has no comment"
 
 
-def test_full_values_set_everything_that_defaults_leave_open():
+def test_full_values_set_everything_that_defaults_leave_open() -> None:
     full = yaml.safe_load((CHART / "ci" / "full-values.yaml").read_text())
     manifests = text(*VALUES["full"])
     assert "example.test/platform/ringfence@sha256:" in manifests
@@ -82,7 +84,7 @@ def test_full_values_set_everything_that_defaults_leave_open():
     }
 
 
-def test_the_names_that_design_fixes():
+def test_the_names_that_design_fixes() -> None:
     names = {(item["kind"], item["metadata"]["name"]) for item in render()}
     assert {
         ("Deployment", "ringfence-controller"),
@@ -94,14 +96,14 @@ def test_the_names_that_design_fixes():
     } <= names
 
 
-def test_a_tag_is_pulled_anew_and_a_digest_is_not():
+def test_a_tag_is_pulled_anew_and_a_digest_is_not() -> None:
     by_tag = pods()["ringfence-controller"]["spec"]["containers"][0]
     by_digest = pods(*VALUES["full"])["ringfence-controller"]["spec"]["containers"][0]
     assert (by_tag["image"], by_tag["imagePullPolicy"]) == ("ringfence:0.1.0", "Always")
     assert by_digest["imagePullPolicy"] == "IfNotPresent"
 
 
-def test_the_webhook_is_static_and_fails_closed(values):
+def test_the_webhook_is_static_and_fails_closed(values: tuple[str, ...]) -> None:
     (webhook,) = of_kind("ValidatingWebhookConfiguration", *values)["ringfence"]["webhooks"]
     assert webhook["failurePolicy"] == "Fail"
     assert webhook["timeoutSeconds"] == 5
@@ -121,7 +123,7 @@ def test_the_webhook_is_static_and_fails_closed(values):
     assert sorted(rule["values"]) == ["kube-system", "ringfence-system"]
 
 
-def test_a_release_in_the_default_namespace_tests_elsewhere():
+def test_a_release_in_the_default_namespace_tests_elsewhere() -> None:
     manifests = yaml.safe_load_all(helm("template", "ringfence", str(CHART), "--namespace", "default"))
     trying = [
         item["metadata"]["namespace"]
@@ -132,7 +134,9 @@ def test_a_release_in_the_default_namespace_tests_elsewhere():
 
 
 @pytest.mark.parametrize("name", ["ringfence-controller", "ringfence-admission"])
-def test_a_flag_of_the_chart_is_a_flag_of_the_command(name, values):
+def test_a_flag_of_the_chart_is_a_flag_of_the_command(name: str, values: tuple[str, ...]) -> None:
     command, *flags = pods(*values)[name]["spec"]["containers"][0]["args"]
-    known = {option for parameter in cli.get_command(None, command).params for option in parameter.opts}
+    found = cli.get_command(click.Context(cli), command)
+    assert found
+    known = {option for parameter in found.params for option in parameter.opts}
     assert {flag.partition("=")[0] for flag in flags} <= known

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-import prometheus
 from chart.rendering import ROOT, of_kind
+from harness import prometheus
 
 CASES: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("cases.yaml").read_text())
 RUNBOOKS = ROOT / "docs" / "runbooks"
@@ -25,7 +25,8 @@ pytestmark = pytest.mark.timeout(300)  # the first run fetches Prometheus
 def groups() -> list[dict[str, Any]]:
     """The groups that the chart renders: with what it adds."""
     (rule,) = of_kind("PrometheusRule", *ON).values()
-    return rule["spec"]["groups"]
+    found: list[dict[str, Any]] = rule["spec"]["groups"]
+    return found
 
 
 def alerts() -> dict[str, dict[str, Any]]:
@@ -76,12 +77,12 @@ def unit(rules: Path, name: str, kind: str) -> Path:
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("kind", ["fires", "quiet"])
-def test_alert(rules, name, kind):
+def test_alert(rules: Path, name: str, kind: str) -> None:
     code, told = promtool("test", "rules", unit(rules, name, kind))
     assert code == 0, told
 
 
-def test_a_case_can_fail(rules):
+def test_a_case_can_fail(rules: Path) -> None:
     """The alert of one case, asked about the series of the other."""
     path = unit(rules, "RingfenceNoLeader", "fires")
     path.write_text(path.read_text().replace("1 0+0x10", "1 1x10"))
@@ -90,24 +91,24 @@ def test_a_case_can_fail(rules):
     assert "FAILED" in told
 
 
-def test_every_alert_has_its_cases():
+def test_every_alert_has_its_cases() -> None:
     assert set(CASES) == set(alerts())
     assert len(CASES) >= LEAST
 
 
-def test_no_series_is_read_as_hexadecimal():
+def test_no_series_is_read_as_hexadecimal() -> None:
     values = [str(text) for case in CASES.values() for kind in case.values() for text in kind["series"].values()]
     assert not [text for text in values if re.search(r"(^| )0x", text)]
 
 
-def test_the_rules_are_right_in_promtools_eyes(rules):
+def test_the_rules_are_right_in_promtools_eyes(rules: Path) -> None:
     code, told = promtool("check", "rules", rules)
     assert code == 0, told
     assert f"SUCCESS: {len(alerts()) + 1} rules found" in told
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_every_alert_says_what_a_person_needs(name):
+def test_every_alert_says_what_a_person_needs(name: str) -> None:
     alert = alerts()[name]
     assert alert["labels"]["severity"] in {"critical", "warning", "info"}
     assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
@@ -115,12 +116,12 @@ def test_every_alert_says_what_a_person_needs(name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_every_alert_has_a_page(name):
+def test_every_alert_has_a_page(name: str) -> None:
     text = (RUNBOOKS / f"{name}.md").read_text()
     assert text.startswith(f"# {name}\n")
     assert re.findall(r"^## (.+)$", text, re.MULTILINE) == SECTIONS
     assert f"({name}.md)" in (RUNBOOKS / "README.md").read_text()
 
 
-def test_no_page_without_an_alert():
+def test_no_page_without_an_alert() -> None:
     assert {path.stem for path in RUNBOOKS.glob("*.md")} == set(CASES) | {"README"}

@@ -23,7 +23,7 @@ def only(kind: str, *args: str) -> Manifest:
 
 
 def selected(selector: dict[str, Any], labels: dict[str, str]) -> bool:
-    return selector["matchLabels"].items() <= labels.items()
+    return bool(selector["matchLabels"].items() <= labels.items())
 
 
 def test_nothing_unless_asked_for() -> None:

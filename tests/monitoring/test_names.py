@@ -1,11 +1,13 @@
 """What the processes serve, in promtool's eyes: names and help by Prometheus' conventions."""
 
 import subprocess
+from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-import prometheus
+from harness import prometheus
 from ringfence.telemetry.collector import SecretAge
 from ringfence.telemetry.metrics import AGENT_COLLECTOR, AGENTS, ROTATIONS, VIOLATIONS, registry_of
 
@@ -21,7 +23,7 @@ def judged(registry: CollectorRegistry) -> tuple[int, str]:
 
 
 @pytest.fixture
-def everything():
+def everything() -> Iterator[None]:
     """Series of every kind."""
     agent = ("team", "one")
     conditions = [{"type": "Ready", "status": "False", "reason": "x", "lastTransitionTime": "2026-01-01T00:00:00Z"}]
@@ -40,11 +42,11 @@ def everything():
 
 
 @pytest.mark.parametrize("component", ["controller", "admission"])
-def test_names_by_the_conventions(everything, component):
+def test_names_by_the_conventions(everything: None, component: Literal["controller", "admission"]) -> None:
     assert judged(registry_of(component)) == (0, "")
 
 
-def test_the_judge_can_find_fault():
+def test_the_judge_can_find_fault() -> None:
     registry = CollectorRegistry()
     Gauge("ringfence_things_total", "A gauge that is called like a counter.", registry=registry)
     code, told = judged(registry)

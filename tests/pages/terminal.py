@@ -81,7 +81,7 @@ class Terminal:
         self._process.stdin.flush()
         timer = threading.Timer(timeout, self._end)
         timer.start()
-        printed = []
+        printed: list[str] = []
         try:
             for line in self._process.stdout:
                 if line.startswith(mark):

@@ -8,27 +8,27 @@ from typing import Any
 import pytest
 
 from cluster import Cluster
-from demo import agents, manifests
-from demo.api import Api, connect
-from demo.install import install, own_image
-from demo.kubectl import Kubectl, Object
-from demo.manifests import NAMESPACE, TOOLS
-from demo.place import Place, place_of
+from harness import agents, manifests
+from harness.api import Api, connect
+from harness.environment import Environment, environment_of
+from harness.install import install, own_image
+from harness.kubectl import Kubectl, Object
+from harness.manifests import NAMESPACE, TOOLS
 
 NAME = "e2e"
 
 
 @pytest.fixture(scope="package")
-def place() -> Iterator[Place]:
+def environment() -> Iterator[Environment]:
     with Cluster.for_tests(NAME) as cluster:
-        place = place_of(cluster)
-        install(place, own_image(place))
-        yield place
+        environment = environment_of(cluster)
+        install(environment, own_image(environment))
+        yield environment
 
 
 @pytest.fixture(scope="package")
-def kubectl(place: Place) -> Kubectl:
-    return place.kubectl
+def kubectl(environment: Environment) -> Kubectl:
+    return environment.kubectl
 
 
 @pytest.fixture(scope="package")
@@ -38,12 +38,12 @@ def api(kubectl: Kubectl) -> Iterator[Api]:
 
 
 @pytest.fixture(scope="package")
-def examples(place: Place, api: Api) -> None:
+def examples(environment: Environment, api: Api) -> None:
     """All of examples/, running, and the unfenced pods beside them."""
-    place.kubectl.apply(manifests.accepted(place.testbox))
-    place.kubectl.apply(manifests.unfenced(place.testbox))
+    environment.kubectl.apply(manifests.accepted(environment.testbox))
+    environment.kubectl.apply(manifests.unfenced(environment.testbox))
     for namespace, name in ((TOOLS, "search"), (TOOLS, "ledger"), (TOOLS, "console"), (NAMESPACE, "unfenced")):
-        place.kubectl("rollout", "status", f"deploy/{name}", "-n", namespace, "--timeout=180s", timeout=190)
+        environment.kubectl("rollout", "status", f"deploy/{name}", "-n", namespace, "--timeout=180s", timeout=190)
     for agent in manifests.EXAMPLE_AGENTS:
         agents.wait(api, NAMESPACE, agent, timeout=180)
 
@@ -52,7 +52,7 @@ Make = Callable[..., Object]
 
 
 @pytest.fixture
-def make(place: Place, api: Api, examples: None) -> Iterator[Make]:
+def make(environment: Environment, api: Api, examples: None) -> Iterator[Make]:
     """Creates agents in the examples' namespace, and deletes them afterwards: `make(args=[...], ports=[...])`."""
     made: list[str] = []
     numbers = count()
@@ -63,7 +63,7 @@ def make(place: Place, api: Api, examples: None) -> Iterator[Make]:
             "apiVersion": "ringfence.dev/v1alpha1",
             "kind": "AgentDeployment",
             "metadata": {"name": name},
-            "spec": {"image": place.testbox, "args": ["agent"], **spec},
+            "spec": {"image": environment.testbox, "args": ["agent"], **spec},
         }
         made.append(name)
         return api.create(agents.agent_path(NAMESPACE), body)

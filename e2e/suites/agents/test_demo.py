@@ -2,55 +2,68 @@
 
 import pytest
 
-from demo.account import Account
-from demo.api import Api
-from demo.place import Place
-from demo.story import Story
+from demo.narrative import ASKED, Narrative
+from demo.report import Report
+from harness.api import Api
+from harness.environment import Environment
 
 
-def told(place: Place, api: Api, section: str) -> list[str]:
+def tell(environment: Environment, api: Api, section: str) -> Report:
+    """One section of the demo."""
+    report = Report(as_json=True)
+    narrative = Narrative(environment, api, report, environment.testbox)
+    with report.section(section):
+        getattr(narrative, section)()
+    return report
+
+
+def failures(report: Report) -> list[str]:
+    return [f"{line.text}: {line.detail}" for line in report.lines if line.state == "failed"]
+
+
+def told(environment: Environment, api: Api, section: str) -> list[str]:
     """What went wrong in one section of the demo."""
-    account = Account(as_json=True)
-    story = Story(place, api, account, place.testbox)
-    with account.section(section):
-        getattr(story, section)()
-    return [f"{line.text}: {line.detail}" for line in account.lines if line.state == "failed"]
+    return failures(tell(environment, api, section))
 
 
-def test_agents_run(place: Place, api: Api, examples: None) -> None:
-    assert told(place, api, "agent_runs") == []
+def test_agents_run(environment: Environment, api: Api, examples: None) -> None:
+    assert told(environment, api, "agent_runs") == []
 
 
 @pytest.mark.parametrize("section", ["reach", "nothing_at_all"])
-def test_packets_pass_only_where_the_spec_says(place: Place, api: Api, examples: None, section: str) -> None:
-    assert told(place, api, section) == []
+def test_packets_pass_only_where_the_spec_says(
+    environment: Environment, api: Api, examples: None, section: str
+) -> None:
+    assert told(environment, api, section) == []
 
 
-def test_requests_that_go_too_far_are_refused(place: Place, api: Api, examples: None) -> None:
-    assert told(place, api, "refused") == []
+def test_requests_that_go_too_far_are_refused(environment: Environment, api: Api, examples: None) -> None:
+    assert told(environment, api, "refused") == []
 
 
-def test_a_deleted_and_an_edited_policy_are_put_back(place: Place, api: Api, examples: None) -> None:
-    assert told(place, api, "put_back") == []
+def test_a_deleted_and_an_edited_policy_are_put_back(environment: Environment, api: Api, examples: None) -> None:
+    assert told(environment, api, "put_back") == []
 
 
-def test_violations_are_counted(place: Place, api: Api, examples: None) -> None:
-    assert told(place, api, "refused") == []
-    assert told(place, api, "put_back") == []
-    assert told(place, api, "violations") == []
+def test_violations_are_counted(environment: Environment, api: Api, examples: None) -> None:
+    assert told(environment, api, "refused") == []
+    assert told(environment, api, "put_back") == []
+    report = tell(environment, api, "violations")
+    assert failures(report) == []
+    assert any(line.text.startswith(ASKED) for line in report.lines), "added up by hand, Prometheus was not asked"
 
 
 def test_on_a_network_that_enforces_nothing_the_same_attempts_get_through(
-    place: Place, api: Api, examples: None
+    environment: Environment, api: Api, examples: None
 ) -> None:
     """What `blocked` means above: without enforcement these very tests fail."""
-    assert place.cluster
-    place.cluster.set_network_policy("ignore")
+    assert environment.cluster
+    environment.cluster.set_network_policy("ignore")
     try:
-        open_now = told(place, api, "reach") + told(place, api, "nothing_at_all")
+        open_now = told(environment, api, "reach") + told(environment, api, "nothing_at_all")
     finally:
-        place.cluster.set_network_policy("enforce")
+        environment.cluster.set_network_policy("enforce")
     for what in ("another host on the internet", "cloud metadata service", "another pod of its namespace"):
         assert any(line.startswith(what) and "should be blocked" in line for line in open_now), what
     assert any("minimal asks the cluster's DNS" in line for line in open_now)
-    assert told(place, api, "reach") == []
+    assert told(environment, api, "reach") == []

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from demo import manifests
-from demo.kubectl import Kubectl
-from demo.manifests import NAMESPACE
+from harness import manifests
+from harness.kubectl import Kubectl
+from harness.manifests import NAMESPACE
 
 pytestmark = pytest.mark.usefixtures("examples")
 

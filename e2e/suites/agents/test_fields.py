@@ -6,19 +6,20 @@ from typing import Any
 import pytest
 
 from cluster.errors import ClusterError
-from demo import agents
-from demo.api import Api
-from demo.kubectl import Kubectl
-from demo.manifests import NAMESPACE
+from cluster.shell import wait_for
+from harness import agents
+from harness.api import Api
+from harness.kubectl import Kubectl, Object
+from harness.manifests import NAMESPACE
 
-Make = Callable[..., dict]
+Make = Callable[..., Object]
 Inside = Callable[..., str]
 RUNTIMES = "/apis/node.k8s.io/v1/runtimeclasses"
 MEMORY_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 """Where cgroup v2 and v1 say it."""
 
 
-def pod_of(make: Make, api: Api, **spec: Any) -> tuple[str, dict]:
+def pod_of(make: Make, api: Api, **spec: Any) -> tuple[str, Object]:
     """The name and the running pod of a new agent."""
     name = make(**spec)["metadata"]["name"]
     agents.wait(api, NAMESPACE, name)
@@ -63,14 +64,14 @@ def test_replicas(make: Make, api: Api) -> None:
     name, _ = pod_of(make, api, replicas=2)
     assert len(agents.pods(api, NAMESPACE, name)) == 2
     api.patch(agents.agent_path(NAMESPACE, name), {"spec": {"replicas": 0}})
-    agents.until("its pods to be gone", lambda: not agents.pods(api, NAMESPACE, name))
+    wait_for("its pods to be gone", lambda: not agents.pods(api, NAMESPACE, name))
 
 
 def test_storage(make: Make, api: Api) -> None:
     """Of a class that is not there: nothing takes its place."""
     name = make(storage={"mountPath": "/data", "size": "32Mi", "storageClassName": "nowhere"})["metadata"]["name"]
     path = f"/api/v1/namespaces/{NAMESPACE}/persistentvolumeclaims/ringfence-{name}"
-    agents.until("the claim", lambda: api.find(path))
+    wait_for("the claim", lambda: api.find(path))
     agents.wait(api, NAMESPACE, name, "WorkloadAvailable", status="False")
     claim = api.get(path)
     assert claim["spec"]["resources"]["requests"] == {"storage": "32Mi"}
@@ -85,7 +86,7 @@ def test_health(make: Make, api: Api) -> None:
         asked = pod["spec"]["containers"][0][probe]["httpGet"]
         assert (asked["path"], asked["port"]) == ("/healthz", 8080)
     dead = make(ports=ports, health={"path": "/healthz", "port": "dead"})["metadata"]["name"]
-    agents.until("its pod to run", lambda: agents.phase(api, NAMESPACE, dead) == "Running")
+    wait_for("its pod to run", lambda: agents.phase(api, NAMESPACE, dead) == "Running")
     agents.wait(api, NAMESPACE, dead, "WorkloadAvailable", status="False")
     assert agents.condition(agents.get(api, NAMESPACE, name))["status"] == "True"
 

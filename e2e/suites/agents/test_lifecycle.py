@@ -4,26 +4,27 @@ import os
 from collections.abc import Callable
 
 from cluster.errors import ClusterError
-from demo import agents, manifests
-from demo.api import Api
-from demo.kubectl import Kubectl
-from demo.manifests import NAMESPACE
-from demo.place import Place
-from demo.probing import LLM, probe
-from demo.record import first_write, stored_before
+from cluster.shell import wait_for
+from harness import agents, manifests
+from harness.api import Api
+from harness.environment import Environment
+from harness.kubectl import Kubectl, Object
+from harness.manifests import NAMESPACE
+from harness.probing import LLM, probe
+from harness.record import first_write, stored_before
 
-Make = Callable[..., dict]
+Make = Callable[..., Object]
 STARTS = int(os.environ.get("RINGFENCE_E2E_STARTS", "10"))
 """Agents whose start is judged here; the bench judges 100."""
 NETWORK_POLICIES = f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/networkpolicies"
 
 
-def test_the_deny_policy_is_stored_before_the_pod_is_created(place: Place, make: Make, api: Api) -> None:
-    assert place.cluster
+def test_the_deny_policy_is_stored_before_the_pod_is_created(environment: Environment, make: Make, api: Api) -> None:
+    assert environment.cluster
     names = [make()["metadata"]["name"] for _ in range(STARTS)]
     for name in names:
         agents.wait(api, NAMESPACE, name)
-    record = list(place.cluster.audit())
+    record = list(environment.cluster.audit())
     for name in names:
         order = [
             first_write(record, "networkpolicies", NAMESPACE, f"ringfence-{name}-deny"),
@@ -31,8 +32,9 @@ def test_the_deny_policy_is_stored_before_the_pod_is_created(place: Place, make:
             first_write(record, "serviceaccounts", NAMESPACE, f"ringfence-{name}"),
             first_write(record, "deployments", NAMESPACE, f"ringfence-{name}"),
         ]
-        assert all(order)
-        assert order == sorted(order), name
+        known = [moment for moment in order if moment is not None]
+        assert len(known) == len(order), name
+        assert known == sorted(known), name
         assert stored_before(record, NAMESPACE, name)
 
 
@@ -41,7 +43,7 @@ def test_suspended_stops_the_pods_and_keeps_the_fence(make: Make, api: Api) -> N
     agents.wait(api, NAMESPACE, name)
     api.patch(agents.agent_path(NAMESPACE, name), {"spec": {"suspended": True}})
     agents.wait(api, NAMESPACE, name, "WorkloadAvailable", status="False", reason="Suspended", says="no pods")
-    agents.until("its pods to be gone", lambda: not agents.pods(api, NAMESPACE, name))
+    wait_for("its pods to be gone", lambda: not agents.pods(api, NAMESPACE, name))
     for suffix in ("deny", "allow"):
         assert api.find(f"{NETWORK_POLICIES}/ringfence-{name}-{suffix}")
     api.patch(agents.agent_path(NAMESPACE, name), {"spec": {"suspended": False}})
@@ -56,9 +58,7 @@ def test_a_pod_that_will_not_stop_stays_fenced_until_it_is_gone(make: Make, api:
     pod = agents.pods(api, NAMESPACE, name)[0]["metadata"]["name"]
     target = f"https://{LLM}/"
     api.delete(agents.agent_path(NAMESPACE, name))
-    agents.until(
-        "the pod to be told", lambda: agents.pods(api, NAMESPACE, name)[0]["metadata"].get("deletionTimestamp")
-    )
+    wait_for("the pod to be told", lambda: agents.pods(api, NAMESPACE, name)[0]["metadata"].get("deletionTimestamp"))
     assert api.find(agents.agent_path(NAMESPACE, name)) is None
     tries = 0
     while agents.pods(api, NAMESPACE, name):
@@ -71,7 +71,7 @@ def test_a_pod_that_will_not_stop_stays_fenced_until_it_is_gone(make: Make, api:
         assert verdict == "blocked"
         tries += 1
     assert tries >= 3
-    agents.until("the fence to go, too", lambda: api.find(f"{NETWORK_POLICIES}/ringfence-{name}-deny") is None)
+    wait_for("the fence to go, too", lambda: api.find(f"{NETWORK_POLICIES}/ringfence-{name}-deny") is None)
 
 
 def test_deletion_leaves_nothing(make: Make, api: Api, kubectl: Kubectl) -> None:
@@ -80,7 +80,7 @@ def test_deletion_leaves_nothing(make: Make, api: Api, kubectl: Kubectl) -> None
     agents.wait(api, NAMESPACE, name)
     api.delete(agents.agent_path(NAMESPACE, name))
     kinds = "networkpolicies,serviceaccounts,roles,rolebindings,deployments,replicasets,pods,persistentvolumeclaims"
-    agents.until(
+    wait_for(
         "everything of it to be gone",
         lambda: not kubectl.items(kinds, "-n", NAMESPACE, "-l", f"ringfence.dev/agent={name}"),
         timeout=180,
@@ -105,7 +105,7 @@ def test_a_missing_pull_secret_is_told(make: Make, api: Api) -> None:
 def test_a_program_that_ends_is_told(make: Make, api: Api) -> None:
     name = make(args=["no-such-command"])["metadata"]["name"]
     agents.wait(api, NAMESPACE, name, "WorkloadAvailable", status="False", reason="Unavailable", timeout=60)
-    agents.until(
+    wait_for(
         "the exit code or the back-off to be told",
         lambda: any(
             word in agents.condition(agents.get(api, NAMESPACE, name))["message"] for word in ("exit code", "CrashLoop")

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 
-from demo import agents
-from demo.api import Api
-from demo.kubectl import Kubectl
-from demo.manifests import NAMESPACE, TOOLS
-from demo.probing import LLM, pod_of, pods_of, probe
+from cluster.shell import wait_for
+from harness import agents
+from harness.api import Api
+from harness.kubectl import Kubectl, Object
+from harness.manifests import NAMESPACE, TOOLS
+from harness.probing import LLM, pod_of, pods_of, probe
 
 
-def listener(make: Callable[..., dict], api: Api) -> str:
+def listener(make: Callable[..., Object], api: Api) -> str:
     """An agent that listens on two ports and opens one of them to the console; its pod's address."""
     made = make(
         args=["echo", "-tcp", ":7", "-http", ":8080"],
@@ -19,11 +20,11 @@ def listener(make: Callable[..., dict], api: Api) -> str:
     )
     name = made["metadata"]["name"]
     agents.wait(api, NAMESPACE, name)  # Ready: so the kubelet's probe of the same port passes the fence
-    return agents.pods(api, NAMESPACE, name)[0]["status"]["podIP"]
+    return str(agents.pods(api, NAMESPACE, name)[0]["status"]["podIP"])
 
 
 def test_ingress_is_open_for_the_named_peer_on_the_named_port_alone(
-    make: Callable[..., dict], api: Api, kubectl: Kubectl
+    make: Callable[..., Object], api: Api, kubectl: Kubectl
 ) -> None:
     address = listener(make, api)
     opened, closed = f"http://{address}:8080/", f"tcp://{address}:7"
@@ -38,22 +39,30 @@ def test_ingress_is_open_for_the_named_peer_on_the_named_port_alone(
 
 
 def test_a_peer_of_the_right_labels_in_another_namespace_is_not_the_named_one(
-    make: Callable[..., dict], api: Api, kubectl: Kubectl
+    make: Callable[..., Object], api: Api, kubectl: Kubectl
 ) -> None:
     address = f"http://{listener(make, api)}:8080/"
     kubectl("label", "pods", "-n", NAMESPACE, "-l", "app=unfenced", "app=console", "--overwrite")
     try:
-        for pod in pods_of(kubectl, NAMESPACE, "app=console"):
+        peers = pods_of(kubectl, NAMESPACE, "app=console")
+        assert peers
+        assert probe(kubectl, TOOLS, "deploy/console", [address])[address] == "reachable", "the named one gets there"
+        for pod in peers:
             assert probe(kubectl, NAMESPACE, pod["metadata"]["name"], [address])[address] == "blocked"
     finally:
         kubectl("delete", "pods", "-n", NAMESPACE, "-l", "app=console", "--grace-period=1")
         kubectl("rollout", "status", "deploy/unfenced", "-n", NAMESPACE, "--timeout=120s", timeout=130)
 
 
-def test_udp_does_not_pass_where_tcp_is_allowed(kubectl: Kubectl, examples: None) -> None:
-    there = f"udp://{LLM}:7"
-    assert probe(kubectl, NAMESPACE, "deploy/unfenced", [there])[there] == "reachable"
-    assert probe(kubectl, NAMESPACE, "deploy/ringfence-researcher", [there])[there] == "blocked"
+def test_udp_does_not_pass_where_tcp_is_allowed(
+    make: Callable[..., Object], api: Api, kubectl: Kubectl, examples: None
+) -> None:
+    """The rule opens the very port that is tried: only the protocol makes the difference."""
+    tcp, udp = f"tcp://{LLM}:7", f"udp://{LLM}:7"
+    name = make(network={"egress": [{"cidr": f"{LLM}/32", "ports": [7]}]})["metadata"]["name"]
+    agents.wait(api, NAMESPACE, name)
+    assert probe(kubectl, NAMESPACE, "deploy/unfenced", [tcp, udp]) == {tcp: "reachable", udp: "reachable"}
+    assert probe(kubectl, NAMESPACE, f"deploy/ringfence-{name}", [tcp, udp]) == {tcp: "reachable", udp: "blocked"}
 
 
 def test_a_service_rule_opens_the_clusters_dns_and_no_other_resolver(kubectl: Kubectl, examples: None) -> None:
@@ -62,19 +71,19 @@ def test_a_service_rule_opens_the_clusters_dns_and_no_other_resolver(kubectl: Ku
     assert found == {own: "reachable", foreign: "blocked"}
 
 
-def test_the_way_closes_when_the_rule_goes(make: Callable[..., dict], api: Api, kubectl: Kubectl) -> None:
+def test_the_way_closes_when_the_rule_goes(make: Callable[..., Object], api: Api, kubectl: Kubectl) -> None:
     rule = {"cidr": f"{LLM}/32", "ports": [443]}
     name = make(network={"egress": [rule]})["metadata"]["name"]
     agents.wait(api, NAMESPACE, name)
     target, pod = f"https://{LLM}/", f"deploy/ringfence-{name}"
     assert probe(kubectl, NAMESPACE, pod, [target])[target] == "reachable"
     api.patch(agents.agent_path(NAMESPACE, name), {"spec": {"network": {"egress": []}}})
-    agents.until(
+    wait_for(
         "the way to close", lambda: probe(kubectl, NAMESPACE, pod, [target], seconds=1)[target] == "blocked", timeout=30
     )
 
 
-def test_a_service_that_comes_later_is_opened_then(make: Callable[..., dict], api: Api, kubectl: Kubectl) -> None:
+def test_a_service_that_comes_later_is_opened_then(make: Callable[..., Object], api: Api, kubectl: Kubectl) -> None:
     service = {
         "apiVersion": "v1",
         "kind": "Service",

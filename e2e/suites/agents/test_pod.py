@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from demo import agents
-from demo.api import Api
-from demo.kubectl import Kubectl
-from demo.manifests import NAMESPACE
-from demo.probing import pod_of
+from cluster.shell import wait_for
+from harness import agents
+from harness.api import Api
+from harness.kubectl import Kubectl
+from harness.manifests import NAMESPACE
+from harness.probing import pod_of
 
 pytestmark = pytest.mark.usefixtures("examples")
 
@@ -45,7 +46,7 @@ def test_storage_outlives_the_pod(inside: Inside, kubectl: Kubectl, api: Api) ->
     old = pod_of(kubectl, NAMESPACE, "ringfence.dev/agent=panel")["metadata"]
     kubectl("delete", "pod", old["name"], "-n", NAMESPACE, "--grace-period=2")
     agents.wait(api, NAMESPACE, "panel")
-    agents.until(
+    wait_for(
         "another pod of panel",
         lambda: pod_of(kubectl, NAMESPACE, "ringfence.dev/agent=panel")["metadata"]["uid"] != old["uid"],
     )

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from demo.kubectl import Kubectl
-from demo.manifests import NAMESPACE, TOOLS
-from demo.place import Place
-from demo.probing import probe
+from harness.environment import Environment
+from harness.kubectl import Kubectl
+from harness.manifests import NAMESPACE, TOOLS
+from harness.probing import probe
 
 TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 
@@ -20,15 +20,15 @@ Inside = Callable[..., str]
 
 
 @pytest.fixture
-def librarian(place: Place, inside: Inside) -> Callable[..., tuple[int, str]]:
+def librarian(environment: Environment, inside: Inside) -> Callable[..., tuple[int, str]]:
     """Runs kubectl with the librarian's own token, read from its own pod."""
     token = inside("librarian", "cat", TOKEN)
-    cluster = place.cluster
+    cluster = environment.cluster
     assert cluster
 
     def run(*words: str) -> tuple[int, str]:
         options = [f"--server={cluster.server}", f"--certificate-authority={cluster.ca_file}", f"--token={token}"]
-        argv = [str(place.kubectl.kubectl), "--kubeconfig=/dev/null", *options, *words]
+        argv = [str(environment.kubectl.kubectl), "--kubeconfig=/dev/null", *options, *words]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
         return done.returncode, done.stdout + done.stderr
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tools.image import build
 
 from cluster import Cluster
+from harness.image import build
 from suites.chart.release import NAMESPACE, OPENED, Release
 
 NAME = "e2e-chart"

@@ -10,11 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tools.image import Built
-
 from api.server import Server
 from cluster import Cluster
 from cluster.shell import run
+from harness.image import Built
 
 ROOT = Path(__file__).resolve().parents[3]
 CHART = ROOT / "charts" / "ringfence"

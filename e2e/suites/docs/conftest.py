@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from cluster import Cluster
-from demo.install import install, own_image
-from demo.place import Place, place_of
+from harness.environment import Environment, environment_of
+from harness.install import install, own_image
 
 NAME = "e2e-docs"
 """A cluster of this suite's own, as pages take Ringfence away from it."""
@@ -15,11 +15,11 @@ FRESH = "e2e-docs-new"
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
+def environment() -> Iterator[Environment]:
     with Cluster.for_tests(NAME) as cluster:
-        place = place_of(cluster)
-        install(place, own_image(place))
-        yield place
+        environment = environment_of(cluster)
+        install(environment, own_image(environment))
+        yield environment
 
 
 @pytest.fixture

@@ -4,24 +4,26 @@ from pathlib import Path
 
 import pytest
 
-from demo.place import Place
+from harness.environment import Environment
 from pages.page import ROOT, Page
 from pages.register import CLUSTER, FROM_NOTHING
-from pages.terminal import Differs, Terminal, checkout, environment, follow
+from pages.terminal import Differs, Terminal, checkout, follow
+from pages.terminal import environment as shell_environment
 from suites.docs.stages import AT, BEFORE, IMAGE, POLICIES
 
 
 @pytest.mark.parametrize("path", CLUSTER)
-def test_a_page_on_a_cluster_with_ringfence(path: str, place: Place, tmp_path: Path) -> None:
+def test_a_page_on_a_cluster_with_ringfence(path: str, environment: Environment, tmp_path: Path) -> None:
     def image(text: str) -> str:
         """With an image that the cluster has, and leave to use it."""
-        return text.replace(IMAGE, place.testbox).replace("[registry.example/acme]", "[localhost]")
+        return text.replace(IMAGE, environment.testbox).replace("[registry.example/acme]", "[localhost]")
 
     def enter(section: str) -> None:
         if happens := AT.get((path, section)):
             _set(terminal, image(happens))
 
-    env = environment(**{**place.kubectl.env, "PATH": f"{ROOT / '.venv/bin'}:{place.kubectl.env['PATH']}"})
+    path_of_programs = f"{ROOT / '.venv/bin'}:{environment.kubectl.env['PATH']}"
+    env = shell_environment(**{**environment.kubectl.env, "PATH": path_of_programs})
     with Terminal(checkout(tmp_path), env) as terminal:
         _set(terminal, POLICIES)
         _set(terminal, image(BEFORE[path]))
@@ -29,7 +31,7 @@ def test_a_page_on_a_cluster_with_ringfence(path: str, place: Place, tmp_path: P
 
 
 def test_the_tutorial_from_nothing(fresh: str, tmp_path: Path) -> None:
-    with Terminal(checkout(tmp_path), environment(RINGFENCE_CLUSTER=fresh)) as terminal:
+    with Terminal(checkout(tmp_path), shell_environment(RINGFENCE_CLUSTER=fresh)) as terminal:
         follow(Page(FROM_NOTHING), terminal)
 
 

@@ -5,16 +5,15 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-import prometheus
 from cluster import Cluster
 from cluster.errors import ClusterError
 from cluster.shell import wait_for
-from demo import agents, manifests
-from demo.api import Api, connect
-from demo.install import NAMESPACE, install, own_image
-from demo.manifests import NAMESPACE as AGENTS
-from demo.place import Place, place_of
-from prometheus import Prometheus
+from harness import agents, manifests, prometheus
+from harness.api import Api, connect
+from harness.environment import Environment, environment_of
+from harness.install import NAMESPACE, install, own_image
+from harness.manifests import NAMESPACE as AGENTS
+from harness.prometheus import Prometheus
 
 NAME = "e2e-monitoring"
 STRAY = "strays"
@@ -29,35 +28,35 @@ KEY = {
 
 
 @pytest.fixture(scope="package")
-def place() -> Iterator[Place]:
+def environment() -> Iterator[Environment]:
     """The built-in cluster, with Ringfence as the demo installs it, and series for each agent."""
     with Cluster.for_tests(NAME) as cluster:
-        place = place_of(cluster)
-        install(place, own_image(place), "monitoring.perAgentMetrics=true")
-        yield place
+        environment = environment_of(cluster)
+        install(environment, own_image(environment), "monitoring.perAgentMetrics=true")
+        yield environment
 
 
 @pytest.fixture(scope="package")
-def api(place: Place) -> Iterator[Api]:
-    with connect(place.kubectl) as api:
+def api(environment: Environment) -> Iterator[Api]:
+    with connect(environment.kubectl) as api:
         yield api
 
 
 @pytest.fixture(scope="package")
-def seen(place: Place, api: Api) -> Iterator[Prometheus]:
+def seen(environment: Environment, api: Api) -> Iterator[Prometheus]:
     """Prometheus, after everything that can be counted has happened."""
-    kubectl = place.kubectl
+    kubectl = environment.kubectl
     with prometheus.follow([kubectl.kubectl], kubectl.env, NAMESPACE) as running:
         running.fresh(least=4)
-        kubectl.apply(manifests.accepted(place.testbox))
+        kubectl.apply(manifests.accepted(environment.testbox))
         kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": STRAY}})
         kubectl("label", "namespace", STRAY, "ringfence.dev/agents=enabled")
-        kubectl.apply(_agent("stray", STRAY, place.testbox, suspended=True))
-        kubectl.apply(_agent("sleeper", AGENTS, place.testbox, suspended=True))
+        kubectl.apply(_agent("stray", STRAY, environment.testbox, suspended=True))
+        kubectl.apply(_agent("sleeper", AGENTS, environment.testbox, suspended=True))
         kubectl.apply(_agent("waiter", AGENTS, manifests.PLACEHOLDER, secrets=[KEY]))  # an image that nobody can pull
         for agent in manifests.EXAMPLE_AGENTS:
             agents.wait(api, AGENTS, agent, timeout=180)
-        for example in manifests.refused(place.testbox):
+        for example in manifests.refused(environment.testbox):
             with pytest.raises(ClusterError):
                 kubectl("create", "-f", "-", stdin=example.text)
         for child in ("deny", "allow"):

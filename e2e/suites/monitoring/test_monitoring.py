@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from demo.api import Api
-from demo.install import NAMESPACE, ROOT
-from prometheus import Prometheus, programs
+from harness.api import Api
+from harness.install import NAMESPACE, ROOT
+from harness.prometheus import Prometheus, programs
 
 DASHBOARDS = ROOT / "charts" / "ringfence" / "files" / "dashboards"
 VARIABLES = {

@@ -7,31 +7,31 @@ from typing import Any
 
 import pytest
 
-import keyed
 from cluster import Cluster
-from demo.api import Api, connect
-from demo.install import install, own_image
-from demo.kubectl import Kubectl, Object
-from demo.place import Place, place_of
-from keyed import KEYS, Keyed
+from harness import rotating
+from harness.api import Api, connect
+from harness.environment import Environment, environment_of
+from harness.install import install, own_image
+from harness.kubectl import Kubectl, Object
+from harness.rotating import KEYS, RotatingAgent
 
 NAME = "e2e-rotation"
 
 
 @pytest.fixture(scope="package")
-def place() -> Iterator[Place]:
+def environment() -> Iterator[Environment]:
     with Cluster.for_tests(NAME) as cluster:
         _look_often(cluster)
-        place = place_of(cluster)
-        place.kubectl.apply(keyed.namespace())
-        install(place, own_image(place), f"agentNamespaces={{{KEYS}}}")
-        place.kubectl.apply(keyed.policy(place.testbox))
-        yield place
+        environment = environment_of(cluster)
+        environment.kubectl.apply(rotating.namespace())
+        install(environment, own_image(environment), f"agentNamespaces={{{KEYS}}}")
+        environment.kubectl.apply(rotating.policy(environment.testbox))
+        yield environment
 
 
 @pytest.fixture(scope="package")
-def kubectl(place: Place) -> Kubectl:
-    return place.kubectl
+def kubectl(environment: Environment) -> Kubectl:
+    return environment.kubectl
 
 
 @pytest.fixture(scope="package")
@@ -40,16 +40,16 @@ def api(kubectl: Kubectl) -> Iterator[Api]:
         yield api
 
 
-Make = Callable[..., Keyed]
+Make = Callable[..., RotatingAgent]
 
 
 @pytest.fixture
-def make(place: Place, api: Api) -> Iterator[Make]:
+def make(environment: Environment, api: Api) -> Iterator[Make]:
     """Creates agents with one key each, as a file or `variable="KEY"`, and removes them afterwards."""
-    made: list[Keyed] = []
+    made: list[RotatingAgent] = []
 
-    def create(name: str, **how: Any) -> Keyed:
-        made.append(Keyed(place, api, name))
+    def create(name: str, **how: Any) -> RotatingAgent:
+        made.append(RotatingAgent(environment, api, name))
         made[-1].create(**how)
         return made[-1]
 
@@ -63,40 +63,40 @@ class Traffic:
 
     rotations = 50
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, environment: Environment) -> None:
         self.values: set[str] = set()
         self.begun = ""
         self.pod: Object = {}
-        self._done = ThreadPoolExecutor(1).submit(self._run, place)
+        self._done = ThreadPoolExecutor(1).submit(self._run, environment)
 
-    def finish(self, api: Api) -> Keyed:
+    def finish(self, api: Api) -> RotatingAgent:
         """The agent, after the last rotation. Raises what went wrong on the way."""
         return replace(self._done.result(), api=api)
 
-    def _run(self, place: Place) -> Keyed:
-        with connect(place.kubectl) as api:
-            agent = Keyed(place, api, "busy")
+    def _run(self, environment: Environment) -> RotatingAgent:
+        with connect(environment.kubectl) as api:
+            agent = RotatingAgent(environment, api, "busy")
             agent.create()
             # The cluster's DNS may know the server's new name a few seconds late: what counts begins with an answer.
             agent.uses_new_value_since("")
-            self.begun = keyed.now()
+            self.begun = rotating.now()
             self.pod = agent.pod()
             self.values.add(agent.value())
             for _ in range(self.rotations):
                 agent.rotate()
-                moment = keyed.now()
+                moment = rotating.now()
                 self.values.add(agent.value())
                 agent.uses_new_value_since(moment)
         return agent
 
 
 @pytest.fixture(scope="package", autouse=True)
-def traffic(place: Place, request: pytest.FixtureRequest) -> Iterator[Traffic | None]:
+def traffic(environment: Environment, request: pytest.FixtureRequest) -> Iterator[Traffic | None]:
     """Begins before the first test; test_traffic.py, the last, judges it. Not begun when that was not asked for."""
     if not any(item.path.name == "test_traffic.py" for item in request.session.items):
         yield None
         return
-    yield Traffic(place)
+    yield Traffic(environment)
 
 
 def _look_often(cluster: Cluster) -> None:

@@ -4,12 +4,12 @@ import subprocess
 import sys
 
 from cluster.shell import wait_for
-from demo import agents
-from keyed import KEYS, STRICT, Keyed, now
+from harness import agents
+from harness.rotating import KEYS, STRICT, RotatingAgent, now
 from suites.rotation.conftest import Make
 
 
-def env_of(agent: Keyed) -> str:
+def env_of(agent: RotatingAgent) -> str:
     lines = agent.inside("env").splitlines()
     return next((line.partition("=")[2] for line in lines if line.startswith("AGENT_KEY=")), "")
 
@@ -32,7 +32,7 @@ def test_rotate_wait_follows_until_the_pods_have_the_value(make: Make) -> None:
     before = agent.value()
     told = subprocess.run(
         [sys.executable, "-m", "ringfence", "rotate", agent.name, "-n", KEYS, "--wait"],
-        env=dict(agent.place.kubectl.env),
+        env=dict(agent.environment.kubectl.env),
         capture_output=True,
         text=True,
         timeout=300,
@@ -51,7 +51,7 @@ def test_a_pod_that_never_gets_ready_leaves_the_old_value_valid_and_says_so(make
     first, old = agent.value(), agent.pod()["metadata"]["name"]
     job = agent.rotate()
     agent.wait_job(job)
-    agents.until("the restarted pod", lambda: len(agent.pods()) == 2)
+    wait_for("the restarted pod", lambda: len(agent.pods()) == 2)
     second = agent.value()
     said = "of provider the value before stays valid until the restarted pods are available"
     agents.wait(agent.api, KEYS, agent.name, "SecretsFresh", says=said)
@@ -61,10 +61,10 @@ def test_a_pod_that_never_gets_ready_leaves_the_old_value_valid_and_says_so(make
     assert "both values stay valid, and nothing was rotated" in agent.job_said(again)
     assert (agent.value(), agent.value("previous")) == (second, first)
     assert agent.calls(old, last=1)[0][1] == "200 OK value", "the pod with the old value works on"
-    agent.place.kubectl("delete", "job", "-n", KEYS, again)
+    agent.environment.kubectl("delete", "job", "-n", KEYS, again)
 
     agent.restart_server()  # now it takes the value that is stored
     agent.wait_restarted()
     assert old not in agent.names()
-    agents.until("the sentence to go", lambda: said not in agent.condition()["message"], timeout=120)
+    wait_for("the sentence to go", lambda: said not in agent.condition()["message"], timeout=120)
     assert agent.condition()["status"] == "True"

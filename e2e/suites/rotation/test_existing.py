@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from cluster.errors import CommandFailed
-from demo import agents
-from demo.api import Api
-from demo.kubectl import Kubectl, Object
-from demo.place import Place
-from keyed import FILE, KEYS, Keyed
+from harness import agents
+from harness.api import Api
+from harness.environment import Environment
+from harness.kubectl import Kubectl, Object
+from harness.rotating import FILE, KEYS, RotatingAgent
 
 SECRET = "llm-account"
 
@@ -20,7 +20,7 @@ def secret(kubectl: Kubectl) -> None:
     kubectl("create", "secret", "generic", SECRET, "-n", KEYS, "--from-literal=api-key=first")
 
 
-def agent(place: Place, name: str) -> Object:
+def agent(environment: Environment, name: str) -> Object:
     key = {
         "name": "llm",
         "source": {"existing": {"secretName": SECRET, "key": "api-key"}},
@@ -30,19 +30,19 @@ def agent(place: Place, name: str) -> Object:
         "apiVersion": "ringfence.dev/v1alpha1",
         "kind": "AgentDeployment",
         "metadata": {"name": name, "namespace": KEYS},
-        "spec": {"image": place.testbox, "args": ["agent"], "secrets": [key]},
+        "spec": {"image": environment.testbox, "args": ["agent"], "secrets": [key]},
     }
 
 
-def as_user(place: Place, name: str, body: Object) -> None:
+def as_user(environment: Environment, name: str, body: Object) -> None:
     """Apply it with a developer's own certificate. Raises CommandFailed."""
-    assert place.cluster
-    config: Path = place.cluster.user_kubeconfig(name)
-    place.cluster.kubectl("create", "-f", "-", stdin=json.dumps(body), kubeconfig=config)
+    assert environment.cluster
+    config: Path = environment.cluster.user_kubeconfig(name)
+    environment.cluster.kubectl("create", "-f", "-", stdin=json.dumps(body), kubeconfig=config)
 
 
 @pytest.mark.usefixtures("secret")
-def test_only_who_may_read_a_secret_may_hand_it_to_an_agent(place: Place, kubectl: Kubectl) -> None:
+def test_only_who_may_read_a_secret_may_hand_it_to_an_agent(environment: Environment, kubectl: Kubectl) -> None:
     """Asked of the API server by the webhook at the time of the request."""
     for name in ("dev", "lead"):
         grant = ["--verb=create,get", "--resource=agentdeployments.ringfence.dev"]
@@ -51,17 +51,17 @@ def test_only_who_may_read_a_secret_may_hand_it_to_an_agent(place: Place, kubect
     kubectl("create", "role", "reads", "-n", KEYS, "--verb=get", "--resource=secrets", f"--resource-name={SECRET}")
     kubectl("create", "rolebinding", "reads", "-n", KEYS, "--role=reads", "--user=lead")
     with pytest.raises(CommandFailed) as refused:
-        as_user(place, "dev", agent(place, "borrowed"))
+        as_user(environment, "dev", agent(environment, "borrowed"))
     assert "spec.secrets[0].source.existing" in str(refused.value)
     assert SECRET in str(refused.value)
-    as_user(place, "lead", agent(place, "lent"))
+    as_user(environment, "lead", agent(environment, "lent"))
     kubectl("delete", "agd", "lent", "-n", KEYS)
 
 
 @pytest.mark.usefixtures("secret")
-def test_it_is_delivered_and_follows_its_owner(place: Place, api: Api, kubectl: Kubectl) -> None:
-    there = Keyed(place, api, "lender")
-    api.create(agents.agent_path(KEYS), agent(place, "lender"))
+def test_it_is_delivered_and_follows_its_owner(environment: Environment, api: Api, kubectl: Kubectl) -> None:
+    there = RotatingAgent(environment, api, "lender")
+    api.create(agents.agent_path(KEYS), agent(environment, "lender"))
     try:
         agents.wait(api, KEYS, "lender")
         there.wait_file("first")

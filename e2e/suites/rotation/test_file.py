@@ -1,6 +1,6 @@
 """Delivery as a file: the value changes under the running agent."""
 
-from keyed import FILE
+from harness.rotating import FILE
 from suites.rotation.conftest import Make
 
 

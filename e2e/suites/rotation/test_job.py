@@ -7,13 +7,12 @@ from contextlib import contextmanager
 import pytest
 
 from cluster.shell import wait_for
-from demo import agents
-from demo.api import Api
-from demo.install import NAMESPACE
-from demo.kubectl import Kubectl, Object
-from demo.place import Place
-from demo.probing import LLM, METADATA, node_address, probe
-from keyed import KEYS, RESTRICTED, Keyed
+from harness.api import Api
+from harness.environment import Environment
+from harness.install import NAMESPACE
+from harness.kubectl import Kubectl, Object
+from harness.probing import LLM, METADATA, node_address, probe
+from harness.rotating import KEYS, RESTRICTED, RotatingAgent
 from suites.rotation.conftest import Make
 from suites.rotation.test_env import env_of
 
@@ -33,7 +32,7 @@ def test_a_job_reaches_the_api_server_and_nothing_else(make: Make, kubectl: Kube
             "terminationGracePeriodSeconds": 0,
             "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
             "containers": [
-                {"name": "a", "image": agent.place.testbox, "args": ["agent"], "securityContext": RESTRICTED}
+                {"name": "a", "image": agent.environment.testbox, "args": ["agent"], "securityContext": RESTRICTED}
             ],
         },
     }
@@ -62,7 +61,7 @@ def test_a_job_reaches_the_api_server_and_nothing_else(make: Make, kubectl: Kube
     ("get", "secrets/{}"), ("update", "secrets/{}"), ("get", "deployments/ringfence-{}"),
     ("patch", "deployments/ringfence-{}"),
 ])  # fmt: skip
-def test_a_jobs_rights(keyed_by_variable: Keyed, kubectl: Kubectl, verb: str, what: str) -> None:
+def test_a_jobs_rights(keyed_by_variable: RotatingAgent, kubectl: Kubectl, verb: str, what: str) -> None:
     agent = keyed_by_variable
     named = what.format(agent.secret_name if what.startswith("secrets") else agent.name)
     assert _may(kubectl, agent, verb, named) == "yes"
@@ -73,19 +72,19 @@ def test_a_jobs_rights(keyed_by_variable: Keyed, kubectl: Kubectl, verb: str, wh
     ("delete", "secrets/{}"), ("patch", "deployments/other"), ("list", "deployments"), ("get", "pods"),
     ("create", "jobs"), ("create", "serviceaccounts/token"), ("get", "configmaps"),
 ])  # fmt: skip
-def test_a_jobs_rights_end_there(keyed_by_variable: Keyed, kubectl: Kubectl, verb: str, what: str) -> None:
+def test_a_jobs_rights_end_there(keyed_by_variable: RotatingAgent, kubectl: Kubectl, verb: str, what: str) -> None:
     assert _may(kubectl, keyed_by_variable, verb, what.format(keyed_by_variable.secret_name)) == "no"
 
 
 @pytest.fixture(scope="module")
-def keyed_by_variable(place: Place, api: Api) -> Iterator[Keyed]:
-    agent = Keyed(place, api, "rights")
+def keyed_by_variable(environment: Environment, api: Api) -> Iterator[RotatingAgent]:
+    agent = RotatingAgent(environment, api, "rights")
     agent.create(variable="AGENT_KEY", calls=False)
     yield agent
     agent.remove()
 
 
-def _may(kubectl: Kubectl, agent: Keyed, verb: str, what: str) -> str:
+def _may(kubectl: Kubectl, agent: RotatingAgent, verb: str, what: str) -> str:
     account = f"--as=system:serviceaccount:{KEYS}:{agent.secret_name}"
     return kubectl("auth", "can-i", verb, what, "-n", KEYS, account, ok=True).strip().splitlines()[-1]
 
@@ -97,7 +96,7 @@ def test_a_missed_time_is_caught_up_without_the_operator(make: Make, kubectl: Ku
     with without_operator(kubectl):
         kubectl("annotate", "secret", name, "-n", KEYS, "--overwrite", f"ringfence.dev/rotated-at={LONG_AGO}")
         kubectl("patch", "cronjob", name, "-n", KEYS, "--type=merge", "-p", '{"spec":{"schedule":"* * * * *"}}')
-        agents.until("the scheduler's job", lambda: agent.rotated_by().startswith(f"{name}-"), timeout=240)
+        wait_for("the scheduler's job", lambda: agent.rotated_by().startswith(f"{name}-"), timeout=240)
         assert agent.rotated_by().removeprefix(f"{name}-").isdigit()
         assert agent.value("previous") == before
         agent.wait_file(agent.value())
@@ -120,7 +119,7 @@ def test_killed_between_its_two_writes_a_job_goes_on(make: Make, kubectl: Kubect
         kubectl("patch", "role", name, "-n", KEYS, "--type=merge", "-p", json.dumps({"rules": rules}))
         agent.wait_job(job)
         assert (agent.value(), agent.value("previous")) == (second, first), "rotated once"
-        agents.until("the restart", lambda: env_of(agent) == second, timeout=120)
+        wait_for("the restart", lambda: env_of(agent) == second, timeout=120)
 
 
 def test_killed_after_its_write_a_job_does_not_rotate_twice(make: Make, kubectl: Kubectl) -> None:
@@ -128,7 +127,7 @@ def test_killed_after_its_write_a_job_does_not_rotate_twice(make: Make, kubectl:
     for _ in range(3):
         before = agent.value()
         job = agent.start_job()
-        agents.until(f"{job} to write", lambda job=job: agent.rotated_by() == job, timeout=180)  # type: ignore[misc]
+        wait_for(f"{job} to write", lambda job=job: agent.rotated_by() == job, timeout=180)  # type: ignore[misc]
         _kill(kubectl, job)
         after = agent.value()
         agent.wait_job(job)
@@ -140,7 +139,7 @@ def test_killed_after_its_write_a_job_does_not_rotate_twice(make: Make, kubectl:
 def without_operator(kubectl: Kubectl) -> Iterator[None]:
     """Nothing puts right what a test bends, and jobs are on their own."""
     kubectl("scale", "-n", NAMESPACE, "deploy/ringfence-controller", "--replicas=0")
-    agents.until("no controller", lambda: not _controllers(kubectl), timeout=120)
+    wait_for("no controller", lambda: not _controllers(kubectl), timeout=120)
     try:
         yield
         assert not _controllers(kubectl)

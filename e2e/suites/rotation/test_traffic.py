@@ -2,7 +2,7 @@
 those that take the operator away among them.
 """
 
-from demo.api import Api
+from harness.api import Api
 from suites.rotation.conftest import Traffic
 
 

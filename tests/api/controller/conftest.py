@@ -1,9 +1,7 @@
 """Controllers as processes against a real API server. There is no kubelet: pods stay Pending, and that is enough."""
 
-import http.client
 import itertools
 import json
-import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -12,26 +10,15 @@ import pytest
 
 from api.controller.place import NODE, Place
 from api.controller.process import Controller, Options
-from api.server import Answer, Server
+from api.server import Server
 from cluster import Cluster
 
 _NUMBER = itertools.count()
 
 
-class Patient(Server):
-    """Opens a new connection where the API server closed the old one meanwhile."""
-
-    def request(self, method: str, path: str, body: bytes = b"", kind: str = "application/json") -> Answer:
-        try:
-            return super().request(method, path, body, kind)
-        except (http.client.HTTPException, ConnectionError, ssl.SSLEOFError):
-            self.close()
-            return super().request(method, path, body, kind)
-
-
 @pytest.fixture(scope="package")
 def client(cluster: Cluster) -> Iterator[Server]:
-    connection = Patient(cluster.server, cluster.kubeconfig)
+    connection = Server(cluster.server, cluster.kubeconfig)
     yield connection
     connection.close()
 

@@ -7,8 +7,8 @@ from typing import Any
 from uuid import uuid4
 
 from api.controller.process import JOB_IMAGE
-from api.controller.waiting import TIMEOUT, until
 from api.server import Answer, Server
+from cluster.shell import wait_for
 from ringfence.api import AgentDeploymentSpec, parse
 from ringfence.api.names import AGENT_LABEL, AGENTS_ENABLED, AGENTS_LABEL, API_VERSION
 from ringfence.kube import path_of
@@ -97,7 +97,7 @@ class Place:
             assert reason in {None, found.get("reason")}, found
             return found
 
-        return until(f"{kind} of {name} is {status} {reason or ''}", look) or {}
+        return wait_for(f"{kind} of {name} is {status} {reason or ''}", look) or {}
 
     def wait_applied(self, name: str = "a") -> Manifest:
         """Until all children of the present spec are stored; the status."""
@@ -108,7 +108,7 @@ class Place:
             assert status.get("acceptedGeneration") == found["metadata"]["generation"], status
             return dict(status)
 
-        return until(f"{name} is applied", look)
+        return wait_for(f"{name} is applied", look)
 
     def events(self) -> list[tuple[str, str]]:
         """(reason, note) of the Events about agents."""
@@ -164,15 +164,15 @@ class Place:
             assert matches(manifest, live), f"wanted {json.dumps(manifest)}\nfound {json.dumps(live)}"
         return True
 
-    def wait_right(self, name: str = "a", timeout: float = TIMEOUT) -> None:
-        until(f"the children of {name} are as they should be", lambda: self.right(name), timeout=timeout)
+    def wait_right(self, name: str = "a", timeout: float = 60) -> None:
+        wait_for(f"the children of {name} are as they should be", lambda: self.right(name), timeout=timeout)
 
     def pods(self, agent: str = "a") -> list[Manifest]:
         return [pod for pod in self.items("Pod") if pod["metadata"]["labels"].get(AGENT_LABEL) == agent]
 
     def run_pods(self, agent: str = "a", *, count: int = 1) -> list[str]:
         """Do a kubelet's part for an agent's pods: take them in and call them ready. Their names."""
-        until("the pods", lambda: len(self.pods(agent)) >= count)
+        wait_for("the pods", lambda: len(self.pods(agent)) >= count)
         names = [pod["metadata"]["name"] for pod in self.pods(agent)]
         for name in names:
             target = {"apiVersion": "v1", "kind": "Node", "name": NODE}

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from api.controller.waiting import until
 from cluster import Cluster
+from cluster.shell import wait_for
 
 USER = "ringfence-controller-under-test"
 JOB_IMAGE = "registry.example/ringfence@sha256:" + "f" * 64
@@ -95,7 +95,7 @@ class Controller:
             assert self.exit_code is None, self.output
             return self.leading() and self.get("/readyz")[0] == 200
 
-        until("the controller leads", ready, timeout=timeout)
+        wait_for("the controller leads", ready, timeout=timeout)
         return self
 
     def metric(self, name: str, **labels: str) -> float:

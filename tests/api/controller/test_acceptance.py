@@ -4,13 +4,14 @@ There is no webhook here: these specs got past it, as they would have in its abs
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from api.controller.place import CHILDREN, FULL, RULES, Place, json_bytes
 from api.controller.process import Controller
-from api.controller.waiting import until
+from cluster.shell import wait_for
 from ringfence.api.names import AGENTS_LABEL, API_VERSION
 from ringfence.kube import path_of
 
@@ -66,7 +67,7 @@ def test_a_policy_deleted_while_in_use(place: Place, policies: Policies, control
     policies.put(egress={"cidrs": ["203.0.113.0/24"]})
     place.agent("a", FULL, network=OUTSIDE)
     place.wait_applied()
-    until("no write", lambda: place.condition("Ready").get("reason") == "Progressing")
+    wait_for("no write", lambda: place.condition("Ready").get("reason") == "Progressing")
     before = place.versions()
     # The agent may have been seen before its policy: refused, counted, and looked at again.
     start = controller.metric("ringfence_violations_total", source="policy", namespace=place.name)
@@ -146,7 +147,7 @@ def test_what_is_forbidden_gets_a_fence_and_nothing_else(place: Place) -> None:
         assert said["message"].startswith(f"spec.{next(iter(change))}"), what
         assert place.condition("NetworkPolicyApplied", name)["status"] == "False"
         assert place.status(name).get("managedResources", []) == []
-        until("the fence", lambda name=name: place.child("deny", name))
+        wait_for("the fence", partial(place.child, "deny", name))
     for kind, _ in CHILDREN.values():
         wanted = {f"ringfence-{name}-deny" for name in names} if kind == "NetworkPolicy" else {"default"}
         assert {item["metadata"]["name"] for item in place.items(kind)} <= wanted
@@ -154,7 +155,7 @@ def test_what_is_forbidden_gets_a_fence_and_nothing_else(place: Place) -> None:
     for name in names:  # the fence of what is not accepted is guarded, too
         place.delete("NetworkPolicy", f"ringfence-{name}-deny")
     for name in names:
-        until("the fence", lambda name=name: place.child("deny", name))
+        wait_for("the fence", partial(place.child, "deny", name))
     for name in names:
         place.change(name, **FULL | GOOD)
     for name in names:
@@ -176,14 +177,14 @@ def test_an_agent_in_a_closed_namespace_gets_a_fence_and_nothing_else(place: Pla
 def test_a_bad_update_leaves_the_last_good_state(place: Place) -> None:
     place.agent("a", FULL)
     place.wait_applied()
-    until("settled", lambda: place.condition("Ready"))
+    wait_for("settled", lambda: place.condition("Ready"))
     before = place.versions()
     place.change(network={"egress": [{"cidr": "0.0.0.0/0", "ports": [443]}]}, args=["new"])
     said = place.wait_condition("Accepted", "False", "Refused")
     assert "is kept as it was" in said["message"]
     assert _children(place.versions()) == _children(before)
     place.delete("NetworkPolicy", "ringfence-a-deny")
-    until("the fence is back", lambda: place.child("deny"))
+    wait_for("the fence is back", lambda: place.child("deny"))
     place.change(network={"egress": []}, permissions={"rules": RULES})
     place.wait_applied()
     place.wait_right()
@@ -205,4 +206,4 @@ def test_many_violations_are_told_in_bounds(place: Place) -> None:
     said = place.wait_condition("Accepted", "False", "Refused")
     assert "\nand " in said["message"]
     assert len(said["message"]) <= 4096
-    until("an Event", lambda: any(reason == "Refused" for reason, _ in place.events()))
+    wait_for("an Event", lambda: any(reason == "Refused" for reason, _ in place.events()))

@@ -1,9 +1,10 @@
 """A new agent: its children in order, read back, and what a person is told."""
 
+from api.controller.golden import as_written_down
 from api.controller.place import FULL, Place
 from api.controller.process import Controller, Record
-from api.controller.waiting import until
 from cluster import Cluster
+from cluster.shell import wait_for
 from ringfence.resources.compare import DESIRED_ANNOTATION
 
 IN_ORDER = [
@@ -22,6 +23,7 @@ def test_children_are_stored_in_order_and_as_built(cluster: Cluster, place: Plac
     place.agent("a", FULL)
     status = place.wait_applied()
     place.wait_right()
+    assert as_written_down(place), "no code of the product has judged this"
     made = [name for name in record.created(place.name) if not name.startswith("events/")]
     assert made == IN_ORDER
     assert [f"{one['kind']} {one['name']}" for one in status["managedResources"]] == [
@@ -66,7 +68,7 @@ def test_kubectl_tells_the_story_in_one_line(cluster: Cluster, place: Place) -> 
 def test_an_event_says_that_it_was_accepted(place: Place) -> None:
     place.agent()
     place.wait_applied()
-    until("an Event", lambda: ("Accepted", "asks for nothing beyond its policies") in place.events())
+    wait_for("an Event", lambda: ("Accepted", "asks for nothing beyond its policies") in place.events())
 
 
 def test_the_status_becomes_ready_with_the_deployment(place: Place) -> None:
@@ -76,7 +78,7 @@ def test_the_status_becomes_ready_with_the_deployment(place: Place) -> None:
     place.wait_condition("Ready", "True", "Ready")
     place.wait_condition("WorkloadAvailable", "True", "Available")
     assert place.status()["readyReplicas"] == 2
-    until("an Event", lambda: ("Ready", "the fence stands and the agent runs inside it") in place.events())
+    wait_for("an Event", lambda: ("Ready", "the fence stands and the agent runs inside it") in place.events())
 
 
 def test_names_that_look_like_each_others_children(place: Place) -> None:

@@ -1,15 +1,17 @@
 """Somebody else edits or deletes a child: it is put back, counted and told. Edits of every kind, for every child."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from api.controller.conftest import Shared
+from api.controller.golden import as_written_down
 from api.controller.place import CHILDREN, FULL, Place, json_bytes
 from api.controller.process import Controller, Record
-from api.controller.waiting import until
 from cluster import Cluster
+from cluster.shell import wait_for
 
 Edit = Callable[[dict[str, Any]], None]
 CONTAINER = {"name": "spy", "image": "registry.example/spy"}
@@ -130,10 +132,11 @@ def test_every_edit_is_put_right(agent: Place, controller: Controller) -> None:
             if agent.server.request("PUT", agent.path(kind, name.format("a")), json_bytes(live)).code != 409:
                 break
         edited = agent.child(which)
-        until(f"{which}, {what}: put right", agent.right)
-        until(f"{which}, {what}: counted", lambda counted=counted: controller.drift(agent.name) > counted)
+        wait_for(f"{which}, {what}: put right", agent.right)
+        wait_for(f"{which}, {what}: as written down", partial(as_written_down, agent))
+        wait_for(f"{which}, {what}: counted", partial(lambda counted: controller.drift(agent.name) > counted, counted))
         assert edited is not None
-    until(
+    wait_for(
         "an Event",
         lambda: (
             {note for reason, note in agent.events() if reason == "DriftRepaired"}
@@ -163,8 +166,8 @@ def test_a_deleted_child_is_back(agent: Place, controller: Controller) -> None:
             assert agent.get(kind, name.format("a"))["metadata"]["uid"] != before
             return agent.right()
 
-        until(f"{kind} {name} is back", back)
-        until("counted", lambda number=number: controller.drift(agent.name) > number)
+        wait_for(f"{kind} {name} is back", back)
+        wait_for("counted", partial(lambda number: controller.drift(agent.name) > number, number))
     assert controller.metric("ringfence_violations_total", rule="ChildDeleted", namespace=agent.name) == len(CHILDREN)
     told = [note for reason, note in agent.events() if reason == "DriftRepaired"]
     assert "NetworkPolicy ringfence-a-deny was deleted and is back" in told
@@ -183,8 +186,8 @@ def test_stripped_metadata_is_back(agent: Place, controller: Controller, what: s
     for kind, name in CHILDREN.values():
         counted = controller.drift(agent.name)
         agent.merge(kind, name.format("a"), {"metadata": metadata})
-        until(f"{kind} {name}: {what}", agent.right)
-        until("counted", lambda counted=counted: controller.drift(agent.name) > counted)
+        wait_for(f"{kind} {name}: {what}", agent.right)
+        wait_for("counted", partial(lambda counted: controller.drift(agent.name) > counted, counted))
     assert controller.drift(agent.name) == len(CHILDREN)
 
 
@@ -204,7 +207,7 @@ def test_forged_owners_do_not_take_a_child_away(agent: Place, what: str, forge: 
         agent.merge(
             kind, name.format("a"), {"metadata": {"ownerReferences": forge(live["metadata"]["ownerReferences"])}}
         )
-        until(f"{kind} {name}: {what}", agent.right)
+        wait_for(f"{kind} {name}: {what}", agent.right)
     agent.wait_right()
 
 
@@ -223,7 +226,7 @@ def test_a_binding_to_another_role_is_made_anew(agent: Place, controller: Contro
         )
         return answer.ok
 
-    until("a forged binding", replaced, pause=0)
+    wait_for("a forged binding", replaced, every=0)
     agent.wait_right()
     assert controller.drift(agent.name) >= 1
 
@@ -254,11 +257,11 @@ def test_a_restart_writes_nothing_and_accuses_nobody(cluster: Cluster, agent: Pl
     agent.agent("b", FULL, resources={"limits": {"memory": "1024Mi"}})
     agent.wait_applied("b")
     agent.wait_right("b")
-    until("rest", lambda: all(agent.status(name)["replicas"] == 1 for name in "ab"))
+    wait_for("rest", lambda: all(agent.status(name)["replicas"] == 1 for name in "ab"))
     shared.pause()
     before, record = agent.versions(), Record(cluster)
     controller = shared.resume()
-    until("two passes", lambda: controller.metric("ringfence_reconcile_total", result="ok") >= 4)
+    wait_for("two passes", lambda: controller.metric("ringfence_reconcile_total", result="ok") >= 4)
     assert [(entry["verb"], entry["requestURI"]) for entry in record.writes(agent.name)] == []
     assert agent.versions() == before
     assert controller.drift(agent.name) == 0
@@ -272,7 +275,7 @@ def test_edits_while_nobody_looks_are_put_right(agent: Place, shared: Shared) ->
     agent.delete("NetworkPolicy", "ringfence-a-allow")
     controller = shared.resume()
     agent.wait_right()
-    until("counted", lambda: controller.drift(agent.name) == 4)
+    wait_for("counted", lambda: controller.drift(agent.name) == 4)
 
 
 def _owner(kind: str, name: str, version: str) -> dict[str, Any]:

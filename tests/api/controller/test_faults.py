@@ -38,7 +38,7 @@ async def kube(cluster: Cluster) -> AsyncIterator[FaultyKube]:
 
 
 def _drift(namespace: str) -> float:
-    return sum(VIOLATIONS.labels("drift", rule, namespace)._value.get() for rule in (DELETED, EDITED))
+    return float(sum(VIOLATIONS.labels("drift", rule, namespace)._value.get() for rule in (DELETED, EDITED)))
 
 
 def _assert_history(record: Record, namespace: str) -> None:

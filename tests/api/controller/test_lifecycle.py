@@ -1,13 +1,14 @@
 """What an agent becomes over its life: less rights, no volume, suspended, deleted in every way, made anew."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 
 from api.controller.place import FULL, RULES, Place
 from api.controller.process import Controller, Record
-from api.controller.waiting import until
 from cluster import Cluster
+from cluster.shell import wait_for
 
 
 def test_rights_that_are_taken_away_are_gone(place: Place, controller: Controller) -> None:
@@ -33,7 +34,7 @@ def test_a_role_without_its_label_goes_as_well(place: Place) -> None:
         place.merge(kind, "ringfence-a", {"metadata": {"labels": None}})
     place.change(permissions=None)
     place.wait_applied()
-    until("no rights", lambda: place.child("role") is None and place.child("binding") is None)
+    wait_for("no rights", lambda: place.child("role") is None and place.child("binding") is None)
 
 
 def test_a_volume_outlives_its_mention(place: Place) -> None:
@@ -54,15 +55,15 @@ def test_a_volume_outlives_its_mention(place: Place) -> None:
 def test_a_suspended_agent_has_no_pods_and_keeps_its_fence(place: Place, change: dict[str, Any]) -> None:
     place.agent("a", FULL)
     place.wait_applied()
-    until("a pod", place.pods)
+    wait_for("a pod", place.pods)
     place.change(**change)
     place.wait_applied()
-    until("no pod", lambda: not place.pods())
+    wait_for("no pod", lambda: not place.pods())
     place.wait_condition("WorkloadAvailable", "False", "Suspended")
     assert place.get("Deployment", "ringfence-a")["spec"]["replicas"] == 0
     place.wait_right()
     place.change(suspended=False, replicas=1)
-    until("a pod", place.pods)
+    wait_for("a pod", place.pods)
 
 
 def test_every_field_of_an_update_arrives_and_what_was_left_out_is_gone(place: Place, controller: Controller) -> None:
@@ -90,14 +91,16 @@ def test_the_fence_outlives_the_last_pod(place: Place, policy: str) -> None:
     place.wait_applied()
     place.run_pods()
     place.delete("AgentDeployment", "a", propagationPolicy=policy)
-    until("the pod is told to stop", lambda: place.pods()[0]["metadata"].get("deletionTimestamp"))
-    until("the rest is gone", lambda: not place.child("allow") and not place.child("role"))
+    wait_for("the pod is told to stop", lambda: place.pods()[0]["metadata"].get("deletionTimestamp"))
+    wait_for("the rest is gone", lambda: not place.child("allow") and not place.child("role"))
     assert place.child("deny") is not None
     assert place.pods() != []
     place.end_pods()
     kinds = ("AgentDeployment", "NetworkPolicy", "Deployment", "ReplicaSet", "Role", "RoleBinding")
-    until("all is gone", lambda: not any(place.items(kind) for kind in kinds))
-    until("no account", lambda: [one["metadata"]["name"] for one in place.items("ServiceAccount")] in ([], ["default"]))
+    wait_for("all is gone", lambda: not any(place.items(kind) for kind in kinds))
+    wait_for(
+        "no account", lambda: [one["metadata"]["name"] for one in place.items("ServiceAccount")] in ([], ["default"])
+    )
 
 
 def test_a_workload_deleted_by_hand_never_leaves_its_fence(place: Place) -> None:
@@ -109,11 +112,11 @@ def test_a_workload_deleted_by_hand_never_leaves_its_fence(place: Place) -> None
         fence = place.get("NetworkPolicy", "ringfence-a-deny")["metadata"]["uid"]
         place.delete("Deployment", "ringfence-a", propagationPolicy=policy)
         if policy == "Foreground":
-            until("the pod stops", lambda: all(p["metadata"].get("deletionTimestamp") for p in place.pods()))
+            wait_for("the pod stops", lambda: all(p["metadata"].get("deletionTimestamp") for p in place.pods()))
             place.end_pods()
-        until(
+        wait_for(
             "made anew",
-            lambda uid=uid: (place.child("workload") or {"metadata": {"uid": uid}})["metadata"]["uid"] != uid,
+            partial(lambda uid: (place.child("workload") or {"metadata": {"uid": uid}})["metadata"]["uid"] != uid, uid),
         )
         place.wait_right()
         assert place.get("NetworkPolicy", "ringfence-a-deny")["metadata"]["uid"] == fence
@@ -122,7 +125,8 @@ def test_a_workload_deleted_by_hand_never_leaves_its_fence(place: Place) -> None
         for replicas in place.items("ReplicaSet"):
             if not replicas["metadata"].get("ownerReferences"):
                 place.delete("ReplicaSet", replicas["metadata"]["name"])
-        until("new pods", lambda names=names: place.pods() and place.pods()[0]["metadata"]["name"] not in names)
+        seen = partial(lambda names: [pod for pod in place.pods()[:1] if pod["metadata"]["name"] not in names], names)
+        wait_for("new pods", seen)
 
 
 @pytest.mark.parametrize("policy", ["Background", "Foreground", "Orphan"])
@@ -134,7 +138,7 @@ def test_a_fence_deleted_by_hand_does_not_take_the_agent_along(place: Place, pol
     workload, fence = (place.get(*which)["metadata"]["uid"] for which in (
         ("Deployment", "ringfence-a"), ("NetworkPolicy", "ringfence-a-deny")))  # fmt: skip
     place.delete("NetworkPolicy", "ringfence-a-deny", propagationPolicy=policy)
-    until("a new fence", lambda: (place.child("deny") or {"metadata": {"uid": fence}})["metadata"]["uid"] != fence)
+    wait_for("a new fence", lambda: (place.child("deny") or {"metadata": {"uid": fence}})["metadata"]["uid"] != fence)
     place.wait_right()
     assert place.get("Deployment", "ringfence-a")["metadata"]["uid"] == workload
     assert not place.pods()[0]["metadata"].get("deletionTimestamp")
@@ -145,7 +149,7 @@ def test_orphans_stay_and_belong_to_nobody(place: Place) -> None:
     place.wait_applied()
     place.run_pods()
     place.delete("AgentDeployment", "a", propagationPolicy="Orphan")
-    until("the agent is gone", lambda: not place.items("AgentDeployment"))
+    wait_for("the agent is gone", lambda: not place.items("AgentDeployment"))
     assert len(place.items("NetworkPolicy")) == 2
     assert place.get("Deployment", "ringfence-a")["spec"]["replicas"] == 1
     place.agent("a", FULL)
@@ -158,7 +162,7 @@ def test_an_agent_made_anew_waits_for_the_end_of_the_old_one(place: Place, clust
     place.run_pods()
     place.delete("AgentDeployment", "a")
     place.agent("a", FULL)
-    until("the old pod stops", lambda: any(pod["metadata"].get("deletionTimestamp") for pod in place.pods()))
+    wait_for("the old pod stops", lambda: any(pod["metadata"].get("deletionTimestamp") for pod in place.pods()))
     place.wait_condition("NetworkPolicyApplied", "False", "Progressing")
     place.end_pods()
     place.wait_applied()
@@ -171,7 +175,7 @@ def test_made_anew_over_and_over(place: Place, controller: Controller) -> None:
     for number in range(8):
         place.agent("a", FULL if number % 2 else None)
         if number % 3 == 0:
-            until("begun", lambda: place.child("deny"))
+            wait_for("begun", lambda: place.child("deny"))
         place.delete("AgentDeployment", "a")
     place.agent("a", FULL)
     place.wait_applied()
@@ -182,15 +186,15 @@ def test_made_anew_over_and_over(place: Place, controller: Controller) -> None:
 def test_an_agent_that_waits_for_somebodys_finalizer_runs_no_pods(place: Place) -> None:
     place.agent("a", FULL)
     place.wait_applied()
-    until("a pod", place.pods)
+    wait_for("a pod", place.pods)
     place.merge("AgentDeployment", "a", {"metadata": {"finalizers": ["example.com/wait"]}})
     place.delete("AgentDeployment", "a")
-    until("no pods", lambda: place.get("Deployment", "ringfence-a")["spec"]["replicas"] == 0 and not place.pods())
+    wait_for("no pods", lambda: place.get("Deployment", "ringfence-a")["spec"]["replicas"] == 0 and not place.pods())
     assert place.child("deny")
     place.merge("Deployment", "ringfence-a", {"spec": {"replicas": 3}})
-    until("no pods again", lambda: place.get("Deployment", "ringfence-a")["spec"]["replicas"] == 0)
+    wait_for("no pods again", lambda: place.get("Deployment", "ringfence-a")["spec"]["replicas"] == 0)
     place.merge("AgentDeployment", "a", {"metadata": {"finalizers": None}})
-    until("all is gone", lambda: not place.items("NetworkPolicy") and not place.items("Deployment"))
+    wait_for("all is gone", lambda: not place.items("NetworkPolicy") and not place.items("Deployment"))
 
 
 def test_a_namespace_with_agents_ends_without_a_fight(place: Place, cluster: Cluster, controller: Controller) -> None:
@@ -201,10 +205,12 @@ def test_a_namespace_with_agents_ends_without_a_fight(place: Place, cluster: Clu
         place.run_pods(name)
     record, begun = Record(cluster), len(controller.warnings())
     place.remove()
-    until("the namespace waits for its pods", lambda: all(p["metadata"].get("deletionTimestamp") for p in place.pods()))
+    wait_for(
+        "the namespace waits for its pods", lambda: all(p["metadata"].get("deletionTimestamp") for p in place.pods())
+    )
     for name in ("a", "b", "c"):
         place.end_pods(name)
-    until(
+    wait_for(
         "the namespace is gone",
         lambda: place.server.request("GET", f"/api/v1/namespaces/{place.name}").code == 404,
     )

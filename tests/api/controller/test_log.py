@@ -1,12 +1,13 @@
 """The controller's log on a real cluster: each line as docs/reference/logs.md lists it, who did it, quiet at rest."""
 
+from functools import partial
 from typing import Any
 
 from tools.logs_reference import LINES
 
 from api.controller.place import IMAGE, Place, json_bytes
 from api.controller.process import Controller
-from api.controller.waiting import until
+from cluster.shell import wait_for
 from ringfence.api.names import API_VERSION
 from ringfence.resources import Manifest
 
@@ -27,7 +28,7 @@ def wait_said(controller: Controller, place: Place, event: str, **fields: Any) -
         assert found, said(controller, place)[-10:]
         return found[-1]
 
-    return until(f"a line {event!r}", look) or {}
+    return wait_for(f"a line {event!r}", look) or {}
 
 
 def write(place: Place, method: str, path: str, manager: str, body: Manifest) -> None:
@@ -106,5 +107,6 @@ def test_at_rest_nothing_is_said(controller: Controller, place: Place) -> None:
         place.label({"looked-at": str(number)})
         place.merge("AgentDeployment", "a", {"metadata": {"annotations": {"looked-at": str(number)}}})
         done = passes + number
-        until("a pass", lambda done=done: controller.metric("ringfence_reconcile_total", result="ok") > done)
+        passed = partial(lambda done: controller.metric("ringfence_reconcile_total", result="ok") > done, done)
+        wait_for("a pass", passed)
     assert said(controller, place) == before

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from api.controller.conftest import Patient
 from api.controller.place import FULL, Place
 from api.controller.process import USER, Controller, Options, Record
-from api.controller.waiting import until
 from api.instances import instance
+from api.server import Server
 from cluster import Cluster
+from cluster.shell import wait_for
 
 CRDS = Path(__file__).parents[3] / "crds"
 AWAY_SECONDS = 60.0
@@ -38,12 +38,12 @@ def running(own: Cluster, logs: Path) -> Iterator[Controller]:
 @pytest.fixture(scope="module")
 def there(own: Cluster, running: Controller) -> Iterator[Place]:
     """A namespace with three agents, once the CRDs have come."""
-    connection = Patient(own.server, own.kubeconfig)
+    connection = Server(own.server, own.kubeconfig)
     own.kubectl("apply", "-f", str(CRDS))
     own.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(CRDS))
     running.wait_leading()
     place = Place(connection)
-    until("the kind is served", lambda: connection.request("GET", place.path("AgentDeployment")).ok)
+    wait_for("the kind is served", lambda: connection.request("GET", place.path("AgentDeployment")).ok)
     for name in ("a", "b", "c"):
         place.agent(name, FULL)
     for name in ("a", "b", "c"):
@@ -53,7 +53,7 @@ def there(own: Cluster, running: Controller) -> Iterator[Place]:
 
 
 def test_without_crds_it_waits_and_says_so(own: Cluster, running: Controller) -> None:
-    code, text = until("it waits", lambda: ("CRDs" in (said := running.get("/readyz"))[1]) and said)
+    code, text = wait_for("it waits", lambda: ("CRDs" in (said := running.get("/readyz"))[1]) and said)
     assert code == 503
     assert text == "controller: the CRDs are not installed: helm install ringfence-crds charts/ringfence-crds\n"
     assert running.get("/healthz")[0] == 200
@@ -102,12 +102,12 @@ def test_a_crd_that_is_deleted_and_comes_back(own: Cluster, there: Place, runnin
     own.kubectl("delete", "--wait", "-f", str(CRDS))
     own.kubectl("apply", "-f", str(CRDS))
     own.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(CRDS))
-    until("the kind is served", lambda: there.server.request("GET", there.path("AgentDeployment")).ok)
+    wait_for("the kind is served", lambda: there.server.request("GET", there.path("AgentDeployment")).ok)
     again = Controller(own, running.log_file, Options("default", "again"))
     there.agent("e", FULL)
     there.wait_applied("e")
     there.wait_right("e")
     assert [line for one in (running, again) for line in one.lines if "exception" in line] == []
     # Before it is up, a process ends by the signal itself.
-    until("the second one is up", lambda: again.get("/healthz")[0] == HTTPStatus.OK)
+    wait_for("the second one is up", lambda: again.get("/healthz")[0] == HTTPStatus.OK)
     assert again.stop() == 0

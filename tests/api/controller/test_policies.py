@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from api.controller.place import IMAGE, Place, json_bytes
-from api.controller.waiting import until
+from cluster.shell import wait_for
 from ringfence.api.names import API_VERSION
 from ringfence.kube import path_of
 
@@ -42,7 +42,7 @@ class Policy:
             assert (status.get("boundAgents"), status.get("violatingAgents")) == (bound, violating), status
             return status
 
-        return until(f"{bound} bound, {violating} violating", look)
+        return wait_for(f"{bound} bound, {violating} violating", look)
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import pytest
 from api.controller.conftest import Shared
 from api.controller.place import FULL, Place
 from api.controller.process import Controller, Options, Record
-from api.controller.waiting import until
 from api.server import Server
 from cluster import Cluster
+from cluster.shell import wait_for
 
 KILLS = 5
 Begin = Callable[[str], Controller]
@@ -71,7 +71,7 @@ def test_one_leads_and_the_other_takes_over(cluster: Cluster, fresh: Place, begi
     record = Record(cluster)
     first = begin("first").wait_leading()
     second = begin("second")
-    until("the second waits", lambda: second.get("/readyz")[0] == 200)
+    wait_for("the second waits", lambda: second.get("/readyz")[0] == 200)
     fresh.agent("a", FULL)
     fresh.wait_applied()
     assert not second.leading()
@@ -85,7 +85,7 @@ def test_one_leads_and_the_other_takes_over(cluster: Cluster, fresh: Place, begi
     fresh.wait_right()
 
     third = begin("third")
-    until("the third waits", lambda: third.get("/readyz")[0] == 200)
+    wait_for("the third waits", lambda: third.get("/readyz")[0] == 200)
     second.kill()
     fresh.delete("NetworkPolicy", "ringfence-a-allow")
     fresh.wait_right()  # a lease that is not renewed is taken after 15 seconds
@@ -108,7 +108,7 @@ def test_a_leader_that_was_asleep_writes_nothing_more(cluster: Cluster, fresh: P
     fresh.delete("NetworkPolicy", "ringfence-a-deny")
     fresh.wait_right()
     first.send(signal.SIGCONT)
-    until("it notices and ends", lambda: first.exit_code is not None)
+    wait_for("it notices and ends", lambda: first.exit_code is not None)
     assert first.exit_code == 1
     late = [entry for entry in record.writes(fresh.name, user="replica-first") if entry["responseStatus"]["code"] < 300]
     assert [(entry["verb"], entry["requestURI"]) for entry in late] == []
@@ -119,7 +119,7 @@ def test_killed_at_any_moment(cluster: Cluster, fresh: Place, begin: Begin) -> N
     record, dice = Record(cluster), random.Random(7)
     for number in range(KILLS):
         one = begin("mortal")
-        until("it leads", one.leading, timeout=60)
+        wait_for("it leads", one.leading, timeout=60)
         for letter in "xyz":
             fresh.agent(f"{letter}{number}", FULL)
         if number:

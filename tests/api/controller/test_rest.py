@@ -4,8 +4,8 @@ import time
 
 from api.controller.place import FULL, Place, json_bytes
 from api.controller.process import Controller, Record
-from api.controller.waiting import until
 from cluster import Cluster
+from cluster.shell import wait_for
 from ringfence.resources import Manifest
 
 AGENTS = 20
@@ -25,7 +25,7 @@ def test_agents_at_rest_cause_no_write(cluster: Cluster, place: Place, controlle
         time.sleep(3)
         return record.writes(place.name) == []
 
-    until("rest", settled, timeout=60)
+    wait_for("rest", settled, timeout=60)
     record, passes = Record(cluster), controller.metric("ringfence_reconcile_total")
     time.sleep(QUIET_SECONDS)
     assert [(entry["verb"], entry["requestURI"]) for entry in record.writes(place.name)] == []
@@ -38,7 +38,7 @@ def test_a_stuck_agent_holds_up_nobody(place: Place) -> None:
     quota = {"metadata": {"name": "q"}, "spec": {"hard": {"count/deployments.apps": "1"}}}
     answer = place.server.request("POST", f"/api/v1/namespaces/{place.name}/resourcequotas", json_bytes(quota))
     assert answer.ok
-    until("the quota counts", lambda: "hard" in _quota(place).get("status", {}))
+    wait_for("the quota counts", lambda: "hard" in _quota(place).get("status", {}))
     place.agent("first")
     place.wait_applied("first")
     for number in range(10):

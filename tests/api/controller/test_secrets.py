@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ import pytest
 from api.controller.conftest import Shared
 from api.controller.place import IMAGE, Place, json_bytes
 from api.controller.process import Controller, Options
-from api.controller.waiting import until
 from api.server import Server
 from chart.rendering import render
 from cluster import Cluster
+from cluster.shell import wait_for
 from ringfence.resources import Manifest
 from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, ROTATED_BY, key_name, restart_annotation, stamp
 
@@ -139,7 +140,7 @@ def test_a_deleted_key_is_back_and_counted(opened: Place, bare: Controller) -> N
     counted = bare.drift(opened.name)
     assert opened.delete("Secret", NAME).ok
     opened.change(replicas=0)  # any pass finds it; without a change, the next one within a minute
-    after = until("the Secret", lambda: opened.find("Secret", NAME))
+    after = wait_for("the Secret", lambda: opened.find("Secret", NAME))
     assert after["metadata"]["uid"] != before["metadata"]["uid"]
     opened.wait_applied()
     assert counted == 0
@@ -151,10 +152,10 @@ def test_what_rotates_it_is_put_back(opened: Place, bare: Controller, kind: str)
     counted = bare.drift(opened.name)
     before = opened.get(kind, NAME)
     assert opened.delete(kind, NAME).ok
-    found = until("it is back", lambda: opened.find(kind, NAME))
+    found = wait_for("it is back", lambda: opened.find(kind, NAME))
     assert found["metadata"]["uid"] != before["metadata"]["uid"]
     opened.wait_right()
-    until("it is counted", lambda: bare.drift(opened.name) == counted + 1)
+    wait_for("it is counted", lambda: bare.drift(opened.name) == counted + 1)
 
 
 def test_edits_are_put_right(opened: Place) -> None:
@@ -171,7 +172,7 @@ def test_a_key_that_the_spec_drops_goes_with_all_of_its_own(opened: Place) -> No
     panel = key_name("a", "panel")
     opened.change(secrets=[PANEL])
     for kind in [*FENCE, "Secret"]:
-        until(f"no {kind}", lambda kind=kind: opened.find(kind, NAME) is None)
+        wait_for(f"no {kind}", partial(lambda kind: opened.find(kind, NAME) is None, kind))
         assert opened.find(kind, panel), "the other one stays"
     opened.wait_applied()
     opened.wait_right()
@@ -202,7 +203,7 @@ def test_at_rest_nothing_is_written(opened: Place, bare: Controller) -> None:
     before = opened.versions()
     passes = bare.metric("ringfence_reconcile_total")
     opened.merge("AgentDeployment", "a", {"metadata": {"labels": {"team": "x"}}})
-    until("a pass", lambda: bare.metric("ringfence_reconcile_total") > passes)
+    wait_for("a pass", lambda: bare.metric("ringfence_reconcile_total") > passes)
     changed = {name for name, version in opened.versions().items() if before.get(name) != version}
     assert changed == {"AgentDeployment/a"}
 
@@ -214,11 +215,11 @@ def test_a_tick_that_failed_is_counted_and_told(opened: Place, bare: Controller)
         return bare.metric("ringfence_secret_rotations_total", namespace=opened.name, result=result)
 
     series = f'ringfence_secret_rotations_total{{namespace="{opened.name}",result="rotated"}} 0.0'
-    until("a 0 to begin with", lambda: series in bare.get("/metrics")[1])
+    wait_for("a 0 to begin with", lambda: series in bare.get("/metrics")[1])
     now = datetime.now(UTC)
     # What the CronJob's controller writes when a job has failed: not running any more, and no success.
     opened.merge("CronJob", NAME, {"status": {"lastScheduleTime": stamp(now)}}, "/status")
-    until("the failure counts", lambda: count("failed") == 1)
+    wait_for("the failure counts", lambda: count("failed") == 1)
     (line,) = [one for one in bare.lines if one["event"] == "rotation failed" and one["namespace"] == opened.name]
     assert (line["agent"], line["secret"], line["job"]) == ("a", "signing", f"{NAME}-{int(now.timestamp()) // 60}")
     succeeded = {"status": {"lastScheduleTime": stamp(now), "lastSuccessfulTime": stamp(now)}}
@@ -310,7 +311,7 @@ def test_a_job_restarts_the_agent_and_the_controller_lets_it(opened: Place, clus
     assert done.returncode == 0, done.stderr
     stored = opened.get("Secret", panel)
     rotated = stored["metadata"]["annotations"][ROTATED_AT]
-    until("the status", lambda: opened.status()["secrets"][0]["lastRotated"] == rotated, timeout=90)
+    wait_for("the status", lambda: opened.status()["secrets"][0]["lastRotated"] == rotated, timeout=90)
     assert any(line["event"] == "rotated" and line["namespace"] == opened.name for line in bare.lines)
     for value in stored["data"].values():
         assert value not in bare.output
@@ -332,7 +333,7 @@ def test_the_value_before_goes_when_its_time_is_up(opened: Place, cluster: Clust
     assert set(opened.get("Secret", NAME)["data"]) == {"value", "previous"}
     opened.merge("Secret", NAME, {"metadata": {"annotations": {PREVIOUS_UNTIL: "2026-01-01T00:00:00Z"}}})
     opened.merge("AgentDeployment", "a", {"spec": {"args": []}})
-    until("it is dropped", lambda: set(opened.get("Secret", NAME)["data"]) == {"value"}, timeout=90)
+    wait_for("it is dropped", lambda: set(opened.get("Secret", NAME)["data"]) == {"value"}, timeout=90)
 
 
 def test_the_image_runs_no_other_secret(opened: Place) -> None:

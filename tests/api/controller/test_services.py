@@ -4,7 +4,7 @@ from typing import Any
 
 from api.controller.place import RULES, Place, json_bytes
 from api.controller.process import Controller
-from api.controller.waiting import until
+from cluster.shell import wait_for
 from ringfence.resources.network import DNS_POD_LABELS
 
 TARGET = {"egress": [{"service": {"name": "search", "port": 80}}]}
@@ -39,21 +39,21 @@ def test_a_service_that_appears_changes_and_disappears(place: Place, controller:
     assert place.status()["effectiveEgress"] == []
 
     _service(place, {"app": "search"})
-    until("opened", lambda: _egress(place)[:1] == [_to(place, {"app": "search"}, 8080)])
+    wait_for("opened", lambda: _egress(place)[:1] == [_to(place, {"app": "search"}, 8080)])
     place.wait_condition("NetworkPolicyApplied", "True", "Applied")
     assert place.status()["effectiveEgress"] == [f"{place.name}/search:80"]
 
     place.merge("Service", "search", {"spec": {"selector": {"app": "other"}}})
-    until("moved", lambda: _egress(place)[:1] == [_to(place, {"app": "other"}, 8080)])
+    wait_for("moved", lambda: _egress(place)[:1] == [_to(place, {"app": "other"}, 8080)])
     place.patch("Service", "search", [{"op": "replace", "path": "/spec/ports/0/targetPort", "value": "http"}])
-    until("by name", lambda: _egress(place)[:1] == [_to(place, {"app": "other"}, "http")])
+    wait_for("by name", lambda: _egress(place)[:1] == [_to(place, {"app": "other"}, "http")])
 
     place.merge("Service", "search", {"spec": {"selector": None}})
-    until("closed", lambda: _egress(place) == dns)
+    wait_for("closed", lambda: _egress(place) == dns)
     place.merge("Service", "search", {"spec": {"selector": {"app": "search"}}})
-    until("opened again", lambda: len(_egress(place)) == 2)
+    wait_for("opened again", lambda: len(_egress(place)) == 2)
     place.delete("Service", "search")
-    until("closed again", lambda: _egress(place) == dns)
+    wait_for("closed again", lambda: _egress(place) == dns)
     place.wait_condition("NetworkPolicyApplied", "False", "ServiceNotFound")
     assert controller.drift(place.name) == 0, "our own updates are no drift"
 
@@ -84,15 +84,15 @@ def test_the_api_server_is_reachable_where_there_are_rights(place: Place) -> Non
     try:
         assert server.request("POST", SLICES, json_bytes(body)).ok
         wanted = {"to": [{"ipBlock": {"cidr": "192.0.2.7/32"}}], "ports": [{"port": 6443, "protocol": "TCP"}]}
-        until("the address", lambda: wanted in _egress(place))
+        wait_for("the address", lambda: wanted in _egress(place))
         body["ports"][0]["port"] = 443
         server.request("PUT", f"{SLICES}/{name}", json_bytes(body))
         wanted["ports"] = [{"port": 443, "protocol": "TCP"}]
-        until("the other port", lambda: wanted in _egress(place))
+        wait_for("the other port", lambda: wanted in _egress(place))
         assert "egress" not in place.get("NetworkPolicy", "ringfence-b-allow")["spec"]
     finally:
         server.request("DELETE", f"{SLICES}/{name}")
-    until("no address", lambda: wanted not in _egress(place))
+    wait_for("no address", lambda: wanted not in _egress(place))
 
 
 def test_somebody_elses_kubernetes_service_is_not_the_api_server(place: Place) -> None:

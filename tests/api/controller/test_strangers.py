@@ -5,8 +5,8 @@ import pytest
 from api.controller.conftest import Shared
 from api.controller.place import CHILDREN, FULL, Place, json_bytes, without_owners
 from api.controller.process import Controller
-from api.controller.waiting import until
 from api.server import Server
+from cluster.shell import wait_for
 from ringfence.resources import Manifest
 
 STEP = {
@@ -41,12 +41,12 @@ def test_it_is_left_untouched(
     body = models[which] | {"metadata": models[which]["metadata"] if marked else {"name": name}}
     place.create(kind, body)
     if which == "volume":  # its controller binds it, on its own account
-        until("bound or waiting", lambda: place.get(kind, name).get("status"))
+        wait_for("bound or waiting", lambda: place.get(kind, name).get("status"))
     before = place.get(kind, name)
     place.agent("a", FULL)
     said = place.wait_condition(STEP[which], "False", "ChildNotOurs")
     assert f"{kind} {name} exists already and does not belong" in said["message"]
-    until("an Event", lambda: any(reason == "ChildNotOurs" for reason, _ in place.events()))
+    wait_for("an Event", lambda: any(reason == "ChildNotOurs" for reason, _ in place.events()))
 
     present = [other for other in order if place.child(other)]
     assert present == order[: order.index(which) + 1], "nothing is written beyond the step that is blocked"
@@ -76,10 +76,10 @@ def test_a_fence_that_is_replaced_by_a_strangers_stops_the_agent(place: Place, m
         path, body = place.path("NetworkPolicy"), open_policy
         return place.server.request("POST", path, json_bytes(body)).ok
 
-    until("a stranger's policy in our place", replaced, pause=0)
+    wait_for("a stranger's policy in our place", replaced, every=0)
     place.wait_condition("NetworkPolicyApplied", "False", "ChildNotOurs")
-    until("no pods", lambda: place.get("Deployment", "ringfence-a")["spec"]["replicas"] == 0)
-    until("no pods", lambda: place.pods() == [])
+    wait_for("no pods", lambda: place.get("Deployment", "ringfence-a")["spec"]["replicas"] == 0)
+    wait_for("no pods", lambda: place.pods() == [])
     assert "egress" in place.get("NetworkPolicy", "ringfence-a-deny")["spec"]
 
     place.delete("NetworkPolicy", "ringfence-a-deny")
@@ -96,10 +96,10 @@ def test_the_rest_is_kept_while_one_child_is_blocked(place: Place, models: dict[
         place.delete("Role", "ringfence-a")
         return place.server.request("POST", place.path("Role"), json_bytes(models["role"])).ok
 
-    until("a stranger's role in our place", replaced, pause=0)
+    wait_for("a stranger's role in our place", replaced, every=0)
     place.wait_condition("RightsApplied", "False", "ChildNotOurs")
     place.merge("Deployment", "ringfence-a", {"spec": {"template": {"spec": {"hostNetwork": True}}}})
-    until(
+    wait_for(
         "the workload is put right",
         lambda: not place.get("Deployment", "ringfence-a")["spec"]["template"]["spec"].get("hostNetwork"),
     )

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from api.controller.place import IMAGE, Place
-from api.controller.waiting import until
+from cluster.shell import wait_for
 from ringfence.controller.agent.ages import failed_tick, job_of
 from ringfence.resources import Manifest
 
@@ -28,12 +28,12 @@ def test_a_tick_has_failed_when_its_job_ended_without_success(place: Place) -> N
         found: Manifest = place.get("CronJob", name).get("status") or {}
         return found
 
-    until("both have begun", lambda: status("fails") and status("succeeds"), timeout=MINUTE)
+    wait_for("both have begun", lambda: status("fails") and status("succeeds"), timeout=MINUTE)
     place.merge("CronJob", "fails", {"spec": {"suspend": True}})  # one tick is enough
     place.merge("CronJob", "succeeds", {"spec": {"suspend": True}})
     assert failed_tick(place.get("CronJob", "succeeds")) is None, "it runs"
 
-    tick = until("the tick that failed", lambda: failed_tick(place.get("CronJob", "fails")), timeout=MINUTE)
+    tick = wait_for("the tick that failed", lambda: failed_tick(place.get("CronJob", "fails")), timeout=MINUTE)
     job = job_of(place.get("CronJob", "fails"), tick)
     owned = place.server.request("GET", f"/apis/batch/v1/namespaces/{place.name}/jobs/{job}")
     assert owned.ok, "the name is that of the job"
@@ -52,5 +52,5 @@ def test_a_tick_has_failed_when_its_job_ended_without_success(place: Place) -> N
             accused.append(found["status"])
         return "lastSuccessfulTime" in found["status"]
 
-    until("success", succeeded, timeout=MINUTE)
+    wait_for("success", succeeded, timeout=MINUTE)
     assert accused == []

@@ -35,6 +35,7 @@ def test_a_value_never_shows_in_a_message() -> None:
 
 
 def test_what_is_not_an_object_is_said_so() -> None:
-    for junk in (None, [], "x", 3):
+    junks: tuple[object, ...] = (None, [], "x", 3)
+    for junk in junks:
         (error,) = parse(AgentDeploymentSpec, junk).errors
         assert error.path == "spec"

@@ -17,7 +17,7 @@ MONTH = 720 * HOUR
 
 def wrote(age: timedelta, *fields: str, top: str = "f:data") -> dict[str, Any]:
     """One entry of managedFields."""
-    content = {top: {".": {}} | {f"f:{field}": {} for field in fields}}
+    content: dict[str, Any] = {top: {".": {}} | {f"f:{field}": {} for field in fields}}
     return {"manager": "x", "operation": "Update", "time": stamp(NOW - age), "fieldsV1": content}
 
 
@@ -25,8 +25,9 @@ def theirs(*entries: dict[str, Any], born: timedelta = 5000 * HOUR) -> ages.Key:
     return ages.Key("llm", "llm", {"creationTimestamp": stamp(NOW - born), "managedFields": list(entries)})
 
 
-def ours(age: timedelta, *, every: timedelta = MONTH, **marks: str) -> ages.Key:
-    metadata = {"creationTimestamp": stamp(NOW - 5000 * HOUR), "annotations": {ROTATED_AT: stamp(NOW - age)} | marks}
+def ours(age: timedelta, *, every: timedelta = MONTH, marks: dict[str, str] | None = None) -> ages.Key:
+    annotations = {ROTATED_AT: stamp(NOW - age)} | (marks or {})
+    metadata = {"creationTimestamp": stamp(NOW - 5000 * HOUR), "annotations": annotations}
     return ages.Key("signing", "ringfence-a.x", metadata, every)
 
 
@@ -94,7 +95,7 @@ def test_what_is_said_about_keys(keys: list[ages.Key], status: str, reason: Reas
 
 
 def test_pods_that_are_not_there_keep_the_value_before_and_it_is_said() -> None:
-    kept = ours(HOUR, **{PREVIOUS_UNTIL: stamp(NOW + HOUR)})
+    kept = ours(HOUR, marks={PREVIOUS_UNTIL: stamp(NOW + HOUR)})
     assert "stays valid" in ages.finding([kept], max_age=MONTH, now=NOW, rolled_out=False).message
     assert "stays valid" not in ages.finding([kept], max_age=MONTH, now=NOW, rolled_out=True).message
 
@@ -105,7 +106,7 @@ def test_it_is_said_as_long_as_the_value_before_is_there() -> None:
 
 
 def with_previous(left: timedelta) -> ages.Key:
-    found = ours(HOUR, **{PREVIOUS_UNTIL: stamp(NOW + left)})
+    found = ours(HOUR, marks={PREVIOUS_UNTIL: stamp(NOW + left)})
     return ages.Key(
         found.name, found.object_name, {**(found.metadata or {}), "managedFields": [wrote(HOUR, "previous")]}, MONTH
     )
@@ -114,7 +115,7 @@ def with_previous(left: timedelta) -> ages.Key:
 def test_an_overlap_ends_by_its_time_and_once() -> None:
     assert with_previous(-HOUR).overlap_is_over(NOW)
     assert not with_previous(HOUR).overlap_is_over(NOW)
-    assert not ours(HOUR, **{PREVIOUS_UNTIL: stamp(NOW - HOUR)}).overlap_is_over(NOW), "it is gone already"
+    assert not ours(HOUR, marks={PREVIOUS_UNTIL: stamp(NOW - HOUR)}).overlap_is_over(NOW), "it is gone already"
 
 
 def test_the_status_names_times_alone() -> None:

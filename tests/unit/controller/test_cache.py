@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-
-from ringfence.resources.field_manager import Author
 from ringfence.controller.cache import Cache, Key, Ref, api_server_endpoints, children_of
 from ringfence.controller.handlers import _matters
+
 from ringfence.resources import Endpoint, ServicePort
+from ringfence.resources.field_manager import Author
 from ringfence.resources.secrets import key_name
 
 KEY = Key("ns", "a")

@@ -1,10 +1,10 @@
 """Events: said once, in bounds, and never in the way."""
 
 import pytest
+from ringfence.controller.agent.event_recorder import MAX_NOTE, QUIET_SECONDS, Events
 
 from ringfence.api.status import Reason
 from ringfence.controller.agent import event_recorder as module
-from ringfence.controller.agent.event_recorder import MAX_NOTE, QUIET_SECONDS, Events
 from ringfence.kube import ApiError
 from unit.fakes.kube import FakeKube
 

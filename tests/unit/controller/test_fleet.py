@@ -8,9 +8,9 @@ from uuid import uuid4
 from ringfence.api.status import ConditionType
 from ringfence.controller.agent import ages
 from ringfence.controller.agent.recorder import Fleet
-from ringfence.store.records import Key
 from ringfence.policy.model import RuleName, Violation
 from ringfence.resources.secrets import ROTATED_AT, stamp
+from ringfence.store.records import Key
 from ringfence.telemetry.metrics import AGENTS, REGISTRY
 
 ONE, TWO = Key("ns", "one"), Key("ns", "two")
@@ -18,7 +18,7 @@ READY = ConditionType.READY
 
 
 def _counts() -> tuple[float, float]:
-    return tuple(AGENTS.labels(str(READY), status)._value.get() for status in ("True", "False"))  # type: ignore[return-value]
+    return tuple(AGENTS.labels(str(READY), status)._value.get() for status in ("True", "False"))
 
 
 def _set(fleet: Fleet, key: Key, status: str) -> None:

@@ -64,7 +64,8 @@ def _places(value: Any) -> list[Any]:
 @pytest.mark.parametrize("desired", [DENY, ALLOW, WORKLOAD], ids=["deny", "allow", "workload"])
 def test_a_field_added_anywhere_is_seen(desired: Manifest) -> None:
     for number in range(len(_places(desired["spec"]))):
-        for value in (True, 1, "x", {"a": "b"}, [{}], [{"name": "x"}]):
+        additions: tuple[object, ...] = (True, 1, "x", {"a": "b"}, [{}], [{"name": "x"}])
+        for value in additions:
             live = stored(desired)
             _places(live["spec"])[number]["added"] = value
             assert not matches(desired, live), (number, value)
@@ -75,7 +76,8 @@ def test_a_field_added_anywhere_is_seen(desired: Manifest) -> None:
 def test_a_field_taken_away_or_changed_anywhere_is_seen(desired: Manifest) -> None:
     for number, place in enumerate(_places(desired["spec"])):
         for key in place:
-            for replacement in (None, "other", [], True):
+            replacements: tuple[object, ...] = (None, "other", [], True)
+            for replacement in replacements:
                 live = stored(desired)
                 target = _places(live["spec"])[number]
                 if target[key] == replacement or (replacement == [] and target[key] in ({}, None)):

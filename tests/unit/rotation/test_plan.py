@@ -9,21 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.resources.rotation import tick
-from ringfence.rotation.plan import (
-    PREVIOUS_UNTIL,
-    ROTATED_AT,
-    ROTATED_BY,
-    Order,
-    Seen,
-    Step,
-    look,
-    next_step,
-    rotated,
-    scheduled,
-    stamp,
-    when,
-    without_previous,
-)
+from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, ROTATED_BY, stamp, when
+from ringfence.rotation.plan import Order, Seen, Step, look, next_step, rotated, scheduled, without_previous
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

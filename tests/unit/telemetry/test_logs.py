@@ -12,6 +12,9 @@ from typing import Any, cast
 
 import pytest
 import structlog
+from ringfence.controller.agent.apply import Applier, Outcome
+from ringfence.controller.agent.reconcile import Reconciler
+from ringfence.controller.cache import Cache, Key
 from tools.logs_reference import FIELDS, LINES
 
 from ringfence.admission import app as app_module
@@ -19,13 +22,10 @@ from ringfence.admission.app import Admission
 from ringfence.admission.requester import Requester
 from ringfence.api.status import ConditionType, Reason
 from ringfence.controller.agent import ages
-from ringfence.controller.agent.apply import Applier, Outcome
 from ringfence.controller.agent.conditions import Finding
-from ringfence.controller.agent.reconcile import Reconciler
 from ringfence.controller.agent.recorder import Fleet
 from ringfence.controller.agent.secrets import Keys
 from ringfence.controller.agent.writer import Writer
-from ringfence.controller.cache import Cache, Key
 from ringfence.kube import Kube, NotFound, Object, Unreachable
 from ringfence.resources import build_deny
 from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, key_name, stamp
@@ -337,7 +337,7 @@ class TestController:
         assert found[1]["kind"] == "Secret"
         assert value not in str(found)
         assert base64.b64decode(value).decode() not in str(found)
-        fields = [{"fieldsV1": {"f:data": {f"f:{PREVIOUS}": {}}}}]
+        fields: list[dict[str, Any]] = [{"fieldsV1": {"f:data": {f"f:{PREVIOUS}": {}}}}]
         kept["data"][PREVIOUS] = value
         kept["metadata"] |= {"annotations": {PREVIOUS_UNTIL: stamp(NOW)}, "managedFields": fields}
         await keys.drop_previous(owner, await keys.look(owner))
@@ -373,8 +373,7 @@ def found_agent() -> Object:
         _entry("x", "2026-01-31T11:00:00Z", field="f:metadata"),
     ]
     entries.append(_entry("ringfence", "2026-01-31T12:00:00Z", field="f:status") | {"subresource": "status"})
-    body = make.agent(BAD, name="a", generation=3, uid="u", resourceVersion="7", managedFields=entries)
-    return cast("Object", body)
+    return make.agent(BAD, name="a", generation=3, uid="u", resourceVersion="7", managedFields=entries)
 
 
 def test_every_line_is_tried_here_and_every_field_is_explained() -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from tools import crds, generate
 
+from ringfence.api.schema import SchemaError
+
 
 def test_the_repository_is_fresh() -> None:
     assert generate.stale(generate.wanted(), generate.ROOT) == []
@@ -44,7 +46,7 @@ def test_a_declaration_that_cannot_be_generated_ends_in_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken() -> dict[str, str]:
-        raise generate.SchemaError("X.spec.text: a string needs max_length")
+        raise SchemaError("X.spec.text: a string needs max_length")
 
     monkeypatch.setattr(generate, "wanted", broken)
     assert generate.main([]) == 1

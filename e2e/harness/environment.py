@@ -17,7 +17,7 @@ from cluster.shell import run, say, step
 
 from .kubectl import Kubectl
 
-__all__ = ["Place", "built_in", "choose", "place_of"]
+__all__ = ["Environment", "built_in", "choose", "environment_of"]
 
 Kind = Literal["built-in", "kind", "k3d", "other"]
 LOCAL = ("kind-", "k3d-")
@@ -25,7 +25,7 @@ LOCAL = ("kind-", "k3d-")
 
 
 @dataclass(frozen=True)
-class Place:
+class Environment:
     """A cluster to work on."""
 
     name: str
@@ -83,16 +83,16 @@ class Place:
                 _name_by_digest(node["name"], tag, pinned)
 
 
-def built_in(name: str = DEFAULT_NAME) -> Place:
+def built_in(name: str = DEFAULT_NAME) -> Environment:
     """The built-in cluster, brought up when it is not."""
     if os.geteuid() != 0:
         raise ClusterError(
             "the built-in cluster runs pods and needs root. Run this as root, or name a cluster: CONTEXT=kind-..."
         )
-    return place_of(Cluster.up(name))
+    return environment_of(Cluster.up(name))
 
 
-def choose(context: str = "", *, name: str = DEFAULT_NAME, force_built_in: bool = False) -> Place:
+def choose(context: str = "", *, name: str = DEFAULT_NAME, force_built_in: bool = False) -> Environment:
     """The cluster to use, by a rule that never surprises:
 
     1. a context that was named is used, whatever it is;
@@ -107,7 +107,7 @@ def choose(context: str = "", *, name: str = DEFAULT_NAME, force_built_in: bool 
     if not current:
         return built_in(name)
     if ours := _instance_of(kubectl, current):
-        return place_of(ours)
+        return environment_of(ours)
     if not context and not current.startswith(LOCAL):
         raise ClusterError(
             f"the kubeconfig names cluster {current!r}. To use it: make demo CONTEXT={current}."
@@ -123,14 +123,14 @@ def choose(context: str = "", *, name: str = DEFAULT_NAME, force_built_in: bool 
     except CommandFailed as failure:
         raise ClusterError(f"cluster {current} does not answer: {failure.output.strip()}") from None
     say(f"  using cluster {current}; the built-in one is left alone", color="2")
-    return Place(current, kind, kubectl)
+    return Environment(current, kind, kubectl)
 
 
-def place_of(cluster: Cluster) -> Place:
+def environment_of(cluster: Cluster) -> Environment:
     """A built-in cluster that is up."""
     tools = programs.tools()
     kubectl = Kubectl(cluster.env, "", tools / "kubectl", tools / "helm")
-    return Place(cluster.name, "built-in", kubectl, cluster)
+    return Environment(cluster.name, "built-in", kubectl, cluster)
 
 
 def _foreign() -> Kubectl:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cluster.errors import ClusterError
-from demo import place
+from harness import environment
 
 MARK = object()
 
@@ -22,23 +22,23 @@ def kubeconfig(path: Path, *contexts: str, current: str = "") -> str:
 
 @pytest.fixture(autouse=True)
 def no_cluster_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(place, "built_in", lambda name: MARK)
+    monkeypatch.setattr(environment, "built_in", lambda name: MARK)
 
 
 def test_without_a_kubeconfig_it_is_the_built_in_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
-    assert place.choose() is MARK
+    assert environment.choose() is MARK
 
 
 def test_without_a_current_context_it_is_the_built_in_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KUBECONFIG", kubeconfig(tmp_path / "config", "production"))
-    assert place.choose() is MARK
+    assert environment.choose() is MARK
 
 
 def test_somebodys_cluster_has_to_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KUBECONFIG", kubeconfig(tmp_path / "config", "production", current="production"))
     with pytest.raises(ClusterError, match="make demo CONTEXT=production"):
-        place.choose()
+        environment.choose()
 
 
 @pytest.mark.parametrize("name", ["kind-x", "k3d-x", "production"])
@@ -47,21 +47,21 @@ def test_a_named_cluster_is_used_and_one_that_is_away_is_told(
 ) -> None:
     monkeypatch.setenv("KUBECONFIG", kubeconfig(tmp_path / "config", name))
     with pytest.raises(ClusterError, match=f"cluster {name} does not answer"):
-        place.choose(name)
+        environment.choose(name)
 
 
 def test_a_throw_away_cluster_is_used_without_being_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KUBECONFIG", kubeconfig(tmp_path / "config", "kind-x", current="kind-x"))
     with pytest.raises(ClusterError, match="cluster kind-x does not answer"):
-        place.choose()
+        environment.choose()
 
 
 def test_the_built_in_one_can_be_asked_for_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KUBECONFIG", kubeconfig(tmp_path / "config", "production", current="production"))
-    assert place.choose(force_built_in=True) is MARK
+    assert environment.choose(force_built_in=True) is MARK
 
 
 def test_a_context_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KUBECONFIG", kubeconfig(tmp_path / "config", "kind-x"))
     with pytest.raises(ClusterError, match="nowhere"):
-        place.choose("nowhere")
+        environment.choose("nowhere")

@@ -1,4 +1,4 @@
-"""The account: sections of lines, each with a verdict, for people and as JSON."""
+"""The report: sections of lines, each with a verdict, for people and as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from cluster.errors import ClusterError
 
-__all__ = ["Account", "Section"]
+__all__ = ["Report", "Section"]
 
 State = Literal["ok", "failed", "note"]
 SIGNS: dict[State, tuple[str, str]] = {"ok": ("✓", "32"), "failed": ("✗", "31"), "note": ("·", "2")}
@@ -39,7 +39,7 @@ class Section:
     seconds: float = 0.0
 
 
-class Account:
+class Report:
     """Prints as it goes; `ok` is False once anything was not as claimed."""
 
     def __init__(self, *, as_json: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""`python -m tools.image` makes the container image, from the Containerfile, as an OCI archive.
+"""`python -m harness.image` makes the container image, from the Containerfile, as an OCI archive.
 
 No registry is needed: the base is a Debian root file system that mmdebstrap makes. What was built once is in
 the cache, by a hash of what it is made of; with nothing changed this takes a fraction of a second.
@@ -21,7 +21,7 @@ from cluster import cache, packages
 from cluster.errors import ClusterError, CommandFailed
 from cluster.shell import lock, run, say, step
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 NAME = "localhost/ringfence:dev"
 
 SUITE = "bookworm"
@@ -210,7 +210,7 @@ def _prune(folder: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; the exit code is 1 for a failure that is explained."""
-    parser = argparse.ArgumentParser(prog="python -m tools.image", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m harness.image", description=__doc__)
     parser.add_argument(
         "--fresh", action="store_true", help="use nothing from the cache (for the base's security updates)"
     )

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from typing import Any
-
 from cluster.errors import ClusterError
+from cluster.shell import wait_for
 
 from .api import Api
 from .kubectl import Object
 
-__all__ = ["agent_path", "condition", "get", "phase", "pods", "pods_path", "until", "wait"]
+__all__ = ["agent_path", "condition", "get", "phase", "pods", "pods_path", "wait"]
 
 
 def agent_path(namespace: str, name: str = "") -> str:
@@ -59,7 +56,7 @@ def wait(
         return told["status"] == status and reason in {"", told["reason"]} and says in told["message"]
 
     try:
-        until(f"agent {namespace}/{name} to be {kind}={status}", there, timeout=timeout)
+        wait_for(f"agent {namespace}/{name} to be {kind}={status}", there, timeout=timeout)
     except ClusterError as late:
         last = condition(get(api, namespace, name), kind)
         raise ClusterError(f"{late}; it is {last['status']} ({last['reason']}): {last['message']}") from None
@@ -76,13 +73,3 @@ def phase(api: Api, namespace: str, name: str) -> str:
     """Phase of the agent's first pod; empty while there is none."""
     found = pods(api, namespace, name)
     return str(found[0]["status"].get("phase", "")) if found else ""
-
-
-def until(what: str, probe: Callable[[], Any], *, timeout: float = 60, every: float = 0.05) -> float:
-    """Seconds until `probe` gives something true. Raises ClusterError when time is up."""
-    started = time.monotonic()
-    while not probe():
-        if time.monotonic() - started > timeout:
-            raise ClusterError(f"waited {timeout:.0f} s for {what}")
-        time.sleep(every)
-    return time.monotonic() - started

@@ -7,19 +7,19 @@ import time
 from dataclasses import dataclass
 
 from cluster.errors import ClusterError
-from cluster.shell import step
-from prometheus import Sample, follow
+from cluster.shell import seconds_until, step, wait_for
+from harness import agents, manifests, metrics
+from harness.api import Api
+from harness.environment import Environment
+from harness.install import NAMESPACE as RINGFENCE
+from harness.kubectl import Object
+from harness.manifests import NAMESPACE, TOOLS
+from harness.probing import Target, pod_of, pods_of, probe, targets
+from harness.prometheus import Sample, follow, programs
 
-from . import agents, manifests, metrics
-from .account import Account
-from .api import Api
-from .install import NAMESPACE as RINGFENCE
-from .kubectl import Object
-from .manifests import NAMESPACE, TOOLS
-from .place import Place
-from .probing import Target, pod_of, pods_of, probe, targets
+from .report import Report
 
-__all__ = ["Story", "point", "sentences"]
+__all__ = ["Narrative", "point", "sentences"]
 
 OTHERS = tuple(agent for agent in manifests.EXAMPLE_AGENTS if agent != "researcher")
 RESEARCHER = "21-researcher.yaml"
@@ -30,25 +30,26 @@ REPAIR_SECONDS = 5.0
 RUNNING_SECONDS = 10.0
 """The same for an agent's start; the bar for its median is 5 s."""
 QUERY = "sum by (source, rule) (ringfence_violations_total) > 0"
+ASKED = "Prometheus, asked: "
 DNS = "dns://kubernetes.default.svc.cluster.local"
 
 
 @dataclass
-class Story:
+class Narrative:
     """The sections, on one cluster. `image`: the test image, as pods here name it."""
 
-    place: Place
+    environment: Environment
     api: Api
-    account: Account
+    report: Report
     image: str
 
     def agent_runs(self) -> None:
         """Apply the examples; the researcher is made anew, so that its start can be timed."""
-        kubectl = self.place.kubectl
+        kubectl = self.environment.kubectl
         with step("removing the researcher of an earlier run"):
             if kubectl.find("crd", "agentdeployments.ringfence.dev") and kubectl.find("namespace", NAMESPACE):
                 kubectl.gone("agd", "researcher", "-n", NAMESPACE)
-                agents.until("its pod to go", lambda: not agents.pods(self.api, NAMESPACE, "researcher"), timeout=90)
+                wait_for("its pod to go", lambda: not agents.pods(self.api, NAMESPACE, "researcher"), timeout=90)
         kubectl.apply(manifests.accepted(self.image, without=RESEARCHER))
         kubectl.apply(manifests.unfenced(self.image))
         with step("waiting for the pods of the other examples"):
@@ -59,12 +60,12 @@ class Story:
         kubectl.apply(manifests.accepted(self.image, only=RESEARCHER))
         with step("waiting for the researcher's pod"):
             running = lambda: agents.phase(self.api, NAMESPACE, "researcher") == "Running"  # noqa: E731
-            agents.until("the researcher's pod to run", running, timeout=120)
+            wait_for("the researcher's pod to run", running, timeout=120)
             seconds = time.monotonic() - started
             found["researcher"] = agents.wait(self.api, NAMESPACE, "researcher")
         for agent, state in found.items():
             self._show_agent(agent, state)
-        self.account.check(
+        self.report.check(
             seconds < RUNNING_SECONDS,
             f"researcher: from kubectl apply to a running pod in {seconds:.1f} s",
             seconds=round(seconds, 2),
@@ -72,18 +73,18 @@ class Story:
 
     def reach(self) -> None:
         """From inside the researcher: the two ways that it has, and everything else. Beside it, an unfenced pod."""
-        kubectl = self.place.kubectl
+        kubectl = self.environment.kubectl
         tried = targets(kubectl)
         addresses = [target.address for target in tried]
         inside = probe(kubectl, NAMESPACE, "deploy/ringfence-researcher", addresses)
         outside = probe(kubectl, NAMESPACE, self._unfenced(), addresses)
-        self.account.plain(f"    {'':38}{'agent':12}without a fence")
+        self.report.plain(f"    {'':38}{'agent':12}without a fence")
         for target in tried:
             self._attempt(target, "researcher", inside[target.address], outside[target.address])
 
     def nothing_at_all(self) -> None:
         """The agent without a network, and the one with a caller."""
-        kubectl = self.place.kubectl
+        kubectl = self.environment.kubectl
         inside = probe(kubectl, NAMESPACE, "deploy/ringfence-minimal", [DNS])[DNS]
         outside = probe(kubectl, NAMESPACE, self._unfenced(), [DNS])[DNS]
         self._attempt(Target("agent minimal asks the cluster's DNS", DNS), "minimal", inside, outside)
@@ -92,36 +93,36 @@ class Story:
         console = probe(kubectl, TOOLS, "deploy/console", [address])[address]
         stranger = probe(kubectl, NAMESPACE, self._unfenced(), [address])[address]
         named = {"console": console, "stranger": stranger}
-        self.account.check(console == "reachable", f"{'console, its named caller, calls panel':40}{console}", **named)
-        self.account.check(stranger == "blocked", f"{'any other pod of the namespace does':40}{stranger}", **named)
+        self.report.check(console == "reachable", f"{'console, its named caller, calls panel':40}{console}", **named)
+        self.report.check(stranger == "blocked", f"{'any other pod of the namespace does':40}{stranger}", **named)
 
     def refused(self) -> None:
         """Requests that go too far, with what the API server says."""
         for example in manifests.refused(self.image):
             try:
-                told = self.place.kubectl.refusal(example.text)
+                told = self.environment.kubectl.refusal(example.text)
             except ClusterError as taken:
-                self.account.failed(f"examples/refused/{example.name}", str(taken))
-                self.place.kubectl("delete", "-f", "-", "--wait=false", stdin=example.text, ok=True)
+                self.report.failed(f"examples/refused/{example.name}", str(taken))
+                self.environment.kubectl("delete", "-f", "-", "--wait=false", stdin=example.text, ok=True)
             else:
-                self.account.check(example.rule in told, f"examples/refused/{example.name}", point(told, example.rule))
+                self.report.check(example.rule in told, f"examples/refused/{example.name}", point(told, example.rule))
 
     def put_back(self) -> None:
         """A policy deleted, and one edited, by somebody who may: an administrator."""
         deny, allow = (f"{POLICIES}/ringfence-researcher-{suffix}" for suffix in ("deny", "allow"))
         uid = self.api.get(deny)["metadata"]["uid"]
         self.api.delete(deny)
-        took = agents.until("the deny policy to be back", lambda: self._other_uid(deny, uid), timeout=30, every=0.01)
+        took = seconds_until("the deny policy to be back", lambda: self._other_uid(deny, uid), timeout=30, every=0.01)
         self._repair("deleted: NetworkPolicy ringfence-researcher-deny", took)
         spec = self.api.get(allow)["spec"]
         self.api.patch(allow, {"spec": {"egress": [{}]}})
-        took = agents.until(
+        took = seconds_until(
             "the allow policy to be put right", lambda: self.api.get(allow)["spec"] == spec, timeout=30, every=0.01
         )
         self._repair("opened to everything: NetworkPolicy ringfence-researcher-allow", took)
-        address = targets(self.place.kubectl)[-1].address
-        verdict = probe(self.place.kubectl, NAMESPACE, "deploy/ringfence-researcher", [address])[address]
-        self.account.check(verdict == "blocked", f"afterwards the agent's way to the kubelet is {verdict}")
+        address = targets(self.environment.kubectl)[-1].address
+        verdict = probe(self.environment.kubectl, NAMESPACE, "deploy/ringfence-researcher", [address])[address]
+        self.report.check(verdict == "blocked", f"afterwards the agent's way to the kubelet is {verdict}")
 
     def violations(self) -> None:
         """What the two sections before left in the metrics: a query, asked of a Prometheus that scraped each pod."""
@@ -129,22 +130,23 @@ class Story:
         for sample in self._violations():
             source = sample.labels["source"]
             by_source[source] = by_source.get(source, 0) + sample.value
-            self.account.note(f"{source:12}{sample.labels['rule']:28}{sample.value:g}", **sample.labels)
+            self.report.note(f"{source:12}{sample.labels['rule']:28}{sample.value:g}", **sample.labels)
         for source, what in (("admission", "the refused requests"), ("drift", "the repairs")):
             count = by_source.get(source, 0)
-            self.account.check(count > 0, f"source {source}: {count:g}, from {what}", source=source, count=count)
+            self.report.check(count > 0, f"source {source}: {count:g}, from {what}", source=source, count=count)
 
     def _violations(self) -> list[Sample]:
         """By source and rule. Where no Prometheus is to be had, added up from what each pod says."""
         try:
-            with follow(self.place.kubectl.argv, self.place.kubectl.env, RINGFENCE) as prometheus:
-                prometheus.fresh(least=2)
-                found = prometheus.query(QUERY)
+            programs()
         except ClusterError as problem:
-            self.account.note("no Prometheus here: added up from /metrics of each pod", str(problem))
+            self.report.note("no Prometheus here: added up from /metrics of each pod", str(problem))
             series = metrics.series(self.api, "ringfence_violations_total")
             return [Sample(metrics.labels_of(labels), value) for labels, value in sorted(series.items())]
-        self.account.note(f"Prometheus, asked: {QUERY}")
+        with follow(self.environment.kubectl.argv, self.environment.kubectl.env, RINGFENCE) as prometheus:
+            prometheus.fresh(least=2)
+            found = prometheus.query(QUERY)
+        self.report.note(f"{ASKED}{QUERY}")
         return sorted(found, key=lambda sample: sorted(sample.labels.items(), reverse=True))
 
     def _show_agent(self, name: str, found: Object) -> None:
@@ -153,14 +155,14 @@ class Story:
         whole = len(true) == len(status["conditions"])
         egress = ", ".join(status.get("effectiveEgress") or ["none"])
         rights = "; ".join(status.get("effectivePermissions") or ["none"])
-        self.account.check(whole, f"{name:12}egress: {egress}   rights: {rights}", conditions=true)
+        self.report.check(whole, f"{name:12}egress: {egress}   rights: {rights}", conditions=true)
 
     def _attempt(self, target: Target, agent: str, inside: str, outside: str) -> None:
         """One line of the table. Blocked says something only where a pod without a fence gets through."""
         text = f"{target.what:38}  {inside:12}{outside}"
         facts = {"agent": agent, "target": target.address, "inside": inside, "outside": outside}
-        if outside != "reachable" and target.pretend and self.place.cluster is None:
-            self.account.note(f"{target.what:38}  not there in this cluster, which says nothing", **facts)
+        if outside != "reachable" and target.pretend and self.environment.cluster is None:
+            self.report.note(f"{target.what:38}  not there in this cluster, which says nothing", **facts)
             return
         wanted = "reachable" if target.allowed else "blocked"
         detail = ""
@@ -170,10 +172,10 @@ class Story:
             detail = f"should be {wanted}"
             if wanted == "blocked" and inside != "error":
                 detail += ". Does this cluster's network enforce NetworkPolicies?"
-        self.account.check(inside == wanted and outside == "reachable", text, detail, **facts)
+        self.report.check(inside == wanted and outside == "reachable", text, detail, **facts)
 
     def _repair(self, what: str, seconds: float) -> None:
-        self.account.check(
+        self.report.check(
             seconds < REPAIR_SECONDS, f"{what}; put back after {seconds * 1000:.0f} ms", seconds=round(seconds, 3)
         )
 
@@ -183,7 +185,7 @@ class Story:
 
     def _unfenced(self) -> str:
         """The first of the two; the other one is `another pod` for both sides."""
-        return str(pods_of(self.place.kubectl, NAMESPACE, "app=unfenced")[0]["metadata"]["name"])
+        return str(pods_of(self.environment.kubectl, NAMESPACE, "app=unfenced")[0]["metadata"]["name"])
 
 
 def point(told: str, rule: str) -> str:

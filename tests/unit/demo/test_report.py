@@ -1,37 +1,37 @@
-"""The account: exit code, JSON, and what is left of a refusal's wrapping."""
+"""The report: exit code, JSON, and what is left of a refusal's wrapping."""
 
 import json
 
 import pytest
 
 from cluster.errors import ClusterError
-from demo.account import Account
-from demo.manifests import FOLDER, PLACEHOLDER, accepted, refused
-from demo.metrics import labels_of
-from demo.story import point, sentences
+from demo.narrative import point, sentences
+from demo.report import Report
+from harness.manifests import FOLDER, PLACEHOLDER, accepted, refused
+from harness.metrics import labels_of
 
 
 def test_one_cross_makes_it_not_ok(capsys: pytest.CaptureFixture[str]) -> None:
-    account = Account(as_json=True)
-    with account.section("one"):
-        account.check(True, "good")
-        account.note("neither")
-    assert account.ok
-    with account.section("two"):
-        account.check(False, "bad", "why", seconds=1)
-    account.close(cluster="x")
+    report = Report(as_json=True)
+    with report.section("one"):
+        report.check(True, "good")
+        report.note("neither")
+    assert report.ok
+    with report.section("two"):
+        report.check(False, "bad", "why", seconds=1)
+    report.close(cluster="x")
     told = json.loads(capsys.readouterr().out)
     assert (told["ok"], told["cluster"]) == (False, "x")
     assert [line["state"] for section in told["sections"] for line in section["lines"]] == ["ok", "note", "failed"]
 
 
 def test_a_section_that_breaks_off_is_a_cross_and_the_next_one_still_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    account = Account()
-    with account.section("one"):
+    report = Report()
+    with report.section("one"):
         raise ClusterError("no such thing")
-    with account.section("two"):
-        account.check(True, "good")
-    assert not account.ok
+    with report.section("two"):
+        report.check(True, "good")
+    assert not report.ok
     told = capsys.readouterr().out
     assert "no such thing" in told
     assert "✓ good" in told

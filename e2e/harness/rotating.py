@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cluster.errors import ClusterError
-from demo import agents
-from demo.api import Api
-from demo.kubectl import Object
-from demo.place import Place
+from cluster.shell import seconds_until, wait_for
 
-__all__ = ["FILE", "KEYS", "RESTRICTED", "STRICT", "Keyed", "namespace", "now", "policy"]
+from . import agents
+from .api import Api
+from .environment import Environment
+from .kubectl import Object
+
+__all__ = ["FILE", "KEYS", "RESTRICTED", "STRICT", "RotatingAgent", "namespace", "now", "policy"]
 
 KEYS = "keys"
 """Namespace of the agents and of the servers beside them."""
@@ -33,10 +35,10 @@ STRICT: Object = {
 
 
 @dataclass
-class Keyed:
+class RotatingAgent:
     """An agent that shows its key to a server with every call; the server takes the value and the one before."""
 
-    place: Place
+    environment: Environment
     api: Api
     name: str
     jobs: int = 0
@@ -55,7 +57,12 @@ class Keyed:
             "apiVersion": "ringfence.dev/v1alpha1",
             "kind": "AgentDeployment",
             "metadata": {"name": self.name},
-            "spec": {"image": self.place.testbox, "args": ["agent", "-interval", "50ms"], "secrets": [secret], **spec},
+            "spec": {
+                "image": self.environment.testbox,
+                "args": ["agent", "-interval", "50ms"],
+                "secrets": [secret],
+                **spec,
+            },
         }
         if calls:
             rule = {"service": {"name": f"{self.name}-check", "namespace": KEYS, "port": 80}}
@@ -63,7 +70,7 @@ class Keyed:
             variables.append({"name": "AGENT_URL", "value": f"http://{self.name}-check.{KEYS}.svc.cluster.local/"})
         body["spec"]["env"] = variables + spec.get("env", [])
         self.api.create(agents.agent_path(KEYS), body)
-        agents.until(f"a Secret of {self.name}", self._secrets)
+        wait_for(f"a Secret of {self.name}", self._secrets)
         if calls:
             self._start_server(stubborn)
         agents.wait(self.api, KEYS, self.name)
@@ -71,7 +78,7 @@ class Keyed:
     def remove(self) -> None:
         """Delete agent and server."""
         self.api.delete(agents.agent_path(KEYS, self.name))
-        self.place.kubectl("delete", "deploy,svc,sa,role,rolebinding", "-n", KEYS, "-l", f"check={self.name}")
+        self.environment.kubectl("delete", "deploy,svc,sa,role,rolebinding", "-n", KEYS, "-l", f"check={self.name}")
 
     # The key
 
@@ -100,7 +107,7 @@ class Keyed:
 
     def wait_secret_other_than(self, value: str) -> None:
         """Wait until another value is stored, the Secret having been gone meanwhile or not."""
-        agents.until("another value", lambda: self._secrets() and self.value() not in ("", value), timeout=180)
+        wait_for("another value", lambda: self._secrets() and self.value() not in ("", value), timeout=180)
 
     # Jobs
 
@@ -108,13 +115,13 @@ class Keyed:
         """`kubectl create job --from=cronjob/...`, as the how-to page says."""
         self.jobs += 1
         job = f"{self.name}-by-hand-{self.jobs}"
-        self.place.kubectl("create", "job", job, "-n", KEYS, f"--from=cronjob/{self.secret_name}")
+        self.environment.kubectl("create", "job", job, "-n", KEYS, f"--from=cronjob/{self.secret_name}")
         return job
 
     def rotate(self, *, timeout: float = 180) -> str:
         """Rotate, and wait until the new value is stored; the job's name."""
         job = self.start_job()
-        agents.until(f"{job} to write", lambda: self.rotated_by() == job, timeout=timeout)
+        wait_for(f"{job} to write", lambda: self.rotated_by() == job, timeout=timeout)
         return job
 
     def rotated_by(self) -> str:
@@ -129,7 +136,7 @@ class Keyed:
             conditions = self.api.get(path)["status"].get("conditions") or []
             return any(one["type"] == kind and one["status"] == "True" for one in conditions)
 
-        agents.until(f"job {job} to be {kind}", ended, timeout=timeout)
+        wait_for(f"job {job} to be {kind}", ended, timeout=timeout)
 
     def job_said(self, job: str) -> str:
         """What the last container of the job that ended with an error left as its last words; empty if none did."""
@@ -161,7 +168,7 @@ class Keyed:
 
     def inside(self, *words: str) -> str:
         """Run a command of the test image in the agent's pod."""
-        return self.place.kubectl("exec", "-n", KEYS, f"deploy/ringfence-{self.name}", "--", "/testbox", *words)
+        return self.environment.kubectl("exec", "-n", KEYS, f"deploy/ringfence-{self.name}", "--", "/testbox", *words)
 
     def file(self, path: str = FILE) -> str:
         """A file as the agent sees it; empty when it is not there."""
@@ -172,7 +179,7 @@ class Keyed:
 
     def wait_file(self, value: str) -> None:
         """Wait until the agent reads this value."""
-        agents.until(f"the file of {self.name} to change", lambda: self.file() == value, timeout=180)
+        wait_for(f"the file of {self.name} to change", lambda: self.file() == value, timeout=180)
 
     def calls(self, pod: str = "", *, last: int = 0) -> list[tuple[str, str]]:
         """(time, outcome) of each call so far; of the `last` few alone."""
@@ -187,7 +194,7 @@ class Keyed:
         def there() -> bool:
             return any(time > moment and said == "200 OK value" for time, said in self.calls(last=3))
 
-        return agents.until(f"{self.name} to use the new value", there, timeout=timeout)
+        return seconds_until(f"{self.name} to use the new value", there, timeout=timeout)
 
     def wait_restarted(self) -> None:
         """Wait until the pods that run are those of the template, available, and alone; and that it is the last one."""
@@ -203,23 +210,23 @@ class Keyed:
                 and counts == [1, 1, 1]
             )
 
-        agents.until(f"{self.name} to be restarted", there, timeout=180)
+        wait_for(f"{self.name} to be restarted", there, timeout=180)
 
     # The server
 
     def refusals(self) -> list[str]:
         """What the server told: one line for each call with neither value."""
-        return self.place.kubectl("logs", "-n", KEYS, f"deploy/{self.name}-check").splitlines()
+        return self.environment.kubectl("logs", "-n", KEYS, f"deploy/{self.name}-check").splitlines()
 
     def restart_server(self) -> None:
-        self.place.kubectl("rollout", "restart", "-n", KEYS, f"deploy/{self.name}-check")
+        self.environment.kubectl("rollout", "restart", "-n", KEYS, f"deploy/{self.name}-check")
 
     def _start_server(self, stubborn: bool) -> None:
         name, labels = f"{self.name}-check", {"check": self.name}
         arguments = ["keycheck", "-secret", f"{KEYS}/{self.secret_name}", *(["-stubborn"] if stubborn else [])]
         container = {
             "name": "keycheck",
-            "image": self.place.testbox,
+            "image": self.environment.testbox,
             "args": arguments,
             "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1},
             "securityContext": RESTRICTED,
@@ -256,10 +263,10 @@ class Keyed:
             ),
         ]
         metadata = {"name": name, "namespace": KEYS, "labels": labels}
-        self.place.kubectl.apply(
+        self.environment.kubectl.apply(
             *(json.dumps({"apiVersion": v, "kind": k, "metadata": metadata, **rest}) for v, k, rest in objects)
         )
-        self.place.kubectl("rollout", "status", "-n", KEYS, f"deploy/{name}", "--timeout=120s", timeout=130)
+        self.environment.kubectl("rollout", "status", "-n", KEYS, f"deploy/{name}", "--timeout=120s", timeout=130)
 
 
 def now() -> str:

@@ -6,13 +6,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.image import build
-
 from cluster.errors import CommandFailed
 from cluster.shell import step, wait_for
 
+from .environment import Environment
+from .image import build
 from .kubectl import Kubectl
-from .place import Place
 
 __all__ = ["NAMESPACE", "ROOT", "Image", "install", "own_image", "uninstall"]
 
@@ -40,18 +39,18 @@ class Image:
         return cls(repository, digest)
 
 
-def own_image(place: Place) -> Image:
+def own_image(environment: Environment) -> Image:
     """Build the image of this checkout (a fraction of a second when nothing changed) and load it."""
     built = build()
     with step("loading the image into the cluster"):
-        place.load(Path(built.archive), built.name, built.pinned)
+        environment.load(Path(built.archive), built.name, built.pinned)
     return Image.parse(built.pinned)
 
 
-def install(place: Place, image: Image, *values: str) -> None:
+def install(environment: Environment, image: Image, *values: str) -> None:
     """`helm upgrade --install` both charts, and wait until every replica is ready. `values`: for --set."""
-    kubectl = place.kubectl
-    _unlock(place)
+    kubectl = environment.kubectl
+    _unlock(environment)
     with step("installing the charts"):
         kubectl.helm("upgrade", "--install", "ringfence-crds", str(ROOT / "charts/ringfence-crds"), "-n", "default")
         # The CRDs are served a moment after they are stored.
@@ -59,7 +58,7 @@ def install(place: Place, image: Image, *values: str) -> None:
         kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         kubectl("label", "namespace", NAMESPACE, "--overwrite", *LABELS)
     settings = [f"image.repository={image.repository}", f"image.digest={image.digest}", *values]
-    if place.kind == "other":  # the image was not loaded, it has to be pulled
+    if environment.kind == "other":  # the image was not loaded, it has to be pulled
         settings.append("image.pullPolicy=IfNotPresent")
     with step("waiting for Ringfence's own pods"):
         kubectl.helm(
@@ -99,24 +98,24 @@ def _known_as_owner(kubectl: Kubectl) -> bool:
     return True
 
 
-def _unlock(place: Place) -> None:
+def _unlock(environment: Environment) -> None:
     """A helm that was killed leaves a record of work in progress, on which every later one stops.
 
     Only where nobody else can be at work: on the built-in cluster and those that are made to be thrown away.
     """
-    if place.kind != "other":
+    if environment.kind != "other":
         pending = "status in (pending-install,pending-upgrade,pending-rollback)"
         for release, namespace in (("ringfence-crds", "default"), ("ringfence", NAMESPACE)):
-            place.kubectl("delete", "secrets", "-n", namespace, "-l", f"owner=helm,name={release},{pending}")
+            environment.kubectl("delete", "secrets", "-n", namespace, "-l", f"owner=helm,name={release},{pending}")
 
 
-def uninstall(place: Place) -> None:
+def uninstall(environment: Environment) -> None:
     """Remove both charts; agents have to be gone before."""
     with step("uninstalling the charts"):
         for name, namespace in (("ringfence", NAMESPACE), ("ringfence-crds", "default")):
-            place.kubectl.helm("uninstall", name, "-n", namespace, "--ignore-not-found", "--wait")
-        place.kubectl("delete", *_crds(), "--ignore-not-found", "--timeout=60s")
-        place.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s", timeout=130)
+            environment.kubectl.helm("uninstall", name, "-n", namespace, "--ignore-not-found", "--wait")
+        environment.kubectl("delete", *_crds(), "--ignore-not-found", "--timeout=60s")
+        environment.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s", timeout=130)
 
 
 def _crds() -> list[str]:
