@@ -317,3 +317,15 @@ def test_no_volume_hides_what_the_pod_has_there(path: str) -> None:
         found = judge({"storage": {"mountPath": place, "size": "1Gi"}})
         assert places(found) == {("InvalidField", "spec.storage.mountPath")}, place
     assert judge({"storage": {"mountPath": f"{path}-of-mine", "size": "1Gi"}}) == []
+
+
+@pytest.mark.parametrize(
+    ("allowed", "says"),
+    [([], "name a service instead"), (["10.1.0.0/16", "192.0.2.7/32"], "keep to 10.1.0.0/16, 192.0.2.7")],
+)
+def test_a_network_that_the_policy_does_not_list_is_answered_with_those_that_it_does(
+    allowed: list[str], says: str
+) -> None:
+    (found,) = judge({"network": {"egress": [{"cidr": "10.2.0.0/24", "ports": [443]}]}}, {"egress": {"cidrs": allowed}})
+    assert found.rule is RuleName.EGRESS_ABOVE_POLICY
+    assert f'"p0" does not allow 10.2.0.0/24: {says}, or have' in found.message

@@ -106,7 +106,10 @@ def test_one_write_brings_the_new_value_and_keeps_the_old() -> None:
         ROTATED_BY: MANUAL,
         PREVIOUS_UNTIL: stamp(NOW + HOUR),
     }
-    assert without_previous(after)["data"] == {"value": "bmV3"}
+    before = secret(other="kept")
+    assert (after["apiVersion"], after["kind"], after["metadata"]["name"]) == ("v1", "Secret", "s"), "a whole object"
+    dropped = without_previous(after)
+    assert dropped == before | {"metadata": after["metadata"], "data": {"value": "bmV3"}}
 
 
 @pytest.mark.parametrize(
