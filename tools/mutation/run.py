@@ -15,9 +15,9 @@ from typing import Final
 
 from tools.mutation.mutants import Mutant
 
-PATIENCE: Final = 600
+PATIENCE: Final = 1800
 """Seconds for all tests of one mutant. Only a mutant that runs for ever needs as many."""
-TEST_PATIENCE: Final = 60
+TEST_PATIENCE: Final = 300
 """Seconds for one test; the slowest takes a few."""
 NICE: Final = 10
 NO_TESTS_FAILED, TESTS_FAILED = 0, 1
