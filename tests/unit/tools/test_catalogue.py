@@ -52,11 +52,10 @@ def test_where_ids_are_found() -> None:
 
 
 def test_both_sides_are_held_to_one_another() -> None:
-    entry = Entry("x", "y")
+    entry, both = Entry("x", "y"), "tests/a.py, tests/b.py"
     tests = {"B1": {("tests/a.py", "test_a")}, "B10": {("tests/a.py", ""), ("tests/b.py", "")}}
     assert list(catalogue.mismatches(tests, {"B1": entry, "R2": entry})) == [
-        "tools/catalogued.py: no row for B10, which is named in tests/a.py, tests/b.py: "
-        "say what is tried and what holds",
+        f"tools/catalogued.py: no row for B10, which is named in {both}: say what is tried and what holds",
         "tools/catalogued.py: a row for R2, which no test names",
     ]
 
