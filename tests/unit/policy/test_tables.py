@@ -329,3 +329,9 @@ def test_a_network_that_the_policy_does_not_list_is_answered_with_those_that_it_
     (found,) = judge({"network": {"egress": [{"cidr": "10.2.0.0/24", "ports": [443]}]}}, {"egress": {"cidrs": allowed}})
     assert found.rule is RuleName.EGRESS_ABOVE_POLICY
     assert f'"p0" does not allow 10.2.0.0/24: {says}, or have' in found.message
+
+
+def test_the_proxy_of_a_node_is_told_to_run_commands() -> None:
+    """Not only to reach the node: `get` alone is enough, which surprises."""
+    (found,) = judge({"permissions": {"level": "Critical", "rules": [rule("get", "nodes/proxy")]}}, CRITICAL)
+    assert "runs commands in pods" in found.message
