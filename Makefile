@@ -73,5 +73,8 @@ test: lint check-generated test-unit test-chart test-monitoring test-api test-e2
 bench: setup ## measure: medians of one run, as JSON (ARGS="--help" lists the options)
 	@$(PY) -m bench $(ARGS)
 
-.PHONY: test demo demo-down cluster cluster-down test-e2e bench
+mutate: setup ## change the product at one point and see whether the unit tests notice; a sample, minutes (ARGS="--help")
+	@$(PY) -m tools.mutate $(ARGS)
+
+.PHONY: test mutate demo demo-down cluster cluster-down test-e2e bench
 .PHONY: image test-chart test-monitoring help setup lock lint fmt generate check-generated test-unit test-api

@@ -30,6 +30,7 @@ RIGHTS = "tests/unit/policy/test_permissions.py"
 KEYS = "tests/unit/policy/test_secrets.py"
 KEY_CHILDREN = "tests/unit/resources/test_rotation.py"
 JOB = "tests/unit/rotation/test_job.py"
+HELD = "tests/api/test_requests.py::test_what_is_requested_is_held_to_a_limit_range"
 REQUESTER = "tests/unit/admission/test_requester.py"
 ADMISSION = "tests/api/test_admission.py"
 CONTROLLER = "tests/api/controller"
@@ -47,7 +48,7 @@ INSIDE = f"{AGENTS}/test_fields.py"
 _PEER = "NetworkPolicy `-allow`, over `-deny` that drops all else"
 _RULE = "Role and RoleBinding in the agent's namespace, behind `decide` and the ClusterRole `ringfence-agent-ceiling`"
 _LIMIT = "the container's limits (kubelet, kernel); absent is never unlimited, and `decide` refuses 0"
-_REQUEST = "the container's requests (scheduler)"
+_REQUEST = "the container's requests: the cluster's LimitRanges and quotas count them, and its scheduler"
 _SELECTOR = "`decide` binds the policy by it; an unreadable selector binds everywhere"
 _ALLOW = "`decide`: each right of an agent must be in every binding policy"
 
@@ -69,13 +70,13 @@ FIELDS: dict[str, Row] = {
         "tests/api/test_yaml.py::test_kubectl_apply_names_the_unknown_field",
     ),
     "AgentDeployment.spec.resources.requests.cpu": Row(
-        _REQUEST, f"{INSIDE}::test_resources", f"{PODS}::test_resources_that_fit"
+        _REQUEST, HELD, f"{INSIDE}::test_resources", f"{PODS}::test_resources_that_fit"
     ),
     "AgentDeployment.spec.resources.requests.memory": Row(
-        _REQUEST, f"{INSIDE}::test_resources", f"{PODS}::test_resources_that_fit"
+        _REQUEST, HELD, f"{INSIDE}::test_resources", f"{PODS}::test_resources_that_fit"
     ),
     "AgentDeployment.spec.resources.requests.ephemeral-storage": Row(
-        _REQUEST, f"{INSIDE}::test_resources", f"{PODS}::test_resources_that_fit"
+        _REQUEST, HELD, f"{INSIDE}::test_resources", f"{PODS}::test_resources_that_fit"
     ),
     "AgentDeployment.spec.resources.limits.cpu": Row(_LIMIT, f"{INSIDE}::test_resources", f"{PODS}::test_limits_limit"),
     "AgentDeployment.spec.resources.limits.memory": Row(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ringfence.api.schema import SchemaError
 from tools import (
+    catalogue,
     ceiling,
     cli_reference,
     crds,
@@ -26,10 +27,18 @@ FOLDERS = ("crds", "charts/ringfence-crds/templates")
 
 
 def wanted() -> dict[str, str]:
-    """Path -> content of all generated files. Raises SchemaError, EnforcementError."""
+    """Path -> content of all generated files. Raises SchemaError, EnforcementError, CatalogueError."""
     monitoring = dashboards.files() | metrics_reference.files()
     words = cli_reference.files() | rules_reference.files() | logs_reference.files()
-    return crds.files() | reference.files() | enforcement.files(ROOT) | ceiling.files() | monitoring | words
+    return (
+        crds.files()
+        | reference.files()
+        | enforcement.files(ROOT)
+        | catalogue.files(ROOT)
+        | ceiling.files()
+        | monitoring
+        | words
+    )
 
 
 def stale(files: dict[str, str], root: Path) -> list[str]:
@@ -63,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         files = wanted()
-    except (SchemaError, enforcement.EnforcementError) as error:
+    except (SchemaError, enforcement.EnforcementError, catalogue.CatalogueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     if not options.check:

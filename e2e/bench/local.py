@@ -18,7 +18,7 @@ from ringfence.api import AgentPolicySpec
 from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL, API_VERSION
 from ringfence.policy.decide import decide
 from ringfence.policy.model import AgentObject, Facts, NamedPolicy
-from ringfence.telemetry.collector import SecretAge
+from ringfence.telemetry.events import SecretAge
 from ringfence.telemetry.metrics import AGENT_COLLECTOR, REGISTRY, VIOLATIONS
 
 from .numbers import ratio, summary, timed

@@ -40,6 +40,22 @@ def test_each_rule_of_the_crds_is_broken_by_a_sample(parity: Parity) -> None:
     assert {rule for rule in wanted if not any(rule in answer for answer in answers)} == set()
 
 
+def test_each_list_without_doubles_is_given_doubles_by_a_sample() -> None:
+    wanted = {
+        path.lstrip(".")
+        for kind, _ in KINDS.values()
+        for path, node in walk(root_schema(kind))
+        if path.startswith(".spec.") and node.get("x-kubernetes-list-type") in {"map", "set"}
+    }
+    tried = {
+        found
+        for name, text in documents("invalid")
+        if "twice" in name
+        for found in re.findall(r"^# expect: (.+)$", text, re.MULTILINE)
+    }
+    assert wanted - tried == set()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_full_sample_has_every_field(kind: str) -> None:
     fields = {path for path, _ in walk(schema_of(kind))}

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from harness import prometheus
-from ringfence.telemetry.collector import SecretAge
+from ringfence.telemetry.events import SecretAge
 from ringfence.telemetry.metrics import AGENT_COLLECTOR, AGENTS, ROTATIONS, VIOLATIONS, registry_of
 
 pytestmark = pytest.mark.timeout(300)  # the first run fetches Prometheus

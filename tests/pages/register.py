@@ -54,6 +54,7 @@ NOT_RUN = {
         "make test-e2e": "CI does",
         "make test": "CI does",
         "make bench": "some minutes, and figures that a busy machine spoils",
+        "make mutate": "some minutes, and a number to think about: tests/unit/tools/test_mutate.py tries its parts",
         "make generate": "writes into the checkout; CI runs make check-generated",
     },
     "charts/ringfence/README.md": {

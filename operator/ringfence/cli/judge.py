@@ -12,7 +12,6 @@ from ringfence.policy.decide import decide
 from ringfence.policy.model import AgentObject, Facts, NamedPolicy, RuleName, Violation
 
 TOP_LEVEL = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
-UNREADABLE_POLICY = "not an AgentPolicy"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from api.controller.place import FULL, Place
 from api.controller.process import Controller, Record
 from cluster import Cluster
 from cluster.shell import wait_for
-from ringfence.resources.compare import DESIRED_ANNOTATION
+from ringfence.resources.stored import DESIRED_ANNOTATION
 
 IN_ORDER = [
     "networkpolicies/ringfence-a-deny",

@@ -18,7 +18,7 @@ import pytest
 
 from api.controller.conftest import Shared
 from api.controller.place import IMAGE, Place, json_bytes
-from api.controller.process import Controller, Options
+from api.controller.process import JOB_IMAGE, Controller, Options
 from api.server import Server
 from chart.rendering import render
 from cluster import Cluster
@@ -340,4 +340,6 @@ def test_the_image_runs_no_other_secret(opened: Place) -> None:
     """A job is Ringfence's own image, never the agent's: what an agent's image is must not see two values."""
     ready(opened, SIGNING)
     spec = opened.get("CronJob", NAME)["spec"]["jobTemplate"]["spec"]["template"]["spec"]
-    assert [one["image"] for one in spec["containers"]] != [IMAGE]
+    assert [one["image"] for one in spec["containers"]] == [JOB_IMAGE]
+    assert "initContainers" not in spec
+    assert IMAGE not in str(spec)

@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL
-from ringfence.store.context import AGENT_POLICY, NAMESPACE, SOURCES, PolicyContext
+from ringfence.store.context import PolicyContext
+from ringfence.store.sources import AGENT_POLICY, NAMESPACE, SOURCES
 
 UID = "b2b0e9f4-6d3c-4c7e-9d2c-0a2f7d0a1c11"
 IMAGE = "registry.example/acme/researcher@sha256:" + "a" * 64

@@ -14,7 +14,8 @@ from ringfence.admission import app as app_module
 from ringfence.admission import body as body_module
 from ringfence.admission.app import Admission
 from ringfence.admission.body import MAX_REVIEW, ByteBudget, announced
-from ringfence.store.context import NAMESPACE, PolicyContext, View
+from ringfence.store.context import PolicyContext, View
+from ringfence.store.sources import NAMESPACE
 from ringfence.telemetry.metrics import REGISTRY
 from unit.admission.make import UID, agent, encoded, review, world
 

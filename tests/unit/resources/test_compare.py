@@ -217,6 +217,14 @@ def test_whole_replaces_content_and_leaves_what_is_theirs() -> None:
     assert whole(DENY, open_policy)["spec"] == DENY["spec"]
 
 
+def test_an_owner_that_controls_not_and_one_that_does_not_say_so_are_the_same() -> None:
+    """The API server stores `controller: false` where somebody writes it; absent means the same."""
+    live = stored(WORKLOAD)
+    _owners(live)[1]["controller"] = False
+    assert matches(WORKLOAD, live)
+    assert not edited(WORKLOAD, live)
+
+
 def test_owners() -> None:
     assert controller_uid(stored(DENY)) == UID
     assert controller_uid({"metadata": {}}) is None

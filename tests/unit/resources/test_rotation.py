@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from ringfence.api import AgentDeploymentSpec
 from ringfence.api.secrets import AgentSecret, duration
 from ringfence.resources import Agent, Endpoint, JobImage, Manifest, build
-from ringfence.resources.rotation import ROTATION_LABEL, rotation_children, schedule, tick
+from ringfence.resources.model import ROTATION_LABEL
+from ringfence.resources.rotation import rotation_children, schedule, tick
 from ringfence.resources.secrets import MAX_CRONJOB_NAME, key_name, key_source, restart_annotation
 from ringfence.resources.workload import rolled_out
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 import logging
 from collections.abc import Callable
@@ -143,14 +144,16 @@ async def test_files_need_no_restart() -> None:
 @pytest.mark.parametrize("write", [1, 2, 3])
 @pytest.mark.parametrize("death", [Killed(), Unreachable("reset"), ApiError(500, "InternalError", "no")])
 async def test_killed_after_any_write_the_next_try_goes_on(write: int, moment: str, death: BaseException) -> None:
-    """R1, R2, R15: rotated once, the value before kept, restarted, and in the end dropped."""
+    """R1, R2, R15: rotated once, the value before kept for the whole overlap, restarted, and then dropped."""
     kube = Kube(age=720 * HOUR)
     kube.fault = {write: (moment, death)}
-    for now in (NOW, NOW, NOW + 2 * HOUR, NOW + 2 * HOUR):
-        try:
+    last = NOW + ENV.overlap - timedelta(seconds=1)
+    for now in (NOW, NOW, last, last, NOW + ENV.overlap, NOW + ENV.overlap):
+        with contextlib.suppress(Killed, Unreachable, ApiError):
             await tick(kube, ENV, now=now)
-        except (Killed, Unreachable, ApiError):
-            assert kube.secret["data"]["value"]
+        assert kube.secret["data"]["value"]
+        if now <= last and len(kube.values) == 2:
+            assert kube.secret["data"]["previous"] == kube.values[0], "within the overlap both are valid"
     assert len(kube.values) == 2
     assert kube.done == ["secret", "restart", "secret"]
     assert kube.secret["data"] == {"value": kube.values[-1]}

@@ -93,7 +93,10 @@ def test_one_write_brings_the_new_value_and_keeps_the_old() -> None:
         ROTATED_BY: MANUAL,
         PREVIOUS_UNTIL: stamp(NOW + HOUR),
     }
-    assert without_previous(after)["data"] == {"value": "bmV3"}
+    before = secret(other="kept")
+    assert (after["apiVersion"], after["kind"], after["metadata"]["name"]) == ("v1", "Secret", "s"), "a whole object"
+    dropped = without_previous(after)
+    assert dropped == before | {"metadata": after["metadata"], "data": {"value": "bmV3"}}
 
 
 @pytest.mark.parametrize(
@@ -121,6 +124,7 @@ class PolicyContext:
         self.secret = secret(base64.b64encode(b"first").decode(), **{ROTATED_AT: stamp(NOW)})
         self.template: dict[str, Any] = {"annotations": {}}
         self.history = [self.secret["data"]["value"]]
+        self.rotations = [NOW]
 
     def deployment(self) -> dict[str, Any]:
         status = {"observedGeneration": 1, "updatedReplicas": 1, "availableReplicas": 1}
@@ -135,10 +139,12 @@ class PolicyContext:
             new = f"v{len(self.history)}"
             self.secret = rotated(self.secret, self.order, new, job=job, now=now)
             self.history.append(new)
+            self.rotations.append(now)
         elif step is Step.RESTART:
             assert found.rotated_at
             self.template = {"annotations": {str(self.order.annotation): stamp(found.rotated_at)}}
         elif step is Step.DROP_PREVIOUS:
+            assert now >= self.rotations[-1] + self.order.overlap, "the value before is valid for the whole overlap"
             self.secret = without_previous(self.secret)
         return step
 
@@ -156,7 +162,11 @@ def test_interrupted_anywhere_there_is_always_a_valid_value(order: Order, runs: 
             world.write(job, now)
             assert world.secret["data"]["value"] == world.history[-1]
             assert world.secret["data"].get("previous") in {None, *world.history[-2:-1]}
+            if len(world.history) > 1 and now < world.rotations[-1] + order.overlap:
+                assert world.secret["data"]["previous"] == world.history[-2], "kept until the overlap is over"
         assert len(world.history) <= before + 1, "one job rotates at most once"
+        if writes == 4 and len(world.history) == before and now >= world.rotations[-1] + order.overlap:
+            assert "previous" not in world.secret["data"], "a job that is not stopped drops it once the overlap is over"
         now += ticks * tick(order.every)
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from ringfence.telemetry.collector import AgentCollector, SecretAge
+from ringfence.telemetry.collector import AgentCollector
+from ringfence.telemetry.events import SecretAge
 
 NOW = 1_900_000_000.0
 STAMP = "2030-03-17T17:30:00Z"

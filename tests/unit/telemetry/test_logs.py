@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import inspect
 import io
 import json
 import logging
@@ -206,13 +207,18 @@ class TestController:
     """The controller's parts without a cluster; tests/api/controller/test_log.py has the whole of it on a real one."""
 
     class Stub:
-        """Whatever is asked for works, and does nothing."""
+        """Whatever `of` can be asked for works, and does nothing; what it cannot be asked for fails the test."""
+
+        def __init__(self, of: type) -> None:
+            self._of = of
 
         def __getattr__(self, name: str) -> Any:
+            real = getattr(self._of, name)
+
             async def nothing(*_: Any, **__: Any) -> Any:
                 return {}
 
-            return (lambda *_: None) if name == "guard" else nothing
+            return nothing if inspect.iscoroutinefunction(real) else lambda *_, **__: None
 
     class Stored(Stub):
         """Takes the status as it is written."""
@@ -221,8 +227,8 @@ class TestController:
             return found_agent() | {"status": operations[1]["value"]}
 
     def reconciler(self) -> Reconciler:
-        stub: Any = self.Stub()
-        return Reconciler(cast("Kube", self.Stored()), Cache(), make.world(), stub, stub, Fleet(), stub)
+        writer, events, keys = (cast("Any", self.Stub(of)) for of in (Writer, Events, Keys))
+        return Reconciler(cast("Kube", self.Stored(Kube)), Cache(), make.world(), writer, events, Fleet(), keys)
 
     async def test_a_condition_that_changes(self, lines: Lines) -> None:
         reconciler = self.reconciler()
@@ -313,13 +319,13 @@ class TestController:
         return one(lines, "put back")
 
     async def test_pods_that_are_taken_away(self, lines: Lines) -> None:
-        stub: Any = self.Stub()
+        writer: Any = self.Stub(Writer)
 
         async def yes(*_: Any) -> bool:
             return True
 
-        stub.scale_to_zero = yes
-        await Applier(Cache(), stub, stub).stop(agent_with(), "it is being deleted")
+        writer.scale_to_zero = yes
+        await Applier(Cache(), writer, cast("Keys", self.Stub(Keys))).stop(agent_with(), "it is being deleted")
         line = one(lines, "stopped")
         assert (line["agent"], line["why"]) == ("a", "it is being deleted")
 

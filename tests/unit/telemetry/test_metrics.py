@@ -1,9 +1,9 @@
-"""The set of metrics: who serves what, names, help, how many series, how fast."""
+"""The set of metrics: who serves what, names, help, how many series, how much work."""
 
 import asyncio
 import re
+import sys
 import time
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import pytest
@@ -19,46 +19,74 @@ AGENTS = 1000
 BOUNDED = 1000
 """Series of a process without per-agent metrics, whatever the number of agents; half of it are buckets."""
 PER_AGENT = 6
-SCRAPE_SECONDS = 0.05
 
 
-@pytest.fixture
-def fleet() -> Iterator[None]:
-    """1,000 agents in 20 namespaces, every tenth waiting for something."""
+def add_agents(first: int, count: int) -> None:
+    """In 20 namespaces, every tenth waiting for something."""
     stamp = "2026-01-01T00:00:00Z"
-    for number in range(AGENTS):
+    for number in range(first, first + count):
         status = "False" if number % 10 == 0 else "True"
         conditions = [
             {"type": kind, "status": status, "reason": "x", "lastTransitionTime": stamp} for kind in ("Ready", *STEPS)
         ]
         AGENT_COLLECTOR.observe((f"team-{number % 20}", f"agent-{number}"), conditions, ready=1, wanted=1)
+
+
+@pytest.fixture
+def no_agents() -> Iterator[None]:
     yield
-    for number in range(AGENTS):
+    for number in range(3 * AGENTS):
         AGENT_COLLECTOR.forget((f"team-{number % 20}", f"agent-{number}"))
     AGENT_COLLECTOR.per_agent = False
 
 
-def scrape(component: Literal["controller", "admission"] = "controller") -> tuple[int, float]:
-    """Series, and seconds of this process' CPU: the least of a few, since other work on the machine disturbs."""
-    registry = registry_of(component)
-    took = []
-    for _ in range(5):
-        began = time.process_time()
-        text = generate_latest(registry)
-        took.append(time.process_time() - began)
-    return sum(not line.startswith(b"#") for line in text.splitlines()), min(took)
+@pytest.fixture
+def fleet(no_agents: None) -> None:
+    add_agents(0, AGENTS)
+
+
+def scrape(component: Literal["controller", "admission"] = "controller") -> int:
+    """How many series are served."""
+    return sum(not line.startswith(b"#") for line in generate_latest(registry_of(component)).splitlines())
+
+
+def steps_of_a_scrape() -> int:
+    """How many functions are called by one: its work, however busy the machine is."""
+    count = 0
+
+    def note(_frame: Any, event: str, _argument: Any) -> None:
+        nonlocal count
+        count += event in {"call", "c_call"}
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        scrape()
+    finally:
+        sys.setprofile(before)
+    return count
 
 
 def test_series_do_not_grow_with_agents(fleet: None) -> None:
-    series, _ = scrape()
-    assert series < BOUNDED
+    assert scrape() < BOUNDED
 
 
 @pytest.mark.parametrize("per_agent", [False, True])
-def test_a_scrape_is_quick(fleet: None, per_agent: bool) -> None:
+def test_a_scrape_looks_at_each_agent_once(no_agents: None, per_agent: bool) -> None:
+    """Three times the agents are three times the work: nothing looks at all of them for each of them."""
     AGENT_COLLECTOR.per_agent = per_agent
-    series, seconds = scrape()
-    assert seconds < SCRAPE_SECONDS
+    nothing = steps_of_a_scrape()
+    add_agents(0, AGENTS)
+    some = steps_of_a_scrape() - nothing
+    add_agents(AGENTS, 2 * AGENTS)
+    assert some > 0
+    assert steps_of_a_scrape() - nothing < 3.5 * some
+
+
+@pytest.mark.parametrize("per_agent", [False, True])
+def test_series_for_each_agent_are_few_and_only_where_asked_for(fleet: None, per_agent: bool) -> None:
+    AGENT_COLLECTOR.per_agent = per_agent
+    series = scrape()
     assert series < BOUNDED + per_agent * AGENTS * PER_AGENT
     assert series > per_agent * AGENTS
 

@@ -1,0 +1,45 @@
+"""Survivors that somebody has looked at: tools/mutation/judged.toml."""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from tools.mutation.mutants import Mutant
+
+FILE: Final = Path(__file__).parent / "judged.toml"
+Verdict = Literal["equivalent", "cluster"]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A survivor, told by what it changes and where, not by its line; `why`: a sentence.
+
+    equivalent: it does the same, so no test can tell. It does not count.
+    cluster: only tests with a cluster notice; the sentence names one. It counts as a survivor.
+    """
+
+    path: str
+    where: str
+    was: str
+    becomes: str
+    verdict: Verdict
+    why: str
+
+    def is_about(self, mutant: Mutant) -> bool:
+        """Whether this is that mutant."""
+        return (self.path, self.where, self.was, self.becomes) == (
+            mutant.path,
+            mutant.where,
+            mutant.was,
+            mutant.becomes,
+        )
+
+
+def read(file: Path = FILE) -> list[Judged]:
+    """All that is in the file. Raises ValueError where a verdict is none, TypeError where a field is not right."""
+    found = [Judged(**entry) for entry in tomllib.loads(file.read_text(encoding="utf-8")).get("mutant", [])]
+    for one in found:
+        if one.verdict not in {"equivalent", "cluster"} or not one.why:
+            raise ValueError(f"{file.name}: {one.path} {one.was!r}: give a verdict and say why")
+    return found
