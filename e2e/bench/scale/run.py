@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -43,8 +42,7 @@ def scale(
     cluster = Cluster.up(name, mode="api")
     try:
         _install(cluster)
-        with tempfile.TemporaryDirectory(prefix="ringfence-scale-") as logs:
-            return asyncio.run(_scale(cluster, Path(logs), count, set(only or TRIALS), window))
+        return asyncio.run(_scale(cluster, count, set(only or TRIALS), window))
     finally:
         if not keep:
             cluster.down()
@@ -57,13 +55,13 @@ def _install(cluster: Cluster) -> None:
     cluster.user_kubeconfig(USER, ["system:masters"])
 
 
-async def _scale(cluster: Cluster, logs: Path, count: int, only: set[str], window: int) -> dict[str, Any]:
+async def _scale(cluster: Cluster, count: int, only: set[str], window: int) -> dict[str, Any]:
     report: dict[str, Any] = {"agents": count, "namespaces": NAMESPACES, "load_at_the_start": machine()["load"]}
     kubeconfig = cluster.user_kubeconfig("ringfence-bench", ["system:masters"])
     async with Client.connect(kubeconfig, connections=CONNECTIONS) as client:
         await _prepare(client)
         follower = Follower(client)
-        field = Field(cluster, client, follower, Record(cluster.audit_log), logs, count, window)
+        field = Field(cluster, client, follower, Record(cluster.audit_log), cluster.logs, count, window)
         following = asyncio.create_task(follower.run())
         try:
             report["seconds_until_ready_without_agents"] = round(await field.start(), 2)

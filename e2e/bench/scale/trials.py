@@ -108,8 +108,9 @@ class Agents:
             asked = span.seconds
             await until("all children to be gone", self._childless, patience=self.patience * 2, every=1.0)
         told = span.end()
+        kinds = {kind.resource for kind in self._kinds}
         gone = [one for one in self._field.record.since(span.mark) if one.verb == "delete" and one.code < 300]
-        who = Counter(_who(one) for one in gone if one.resource != "agentdeployments")
+        who = Counter(_who(one) for one in gone if one.resource in kinds)
         return {"agents": len(self.there), "seconds_until_all_were_asked": round(asked, 1), **told} | {
             "children_deleted_by": dict(who)
         }
