@@ -11,6 +11,7 @@ from api.controller.process import USER
 from bench.scale.latency import _deletion, _edit, _latencies
 from bench.scale.objects import Key
 from bench.scale.record import Entry, Record, counted
+from bench.scale.table import table
 
 A = Key("ns", "a")
 Line = dict[str, Any]
@@ -91,3 +92,14 @@ def test_a_record_that_was_put_aside_is_read_to_its_end(tmp_path: Path) -> None:
     file.rename(tmp_path / "audit-2026.log")
     file.write_text(json.dumps(line(USER, "patch", "roles", "two", 2)) + "\n" + '{"half')
     assert [entry.name for entry in record.since(mark)] == ["one", "two"]
+
+
+def test_the_table_has_what_a_report_has() -> None:
+    steps = [{"of_floor": 0.1}, {"of_floor": 0.614, "writes_per_agent": 8.2, "reads_per_agent": 0.0}]
+    rest = {"requests": {"writes": 0}, "percent_of_a_core": {"controller": 0.4}, "requests_per_second": 0.2}
+    report = {"scale": {"agents": 1000, "creation": {"steps": steps}, "rest": rest, "edits": {"error": "no"}}}
+    lines = table([report]).splitlines()
+    assert lines[0] == "| what | 1,000 agents | bar |"
+    assert lines[2] == "| creation: child writes, share of the bare client's rate | 61% | 60 % (1,000), 50 % (10,000) |"
+    assert "| rest: share of a core, requests a second | 0.4 %, 0.2 | under 2 %, 1 |" in lines
+    assert any(line.startswith("| one agent's edit") and line.endswith("|  | 0.5 s |") for line in lines)
