@@ -95,7 +95,8 @@ async def _trials(field: Field, only: set[str], report: dict[str, Any]) -> None:
             report[name] = await trial()
         except* ClusterError as errors:  # what was measured before is not lost by it
             report[name] = {"error": str(errors.exceptions[0])}
-        if name == "creation" and len(agents.there) < field.count:
+        if name == "creation" and "error" in report[name]:
+            report[name] |= agents.created
             return  # the others are about agents that are there
 
 

@@ -42,6 +42,8 @@ class Agents:
         self._probe = Key("scale-probe", "probed")
         self._kinds: list[Template] = []
         self.there: list[Key] = []
+        self.created: dict[str, Any] = {"steps": []}
+        """The report of `create`, as far as it came."""
 
     @property
     def patience(self) -> float:
@@ -52,7 +54,8 @@ class Agents:
         """All of them, in steps: the curve is the steps, beside what a bare client does at the same time."""
         await self._look_at_one()
         steps = sorted({number for number in STEPS if number < self._field.count} | {self._field.count})
-        told: dict[str, Any] = {"children_of_one": [kind.resource for kind in self._kinds], "steps": []}
+        told = self.created
+        told["children_of_one"] = [kind.resource for kind in self._kinds]
         for number in steps:
             told["steps"].append(await self._grow(number))
             say(f"  {number} agents: {told['steps'][-1]['of_floor']:.0%} of the floor", color="2")
