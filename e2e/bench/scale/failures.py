@@ -92,7 +92,7 @@ async def bad_input(field: Field, agents: Agents) -> dict[str, Any]:
         await _hostile(field, name, [key for key in bad if key.namespace == name])
     with step(f"{len(bad)} agents that cannot be served"):
         await each(bad, lambda key: field.client.create(key.collection, agent(key)), workers=CLIENTS)
-        await field.follower.wait("each to say why", bad, _says_why, patience=120 + len(bad) / 2)
+        await field.follower.wait("each to say why", bad, _says_why, patience=300 + len(bad))
     try:
         with step(f"{field.window} s beside them, with repairs of others"):
             span = field.span()

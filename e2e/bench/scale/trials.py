@@ -48,7 +48,7 @@ class Agents:
     @property
     def patience(self) -> float:
         """Seconds to wait for all of them: bounded, and long enough to measure what is far too slow."""
-        return 120 + len(self.there) / 2
+        return 300 + len(self.there)
 
     async def create(self) -> dict[str, Any]:
         """All of them, in steps: the curve is the steps, beside what a bare client does at the same time."""
