@@ -17,10 +17,11 @@ from harness.environment import Environment, built_in
 from harness.install import install, own_image
 from harness.rotating import KEYS
 
-from . import rotation
+from . import gate, rotation
 from .admission import admission
 from .local import local
 from .numbers import machine
+from .scale.run import TRIALS, scale
 from .trials import Bench, clean
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,6 +63,15 @@ def measure(place: Environment, args: argparse.Namespace) -> dict[str, Any]:
     return report
 
 
+def _on_a_node(args: argparse.Namespace) -> dict[str, Any]:
+    place = built_in(args.name)
+    try:
+        return measure(place, args)
+    finally:
+        if not args.keep and place.cluster:
+            place.cluster.down()
+
+
 def _demo(place: Environment) -> float:
     """Seconds of a demo for which everything is there already; the first run sees to that."""
     argv = [sys.executable, "-m", "demo", "--context", "built-in", "--name", place.name, "--json"]
@@ -87,22 +97,58 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rest-agents", type=int, default=50, help="agents that are left alone")
     parser.add_argument("--rest-seconds", type=int, default=300, help="for how long")
     parser.add_argument("--restart-agents", type=int, default=200, help="agents over which the controller restarts")
+    parser.add_argument(
+        "--scale", type=int, default=1000, help="agents of the scale trial, on a cluster of its own; 0: leave it out"
+    )
+    parser.add_argument(
+        "--only", type=_names, default=(), help=f"of the scale trial only these, and nothing else: {','.join(TRIALS)}"
+    )
+    parser.add_argument("--window", type=int, default=120, help="seconds for which the scale trial leaves agents alone")
     parser.add_argument("--no-demo", action="store_true", help="do not time the demo")
     parser.add_argument("--name", default="bench", help="which built-in cluster")
     parser.add_argument("--keep", action="store_true", help="leave the cluster standing")
+    parser.add_argument(
+        "--write-gate",
+        nargs="*",
+        type=Path,
+        metavar="REPORT",
+        help="measure nothing: write the gate file from these reports, or from those stored on this machine",
+    )
     args = parser.parse_args(argv)
+    if args.write_gate is not None:
+        return _write_gate(args.write_gate)
+    report: dict[str, Any] = {}
     try:
-        place = built_in(args.name)
-        try:
-            report = measure(place, args)
-        finally:
-            if not args.keep and place.cluster:
-                place.cluster.down()
+        if not args.only:
+            report = _on_a_node(args)
+        if args.scale:
+            cluster = f"{args.name}-scale"
+            report["scale"] = scale(cluster, args.scale, only=args.only, window=args.window, keep=args.keep)
     except ClusterError as error:
         say(f"bench: {error}", color="31")
         return 1
+    report["moved"] = gate.tell(report)
+    say(f"  stored as {gate.keep(report)}", color="2")
     print(json.dumps(report, indent=1))
-    return 1 if any("error" in part for part in report.values() if isinstance(part, dict)) else 0
+    return 1 if _failed(report) else 0
+
+
+def _write_gate(files: Sequence[Path]) -> int:
+    try:
+        say(f"  wrote {gate.write(files)}")
+    except (ClusterError, OSError) as error:
+        say(f"bench: {error}", color="31")
+        return 1
+    return 0
+
+
+def _failed(part: Any) -> bool:
+    """Whether a trial of this report ended with an error."""
+    return isinstance(part, dict) and ("error" in part or any(map(_failed, part.values())))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, text.split(",")))
 
 
 if __name__ == "__main__":

@@ -210,6 +210,7 @@ def test_a_namespace_with_agents_ends_without_a_fight(place: Place, cluster: Clu
     )
     for name in ("a", "b", "c"):
         place.end_pods(name)
+    place.label({"pods": "ended"})  # else Kubernetes looks again after half of the pods' grace period
     wait_for(
         "the namespace is gone",
         lambda: place.server.request("GET", f"/api/v1/namespaces/{place.name}").code == 404,

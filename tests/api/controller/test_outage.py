@@ -15,7 +15,9 @@ from cluster import Cluster
 from cluster.shell import wait_for
 
 CRDS = Path(__file__).parents[3] / "crds"
-AWAY_SECONDS = 60.0
+AWAY_SECONDS = 35.0
+"""Longer than all that can run out meanwhile: the lease (15 s), every pause between tries (5 s), and the time for which
+the event loop may be silent before `/healthz` takes it for stuck (30 s)."""
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,7 @@ def test_it_works_when_the_crds_have_come(there: Place, running: Controller) -> 
     assert running.exit_code is None
 
 
-def test_the_api_server_is_away_for_a_minute(own: Cluster, there: Place, running: Controller) -> None:
+def test_the_api_server_is_away(own: Cluster, there: Place, running: Controller) -> None:
     before = there.versions()
     own.stop_apiserver()
     gone = time.monotonic()

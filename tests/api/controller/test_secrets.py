@@ -332,7 +332,7 @@ def test_the_value_before_goes_when_its_time_is_up(opened: Place, cluster: Clust
     assert Job(cluster, opened, NAME).run("by-hand").returncode == 0
     assert set(opened.get("Secret", NAME)["data"]) == {"value", "previous"}
     opened.merge("Secret", NAME, {"metadata": {"annotations": {PREVIOUS_UNTIL: "2026-01-01T00:00:00Z"}}})
-    opened.merge("AgentDeployment", "a", {"spec": {"args": []}})
+    opened.change(secrets=[SIGNING | {"rotation": {"every": "720h", "overlap": "2h"}}])  # a reason to look
     wait_for("it is dropped", lambda: set(opened.get("Secret", NAME)["data"]) == {"value"}, timeout=90)
 
 

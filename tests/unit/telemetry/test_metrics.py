@@ -4,6 +4,7 @@ import asyncio
 import re
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import pytest
