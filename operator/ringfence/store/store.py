@@ -1,6 +1,7 @@
 """All that the controller knows of the cluster: tables with indexes, and who is to be looked at when they change."""
 
-from collections.abc import Callable, Hashable, Iterable
+import contextlib
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -96,6 +97,15 @@ class Store:
 
     # --- what passes tell
 
+    @contextlib.contextmanager
+    def expecting(self, ref: Ref, digest: str) -> Iterator[None]:
+        """While a child is written: its echo in a watch, and the answer itself, are no news."""
+        self.expected[ref] = digest
+        try:
+            yield
+        finally:
+            self.expected.pop(ref, None)
+
     def remember(self, ref: Ref, record: OwnershipRecord) -> None:
         """Note whose a child is, and what it was written from."""
         self.ownership[ref] = record
@@ -124,7 +134,8 @@ class Store:
         else:
             self._fits.pop(agent, None)
         for name in (before[0] ^ bound) | (before[1] ^ misfits):
-            self.wake_policy(name)
+            if name in self.policies.items:  # the built-in one has no object
+                self.wake_policy(name)
 
     def agents_of_policy(self, policy: str) -> tuple[int, int]:
         """How many agents a policy binds, and how many of these do not fit it."""

@@ -121,16 +121,14 @@ class Writer:
         if lost:
             await self.still_there(agent)
         self.guard()
-        self.store.expected[ref] = desired.digest
         try:
-            answer = await self.kube.apply_new(child_path(ref), desired.manifest, manager=FIELD_MANAGER)
+            with self.store.expecting(ref, desired.digest):
+                answer = await self.kube.apply_new(child_path(ref), desired.manifest, manager=FIELD_MANAGER)
+                live = self._took(answer, ref, agent)
         except Conflict:
             await self._found_there(desired, agent)
             return
-        finally:
-            self.store.expected.pop(ref, None)
         self.emit(ChildWritten(ref.kind, "create"))
-        live = self._took(answer, ref, agent)
         if not is_right(desired, live, self.store.ownership.get(ref)):
             await self._put_right(desired, answer, agent)
         if lost:
@@ -154,11 +152,13 @@ class Writer:
         known = self.store.ownership.get(ref)
         remembered = known.written_from if known and known.uid == before.uid else None
         foreign = edited(desired, before, remembered)
-        answer = await self._apply(desired, before)
-        if answer is None or not is_right(desired, stored(answer, ref.kind), known):
+        with self.store.expecting(ref, desired.digest):
+            answer = await self._apply(desired, before)
+            right = answer is not None and is_right(desired, stored(answer, ref.kind), known)
+            if answer is not None and right:
+                self._took(answer, ref, agent)
+        if not right:
             await self._put_right(desired, answer, agent)
-        else:
-            self._took(answer, ref, agent)
         after = self.store.children.items[ref]
         # Not by version: the status of a Deployment moves it at any time.
         if after.digest != before.digest or not metadata_fits(desired, before):
@@ -171,7 +171,6 @@ class Writer:
         self.guard()
         manifest = desired.manifest
         body = manifest | {"metadata": manifest["metadata"] | {"uid": live.uid}}
-        self.store.expected[desired.ref] = desired.digest
         try:
             return await self.kube.apply(child_path(desired.ref), body, manager=FIELD_MANAGER)
         except (Conflict, NotFound):  # it was deleted meanwhile, where no watch could show it
@@ -181,8 +180,6 @@ class Writer:
             if failure.status != HTTPStatus.UNPROCESSABLE_ENTITY:
                 raise
             return None
-        finally:
-            self.store.expected.pop(desired.ref, None)
 
     async def _put_right(self, desired: Desired, live: Object | None, agent: Identity) -> None:
         """Replace the whole object; what differs after that is how the API server completes it, or is put in."""
