@@ -61,6 +61,7 @@ def settings() -> kopf.OperatorSettings:
     configured.networking.connect_timeout = 10
     configured.watching.inactivity_timeout = WATCH_SILENCE
     configured.watching.chunk_size = 500
+    configured.queueing.exit_timeout = 0.5  # its workers have nothing to finish: each only hands an event on
     configured.queueing.idle_timeout = 1  # an object's worker of kopf's holds memory as long as it idles
     configured.process.ultimate_exiting_timeout = 20  # below the pod's grace period of 30 seconds
     return configured

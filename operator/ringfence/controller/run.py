@@ -93,7 +93,6 @@ async def run(settings: Settings, health: Health) -> int:
         finally:
             beats.cancel()
             lag.cancel()
-            await told.flush(FLUSH_SECONDS)
             await lease.release()
 
 
@@ -137,6 +136,30 @@ async def _beat(health: Health) -> None:
         await asyncio.sleep(BEAT_SECONDS)
 
 
+class _Work:
+    """The leader's tasks. They end together, before the lease is given back: then nobody of us writes any more."""
+
+    def __init__(self, parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -> None:
+        self._parts, self._told, self._stop = parts, told, stop
+        self.keeper = asyncio.create_task(parts.lease.keep(stop), name="lease")
+        self.keeper.add_done_callback(lambda _: stop.set())
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    def begin(self, work: Coroutine[Any, Any, Any], name: str) -> None:
+        """Start one more."""
+        self._tasks.append(asyncio.create_task(work, name=name))
+
+    async def end(self) -> None:
+        """Stop them, say what waits to be said, and let another replica lead."""
+        self._parts.health.stop()
+        self._stop.set()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(self.keeper, *self._tasks, return_exceptions=True)
+        await self._told.flush(FLUSH_SECONDS)
+        await self._parts.lease.release()
+
+
 async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -> int:
     reading = parts.reading()
     agents = ReconcileLoop(parts.agents(reading.store), parts.emit)
@@ -145,51 +168,49 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
     )
     reading.store.wake, reading.store.wake_policy = agents.queue.add, policies.queue.add
     # kopf cancels, when it ends, every task that began after it: ours begin before.
-    keeper = asyncio.create_task(parts.lease.keep(stop), name="lease")
-    keeper.add_done_callback(lambda _: stop.set())
-    tasks: list[asyncio.Task[Any]] = [keeper]
-
-    def begin(work: Coroutine[Any, Any, Any], name: str) -> None:
-        tasks.append(asyncio.create_task(work, name=name))
-
-    begin(_keep_certificates(parts.kube, parts.settings.certificates), "certificates")
-    begin(told.run(), "Kubernetes Events")
+    work = _Work(parts, told, stop)
+    work.begin(_keep_certificates(parts.kube, parts.settings.certificates), "certificates")
+    work.begin(told.run(), "Kubernetes Events")
     try:
         waiting = Waiting("reading the cluster")
         parts.health.require("controller", lambda: waiting.reason)
         if not await _first_read(reading, stop, waiting):
             return 0 if parts.lease.leading else 1
-        begin(agents.run(), "agents")
-        begin(policies.run(), "policies")
-        begin(reading.follow(), "watches")
-        begin(reading.compare_for_ever(parts.lease.returned), "resync")
-        return await _watch(parts, reading, keeper, begin, stop)
+        work.begin(agents.run(), "agents")
+        work.begin(policies.run(), "policies")
+        work.begin(reading.follow(), "watches")
+        work.begin(reading.compare_for_ever(parts.lease.returned), "resync")
+        return await _watch(parts, reading, work, stop)
     finally:
-        parts.health.stop()
-        stop.set()
-        for task in tasks[1:]:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await work.end()
 
 
-async def _watch(parts: _Parts, reading: Reading, keeper: "asyncio.Task[bool]", begin: Any, stop: asyncio.Event) -> int:
+async def _watch(parts: _Parts, reading: Reading, work: _Work, stop: asyncio.Event) -> int:
     """Have kopf watch until the end; the exit code."""
     started = asyncio.Event()
-    begin(_catch_signals_again(started, stop), "signals")
-    try:
-        await kopf.operator(
+    work.begin(_catch_signals_again(started, stop), "signals")
+    watching = asyncio.create_task(
+        kopf.operator(
             registry=kopf_adapter.registry(parts.kube, reading.sinks, parts.emit),
             settings=kopf_adapter.settings(),
             clusterwide=True,
             standalone=True,
             ready_flag=started,
             stop_flag=stop,
-        )
+        ),
+        name="kopf",
+    )
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    await asyncio.wait({watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    await work.end()  # kopf takes seconds to end: another replica need not wait for that
+    try:
+        await watching
     except Exception as failure:  # noqa: BLE001 - whatever it is, better to start anew than to be deaf
         # A watch was refused for good: the CRDs were deleted, or a right was taken away.
         log.error("a watch ended: stopping", error=f"{type(failure).__name__}: {failure}"[:500])  # noqa: TRY400
         return 1
-    return 1 if keeper.done() and not keeper.result() else 0
+    return 0 if not work.keeper.done() or work.keeper.result() else 1
 
 
 async def _first_read(reading: Reading, stop: asyncio.Event, waiting: Waiting) -> bool:

@@ -1,7 +1,10 @@
 """What can stand in the way of a pass, each of a kind that says what to do: see ringfence.kube.errors."""
 
+from ringfence.controller.runtime.lease import NotLeading
 from ringfence.kube import ErrorKind, RingfenceError
 from ringfence.resources import Ref
+
+__all__ = ["AgentGone", "MutatedOnWrite", "NotGranted", "NotLeading", "OwnershipConflict", "Requeue"]
 
 GRANT = "kubectl create rolebinding ringfence-secrets --clusterrole=ringfence-secrets"
 """How a namespace is opened to secrets: the API server lets nobody give a right that he does not hold."""
@@ -32,10 +35,6 @@ class AgentGone(RingfenceError):
     """The agent itself is gone: its children went with it, and are not to come back."""
 
     kind = ErrorKind.GONE
-
-
-class NotLeading(RingfenceError):
-    """Another replica may be leading: nothing is written."""
 
 
 class MutatedOnWrite(RingfenceError):

@@ -19,7 +19,7 @@ from ringfence.telemetry.events import AgentName, AgentObserved, ConditionChange
 from . import conditions
 from .conditions import Finding
 from .errors import AgentGone
-from .execute import Executor
+from .execute import Executor, Outcome
 from .observe import Observer
 from .plan import Mode, Observed, Plan, plan
 from .recorder import Recorder
@@ -27,6 +27,9 @@ from .report import After, Report, changes, report
 from .writer import Writer
 
 NOTHING = Look()
+FIRST_STATUS = 1.0
+"""Seconds until the first status of a new agent at the latest. The Deployment's own status, which comes within
+milliseconds, wakes it sooner: one status then says all, in place of two."""
 
 
 @dataclass
@@ -40,6 +43,8 @@ class AgentReconciler:
     recorder: Recorder
     emit: Emit
     kind: str = field(default="AgentDeployment", init=False)
+    _deferred: set[Key] = field(default_factory=set, init=False)
+    """New agents whose first status waits for their workload's: once, and not for ever."""
 
     def about(self, key: Key) -> Mapping[str, str]:
         """As fields of a log line."""
@@ -83,6 +88,10 @@ class AgentReconciler:
         outcome = await self.executor.execute(seen, planned)
         if planned.mode is Mode.WIND_DOWN:
             return NOTHING
+        if _just_made(seen, planned, outcome) and seen.key not in self._deferred:
+            self._deferred.add(seen.key)
+            return Look(after=FIRST_STATUS)
+        self._deferred.discard(seen.key)
         after = await self.observer.after(seen, planned, outcome)
         if after.secrets is not None:
             self.recorder.secrets(seen.key, after.secrets, max_age=planned.max_age, now=seen.now)
@@ -94,6 +103,7 @@ class AgentReconciler:
         return told.look
 
     def _forget(self, key: Key) -> None:
+        self._deferred.discard(key)
         self.recorder.forget(key)
         self.observer.forget(key)
         self.store.note_fit(key, frozenset(), frozenset())
@@ -168,6 +178,12 @@ class AgentReconciler:
             if failure.status == HTTPStatus.UNPROCESSABLE_ENTITY:
                 await self.writer.still_there(seen.identity)
             raise
+
+
+def _just_made(seen: Observed, planned: Plan, outcome: Outcome) -> bool:
+    """Whether all children of a new agent were written in this pass: what can be said of them comes in a moment."""
+    made = outcome.wrote and outcome.blocked is None and not seen.accepted_before
+    return made and planned.mode is Mode.APPLY and not planned.violations
 
 
 def _misfits(seen: Observed) -> list[str]:

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from ringfence.api.names import API_VERSION
-from ringfence.controller.agent.errors import NotLeading
+from ringfence.controller.runtime.lease import NotLeading
 from ringfence.controller.runtime.loop import Look
 from ringfence.kube import ApiError, Kube, NotFound, Object, path_of
 from ringfence.store.records import StoredPolicy, packed, read_policy

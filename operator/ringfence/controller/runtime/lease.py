@@ -12,7 +12,7 @@ from time import monotonic
 
 import structlog
 
-from ringfence.kube import ApiError, Kube, NotFound, Object, Unreachable, path_of
+from ringfence.kube import ApiError, Kube, NotFound, Object, RingfenceError, Unreachable, path_of
 from ringfence.telemetry.events import Emit, LeadershipChanged, silent
 
 log = structlog.get_logger()
@@ -23,6 +23,10 @@ RENEW_DEADLINE = 10.0
 """Seconds after which a leader that could not renew stops writing: well before anybody else may begin."""
 RETRY = 2.0
 """Seconds between looks. The three are Kubernetes' own components' defaults."""
+
+
+class NotLeading(RingfenceError):
+    """Another replica may be leading: nothing is written."""
 
 
 class Lease:
