@@ -12,20 +12,22 @@ from typing import Any, cast
 
 import pytest
 import structlog
+from ringfence.controller.agent.apply import Applier, Outcome
+from ringfence.controller.agent.reconcile import Reconciler
+from ringfence.controller.cache import Cache, Key
 from tools.logs_reference import FIELDS, LINES
+from unit.controller.test_keys import SIGNING
+from unit.controller.test_keys import agent as agent_with
 
 from ringfence.admission import app as app_module
 from ringfence.admission.app import Admission
 from ringfence.admission.requester import Requester
 from ringfence.api.status import ConditionType, Reason
 from ringfence.controller.agent import ages
-from ringfence.controller.agent.apply import Applier, Outcome
 from ringfence.controller.agent.conditions import Finding
-from ringfence.controller.agent.reconcile import Reconciler
 from ringfence.controller.agent.recorder import Fleet
 from ringfence.controller.agent.secrets import Keys
 from ringfence.controller.agent.writer import Writer
-from ringfence.controller.cache import Cache, Key
 from ringfence.kube import Kube, NotFound, Object, Unreachable
 from ringfence.resources import build_deny
 from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, key_name, stamp
@@ -33,8 +35,6 @@ from ringfence.store.context import PolicyContext
 from ringfence.telemetry import logs
 from unit.admission import make
 from unit.admission.test_app import Exchange, send
-from unit.controller.test_keys import SIGNING
-from unit.controller.test_keys import agent as agent_with
 from unit.fakes.kube import FakeKube
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
