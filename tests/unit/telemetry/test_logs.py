@@ -346,8 +346,7 @@ def found_agent() -> Object:
         _entry("x", "2026-01-31T11:00:00Z", field="f:metadata"),
     ]
     entries.append(_entry("ringfence", "2026-01-31T12:00:00Z", field="f:status") | {"subresource": "status"})
-    body = make.agent(BAD, name="a", generation=3, uid="u", resourceVersion="7", managedFields=entries)
-    return body
+    return make.agent(BAD, name="a", generation=3, uid="u", resourceVersion="7", managedFields=entries)
 
 
 def test_every_line_is_tried_here_and_every_field_is_explained() -> None:
