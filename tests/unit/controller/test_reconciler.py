@@ -181,9 +181,7 @@ async def test_an_obstacle_is_said_and_tried_again(place: Place) -> None:
 
 async def test_a_strangers_object_is_said_and_waited_for(place: Place) -> None:
     path = child_path(POLICY_ALLOW)
-    place.kube.cluster.put(
-        path, {"apiVersion": "x", "kind": "NetworkPolicy", "metadata": {"name": "ringfence-a-allow"}}
-    )
+    place.kube.cluster.put(path, {"kind": "NetworkPolicy", "metadata": {"name": "ringfence-a-allow"}})
     assert await place.reconcile() == Look(waiting=True)
     assert place.condition("NetworkPolicyApplied") == ("False", "ChildNotOurs")
     assert child_path(DEPLOYMENT) not in place.kube.objects
