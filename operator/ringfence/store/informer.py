@@ -194,9 +194,10 @@ class TableSink:
 
     async def _refresh(self, informer: Informer, place: tuple[str | None, str], key: Any) -> int:
         """Read one object. 1 where it was not known so; 0 where a watch had told of it meanwhile."""
+        known = self._table.get(key)
         body = await informer.fetch(*place)
-        if body is None:
-            return int(key is not None and self._table.remove(key, LATEST))
+        if body is None:  # what was known is gone; one that was made anew meanwhile is not
+            return int(known is not None and self._table.remove(key, known.version))
         return int(self._table.take(self._table.read(self._whole(body))))
 
     def _of_kind(self) -> list[Any]:

@@ -21,14 +21,14 @@ def wrote(age: timedelta, *fields: str, top: str = "f:data") -> dict[str, Any]:
     return {"manager": "x", "operation": "Update", "time": stamp(NOW - age), "fieldsV1": content}
 
 
-def theirs(*entries: dict[str, Any], born: timedelta = 5000 * HOUR) -> ages.Key:
-    return ages.Key("llm", "llm", {"creationTimestamp": stamp(NOW - born), "managedFields": list(entries)})
+def theirs(*entries: dict[str, Any], born: timedelta = 5000 * HOUR) -> ages.ObservedSecret:
+    return ages.ObservedSecret("llm", "llm", {"creationTimestamp": stamp(NOW - born), "managedFields": list(entries)})
 
 
-def ours(age: timedelta, *, every: timedelta = MONTH, marks: dict[str, str] | None = None) -> ages.Key:
+def ours(age: timedelta, *, every: timedelta = MONTH, marks: dict[str, str] | None = None) -> ages.ObservedSecret:
     annotations = {ROTATED_AT: stamp(NOW - age)} | (marks or {})
     metadata = {"creationTimestamp": stamp(NOW - 5000 * HOUR), "annotations": annotations}
-    return ages.Key("signing", "ringfence-a.x", metadata, every)
+    return ages.ObservedSecret("signing", "ringfence-a.x", metadata, every)
 
 
 @pytest.mark.parametrize(
@@ -44,18 +44,18 @@ def ours(age: timedelta, *, every: timedelta = MONTH, marks: dict[str, str] | No
         pytest.param(ours(7 * HOUR), 7 * HOUR, id="ours, by our mark"),
     ],
 )
-def test_the_age_is_the_values(key: ages.Key, age: timedelta) -> None:
+def test_the_age_is_the_values(key: ages.ObservedSecret, age: timedelta) -> None:
     assert key.changed == NOW - age
 
 
 def test_a_mark_on_somebody_elses_secret_says_nothing() -> None:
     metadata = {"annotations": {ROTATED_AT: stamp(NOW)}, "managedFields": [wrote(800 * HOUR, "a")]}
-    assert ages.Key("llm", "llm", metadata).changed == NOW - 800 * HOUR
+    assert ages.ObservedSecret("llm", "llm", metadata).changed == NOW - 800 * HOUR
 
 
 def test_a_marred_mark_of_ours_falls_back_to_the_book() -> None:
     metadata = {"annotations": {ROTATED_AT: "never"}, "managedFields": [wrote(3 * HOUR, "value")]}
-    assert ages.Key("a", "a", metadata, MONTH).changed == NOW - 3 * HOUR
+    assert ages.ObservedSecret("a", "a", metadata, MONTH).changed == NOW - 3 * HOUR
 
 
 @pytest.mark.parametrize(
@@ -64,10 +64,14 @@ def test_a_marred_mark_of_ours_falls_back_to_the_book() -> None:
         pytest.param([], "True", Reason.NO_SECRETS, "no secrets", id="none"),
         pytest.param([ours(DAY), theirs(wrote(DAY, "a"))], "True", Reason.FRESH, "2 keys", id="fresh"),
         pytest.param(
-            [ages.Key("llm", "llm-account", None)], "False", Reason.SECRET_NOT_FOUND, "llm-account", id="missing"
+            [ages.ObservedSecret("llm", "llm-account", None)],
+            "False",
+            Reason.SECRET_NOT_FOUND,
+            "llm-account",
+            id="missing",
         ),
         pytest.param(
-            [ages.Key("b", "c", None), theirs(wrote(MONTH * 2, "a"))],
+            [ages.ObservedSecret("b", "c", None), theirs(wrote(MONTH * 2, "a"))],
             "False",
             Reason.SECRET_NOT_FOUND,
             "Secret c",
@@ -88,7 +92,7 @@ def test_a_marred_mark_of_ours_falls_back_to_the_book() -> None:
         ),
     ],
 )
-def test_what_is_said_about_keys(keys: list[ages.Key], status: str, reason: Reason, says: str) -> None:
+def test_what_is_said_about_keys(keys: list[ages.ObservedSecret], status: str, reason: Reason, says: str) -> None:
     found = ages.finding(keys, max_age=MONTH, now=NOW, rolled_out=True)
     assert (found.status, found.reason) == (status, reason)
     assert says in found.message
@@ -105,9 +109,9 @@ def test_it_is_said_as_long_as_the_value_before_is_there() -> None:
     assert "stays valid" in ages.finding([with_previous(-HOUR)], max_age=MONTH, now=NOW, rolled_out=False).message
 
 
-def with_previous(left: timedelta) -> ages.Key:
+def with_previous(left: timedelta) -> ages.ObservedSecret:
     found = ours(HOUR, marks={PREVIOUS_UNTIL: stamp(NOW + left)})
-    return ages.Key(
+    return ages.ObservedSecret(
         found.name, found.object_name, {**(found.metadata or {}), "managedFields": [wrote(HOUR, "previous")]}, MONTH
     )
 
@@ -119,7 +123,7 @@ def test_an_overlap_ends_by_its_time_and_once() -> None:
 
 
 def test_the_status_names_times_alone() -> None:
-    found = ages.status([ours(DAY), theirs(wrote(2 * DAY, "a")), ages.Key("gone", "gone", None)])
+    found = ages.status([ours(DAY), theirs(wrote(2 * DAY, "a")), ages.ObservedSecret("gone", "gone", None)])
     assert found == {
         "secrets": [
             {"name": "signing", "lastRotated": stamp(NOW - DAY), "nextRotation": stamp(NOW - DAY + MONTH)},
@@ -140,5 +144,5 @@ def test_the_secret_of_the_spec_is_found() -> None:
             "delivery": {"env": {"name": "A"}},
         }
     )
-    found = ages.key("a", secret, None)
+    found = ages.observed("a", secret, None)
     assert (found.object_name, found.every) == (key_name("a", "signing"), DAY)

@@ -68,7 +68,7 @@ def _deployment(wanted: int = 2, *, generation: int = 1, **status: int) -> dict[
 
 
 @pytest.mark.parametrize(
-    ("deployment", "suspended", "story", "status", "reason"),
+    ("deployment", "suspended", "diagnosis", "status", "reason"),
     [
         (None, False, None, "False", Reason.NOT_APPLIED),
         (_deployment(), False, None, "True", Reason.AVAILABLE),
@@ -82,11 +82,11 @@ def _deployment(wanted: int = 2, *, generation: int = 1, **status: int) -> dict[
         ({"metadata": {"generation": 1}, "spec": {}}, False, None, "False", Reason.PROGRESSING),
     ],
 )
-def test_workload(deployment: Any, suspended: bool, story: Any, status: str, reason: Reason) -> None:
-    found = workload(deployment, suspended=suspended, story=story)
+def test_workload(deployment: Any, suspended: bool, diagnosis: Any, status: str, reason: Reason) -> None:
+    found = workload(deployment, suspended=suspended, diagnosis=diagnosis)
     assert (found.status, found.reason) == (status, reason)
 
 
 def test_a_suspended_agent_whose_pods_still_stop() -> None:
-    assert workload(_deployment(0), suspended=True, story=None).message == "suspended: its pods are stopping"
-    assert workload(_deployment(0, replicas=0), suspended=True, story=None).message == "suspended: no pods"
+    assert workload(_deployment(0), suspended=True, diagnosis=None).message == "suspended: its pods are stopping"
+    assert workload(_deployment(0, replicas=0), suspended=True, diagnosis=None).message == "suspended: no pods"

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.api.fields import DNS_LABEL
-from ringfence.controller.agent.apply import STEP_OF
 from ringfence.resources import Identity, build, build_deny
-from ringfence.resources.model import agent_name, child_name
+from ringfence.resources.model import child_name
 from ringfence.resources.network import effective_egress, missing_services
 from ringfence.resources.permissions import effective_permissions
+from ringfence.resources.phases import PHASES
 from unit.resources.agents import DATA, NAMES, read
 
 ORDER = [
@@ -44,8 +44,7 @@ def test_the_fence_comes_first_and_the_workload_last(name: str) -> None:
     assert found == [child for child in ORDER if child in found]
     assert found[:3] == ORDER[:3]
     assert found[-1] == ORDER[-1]
-    steps = [list(STEP_OF.values()).index(STEP_OF[kind]) for kind, _ in found]
-    assert steps == sorted(steps)
+    assert [phase.order for phase in PHASES] == sorted(phase.order for phase in PHASES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -83,7 +82,6 @@ def test_every_child_belongs_to_the_agent_alone(name: str) -> None:
         assert [owner["kind"] for owner in metadata["ownerReferences"] if owner.get("controller")] == [
             "AgentDeployment"
         ]
-        assert agent_name(manifest["kind"], metadata["name"]) == "a"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -121,24 +119,7 @@ def test_no_two_agents_share_a_child(first: str, second: str) -> None:
         return policies | {(kind, child_name(agent)) for kind, _ in ORDER[2:]}
 
     assert first == second or not children(first) & children(second)
-    assert all(agent_name(kind, name) == first for kind, name in children(first))
     assert all(len(name) <= 253 for _, name in children(first))
-
-
-@pytest.mark.parametrize(
-    ("kind", "name"),
-    [
-        ("NetworkPolicy", "ringfence-a"),
-        ("NetworkPolicy", "ringfence--deny"),
-        ("NetworkPolicy", "ringfence-deny"),
-        ("NetworkPolicy", "ringfence-a-open"),
-        ("Role", "a"),
-        ("Role", "ringfence-"),
-        ("Role", f"ringfence-{'a' * 64}"),
-    ],
-)
-def test_other_names_are_nobodys_children(kind: str, name: str) -> None:
-    assert agent_name(kind, name) is None
 
 
 def test_what_is_in_force_in_words() -> None:

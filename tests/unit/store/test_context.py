@@ -7,7 +7,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from ringfence.policy.model import AgentObject
-from ringfence.store.context import AGENT_POLICY, ENDPOINT_SLICE, NAMESPACE, NODE, SERVICE_CIDR, SOURCES, PolicyContext
+from ringfence.resources import Endpoint
+from ringfence.store.context import PolicyContext
+from ringfence.store.sources import AGENT_POLICY, ENDPOINT_SLICE, NAMESPACE, NODE, SERVICE_CIDR, SOURCES
 
 
 def named(name: str, **rest: Any) -> dict[str, Any]:
@@ -29,6 +31,42 @@ def api_servers(*addresses: str, where: str = "default", service: str = "kuberne
     return {"metadata": metadata, "endpoints": [{"addresses": list(addresses)}]}
 
 
+def slice_of(name: str, addresses: list[str], port: int = 6443) -> dict[str, Any]:
+    body = api_servers(*addresses) | {"ports": [{"port": port}]}
+    body["metadata"]["name"] = name
+    return body
+
+
+def test_the_api_servers_addresses_over_all_slices() -> None:
+    world = PolicyContext()
+    world.observe(ENDPOINT_SLICE, "ADDED", slice_of("v4", ["192.0.2.2", "192.0.2.1"]))
+    world.observe(ENDPOINT_SLICE, "ADDED", slice_of("v6", ["2001:db8::1"]))
+    assert [one.address for one in world.api_server] == ["192.0.2.1", "192.0.2.2", "2001:db8::1"]
+    world.observe(ENDPOINT_SLICE, "MODIFIED", slice_of("v4", ["192.0.2.1"], port=443))
+    world.observe(ENDPOINT_SLICE, "DELETED", slice_of("v6", []))
+    assert world.api_server == (Endpoint("192.0.2.1", 443),)
+    world.replace(ENDPOINT_SLICE, [slice_of("v6", ["2001:db8::1"])])
+    assert world.api_server == (Endpoint("2001:db8::1", 6443),)
+    world.replace(ENDPOINT_SLICE, [])
+    assert not world.api_server
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        api_servers("192.0.2.1", where="evil") | {"ports": [{"port": 443}]},
+        api_servers("192.0.2.1", service="x") | {"ports": [{"port": 443}]},
+        api_servers("192.0.2.1"),
+        api_servers("192.0.2.1") | {"ports": [{"port": "https"}, None]},
+        api_servers() | {"ports": None},
+    ],
+)
+def test_nothing_else_is_an_address_of_the_api_server(body: dict[str, Any]) -> None:
+    world = PolicyContext()
+    world.observe(ENDPOINT_SLICE, "ADDED", body)
+    assert not world.api_server
+
+
 def networks(world: PolicyContext) -> set[str]:
     return {str(network) for network in world.facts("any").cluster_networks}
 
@@ -48,9 +86,6 @@ def test_events_alone_do_not_make_it_synced() -> None:
     for kind in SOURCES:
         world.observe(kind, "ADDED", named("x", spec={}))
     assert not world.synced
-    for kind in SOURCES:
-        world.mark_listed(kind)
-    assert world.synced
 
 
 def test_labels_follow_the_namespace() -> None:

@@ -2,20 +2,17 @@
 
 import base64
 import contextlib
-import inspect
 import io
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import structlog
-from ringfence.controller.agent.apply import Applier, Outcome
-from ringfence.controller.agent.reconcile import Reconciler
-from ringfence.controller.cache import Cache, Key
 from tools.logs_reference import FIELDS, LINES
 
 from ringfence.admission import app as app_module
@@ -23,19 +20,29 @@ from ringfence.admission.app import Admission
 from ringfence.admission.requester import Requester
 from ringfence.api.status import ConditionType, Reason
 from ringfence.controller.agent import ages
-from ringfence.controller.agent.conditions import Finding
-from ringfence.controller.agent.recorder import Fleet
-from ringfence.controller.agent.secrets import Keys
+from ringfence.controller.agent.conditions import Finding, merge
+from ringfence.controller.agent.plan import EnsureChild, Fit, Observed
+from ringfence.controller.agent.recorder import Recorder
+from ringfence.controller.agent.report import changes
+from ringfence.controller.agent.secrets import Secrets
 from ringfence.controller.agent.writer import Writer
-from ringfence.kube import Kube, NotFound, Object, Unreachable
+from ringfence.kube import Kube, Object, Unreachable
+from ringfence.policy.decide import decide
+from ringfence.policy.model import AgentObject, Facts
 from ringfence.resources import build_deny
+from ringfence.resources.phases import DENY
 from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, key_name, stamp
+from ringfence.resources.stored import Desired, stored
 from ringfence.store.context import PolicyContext
+from ringfence.store.records import Key, agent_path, child_path, read_agent
+from ringfence.store.store import Store
 from ringfence.telemetry import logs
+from ringfence.telemetry.events import AgentName, AgentStopped, StoreCompared
+from ringfence.telemetry.sinks.lines import to_log
 from unit.admission import make
 from unit.admission.test_app import Exchange, send
-from unit.controller.test_keys import SIGNING
-from unit.controller.test_keys import agent as agent_with
+from unit.controller.test_secrets import SIGNING
+from unit.controller.test_secrets import agent as agent_with
 from unit.fakes.kube import FakeKube
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -204,138 +211,87 @@ def _existing(name: str) -> Object:
 
 
 class TestController:
-    """The controller's parts without a cluster; tests/api/controller/test_log.py has the whole of it on a real one."""
+    """What its parts tell, as lines; tests/api/controller/test_log.py has the whole of it on a real API server."""
 
-    class Stub:
-        """Whatever `of` can be asked for works, and does nothing; what it cannot be asked for fails the test."""
+    def observed(self, status: Object | None = None) -> Observed:
+        return Observed(key=KEY, agent=read_agent(found_agent()), now=NOW, status=status or {})
 
-        def __init__(self, of: type) -> None:
-            self._of = of
+    def conditions(self, lines: Lines, *findings: Finding, old: Sequence[Finding] = ()) -> list[dict[str, Any]]:
+        """The lines about conditions that come after others."""
+        stored = merge([], old, generation=2, now="then")
+        for change in changes(self.observed({"conditions": stored}), findings):
+            to_log(change)
+        return told(lines, "condition")
 
-        def __getattr__(self, name: str) -> Any:
-            real = getattr(self._of, name)
-
-            async def nothing(*_: Any, **__: Any) -> Any:
-                return {}
-
-            return nothing if inspect.iscoroutinefunction(real) else lambda *_, **__: None
-
-    class Stored(Stub):
-        """Takes the status as it is written."""
-
-        async def json_patch(self, path: str, operations: list[Object]) -> Object:
-            return found_agent() | {"status": operations[1]["value"]}
-
-    def reconciler(self) -> Reconciler:
-        writer, events, keys = (cast("Any", self.Stub(of)) for of in (Writer, Events, Keys))
-        return Reconciler(cast("Kube", self.Stored(Kube)), Cache(), make.world(), writer, events, Fleet(), keys)
-
-    async def test_a_condition_that_changes(self, lines: Lines) -> None:
-        reconciler = self.reconciler()
-
-        async def report(found: Object, *findings: Finding) -> None:
-            await reconciler._report(KEY, found, None, findings, Outcome(), seen=None, accepted=False)
-
+    def test_a_condition_that_changes(self, lines: Lines) -> None:
         accepted = ConditionType.ACCEPTED
-        await report(found_agent(), Finding(accepted, "False", Reason.REFUSED, f"first\n{NASTY}"))
-        line = one(lines, "condition")
+        refused = Finding(accepted, "False", Reason.REFUSED, f"first\n{NASTY}")
+        (line,) = self.conditions(lines, refused)
         assert (line["agent"], line["namespace"], line["generation"], line["type"]) == ("a", "team", 3, "Accepted")
         assert (line["status"], line["previous"], line["reason"]) == ("False", None, "Refused")
         assert line["message"].startswith("first; x")
+        assert line["level"] == "info"
         tame(line)
-        found = reconciler.cache.agents[KEY]
-        await report(found, Finding(accepted, "False", Reason.REFUSED, "in other words"))
-        assert lines() == []
-        await report(found, Finding(accepted, "True", Reason.ACCEPTED, "fine"))
-        line = one(lines, "condition")
+        assert self.conditions(lines, Finding(accepted, "False", Reason.REFUSED, "in other words"), old=[refused]) == []
+        (line,) = self.conditions(lines, Finding(accepted, "True", Reason.ACCEPTED, "fine"), old=[refused])
         assert (line["status"], line["previous"], line["message"]) == ("True", "False", "fine")
 
-    async def test_a_condition_that_could_not_be_stored_is_not_told(self, lines: Lines) -> None:
-        reconciler = self.reconciler()
-
-        async def refuse(*_: Any) -> Object:
-            raise Unreachable("down")
-
-        cast("Any", reconciler.kube).json_patch = refuse
-        finding = Finding(ConditionType.ACCEPTED, "True", Reason.ACCEPTED, "fine")
-        with pytest.raises(Unreachable):
-            await reconciler._report(KEY, found_agent(), None, [finding], Outcome(), seen=None, accepted=False)
-        assert lines() == []
-
-    async def test_a_spec_that_is_not_accepted(self, lines: Lines) -> None:
-        reconciler = self.reconciler()
-        reconciler.cache.observe_agent("ADDED", found_agent())
+    def test_a_spec_that_is_not_accepted(self, lines: Lines) -> None:
+        recorder, found = Recorder(to_log), read_agent(found_agent())
+        violations = decide(AgentObject("a", "team", found.spec), [], Facts({"ringfence.dev/agents": "enabled"}))
         for _ in range(2):
-            reconciler._decide(KEY, reconciler.cache.agents[KEY])
+            recorder.violations(KEY, found.uid, found.generation, violations, found.manager)
         line = one(lines, "not accepted")
         assert (line["agent"], line["namespace"], line["generation"]) == ("a", "team", 3)
-        assert (line["rule"], line["path"]) == ("ImageNoDigest", "spec.image")
+        assert (line["rule"], line["path"], line["level"]) == ("ImageNoDigest", "spec.image", "warning")
         assert (line["manager"], line["changed_at"]) == ("argocd-controller", "2026-01-31T10:00:00Z")
 
     async def test_an_edited_child_that_is_put_back(self, lines: Lines) -> None:
-        line = await self._put_back(lines, edit=_entry("kubectl-edit", "2026-01-31T11:00:00Z"))
+        line = await self._put_back(lines, edit=("kubectl-edit", "2026-01-31T11:00:00Z"))
         assert (line["agent"], line["namespace"], line["kind"]) == ("a", "team", "NetworkPolicy")
-        assert (line["name"], line["rule"]) == ("ringfence-a-deny", "ChildEdited")
+        assert (line["name"], line["rule"], line["level"]) == ("ringfence-a-deny", "ChildEdited", "warning")
         assert (line["manager"], line["changed_at"]) == ("kubectl-edit", "2026-01-31T11:00:00Z")
 
     async def test_nobody_is_named_who_wrote_before_us_or_left_no_trace(self, lines: Lines) -> None:
-        line = await self._put_back(lines, edit=_entry("kubectl-label", "2026-01-31T09:00:00Z"))
+        line = await self._put_back(lines, edit=("kubectl-label", "2026-01-31T09:00:00Z"))
         assert (line["manager"], line["changed_at"]) == (None, None)
 
     async def test_a_deleted_child_that_is_put_back(self, lines: Lines) -> None:
         line = await self._put_back(lines, edit=None)
         assert (line["rule"], line["manager"]) == ("ChildDeleted", None)
 
-    async def _put_back(self, lines: Lines, *, edit: Object | None) -> dict[str, Any]:
-        owner = agent_with()
-        desired = build_deny(owner)
-        ours = _entry("ringfence", "2026-01-31T10:00:00Z")
-        stored: list[Object] = []
-
-        def written(*fields: Object, **changes: Any) -> Object:
-            metadata = desired["metadata"] | {"uid": "p", "resourceVersion": "1", "managedFields": list(fields)}
-            return desired | {"metadata": metadata} | changes
-
+    async def _put_back(self, lines: Lines, *, edit: tuple[str, str] | None) -> dict[str, Any]:
+        owner, kube = agent_with(), FakeKube()
+        desired = Desired(build_deny(owner))
+        path = child_path(desired.ref)
+        store = Store(PolicyContext())
+        kube.cluster.put(agent_path(KEY), {"metadata": {"uid": owner.uid}})
+        writer = Writer(kube, store, lambda: True, to_log)
+        action = EnsureChild(phase=DENY, desired=desired, fit=Fit.ABSENT, known=True)
         if edit:
-            stored.append(written(ours, edit, spec={"podSelector": {}}))
-
-        class Fake:
-            async def get(self, path: str) -> Object:
-                if "agentdeployments" in path:
-                    return {"metadata": {"uid": owner.uid}}
-                if not stored:
-                    raise NotFound(404, "NotFound", path)
-                return stored[-1]
-
-            async def apply(self, *_: Any, **__: Any) -> Object:
-                stored.append(written(ours))
-                return stored[-1]
-
-            async def apply_new(self, *_: Any, **__: Any) -> Object:
-                return await self.apply(), True
-
-        writer = Writer(cast("Kube", Fake()), Cache(), lambda: True)
-        assert await writer.ensure(desired, owner, known=True)
+            kube.cluster.time = "2026-01-31T10:00:00Z"
+            await writer.ensure(replace(action, known=False), owner)
+            kube.cluster.time = edit[1]
+            await kube.merge(path, {"spec": {"policyTypes": ["Ingress"]}}, manager=edit[0])
+            store.children.take(stored(await kube.get(path), "NetworkPolicy"))
+            action = replace(action, fit=Fit.WRONG)
+        lines()
+        assert await writer.ensure(action, owner)
         return one(lines, "put back")
 
-    async def test_pods_that_are_taken_away(self, lines: Lines) -> None:
-        writer: Any = self.Stub(Writer)
-
-        async def yes(*_: Any) -> bool:
-            return True
-
-        writer.scale_to_zero = yes
-        await Applier(Cache(), writer, cast("Keys", self.Stub(Keys))).stop(agent_with(), "it is being deleted")
+    def test_pods_that_are_taken_away(self, lines: Lines) -> None:
+        to_log(AgentStopped(agent=AgentName(*KEY), why="it is being deleted"))
         line = one(lines, "stopped")
-        assert (line["agent"], line["why"]) == ("a", "it is being deleted")
+        assert (line["agent"], line["why"], line["level"]) == ("a", "it is being deleted", "error")
 
     async def test_a_key_from_its_first_value_to_its_end(self, lines: Lines) -> None:
         kube, owner = FakeKube(), agent_with(SIGNING)
-        keys = Keys(kube, lambda: True, "x:y", lambda: NOW)
-        await keys.hold(owner, known=False)
+        (signing,) = owner.spec.secrets
+        secrets = Secrets(kube, lambda: True, "x:y", to_log, lambda: NOW)
+        await secrets.make(owner, signing, known=False)
         assert one(lines, "made a key")["secret"] == "signing"
         kube.objects.clear()
-        await keys.hold(owner, known=True)
+        await secrets.make(owner, signing, known=True)
         (kept,) = kube.objects.values()
         value = kept["data"]["value"]
         found = lines()
@@ -343,17 +299,19 @@ class TestController:
         assert found[1]["kind"] == "Secret"
         assert value not in str(found)
         assert base64.b64decode(value).decode() not in str(found)
-        fields: list[dict[str, Any]] = [{"fieldsV1": {"f:data": {f"f:{PREVIOUS}": {}}}}]
+        fields: list[Any] = [{"fieldsV1": {"f:data": {f"f:{PREVIOUS}": {}}}}]
         kept["data"][PREVIOUS] = value
         kept["metadata"] |= {"annotations": {PREVIOUS_UNTIL: stamp(NOW)}, "managedFields": fields}
-        await keys.drop_previous(owner, await keys.look(owner))
+        seen = ages.observed("a", signing, await secrets.metadata(owner, signing))
+        await secrets.drop_previous(owner, seen)
         assert one(lines, "overlap is over")["agent"] == "a"
 
     def test_rotations_and_keys_that_are_too_old(self, lines: Lines) -> None:
-        fleet, month = Fleet(), timedelta(hours=720)
+        recorder, month = Recorder(to_log), timedelta(hours=720)
         for age in (2000, 1):
-            metadata = {"annotations": {ROTATED_AT: stamp(datetime.now(UTC) - timedelta(hours=age))}}
-            fleet.keys(KEY, [ages.Key("signing", "x", metadata, month)], month)
+            metadata = {"annotations": {ROTATED_AT: stamp(NOW - timedelta(hours=age))}}
+            seen = [ages.ObservedSecret("signing", "x", metadata, month)]
+            recorder.secrets(KEY, seen, max_age=month, now=NOW)
         first, second = lines()
         assert set(first) - ALWAYS == set(LINES["a key is too old"].fields)
         assert (first["rule"], first["secret"], first["level"]) == ("SecretTooOld", "signing", "warning")
@@ -361,12 +319,21 @@ class TestController:
         assert second["rotated_at"] > first["rotated_at"]
 
     def test_a_rotation_that_failed(self, lines: Lines) -> None:
-        fleet = Fleet()
+        recorder = Recorder(to_log)
         job: Object = {"metadata": {"name": key_name("a", "signing")}, "status": {}}
-        fleet.jobs(KEY, {"signing": job})
-        fleet.jobs(KEY, {"signing": job | {"status": {"lastScheduleTime": "2026-01-31T12:00:00Z"}}})
+        recorder.jobs(KEY, {"signing": job})
+        recorder.jobs(KEY, {"signing": job | {"status": {"lastScheduleTime": "2026-01-31T12:00:00Z"}}})
         line = one(lines, "rotation failed")
         assert line["job"] == f"{key_name('a', 'signing')}-{int(NOW.timestamp()) // 60}"
+
+    def test_what_differed_is_told_by_kind(self, lines: Lines) -> None:
+        to_log(StoreCompared({"Role": 2, "Node": 0}))
+        (line,) = lines()
+        assert (line["kind"], line["objects"], line["level"]) == ("Role", 2, "warning")
+
+    def test_what_has_no_line_is_quiet(self, lines: Lines) -> None:
+        to_log(object())
+        assert lines() == []
 
 
 def _entry(manager: str, time: str, *, field: str = "f:spec") -> Object:

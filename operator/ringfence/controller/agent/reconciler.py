@@ -7,6 +7,7 @@ from http import HTTPStatus
 from ringfence.api.status import ConditionType, Reason
 from ringfence.controller.runtime.loop import Look
 from ringfence.kube import ApiError, NotFound, Object
+from ringfence.policy.builtin import RESTRICTED
 from ringfence.policy.decide import binding, decide
 from ringfence.policy.model import AgentObject, NamedPolicy
 from ringfence.resources import Ref
@@ -123,9 +124,10 @@ class AgentReconciler:
 
     def _note_fit(self, seen: Observed, planned: Plan) -> None:
         """For the policies' own status: which bind the agent, and which of them it does not fit."""
-        bound = frozenset(_object_name(policy) for policy in binding(seen.policies, seen.facts))
-        misfits = frozenset(_misfits(seen)) if planned.violations else frozenset[str]()
-        self.store.note_fit(seen.key, bound, misfits)
+        # The built-in policy is no object: one that has its name does not bind the agent by that.
+        bound = [policy for policy in binding(seen.policies, seen.facts) if policy is not RESTRICTED]
+        misfits = frozenset(_misfits(seen, bound)) if planned.violations else frozenset[str]()
+        self.store.note_fit(seen.key, frozenset(map(_object_name, bound)), misfits)
 
     def _cron_jobs(self, seen: Observed, planned: Plan) -> dict[str, Mapping[str, object]]:
         """Those of the agent's secrets, as last seen, by the names of the secrets."""
@@ -186,9 +188,8 @@ def _just_made(seen: Observed, planned: Plan, outcome: Outcome) -> bool:
     return made and planned.mode is Mode.APPLY and not planned.violations
 
 
-def _misfits(seen: Observed) -> list[str]:
+def _misfits(seen: Observed, bound: Sequence[NamedPolicy]) -> list[str]:
     """The names of the policies that bind the agent and do not allow it as it is stored."""
-    bound = binding(seen.policies, seen.facts)
     if len(bound) == 1:
         return [_object_name(bound[0])]
     candidate = AgentObject(name=seen.key.name, namespace=seen.key.namespace, spec=seen.raw)

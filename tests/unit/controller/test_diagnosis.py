@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ringfence.api.status import Reason
-from ringfence.controller.agent.diagnosis import tell
+from ringfence.controller.agent.diagnosis import asks_for_events, of_workload, tell
 
 NAME = "ringfence-a"
 POD = f"{NAME}-7d9f-x2x4z"
@@ -59,33 +59,56 @@ def _event(reason: str, message: str, *, about: str = POD, kind: str = "Pod", at
     ],
 )
 def test_a_pod(pod: dict[str, Any], events: list[dict[str, Any]], said: Any) -> None:
-    assert tell([pod], events, workload=NAME) == said
+    assert tell([pod], events) == said
 
 
 def test_a_pod_that_fits_nowhere() -> None:
     pod = _pod()
     pod["status"]["conditions"] = [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes available"}]
-    assert tell([pod], [], workload=NAME) == (Reason.UNAVAILABLE, f"pod {POD}: 0/1 nodes available")
+    assert tell([pod], []) == (Reason.UNAVAILABLE, f"pod {POD}: 0/1 nodes available")
 
 
-def test_no_pod_could_be_made() -> None:
-    event = _event("FailedCreate", "exceeded quota", about=f"{NAME}-7d9f", kind="ReplicaSet")
-    assert tell([], [event], workload=NAME) == (Reason.UNAVAILABLE, "exceeded quota")
+def _failure(kind: str = "ReplicaFailure", status: str = "True", message: str = "exceeded\n quota") -> dict[str, Any]:
+    return {"status": {"conditions": [{"type": "Progressing"}, {"type": kind, "status": status, "message": message}]}}
 
 
 @pytest.mark.parametrize(
-    ("about", "kind"),
-    [(f"{NAME}-b-7d9f", "ReplicaSet"), (f"{NAME}b-7d9f", "ReplicaSet"), (NAME, "ReplicaSet"), (f"{NAME}-7d9f", "Job")],
+    ("workload", "said"),
+    [
+        (_failure(), (Reason.UNAVAILABLE, "exceeded quota")),
+        (_failure(status="False"), None),
+        (_failure(kind="Available"), None),
+        ({"status": {}}, None),
+        ({"status": None}, None),
+        (_failure(message="y" * 9999), (Reason.UNAVAILABLE, "y" * 500)),
+    ],
 )
-def test_other_agents_troubles_are_not_told(about: str, kind: str) -> None:
-    assert tell([], [_event("FailedCreate", "x", about=about, kind=kind)], workload=NAME) is None
+def test_no_pod_could_be_made(workload: dict[str, Any], said: Any) -> None:
+    assert of_workload(workload) == said
+
+
+@pytest.mark.parametrize(
+    ("pods", "asks"),
+    [
+        ([_pod()], True),
+        ([_pod(waiting={"reason": "ContainerCreating"})], True),
+        ([_pod(waiting={"reason": "ErrImagePull"})], True),
+        ([_pod(waiting={"reason": "ImagePullBackOff"})], True),
+        ([_pod(waiting={"reason": "CrashLoopBackOff"})], False),
+        ([_pod(phase="Running", running={})], False),
+        ([_pod(waiting={"reason": "CrashLoopBackOff"}), _pod(waiting={"reason": "ErrImageNeverPull"})], True),
+        ([_pod(), _pod(waiting={"reason": "CrashLoopBackOff"})], False),
+    ],
+)
+def test_events_are_asked_for_where_they_could_say_more(pods: list[dict[str, Any]], asks: bool) -> None:
+    assert asks_for_events(pods) is asks
 
 
 def test_events_of_other_pods_are_not_told() -> None:
-    assert tell([_pod()], [_event("FailedMount", "x", about="other")], workload=NAME) is None
+    assert tell([_pod()], [_event("FailedMount", "x", about="other")]) is None
 
 
 def test_a_sentence_has_a_bound() -> None:
-    found = tell([_pod(waiting={"reason": "X", "message": "y" * 9999})], [], workload=NAME)
+    found = tell([_pod(waiting={"reason": "X", "message": "y" * 9999})], [])
     assert found
     assert len(found[1]) <= 600

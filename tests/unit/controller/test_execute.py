@@ -1,0 +1,250 @@
+"""A plan is done in order, and stops where it cannot go on."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from ringfence.api.status import ConditionType, Reason
+from ringfence.controller.agent.ages import ObservedSecret
+from ringfence.controller.agent.errors import (
+    AgentGone,
+    MutatedOnWrite,
+    NotGranted,
+    NotLeading,
+    OwnershipConflict,
+    Requeue,
+)
+from ringfence.controller.agent.execute import Blocked, Executor, Outcome, obstacle
+from ringfence.controller.agent.plan import (
+    NO_FENCE,
+    Action,
+    DropPrevious,
+    EnsureChild,
+    Fit,
+    MakeSecret,
+    Mode,
+    Plan,
+    RemoveChild,
+    RemoveSecret,
+    StopWorkload,
+)
+from ringfence.kube import ApiError, Conflict, NotFound, RingfenceError, Unreachable
+from ringfence.resources import Ref
+from ringfence.resources.phases import ALLOW, DENY, PERMISSIONS, PHASES, SECRETS, WORKLOAD, Phase
+from ringfence.telemetry.events import AgentName, AgentStopped
+from unit.controller.make import (
+    ACCOUNT,
+    DEPLOYMENT,
+    POLICY_ALLOW,
+    POLICY_DENY,
+    ROLE,
+    RULES,
+    UID,
+    agent,
+    as_stored,
+    built,
+    observed,
+)
+from unit.controller.make import SECRETS as WITH_SECRETS
+
+
+class Hands:
+    """In place of the writer and of the secrets: notes what is asked for, and fails where a test says so."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.fails: dict[str, Exception] = {}
+
+    def _do(self, what: str) -> None:
+        self.done.append(what)
+        if what in self.fails:
+            raise self.fails[what]
+
+    async def ensure(self, action: EnsureChild, _: Any) -> bool:
+        self._do(f"{action.desired.ref.kind} {action.desired.ref.name}")
+        return True
+
+    async def remove(self, what: Any, _: Any = None) -> None:
+        self._do(f"remove {what if isinstance(what, str) else what.ref.kind}")
+
+    async def scale_to_zero(self, ref: Ref, _: Any) -> bool:
+        self._do(f"stop {ref.name}")
+        return True
+
+    async def make(self, _: Any, secret: Any, *, known: bool) -> Mapping[str, Any]:
+        self._do(f"make {secret.name} {known}")
+        return {"uid": "s"}
+
+    async def drop_previous(self, _: Any, one: ObservedSecret) -> None:
+        self._do(f"drop {one.name}")
+
+    def remember(self, right: Any, _: Any) -> None:
+        self.done += [f"remember {child.ref.kind}" for child in right]
+
+
+class Run:
+    """An executor, what it did, and what it told."""
+
+    def __init__(self) -> None:
+        self.hands, self.told = Hands(), list[Any]()
+        hands: Any = self.hands
+        self.executor = Executor(hands, hands, self.told.append)
+
+    async def do(self, *actions: Action, mode: Mode = Mode.APPLY, **more: Any) -> Outcome:
+        return await self.executor.execute(
+            observed(), Plan(mode=mode, agent=agent(WITH_SECRETS), actions=actions, **more)
+        )
+
+
+@pytest.fixture
+def run() -> Run:
+    return Run()
+
+
+def ensure(phase: Phase, ref: Ref, *, keep: bool = False) -> EnsureChild:
+    return EnsureChild(phase=phase, desired=built(ref, RULES), fit=Fit.WRONG, known=keep, keep=keep)
+
+
+FIVE = [
+    ensure(DENY, POLICY_DENY),
+    ensure(ALLOW, POLICY_ALLOW),
+    ensure(PERMISSIONS, ACCOUNT),
+    ensure(PERMISSIONS, ROLE),
+    ensure(WORKLOAD, DEPLOYMENT),
+]
+DENIED, ALLOWED, ACCOUNTED, ROLED, WORKING = (f"{one.desired.ref.kind} {one.desired.ref.name}" for one in FIVE)
+REFUSED = ApiError(422, "Invalid", "no such thing")
+
+
+async def test_in_order(run: Run) -> None:
+    outcome = await run.do(*FIVE, right=(as_stored(built(ROLE, RULES).manifest),))
+    assert run.hands.done == ["remember Role", DENIED, ALLOWED, ACCOUNTED, ROLED, WORKING]
+    assert (outcome.blocked, outcome.wrote, outcome.made) == (None, True, {})
+    assert run.told == []
+
+
+async def test_nothing_to_do(run: Run) -> None:
+    assert await run.do() == Outcome()
+
+
+async def test_each_action_has_its_hand(run: Run) -> None:
+    role = as_stored(built(ROLE, RULES).manifest)
+    outcome = await run.do(
+        RemoveChild(phase=PERMISSIONS, child=role),
+        RemoveSecret(phase=SECRETS, name="x"),
+        MakeSecret(phase=SECRETS, name="signing", known=True),
+        DropPrevious(phase=SECRETS, secret=ObservedSecret("signing", "x", None)),
+    )
+    assert run.hands.done == ["remove Role", "remove x", "make signing True", "drop signing"]
+    assert outcome.made == {"signing": {"uid": "s"}}
+    assert outcome.wrote
+
+
+@pytest.mark.parametrize("number", range(1, 5))
+async def test_it_stops_at_the_first_phase_that_cannot_be_done(run: Run, number: int) -> None:
+    order = [DENIED, ALLOWED, ACCOUNTED, ROLED, WORKING]
+    run.hands.fails[order[number]] = REFUSED
+    outcome = await run.do(*FIVE)
+    assert run.hands.done == order[: number + 1]
+    assert outcome.blocked is not None
+    assert outcome.blocked.condition is FIVE[number].phase.condition
+
+
+async def test_what_is_there_is_kept_as_it_should_be_whatever_blocks(run: Run) -> None:
+    run.hands.fails |= {ALLOWED: REFUSED, WORKING: OwnershipConflict(DEPLOYMENT)}
+    kept = ensure(WORKLOAD, DEPLOYMENT, keep=True)
+    outcome = await run.do(*FIVE[:4], MakeSecret(phase=SECRETS, name="signing", known=True), kept)
+    assert run.hands.done == [DENIED, ALLOWED, WORKING]
+    assert outcome.blocked is not None
+    assert outcome.blocked.message == "no such thing", "the first obstacle is told"
+
+
+@pytest.mark.parametrize(
+    ("failure", "stops"),
+    [
+        (OwnershipConflict(POLICY_DENY), True),
+        (MutatedOnWrite(POLICY_DENY), True),
+        (REFUSED, True),
+        (ApiError(500, "InternalError", "etcd"), False),
+        (Requeue("it is being deleted"), False),
+    ],
+)
+async def test_without_the_deny_policy_nothing_goes_on(run: Run, failure: Exception, stops: bool) -> None:
+    """And where there is no prospect of it, the pods are stopped."""
+    run.hands.fails[DENIED] = failure
+    outcome = await run.do(FIVE[0], ensure(WORKLOAD, DEPLOYMENT, keep=True))
+    assert run.hands.done == [DENIED, *(["stop ringfence-a"] if stops else [])]
+    stopped = AgentStopped(agent=AgentName("team", "a"), uid=UID, why=NO_FENCE)
+    assert run.told == ([stopped] if stops else [])
+    assert outcome.blocked is not None
+    assert outcome.blocked.condition is ConditionType.NETWORK_POLICY_APPLIED
+
+
+async def test_one_that_is_being_deleted_is_stopped(run: Run) -> None:
+    outcome = await run.do(StopWorkload(ref=DEPLOYMENT, why="it is being deleted"), mode=Mode.WIND_DOWN)
+    assert run.told == [AgentStopped(agent=AgentName("team", "a"), uid=UID, why="it is being deleted")]
+    assert outcome.blocked is None
+
+
+async def test_a_stop_that_fails_is_tried_again(run: Run) -> None:
+    run.hands.fails["stop ringfence-a"] = ApiError(500, "InternalError", "etcd")
+    with pytest.raises(ApiError):
+        await run.do(StopWorkload(ref=DEPLOYMENT, why="x"), mode=Mode.WIND_DOWN)
+
+
+async def test_one_that_is_held_is_blocked_at_its_acceptance(run: Run) -> None:
+    outcome = await run.do(FIVE[0], mode=Mode.HOLD)
+    assert outcome.blocked == Blocked(ConditionType.ACCEPTED, Reason.REFUSED, "not accepted")
+    run.hands.fails[DENIED] = OwnershipConflict(POLICY_DENY)
+    outcome = await run.do(FIVE[0], mode=Mode.HOLD)
+    assert outcome.blocked is not None
+    assert outcome.blocked.reason is Reason.CHILD_NOT_OURS
+
+
+PASSING = [
+    Conflict(409, "Conflict", "modified"),
+    ApiError(429, "TooManyRequests", "later", 7.0),
+    ApiError(503, "ServiceUnavailable", "starting"),
+    ApiError(504, "Timeout", "slow"),
+    ApiError(403, "Forbidden", "unable to create: namespace x is being terminated"),
+    Unreachable("down"),
+    NotLeading("lost"),
+    AgentGone("u"),
+]
+
+
+@pytest.mark.parametrize("failure", PASSING, ids=lambda one: f"{type(one).__name__} {one}"[:30])
+async def test_what_passes_by_itself_is_raised_and_not_told(run: Run, failure: RingfenceError) -> None:
+    assert obstacle(ALLOW, failure) is None
+    run.hands.fails[ALLOWED] = failure
+    with pytest.raises(type(failure)):
+        await run.do(*FIVE)
+    assert run.hands.done == [DENIED, ALLOWED]
+
+
+@pytest.mark.parametrize("phase", PHASES, ids=lambda phase: phase.order.name)
+@pytest.mark.parametrize(
+    ("failure", "reason", "fenceless", "retry", "after"),
+    [
+        (OwnershipConflict(ROLE), Reason.CHILD_NOT_OURS, True, False, None),
+        (NotGranted("team", "x:y"), Reason.NOT_GRANTED, False, False, None),
+        (MutatedOnWrite(ROLE), Reason.WRITE_FAILED, True, True, None),
+        (Requeue("later", 3.0), Reason.PROGRESSING, False, True, 3.0),
+        (ApiError(403, "Forbidden", "quota"), Reason.WRITE_FAILED, True, True, None),
+        (ApiError(422, "Invalid", "x" * 5000), Reason.WRITE_FAILED, True, True, None),
+        (NotFound(404, "NotFound", "no such kind"), Reason.WRITE_FAILED, True, True, None),
+        (ApiError(500, "InternalError", "etcd", 2.0), Reason.WRITE_FAILED, False, True, 2.0),
+        (ApiError(401, "Unauthorized", "token"), Reason.WRITE_FAILED, False, True, None),
+    ],
+    ids=lambda one: type(one).__name__ + str(getattr(one, "status", "")) if isinstance(one, Exception) else None,
+)
+def test_each_obstacle_is_classified(
+    phase: Phase, failure: RingfenceError, *, reason: Reason, fenceless: bool, retry: bool, after: float | None
+) -> None:
+    found = obstacle(phase, failure)
+    assert found is not None
+    assert (found.condition, found.reason) == (phase.condition, reason)
+    assert (found.fenceless, found.retry, found.retry_after) == (fenceless, retry, after)
+    assert 0 < len(found.message) <= 1000
+    assert (str(found.error()), found.error().retry_after) == (found.message, after)

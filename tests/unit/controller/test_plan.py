@@ -1,0 +1,252 @@
+"""What a pass is about, and what it does about children: every branch of the plan, without a cluster."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ringfence.api import AgentPolicySpec
+from ringfence.controller.agent.plan import (
+    BEING_DELETED,
+    Fit,
+    Mode,
+    Observed,
+    Plan,
+    is_right,
+    judge,
+    plan,
+)
+from ringfence.policy.model import Facts, NamedPolicy
+from ringfence.resources import Ref
+from ringfence.store.records import Key
+from ringfence.store.store import OwnershipRecord
+from unit.controller.make import (
+    ACCOUNT,
+    BINDING,
+    DEPLOYMENT,
+    HOUR,
+    KEY,
+    NAME,
+    NOW,
+    POLICY_ALLOW,
+    POLICY_DENY,
+    ROLE,
+    RULES,
+    agent,
+    all_children,
+    as_stored,
+    body,
+    built,
+    edited,
+    fits,
+    observed,
+    told,
+)
+
+# --- what a pass is about
+
+
+def test_an_agent_that_is_gone_is_forgotten() -> None:
+    assert plan(Observed(key=KEY, agent=None, now=NOW)) == Plan(mode=Mode.FORGET)
+
+
+@pytest.mark.parametrize(
+    ("finalizers", "actions"), [(["x/y"], [f"stop {NAME} {BEING_DELETED}"]), (["x/y", "orphan"], [])]
+)
+def test_one_that_is_being_deleted_has_no_pods_unless_they_are_to_be_orphans(
+    finalizers: list[str], actions: list[str]
+) -> None:
+    going = body(status={"acceptedGeneration": 1}, deletionTimestamp="x", finalizers=finalizers)
+    planned = plan(observed(agent_body=going, children=all_children()))
+    assert (planned.mode, told(planned)) == (Mode.WIND_DOWN, actions)
+
+
+CLOSED = Facts(namespace_labels={})
+
+
+@pytest.mark.parametrize(
+    ("seen", "actions", "readable"),
+    [
+        pytest.param(observed([]), ["absent NetworkPolicy/-deny"], False, id="unreadable"),
+        pytest.param(observed([], accepted=1), ["absent NetworkPolicy/-deny known"], False, id="unreadable, of before"),
+        pytest.param(observed({"image": "x"}), ["absent NetworkPolicy/-deny"], True, id="refused"),
+        pytest.param(observed(facts=CLOSED), ["absent NetworkPolicy/-deny"], True, id="in a closed namespace"),
+        pytest.param(
+            observed({"image": "x"}, accepted=0, children=all_children(RULES)), [], True, id="a refused update"
+        ),
+        pytest.param(
+            observed({"image": "x"}, accepted=0, children=all_children(without=[POLICY_DENY])),
+            ["absent NetworkPolicy/-deny known"],
+            True,
+            id="a refused update, its fence deleted",
+        ),
+    ],
+)
+def test_one_that_is_not_accepted_is_held(seen: Observed, actions: list[str], readable: bool) -> None:
+    planned = plan(seen)
+    assert (planned.mode, told(planned)) == (Mode.HOLD, actions)
+    assert planned.violations
+    assert (planned.agent is not None) is readable
+    assert [child.ref for child in planned.right] == ([] if actions else [POLICY_DENY])
+
+
+def test_one_that_policies_do_not_allow_any_more_is_kept_as_it_was() -> None:
+    planned = plan(observed(accepted=1, facts=CLOSED, children=all_children(without=[ACCOUNT])))
+    assert planned.mode is Mode.APPLY
+    assert planned.violations
+    assert told(planned) == ["absent ServiceAccount/ known"]
+
+
+@pytest.mark.parametrize(("ages", "oldest"), [([], 2160), (["48h"], 48), (["48h", "24h"], 24)])
+def test_the_strictest_policy_says_how_old_secrets_may_be(ages: list[str], oldest: int) -> None:
+    policies = [
+        NamedPolicy(f"p{n}", AgentPolicySpec.model_validate({"secrets": {"maxAge": age}})) for n, age in enumerate(ages)
+    ]
+    if not ages:
+        oldest = int(plan(observed()).max_age / HOUR)
+        assert oldest > 48
+    assert plan(observed(policies=policies)).max_age == oldest * HOUR
+
+
+# --- what is applied
+
+FRESH = [
+    "absent NetworkPolicy/-deny",
+    "absent NetworkPolicy/-allow",
+    "absent ServiceAccount/",
+    "absent Deployment/ behind",
+]
+
+
+@pytest.mark.parametrize(
+    ("seen", "actions"),
+    [
+        pytest.param(observed(), FRESH, id="nothing there"),
+        pytest.param(observed(accepted=0), FRESH, id="of another generation, nothing there"),
+        pytest.param(
+            observed(RULES),
+            [*FRESH[:3], "absent Role/", "absent RoleBinding/", FRESH[3]],
+            id="with permissions",
+        ),
+        pytest.param(observed(accepted=1, children=all_children()), [], id="all right"),
+        pytest.param(
+            observed(accepted=1, children=all_children(without=[POLICY_ALLOW])),
+            ["absent NetworkPolicy/-allow known"],
+            id="one is gone",
+        ),
+        pytest.param(
+            observed(accepted=0, children=all_children(without=[POLICY_ALLOW])),
+            ["absent NetworkPolicy/-allow"],
+            id="one is not there yet",
+        ),
+        pytest.param(
+            observed({"replicas": 2}, accepted=0, children=all_children()),
+            ["wrong Deployment/"],
+            id="an update of the spec",
+        ),
+        pytest.param(
+            observed(accepted=1, children=edited(all_children(), DEPLOYMENT, digest="x")),
+            ["wrong Deployment/ known keep"],
+            id="an edit of a workload stays to be put right whatever blocks",
+        ),
+        pytest.param(
+            observed(accepted=1, children=edited(all_children(), POLICY_DENY, digest="x")),
+            ["wrong NetworkPolicy/-deny known", "right Deployment/ known keep behind"],
+            id="the deny policy comes first in any case",
+        ),
+        pytest.param(
+            observed(accepted=1, children=edited(all_children(), POLICY_DENY, deleting=True, owners=())),
+            ["foreign NetworkPolicy/-deny known", "wrong Deployment/ known keep behind"],
+            id="a stranger's deny policy that is being deleted",
+        ),
+    ],
+)
+def test_what_is_done_about_children(seen: Observed, actions: list[str]) -> None:
+    planned = plan(seen)
+    assert (planned.mode, planned.violations) == (Mode.APPLY, ())
+    assert told(planned) == actions
+
+
+@pytest.mark.parametrize("ref", [POLICY_DENY, POLICY_ALLOW, ACCOUNT, ROLE, BINDING, DEPLOYMENT], ids=str)
+@pytest.mark.parametrize(
+    ("changes", "fit"),
+    [
+        ({"digest": "x"}, Fit.WRONG),
+        ({"mark": None}, Fit.WRONG),
+        ({"labels": ()}, Fit.WRONG),
+        ({"digest": "x", "deleting": True}, Fit.DELETING),
+        ({"owners": ()}, Fit.FOREIGN),
+    ],
+)
+def test_each_child_is_judged(ref: Ref, changes: dict[str, Any], fit: Fit) -> None:
+    planned = plan(observed(RULES, accepted=1, children=edited(all_children(RULES), ref, **changes)))
+    assert fits(planned)[ref] is fit
+    assert [child.ref for child in planned.right if child.ref == ref] == []
+    others = {one for one in fits(planned) if one != ref}
+    assert others == ({DEPLOYMENT} if ref == POLICY_DENY else set()), "what is behind the fence, and no other child"
+
+
+def test_what_is_right_is_named() -> None:
+    planned = plan(observed(RULES, accepted=1, children=all_children(RULES)))
+    assert planned.actions == ()
+    assert {child.ref for child in planned.right} == {POLICY_DENY, POLICY_ALLOW, ACCOUNT, ROLE, BINDING, DEPLOYMENT}
+
+
+def test_only_the_agents_own_children_are_looked_at() -> None:
+    seen = observed(children=all_children())
+    other = replace(seen, key=Key("team", "b"), agent=replace(seen.agent, key=Key("team", "b")))  # type: ignore[type-var]
+    assert set(fits(plan(other)).values()) == {Fit.ABSENT}
+
+
+# --- judging
+
+
+@pytest.mark.parametrize(
+    ("changes", "known", "fit"),
+    [
+        ({}, None, Fit.RIGHT),
+        ({"deleting": True}, None, Fit.RIGHT),
+        ({"digest": "x"}, None, Fit.WRONG),
+        ({"immutable": "x", "digest": "x"}, None, Fit.IMMUTABLE),
+        ({"immutable": "x", "digest": "x", "deleting": True}, None, Fit.DELETING),
+        ({"owners": ()}, None, Fit.FOREIGN),
+        ({"owners": ()}, OwnershipRecord("u", "uid-ringfence-a", None), Fit.WRONG),
+        ({"owners": ()}, OwnershipRecord("u", "another object", None), Fit.FOREIGN),
+        ({"owners": ()}, OwnershipRecord("another agent", "uid-ringfence-a", None), Fit.FOREIGN),
+    ],
+)
+def test_a_stored_child_beside_what_is_wanted(changes: dict[str, Any], known: OwnershipRecord | None, fit: Fit) -> None:
+    desired = built(BINDING, RULES)
+    live = replace(as_stored(desired.manifest), **changes)
+    assert judge(desired, live, agent(), known) is fit
+
+
+def test_what_is_not_there_is_absent_whatever_is_remembered() -> None:
+    assert judge(built(ACCOUNT), None, agent(), OwnershipRecord("u", "x", None)) is Fit.ABSENT
+
+
+@pytest.mark.parametrize(("name", "fit"), [("a", Fit.EARLIER), ("b", Fit.FOREIGN)])
+def test_a_child_of_an_earlier_agent_of_this_name(name: str, fit: Fit) -> None:
+    desired = built(ACCOUNT)
+    owner = desired.manifest["metadata"]["ownerReferences"][0] | {"uid": "earlier", "name": name}
+    assert judge(desired, as_stored(desired.manifest, ownerReferences=[owner]), agent(), None) is fit
+
+
+class TestCompletedByTheApiServer:
+    DESIRED = built(DEPLOYMENT)
+    LIVE = as_stored(DESIRED.manifest, lambda live: live["spec"]["template"]["spec"].update(newField="Default"))
+    KNOWN = OwnershipRecord("u", LIVE.uid, LIVE.mark, (DESIRED.digest, LIVE.digest))
+
+    def right(self, known: OwnershipRecord | None = KNOWN, **changes: Any) -> bool:
+        return is_right(self.DESIRED, replace(self.LIVE, **changes), known)
+
+    def test_it_is_right_where_that_is_known(self) -> None:
+        assert self.right()
+        assert not self.right(None)
+        assert not self.right(replace(self.KNOWN, completed=None))
+        assert not self.right(replace(self.KNOWN, completed=("x", self.LIVE.digest)))
+        assert not self.right(digest="x"), "and then somebody edited it"
+
+    @pytest.mark.parametrize("changes", [{"mark": "x"}, {"owners": ()}, {"labels": ()}, {"foreground": False}])
+    def test_its_metadata_is_looked_at_all_the_same(self, changes: dict[str, Any]) -> None:
+        assert not self.right(**changes)

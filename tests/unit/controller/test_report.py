@@ -1,0 +1,238 @@
+"""What a pass came to: conditions, status, what is told, when to look again."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ringfence.api.status import ConditionType, Reason
+from ringfence.controller.agent import ages
+from ringfence.controller.agent.execute import Blocked, Outcome
+from ringfence.controller.agent.plan import Mode, Plan
+from ringfence.controller.agent.report import SECRETS_AGAIN, After, Report, report
+from ringfence.controller.runtime.loop import Look
+from ringfence.policy.model import RuleName, Violation
+from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, stamp
+from unit.controller.make import HOUR, NOW, NUMBERS, RULES, SECRETS, agent, observed
+
+RUNNING = {
+    "metadata": {"name": "ringfence-a", "generation": 1},
+    "spec": {"replicas": 1},
+    "status": {"observedGeneration": 1, **dict.fromkeys(NUMBERS, 1)},
+}
+STARTING = RUNNING | {"status": {}}
+DONE = After(workload=RUNNING, secrets=[])
+TYPES = list(ConditionType)
+VIOLATION = Violation("spec.image", RuleName.IMAGE_NO_DIGEST, "no")
+MONTH = 720 * HOUR
+
+
+def come_to(
+    spec: Any = None,
+    *,
+    blocked: Blocked | None = None,
+    after: After = DONE,
+    violations: tuple[Violation, ...] = (),
+    mode: Mode = Mode.APPLY,
+    **seen: Any,
+) -> Report:
+    planned = Plan(mode=mode, violations=violations, agent=agent(spec), max_age=MONTH)
+    return report(observed(spec, **seen), planned, Outcome(blocked=blocked), after)
+
+
+def conditions(found: Report) -> dict[str, tuple[str, str]]:
+    return {str(one.type): (one.status, str(one.reason)) for one in found.findings}
+
+
+def said(found: Report, kind: ConditionType) -> str:
+    return next(one.message for one in found.findings if one.type is kind)
+
+
+def test_all_is_well() -> None:
+    found = come_to()
+    assert [one.type for one in found.findings] == TYPES
+    assert [one["type"] for one in found.status["conditions"]] == [str(one) for one in TYPES]
+    assert conditions(found) == {
+        "Ready": ("True", "Ready"),
+        "Accepted": ("True", "Accepted"),
+        "NetworkPolicyApplied": ("True", "Applied"),
+        "RightsApplied": ("True", "NoRights"),
+        "SecretsFresh": ("True", "NoSecrets"),
+        "WorkloadAvailable": ("True", "Available"),
+    }
+    assert found.look == Look()
+    assert conditions(come_to(RULES))["RightsApplied"] == ("True", "Applied")
+
+
+PHASE_TYPES = TYPES[2:]
+
+
+@pytest.mark.parametrize("at", PHASE_TYPES)
+def test_what_comes_after_the_obstacle_waits_for_it(at: ConditionType) -> None:
+    blocked = Blocked(at, Reason.WRITE_FAILED, "why")
+    found = come_to(RULES, blocked=blocked, after=After())
+    place = PHASE_TYPES.index(at)
+    states = conditions(found)
+    assert states["Ready"] == states[at] == ("False", "WriteFailed")
+    assert said(found, at) == said(found, ConditionType.READY) == "why"
+    assert all(states[one][0] == "True" for one in PHASE_TYPES[:place])
+    assert all(states[one] == ("False", "NotApplied") for one in PHASE_TYPES[place + 1 :])
+    assert all(at in said(found, one) for one in PHASE_TYPES[place + 1 : 3])
+    assert found.look.waiting
+
+
+def test_one_that_is_held_says_only_why() -> None:
+    refused = Blocked(ConditionType.ACCEPTED, Reason.REFUSED, "not accepted")
+    found = come_to(blocked=refused, after=After(), violations=(VIOLATION,), mode=Mode.HOLD)
+    states = conditions(found)
+    assert states["Ready"] == states["Accepted"] == ("False", "Refused")
+    assert {states[one] for one in PHASE_TYPES} == {("False", "NotApplied")}
+    assert found.look == Look(), "only an event changes that"
+    assert "kept as it was" not in said(found, ConditionType.ACCEPTED)
+
+
+def test_one_of_before_is_said_to_be_kept() -> None:
+    found = come_to(violations=(VIOLATION,), accepted=1)
+    assert "kept as it was" in said(found, ConditionType.ACCEPTED)
+    assert conditions(found)["WorkloadAvailable"] == ("True", "Available")
+
+
+def test_a_service_that_is_not_there() -> None:
+    spec = {"network": {"egress": [{"service": {"name": "s", "port": 80}}]}}
+    found = come_to(spec)
+    assert conditions(found)["NetworkPolicyApplied"] == ("False", "ServiceNotFound")
+    assert "team/s:80" in said(found, ConditionType.NETWORK_POLICY_APPLIED)
+    assert found.look == Look(), "its coming is told by an event"
+    blocked = Blocked(ConditionType.NETWORK_POLICY_APPLIED, Reason.WRITE_FAILED, "why")
+    assert conditions(come_to(spec, blocked=blocked))["NetworkPolicyApplied"] == ("False", "WriteFailed")
+
+
+def test_secrets_that_may_not_be_looked_at() -> None:
+    found = come_to(SECRETS, after=After(workload=RUNNING, not_granted="run kubectl"))
+    assert conditions(found)["SecretsFresh"] == ("False", "NotGranted")
+    assert said(found, ConditionType.SECRETS_FRESH) == "run kubectl"
+    assert "secrets" not in found.status
+
+
+@pytest.mark.parametrize(
+    ("spec", "after", "state", "look"),
+    [
+        ({"suspended": True}, After(workload=RUNNING | {"spec": {"replicas": 0}}), "Suspended", Look()),
+        ({"replicas": 0}, After(workload=RUNNING | {"spec": {"replicas": 0}}), "Suspended", Look()),
+        (None, After(workload=STARTING), "Progressing", Look(waiting=True)),
+        (None, After(workload=STARTING, diagnosis=(Reason.UNAVAILABLE, "x")), "Unavailable", Look(waiting=True)),
+        (None, After(), "NotApplied", Look(waiting=True)),
+    ],
+)
+def test_the_workload(spec: Any, after: After, state: str, look: Look) -> None:
+    found = come_to(spec, after=after)
+    assert conditions(found)["WorkloadAvailable"] == ("False", state)
+    assert found.look == look
+
+
+def secret(**marks: Any) -> ages.ObservedSecret:
+    annotations = {ROTATED_AT: stamp(NOW - HOUR)} | ({PREVIOUS_UNTIL: stamp(NOW + marks["left"])} if marks else {})
+    fields: list[Any] = [{"fieldsV1": {"f:data": {"f:previous": {}}}}] if marks else []
+    return ages.ObservedSecret("signing", "x", {"annotations": annotations, "managedFields": fields}, MONTH)
+
+
+@pytest.mark.parametrize(
+    ("secrets", "after"),
+    [
+        ([secret()], SECRETS_AGAIN),
+        ([secret(left=timedelta(seconds=20))], 20.0),
+        ([secret(left=timedelta(hours=1))], SECRETS_AGAIN),
+        ([secret(left=timedelta(seconds=-20))], SECRETS_AGAIN),
+        (None, SECRETS_AGAIN),
+    ],
+)
+def test_secrets_are_looked_at_again(secrets: Any, after: float) -> None:
+    assert come_to(SECRETS, after=After(workload=RUNNING, secrets=secrets)).look == Look(after=after)
+
+
+class TestStatus:
+    def test_of_an_accepted_one(self) -> None:
+        found = come_to(RULES | {"network": {"egress": [{"cidr": "203.0.113.0/28", "ports": [443]}]}}).status
+        assert (found["observedGeneration"], found["acceptedGeneration"]) == (1, 1)
+        assert (found["replicas"], found["readyReplicas"]) == (1, 1)
+        assert found["effectivePermissions"] == ["get pods"]
+        assert found["effectiveEgress"] == ["203.0.113.0/28:443"]
+        assert [one["kind"] for one in found["managedResources"]] == [
+            "NetworkPolicy",
+            "NetworkPolicy",
+            "ServiceAccount",
+            "Role",
+            "RoleBinding",
+            "Deployment",
+        ]
+        assert found["secrets"] == []
+        assert "oldestSecret" not in found
+
+    OLD = {"acceptedGeneration": 0, "effectivePermissions": ["x"], "managedResources": [], "replicas": 7}  # noqa: RUF012
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"violations": (VIOLATION,)},
+            {"blocked": Blocked(ConditionType.WORKLOAD_AVAILABLE, Reason.WRITE_FAILED, "x")},
+        ],
+    )
+    def test_of_one_that_is_not_accepted_the_last_good_state_stays(self, more: Any) -> None:
+        found = come_to(RULES, status=self.OLD, after=After(), **more).status
+        kept = {name: found[name] for name in self.OLD}
+        assert kept == self.OLD | {"replicas": 0}
+        assert found["observedGeneration"] == 1
+
+    def test_children_are_listed_anew_for_a_new_generation_only(self) -> None:
+        assert come_to(status=self.OLD).status["managedResources"]
+        assert come_to(status=self.OLD | {"acceptedGeneration": 1}).status["managedResources"] == []
+
+    def test_transition_times_stay_with_the_status(self) -> None:
+        first = come_to()
+        old = [one | {"lastTransitionTime": "then"} for one in first.status["conditions"]]
+        again = come_to(status={"conditions": old}, after=replace(DONE, workload=STARTING)).status["conditions"]
+        moved = {one["type"] for one in again if one["lastTransitionTime"] == "2026-01-31T12:00:00Z"}
+        assert moved == {"Ready", "WorkloadAvailable"}
+
+    def test_ages_of_secrets(self) -> None:
+        found = come_to(SECRETS, after=After(workload=RUNNING, secrets=[secret()])).status
+        assert [one["name"] for one in found["secrets"]] == ["signing"]
+        assert found["oldestSecret"] == stamp(NOW - HOUR)
+
+
+class TestTold:
+    def test_all_of_a_new_agent(self) -> None:
+        found = come_to().changed
+        assert [(one.type, one.previous, one.told) for one in found] == [
+            ("Ready", None, True),
+            ("Accepted", None, True),
+            ("NetworkPolicyApplied", None, False),
+            ("RightsApplied", None, False),
+            ("SecretsFresh", None, False),
+            ("WorkloadAvailable", None, False),
+        ]
+
+    def test_only_what_is_another_than_before(self) -> None:
+        old = come_to(after=replace(DONE, workload=STARTING)).status
+        found = come_to(status=old).changed
+        assert [(one.type, one.previous, one.status) for one in found] == [
+            ("Ready", "False", "True"),
+            ("WorkloadAvailable", "False", "True"),
+        ]
+        assert come_to(status=come_to().status).changed == []
+
+    @pytest.mark.parametrize(
+        ("reason", "told"),
+        [
+            (Reason.CHILD_NOT_OURS, True),
+            (Reason.WRITE_FAILED, True),
+            (Reason.NOT_GRANTED, True),
+            (Reason.PROGRESSING, False),
+        ],
+    )
+    def test_reasons_that_a_person_should_hear_of(self, reason: Reason, told: bool) -> None:
+        blocked = Blocked(ConditionType.RIGHTS_APPLIED, reason, "x")
+        found = {one.type: one.told for one in come_to(blocked=blocked, after=After()).changed}
+        assert found["RightsApplied"] is told
+        assert found["Ready"] is False, "what it stands for speaks for itself"

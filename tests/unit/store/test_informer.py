@@ -1,0 +1,421 @@
+"""One kind kept up to date: lists, watches, gaps, and the comparison that finds what a watch missed."""
+
+import asyncio
+from asyncio import sleep  # by name: the informer's own pauses are patched
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from ringfence.kube import ApiError, NotFound, Object, Unreachable, path_of
+from ringfence.resources import Ref
+from ringfence.store import informer as module
+from ringfence.store.context import PolicyContext
+from ringfence.store.informer import ContextSink, Informer, TableSink
+from ringfence.store.records import Key
+from ringfence.store.sources import AGENT_POLICY, CHILDREN, NAMESPACE, SERVICE_CIDR, SERVICES, SOURCES, is_child
+from ringfence.store.store import Store
+from unit.fakes.kube import FakeKube, Request
+from unit.store.make import owned, policy, service
+
+ROLES = next(source for source in CHILDREN if source.kind == "Role")
+
+
+def path(name: str) -> str:
+    return path_of("v1", "services", "ns", name)
+
+
+def bare(body: Object) -> Object:
+    """Without what the API server gives."""
+    metadata = {key: body["metadata"][key] for key in ("labels", "ownerReferences") if key in body["metadata"]}
+    return body | {"metadata": metadata}
+
+
+class Place:
+    """An informer of Services, its table, and the API server."""
+
+    def __init__(self) -> None:
+        self.kube, self.store, self.heard = FakeKube(), Store(PolicyContext()), 0
+        self.table = self.store.services
+        self.informer = Informer(self.kube, SERVICES, TableSink(self.table, "Service"), heard=self._hear)
+
+    def _hear(self) -> None:
+        self.heard += 1
+
+    def put(self, name: str, **spec: Any) -> Object:
+        return self.kube.cluster.put(path(name), bare(service(**spec)))
+
+    def names(self) -> list[str]:
+        return sorted(name for _, name in self.table.items)
+
+    @property
+    def lists(self) -> int:
+        return [one.verb for one in self.kube.requests].count("list")
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not true():  # noqa: ASYNC110 - many small things of others are waited for
+            await sleep(0)
+
+
+@asynccontextmanager
+async def following(informer: Informer) -> AsyncIterator[None]:
+    task = asyncio.create_task(informer.follow())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The informer's pauses, which pass at once."""
+    found: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        found.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr("ringfence.store.informer.asyncio.sleep", pause)
+    return found
+
+
+@pytest.fixture
+def place(pauses: list[float]) -> Place:
+    return Place()
+
+
+async def test_a_list_is_all_there_is(place: Place) -> None:
+    place.put("a")
+    place.put("b")
+    await place.informer.sync()
+    assert place.names() == ["a", "b"]
+    place.kube.cluster.remove(path("a"))
+    await place.informer.sync()
+    assert place.names() == ["b"]
+    assert place.heard == 2
+
+
+async def test_a_watch_goes_on_where_the_list_ended(place: Place) -> None:
+    place.put("a")
+    await place.informer.sync()
+    place.put("between")
+    async with following(place.informer):
+        await until(lambda: place.names() == ["a", "between"])
+        place.put("b")
+        place.put("a", selector={"x": "y"})
+        place.kube.cluster.remove(path("between"))
+        await until(lambda: place.names() == ["a", "b"])
+    found = place.table.items["ns", "a"].port(80)
+    assert found is not None
+    assert found.selector == {"x": "y"}
+    assert place.lists == 1
+
+
+async def test_a_watch_that_ends_goes_on_without_a_list(place: Place) -> None:
+    await place.informer.sync()
+    async with following(place.informer):
+        await until(lambda: bool(place.kube.cluster.watches))
+        place.put("a")
+        await until(lambda: place.names() == ["a"])
+        for watch in place.kube.cluster.watches:
+            watch.events.put_nowait(None)
+        place.put("b")
+        await until(lambda: place.names() == ["a", "b"])
+    assert place.lists == 1
+
+
+async def test_what_was_deleted_in_a_gap_is_gone(place: Place) -> None:
+    for name in "abc":
+        place.put(name)
+    async with following(place.informer):
+        await until(lambda: place.names() == ["a", "b", "c"])
+        place.kube.gate.clear()
+        for watch in place.kube.cluster.watches:
+            watch.events.put_nowait(None)
+        await until(lambda: not place.kube.cluster.watches)
+        place.kube.cluster.remove(path("a"))
+        place.kube.cluster.remove(path("b"))
+        place.put("b", selector={"x": "y"})
+        place.kube.cluster.forget()
+        with capture_logs() as said:
+            place.kube.gate.set()
+            await until(lambda: place.names() == ["b", "c"] and bool(place.kube.cluster.watches))
+    assert said == [], "a gap is no news"
+    assert place.lists == 2
+
+
+async def test_a_bookmark_moves_the_version_and_nothing_else(place: Place) -> None:
+    await place.informer.sync()
+    before = place.heard
+    async with following(place.informer):
+        await until(lambda: bool(place.kube.cluster.watches))
+        (watch,) = place.kube.cluster.watches
+        watch.events.put_nowait(("BOOKMARK", {"metadata": {"resourceVersion": "77"}}))
+        watch.events.put_nowait(None)
+        await until(
+            lambda: [one.options.get("version") for one in place.kube.requests if one.verb == "watch"][-1] == "77"
+        )
+    assert place.names() == []
+    assert place.heard == before + 1
+
+
+@pytest.mark.parametrize(("code", "lines"), [(410, 0), (500, 1)])
+async def test_an_error_in_a_watch_means_a_new_list(place: Place, code: int, lines: int) -> None:
+    await place.informer.sync()
+    with capture_logs() as said:
+        async with following(place.informer):
+            await until(lambda: bool(place.kube.cluster.watches))
+            place.kube.cluster.watches[0].events.put_nowait(("ERROR", {"code": code, "message": "x"}))
+            place.kube.cluster.watches[0].events.put_nowait(None)
+            await until(lambda: place.lists == 2)
+    assert len(said) == lines
+
+
+async def test_a_failure_is_told_once_and_tried_on_with_growing_pauses(place: Place, pauses: list[float]) -> None:
+    place.kube.refuse(ApiError(403, "Forbidden", "no right to list services"), times=7)
+    with capture_logs() as said:
+        async with following(place.informer):
+            await until(lambda: bool(place.kube.cluster.watches))
+    assert [(one["event"], one["kind"]) for one in said] == [("cannot read what decisions need: trying on", "Service")]
+    assert pauses == [0.2, 0.5, 1.0, 2.0, 3.0, 3.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("failure", "lists"),
+    [
+        (Unreachable("reset"), 1),
+        (ApiError(429, "TooManyRequests", "x"), 1),
+        (ApiError(410, "Expired", "x"), 2),
+        (ApiError(403, "Forbidden", "x"), 2),
+    ],
+)
+async def test_after_a_watch_that_broke_it_lists_only_where_its_version_may_be_lost(
+    place: Place, failure: Exception, lists: int
+) -> None:
+    await place.informer.sync()
+    place.kube.refuse(failure, verb="watch", times=1)
+    async with following(place.informer):
+        await until(lambda: bool(place.kube.cluster.watches))
+    assert place.lists == lists
+
+
+async def test_a_surprise_does_not_make_it_deaf(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    await place.informer.sync()
+    surprises = [KeyError("x")]
+    take = place.table.observe
+
+    def observe(event_type: str | None, body: Any) -> Any:
+        if surprises:
+            raise surprises.pop()
+        return take(event_type, body)
+
+    monkeypatch.setattr(place.table, "observe", observe)
+    with capture_logs() as said:
+        async with following(place.informer):
+            await until(lambda: bool(place.kube.cluster.watches))
+            place.put("a")
+            await until(lambda: place.names() == ["a"])
+    assert [one["event"] for one in said] == ["a watch broke"]
+
+
+async def test_a_kind_that_a_cluster_may_lack(pauses: list[float]) -> None:
+    kube, context, changed = FakeKube(), PolicyContext(), list[str]()
+    sink = ContextSink(context, SERVICE_CIDR, lambda kind, _: changed.append(kind))
+    informer = Informer(kube, SOURCES[SERVICE_CIDR], sink)
+    kube.cluster.put(f"{SOURCES[SERVICE_CIDR].path}/x", {"metadata": {}, "spec": {"cidrs": ["192.0.2.0/24"]}})
+    await informer.sync()
+    kube.refuse(NotFound(404, "NotFound", "no such kind"), times=2)
+    await informer.sync()
+    assert informer.absent
+    assert context.facts("x").cluster_networks == ()
+    assert changed == [SERVICE_CIDR, SERVICE_CIDR]
+    assert await informer.compare() == 0
+    async with following(informer):
+        await until(lambda: not informer.absent)
+    assert pauses == [module.ABSENT_SECONDS], "it is asked for again after a while"
+
+
+async def test_a_kind_that_must_be_there(place: Place) -> None:
+    place.kube.refuse(NotFound(404, "NotFound", "no such kind"))
+    with pytest.raises(NotFound):
+        await place.informer.sync()
+
+
+class TestCompare:
+    def make(self, place: Place) -> None:
+        for name in ("same", "missing", "stale", "ghost"):
+            place.put(name)
+
+    def disagree(self, place: Place) -> None:
+        """Make the table another one than the cluster is."""
+        table = place.table
+        del table.items["ns", "missing"]
+        place.kube.cluster.remove(path("ghost"))
+        place.put("stale", selector={"x": "y"})
+
+    async def test_what_differs_is_counted_and_put_right(self, place: Place) -> None:
+        self.make(place)
+        await place.informer.sync()
+        assert await place.informer.compare() == 0
+        self.disagree(place)
+        place.kube.requests.clear()
+        assert await place.informer.compare() == 3
+        assert place.names() == ["missing", "same", "stale"]
+        assert [str(one) for one in place.kube.requests] == [
+            "list services",
+            "get services/missing",
+            "get services/stale",
+            "get services/ghost",
+        ]
+        assert place.kube.requests[0].options["metadata_only"]
+        found = place.table.items["ns", "stale"].port(80)
+        assert found is not None
+        assert found.selector == {"x": "y"}
+        assert await place.informer.compare() == 0
+
+    async def test_with_many_of_them_everything_is_listed(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, "FETCHED_AT_MOST", 2)
+        self.make(place)
+        await place.informer.sync()
+        self.disagree(place)
+        place.kube.requests.clear()
+        assert await place.informer.compare() == 3
+        assert [str(one) for one in place.kube.requests] == ["list services", "list services"]
+        assert place.names() == ["missing", "same", "stale"]
+
+    async def test_what_a_watch_told_meanwhile_is_not_counted(self, place: Place) -> None:
+        self.make(place)
+        await place.informer.sync()
+        self.disagree(place)
+
+        def faster(request: Request) -> None:
+            if request.verb == "get":
+                place.kube.after.clear()
+                for name in ("missing", "stale"):
+                    place.table.observe("MODIFIED", place.kube.objects[path(name)])
+                place.table.remove(("ns", "ghost"), place.kube.cluster.version)
+
+        place.kube.after.append(faster)
+        assert await place.informer.compare() == 0
+
+    async def test_what_is_made_while_it_is_listed_is_no_ghost(self, place: Place) -> None:
+        await place.informer.sync()
+
+        def make(request: Request) -> None:
+            if request.verb == "list":
+                place.table.observe("ADDED", place.put("new"))
+
+        place.kube.after.append(make)
+        assert await place.informer.compare() == 0
+        assert place.names() == ["new"]
+
+    async def test_what_is_made_anew_while_others_are_read_stays(self, place: Place) -> None:
+        for name in ("a", "b"):
+            place.put(name)
+        await place.informer.sync()
+        for name in ("a", "b"):
+            place.kube.cluster.remove(path(name))
+
+        def make(request: Request) -> None:
+            if str(request) == "get services/b":
+                place.table.observe("ADDED", place.put("a"))
+
+        place.kube.before.append(make)
+        await place.informer.compare()
+        assert place.names() == ["a"]
+
+    async def test_its_failure_leaves_no_list_open(self, place: Place) -> None:
+        place.kube.down = True
+        with pytest.raises(Unreachable):
+            await place.informer.compare()
+        with pytest.raises(Unreachable):
+            await place.informer.sync()
+        place.table.observe("DELETED", service())
+        assert place.table._deleted == {}
+
+
+class TestChildren:
+    """Children of all kinds share a table; of the powerful kinds everything is followed, and ours are told apart."""
+
+    def make(self) -> tuple[FakeKube, Store, Informer]:
+        kube, store = FakeKube(), Store(PolicyContext())
+        return kube, store, Informer(kube, ROLES, TableSink(store.children, "Role", wanted=is_child))
+
+    async def test_only_ours_are_kept(self) -> None:
+        kube, store, informer = self.make()
+        kube.cluster.put(ROLES.item_path("ns", "ringfence-a"), bare(owned()))
+        kube.cluster.put(ROLES.item_path("ns", "other"), {"metadata": {}})
+        store.children.observe("ADDED", owned(kind="ServiceAccount"))
+        await informer.sync()
+        assert {(ref.kind, ref.name) for ref in store.children.items} == {
+            ("Role", "ringfence-a"),
+            ("ServiceAccount", "ringfence-a"),
+        }
+        assert await informer.compare() == 0
+
+    async def test_one_without_labels_is_seen_by_its_owner_and_one_without_both_is_gone(
+        self, pauses: list[float]
+    ) -> None:
+        kube, store, informer = self.make()
+        at = ROLES.item_path("ns", "ringfence-a")
+        ref = Ref("Role", "ns", "ringfence-a")
+        kube.cluster.put(at, bare(owned()))
+        async with following(informer):
+            await until(lambda: ref in store.children.items)
+            await kube.merge(at, {"metadata": {"labels": None}})
+            await until(lambda: not store.children.items[ref].labels)
+            await kube.merge(at, {"metadata": {"ownerReferences": None}})
+            await until(lambda: ref not in store.children.items)
+
+
+class TestContext:
+    def make(self) -> tuple[FakeKube, Store, Informer, list[Any]]:
+        kube, store, changed = FakeKube(), Store(PolicyContext()), list[Any]()
+        sink = ContextSink(store.context, AGENT_POLICY, lambda *about: changed.append(about), table=store.policies)
+        return kube, store, Informer(kube, SOURCES[AGENT_POLICY], sink), changed
+
+    async def test_policies_are_kept_in_both_places(self, pauses: list[float]) -> None:
+        kube, store, informer, changed = self.make()
+        at = SOURCES[AGENT_POLICY].item_path(None, "p")
+        kube.cluster.put(at, bare(policy()))
+        async with following(informer):
+            await until(lambda: "p" in store.policies.items and bool(kube.cluster.watches))
+            assert [one.name for one in store.context.policies()] == ["p"]
+            assert changed == [(AGENT_POLICY, None)]
+            await kube.merge(f"{at}/status", {"status": {"boundAgents": 1}})
+            await until(lambda: store.policies.items["p"].status == {"boundAgents": 1})
+            assert len(changed) == 1, "its status is nothing that decisions depend on"
+            kube.cluster.remove(at)
+            await until(lambda: not store.policies.items)
+        assert store.context.policies() == []
+        assert changed[1:] == [(AGENT_POLICY, "p")]
+
+    async def test_a_comparison_puts_right_what_differs(self) -> None:
+        kube, store, informer, changed = self.make()
+        kube.cluster.put(SOURCES[AGENT_POLICY].item_path(None, "p"), bare(policy()))
+        await informer.sync()
+        assert await informer.compare() == 0
+        store.context.replace(AGENT_POLICY, [])
+        changed.clear()
+        assert await informer.compare() == 1
+        assert [one.name for one in store.context.policies()] == ["p"]
+        assert changed == [(AGENT_POLICY, None)]
+
+    async def test_a_list_that_a_watch_overtook_is_not_taken(self) -> None:
+        kube, store, changed = FakeKube(), Store(PolicyContext()), list[Any]()
+        sink = ContextSink(store.context, NAMESPACE, lambda *about: changed.append(about))
+        informer = Informer(kube, SOURCES[NAMESPACE], sink)
+        kube.after.append(lambda _: store.context.observe(NAMESPACE, "ADDED", {"metadata": {"name": "new"}}))
+        assert await informer.compare() == 0
+        assert store.context.knows("new")
+
+
+def test_keys_are_places() -> None:
+    assert module._place("p") == (None, "p")
+    assert module._place(Key("ns", "a")) == ("ns", "a")
+    assert module._place(Ref("Role", "ns", "a")) == ("ns", "a")

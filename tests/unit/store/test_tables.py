@@ -1,0 +1,117 @@
+"""A table: what the watches and the lists show, in whatever order they show it."""
+
+import pytest
+
+from ringfence.resources import Ref
+from ringfence.resources.stored import StoredChild, stored
+from ringfence.store.tables import Table
+from unit.store.make import child
+
+REF = Ref("Role", "ns", "ringfence-a")
+Children = Table[Ref, StoredChild]
+
+
+class Changes(list[tuple[int | None, int | None]]):
+    """Versions before and after each change that was told."""
+
+    def __call__(self, old: StoredChild | None, new: StoredChild | None) -> None:
+        self.append((old.version if old else None, new.version if new else None))
+
+
+@pytest.fixture
+def changes() -> Changes:
+    return Changes()
+
+
+@pytest.fixture
+def table(changes: Changes) -> Children:
+    return Table(stored, lambda record: record.ref, changes)
+
+
+def version(table: Children) -> int | None:
+    found = table.get(REF)
+    return found.version if found else None
+
+
+def test_older_news_is_ignored(table: Children, changes: Changes) -> None:
+    table.observe("ADDED", child(5))
+    table.observe("MODIFIED", child(4))
+    assert version(table) == 5
+    table.observe(None, child(5))
+    table.observe("MODIFIED", child(10))
+    assert version(table) == 10, "as numbers, not as text"
+    assert changes == [(None, 5), (5, 10)]
+
+
+def test_what_was_taken_is_said(table: Children) -> None:
+    assert table.take(stored(child(5)))
+    assert not table.take(stored(child(5)))
+    assert not table.take(stored(child(4)))
+    assert table.take(stored(child(0))), "whose version is not known counts as news"
+
+
+def test_the_end_of_an_earlier_object_is_not_the_end_of_this_one(table: Children, changes: Changes) -> None:
+    table.observe("ADDED", child(5, "new"))
+    table.observe("DELETED", child(4, "old"))
+    assert version(table) == 5
+    table.observe("DELETED", child(6, "new"))
+    table.observe("DELETED", child(6, "new"))
+    assert version(table) is None
+    assert changes == [(None, 5), (5, None)]
+
+
+def test_a_new_object_of_the_same_name_replaces_the_old_one(table: Children) -> None:
+    table.observe("ADDED", child(5, "old"))
+    table.observe("ADDED", child(6, "new"))
+    assert table.items[REF].uid == "new"
+    assert len(table) == 1
+
+
+def test_an_object_that_loses_its_label_is_told_as_deleted_and_read_again(table: Children) -> None:
+    """The watch selects by label. What is read and put right afterwards is newer than that end."""
+    table.observe("ADDED", child(5))
+    table.observe("DELETED", child(6))
+    assert version(table) is None
+    table.observe("MODIFIED", child(7))
+    assert version(table) == 7
+    table.observe("DELETED", child(6))
+    assert version(table) == 7, "the news came late"
+
+
+def test_a_list_that_was_read_before_a_deletion_does_not_bring_it_back(table: Children) -> None:
+    table.observe("ADDED", child(5))
+    table.begin()
+    table.begin()
+    table.observe("DELETED", child(9))
+    table.take(stored(child(5)))
+    assert version(table) is None
+    table.end()
+    table.take(stored(child(9)))
+    assert version(table) is None, "the other list is still read"
+    table.take(stored(child(10, "new")))
+    assert version(table) == 10, "made anew after that"
+    table.end()
+    assert table._deleted == {}, "nothing is remembered for longer than a list takes"
+
+
+def test_without_a_list_deletions_are_not_remembered(table: Children) -> None:
+    table.observe("DELETED", child(9))
+    assert table._deleted == {}
+
+
+def test_a_list_that_was_read_before_a_creation_does_not_take_it_away(table: Children) -> None:
+    table.observe("ADDED", child(9))
+    table.retain([], 8, among=list(table.items))
+    assert version(table) == 9
+    table.retain([], 9, among=list(table.items))
+    assert version(table) is None
+
+
+def test_a_list_says_what_is_gone(table: Children, changes: Changes) -> None:
+    for kind in ("Role", "RoleBinding", "ServiceAccount"):
+        table.observe("ADDED", child(3, kind=kind))
+    changes.clear()
+    roles = [ref for ref in table.items if ref.kind != "ServiceAccount"]
+    table.retain([REF._replace(kind="RoleBinding")], 5, among=roles)
+    assert [ref.kind for ref in table.items] == ["RoleBinding", "ServiceAccount"]
+    assert changes == [(3, None)]

@@ -1,0 +1,160 @@
+"""Events: said once, in bounds, and never in the way."""
+
+import asyncio
+
+import pytest
+
+from ringfence.api.status import Reason
+from ringfence.kube import ApiError
+from ringfence.telemetry.events import AgentName, ChildRepaired, ConditionChanged, OverlapEnded
+from ringfence.telemetry.metrics import EVENTS_DROPPED
+from ringfence.telemetry.sinks import kubernetes as module
+from ringfence.telemetry.sinks.kubernetes import MAX_NOTE, QUIET_SECONDS, KubernetesEventSink
+from unit.fakes.kube import FakeKube
+
+AGENT = AgentName("ns", "a" * 63)
+
+
+def changed(status: str, reason: Reason, message: str, *, uid: str = "u", told: bool = True) -> ConditionChanged:
+    about = {"type": "Accepted", "status": status, "previous": None, "reason": str(reason), "message": message}
+    return ConditionChanged(agent=AGENT, uid=uid, generation=1, told=told, **about)  # type: ignore[arg-type]
+
+
+ACCEPTED = changed("True", Reason.ACCEPTED, "fine")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def kube() -> FakeKube:
+    return FakeKube()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def sink(kube: FakeKube, clock: Clock) -> KubernetesEventSink:
+    return KubernetesEventSink(kube, instance="i" * 300, clock=clock)
+
+
+async def say(sink: KubernetesEventSink, *told: object) -> None:
+    for event in told:
+        sink(event)
+    await sink.flush(5)
+
+
+def dropped() -> float:
+    return float(EVENTS_DROPPED._value.get())
+
+
+async def test_the_same_sentence_is_said_once_in_a_while(
+    sink: KubernetesEventSink, kube: FakeKube, clock: Clock
+) -> None:
+    await say(sink, ACCEPTED, ACCEPTED, ACCEPTED)
+    assert len(kube.objects) == 1
+    clock.now = QUIET_SECONDS + 1
+    await say(sink, ACCEPTED)
+    assert len(kube.objects) == 2
+
+
+async def test_other_sentences_and_other_agents_are_said(sink: KubernetesEventSink, kube: FakeKube) -> None:
+    await say(
+        sink,
+        ACCEPTED,
+        changed("True", Reason.ACCEPTED, "finer"),
+        changed("False", Reason.REFUSED, "fine"),
+        changed("True", Reason.ACCEPTED, "fine", uid="v"),
+    )
+    assert [(one["type"], one["reason"], one["note"]) for one in kube.objects.values()].count(
+        ("Normal", "Accepted", "fine")
+    ) == 2
+    assert len(kube.objects) == 4
+    assert [one["type"] for one in kube.objects.values() if one["reason"] == "Refused"] == ["Warning"]
+
+
+async def test_only_what_a_person_should_hear_of_is_said(sink: KubernetesEventSink, kube: FakeKube) -> None:
+    await say(sink, changed("False", Reason.PROGRESSING, "x", told=False), OverlapEnded(agent=AGENT, secret="s"))
+    assert kube.objects == {}
+
+
+@pytest.mark.parametrize(("rule", "says"), [("ChildEdited", "was edited"), ("ChildDeleted", "was deleted")])
+async def test_a_repair_is_said(sink: KubernetesEventSink, kube: FakeKube, rule: str, says: str) -> None:
+    await say(sink, ChildRepaired(agent=AGENT, uid="u", kind="Role", name="ringfence-a", rule=rule))
+    (event,) = kube.objects.values()
+    assert (event["type"], event["reason"]) == ("Warning", "DriftRepaired")
+    assert event["note"].startswith(f"Role ringfence-a {says}")
+
+
+async def test_an_event_keeps_the_api_servers_bounds(sink: KubernetesEventSink, kube: FakeKube) -> None:
+    await say(sink, changed("False", Reason.REFUSED, "ä" * 5000))
+    (event,) = kube.objects.values()
+    assert len(event["note"].encode()) <= MAX_NOTE
+    assert len(event["metadata"]["name"]) <= 253
+    assert len(event["reportingInstance"]) <= 128
+    assert event["regarding"]["uid"] == "u"
+    assert event["metadata"]["namespace"] == event["regarding"]["namespace"] == "ns"
+
+
+async def test_memory_has_a_bound(sink: KubernetesEventSink, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REMEMBERED", 10)
+    for number in range(50):
+        sink(changed("True", Reason.ACCEPTED, str(number)))
+    assert len(sink._said) == 10
+
+
+async def test_what_does_not_fit_into_the_queue_is_dropped_and_counted(
+    kube: FakeKube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WAITING", 3)
+    before = dropped()
+    await say(
+        KubernetesEventSink(kube, instance="i"), *(changed("True", Reason.ACCEPTED, str(number)) for number in range(5))
+    )
+    assert len(kube.objects) == 3
+    assert dropped() - before == 2
+
+
+async def test_what_waits_is_written_in_the_background(sink: KubernetesEventSink, kube: FakeKube) -> None:
+    written = asyncio.Event()
+    kube.after.append(lambda _: written.set())
+    task = asyncio.create_task(sink.run())
+    sink(ACCEPTED)
+    async with asyncio.timeout(60):
+        await written.wait()
+    assert len(kube.objects) == 1
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_the_end_of_the_process_does_not_wait_for_ever(sink: KubernetesEventSink, kube: FakeKube) -> None:
+    kube.gate.clear()
+    sink(ACCEPTED)
+    await sink.flush(0.01)
+    assert kube.objects == {}
+
+
+async def test_a_failure_is_logged_and_nothing_else(
+    sink: KubernetesEventSink, kube: FakeKube, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = dropped()
+    kube.down = True
+    await say(sink, changed("True", Reason.ACCEPTED, "one"))
+    assert "could not write an Event" in capsys.readouterr().out
+    kube.down = False
+    kube.refuse(ApiError(403, "Forbidden", "unable to create new content because it is being terminated"))
+    await say(sink, changed("True", Reason.ACCEPTED, "two"))
+    assert capsys.readouterr().out == "", "a namespace that ends is no trouble"
+    assert dropped() - before == 2
+
+
+async def test_a_replica_that_does_not_lead_says_nothing(kube: FakeKube) -> None:
+    await say(KubernetesEventSink(kube, instance="i", leading=lambda: False), ACCEPTED)
+    assert kube.objects == {}
