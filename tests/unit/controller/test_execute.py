@@ -31,7 +31,7 @@ from ringfence.controller.agent.plan import (
 )
 from ringfence.kube import ApiError, Conflict, NotFound, RingfenceError, Unreachable
 from ringfence.resources import Ref
-from ringfence.resources.phases import ALLOW, DENY, PERMISSIONS, PHASES, SECRETS, WORKLOAD, Phase
+from ringfence.resources.phases import ALLOW, DENY, PERMISSIONS, PHASES, SECRETS, WORKLOAD, Order, Phase
 from ringfence.telemetry.events import AgentName, AgentStopped
 from unit.controller.make import (
     ACCOUNT,
@@ -223,28 +223,33 @@ async def test_what_passes_by_itself_is_raised_and_not_told(run: Run, failure: R
     assert run.hands.done == [DENIED, ALLOWED]
 
 
+FENCE_ONLY = None
+"""Tried again soon where it is about the fence, else at growing intervals."""
+
+
 @pytest.mark.parametrize("phase", PHASES, ids=lambda phase: phase.order.name)
 @pytest.mark.parametrize(
     ("failure", "reason", "fenceless", "retry", "after"),
     [
         (OwnershipConflict(ROLE), Reason.CHILD_NOT_OURS, True, False, None),
         (NotGranted("team", "x:y"), Reason.NOT_GRANTED, False, False, None),
-        (MutatedOnWrite(ROLE), Reason.WRITE_FAILED, True, True, None),
+        (MutatedOnWrite(ROLE), Reason.WRITE_FAILED, True, FENCE_ONLY, None),
         (Requeue("later", 3.0), Reason.PROGRESSING, False, True, 3.0),
-        (ApiError(403, "Forbidden", "quota"), Reason.WRITE_FAILED, True, True, None),
-        (ApiError(422, "Invalid", "x" * 5000), Reason.WRITE_FAILED, True, True, None),
-        (NotFound(404, "NotFound", "no such kind"), Reason.WRITE_FAILED, True, True, None),
+        (ApiError(403, "Forbidden", "quota"), Reason.WRITE_FAILED, True, FENCE_ONLY, None),
+        (ApiError(422, "Invalid", "x" * 5000), Reason.WRITE_FAILED, True, FENCE_ONLY, None),
+        (NotFound(404, "NotFound", "no such kind"), Reason.WRITE_FAILED, True, FENCE_ONLY, None),
         (ApiError(500, "InternalError", "etcd", 2.0), Reason.WRITE_FAILED, False, True, 2.0),
         (ApiError(401, "Unauthorized", "token"), Reason.WRITE_FAILED, False, True, None),
     ],
     ids=lambda one: type(one).__name__ + str(getattr(one, "status", "")) if isinstance(one, Exception) else None,
 )
 def test_each_obstacle_is_classified(
-    phase: Phase, failure: RingfenceError, *, reason: Reason, fenceless: bool, retry: bool, after: float | None
+    phase: Phase, failure: RingfenceError, *, reason: Reason, fenceless: bool, retry: bool | None, after: float | None
 ) -> None:
     found = obstacle(phase, failure)
     assert found is not None
     assert (found.condition, found.reason) == (phase.condition, reason)
-    assert (found.fenceless, found.retry, found.retry_after) == (fenceless, retry, after)
+    soon = phase.order <= Order.ALLOW if retry is FENCE_ONLY else retry
+    assert (found.fenceless, found.retry, found.retry_after) == (fenceless, soon, after)
     assert 0 < len(found.message) <= 1000
     assert (str(found.error()), found.error().retry_after) == (found.message, after)

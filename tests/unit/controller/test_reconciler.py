@@ -184,14 +184,20 @@ async def test_a_refused_update_keeps_what_was_accepted(place: Place) -> None:
 
 
 async def test_an_obstacle_is_said_and_tried_again(place: Place) -> None:
-    place.kube.refuse(ApiError(403, "Forbidden", "exceeded quota", 9.0), path=child_path(ACCOUNT))
-    with pytest.raises(Requeue, match="exceeded quota") as failure:
+    place.kube.refuse(ApiError(500, "InternalError", "etcd is away", 9.0), path=child_path(ACCOUNT))
+    with pytest.raises(Requeue, match="etcd is away") as failure:
         await place.reconcile()
     assert failure.value.retry_after == 9.0
     assert place.take() == [*CREATION[:3], CREATION[-1]]
     assert place.condition("NetworkPolicyApplied") == ("True", "Applied")
     assert place.condition("RightsApplied") == ("False", "WriteFailed")
     assert "acceptedGeneration" not in place.status
+
+
+async def test_a_refusal_is_said_and_tried_again_at_growing_intervals(place: Place) -> None:
+    place.kube.refuse(ApiError(403, "Forbidden", "exceeded quota"), path=child_path(ACCOUNT))
+    assert await place.reconcile() == Look(waiting=True)
+    assert place.condition("RightsApplied") == ("False", "WriteFailed")
 
 
 async def test_a_strangers_object_is_said_and_waited_for(place: Place) -> None:

@@ -9,7 +9,7 @@ from ringfence.kube import ApiError, Conflict, RingfenceError
 from ringfence.resources import Identity, Ref
 from ringfence.resources.model import child_name
 from ringfence.resources.phases import DENY as DENY_PHASE
-from ringfence.resources.phases import Phase
+from ringfence.resources.phases import Order, Phase
 from ringfence.telemetry.events import AgentName, AgentStopped, Emit
 
 from .errors import MutatedOnWrite, NotGranted, OwnershipConflict, Requeue
@@ -131,19 +131,21 @@ def obstacle(phase: Phase, failure: RingfenceError) -> Blocked | None:
         case NotGranted():
             found = Blocked(condition, Reason.NOT_GRANTED, str(failure))
         case MutatedOnWrite():
-            found = Blocked(condition, Reason.WRITE_FAILED, str(failure), fenceless=True, retry=True)
+            soon = phase.order <= Order.ALLOW
+            found = Blocked(condition, Reason.WRITE_FAILED, str(failure), fenceless=True, retry=soon)
         case Requeue():
             found = Blocked(condition, Reason.PROGRESSING, str(failure), retry=True, retry_after=failure.retry_after)
         case Conflict():
             pass  # somebody wrote at the same time: look again, say nothing
         case ApiError() if not (failure.terminating or failure.passing):
-            # A refusal is said in the status; it is tried again all the same, for quotas and the like do change.
+            # A refusal is said in the status. It is tried again all the same, at growing intervals: quotas and the like
+            # do change, and tell nobody. A fence is tried again soon, and so is what was not refused for good (a 500).
             found = Blocked(
                 condition,
                 Reason.WRITE_FAILED,
                 failure.message[:1000],
                 fenceless=failure.final,
-                retry=True,
+                retry=phase.order <= Order.ALLOW or not failure.final,
                 retry_after=failure.retry_after,
             )
     return found

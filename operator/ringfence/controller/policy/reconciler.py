@@ -6,7 +6,7 @@ follows within seconds, not at once: while ten thousand agents are decided anew 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -17,8 +17,8 @@ from ringfence.kube import ApiError, Kube, NotFound, Object, path_of
 from ringfence.store.records import StoredPolicy, packed, read_policy
 from ringfence.store.store import Store
 
-SECONDS: Final = 3.0
-"""Between two writes of one policy's status."""
+SECONDS: Final = 2.0
+"""From a change to the write of a policy's status: what else changes meanwhile is in the same write."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ class PolicyReconciler:
     leading: Callable[[], bool]
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     kind: str = field(default="AgentPolicy", init=False)
-    _written: dict[str, datetime] = field(default_factory=dict)
+    _due: dict[str, datetime] = field(default_factory=dict)
+    """When the status of a policy is to be written, where it changed."""
 
     def about(self, key: str) -> Mapping[str, str]:
         """As fields of a log line."""
@@ -61,14 +62,17 @@ class PolicyReconciler:
         """One pass. Raises ApiError, Unreachable, NotLeading: the caller tries again later."""
         policy = self.store.policies.get(key)
         if policy is None:
-            self._written.pop(key, None)
+            self._due.pop(key, None)
             return Look()
-        status = status_of(policy, Counted(*self.store.agents_of_policy(key)), self.clock())
+        now, pause = self.clock(), timedelta(seconds=SECONDS)
+        noticed = self._due.get(key, now + pause) - pause
+        status = status_of(policy, Counted(*self.store.agents_of_policy(key)), noticed)
         if packed(status) == policy.status_json:
+            self._due.pop(key, None)
             return Look()
-        waited = (self.clock() - self._written[key]).total_seconds() if key in self._written else SECONDS
-        if waited < SECONDS:
-            return Look(after=SECONDS - waited)
+        left = (self._due.setdefault(key, now + pause) - now).total_seconds()
+        if left > 0:
+            return Look(after=left)
         if not self.leading():
             raise NotLeading("the lease is not held any more")
         await self._write(policy, status)
@@ -78,7 +82,7 @@ class PolicyReconciler:
         """A mistake of ours: the log has it."""
 
     async def _write(self, policy: StoredPolicy, status: Object) -> None:
-        self._written[policy.name] = self.clock()
+        self._due.pop(policy.name, None)
         path = path_of(API_VERSION, "agentpolicies", name=policy.name) + "/status"
         operations: list[dict[str, Any]] = [
             {"op": "test", "path": "/metadata/uid", "value": policy.uid},

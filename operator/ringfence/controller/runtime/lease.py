@@ -22,7 +22,9 @@ DURATION = 15.0
 RENEW_DEADLINE = 10.0
 """Seconds after which a leader that could not renew stops writing: well before anybody else may begin."""
 RETRY = 2.0
-"""Seconds between looks. The three are Kubernetes' own components' defaults."""
+"""Seconds between renewals. The three are Kubernetes' own components' defaults."""
+STANDBY_RETRY = 1.0
+"""Seconds between the looks of a replica that stands by: a lease that was given back is taken within that."""
 
 
 class NotLeading(RingfenceError):
@@ -70,7 +72,7 @@ class Lease:
                 self._emit(LeadershipChanged(True))
                 log.info("leading", lease=self._name, identity=self._identity)
                 return True
-            await _pause(stop)
+            await _pause(stop, STANDBY_RETRY)
         return False
 
     async def keep(self, stop: asyncio.Event) -> bool:
@@ -80,7 +82,7 @@ class Lease:
         """
         missed = False
         while not stop.is_set():
-            await _pause(stop)
+            await _pause(stop, RETRY)
             if not await self._try():
                 missed = True
             elif missed:
@@ -164,6 +166,6 @@ class Lease:
         return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
 
 
-async def _pause(stop: asyncio.Event) -> None:
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), RETRY)
+        await asyncio.wait_for(stop.wait(), seconds)
