@@ -1,92 +1,23 @@
 """One kind kept up to date: lists, watches, gaps, and the comparison that finds what a watch missed."""
 
-import asyncio
-from asyncio import sleep  # by name: the informer's own pauses are patched
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from ringfence.kube import ApiError, NotFound, Object, Unreachable, path_of
+from ringfence.kube import ApiError, NotFound, Unreachable
 from ringfence.resources import Ref
 from ringfence.store import informer as module
 from ringfence.store.context import PolicyContext
 from ringfence.store.informer import ContextSink, Informer, TableSink
 from ringfence.store.records import Key
-from ringfence.store.sources import AGENT_POLICY, CHILDREN, NAMESPACE, SERVICE_CIDR, SERVICES, SOURCES, is_child
+from ringfence.store.sources import AGENT_POLICY, CHILDREN, NAMESPACE, SERVICE_CIDR, SOURCES, is_child
 from ringfence.store.store import Store
-from unit.fakes.kube import FakeKube, Request
-from unit.store.make import owned, policy, service
+from unit.fakes.kube import FakeKube
+from unit.store.following import Place, bare, following, path, until
+from unit.store.make import owned, policy
 
 ROLES = next(source for source in CHILDREN if source.kind == "Role")
-
-
-def path(name: str) -> str:
-    return path_of("v1", "services", "ns", name)
-
-
-def bare(body: Object) -> Object:
-    """Without what the API server gives."""
-    metadata = {key: body["metadata"][key] for key in ("labels", "ownerReferences") if key in body["metadata"]}
-    return body | {"metadata": metadata}
-
-
-class Place:
-    """An informer of Services, its table, and the API server."""
-
-    def __init__(self) -> None:
-        self.kube, self.store, self.heard = FakeKube(), Store(PolicyContext()), 0
-        self.table = self.store.services
-        self.informer = Informer(self.kube, SERVICES, TableSink(self.table, "Service"), heard=self._hear)
-
-    def _hear(self) -> None:
-        self.heard += 1
-
-    def put(self, name: str, **spec: Any) -> Object:
-        return self.kube.cluster.put(path(name), bare(service(**spec)))
-
-    def names(self) -> list[str]:
-        return sorted(name for _, name in self.table.items)
-
-    @property
-    def lists(self) -> int:
-        return [one.verb for one in self.kube.requests].count("list")
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not true():  # noqa: ASYNC110 - many small things of others are waited for
-            await sleep(0)
-
-
-@asynccontextmanager
-async def following(informer: Informer) -> AsyncIterator[None]:
-    task = asyncio.create_task(informer.follow())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-@pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The informer's pauses, which pass at once."""
-    found: list[float] = []
-
-    async def pause(seconds: float) -> None:
-        found.append(seconds)
-        await sleep(0)
-
-    monkeypatch.setattr("ringfence.store.informer.asyncio.sleep", pause)
-    return found
-
-
-@pytest.fixture
-def place(pauses: list[float]) -> Place:
-    return Place()
 
 
 async def test_a_list_is_all_there_is(place: Place) -> None:
@@ -244,99 +175,6 @@ async def test_a_kind_that_must_be_there(place: Place) -> None:
     place.kube.refuse(NotFound(404, "NotFound", "no such kind"))
     with pytest.raises(NotFound):
         await place.informer.sync()
-
-
-class TestCompare:
-    def make(self, place: Place) -> None:
-        for name in ("same", "missing", "stale", "ghost"):
-            place.put(name)
-
-    def disagree(self, place: Place) -> None:
-        """Make the table another one than the cluster is."""
-        table = place.table
-        del table.items["ns", "missing"]
-        place.kube.cluster.remove(path("ghost"))
-        place.put("stale", selector={"x": "y"})
-
-    async def test_what_differs_is_counted_and_put_right(self, place: Place) -> None:
-        self.make(place)
-        await place.informer.sync()
-        assert await place.informer.compare() == 0
-        self.disagree(place)
-        place.kube.requests.clear()
-        assert await place.informer.compare() == 3
-        assert place.names() == ["missing", "same", "stale"]
-        assert [str(one) for one in place.kube.requests] == [
-            "list services",
-            "get services/missing",
-            "get services/stale",
-            "get services/ghost",
-        ]
-        assert place.kube.requests[0].options["metadata_only"]
-        found = place.table.items["ns", "stale"].port(80)
-        assert found is not None
-        assert found.selector == {"x": "y"}
-        assert await place.informer.compare() == 0
-
-    async def test_with_many_of_them_everything_is_listed(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(module, "FETCHED_AT_MOST", 2)
-        self.make(place)
-        await place.informer.sync()
-        self.disagree(place)
-        place.kube.requests.clear()
-        assert await place.informer.compare() == 3
-        assert [str(one) for one in place.kube.requests] == ["list services", "list services"]
-        assert place.names() == ["missing", "same", "stale"]
-
-    async def test_what_a_watch_told_meanwhile_is_not_counted(self, place: Place) -> None:
-        self.make(place)
-        await place.informer.sync()
-        self.disagree(place)
-
-        def faster(request: Request) -> None:
-            if request.verb == "get":
-                place.kube.after.clear()
-                for name in ("missing", "stale"):
-                    place.table.observe("MODIFIED", place.kube.objects[path(name)])
-                place.table.remove(("ns", "ghost"), place.kube.cluster.version)
-
-        place.kube.after.append(faster)
-        assert await place.informer.compare() == 0
-
-    async def test_what_is_made_while_it_is_listed_is_no_ghost(self, place: Place) -> None:
-        await place.informer.sync()
-
-        def make(request: Request) -> None:
-            if request.verb == "list":
-                place.table.observe("ADDED", place.put("new"))
-
-        place.kube.after.append(make)
-        assert await place.informer.compare() == 0
-        assert place.names() == ["new"]
-
-    async def test_what_is_made_anew_while_others_are_read_stays(self, place: Place) -> None:
-        for name in ("a", "b"):
-            place.put(name)
-        await place.informer.sync()
-        for name in ("a", "b"):
-            place.kube.cluster.remove(path(name))
-
-        def make(request: Request) -> None:
-            if str(request) == "get services/b":
-                place.table.observe("ADDED", place.put("a"))
-
-        place.kube.before.append(make)
-        await place.informer.compare()
-        assert place.names() == ["a"]
-
-    async def test_its_failure_leaves_no_list_open(self, place: Place) -> None:
-        place.kube.down = True
-        with pytest.raises(Unreachable):
-            await place.informer.compare()
-        with pytest.raises(Unreachable):
-            await place.informer.sync()
-        place.table.observe("DELETED", service())
-        assert place.table._deleted == {}
 
 
 class TestChildren:
