@@ -111,7 +111,7 @@ FLEET: dict[str, tuple[Show, ...]] = {
             "series",
             "s",
             (Query("max by (condition) (ringfence_agents_longest_wait_seconds)", "{{condition}}"),),
-            "For how long that agent has waited that has waited longest, by the first condition that is not True.",
+            "The longest wait of any agent, by the first condition that is not True.",
         ),
         Show(
             "Writes to children",

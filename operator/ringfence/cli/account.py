@@ -20,7 +20,7 @@ class Seen:
     """What the cluster showed. None: this user may not see it, or it is not there; the account says so.
 
     `allow_policy`: the stored NetworkPolicy with the agent's paths. `events`: Warnings about the agent.
-    `unreadable`: names of AgentPolicies that this version cannot read.
+    `unreadable`: names of those policies that this version cannot read, and that therefore allow nothing.
     """
 
     agent: Mapping[str, Any]
@@ -154,8 +154,13 @@ def _policies(seen: Seen) -> list[dict[str, Any]] | None:
     if seen.policies is None or seen.namespace_labels is None:
         return None
     bound = binding(seen.policies, Facts(namespace_labels=seen.namespace_labels))
-    found: list[dict[str, Any]] = [{"name": one.name, "readable": True, "bounds": _bounds(one)} for one in bound]
-    return found + [{"name": name, "readable": False, "bounds": []} for name in seen.unreadable]
+    return [_told(one, readable=one.name not in seen.unreadable) for one in bound]
+
+
+def _told(policy: NamedPolicy, *, readable: bool) -> dict[str, Any]:
+    """One that cannot be read allows nothing: there are no bounds to tell."""
+    name = policy.name if readable else policy.name.partition(" ")[0]
+    return {"name": name, "readable": readable, "bounds": _bounds(policy) if readable else []}
 
 
 def _bounds(policy: NamedPolicy) -> list[str]:

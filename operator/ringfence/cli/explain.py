@@ -8,9 +8,8 @@ from typing import Any
 
 import click
 
-from ringfence.api import AgentPolicySpec, parse
 from ringfence.api.names import API_VERSION
-from ringfence.policy.model import NamedPolicy
+from ringfence.policy.reading import read_policy
 from ringfence.resources.model import ALLOW, child_name
 
 from . import cluster, formatting, options
@@ -23,7 +22,7 @@ from .status import one_agent
 @options.output
 @cluster.options
 def command(name: str, output: str, **where: str | None) -> None:
-    """Tell of one agent what it may reach and do, its keys, its conditions, and what happened lately.
+    """Show what one agent may reach and do, its secrets, its conditions, and its latest violations.
 
     What is shown is what is in force, as Ringfence observed it. What you have no right to see is said to be hidden.
 
@@ -61,11 +60,10 @@ async def gather(session: cluster.Session, agent: dict[str, Any]) -> Seen:
     stored = await _seen(lambda: kube.list(path_of(API_VERSION, "agentpolicies")))
     policies, unreadable = [], []
     for one in stored or []:
-        spec = parse(AgentPolicySpec, one.get("spec")).value
-        if spec is None:
-            unreadable.append(one["metadata"]["name"])
-        else:
-            policies.append(NamedPolicy(one["metadata"]["name"], spec))
+        policy, errors = read_policy(one["metadata"]["name"], one.get("spec"))
+        policies.append(policy)
+        if errors:
+            unreadable.append(policy.name)
     return Seen(
         agent=agent,
         allow_policy=await _seen(lambda: kube.get(allow)),

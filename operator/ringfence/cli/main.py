@@ -41,7 +41,7 @@ SUMMARIES = {
     "admission": "Review AgentDeployments and AgentPolicies for the API server.",
     "completion": "Print the script by which a shell completes commands, options and names of agents.",
     "crds": "Print the CustomResourceDefinitions as YAML.",
-    "explain": "Tell of one agent what it may reach and do, its keys, its conditions, and what happened lately.",
+    "explain": "Show what one agent may reach and do, its secrets, its conditions, and its latest violations.",
     "lint": "Decide on AgentDeployments as admission would, without a cluster.",
     "policy": "Show the built-in policy, or check policies before they bind anybody.",
     "render": "Print what each AgentDeployment becomes, in the order in which it is written.",

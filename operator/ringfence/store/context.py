@@ -12,9 +12,8 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from ringfence.api import AgentPolicySpec, parse
-from ringfence.api.agentpolicy import LabelSelector, PolicyEgress, PolicyImages, PolicyPermissions
 from ringfence.policy.model import Facts, NamedPolicy, Network
+from ringfence.policy.reading import read_policy
 from ringfence.resources import Endpoint
 
 from .sources import AGENT_POLICY, API_SERVICE_SELECTOR, ENDPOINT_SLICE, NAMESPACE, NODE, SERVICE_CIDR, SOURCES
@@ -177,27 +176,14 @@ def _labels(body: Any) -> Mapping[str, str]:
 
 
 def _policy(name: str, body: Any) -> NamedPolicy:
-    parsed = parse(AgentPolicySpec, _at(body, "spec"))
-    if parsed.value is not None:
-        return NamedPolicy(name, parsed.value)
-    # Skipping it would open what it was written to close, so it closes everything it may bind.
-    log.error(
-        "AgentPolicy cannot be read: the namespaces that it selects get no new agent until it is fixed",
-        policy=name,
-        errors=[f"{error.path}: {error.message}" for error in parsed.errors[:10]],
-    )
-    selector = parse(LabelSelector, _at(body, "spec", "namespaceSelector"), at="spec.namespaceSelector")
-    return NamedPolicy(f"{name} (unreadable: it allows nothing until it is fixed)", nothing(selector.value))
-
-
-def nothing(selector: LabelSelector | None = None) -> AgentPolicySpec:
-    """The policy that allows no agent at all in the selected namespaces; without a selector, in any."""
-    return AgentPolicySpec(
-        namespace_selector=selector or LabelSelector(),
-        permissions=PolicyPermissions(max_level="ReadOnly", allow=[]),
-        egress=PolicyEgress(cidrs=[], service_namespaces=[], max_public_addresses=0),
-        images=PolicyImages(registries=[], require_digest=True),
-    )
+    policy, errors = read_policy(name, _at(body, "spec"))
+    if errors:
+        log.error(
+            "AgentPolicy cannot be read: the namespaces that it selects get no new agent until it is fixed",
+            policy=name,
+            errors=[f"{error.path}: {error.message}" for error in errors[:10]],
+        )
+    return policy
 
 
 def _parse_networks(texts: Iterable[Any]) -> tuple[Network, ...]:

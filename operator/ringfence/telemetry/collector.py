@@ -96,7 +96,7 @@ def _unix(stamp: str) -> float:
 def _totals(agents: Sequence[tuple[Name, _Agent]], now: float) -> Iterator[GaugeMetricFamily]:
     longest = GaugeMetricFamily(
         "ringfence_agents_longest_wait_seconds",
-        "For how long that agent has waited that has waited longest for a condition; 0: none waits. An agent counts "
+        "The longest wait of any agent for a condition; 0: none waits. An agent counts "
         "for the first condition that is not True; one that is suspended waits for nothing. Labels: condition "
         "(Accepted, NetworkPolicyApplied, RightsApplied, WorkloadAvailable, others that the status has; not Ready).",
         labels=["condition"],

@@ -189,6 +189,16 @@ def test_a_policy_that_cannot_be_read_is_not_passed_over(full: Cluster, monkeypa
     assert "newer: cannot be read by this version" in said["Policies that bind it"]
 
 
+def test_it_binds_all_the_same_and_the_built_in_does_not(kube: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the controller has it: it allows nothing until it is fixed."""
+    kube.put_agent()
+    kube.put_namespace()
+    kube.put(API_VERSION, "agentpolicies", {"metadata": {"name": "newer"}, "spec": {"unheard": 1}})
+    said = sections(kube.run(monkeypatch, "explain", "researcher").stdout)
+    assert "newer: cannot be read by this version" in said["Policies that bind it"]
+    assert "built-in" not in str(said["Policies that bind it"])
+
+
 def test_exit_codes(kube: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     assert kube.run(monkeypatch, "explain", "nobody").exit_code == 1
     kube.put_agent()

@@ -1,0 +1,35 @@
+"""From a stored AgentPolicy to one that decides. One rule for all who ask: controller, admission, `explain`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ringfence.api import AgentPolicySpec, parse
+from ringfence.api.agentpolicy import LabelSelector, PolicyEgress, PolicyImages, PolicyPermissions
+from ringfence.api.parsing import FieldError
+
+from .model import NamedPolicy
+
+
+def read_policy(name: str, spec: Any) -> tuple[NamedPolicy, tuple[FieldError, ...]]:
+    """The policy, and what is wrong with it where it cannot be read.
+
+    Such a policy allows nothing in the namespaces that it selects, or in all where even its selector cannot be read:
+    to skip it would open what it was written to close.
+    """
+    parsed = parse(AgentPolicySpec, spec)
+    if parsed.value is not None:
+        return NamedPolicy(name, parsed.value), ()
+    selector = spec.get("namespaceSelector") if isinstance(spec, Mapping) else None
+    selected = parse(LabelSelector, selector, at="spec.namespaceSelector").value
+    closed = NamedPolicy(f"{name} (unreadable: it allows nothing until it is fixed)", _nothing(selected))
+    return closed, parsed.errors
+
+
+def _nothing(selector: LabelSelector | None) -> AgentPolicySpec:
+    """The policy that allows no agent at all in the selected namespaces; without a selector, in any."""
+    return AgentPolicySpec(
+        namespace_selector=selector or LabelSelector(),
+        permissions=PolicyPermissions(max_level="ReadOnly", allow=[]),
+        egress=PolicyEgress(cidrs=[], service_namespaces=[], max_public_addresses=0),
+        images=PolicyImages(registries=[], require_digest=True),
+    )
