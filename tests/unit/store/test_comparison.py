@@ -80,6 +80,7 @@ async def test_what_is_made_while_it_is_listed_is_no_ghost(place: Place) -> None
     place.kube.after.append(make)
     assert await place.informer.compare() == 0
     assert place.names() == ["new"]
+    assert place.lists == len(place.kube.requests), "nothing is read for it"
 
 
 async def test_what_is_made_anew_while_others_are_read_stays(place: Place) -> None:
