@@ -14,11 +14,13 @@ from typing import Any, Final, Protocol, TypeVar
 import structlog
 
 from ringfence.store.context import PolicyContext, Snapshot, View
-from ringfence.telemetry.metrics import ADMISSION_FAILURES, ADMISSION_SECONDS
+from ringfence.telemetry.events import Emit, ReviewFailed
+from ringfence.telemetry.metrics import ADMISSION_SECONDS
+from ringfence.telemetry.sinks.reviews import record_review
 
 from .answer import Verdict, deny, respond
 from .body import READ_SECONDS, ByteBudget, GoneError, Receive, TooLongError, announced, read_body
-from .recording import log_decision, record, record_unreadable
+from .recording import decided, unreadable
 from .request import NotAReviewError, Request, read, uid_of_fragment
 from .review import asks_about_requester, could_be_stale, judge
 
@@ -53,9 +55,15 @@ class Admission:
     """The application. `drain()` makes each further answer the last on its connection."""
 
     def __init__(
-        self, context: PolicyContext, live_reader: ReadsLive | None = None, requester: AsksAboutRequester | None = None
+        self,
+        context: PolicyContext,
+        live_reader: ReadsLive | None = None,
+        requester: AsksAboutRequester | None = None,
+        *,
+        emit: Emit = record_review,
     ) -> None:
         self._context = context
+        self._emit = emit
         self._live_reader = live_reader
         self._requester = requester
         self._budget = ByteBudget()
@@ -86,9 +94,9 @@ class Admission:
                 waiting.reschedule(None)
                 status, kind, answer = await self._answer(body)
         except TooLongError as failure:
-            status, kind, answer = _too_long(failure)
+            status, kind, answer = self._too_long(failure)
         except TimeoutError:
-            record_unreadable("slow", SLOW)
+            self._could_not_read("slow", SLOW)
             status, kind, answer = 408, TEXT, f"{SLOW}\n".encode()
         except GoneError:
             return
@@ -100,15 +108,15 @@ class Admission:
         try:
             request = await self._apart(len(body), read, body)
         except NotAReviewError as failure:
-            record_unreadable("malformed", f"{failure} ({len(body)} bytes)")
+            self._could_not_read("malformed", f"{failure} ({len(body)} bytes)")
             return 400, TEXT, f"{failure}\n".encode()
         try:
             verdict = await self._decide(request, len(body))
-            record(request, verdict, self._context)
+            self._emit(decided(request, verdict, known_namespace=self._context.knows(request.namespace)))
             return 200, JSON, respond(request.uid, verdict)
         except Exception:
             # A mistake of ours refuses; the trace goes to the log, where no user reads it.
-            ADMISSION_FAILURES.labels("internal").inc()
+            self._emit(ReviewFailed("internal"))
             log.exception("a review could not be decided", uid=request.uid)
             verdict = deny(
                 "Ringfence could not decide because of a mistake of its own, and refuses: see the log of its "
@@ -116,12 +124,12 @@ class Admission:
                 code=500,
                 reason="InternalError",
             )
-            log_decision(request, verdict)
+            self._emit(decided(request, verdict, counted=False))
             return 200, JSON, respond(request.uid, verdict)
 
     async def _decide(self, request: Request, size: int) -> Verdict:
         if not self._context.synced:
-            ADMISSION_FAILURES.labels("unsynced").inc()
+            self._emit(ReviewFailed("unsynced"))
             return deny(
                 "Ringfence has not read the cluster yet: try again in a few seconds",
                 code=503,
@@ -160,14 +168,14 @@ class Admission:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
+    def _could_not_read(self, kind: str, reason: str, *, uid: str | None = None) -> None:
+        for event in unreadable(kind, reason, uid=uid):
+            self._emit(event)
 
-def _too_long(failure: TooLongError) -> tuple[int, bytes, bytes]:
-    uid = uid_of_fragment(failure.start)
-    record_unreadable("too_long", str(failure), uid=uid)
-    if uid is None:
-        return 400, TEXT, f"{failure}\n".encode()
-    return (
-        200,
-        JSON,
-        respond(uid, deny(f"{failure}: make the object smaller", code=413, reason="RequestEntityTooLarge")),
-    )
+    def _too_long(self, failure: TooLongError) -> tuple[int, bytes, bytes]:
+        uid = uid_of_fragment(failure.start)
+        self._could_not_read("too_long", str(failure), uid=uid)
+        if uid is None:
+            return 400, TEXT, f"{failure}\n".encode()
+        verdict = deny(f"{failure}: make the object smaller", code=413, reason="RequestEntityTooLarge")
+        return 200, JSON, respond(uid, verdict)

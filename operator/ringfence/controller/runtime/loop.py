@@ -112,17 +112,17 @@ class ReconcileLoop(Generic[K]):
 
     async def _mistake(self, key: K, failure: Exception) -> None:
         """The trace once; after that a line each time, with growing pauses. The object's owner is told as well."""
-        self.queue.failed(key, longest=LONGEST_ERROR_PAUSE)
         about: dict[str, Any] = dict(self.reconciler.about(key))
         text = f"{type(failure).__name__}: {failure}"
         if self._mistakes.get(key) == text:
             log.error("pass failed", **about, error=text[:500])
-            return
-        self._mistakes[key] = text
-        log.error("pass failed", **about, exc_info=failure)
-        try:
-            await self.reconciler.failed(key, failure)
-        except RingfenceError as second:
-            log.info("could not say so in the status", **about, why=str(second))
-        except Exception:
-            log.exception("could not say so in the status", **about)
+        else:
+            log.error("pass failed", **about, exc_info=failure)
+            try:
+                await self.reconciler.failed(key, failure)
+                self._mistakes[key] = text
+            except RingfenceError as second:
+                log.info("could not say so in the status", **about, why=str(second))
+            except Exception:
+                log.exception("could not say so in the status", **about)
+        self.queue.failed(key, longest=LONGEST_ERROR_PAUSE)  # last: until then no other worker takes the key
