@@ -102,7 +102,7 @@ def test_get_shows_a_policy_in_one_line(cluster: Cluster, server: Server) -> Non
     assert server.create(manifest, kind="AgentPolicy", dry_run=False).ok
     try:
         header, line = cluster.kubectl("get", "agp").splitlines()
-        assert header.split() == ["NAME", "MAX-LEVEL", "CIDRS", "AGE"]
+        assert header.split() == ["NAME", "MAX-LEVEL", "CIDRS", "AGENTS", "VIOLATING", "AGE"]
         assert line.split()[:3] == ["story", "ReadOnly", '["203.0.113.0/24"]']
         assert "agentpolicy.ringfence.dev/story" in cluster.kubectl("get", "ringfence", "-o", "name")
     finally:
@@ -125,10 +125,14 @@ def test_status_is_written_apart_from_spec(cluster: Cluster, server: Server) -> 
         server.delete("AgentDeployment", "apart")
 
 
-def test_a_policy_has_no_status(server: Server) -> None:
-    answer = server.create({**policy(), "status": {}}, kind="AgentPolicy")
+def test_a_policys_status_is_not_the_authors(server: Server) -> None:
+    """It is a subresource: what a create says of it is dropped, and nothing but the known fields is taken at all."""
+    answer = server.create({**policy(), "status": {"boundAgents": 7}}, kind="AgentPolicy")
+    assert answer.ok, answer
+    assert "status" not in answer.body
+    answer = server.create({**policy(), "status": {"bound": 7}}, kind="AgentPolicy")
     assert answer.code == 400
-    assert 'unknown field "status"' in answer.message
+    assert 'unknown field "status.bound"' in answer.message
 
 
 @pytest.mark.parametrize("kind", ["agd", "agp"])
