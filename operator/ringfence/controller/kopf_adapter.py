@@ -3,6 +3,7 @@
 kopf's watches tell of no deletion that happened in a gap: the informers' comparison finds those (store/informer.py).
 """
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -37,6 +38,20 @@ class Backoffs:
         yield from (0.5, 1.0, 2.0)
         while True:
             yield 3.0
+
+
+async def operate(
+    kube: Kube, sinks: Mapping[str, Sink], emit: Emit, *, started: asyncio.Event, stop: asyncio.Event
+) -> None:
+    """Have kopf watch until `stop`. Raises what ends a watch for good: a refusal, CRDs that are gone."""
+    await kopf.operator(
+        registry=registry(kube, sinks, emit),
+        settings=settings(),
+        clusterwide=True,
+        standalone=True,
+        ready_flag=started,
+        stop_flag=stop,
+    )
 
 
 def registry(kube: Kube, sinks: Mapping[str, Sink], emit: Emit) -> kopf.OperatorRegistry:

@@ -7,7 +7,6 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-import kopf
 import structlog
 
 from ringfence.kube import ApiError, Kube, Unreachable
@@ -190,15 +189,7 @@ async def _watch(parts: _Parts, reading: Reading, work: _Work, stop: asyncio.Eve
     started = asyncio.Event()
     work.begin(_catch_signals_again(started, stop), "signals")
     watching = asyncio.create_task(
-        kopf.operator(
-            registry=kopf_adapter.registry(parts.kube, reading.sinks, parts.emit),
-            settings=kopf_adapter.settings(),
-            clusterwide=True,
-            standalone=True,
-            ready_flag=started,
-            stop_flag=stop,
-        ),
-        name="kopf",
+        kopf_adapter.operate(parts.kube, reading.sinks, parts.emit, started=started, stop=stop), name="kopf"
     )
     stopping = asyncio.create_task(stop.wait(), name="stop")
     await asyncio.wait({watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
