@@ -137,8 +137,8 @@ class AgentPolicy(Model):
         PrinterColumn("Max-Level", "string", ".spec.permissions.maxLevel", "Highest level an agent may name"),
         PrinterColumn("CIDRs", "string", ".spec.egress.cidrs", "Networks agents may reach"),
         PrinterColumn("Registries", "string", ".spec.images.registries", "Where images may come from", 1),
-        PrinterColumn("Agents", "integer", ".status.boundAgents", "Agents that it binds"),
-        PrinterColumn("Violating", "integer", ".status.violatingAgents", "Agents that it does not allow"),
+        PrinterColumn("Agents", "integer", ".status.boundAgents", "Agents that it binds", 1),
+        PrinterColumn("Violating", "integer", ".status.violatingAgents", "Agents that it does not allow", 1),
         PrinterColumn("Age", "date", ".metadata.creationTimestamp"),
     )
 
