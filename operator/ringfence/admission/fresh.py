@@ -25,9 +25,9 @@ SECONDS: Final = 1.5
 class LiveReader:
     """Reads one namespace and all policies."""
 
-    def __init__(self, kube: Kube, world: PolicyContext) -> None:
+    def __init__(self, kube: Kube, context: PolicyContext) -> None:
         self._kube = kube
-        self._world = world
+        self._context = context
         self._free = asyncio.Semaphore(AT_A_TIME)
 
     async def view(self, namespace: str) -> View | None:
@@ -45,4 +45,4 @@ class LiveReader:
         except (ApiError, Unreachable, TimeoutError) as failure:
             log.warning("no live read: deciding by the cache", namespace=namespace, error=str(failure))
             return None
-        return self._world.with_fresh(body, policies)
+        return self._context.with_fresh(body, policies)

@@ -57,20 +57,20 @@ async def run(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings, kube: Kube, stop: asyncio.Event) -> None:
-    world = PolicyContext(settings.cluster_networks)
+    context = PolicyContext(settings.cluster_networks)
     directory = settings.certificate_directory
     certificate = Certificate(Files(directory / "tls.crt", directory / "tls.key", settings.client_ca))
-    app = Admission(world, LiveReader(kube, world), Requester(kube))
+    app = Admission(context, LiveReader(kube, context), Requester(kube))
     server = Server(app, certificate.base, client_names=settings.client_names)
     listener = listen(settings.host, settings.https_port)
     health = Health("admission")
-    health.require("cluster", lambda: _unread(world))
+    health.require("cluster", lambda: _unread(context))
     health.require("certificate", certificate.missing)
     health.require("listener", lambda: None if server.started else "not listening yet")
     # Last: once it answers, every check is in place.
     with HealthServer(health, registry_of("admission"), host=settings.http_host, port=settings.http_port):
         tasks = {
-            asyncio.create_task(feed(kube, world), name="feed"),
+            asyncio.create_task(feed(kube, context), name="feed"),
             asyncio.create_task(_look_after(certificate, health), name="certificate"),
             asyncio.create_task(probe(), name="event loop lag"),
             asyncio.create_task(server.serve(sockets=[listener]), name="server"),
@@ -111,8 +111,8 @@ async def _look_after(certificate: Certificate, health: Health) -> None:
         await asyncio.sleep(CERTIFICATE_LOOK_SECONDS)
 
 
-def _unread(world: PolicyContext) -> str | None:
-    return None if world.synced else f"not listed yet: {', '.join(world.missing)}"
+def _unread(context: PolicyContext) -> str | None:
+    return None if context.synced else f"not listed yet: {', '.join(context.missing)}"
 
 
 def serve(settings: Settings) -> None:

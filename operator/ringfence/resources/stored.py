@@ -198,6 +198,12 @@ def owners_of(manifest: Mapping[str, Any]) -> tuple[Owner, ...]:
     )
 
 
+def controlled_by(metadata: Mapping[str, Any] | None, uid: str) -> bool:
+    """Whether the object with that uid controls the one with this metadata; None: there is none."""
+    owners = (metadata or {}).get("ownerReferences") or []
+    return any(owner.get("controller") and owner.get("uid") == uid for owner in owners)
+
+
 def resource_version(body: Mapping[str, Any]) -> int:
     """As a number; 0 for none. Kubernetes promises that they can be compared so (KEP-5504)."""
     text = str(body["metadata"].get("resourceVersion", ""))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ringfence.api.status import ConditionType, Reason
-from ringfence.kube import ApiError, Conflict, RingfenceError
+from ringfence.kube import ApiError, ErrorKind, RingfenceError
 from ringfence.resources import Identity, Ref
 from ringfence.resources.model import child_name
 from ringfence.resources.phases import DENY as DENY_PHASE
@@ -135,9 +135,7 @@ def obstacle(phase: Phase, failure: RingfenceError) -> Blocked | None:
             found = Blocked(condition, Reason.WRITE_FAILED, str(failure), fenceless=True, retry=soon)
         case Requeue():
             found = Blocked(condition, Reason.PROGRESSING, str(failure), retry=True, retry_after=failure.retry_after)
-        case Conflict():
-            pass  # somebody wrote at the same time: look again, say nothing
-        case ApiError() if not (failure.terminating or failure.passing):
+        case ApiError() if failure.kind is not ErrorKind.RETRY:  # what passes by itself is not worth a word
             # A refusal is said in the status. It is tried again all the same, at growing intervals: quotas and the like
             # do change, and tell nobody. A fence is tried again soon, and so is what was not refused for good (a 500).
             found = Blocked(

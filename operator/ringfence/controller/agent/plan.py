@@ -12,12 +12,18 @@ from ringfence.api.status import ConditionType
 from ringfence.policy.decide import binding, decide
 from ringfence.policy.model import AgentObject, Facts, NamedPolicy, Violation
 from ringfence.resources import Agent, Endpoint, Identity, JobImage, Ref, ServicePort, build_deny
-from ringfence.resources.compare import fits
 from ringfence.resources.model import DENY, child_name
 from ringfence.resources.phases import ALLOW, PERMISSIONS, PHASES, SECRETS, WORKLOAD, Order, Phase
 from ringfence.resources.phases import DENY as DENY_PHASE
 from ringfence.resources.secrets import restart_annotation, when
-from ringfence.resources.stored import Desired, StoredChild, immutable_differs
+from ringfence.resources.stored import (
+    Desired,
+    StoredChild,
+    content_fits,
+    controlled_by,
+    immutable_differs,
+    metadata_fits,
+)
 from ringfence.resources.workload import rolled_out
 from ringfence.store.records import Key, StoredAgent
 from ringfence.store.store import OwnershipRecord
@@ -195,9 +201,7 @@ def judge(desired: Desired, live: StoredChild | None, agent: Identity, known: Ow
     """What a stored child is, beside what is wanted. `known`: what is remembered of it."""
     if live is None:
         return Fit.ABSENT
-    # The second half: an edit that strips the owner must not make our own object look like a stranger's.
-    remembered = known is not None and (known.agent_uid, known.uid) == (agent.uid, live.uid)
-    if live.controller_uid != agent.uid and not remembered:
+    if not is_ours(live, agent, known):
         return Fit.EARLIER if live.belongs_to_earlier(agent.name, agent.uid) else Fit.FOREIGN
     if is_right(desired, live, known):
         return Fit.RIGHT
@@ -206,17 +210,16 @@ def judge(desired: Desired, live: StoredChild | None, agent: Identity, known: Ow
     return Fit.IMMUTABLE if immutable_differs(desired, live) else Fit.WRONG
 
 
+def is_ours(live: StoredChild, agent: Identity, known: OwnershipRecord | None) -> bool:
+    """Whether a stored child is the agent's: by its owner, or as remembered where an edit stripped the owner."""
+    remembered = known is not None and (known.agent_uid, known.uid) == (agent.uid, live.uid)
+    return live.controller_uid == agent.uid or remembered
+
+
 def is_right(desired: Desired, live: StoredChild, known: OwnershipRecord | None) -> bool:
     """Whether a child is as wanted, or as this API server is known to complete what is wanted."""
-    if fits(desired, live):
-        return True
     completed = known is not None and known.completed == (desired.digest, live.digest)
-    return (
-        completed
-        and desired.mark == live.mark
-        and desired.owners == frozenset(live.owners)
-        and (desired.labels <= frozenset(live.labels) and (live.foreground or not desired.foreground))
-    )
+    return metadata_fits(desired, live) and (content_fits(desired, live) or completed)
 
 
 def workload_of(seen: Observed) -> Mapping[str, Any] | None:
@@ -319,13 +322,9 @@ def _make_secrets(seen: Observed, agent: Agent) -> Iterator[MakeSecret]:
     for secret in agent.spec.secrets:
         if secret.source.generate is None:
             continue
-        if seen.secrets is None or not _is_held(seen.secrets.get(secret.name), agent):
+        held = seen.secrets is not None and controlled_by(seen.secrets.get(secret.name), agent.uid)
+        if not held:
             yield MakeSecret(phase=SECRETS, name=secret.name, known=seen.known)
-
-
-def _is_held(metadata: Mapping[str, Any] | None, agent: Agent) -> bool:
-    owners = (metadata or {}).get("ownerReferences") or []
-    return any(owner.get("controller") and owner.get("uid") == agent.uid for owner in owners)
 
 
 def _drop_previous(seen: Observed, agent: Agent) -> Iterator[DropPrevious]:

@@ -12,7 +12,7 @@ from ringfence.policy.decide import binding, decide
 from ringfence.policy.model import AgentObject, NamedPolicy
 from ringfence.resources import Ref
 from ringfence.resources.rotation import rotating
-from ringfence.resources.secrets import key_name
+from ringfence.resources.secrets import key_name, stamp
 from ringfence.store.records import Key, agent_path, packed, read_agent
 from ringfence.store.store import Store
 from ringfence.telemetry.events import AgentName, AgentObserved, ConditionChanged, Emit
@@ -76,9 +76,8 @@ class AgentReconciler:
         )
         findings = [Finding(ConditionType.READY, "False", Reason.INTERNAL_ERROR, sentence)]
         kept = [one for one in seen.status.get("conditions") or [] if one["type"] != ConditionType.READY]
-        now = seen.now.strftime("%Y-%m-%dT%H:%M:%SZ")
         old = seen.status.get("conditions") or []
-        merged = conditions.merge(old, findings, generation=agent.generation, now=now)
+        merged = conditions.merge(old, findings, generation=agent.generation, now=stamp(seen.now))
         await self._store_status(seen, {**seen.status, "conditions": [*merged, *kept]}, changes(seen, findings))
 
     async def _pass(self, seen: Observed, planned: Plan) -> Look:

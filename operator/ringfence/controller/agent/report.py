@@ -10,6 +10,7 @@ from ringfence.kube import Object
 from ringfence.resources import Agent, build
 from ringfence.resources.network import effective_egress, missing_services
 from ringfence.resources.permissions import effective_permissions
+from ringfence.resources.secrets import stamp
 from ringfence.resources.workload import is_stopped, rolled_out
 from ringfence.telemetry.events import AgentName, ConditionChanged
 
@@ -146,10 +147,11 @@ def _status(seen: Observed, planned: Plan, outcome: Outcome, after: After, findi
     old, agent = dict(seen.status), planned.agent
     generation = seen.agent.generation if seen.agent else 0
     numbers = (after.workload or {}).get("status") or {}
-    now = seen.now.strftime("%Y-%m-%dT%H:%M:%SZ")
     new: Object = {
         "observedGeneration": generation,
-        "conditions": conditions.merge(old.get("conditions") or [], findings, generation=generation, now=now),
+        "conditions": conditions.merge(
+            old.get("conditions") or [], findings, generation=generation, now=stamp(seen.now)
+        ),
         "replicas": numbers.get("replicas", 0),
         "readyReplicas": numbers.get("readyReplicas", 0),
     }

@@ -11,6 +11,7 @@ from ringfence.kube import ApiError, Conflict, Kube, NotFound, Object, path_of
 from ringfence.resources import Agent, Identity, Ref
 from ringfence.resources.model import ROTATION_LABEL, child
 from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, VALUE, key_source, stamp
+from ringfence.resources.stored import controlled_by
 from ringfence.sources import first_value
 from ringfence.telemetry.events import AgentName, ChildRepaired, ChildWritten, Emit, OverlapEnded, SecretMade
 
@@ -58,7 +59,7 @@ class Secrets:
                 self.emit(ChildRepaired(agent=_name(agent), uid=agent.uid, kind="Secret", name=name, rule=DELETED))
             return made
         found = await self.metadata(agent, secret)
-        if found is None or not _controlled(found, agent.uid):
+        if found is None or not controlled_by(found, agent.uid):
             raise OwnershipConflict(_ref(agent, secret))
         return found
 
@@ -90,7 +91,7 @@ class Secrets:
             if failure.status == HTTPStatus.FORBIDDEN:
                 return  # the namespace was closed to secrets: it goes with its agent
             raise
-        if _controlled(found, agent.uid):
+        if controlled_by(found, agent.uid):
             self._guard()
             await self.kube.delete(path, uid=found["uid"])
             self.emit(ChildWritten("Secret", "delete"))
@@ -126,7 +127,3 @@ def _name(agent: Identity) -> AgentName:
 
 def _ref(agent: Identity, secret: AgentSecret) -> Ref:
     return Ref("Secret", agent.namespace, key_source(agent.name, secret)[0])
-
-
-def _controlled(metadata: Metadata, uid: str) -> bool:
-    return any(owner.get("controller") and owner["uid"] == uid for owner in metadata.get("ownerReferences") or [])

@@ -19,7 +19,7 @@ from ringfence.store.store import OwnershipRecord, Store
 from ringfence.telemetry.events import AgentName, ChildRepaired, ChildWritten, Emit
 
 from .errors import AgentGone, MutatedOnWrite, NotLeading, OwnershipConflict, Requeue
-from .plan import EnsureChild, Fit, is_right, judge
+from .plan import EnsureChild, Fit, is_ours, is_right, judge
 
 EDITED = "ChildEdited"
 DELETED = "ChildDeleted"
@@ -79,7 +79,7 @@ class Writer:
     async def scale_to_zero(self, ref: Ref, agent: Identity) -> bool:
         """Take the pods of a Deployment of ours away. Whether there was something to do."""
         live = self.store.children.get(ref)
-        if live is None or not self._is_ours(live, agent):
+        if live is None or not is_ours(live, agent, self.store.ownership.get(ref)):
             return False
         if not ((live.shown or {}).get("spec") or {}).get("replicas", 1):
             return False
@@ -225,11 +225,6 @@ class Writer:
     def _wrote_for(self, ref: Ref, agent: Identity) -> bool:
         known = self.store.ownership.get(ref)
         return known is not None and known.agent_uid == agent.uid
-
-    def _is_ours(self, live: StoredChild, agent: Identity) -> bool:
-        known = self.store.ownership.get(live.ref)
-        remembered = known is not None and (known.agent_uid, known.uid) == (agent.uid, live.uid)
-        return live.controller_uid == agent.uid or remembered
 
     def _repaired(self, ref: Ref, agent: Identity, rule: str, editor: FieldManager = UNKNOWN) -> None:
         """Tell one child that was put back. Who deleted something, the API server does not record in the object."""

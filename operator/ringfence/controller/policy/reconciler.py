@@ -14,6 +14,7 @@ from ringfence.api.names import API_VERSION
 from ringfence.controller.runtime.lease import NotLeading
 from ringfence.controller.runtime.loop import Look
 from ringfence.kube import ApiError, Kube, NotFound, Object, path_of
+from ringfence.resources.secrets import stamp
 from ringfence.store.records import StoredPolicy, packed, read_policy
 from ringfence.store.store import Store
 
@@ -38,7 +39,7 @@ def status_of(policy: StoredPolicy, counted: Counted, now: datetime) -> Object:
         "violatingAgents": counted.violating,
     }
     if counted.violating:
-        status["violatingSince"] = before.get("violatingSince") or now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        status["violatingSince"] = before.get("violatingSince") or stamp(now)
     return status
 
 
