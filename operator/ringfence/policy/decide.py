@@ -59,7 +59,7 @@ def _check_place(agent: AgentObject, facts: Facts) -> Iterator[Violation]:
 
 def _check_spec(agent: AgentObject, policies: Sequence[NamedPolicy], facts: Facts) -> Iterator[Violation]:
     """A malformed spec is still judged by those of its parts that can be read: all violations at once."""
-    parsed = parse(AgentDeploymentSpec, agent.spec)
+    parsed = agent.parsed or parse(AgentDeploymentSpec, agent.spec)
     for error in parsed.errors:
         yield Violation(text.path(error.path), RuleName.INVALID_FIELD, error.message)
     parts = parsed.value or _readable(agent.spec)

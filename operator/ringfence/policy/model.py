@@ -6,8 +6,9 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from ringfence.api import AgentPolicySpec
+from ringfence.api import AgentDeploymentSpec, AgentPolicySpec
 from ringfence.api.fields import network
+from ringfence.api.parsing import Parsed
 
 from .addresses import Addresses, Network
 from .atoms import PermissionSet, expand
@@ -99,10 +100,14 @@ class Facts:
 
 @dataclass(frozen=True)
 class AgentObject:
-    """An AgentDeployment as received: parsed by `decide`, so that a malformed one is a violation too."""
+    """An AgentDeployment as received: parsed by `decide`, so that a malformed one is a violation too.
+
+    `parsed`: its spec, where the caller has parsed it already.
+    """
 
     name: str
     namespace: str
     spec: Any
     generation: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
+    parsed: Parsed[AgentDeploymentSpec] | None = None

@@ -45,7 +45,8 @@ class Observer:
             return Observed(key=key, agent=agent, now=self.clock(), children=self.store.children.items)
         await self._know_namespace(key.namespace)
         raw, status = agent.spec, agent.status
-        spec = parse(AgentDeploymentSpec, raw).value
+        parsed = parse(AgentDeploymentSpec, raw)
+        spec = parsed.value
         seen, not_granted = await self._seen_secrets(key, agent, spec, status)
         return Observed(
             key=key,
@@ -53,6 +54,7 @@ class Observer:
             now=self.clock(),
             spec=spec,
             raw=raw,
+            parsed=parsed,
             status=status,
             policies=self.store.context.policies(),
             facts=self.store.context.facts(key.namespace),

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from ringfence.api import AgentDeploymentSpec
+from ringfence.api.parsing import Parsed
 from ringfence.api.secrets import duration
 from ringfence.api.status import ConditionType
 from ringfence.policy.decide import binding, decide
@@ -38,8 +39,8 @@ NO_FENCE = "the deny policy cannot be held"
 class Observed:
     """All that one pass has read.
 
-    `agent`: None where there is none. `spec`: None where it cannot be read. `children`: every child of every agent, by
-    reference; `owned`: those of this one. `ownership`: what is remembered of children. `secrets`: the metadata of each
+    `agent`: None where there is none. `spec`: None where it cannot be read; `parsed`: the same with what is wrong with
+    it, so that nobody parses it again. `children`: every child of every agent, by reference; `owned`: those of this one. `ownership`: what is remembered of children. `secrets`: the metadata of each
     secret's Secret by the secret's name (None: it is not there); None as a whole where they were not looked at.
     `not_granted`: why they could not be, where a permission is missing.
     """
@@ -49,6 +50,7 @@ class Observed:
     now: datetime
     spec: AgentDeploymentSpec | None = None
     raw: Any = None
+    parsed: Parsed[AgentDeploymentSpec] | None = None
     status: Mapping[str, Any] = field(default_factory=dict)
     policies: Sequence[NamedPolicy] = ()
     facts: Facts = field(default_factory=Facts)
@@ -169,11 +171,12 @@ Action = EnsureChild | RemoveChild | StopWorkload | MakeSecret | RemoveSecret | 
 class Plan:
     """What to do, in order. `agent`: None where its spec cannot be read. `right`: children that are as they should be.
 
-    `max_age`: the oldest that policies let a secret become.
+    `bound`: the policies that bind the agent. `max_age`: the oldest that these let a secret become.
     """
 
     mode: Mode
     violations: tuple[Violation, ...] = ()
+    bound: tuple[NamedPolicy, ...] = ()
     agent: Agent | None = None
     actions: tuple[Action, ...] = ()
     right: tuple[StoredChild, ...] = ()
@@ -186,15 +189,20 @@ def plan(seen: Observed) -> Plan:
         return Plan(mode=Mode.FORGET)
     if seen.agent.deleting:
         return Plan(mode=Mode.WIND_DOWN, actions=() if seen.agent.orphans else (_stop(seen, BEING_DELETED),))
-    violations = tuple(decide(_candidate(seen, seen.agent), seen.policies, seen.facts))
-    max_age = min(duration(policy.spec.secrets.max_age) for policy in binding(seen.policies, seen.facts))
+    violations = tuple(decide(candidate(seen, seen.agent), seen.policies, seen.facts))
+    bound = tuple(binding(seen.policies, seen.facts))
+    max_age = min(duration(policy.spec.secrets.max_age) for policy in bound)
     agent = _agent(seen)
     if agent is None or (violations and not seen.known):
         deny = Desired(build_deny(seen.identity))
         actions, right = _ensure(seen, [(DENY_PHASE, deny)], known=seen.accepted_before)
-        return Plan(mode=Mode.HOLD, violations=violations, agent=agent, actions=actions, right=right, max_age=max_age)
-    actions, right = _apply(seen, agent)
-    return Plan(mode=Mode.APPLY, violations=violations, agent=agent, actions=actions, right=right, max_age=max_age)
+        mode = Mode.HOLD
+    else:
+        actions, right = _apply(seen, agent)
+        mode = Mode.APPLY
+    return Plan(
+        mode=mode, violations=violations, bound=bound, agent=agent, actions=actions, right=right, max_age=max_age
+    )
 
 
 def judge(desired: Desired, live: StoredChild | None, agent: Identity, known: OwnershipRecord | None) -> Fit:
@@ -240,8 +248,15 @@ def _stop(seen: Observed, why: str) -> StopWorkload:
     return StopWorkload(ref=_workload_ref(seen), why=why)
 
 
-def _candidate(seen: Observed, agent: StoredAgent) -> AgentObject:
-    return AgentObject(name=seen.key.name, namespace=seen.key.namespace, spec=seen.raw, generation=agent.generation)
+def candidate(seen: Observed, agent: StoredAgent) -> AgentObject:
+    """The agent, as `decide` takes it."""
+    return AgentObject(
+        name=seen.key.name,
+        namespace=seen.key.namespace,
+        spec=seen.raw,
+        generation=agent.generation,
+        parsed=seen.parsed,
+    )
 
 
 def _agent(seen: Observed) -> Agent | None:

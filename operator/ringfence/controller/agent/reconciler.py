@@ -8,8 +8,8 @@ from ringfence.api.status import ConditionType, Reason
 from ringfence.controller.runtime.loop import Look
 from ringfence.kube import ApiError, NotFound, Object
 from ringfence.policy.builtin import RESTRICTED
-from ringfence.policy.decide import binding, decide
-from ringfence.policy.model import AgentObject, NamedPolicy
+from ringfence.policy.decide import decide
+from ringfence.policy.model import NamedPolicy
 from ringfence.resources import Ref
 from ringfence.resources.rotation import rotating
 from ringfence.resources.secrets import key_name, stamp
@@ -22,7 +22,7 @@ from .conditions import Finding
 from .errors import AgentGone
 from .execute import Executor, Outcome
 from .observe import Observer
-from .plan import Mode, Observed, Plan, plan
+from .plan import Mode, Observed, Plan, candidate, plan
 from .recorder import Recorder
 from .report import After, Report, changes, report
 from .writer import Writer
@@ -124,7 +124,7 @@ class AgentReconciler:
     def _note_fit(self, seen: Observed, planned: Plan) -> None:
         """For the policies' own status: which bind the agent, and which of them it does not fit."""
         # The built-in policy is no object: one that has its name does not bind the agent by that.
-        bound = [policy for policy in binding(seen.policies, seen.facts) if policy is not RESTRICTED]
+        bound = [policy for policy in planned.bound if policy is not RESTRICTED]
         misfits = frozenset(_misfits(seen, bound)) if planned.violations else frozenset[str]()
         self.store.note_fit(seen.key, frozenset(map(_object_name, bound)), misfits)
 
@@ -191,8 +191,8 @@ def _misfits(seen: Observed, bound: Sequence[NamedPolicy]) -> list[str]:
     """The names of the policies that bind the agent and do not allow it as it is stored."""
     if len(bound) == 1:
         return [_object_name(bound[0])]
-    candidate = AgentObject(name=seen.key.name, namespace=seen.key.namespace, spec=seen.raw)
-    return [_object_name(policy) for policy in bound if decide(candidate, [policy], seen.facts)]
+    agent = candidate(seen, seen.agent) if seen.agent else None
+    return [_object_name(policy) for policy in bound if agent and decide(agent, [policy], seen.facts)]
 
 
 def _object_name(policy: NamedPolicy) -> str:
