@@ -277,6 +277,8 @@ def registry_of(component: Component) -> CollectorRegistry:
 # A counter that begins with its first increment begins with 1, and Prometheus sees no increase in that: what is
 # known beforehand begins with 0. (Violations by namespace are not; the rules and dashboards allow for that.)
 for _kind in ("AgentDeployment", "AgentPolicy"):
+    for _metric in (QUEUE_DEPTH, QUEUE_ADDS, QUEUE_RETRIES, QUEUE_SECONDS, RECONCILE_SECONDS):
+        _metric.labels(_kind)
     for _result in ("ok", "retry", "error"):
         RECONCILES.labels(_kind, _result)
 for _operation in ("CREATE", "UPDATE", "DELETE"):

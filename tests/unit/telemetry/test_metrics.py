@@ -141,6 +141,10 @@ def test_what_is_known_begins_with_0() -> None:
     for rule in RuleName:
         assert f'ringfence_admission_refusals_total{{rule="{rule}"}}' in text
     assert 'ringfence_admission_failures_total{reason="internal"}' in text
+    text = generate_latest(registry_of("controller")).decode()
+    for name in ("reconcile_duration_seconds_count", "queue_depth", "queue_adds_total", "queue_retries_total"):
+        for kind in ("AgentDeployment", "AgentPolicy"):
+            assert f'ringfence_{name}{{kind="{kind}"}}' in text, "a rate needs the series before the first retry"
 
 
 def test_a_gauge_that_is_not_known_is_not_there() -> None:

@@ -40,8 +40,9 @@ class Observed:
     """All that one pass has read.
 
     `agent`: None where there is none. `spec`: None where it cannot be read; `parsed`: the same with what is wrong with
-    it, so that nobody parses it again. `children`: every child of every agent, by reference; `owned`: those of this one. `ownership`: what is remembered of children. `secrets`: the metadata of each
-    secret's Secret by the secret's name (None: it is not there); None as a whole where they were not looked at.
+    it, so that nobody parses it again. `children`: every child of every agent, by reference; `owned`: those of this
+    one. `ownership`: what is remembered of children. `secrets`: the metadata of each secret's Secret by the secret's
+    name (None: it is not there); None as a whole where they were not looked at.
     `not_granted`: why they could not be, where a permission is missing.
     """
 
