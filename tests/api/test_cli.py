@@ -22,7 +22,7 @@ from ringfence.kube import path_of
 from ringfence.resources import Agent, JobImage
 from ringfence.resources.network import allow_policy
 from ringfence.resources.rotation import rotation_children
-from ringfence.resources.secrets import key_name
+from ringfence.resources.secrets import rotation_name
 
 SPEC: dict[str, Any] = {
     "image": "registry.example/agent@sha256:" + "0" * 64,
@@ -214,7 +214,7 @@ def test_a_developer_sees_what_he_may(team: Team, cluster: Cluster) -> None:
 
 def test_rotate_makes_the_job_that_kubectl_makes(team: Team, cluster: Cluster) -> None:
     team.agent(ready=True)
-    cron_job = key_name("a", "panel")
+    cron_job = rotation_name("a", "panel")
     shown = team.run("rotate", "a", "-n", team.name, "--wait", "--timeout", "1")
     assert shown.returncode == 1
     assert "has not ended in time" in shown.stderr

@@ -12,7 +12,7 @@ import click
 
 from ringfence.api.secrets import duration
 from ringfence.resources.model import child_name
-from ringfence.resources.secrets import key_name
+from ringfence.resources.secrets import rotation_name
 from ringfence.resources.workload import rolled_out
 
 from . import cluster, formatting
@@ -109,7 +109,7 @@ def choose(agent: Mapping[str, Any], chosen: Sequence[str]) -> list[Key]:
 def _key(agent: str, secret: Mapping[str, Any]) -> Key:
     return Key(
         name=secret["name"],
-        cron_job=key_name(agent, secret["name"]),
+        cron_job=rotation_name(agent, secret["name"]),
         restarts=bool((secret.get("delivery") or {}).get("env")),
         overlap=secret["rotation"].get("overlap", "1h"),
     )

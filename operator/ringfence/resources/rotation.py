@@ -12,7 +12,7 @@ from ringfence.api.secrets import AgentSecret, duration
 from .kinds import Manifest
 from .model import ROTATION_LABEL, Agent, JobImage, child, child_name
 from .network import api_server_only
-from .secrets import key_name, restart_annotation
+from .secrets import restart_annotation, rotation_name
 
 UID = 65532
 JOB_SECONDS = 300
@@ -53,7 +53,7 @@ def rotation_children(agent: Agent) -> Iterator[Manifest]:
     if agent.job_image is None:
         return
     for secret in rotating(agent):
-        name = key_name(agent.name, secret.name)
+        name = rotation_name(agent.name, secret.name)
         for manifest in (
             api_server_only(agent, name, {ROTATION_LABEL: name}),
             child(agent, "v1", "ServiceAccount", name=name, automountServiceAccountToken=False),
@@ -176,8 +176,8 @@ def _arguments(agent: Agent, secret: AgentSecret) -> list[str]:
         raise ValueError("only a generated secret rotates")
     arguments = [
         "rotate-job",
-        f"--secret={key_name(agent.name, secret.name)}",
-        f"--cron-job={key_name(agent.name, secret.name)}",
+        f"--secret={rotation_name(agent.name, secret.name)}",
+        f"--cron-job={rotation_name(agent.name, secret.name)}",
         f"--length={secret.source.generate.length}",
         f"--every={secret.rotation.every}",
         f"--overlap={secret.rotation.overlap}",

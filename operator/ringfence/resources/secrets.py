@@ -23,7 +23,7 @@ MAX_CRONJOB_NAME = 52
 _DIGEST = 10
 
 
-def key_name(agent: str, secret: str) -> str:
+def rotation_name(agent: str, secret: str) -> str:
     """Name of a generated Secret, and of the CronJob that rotates it with its ServiceAccount, rights and policy.
 
     The dot is in no other child's name, as no agent's name has one.
@@ -32,11 +32,11 @@ def key_name(agent: str, secret: str) -> str:
     return f"{CHILD_PREFIX}{agent}"[: MAX_CRONJOB_NAME - 1 - _DIGEST].rstrip("-") + f".{digest}"
 
 
-def key_source(agent: str, secret: AgentSecret) -> tuple[str, str]:
+def secret_reference(agent: str, secret: AgentSecret) -> tuple[str, str]:
     """(Secret, key) that holds the value."""
     if secret.source.existing:
         return secret.source.existing.secret_name, secret.source.existing.key
-    return key_name(agent, secret.name), VALUE
+    return rotation_name(agent, secret.name), VALUE
 
 
 def restart_annotation(secret: str) -> str:
@@ -44,27 +44,27 @@ def restart_annotation(secret: str) -> str:
     return f"{GROUP}/rotated-{hashlib.sha256(secret.encode()).hexdigest()[:_DIGEST]}"
 
 
-def key_variables(agent: Agent) -> list[Manifest]:
+def secret_variables(agent: Agent) -> list[Manifest]:
     """Environment variables, in the order of the spec."""
     variables: list[Manifest] = []
     for secret in agent.spec.secrets:
         if secret.delivery.env:
-            name, key = key_source(agent.name, secret)
+            name, key = secret_reference(agent.name, secret)
             reference = {"name": name, "key": key}
             variables.append({"name": secret.delivery.env.name, "valueFrom": {"secretKeyRef": reference}})
     return variables
 
 
-def key_mounts(agent: Agent) -> list[Manifest]:
+def secret_mounts(agent: Agent) -> list[Manifest]:
     """One directory for all files; never a subPath, which the kubelet would not keep up to date."""
     return [{"name": "keys", "mountPath": KEYS_DIRECTORY, "readOnly": True}] if _files(agent) else []
 
 
-def key_volumes(agent: Agent) -> list[Manifest]:
+def secret_volumes(agent: Agent) -> list[Manifest]:
     """The volume behind it: of each Secret only the keys that are delivered."""
     sources: list[Manifest] = []
     for secret, path in _files(agent):
-        name, key = key_source(agent.name, secret)
+        name, key = secret_reference(agent.name, secret)
         sources.append({"secret": {"name": name, "items": [{"key": key, "path": path}]}})
         if secret.source.generate:  # there only during an overlap
             items = [{"key": PREVIOUS, "path": path + PREVIOUS_SUFFIX}]

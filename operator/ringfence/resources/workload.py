@@ -12,7 +12,7 @@ from ringfence.policy.quantities import canonical
 
 from .kinds import Manifest
 from .model import DENY, FOREGROUND, Agent, child, child_name
-from .secrets import key_mounts, key_variables, key_volumes
+from .secrets import secret_mounts, secret_variables, secret_volumes
 
 UID = 65532
 """The user that every agent runs as, whatever its image says: the customary `nonroot` of minimal images."""
@@ -132,7 +132,7 @@ def _container(agent: Agent) -> Manifest:
     if spec.args:
         container["args"] = spec.args
     env: list[Manifest] = [{"name": v.name} | ({"value": v.value} if v.value else {}) for v in spec.env]
-    if env := env + key_variables(agent):
+    if env := env + secret_variables(agent):
         container["env"] = env
     if spec.ports:
         container["ports"] = [{"name": p.name, "containerPort": p.port, "protocol": "TCP"} for p in spec.ports]
@@ -167,7 +167,7 @@ def _mounts(agent: Agent) -> list[Manifest]:
         mounts.append({"name": "storage", "mountPath": agent.spec.storage.mount_path})
     if agent.spec.permissions.rules:
         mounts.append({"name": "token", "mountPath": TOKEN_PATH, "readOnly": True})
-    return mounts + key_mounts(agent)
+    return mounts + secret_mounts(agent)
 
 
 def _volumes(agent: Agent) -> list[Manifest]:
@@ -176,7 +176,7 @@ def _volumes(agent: Agent) -> list[Manifest]:
         volumes.append({"name": "storage", "persistentVolumeClaim": {"claimName": child_name(agent.name)}})
     if agent.spec.permissions.rules:
         volumes.append({"name": "token", "projected": {"defaultMode": 420, "sources": _token_sources()}})
-    return volumes + key_volumes(agent)
+    return volumes + secret_volumes(agent)
 
 
 def _token_sources() -> list[Manifest]:

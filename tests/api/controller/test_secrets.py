@@ -24,11 +24,11 @@ from chart.rendering import render
 from cluster import Cluster
 from cluster.shell import wait_for
 from ringfence.resources import Manifest
-from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, ROTATED_BY, key_name, restart_annotation, stamp
+from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, ROTATED_BY, restart_annotation, rotation_name, stamp
 
 HOME = "ringfence-system"
 ACCOUNT = f"system:serviceaccount:{HOME}:ringfence-controller"
-NAME = key_name("a", "signing")
+NAME = rotation_name("a", "signing")
 SIGNING = {
     "name": "signing",
     "source": {"generate": {"length": 32}},
@@ -169,7 +169,7 @@ def test_edits_are_put_right(opened: Place) -> None:
 
 def test_a_key_that_the_spec_drops_goes_with_all_of_its_own(opened: Place) -> None:
     ready(opened, SIGNING, PANEL)
-    panel = key_name("a", "panel")
+    panel = rotation_name("a", "panel")
     opened.change(secrets=[PANEL])
     for kind in [*FENCE, "Secret"]:
         wait_for(f"no {kind}", partial(lambda kind: opened.find(kind, NAME) is None, kind))
@@ -186,7 +186,7 @@ def test_an_existing_secret_is_delivered_and_never_written(opened: Place) -> Non
     opened.wait_condition("SecretsFresh", "True", "Fresh")
     assert opened.status()["secrets"][0]["lastRotated"] == before["metadata"]["creationTimestamp"]
     assert opened.get("Secret", "llm-account") == before
-    assert opened.find("CronJob", key_name("a", "llm")) is None
+    assert opened.find("CronJob", rotation_name("a", "llm")) is None
 
 
 def test_the_age_of_a_key_is_in_the_table(opened: Place, cluster: Cluster) -> None:
@@ -305,7 +305,7 @@ def test_a_job_restarts_the_agent_and_the_controller_lets_it(opened: Place, clus
     ready(opened, PANEL)
     opened.run_pods()
     opened.wait_condition("WorkloadAvailable", "True")
-    panel, mark = key_name("a", "panel"), restart_annotation("panel")
+    panel, mark = rotation_name("a", "panel"), restart_annotation("panel")
     counted = bare.drift(opened.name)
     done = Job(cluster, opened, panel).run("by-hand")
     assert done.returncode == 0, done.stderr

@@ -7,7 +7,7 @@ import pytest
 
 from ringfence.cli import rotate
 from ringfence.kube import path_of
-from ringfence.resources.secrets import key_name
+from ringfence.resources.secrets import rotation_name
 from ringfence.rotation.plan import scheduled
 from unit.cli.fake import NAMESPACE, SECRETS, Cluster, condition
 from unit.fakes.kube import Request
@@ -26,7 +26,7 @@ def cluster(kube: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     monkeypatch.setattr(rotate, "POLL_SECONDS", 0.0)
     kube.put_agent(spec={"secrets": SECRETS})
     for name in ("panel", "token"):
-        metadata = {"name": key_name("researcher", name), "namespace": NAMESPACE, "uid": f"uid-{name}"}
+        metadata = {"name": rotation_name("researcher", name), "namespace": NAMESPACE, "uid": f"uid-{name}"}
         kube.put("batch/v1", "cronjobs", {"metadata": metadata, "spec": {"jobTemplate": TEMPLATE}})
     return kube
 
@@ -53,7 +53,7 @@ def test_each_rotating_key_gets_the_job_that_kubectl_would_make(
     assert result.exit_code == 0
     assert [path for path, _ in cluster.created] == [JOBS, JOBS]
     job = cluster.created[0][1]
-    name, cron_job = job["metadata"]["name"], key_name("researcher", "panel")
+    name, cron_job = job["metadata"]["name"], rotation_name("researcher", "panel")
     assert job["metadata"] == {
         "name": name,
         "annotations": {"cronjob.kubernetes.io/instantiate": "manual", "a": "b"},

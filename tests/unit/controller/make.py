@@ -21,7 +21,7 @@ from ringfence.controller.agent.plan import (
 )
 from ringfence.policy.model import Facts
 from ringfence.resources import Agent, JobImage, Manifest, Ref, build
-from ringfence.resources.secrets import key_name
+from ringfence.resources.secrets import rotation_name
 from ringfence.resources.stored import Desired, StoredChild, stored
 from ringfence.store.records import Key, read_agent
 
@@ -110,7 +110,7 @@ NAME = "ringfence-a"
 POLICY_DENY, POLICY_ALLOW = Ref("NetworkPolicy", "team", f"{NAME}-deny"), Ref("NetworkPolicy", "team", f"{NAME}-allow")
 ACCOUNT, ROLE, BINDING = (Ref(kind, "team", NAME) for kind in ("ServiceAccount", "Role", "RoleBinding"))
 DEPLOYMENT = Ref("Deployment", "team", NAME)
-SECRET = key_name("a", "signing")
+SECRET = rotation_name("a", "signing")
 HOUR = timedelta(hours=1)
 METADATA = {"uid": "s", "ownerReferences": [{"controller": True, "uid": UID}]}
 """Of the Secret, where it is ours."""

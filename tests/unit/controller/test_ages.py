@@ -8,7 +8,7 @@ import pytest
 from ringfence.api.secrets import AgentSecret
 from ringfence.api.status import Reason
 from ringfence.controller.agent import ages
-from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, key_name, stamp
+from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, rotation_name, stamp
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -145,4 +145,4 @@ def test_the_secret_of_the_spec_is_found() -> None:
         }
     )
     found = ages.observed("a", secret, None)
-    assert (found.object_name, found.every) == (key_name("a", "signing"), DAY)
+    assert (found.object_name, found.every) == (rotation_name("a", "signing"), DAY)

@@ -18,13 +18,13 @@ from ringfence.controller.agent.errors import NotGranted, NotLeading, OwnershipC
 from ringfence.controller.agent.secrets import Secrets
 from ringfence.kube import METADATA_ONLY, ApiError, Object
 from ringfence.resources import Agent
-from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, key_name, stamp
+from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, rotation_name, stamp
 from ringfence.telemetry.events import AgentName, ChildRepaired, ChildWritten, OverlapEnded, SecretMade
 from ringfence.telemetry.sinks.lines import to_log
 from unit.fakes.kube import FakeKube, Request
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
-NAME = key_name("a", "signing")
+NAME = rotation_name("a", "signing")
 NAMED = AgentName("team", "a")
 PATH = f"/api/v1/namespaces/team/secrets/{NAME}"
 SIGNING = {

@@ -1,10 +1,10 @@
 """What rotates a secret, whole and letter by letter: each field here is a decision."""
 
 from ringfence.resources.rotation import rotation_children
-from ringfence.resources.secrets import key_name, restart_annotation
+from ringfence.resources.secrets import restart_annotation, rotation_name
 from unit.resources.test_rotation import ENV, FILE, IMAGE, agent
 
-NAME = key_name("a", "panel")
+NAME = rotation_name("a", "panel")
 POD = {
     "serviceAccountName": NAME,
     "serviceAccount": NAME,

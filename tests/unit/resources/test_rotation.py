@@ -15,7 +15,7 @@ from ringfence.api.secrets import AgentSecret, duration
 from ringfence.resources import Agent, Endpoint, JobImage, Manifest, build
 from ringfence.resources.model import ROTATION_LABEL
 from ringfence.resources.rotation import rotation_children, schedule, tick
-from ringfence.resources.secrets import MAX_CRONJOB_NAME, key_name, key_source, restart_annotation
+from ringfence.resources.secrets import MAX_CRONJOB_NAME, restart_annotation, rotation_name, secret_reference
 from ringfence.resources.workload import rolled_out
 
 LABEL = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?", fullmatch=True)
@@ -57,7 +57,7 @@ def rotating(every: str) -> AgentSecret:
 @given(agents=st.lists(LABEL, min_size=1, max_size=5), secrets=st.lists(LABEL, min_size=1, max_size=5))
 def test_no_two_keys_share_a_name_and_none_is_too_long(agents: list[str], secrets: list[str]) -> None:
     pairs = {(agent, secret) for agent in agents for secret in secrets}
-    names = {key_name(*pair) for pair in pairs}
+    names = {rotation_name(*pair) for pair in pairs}
     assert len(names) == len(pairs)
     for name in names:
         assert len(name) <= MAX_CRONJOB_NAME
@@ -65,14 +65,14 @@ def test_no_two_keys_share_a_name_and_none_is_too_long(agents: list[str], secret
 
 
 def test_names_that_only_look_alike_are_told_apart() -> None:
-    assert key_name("a-b", "c") != key_name("a", "b-c")
-    assert key_name("a" * 63, "c") != key_name("a" * 62, "c")
+    assert rotation_name("a-b", "c") != rotation_name("a", "b-c")
+    assert rotation_name("a" * 63, "c") != rotation_name("a" * 62, "c")
 
 
 def test_pods_get_the_named_keys_and_no_others() -> None:
     spec = pod(FILE, ENV, EXISTING)
     (volume,) = [one["projected"] for one in spec["volumes"] if one["name"] == "keys"]
-    name = key_name("a", "signing")
+    name = rotation_name("a", "signing")
     assert [source["secret"] for source in volume["sources"]] == [
         {"name": name, "items": [{"key": "value", "path": "signing/key"}]},
         {"name": name, "items": [{"key": "previous", "path": "signing/key.previous"}], "optional": True},
@@ -81,7 +81,7 @@ def test_pods_get_the_named_keys_and_no_others() -> None:
     (container,) = spec["containers"]
     (mount,) = [one for one in container["volumeMounts"] if one["name"] == "keys"]
     assert mount == {"name": "keys", "mountPath": "/var/run/ringfence", "readOnly": True}, "never a subPath"
-    reference = {"name": key_name("a", "panel"), "key": "value"}
+    reference = {"name": rotation_name("a", "panel"), "key": "value"}
     assert container["env"] == [{"name": "PANEL_KEY", "valueFrom": {"secretKeyRef": reference}}]
 
 
@@ -94,19 +94,19 @@ def test_the_fence_comes_before_the_job_and_all_of_it_is_named_alike() -> None:
     found = list(rotation_children(agent(FILE, ENV)))
     kinds = ["NetworkPolicy", "ServiceAccount", "Role", "RoleBinding", "CronJob"]
     assert [manifest["kind"] for manifest in found] == kinds * 2
-    names = [key_name("a", "signing")] * 5 + [key_name("a", "panel")] * 5
+    names = [rotation_name("a", "signing")] * 5 + [rotation_name("a", "panel")] * 5
     assert [manifest["metadata"]["name"] for manifest in found] == names
     assert [manifest["metadata"]["labels"][ROTATION_LABEL] for manifest in found] == names
     assert {manifest["metadata"]["ownerReferences"][0]["uid"] for manifest in found} == {"u"}
 
 
 def test_a_job_holds_rights_on_one_secret_and_for_env_one_deployment() -> None:
-    name = key_name("a", "signing")
+    name = rotation_name("a", "signing")
     own = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [name], "verbs": ["get", "update"]}
     assert one("Role", FILE)["rules"] == [own]
     restart = {"apiGroups": ["apps"], "resources": ["deployments"], "resourceNames": ["ringfence-a"]}
     assert one("Role", ENV)["rules"] == [
-        own | {"resourceNames": [key_name("a", "panel")]},
+        own | {"resourceNames": [rotation_name("a", "panel")]},
         restart | {"verbs": ["get", "patch"]},
     ]
     binding = one("RoleBinding", FILE)
@@ -142,7 +142,7 @@ def test_a_job_passes_the_restricted_standard() -> None:
 
 def test_a_job_is_told_names_and_times_alone() -> None:
     (container,) = one("CronJob", ENV)["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
-    name = key_name("a", "panel")
+    name = rotation_name("a", "panel")
     assert container["args"] == [
         "rotate-job",
         f"--secret={name}",
@@ -218,4 +218,4 @@ def test_a_restart_is_over_when_no_old_pod_is_left(status: dict[str, int], expec
 
 def test_a_key_of_somebody_else_keeps_its_name() -> None:
     secret = AgentSecret.model_validate(EXISTING)
-    assert key_source("a", secret) == ("llm-account", "api-key")
+    assert secret_reference("a", secret) == ("llm-account", "api-key")

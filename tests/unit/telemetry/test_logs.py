@@ -31,7 +31,7 @@ from ringfence.policy.decide import decide
 from ringfence.policy.model import AgentObject, Facts
 from ringfence.resources import build_deny
 from ringfence.resources.phases import DENY
-from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, key_name, stamp
+from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, rotation_name, stamp
 from ringfence.resources.stored import Desired, stored
 from ringfence.store.context import PolicyContext
 from ringfence.store.records import Key, agent_path, child_path, read_agent
@@ -320,11 +320,11 @@ class TestController:
 
     def test_a_rotation_that_failed(self, lines: Lines) -> None:
         recorder = Recorder(to_log)
-        job: Object = {"metadata": {"name": key_name("a", "signing")}, "status": {}}
+        job: Object = {"metadata": {"name": rotation_name("a", "signing")}, "status": {}}
         recorder.jobs(KEY, {"signing": job})
         recorder.jobs(KEY, {"signing": job | {"status": {"lastScheduleTime": "2026-01-31T12:00:00Z"}}})
         line = one(lines, "rotation failed")
-        assert line["job"] == f"{key_name('a', 'signing')}-{int(NOW.timestamp()) // 60}"
+        assert line["job"] == f"{rotation_name('a', 'signing')}-{int(NOW.timestamp()) // 60}"
 
     def test_what_differed_is_told_by_kind(self, lines: Lines) -> None:
         to_log(StoreCompared({"Role": 2, "Node": 0}))

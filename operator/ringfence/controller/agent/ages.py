@@ -1,4 +1,4 @@
-"""How old the keys of an agent are, and whether that is well. Pure: it sees metadata, never a value."""
+"""How old the secrets of an agent are, and whether that is well. Pure: it sees metadata, never a value."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 from ringfence.api.secrets import AgentSecret, duration
 from ringfence.api.status import ConditionType, Reason
 from ringfence.resources.rotation import tick
-from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, key_source, stamp, when
+from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, secret_reference, stamp, when
 
 from .conditions import Finding
 
@@ -58,7 +58,7 @@ class ObservedSecret:
 def observed(agent: str, secret: AgentSecret, metadata: Mapping[str, Any] | None) -> ObservedSecret:
     """A key of the spec with what is known of its Secret."""
     every = duration(secret.rotation.every) if secret.rotation else None
-    return ObservedSecret(secret.name, key_source(agent, secret)[0], metadata, every)
+    return ObservedSecret(secret.name, secret_reference(agent, secret)[0], metadata, every)
 
 
 def _data_changed(metadata: Mapping[str, Any]) -> datetime | None:
@@ -71,31 +71,31 @@ def _data_changed(metadata: Mapping[str, Any]) -> datetime | None:
     return max(times, default=when(metadata.get("creationTimestamp")))
 
 
-def finding(keys: Sequence[ObservedSecret], *, max_age: timedelta, now: datetime, rolled_out: bool) -> Finding:
+def finding(secrets: Sequence[ObservedSecret], *, max_age: timedelta, now: datetime, rolled_out: bool) -> Finding:
     """The condition SecretsFresh."""
     kind = ConditionType.SECRETS_FRESH
-    if not keys:
+    if not secrets:
         return Finding(kind, "True", Reason.NO_SECRETS, "no secrets")
-    if missing := [f"{one.name} (Secret {one.object_name})" for one in keys if one.metadata is None]:
+    if missing := [f"{one.name} (Secret {one.object_name})" for one in secrets if one.metadata is None]:
         sentence = f"not there: {', '.join(missing)}; the agent's pods wait for it"
         return Finding(kind, "False", Reason.SECRET_NOT_FOUND, sentence)
-    if old := too_old(keys, max_age=max_age, now=now):
+    if old := too_old(secrets, max_age=max_age, now=now):
         sentence = f"older than the {_hours(max_age)} that policies allow: {', '.join(one.name for one in old)}"
         return Finding(kind, "False", Reason.SECRET_TOO_OLD, f"{sentence}; {_fix(old)}")
-    if late := [one for one in keys if one.due and one.every and now > one.due + grace(one.every)]:
+    if late := [one for one in secrets if one.due and one.every and now > one.due + grace(one.every)]:
         names = ", ".join(one.name for one in late)
         sentence = f"not rotated in time: {names}; kubectl get cronjobs,jobs -l ringfence.dev/rotation says why"
         return Finding(kind, "False", Reason.ROTATION_OVERDUE, sentence)
-    sentence = f"{len(keys)} {'key' if len(keys) == 1 else 'keys'}, none too old"
-    kept = [one.name for one in keys if one.has_previous or (one.previous_until and one.previous_until > now)]
+    sentence = f"{len(secrets)} {'key' if len(secrets) == 1 else 'keys'}, none too old"
+    kept = [one.name for one in secrets if one.has_previous or (one.previous_until and one.previous_until > now)]
     if kept and not rolled_out:
         sentence += f"; of {', '.join(kept)} the value before stays valid until the restarted pods are available"
     return Finding(kind, "True", Reason.FRESH, sentence)
 
 
-def too_old(keys: Sequence[ObservedSecret], *, max_age: timedelta, now: datetime) -> list[ObservedSecret]:
+def too_old(secrets: Sequence[ObservedSecret], *, max_age: timedelta, now: datetime) -> list[ObservedSecret]:
     """Those that are older than policies allow."""
-    return [one for one in keys if one.changed and now > one.changed + allowed(one, max_age)]
+    return [one for one in secrets if one.changed and now > one.changed + allowed(one, max_age)]
 
 
 def allowed(one: ObservedSecret, max_age: timedelta) -> timedelta:
@@ -125,13 +125,13 @@ def job_of(cron_job: Mapping[str, Any], tick: datetime) -> str:
     return f"{cron_job['metadata']['name']}-{int(tick.timestamp()) // 60}"
 
 
-def status(keys: Sequence[ObservedSecret]) -> dict[str, Any]:
-    """The status fields about keys."""
+def status(secrets: Sequence[ObservedSecret]) -> dict[str, Any]:
+    """The status fields about secrets."""
     entries = []
-    for one in keys:
+    for one in secrets:
         times = {"lastRotated": one.changed, "nextRotation": one.due}
         entries.append({"name": one.name} | {field: stamp(time) for field, time in times.items() if time})
-    oldest = min((one.changed for one in keys if one.changed), default=None)
+    oldest = min((one.changed for one in secrets if one.changed), default=None)
     return {"secrets": entries, "oldestSecret": stamp(oldest) if oldest else None}
 
 

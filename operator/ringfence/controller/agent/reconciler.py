@@ -12,7 +12,7 @@ from ringfence.policy.decide import decide
 from ringfence.policy.model import NamedPolicy
 from ringfence.resources import Ref
 from ringfence.resources.rotation import rotating
-from ringfence.resources.secrets import key_name, stamp
+from ringfence.resources.secrets import rotation_name, stamp
 from ringfence.store.records import Key, agent_path, packed, read_agent
 from ringfence.store.store import Store
 from ringfence.telemetry.events import AgentName, AgentObserved, ConditionChanged, Emit
@@ -132,7 +132,7 @@ class AgentReconciler:
         """Those of the agent's secrets, as last seen, by the names of the secrets."""
         if planned.agent is None or not planned.agent.spec.secrets:
             return {}
-        names = {one.name: key_name(seen.key.name, one.name) for one in rotating(planned.agent)}
+        names = {one.name: rotation_name(seen.key.name, one.name) for one in rotating(planned.agent)}
         refs = {name: Ref("CronJob", seen.key.namespace, job) for name, job in names.items()}
         found = {name: seen.children[ref].shown for name, ref in refs.items() if ref in seen.children}
         return {name: shown for name, shown in found.items() if shown is not None}

@@ -10,7 +10,7 @@ from ringfence.api.secrets import AgentSecret
 from ringfence.kube import ApiError, Conflict, Kube, NotFound, Object, path_of
 from ringfence.resources import Agent, Identity, Ref
 from ringfence.resources.model import ROTATION_LABEL, child
-from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, VALUE, key_source, stamp
+from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, VALUE, secret_reference, stamp
 from ringfence.resources.stored import controlled_by
 from ringfence.sources import first_value
 from ringfence.telemetry.events import AgentName, ChildRepaired, ChildWritten, Emit, OverlapEnded, SecretMade
@@ -34,7 +34,7 @@ class Secrets:
 
     async def metadata(self, agent: Identity, secret: AgentSecret) -> Metadata | None:
         """Of a secret's Secret; None where it is not there. Raises NotGranted, ApiError, Unreachable."""
-        name, _ = key_source(agent.name, secret)
+        name, _ = secret_reference(agent.name, secret)
         try:
             found: Metadata = (await self.kube.get_metadata(path_of("v1", "secrets", agent.namespace, name)))[
                 "metadata"
@@ -55,7 +55,7 @@ class Secrets:
         made = await self._create(agent, secret)
         if made is not None:
             if known:
-                name, _ = key_source(agent.name, secret)
+                name, _ = secret_reference(agent.name, secret)
                 self.emit(ChildRepaired(agent=_name(agent), uid=agent.uid, kind="Secret", name=name, rule=DELETED))
             return made
         found = await self.metadata(agent, secret)
@@ -98,7 +98,7 @@ class Secrets:
 
     async def _create(self, agent: Agent, secret: AgentSecret) -> Metadata | None:
         """The first value; None where somebody was faster. From now on only the job writes values."""
-        name, _ = key_source(agent.name, secret)
+        name, _ = secret_reference(agent.name, secret)
         manifest = child(agent, "v1", "Secret", name=name, type="Opaque", data={VALUE: first_value(secret.source)})
         manifest["metadata"]["labels"][ROTATION_LABEL] = name
         manifest["metadata"]["annotations"] = {ROTATED_AT: stamp(self.clock())}
@@ -126,4 +126,4 @@ def _name(agent: Identity) -> AgentName:
 
 
 def _ref(agent: Identity, secret: AgentSecret) -> Ref:
-    return Ref("Secret", agent.namespace, key_source(agent.name, secret)[0])
+    return Ref("Secret", agent.namespace, secret_reference(agent.name, secret)[0])
