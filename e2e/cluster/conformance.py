@@ -82,7 +82,8 @@ def judge(cluster: Cluster, *, full: bool, include: str | None = None, exclude: 
             with contextlib.suppress(ClusterError):
                 cluster.kubectl("delete", "namespace", *NAMESPACES, "--ignore-not-found", timeout=180)
         if not results.exists():
-            raise ClusterError(f"Cyclonus did not come to an end; see {log}")
+            last = log.read_text(errors="replace")[-2000:]  # the log goes with the cluster
+            raise ClusterError(f"Cyclonus did not come to an end; see {log}, which ends so:\n{last}")
         return _read(results, time.monotonic() - started, log)
 
 

@@ -53,8 +53,9 @@ def install(environment: Environment, image: Image, *values: str) -> None:
     _unlock(environment)
     with step("installing the charts"):
         kubectl.helm("upgrade", "--install", "ringfence-crds", str(ROOT / "charts/ringfence-crds"), "-n", "default")
-        # The CRDs are served a moment after they are stored.
-        kubectl("wait", "--for=condition=Established", f"--timeout={WAIT}", *_crds())
+        # The CRDs are served a moment after they are stored. kubectl fails on one that has no conditions at all yet.
+        established = ("wait", "--for=condition=Established", "--timeout=10s", *_crds())
+        wait_for("the CRDs to be served", lambda: kubectl(*established), timeout=420)
         kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         kubectl("label", "namespace", NAMESPACE, "--overwrite", *LABELS)
     settings = [f"image.repository={image.repository}", f"image.digest={image.digest}", *values]
