@@ -1,6 +1,8 @@
-"""kopf's part: the life of the operator, and the watches of its own kinds. Nothing is decided here.
+"""kopf's part: the life of the operator, and the watch of its policies. Nothing is decided here.
 
-kopf's watches tell of no deletion that happened in a gap: the informers' comparison finds those (store/informer.py).
+An event costs kopf a millisecond, which is nothing for policies, and an eighth of all work for agents, of which there
+are thousands: an informer follows those. kopf's watches tell of no deletion that happened in a gap: the informers'
+comparison finds those (store/informer.py).
 """
 
 import asyncio
@@ -55,7 +57,7 @@ async def operate(
 
 
 def registry(kube: Kube, sinks: Mapping[str, Sink], emit: Emit) -> kopf.OperatorRegistry:
-    """All handlers, on a registry of their own: no import side effects. `sinks`: by the plural of our kinds."""
+    """All handlers, on a registry of their own: no import side effects. `sinks`: by the plural of the kind."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=handlers)

@@ -32,20 +32,19 @@ class Reading:
     store: Store
     emit: Emit
     every: float
-    own: Mapping[str, Informer] = field(init=False)
-    """Of our own kinds, by their plurals: kopf follows them."""
     sinks: Mapping[str, Sink] = field(init=False)
-    """The same kinds: where kopf puts what it hears."""
+    """Where kopf puts what it hears, by the plural of the kind."""
+    policies: Informer = field(init=False)
+    """AgentPolicies, which kopf follows: here they are listed and compared."""
+    agents: Informer = field(init=False)
     others: tuple[Informer, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         store, changed = self.store, self.store.context_changed
-        self.sinks = {
-            "agentdeployments": TableSink(store.agents, "AgentDeployment"),
-            "agentpolicies": ContextSink(store.context, AGENT_POLICY, changed, table=store.policies),
-        }
-        sources = {"agentdeployments": AGENTS, "agentpolicies": SOURCES[AGENT_POLICY]}
-        self.own = {plural: self._informer(source, self.sinks[plural]) for plural, source in sources.items()}
+        policies = ContextSink(store.context, AGENT_POLICY, changed, table=store.policies)
+        self.sinks = {SOURCES[AGENT_POLICY].plural: policies}
+        self.policies = self._informer(SOURCES[AGENT_POLICY], policies)
+        self.agents = self._informer(AGENTS, TableSink(store.agents, AGENTS.kind))
         context = [source for kind, source in SOURCES.items() if kind != AGENT_POLICY]
         self.others = (
             *(self._informer(source, ContextSink(store.context, source.kind, changed)) for source in context),
@@ -61,14 +60,14 @@ class Reading:
         """
         async with _first_failure():
             async with asyncio.TaskGroup() as group:
-                for informer in (*self.others, self.own["agentpolicies"]):
+                for informer in (*self.others, self.policies):
                     group.create_task(_installed(informer))
-            await _installed(self.own["agentdeployments"])
+            await _installed(self.agents)
 
     async def follow(self) -> None:
-        """For ever: the watches of all kinds but our own."""
+        """For ever: the watches of all kinds but AgentPolicy, which is kopf's."""
         async with asyncio.TaskGroup() as group:
-            for informer in self.others:
+            for informer in (*self.others, self.agents):
                 group.create_task(informer.follow(), name=f"watch {informer.source.kind}")
 
     async def compare_for_ever(self, returned: asyncio.Event) -> None:
@@ -85,7 +84,7 @@ class Reading:
     async def compare(self) -> Mapping[str, int]:
         """Compare all kinds, one after the other. How many objects of each were known otherwise than they are."""
         found: dict[str, int] = {}
-        for informer in (*self.others, *self.own.values()):
+        for informer in (*self.others, self.policies, self.agents):
             try:
                 found[informer.source.kind] = await informer.compare()
             except (ApiError, Unreachable) as failure:

@@ -56,9 +56,8 @@ LOOP_LAG = Histogram(
 )
 KUBE_REQUESTS = Counter(
     "ringfence_kube_requests",
-    "Requests to the API server, by outcome; the controller's watches of AgentDeployments and AgentPolicies are kopf's "
-    "and not among them. Labels: verb (GET, WATCH, POST, PUT, PATCH, DELETE), code (the HTTP status; none: no answer "
-    "came).",
+    "Requests to the API server, by outcome; the controller's watch of AgentPolicies is kopf's and not among them. "
+    "Labels: verb (GET, WATCH, POST, PUT, PATCH, DELETE), code (the HTTP status; none: no answer came).",
     ["verb", "code"],
     registry=REGISTRY,
 )
