@@ -147,9 +147,10 @@ class Kube:
         finally:
             response.close()
 
-    async def create(self, path: str, body: Object) -> Object:
+    async def create(self, path: str, body: Object, *, manager: str | None = None) -> Object:
         """POST to a collection. Raises Conflict when it exists already."""
-        return await self._json("POST", path, body=body)
+        query = {"fieldManager": manager, "fieldValidation": "Strict"} if manager else {}
+        return await self._json("POST", path, body=body, query=query)
 
     async def apply(
         self, path: str, body: Object, *, manager: str, force: bool = True, dry_run: bool = False

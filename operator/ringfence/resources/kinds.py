@@ -20,7 +20,10 @@ class ChildKind:
     server may add defaults to its spec that this code does not know. `immutable`: path of what the API server never
     lets anybody change: where it differs, only deleting the object helps. `shown`: what a pass needs of a stored
     object beside its content's digest (its status, for instance); None: nothing. `powerful`: it gives rights or makes
-    pods with rights: it is followed by its owner too, so that it is seen where somebody took its labels off.
+    pods with rights: it is followed by its owner too, so that it is seen where somebody took its labels off. `merged`:
+    it has lists that server-side apply merges by a key (containers, variables): it is made by an apply too, which
+    knows later what it does not say any more. All others are made by a plain create, which costs the API server a
+    fifth less; what is left over there after an apply, a replacement takes away.
     """
 
     name: str
@@ -31,6 +34,7 @@ class ChildKind:
     immutable: tuple[str, ...] = ()
     shown: Callable[[Manifest], Manifest | None] = _nothing
     powerful: bool = False
+    merged: bool = False
 
 
 def _part(body: Any, *names: str) -> Manifest:
@@ -72,7 +76,7 @@ _KINDS = (
         powerful=True,
     ),
     ChildKind(name="PersistentVolumeClaim", group_version="v1", plural="persistentvolumeclaims", loose=True),
-    ChildKind(name="CronJob", group_version="batch/v1", plural="cronjobs", shown=_schedule, powerful=True),
+    ChildKind(name="CronJob", group_version="batch/v1", plural="cronjobs", shown=_schedule, powerful=True, merged=True),
     ChildKind(
         name="Deployment",
         group_version="apps/v1",
@@ -80,6 +84,7 @@ _KINDS = (
         completed=True,
         immutable=("spec", "selector"),
         shown=_workload,
+        merged=True,
     ),
 )
 CHILD_KINDS: Final[Mapping[str, ChildKind]] = MappingProxyType({kind.name: kind for kind in _KINDS})

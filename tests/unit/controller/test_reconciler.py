@@ -25,9 +25,9 @@ from unit.fakes.kube import FakeKube
 
 TEAM = {"metadata": {"name": "team", "labels": {"ringfence.dev/agents": "enabled"}}}
 CREATION = [
-    "apply_new networkpolicies/ringfence-a-deny",
-    "apply_new networkpolicies/ringfence-a-allow",
-    "apply_new serviceaccounts/ringfence-a",
+    "create networkpolicies/ringfence-a-deny",
+    "create networkpolicies/ringfence-a-allow",
+    "create serviceaccounts/ringfence-a",
     "apply_new deployments/ringfence-a",
     "json_patch agentdeployments/a/status",
 ]

@@ -41,6 +41,12 @@ class Request:
     body: Any = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def object_path(self) -> str:
+        """The path of the object that it is about: of one that is to be made too."""
+        name = ((self.body or {}).get("metadata") or {}).get("name") if self.verb == "create" else None
+        return f"{self.path}/{quote(name, safe='')}" if name else _object(self.path)
+
     def __str__(self) -> str:
         at = Location.of(self.path)
         name = at.name or ((self.body or {}).get("metadata") or {}).get("name")
@@ -86,7 +92,7 @@ class FakeKube(Kube):
 
         def hook(request: Request) -> None:
             nonlocal left
-            if verb in {None, request.verb} and path in {None, _object(request.path), request.path} and left != 0:
+            if verb in {None, request.verb} and path in {None, request.object_path, request.path} and left != 0:
                 left = None if left is None else left - 1
                 raise failure
 
@@ -134,16 +140,16 @@ class FakeKube(Kube):
 
         yield await self._carry_out(request, read)
 
-    async def create(self, path: str, body: Object) -> Object:
+    async def create(self, path: str, body: Object, *, manager: str | None = None) -> Object:
         def make() -> Object:
             if answer := self.cluster.answers.get(path):
                 return answer(copy.deepcopy(body))
             at = f"{path}/{quote(body['metadata']['name'], safe='')}"
             if at in self.objects:
                 raise Conflict(409, "AlreadyExists", f"{at} already exists")
-            return self._update(at, {"metadata": {}}, body)
+            return self._update(at, {"metadata": {}}, body, manager)
 
-        return await self._carry_out(Request("create", path, body), make)
+        return await self._carry_out(Request("create", path, body, {"manager": manager} if manager else {}), make)
 
     async def apply(
         self, path: str, body: Object, *, manager: str, force: bool = True, dry_run: bool = False

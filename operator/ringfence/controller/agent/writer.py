@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from ringfence.api.names import FIELD_MANAGER
-from ringfence.kube import ApiError, Conflict, Kube, NotFound, Object
-from ringfence.resources import Identity, Ref
+from ringfence.kube import ApiError, Conflict, Kube, NotFound, Object, path_of
+from ringfence.resources import CHILD_KINDS, Identity, Ref
 from ringfence.resources.compare import completed_only, whole
 from ringfence.resources.field_manager import UNKNOWN, FieldManager
 from ringfence.resources.stored import DESIRED_ANNOTATION, Desired, StoredChild, edited, metadata_fits, stored
@@ -123,8 +123,7 @@ class Writer:
         self.guard()
         try:
             with self.store.expecting(ref, desired.digest):
-                answer = await self.kube.apply_new(child_path(ref), desired.manifest, manager=FIELD_MANAGER)
-                live = self._took(answer, ref, agent)
+                live = self._took(answer := await self._create(desired), ref, agent)
         except Conflict:
             await self._found_there(desired, agent)
             return
@@ -133,6 +132,14 @@ class Writer:
             await self._put_right(desired, answer, agent)
         if lost:
             self._repaired(ref, agent, DELETED)
+
+    async def _create(self, desired: Desired) -> Object:
+        """What is stored then. Raises Conflict where it is there already, whosever it is."""
+        ref, manifest = desired.ref, desired.manifest
+        if CHILD_KINDS[ref.kind].merged:
+            return await self.kube.apply_new(child_path(ref), manifest, manager=FIELD_MANAGER)
+        collection = path_of(ref.group_version, ref.plural, ref.namespace)
+        return await self.kube.create(collection, manifest, manager=FIELD_MANAGER)
 
     async def _found_there(self, desired: Desired, agent: Identity) -> None:
         """What was to be made is there: a stranger's, or ours, whose making was not answered or is not shown yet."""
