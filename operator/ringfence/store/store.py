@@ -1,9 +1,9 @@
 """All that the controller knows of the cluster: tables with indexes, and who is to be looked at when they change."""
 
 import contextlib
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ringfence.resources import Ref
 from ringfence.resources.stored import StoredChild, stored
@@ -58,13 +58,17 @@ class Store:
         self.context = context
         self.wake: Callable[[Key], None] = lambda _: None
         self.wake_policy: Callable[[str], None] = lambda _: None
-        self.agents: Table[Key, StoredAgent] = Table(read_agent, lambda agent: agent.key, self._agent_changed)
+        self.agents: Table[Key, StoredAgent] = Table(
+            read_agent, lambda agent: agent.key, self._agent_changed, locate=_agent_key
+        )
         self.services: Table[tuple[str, str], StoredService] = Table(
             read_service, lambda service: service.key, self._service_changed
         )
         self.pods: Table[tuple[str, str], StoredPod] = Table(read_pod, lambda pod: pod.key, self._pod_changed)
         self.policies: Table[str, StoredPolicy] = Table(read_policy, lambda policy: policy.name, self._policy_changed)
-        self.children: Table[Ref, StoredChild] = Table(stored, lambda child: child.ref, self._child_changed)
+        self.children: Table[Ref, StoredChild] = Table(
+            stored, lambda child: child.ref, self._child_changed, locate=Ref.of
+        )
         self.ownership: dict[Ref, OwnershipRecord] = {}
         self.expected: dict[Ref, str] = {}
         """Children that are being written, with the digest of their content: their echo is no news."""
@@ -243,6 +247,10 @@ class Store:
         if kind == NAMESPACE:
             for policy in self.policies.items:
                 self.wake_policy(policy)
+
+
+def _agent_key(body: Mapping[str, Any]) -> Key:
+    return Key(body["metadata"]["namespace"], body["metadata"]["name"])
 
 
 def _telling(child: StoredChild) -> tuple[object, ...]:

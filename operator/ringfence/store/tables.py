@@ -3,6 +3,8 @@
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
+from ringfence.resources.stored import resource_version
+
 Body = Mapping[str, Any]
 
 
@@ -25,11 +27,20 @@ class Table(Generic[K, V]):
     """Records by key. Older news of the same object is ignored.
 
     `read`: what is kept of an object. `key`: of a record. `changed`: called after each change, with the table changed.
+    `locate`: the key that a record of this object will have; where it is given, old news is not even read.
     """
 
-    def __init__(self, read: Callable[[Body], V], key: Callable[[V], K], changed: Changed[V]) -> None:
+    def __init__(
+        self,
+        read: Callable[[Body], V],
+        key: Callable[[V], K],
+        changed: Changed[V],
+        *,
+        locate: Callable[[Body], K] | None = None,
+    ) -> None:
         self.read = read
         self.key = key
+        self._locate = locate
         self.items: dict[K, V] = {}
         self._changed = changed
         self._deleted: dict[K, int] = {}
@@ -43,14 +54,19 @@ class Table(Generic[K, V]):
         """The record, or None."""
         return self.items.get(key)
 
-    def observe(self, event_type: str | None, body: Body) -> V:
+    def observe(self, event_type: str | None, body: Body) -> None:
         """Take one event of a watch: ADDED, MODIFIED, DELETED, or None for an object of a first list (kopf)."""
-        record = self.read(body)
         if event_type == "DELETED":
+            record = self.read(body)
             self.remove(self.key(record), record.version)
-        else:
-            self.take(record)
-        return record
+        elif not self._is_old(body):
+            self.take(self.read(body))
+
+    def _is_old(self, body: Body) -> bool:
+        """Whether this was known: the echo of an own write mostly, whose answer had it all."""
+        known = self.items.get(self._locate(body)) if self._locate else None
+        version = resource_version(body)
+        return known is not None and bool(version) and known.version >= version
 
     def take(self, record: V) -> bool:
         """Keep a record unless a newer one is known. Whether it was taken."""

@@ -18,7 +18,7 @@ from ringfence.resources.secrets import stamp
 from ringfence.store.records import StoredPolicy, packed, read_policy
 from ringfence.store.store import Store
 
-SECONDS: Final = 2.0
+SECONDS: Final = 5.0
 """From a change to the write of a policy's status: what else changes meanwhile is in the same write."""
 
 
