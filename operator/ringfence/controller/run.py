@@ -84,6 +84,7 @@ async def run(settings: Settings, health: Health) -> int:
     async with await Kube.connect(settings.kubeconfig, observe=kube_request) as kube:
         lease = Lease(kube, namespace=settings.namespace, name=settings.lease, identity=settings.identity, emit=metrics)
         health.require("controller", lambda: None)  # a replica that stands by waits for nothing: it is ready
+        health.require("leader", lease.nobody_leads)
         if not await lease.acquire(stop):
             return 0
         told = KubernetesEventSink(kube, instance=settings.identity, leading=lambda: lease.leading)
