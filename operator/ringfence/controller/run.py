@@ -34,7 +34,7 @@ from .certificates.keeper import keep
 from .policy.reconciler import PolicyReconciler
 from .reading import NotInstalled, Reading
 from .runtime.lease import Lease
-from .runtime.loop import ReconcileLoop
+from .runtime.loop import REPAIR_WORKERS, ReconcileLoop
 
 log = structlog.get_logger()
 
@@ -162,7 +162,7 @@ class _Work:
 
 async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -> int:
     reading = parts.reading()
-    agents = ReconcileLoop(parts.agents(reading.store), parts.emit)
+    agents = ReconcileLoop(parts.agents(reading.store), parts.emit, repair_workers=REPAIR_WORKERS)
     policies = ReconcileLoop(
         PolicyReconciler(parts.kube, reading.store, parts.leading), parts.emit, workers=POLICY_WORKERS
     )
