@@ -64,6 +64,12 @@ LINES = {
     "stopped": Line(
         "controller", "error", "The pods of an agent are taken away: no fence, or its end.", (*ABOUT, "why")
     ),
+    "nobody leads": Line(
+        "controller",
+        "error",
+        "No leader, this replica included, was seen for 20 seconds; once, until there is one again.",
+        ("lease", "identity", "why"),
+    ),
     "made a key": Line("controller", "info", "The first value of a generated key.", (*ABOUT, "secret")),
     "rotated": Line("controller", "info", "A key has a new value.", (*ABOUT, "secret", "rotated_at")),
     "rotation failed": Line(
@@ -100,6 +106,8 @@ FIELDS = {
     "secret": "Name of the key in `spec.secrets`. Never its value.",
     "rotated_at": "When the value changed last.",
     "job": "Name of the Job.",
+    "lease": "Name of the Lease, in the release's namespace.",
+    "identity": "Of the replica that says so: the name of its pod.",
 }
 
 

@@ -128,10 +128,27 @@ def test_status(team: Team) -> None:
     team.agent(ready=True)
     shown = team.run("status", "-n", team.name)
     assert shown.returncode == 0, shown.stderr
-    assert shown.stdout.splitlines()[1].split()[:4] == ["a", "True", "0/0", "ReadOnly"]
+    assert shown.stdout.splitlines()[1].split()[0:5:3] == ["a", "0/0"]
     everywhere = json.loads(team.run("status", "-A", "-o", "json").stdout)["agents"]
     assert (team.name, "a", True) in [(one["namespace"], one["name"], one["ready"]) for one in everywhere]
     assert team.run("status", "b", "-n", team.name).returncode == 1
+
+
+def test_that_nobody_leads_is_said(team: Team) -> None:
+    """A Lease that nobody renews any more, and one that is not there."""
+    agent = team.agent(ready=True)
+    leases = path_of("coordination.k8s.io/v1", "leases", team.name)
+    spec = {"holderIdentity": "gone", "leaseDurationSeconds": 3600, "renewTime": "2026-01-01T00:00:00.000000Z"}
+    team.send("POST", leases, {"metadata": {"name": "x"}, "spec": spec})
+    where = ("-n", team.name, "--lease", f"{team.name}/x")
+    shown = team.run("status", *where)
+    assert shown.returncode == 1
+    assert "NOBODY LEADS" in shown.stderr
+    found = json.loads(team.run("explain", agent.name, *where, "-o", "json").stdout)
+    assert found["leader"] == {"leads": False, "holder": "gone", "renewed": "2026-01-01T00:00:00.000000Z"}
+    unknown = team.run("status", "-n", team.name, "--lease", f"{team.name}/y")
+    assert unknown.returncode == 0
+    assert "is not known" in unknown.stderr
 
 
 def test_the_namespace_is_that_of_the_context(team: Team, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from cluster.instance import find
 from cluster.lifecycle import down
 from cluster.shell import step, wait_for
 
-from . import failures
+from . import failures, fairness
 from .client import Client
 from .field import LEASES, Field
 from .follow import Follower
@@ -25,7 +25,19 @@ from .trials import Agents
 
 __all__ = ["TRIALS", "scale"]
 
-TRIALS = ("creation", "cliff", "rest", "edits", "policy", "restart", "leader", "bad_input", "unready", "deletion")
+TRIALS = (
+    "creation",
+    "cliff",
+    "rest",
+    "edits",
+    "policy",
+    "restart",
+    "leader",
+    "bad_input",
+    "crowd",
+    "unready",
+    "deletion",
+)
 """In this order. `creation` is always there: the others need agents."""
 CONNECTIONS = 32
 CRDS = Path(__file__).resolve().parents[3] / "crds"
@@ -85,6 +97,7 @@ async def _trials(field: Field, only: set[str], report: dict[str, Any]) -> None:
         "restart": lambda: failures.restart(field, agents),
         "leader": lambda: failures.leader(field, agents),
         "bad_input": lambda: failures.bad_input(field, agents),
+        "crowd": lambda: fairness.crowd(field, agents),
         "unready": agents.unready,
         "deletion": agents.delete,
     }

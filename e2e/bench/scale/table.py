@@ -28,6 +28,11 @@ def _p99(part: Part) -> str:
     return f"{part['seconds']['p99']:.2f} s{missing}"
 
 
+def _p50_p99(part: Part) -> str:
+    missing = f", {part['missing']} not at all" if part["missing"] else ""
+    return f"{part['seconds']['p50'] * 1000:.0f}, {part['seconds']['p99'] * 1000:.0f} ms{missing}"
+
+
 def _takeovers(leader: Part) -> str:
     return ", ".join(f"{leader[way]['seconds_until_it_is_ready']['max']:.1f} s" for way in ("killed", "terminated"))
 
@@ -98,6 +103,21 @@ ROWS: Sequence[tuple[str, str, Callable[[Part], str]]] = (
         "repair of another agent, p99, without them and beside them",
         "the same",
         lambda report: ", ".join(_p99(report["bad_input"][way]) for way in ("repair_before", "repair_beside_them")),
+    ),
+    (
+        "repair of an agent, p50 and p99, with nothing else to do",
+        "",
+        lambda report: _p50_p99(report["crowd"]["idle"]),
+    ),
+    (
+        "the same beside 1,000 un-ready agents of another namespace",
+        "50, 200 ms",
+        lambda report: _p50_p99(report["crowd"]["beside_them"]),
+    ),
+    (
+        "the same while 100 more are made there",
+        "50, 200 ms",
+        lambda report: _p50_p99(report["crowd"]["while_more_are_made"]),
     ),
     (
         "agents at which the p99 of a repair exceeds 5 s",

@@ -20,7 +20,7 @@ from .objects import EVERYBODY, POLICIES, Key, agent, allowing, keys
 from .record import Entry
 from .usage import Usage
 
-__all__ = ["Agents"]
+__all__ = ["Agents", "starting"]
 
 CLIENTS = 8
 """Connections of whoever creates and deletes agents."""
@@ -92,7 +92,7 @@ class Agents:
         """They are no longer suspended, and there is no node for their pods."""
         with step(f"{len(self.there)} agents are to run, without a node"):
             await each(self.there, lambda key: self._suspended(key, there=False), workers=CLIENTS)
-            await self._field.follower.wait("all to wait for pods", self.there, _starting, patience=self.patience)
+            await self._field.follower.wait("all to wait for pods", self.there, starting, patience=self.patience)
         settled = await self._field.quiet()
         with step(f"{len(self.there)} agents that do not become ready, for {self._field.window} s"):
             span = self._field.span()
@@ -198,7 +198,8 @@ def _makes_child(entry: Entry, namespace: str = "") -> bool:
     return entry.code == 201 and not of_agent and not entry.is_lease and namespace in {"", entry.namespace}
 
 
-def _starting(seen: Seen) -> bool:
+def starting(seen: Seen) -> bool:
+    """Whether an agent waits for its pods."""
     status, reason = seen.conditions.get("WorkloadAvailable", ("", ""))
     return seen.current and status == "False" and reason != "Suspended"
 

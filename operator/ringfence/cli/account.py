@@ -41,6 +41,7 @@ def account(seen: Seen) -> dict[str, Any]:
         "name": metadata["name"],
         "created": metadata.get("creationTimestamp"),
         "ready": short.ready is True,
+        "since": short.since,
         "reason": short.reason,
         "message": short.message,
         "image": spec.get("image"),

@@ -12,7 +12,7 @@ from ringfence.api.names import API_VERSION
 from ringfence.policy.reading import read_policy
 from ringfence.resources.model import ALLOW, child_name
 
-from . import cluster, formatting, options
+from . import cluster, formatting, leader, options
 from .account import MOST_EVENTS, Seen, account
 from .status import one_agent
 
@@ -20,14 +20,16 @@ from .status import one_agent
 @click.command("explain")
 @click.argument("name", shell_complete=cluster.complete_agents)
 @options.output
+@leader.option
 @cluster.options
-def command(name: str, output: str, **where: str | None) -> None:
+def command(name: str, output: str, lease: str, **where: str | None) -> None:
     """Show what one agent may reach and do, its secrets, its conditions, and its latest violations.
 
-    What is shown is what is in force, as Ringfence observed it. What you have no right to see is said to be hidden.
+    What is shown is what is in force, as Ringfence observed it; where no controller leads, as it was observed before
+    that, which is said. What you have no right to see is said to be hidden.
 
     \b
-    Exit code: 0 the agent is ready, 1 it is not or is not there, 2 the cluster cannot be reached.
+    Exit code: 0 the agent is ready, 1 it is not, is not there, or nobody leads, 2 the cluster cannot be reached.
 
     \b
     Examples:
@@ -39,12 +41,13 @@ def command(name: str, output: str, **where: str | None) -> None:
         agent = await one_agent(session, name)
         if agent is None:
             return cluster.NOT_READY
-        found = account(await gather(session, agent))
+        found, leads = account(await gather(session, agent)), await leader.look(session, lease)
         if output == "json":
-            click.echo(json.dumps(found, indent=2))
+            click.echo(json.dumps(found | {"leader": leads.as_json()}, indent=2))
         else:
-            click.echo("\n".join(lines(found, formatting.now())))
-        return cluster.READY if found["ready"] else cluster.NOT_READY
+            click.echo("\n".join(lines(found, leads, formatting.now())))
+        good = found["ready"] and leads.leads is not False
+        return cluster.READY if good else cluster.NOT_READY
 
     cluster.run(cluster.Where(**where), show)
 
@@ -88,11 +91,15 @@ async def _seen(read: Callable[[], Any]) -> Any:
         raise
 
 
-def lines(found: Mapping[str, Any], now: datetime) -> Iterator[str]:
+def lines(found: Mapping[str, Any], leads: leader.Leader, now: datetime) -> Iterator[str]:
     """The account as text."""
     ready = click.style("ready", fg="green") if found["ready"] else click.style("not ready", fg="red", bold=True)
     age = formatting.age(formatting.moment(found["created"]), now)
-    yield f"{click.style(found['namespace'] + '/' + found['name'], bold=True)}: {ready}"
+    since = formatting.moment(found["since"])
+    known = f" since {formatting.age(since, now)}" if since else ""
+    yield f"{click.style(found['namespace'] + '/' + found['name'], bold=True)}: {ready}{known}"
+    if leads.leads is False:
+        yield click.style(f"  {leads.sentence(now)}", fg="red", bold=True)
     state = "suspended" if found["suspended"] else f"{found['pods']} pods ready"
     yield f"  {formatting.clean(found['image'])}, {state}, made {age} ago"
     if not found["ready"]:
@@ -109,6 +116,8 @@ def lines(found: Mapping[str, Any], now: datetime) -> Iterator[str]:
     yield from _section("Conditions", list(_conditions(found["conditions"], now)))
     yield from _section("Violations lately", list(_violations(found["violations"], now)))
     yield from _section("Policies that bind it", _policies(found["policies"], found["namespaceOpen"]))
+    if leads.leads is not False:
+        yield from _section("Controller", [leads.sentence(now)])
 
 
 def _section(title: str, content: Sequence[str]) -> Iterator[str]:

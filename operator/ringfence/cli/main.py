@@ -46,7 +46,7 @@ SUMMARIES = {
     "policy": "Show the built-in policy, or check policies before they bind anybody.",
     "render": "Print what each AgentDeployment becomes, in the order in which it is written.",
     "rotate": "Rotate an agent's keys now.",
-    "status": "Show which agents are ready, how old their oldest key is, and what the others wait for.",
+    "status": "Show which agents are ready and since when, how old their oldest key is, and what the others wait for.",
     "version": "Print the version of Ringfence and of its API.",
 }
 """Subcommand -> the first sentence of its help, for lists of them, which load none. Hidden ones have none."""

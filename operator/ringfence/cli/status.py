@@ -10,7 +10,7 @@ import click
 
 from ringfence.api.names import API_VERSION
 
-from . import cluster, formatting, options
+from . import cluster, formatting, leader, options
 
 LONGEST_SENTENCE: Final = 160
 """Characters of a condition's message in the table; `ringfence explain` shows all of it."""
@@ -20,7 +20,10 @@ BEHIND: Final = "the controller has not looked at the newest spec yet"
 
 @dataclass(frozen=True)
 class Row:
-    """One agent as `status` shows it. `ready`: True, False, or None where nobody has looked at this spec yet."""
+    """One agent as `status` shows it. `ready`: True, False, or None where nobody has looked at this spec yet.
+
+    `since`: when it became ready, or ceased to be.
+    """
 
     namespace: str
     name: str
@@ -31,6 +34,7 @@ class Row:
     level: str
     oldest_key: str | None
     created: str | None
+    since: str | None
 
     def as_json(self) -> dict[str, Any]:
         """The documented JSON form."""
@@ -44,6 +48,7 @@ class Row:
             "level": self.level,
             "oldestKey": self.oldest_key,
             "created": self.created,
+            "since": self.since,
         }
 
 
@@ -67,6 +72,7 @@ def row(agent: Mapping[str, Any]) -> Row:
         level=(spec.get("permissions") or {}).get("level", "ReadOnly"),
         oldest_key=status.get("oldestSecret"),
         created=metadata.get("creationTimestamp"),
+        since=(sum_of_all or {}).get("lastTransitionTime"),
     )
 
 
@@ -79,12 +85,15 @@ def condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
 @click.argument("name", required=False, shell_complete=cluster.complete_agents)
 @click.option("-A", "--all-namespaces", is_flag=True, help="Agents of all namespaces.")
 @options.output
+@leader.option
 @cluster.options
-def command(name: str | None, all_namespaces: bool, output: str, **where: str | None) -> None:
-    """Show which agents are ready, how old their oldest key is, and what the others wait for.
+def command(name: str | None, all_namespaces: bool, output: str, lease: str, **where: str | None) -> None:
+    """Show which agents are ready and since when, how old their oldest key is, and what the others wait for.
+
+    Where no controller leads, that is said: what is shown was then seen before, and nothing is put right.
 
     \b
-    Exit code: 0 all are ready, 1 some are not or NAME is not there, 2 the cluster cannot be reached.
+    Exit code: 0 all are ready, 1 some are not, NAME is not there or nobody leads, 2 the cluster cannot be reached.
 
     \b
     Examples:
@@ -99,13 +108,19 @@ def command(name: str | None, all_namespaces: bool, output: str, **where: str | 
         found = await gather(session, name, all_namespaces=all_namespaces)
         if found is None:
             return cluster.NOT_READY
+        leads = await leader.look(session, lease)
         rows = [row(agent) for agent in sorted(found, key=_by_name)]
         if output == "json":
-            click.echo(json.dumps({"agents": [one.as_json() for one in rows]}, indent=2))
+            click.echo(json.dumps({"agents": [one.as_json() for one in rows], "leader": leads.as_json()}, indent=2))
         else:
             where_to = "" if all_namespaces else f" in namespace {session.namespace}"
-            print_rows(rows, formatting.now(), nothing=f"no agents found{where_to}")
-        return cluster.READY if all(one.ready for one in rows) else cluster.NOT_READY
+            print_rows(rows, formatting.now(), nothing=f"no agents found{where_to}", namespaces=all_namespaces)
+            if not leads.leads:
+                click.echo(
+                    click.style(leads.sentence(formatting.now()), fg=None if leads.leads is None else "red"), err=True
+                )
+        good = all(one.ready for one in rows) and leads.leads is not False
+        return cluster.READY if good else cluster.NOT_READY
 
     cluster.run(cluster.Where(**where), show)
 
@@ -136,14 +151,13 @@ async def one_agent(session: cluster.Session, name: str) -> dict[str, Any] | Non
         return None
 
 
-def print_rows(rows: Sequence[Row], now: datetime, *, nothing: str) -> None:
+def print_rows(rows: Sequence[Row], now: datetime, *, nothing: str, namespaces: bool) -> None:
     """The table, or `nothing` on standard error."""
     if not rows:
         click.echo(nothing, err=True)
         return
-    several = len({one.namespace for one in rows}) > 1
-    head = ["NAMESPACE"] * several + ["NAME", "READY", "PODS", "LEVEL", "OLDEST KEY", "AGE", "WAITS FOR"]
-    lines = list(formatting.table(head, [[one.namespace] * several + _cells(one, now) for one in rows]))
+    head = ["NAMESPACE"] * namespaces + ["NAME", "READY", "SINCE", "PODS", "LEVEL", "OLDEST KEY", "AGE", "WAITS FOR"]
+    lines = list(formatting.table(head, [[one.namespace] * namespaces + _cells(one, now) for one in rows]))
     click.echo(lines[0])
     for one, line in zip(rows, lines[1:], strict=True):
         click.echo(line if one.ready else click.style(line, fg="red" if one.ready is False else "yellow"))
@@ -158,7 +172,8 @@ def _cells(one: Row, now: datetime) -> list[str]:
     waits = "-" if one.ready else f"{one.reason}: {sentence}"
     ready = {True: "True", False: "False", None: "Unknown"}[one.ready]
     age = formatting.age(formatting.moment(one.created), now)
-    return [one.name, ready, one.pods, one.level, key, age, waits]
+    since = formatting.age(formatting.moment(one.since), now) if one.since else "-"
+    return [one.name, ready, since, one.pods, one.level, key, age, waits]
 
 
 def _by_name(agent: Mapping[str, Any]) -> tuple[str, str]:

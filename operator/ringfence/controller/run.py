@@ -34,7 +34,7 @@ from .certificates.keeper import keep
 from .policy.reconciler import PolicyReconciler
 from .reading import NotInstalled, Reading
 from .runtime.lease import Lease
-from .runtime.loop import ReconcileLoop
+from .runtime.loop import REPAIR_WORKERS, ReconcileLoop
 
 log = structlog.get_logger()
 
@@ -84,6 +84,7 @@ async def run(settings: Settings, health: Health) -> int:
     async with await Kube.connect(settings.kubeconfig, observe=kube_request) as kube:
         lease = Lease(kube, namespace=settings.namespace, name=settings.lease, identity=settings.identity, emit=metrics)
         health.require("controller", lambda: None)  # a replica that stands by waits for nothing: it is ready
+        health.require("leader", lease.nobody_leads)
         if not await lease.acquire(stop):
             return 0
         told = KubernetesEventSink(kube, instance=settings.identity, leading=lambda: lease.leading)
@@ -161,7 +162,7 @@ class _Work:
 
 async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -> int:
     reading = parts.reading()
-    agents = ReconcileLoop(parts.agents(reading.store), parts.emit)
+    agents = ReconcileLoop(parts.agents(reading.store), parts.emit, repair_workers=REPAIR_WORKERS)
     policies = ReconcileLoop(
         PolicyReconciler(parts.kube, reading.store, parts.leading), parts.emit, workers=POLICY_WORKERS
     )

@@ -22,6 +22,7 @@ from .records import (
 )
 from .sources import AGENT_POLICY, ENDPOINT_SLICE, NAMESPACE
 from .tables import Table
+from .urgency import Urgency
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V", bound=Hashable)
@@ -56,7 +57,7 @@ class Store:
 
     def __init__(self, context: PolicyContext) -> None:
         self.context = context
-        self.wake: Callable[[Key], None] = lambda _: None
+        self.wake: Callable[[Key, Urgency], None] = lambda *_: None
         self.wake_policy: Callable[[str], None] = lambda _: None
         self.agents: Table[Key, StoredAgent] = Table(
             read_agent, lambda agent: agent.key, self._agent_changed, locate=_agent_key
@@ -151,12 +152,12 @@ class Store:
         """Have all agents looked at that `where` names."""
         for key, agent in list(self.agents.items.items()):
             if where(agent):
-                self.wake(key)
+                self.wake(key, Urgency.CHANGE)
 
     def wake_namespace(self, namespace: str) -> None:
         """Have the agents of a namespace looked at."""
         for key in self.agents_in(namespace):
-            self.wake(key)
+            self.wake(key, Urgency.CHANGE)
 
     def _agent_changed(self, old: StoredAgent | None, new: StoredAgent | None) -> None:
         record = new or old
@@ -171,13 +172,13 @@ class Store:
         if new is not None:
             self._key_of[new.uid] = key
         if self._agent_matters(old, new):
-            self.wake(key)
+            self.wake(key, Urgency.LATER if _same_wish(old, new) else Urgency.CHANGE)
 
     def _agent_matters(self, old: StoredAgent | None, new: StoredAgent | None) -> bool:
         """Whether a change calls for a look: the echo of our own write of the status does not."""
         if old is None or new is None:
             return True
-        if (old.uid, old.generation, old.deleting) != (new.uid, new.generation, new.deleting):
+        if not _same_wish(old, new):
             return True
         return new.status_json not in {old.status_json, self.expected_status.get(new.key)}
 
@@ -192,7 +193,7 @@ class Store:
             return
         for key in {self._key_of.get(uid) for uid in (before, now) if uid} | {self._by_memory(record)}:
             if key is not None:
-                self.wake(key)
+                self.wake(key, _urgency(old, new))
 
     def _by_memory(self, child: StoredChild) -> Key | None:
         """Whose a child is where its owner does not say so: as remembered, else by its label."""
@@ -217,7 +218,7 @@ class Store:
             return
         record = new or old
         for key in self._agents_of_service.get(record.key, set()) if record else ():
-            self.wake(key)
+            self.wake(key, Urgency.CHANGE)
 
     def _pod_changed(self, old: StoredPod | None, new: StoredPod | None) -> None:
         record = new or old
@@ -227,7 +228,7 @@ class Store:
         if old is None or new is None or old.told != new.told:
             for key in {one.agent for one in (old, new) if one}:
                 if key in self.agents.items:
-                    self.wake(key)
+                    self.wake(key, Urgency.LATER)
 
     def _policy_changed(self, old: StoredPolicy | None, new: StoredPolicy | None) -> None:
         record = new or old
@@ -253,6 +254,20 @@ def _agent_key(body: Mapping[str, Any]) -> Key:
     return Key(body["metadata"]["namespace"], body["metadata"]["name"])
 
 
+def _same_wish(old: StoredAgent | None, new: StoredAgent | None) -> bool:
+    """Whether an agent asks for what it asked for before."""
+    if old is None or new is None:
+        return False
+    return (old.uid, old.generation, old.deleting) == (new.uid, new.generation, new.deleting)
+
+
+def _urgency(old: StoredChild | None, new: StoredChild | None) -> Urgency:
+    """What shows in the status alone can wait; whatever else changed is somebody else's work."""
+    if old is None or new is None or old.uid != new.uid:
+        return Urgency.REPAIR
+    return Urgency.LATER if _telling(old)[:-1] == _telling(new)[:-1] else Urgency.REPAIR
+
+
 def _telling(child: StoredChild) -> tuple[object, ...]:
-    """What a pass looks at of a child."""
+    """What a pass looks at of a child; last what is for the status alone."""
     return child.digest, child.mark, child.owners, child.labels, child.foreground, child.deleting, child.shown

@@ -223,6 +223,11 @@ class LeadershipChanged:
 
 
 @dataclass(frozen=True)
+class LeaderSeen:
+    """A leader was seen alive: this replica, or another that took or renewed the Lease."""
+
+
+@dataclass(frozen=True)
 class WatchHeard:
     """An event, a bookmark or a list came from the API server."""
 

@@ -103,6 +103,12 @@ ADMISSION_CERTIFICATE_EXPIRY = OnceKnown(
 # --- controller ---
 
 LEADER = Gauge("ringfence_leader", "1 while this replica leads, 0 while it stands by. No labels.", registry=REGISTRY)
+LEADER_SEEN = OnceKnown(
+    "ringfence_leader_last_seen_timestamp_seconds",
+    "When this replica last saw a leader alive, itself or another that took or renewed the Lease; before it saw any, "
+    "when it began to look. No labels.",
+    registry=REGISTRY,
+)
 AGENTS = Gauge(
     "ringfence_agents",
     "AgentDeployments by what was observed of them; 0 where this replica does not lead. Labels: condition (a type of "
@@ -236,6 +242,7 @@ OF_BOTH: tuple[Collector, ...] = (
 OF_ADMISSION: tuple[Collector, ...] = (ADMISSION_REQUESTS, ADMISSION_REFUSALS, ADMISSION_FAILURES, ADMISSION_SECONDS)
 OF_CONTROLLER: tuple[Collector, ...] = (
     LEADER,
+    LEADER_SEEN,
     AGENTS,
     RECONCILES,
     RECONCILE_SECONDS,

@@ -33,7 +33,7 @@ async def test_what_no_watch_told_is_found(client: Server, kube: Kube) -> None:
         await bench.settle(Key(place.name, name))
     store = bench.store
     before = {ref: child for ref, child in store.children.items.items() if ref.namespace == place.name}
-    store.wake = woken.append
+    store.wake = lambda key, _: woken.append(key)
 
     role = Ref("Role", place.name, "ringfence-a")
     account = Ref("ServiceAccount", place.name, "ringfence-a")

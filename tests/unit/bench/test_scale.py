@@ -98,8 +98,11 @@ def test_the_table_has_what_a_report_has() -> None:
     steps = [{"of_floor": 0.1}, {"of_floor": 0.614, "writes_per_agent": 8.2, "reads_per_agent": 0.0}]
     rest = {"requests": {"writes": 0}, "percent_of_a_core": {"controller": 0.4}, "requests_per_second": 0.2}
     report = {"scale": {"agents": 1000, "creation": {"steps": steps}, "rest": rest, "edits": {"error": "no"}}}
+    report["scale"]["crowd"] = {"beside_them": {"seconds": {"p50": 0.0214, "p99": 0.153}, "missing": 0}}
     lines = table([report]).splitlines()
     assert lines[0] == "| what | 1,000 agents | bar |"
     assert lines[2] == "| creation: child writes, share of the bare client's rate | 61% | 60 % (1,000), 50 % (10,000) |"
     assert "| rest: share of a core, requests a second | 0.4 %, 0.2 | under 2 %, 1 |" in lines
     assert any(line.startswith("| one agent's edit") and line.endswith("|  | 0.5 s |") for line in lines)
+    crowd = "| the same beside 1,000 un-ready agents of another namespace | 21, 153 ms | 50, 200 ms |"
+    assert crowd in lines

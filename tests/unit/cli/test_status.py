@@ -21,8 +21,8 @@ def test_all_ready_is_0_and_the_table_says_so(kube: Cluster, monkeypatch: pytest
     result = kube.run(monkeypatch, "status")
     assert result.exit_code == 0
     head, line = result.stdout.splitlines()
-    assert head.split() == ["NAME", "READY", "PODS", "LEVEL", "OLDEST", "KEY", "AGE", "WAITS", "FOR"]
-    assert line.split() == ["researcher", "True", "1/1", "ReadOnly", "27h", "3d", "-"]
+    assert head.split() == ["NAME", "READY", "SINCE", "PODS", "LEVEL", "OLDEST", "KEY", "AGE", "WAITS", "FOR"]
+    assert line.split() == ["researcher", "True", "60m", "1/1", "ReadOnly", "27h", "3d", "-"]
     assert kube.closed
 
 
@@ -45,6 +45,12 @@ def test_agents_of_all_namespaces_have_theirs_named(kube: Cluster, monkeypatch: 
         ["sales", "other"],
     ]
     assert kube.run(monkeypatch, "status", "-A", "x").exit_code == 2
+
+
+def test_all_namespaces_may_be_one(kube: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    kube.put_agent()
+    head, line = kube.run(monkeypatch, "status", "-A").stdout.splitlines()
+    assert (head.split()[:2], line.split()[:2]) == (["NAMESPACE", "NAME"], ["research", "researcher"])
 
 
 @pytest.mark.parametrize(
@@ -75,8 +81,10 @@ def test_json_is_one_object_an_agent(kube: Cluster, monkeypatch: pytest.MonkeyPa
                 "level": "ReadOnly",
                 "oldestKey": None,
                 "created": "2026-04-28T12:00:00Z",
+                "since": "2026-05-01T11:00:00Z",
             }
-        ]
+        ],
+        "leader": {"leads": None, "holder": None, "renewed": None},
     }
 
 

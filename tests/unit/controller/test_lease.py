@@ -2,12 +2,15 @@
 
 import asyncio
 import random
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from ringfence.controller.runtime import lease as module
-from ringfence.controller.runtime.lease import DURATION, RENEW_DEADLINE, RETRY, Lease
+from ringfence.controller.runtime.lease import DURATION, NOBODY_AFTER, RENEW_DEADLINE, RETRY, Lease
 from ringfence.kube import ApiError
+from ringfence.telemetry.events import LeaderSeen
 from unit.fakes.kube import FakeCluster, FakeKube
 
 PATH = "/apis/coordination.k8s.io/v1/namespaces/ns/leases/x"
@@ -43,6 +46,13 @@ def pair(store: FakeCluster) -> tuple[Replica, Replica]:
     return Replica("one", store), Replica("two", store, skew=1e6)
 
 
+async def wait(seconds: float, replica: Replica) -> None:
+    """Look every second, and get nothing."""
+    for _ in range(int(seconds)):
+        assert not await replica.look()
+        await pass_time(1.0, replica)
+
+
 async def pass_time(seconds: float, *replicas: Replica) -> None:
     for replica in replicas:
         replica.now += seconds
@@ -69,10 +79,10 @@ async def test_a_leader_that_is_gone_is_followed_after_the_duration(pair: tuple[
     one, two = pair
     await one.look()
     await two.look()
-    await pass_time(DURATION - 0.1, one, two)
+    await pass_time(DURATION, one)
     assert not one.leading, "it stopped well before"
-    assert not await two.look()
-    await pass_time(0.2, one, two)
+    await wait(DURATION, two)
+    await pass_time(0.1, two)
     assert await two.look()
     assert two.leading
 
@@ -145,7 +155,7 @@ async def test_a_deleted_lease_is_made_again_by_its_holder_only(
     assert await one.look()
     assert one.leading
     store.remove(PATH)
-    await pass_time(DURATION + 1, one, two)
+    await wait(DURATION + 1, two)
     assert await two.look(), "but not for ever"
 
 
@@ -155,19 +165,149 @@ async def test_the_time_written_in_the_lease_means_nothing(pair: tuple[Replica, 
     for stamp in ("1970-01-01T00:00:00.000000Z", "2999-01-01T00:00:00.000000Z"):
         store.objects[PATH]["spec"]["renewTime"] = stamp
         assert not await two.look()
-    await pass_time(DURATION + 1, two)
+    await wait(DURATION + 1, two)
     assert await two.look()
 
 
-async def test_a_holder_that_asks_for_more_time_gets_it(pair: tuple[Replica, Replica], store: FakeCluster) -> None:
+ODD: list[Any] = [
+    {"leaseDurationSeconds": 3600},
+    {"leaseDurationSeconds": -1},
+    {"leaseDurationSeconds": None},
+    {"leaseDurationSeconds": "for ever"},
+    {"leaseTransitions": 2**31 - 1},
+    {"leaseTransitions": -5},
+    {"leaseTransitions": "many"},
+    {"renewTime": "2999-01-01T00:00:00.000000Z", "acquireTime": None},
+    {"renewTime": 7, "strategy": "OldestEmulationVersion", "preferredHolder": "nobody"},
+    {"holderIdentity": "two"},
+    {"holderIdentity": None},
+    {"holderIdentity": ["two"]},
+    None,
+    [],
+]
+"""What somebody writes into the spec, or in its place."""
+
+
+@pytest.mark.parametrize("forged", ODD, ids=str)
+async def test_nothing_in_the_lease_changes_how_long_is_waited(
+    pair: tuple[Replica, Replica], store: FakeCluster, forged: Any
+) -> None:
     one, two = pair
     await one.look()
-    store.objects[PATH]["spec"]["leaseDurationSeconds"] = 60
     assert not await two.look()
-    await pass_time(DURATION + 1, two)
-    assert not await two.look()
-    await pass_time(45, two)
+    if isinstance(forged, dict):
+        store.objects[PATH]["spec"] |= {"holderIdentity": "nobody"} | forged
+    else:
+        store.objects[PATH]["spec"] = forged
+    await wait(DURATION, two)  # one may be writing still
+    await pass_time(0.1, two)
     assert await two.look()
+    spec = store.objects[PATH]["spec"]
+    assert (spec["holderIdentity"], spec["leaseDurationSeconds"]) == ("two", int(DURATION))
+    assert 0 <= spec["leaseTransitions"] < 2**31, "the API server would refuse it"
+    assert not {"strategy", "preferredHolder"} & set(spec)
+
+
+async def test_edits_that_renew_nothing_are_no_sign_of_life(pair: tuple[Replica, Replica], store: FakeCluster) -> None:
+    """The same forged Lease, written again and again, made anew each time, with other labels and another duration."""
+    _, two = pair
+    forged = {"holderIdentity": "nobody", "renewTime": "2999-01-01T00:00:00.000000Z"}
+    for number in range(int(DURATION) + 1):
+        metadata = {"name": "x", "resourceVersion": str(number), "uid": str(number), "labels": {"a": str(number)}}
+        store.objects[PATH] = {"metadata": metadata, "spec": forged | {"leaseDurationSeconds": number + 1}}
+        await wait(1, two)
+    assert await two.look()
+
+
+async def test_deleted_in_a_loop(pair: tuple[Replica, Replica], store: FakeCluster) -> None:
+    one, two = pair
+    await one.look()
+    await two.look()
+    for _ in range(20):
+        store.remove(PATH)
+        assert not await two.look()
+        assert await one.look()
+        assert not await two.look(), "its holder is seen to make it again"
+        await pass_time(RETRY, one, two)
+    assert one.leading
+
+
+async def test_one_that_slept_knows_nothing(pair: tuple[Replica, Replica], store: FakeCluster) -> None:
+    one, two = pair
+    await one.look()
+    await two.look()
+    await pass_time(10 * DURATION, two)
+    store.remove(PATH)
+    assert not await two.look(), "one has renewed it a moment ago"
+
+
+async def test_nobody_leads_is_told_once_and_until_somebody_does(
+    pair: tuple[Replica, Replica],
+) -> None:
+    one, two = pair
+    await one.look()
+    await two.look()
+    one.kube.refuse(ApiError(403, "Forbidden", "leases are not for you"))
+    two.kube.refuse(ApiError(403, "Forbidden", "leases are not for you"))
+    with capture_logs() as lines:
+        for _ in range(int(NOBODY_AFTER)):
+            await pass_time(1.0, one, two)
+            for replica in pair:
+                await replica.lease._look()
+                assert replica.lease.nobody_leads() is None, "an ordinary takeover takes that long"
+        for _ in range(5):
+            await pass_time(1.0, one, two)
+            for replica in pair:
+                await replica.lease._look()
+                assert "no leader has been seen" in str(replica.lease.nobody_leads())
+                assert "leases are not for you" in str(replica.lease.nobody_leads())
+    told = [line for line in lines if line["event"] == "nobody leads"]
+    assert [(line["identity"], line["log_level"]) for line in told] == [("one", "error"), ("two", "error")]
+    one.kube.allow()
+    await one.lease._look()
+    assert one.lease.nobody_leads() is None
+    two.kube.allow()
+    await two.lease._look()
+    assert two.lease.nobody_leads() is None, "the other was seen"
+
+
+async def test_beside_a_living_leader_all_is_well(pair: tuple[Replica, Replica]) -> None:
+    one, two = pair
+    for _ in range(100):
+        await one.lease._look()
+        one.lease._leads = True
+        await two.lease._look()
+        await pass_time(RETRY, one, two)
+        assert one.lease.nobody_leads() is None
+        assert two.lease.nobody_leads() is None
+    await pass_time(NOBODY_AFTER, two)
+    assert two.lease.nobody_leads(), "this can fail"
+
+
+async def test_a_takeover_is_no_alarm(pair: tuple[Replica, Replica]) -> None:
+    one, two = pair
+    await one.look()
+    while not two.leading:
+        await two.look()
+        assert two.lease.nobody_leads() is None
+        await pass_time(1.0, two)
+
+
+async def test_when_a_leader_was_seen_is_an_event(store: FakeCluster) -> None:
+    seen: list[Any] = []
+    one, two = Replica("one", store), Replica("two", store)
+    two.lease._emit = seen.append
+    await one.look()
+    await two.look()
+    await two.look()
+    assert seen == [LeaderSeen()], "it was renewed once"
+    await one.look()
+    await two.look()
+    assert seen == [LeaderSeen()] * 2
+    await wait(DURATION + 1, two)
+    await two.look()
+    await two.look()
+    assert seen == [LeaderSeen()] * 4, "its own renewals count"
 
 
 async def test_a_lost_race_is_no_leadership(pair: tuple[Replica, Replica], store: FakeCluster) -> None:
@@ -210,7 +350,7 @@ async def test_transitions_are_counted(pair: tuple[Replica, Replica], store: Fak
 
 @pytest.mark.parametrize("seed", range(20))
 async def test_never_two_whatever_happens(seed: int, store: FakeCluster) -> None:
-    """Outages of each alone, pauses of a process, releases, in any order; clocks that share nothing but their pace."""
+    """Outages of each alone, pauses, releases, forged and deleted Leases; clocks that share nothing but their pace."""
     dice = random.Random(seed)
     replicas = [Replica(f"r{number}", store, skew=dice.uniform(-1e6, 1e6)) for number in range(3)]
     asleep = dict.fromkeys(range(3), 0.0)
@@ -226,6 +366,12 @@ async def test_never_two_whatever_happens(seed: int, store: FakeCluster) -> None
                 replica.kube.down = not replica.kube.down
             elif chance < 0.07 and not asleep[number]:
                 await replica.lease.release()
+            elif chance < 0.09 and PATH in store.objects:
+                forged = {"holderIdentity": "nobody", "leaseDurationSeconds": 3600, "leaseTransitions": 2**31 - 1}
+                store.objects[PATH]["spec"] = dice.choice([None, forged, {}])
+                store.objects[PATH]["metadata"]["resourceVersion"] = str(dice.random())
+            elif chance < 0.1:
+                store.objects.pop(PATH, None)
             if not asleep[number]:
                 await replica.look()
             assert sum(one.leading for one in replicas) <= 1

@@ -49,7 +49,7 @@ class Place:
         self.reconciler = Scripted()
         self.loop: ReconcileLoop[str] = ReconcileLoop(self.reconciler, self.emitted.append, workers=1)
         monkeypatch.setattr(module, "monotonic", lambda: self.now)
-        monkeypatch.setattr(self.loop.queue, "add_after", lambda _, seconds: self.pauses.append(seconds))
+        monkeypatch.setattr(self.loop.queue, "add_after", lambda _, seconds, *__: self.pauses.append(seconds))
 
     async def once(self, key: str = "a", after: Look | Exception | None = None) -> str:
         """One pass over a key, as a worker does it; what it came to."""

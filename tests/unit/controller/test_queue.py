@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from ringfence.controller.runtime.queue import FIRST_RETRY, LAST_RETRY, KeyedQueue
+from ringfence.controller.runtime.queue import FIRST_RETRY, LAST_RETRY, QUICK_RETRIES, KeyedQueue
+from ringfence.store.records import Key
+from ringfence.store.urgency import Urgency
 
 
 class Timers:
@@ -146,3 +148,100 @@ async def test_a_timer_for_what_waits_anyway_is_not_set(queue: KeyedQueue[str], 
     queue.done("a")
     timers.move(2)
     assert len(queue) == 0
+
+
+async def test_the_more_urgent_first(queue: KeyedQueue[str]) -> None:
+    queue.add("wait")
+    queue.add("new", Urgency.CHANGE)
+    queue.add("repair", Urgency.REPAIR)
+    assert [await queue.get() for _ in range(3)] == ["repair", "new", "wait"]
+
+
+async def test_a_key_is_as_urgent_as_the_most_urgent_that_asked(queue: KeyedQueue[str]) -> None:
+    queue.add("a", Urgency.CHANGE)
+    queue.add("b")
+    queue.add("b", Urgency.REPAIR)
+    queue.add("b")
+    assert len(queue) == 2
+    assert [await queue.get(), await queue.get()] == ["b", "a"]
+    assert len(queue) == 0
+
+
+async def test_what_is_added_during_the_work_keeps_its_urgency(queue: KeyedQueue[str]) -> None:
+    queue.add("a")
+    await queue.get()
+    queue.add("a", Urgency.REPAIR)
+    queue.add("a")
+    queue.add("b", Urgency.CHANGE)
+    queue.done("a")
+    assert await queue.get() == "a"
+
+
+async def test_a_repair_that_failed_stays_urgent_for_a_while(queue: KeyedQueue[str], timers: Timers) -> None:
+    for count in range(1, QUICK_RETRIES + 2):
+        queue.add("a", Urgency.REPAIR)
+        await queue.get()
+        timers.move(queue.failed("a"))
+        queue.add("b", Urgency.CHANGE)
+        first = await queue.get()
+        assert first == ("a" if count <= QUICK_RETRIES else "b")
+        second = await queue.get()
+        assert {first, second} == {"a", "b"}
+        queue.done("b")
+        queue._running.pop("a")
+
+
+async def test_other_failures_wait_behind_everything(queue: KeyedQueue[str], timers: Timers) -> None:
+    queue.add("a", Urgency.CHANGE)
+    await queue.get()
+    timers.move(queue.failed("a"))
+    queue.add("b", Urgency.CHANGE)
+    assert [await queue.get(), await queue.get()] == ["b", "a"]
+
+
+async def test_news_that_overtake_a_pause_keep_its_urgency(queue: KeyedQueue[str], timers: Timers) -> None:
+    queue.add("a", Urgency.REPAIR)
+    await queue.get()
+    queue.failed("a")
+    queue.add("b", Urgency.CHANGE)
+    queue.add("a")
+    assert await queue.get() == "a"
+
+
+async def test_namespaces_take_turns() -> None:
+    queue: KeyedQueue[Key] = KeyedQueue()
+    for number in range(5):
+        queue.add(Key("crowd", str(number)))
+    queue.add(Key("other", "x"))
+    assert [(await queue.get()).namespace for _ in range(3)] == ["crowd", "other", "crowd"]
+
+
+async def test_a_worker_for_repairs_takes_nothing_else(queue: KeyedQueue[str]) -> None:
+    worker = asyncio.create_task(queue.get(Urgency.REPAIR))
+    await asyncio.sleep(0)
+    queue.add("a")
+    queue.add("b", Urgency.CHANGE)
+    await asyncio.sleep(0)
+    assert not worker.done()
+    queue.add("c", Urgency.REPAIR)
+    assert await worker == "c"
+    assert len(queue) == 2
+
+
+async def test_nothing_is_lost_when_a_worker_ends_as_it_is_roused(queue: KeyedQueue[str]) -> None:
+    first, second = asyncio.create_task(queue.get()), asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    queue.add("a")
+    first.cancel()
+    async with asyncio.timeout(5):
+        assert await second == "a"
+    assert first.cancelled()
+
+
+async def test_every_worker_gets_something(queue: KeyedQueue[str]) -> None:
+    workers = [asyncio.create_task(queue.get()) for _ in range(5)]
+    await asyncio.sleep(0)
+    for key in "abcde":
+        queue.add(key)
+    async with asyncio.timeout(5):
+        assert sorted(await asyncio.gather(*workers)) == list("abcde")

@@ -134,7 +134,7 @@ async def test_a_second_pass_asks_for_nothing(place: Place) -> None:
 
 async def test_the_echoes_of_a_pass_wake_nobody(place: Place) -> None:
     woken: list[Any] = []
-    place.store.wake = woken.append
+    place.store.wake = lambda key, _: woken.append(key)
 
     def echo(request: Any) -> None:
         at = request.path.removesuffix("/status")

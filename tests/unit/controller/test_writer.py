@@ -112,7 +112,7 @@ async def test_what_a_plain_create_left_behind_goes_by_a_replacement(place: Plac
 async def test_its_echo_wakes_nobody(place: Place) -> None:
     woken: list[Any] = []
     place.store.agents.observe("ADDED", place.kube.objects[agent_path(KEY)])
-    place.store.wake = woken.append
+    place.store.wake = lambda key, _: woken.append(key)
     place.kube.after.append(lambda _: place.hear(ACCOUNT))  # the watch is faster than the answer
     await place.ensure(ACCOUNT)
     assert woken == []

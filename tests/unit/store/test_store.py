@@ -10,6 +10,7 @@ from ringfence.store.context import PolicyContext
 from ringfence.store.records import Key, packed
 from ringfence.store.sources import AGENT_POLICY, ENDPOINT_SLICE, NAMESPACE, NODE, SERVICE_CIDR
 from ringfence.store.store import OwnershipRecord, Store
+from ringfence.store.urgency import Urgency
 from unit.store.make import agent, owned, pod, policy, service
 
 A, B, C = Key("ns", "a"), Key("ns", "b"), Key("ns", "c")
@@ -23,10 +24,23 @@ class Woken:
         self.store = Store(PolicyContext())
         self._agents: list[Key] = []
         self._policies: list[str] = []
-        self.store.wake, self.store.wake_policy = self._agents.append, self._policies.append
+        self._urgencies: set[Urgency] = set()
+        self.store.wake, self.store.wake_policy = self._woken, self._policies.append
+
+    def _woken(self, key: Key, urgency: Urgency) -> None:
+        self._agents.append(key)
+        self._urgencies.add(urgency)
 
     def agents(self) -> list[Key]:
         found, self._agents[:] = sorted(set(self._agents)), []
+        self._urgencies.clear()
+        return found
+
+    def urgency(self) -> Urgency | None:
+        """The one with which anybody was woken."""
+        assert len(self._urgencies) <= 1
+        found = next(iter(self._urgencies), None)
+        self.agents()
         return found
 
     def policies(self) -> list[str]:
@@ -55,6 +69,50 @@ def with_agents(woken: Woken) -> Woken:
 
 def test_a_store_without_listeners_is_silent() -> None:
     Store(PolicyContext()).agents.observe("ADDED", agent())
+
+
+class TestUrgency:
+    """Repairs before changes, both before what shows in the status alone."""
+
+    def test_of_an_agent(self, woken: Woken) -> None:
+        woken.store.agents.observe("ADDED", agent(1))
+        assert woken.urgency() is Urgency.CHANGE
+        spoiled = agent(2) | {"status": {"observedGeneration": 7}}
+        woken.store.agents.observe("MODIFIED", spoiled)
+        assert woken.urgency() is Urgency.LATER
+        changed = agent(3)
+        changed["metadata"]["generation"] = 2
+        woken.store.agents.observe("MODIFIED", changed)
+        assert woken.urgency() is Urgency.CHANGE
+        woken.store.agents.observe("DELETED", agent(4))
+        assert woken.urgency() is Urgency.CHANGE
+
+    def test_of_a_child(self, with_agents: Woken) -> None:
+        children = with_agents.store.children
+        deployment: dict[str, Any] = {"kind": "Deployment", "spec": {"replicas": 1}}
+        children.observe("ADDED", owned(1, **deployment))
+        assert with_agents.urgency() is Urgency.REPAIR, "somebody made it"
+        children.observe("MODIFIED", owned(2, **deployment, status={"readyReplicas": 1}))
+        assert with_agents.urgency() is Urgency.LATER
+        children.observe("MODIFIED", owned(3, kind="Deployment", spec={"replicas": 5}, status={"readyReplicas": 1}))
+        assert with_agents.urgency() is Urgency.REPAIR
+        children.observe("DELETED", owned(4, **deployment))
+        assert with_agents.urgency() is Urgency.REPAIR
+
+    def test_of_what_a_fence_is_made_from(self, with_agents: Woken) -> None:
+        named = [{"service": {"name": "s"}}]
+        with_agents.store.agents.observe("MODIFIED", agent(2, spec={"network": {"egress": named}}))
+        with_agents.agents()
+        with_agents.store.services.observe("ADDED", service(1))
+        assert with_agents.urgency() is Urgency.CHANGE
+        with_agents.store.context_changed(NAMESPACE, "ns")
+        assert with_agents.urgency() is Urgency.CHANGE
+        with_agents.store.context_changed(AGENT_POLICY)
+        assert with_agents.urgency() is Urgency.CHANGE
+
+    def test_of_a_pod(self, with_agents: Woken) -> None:
+        with_agents.store.pods.observe("ADDED", pod(1))
+        assert with_agents.urgency() is Urgency.LATER
 
 
 class TestAgents:

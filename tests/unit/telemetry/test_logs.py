@@ -26,6 +26,7 @@ from ringfence.controller.agent.recorder import Recorder
 from ringfence.controller.agent.report import changes
 from ringfence.controller.agent.secrets import Secrets
 from ringfence.controller.agent.writer import Writer
+from ringfence.controller.runtime.lease import NOBODY_AFTER, Lease
 from ringfence.kube import Kube, Object, Unreachable
 from ringfence.policy.decide import decide
 from ringfence.policy.model import AgentObject, Facts
@@ -330,6 +331,16 @@ class TestController:
         to_log(StoreCompared({"Role": 2, "Node": 0}))
         (line,) = lines()
         assert (line["kind"], line["objects"], line["level"]) == ("Role", 2, "warning")
+
+    async def test_nobody_leads(self, lines: Lines) -> None:
+        kube, now = FakeKube(), [0.0]
+        kube.down = True
+        lease = Lease(kube, namespace="ns", name="x", identity="one", clock=lambda: now[0])
+        now[0] = NOBODY_AFTER + 1
+        await lease._look()
+        line = one(lines, "nobody leads")
+        assert (line["level"], line["lease"], line["identity"]) == ("error", "x", "one")
+        assert "no leader has been seen for 21 s" in line["why"]
 
     def test_what_has_no_line_is_quiet(self, lines: Lines) -> None:
         to_log(object())

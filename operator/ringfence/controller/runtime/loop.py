@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import structlog
 
 from ringfence.kube import ApiError, RingfenceError, Unreachable
+from ringfence.store.urgency import Urgency
 from ringfence.telemetry.events import Emit, PassEnded
 
 from .queue import LAST_RETRY, KeyedQueue
@@ -20,6 +21,8 @@ K_contra = TypeVar("K_contra", bound=Hashable, contravariant=True)
 
 WORKERS = 8
 """Keys worked on at once; each waits for the API server most of the time."""
+REPAIR_WORKERS = 2
+"""More of them, for repairs alone: a repair need not wait until a pass over another agent is through."""
 FIRST_WAIT = 5.0
 """Seconds until the second look at what waits for something. What it waits for wakes it, where an event tells of it."""
 LONGEST_WAIT = 600.0
@@ -56,11 +59,14 @@ class Reconciler(Protocol[K_contra]):
 class ReconcileLoop(Generic[K]):
     """Runs one reconciler."""
 
-    def __init__(self, reconciler: Reconciler[K], emit: Emit, *, workers: int = WORKERS) -> None:
+    def __init__(
+        self, reconciler: Reconciler[K], emit: Emit, *, workers: int = WORKERS, repair_workers: int = 0
+    ) -> None:
         self.reconciler = reconciler
         self.queue: KeyedQueue[K] = KeyedQueue(reconciler.kind, emit)
         self._emit = emit
         self._workers = workers
+        self._repair_workers = repair_workers
         self._waiting_since: dict[K, float] = {}
         self._mistakes: dict[K, str] = {}
 
@@ -68,11 +74,13 @@ class ReconcileLoop(Generic[K]):
         """Work for ever."""
         async with asyncio.TaskGroup() as group:
             for number in range(self._workers):
-                group.create_task(self._work(), name=f"{self.reconciler.kind} worker {number}")
+                group.create_task(self._work(Urgency.LATER), name=f"{self.reconciler.kind} worker {number}")
+            for number in range(self._repair_workers):
+                group.create_task(self._work(Urgency.REPAIR), name=f"{self.reconciler.kind} repair worker {number}")
 
-    async def _work(self) -> None:
+    async def _work(self, least: Urgency) -> None:
         while True:
-            key = await self.queue.get()
+            key = await self.queue.get(least)
             started = monotonic()
             result = await self._pass(key)
             self._emit(PassEnded(self.reconciler.kind, result, monotonic() - started))

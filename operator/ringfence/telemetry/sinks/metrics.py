@@ -33,6 +33,7 @@ class MetricsSink:
             events.PassEnded: self._pass_ended,
             events.QueueChanged: self._queue_changed,
             events.LeadershipChanged: self._leadership_changed,
+            events.LeaderSeen: self._leader_seen,
             events.WatchHeard: self._watch_heard,
             events.StoreCompared: self._store_compared,
         }
@@ -96,6 +97,9 @@ class MetricsSink:
 
     def _leadership_changed(self, event: events.LeadershipChanged) -> None:
         metrics.LEADER.set(event.leads)
+
+    def _leader_seen(self, _: events.LeaderSeen) -> None:
+        metrics.LEADER_SEEN.set(time.time())
 
     def _watch_heard(self, _: events.WatchHeard) -> None:
         metrics.LAST_EVENT.set(time.time())
