@@ -21,6 +21,7 @@ class ChildKind:
     lets anybody change: where it differs, only deleting the object helps. `shown`: what a pass needs of a stored
     object beside its content's digest (its status, for instance); None: nothing. `powerful`: it gives rights or makes
     pods with rights: it is followed by its owner too, so that it is seen where somebody took its labels off.
+    `keeps_data`: finalizers on it protect somebody's data, and stay whatever happens.
     """
 
     name: str
@@ -31,6 +32,7 @@ class ChildKind:
     immutable: tuple[str, ...] = ()
     shown: Callable[[Manifest], Manifest | None] = _nothing
     powerful: bool = False
+    keeps_data: bool = False
 
 
 def _part(body: Any, *names: str) -> Manifest:
@@ -71,7 +73,9 @@ _KINDS = (
         immutable=("roleRef",),
         powerful=True,
     ),
-    ChildKind(name="PersistentVolumeClaim", group_version="v1", plural="persistentvolumeclaims", loose=True),
+    ChildKind(
+        name="PersistentVolumeClaim", group_version="v1", plural="persistentvolumeclaims", loose=True, keeps_data=True
+    ),
     ChildKind(name="CronJob", group_version="batch/v1", plural="cronjobs", shown=_schedule, powerful=True),
     ChildKind(
         name="Deployment",
