@@ -284,6 +284,11 @@ ALWAYS: dict[str, Row] = {
         EDITED,
         f"{CONTROLLER}/test_drift.py::test_a_deleted_child_is_back",
     ),
+    "A part of the fence that is being deleted, and that somebody keeps by a finalizer, is right and made anew": Row(
+        "the controller: it corrects what is being deleted, takes others' finalizers off, and counts it",
+        f"{CONTROLLER}/test_held_fence.py::test_a_held_child_is_right_and_made_anew",
+        f"{CONTROLLER}/test_held_fence.py::test_rights_that_are_taken_away_cannot_be_held",
+    ),
     "No agent gets more than the ceiling, whatever policies say": Row(
         "the API server: the controller may grant only what it holds, the ClusterRole `ringfence-agent-ceiling`",
         f"{LEVELS}::test_ceiling_rules_are_exactly_the_ceiling",

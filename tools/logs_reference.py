@@ -61,6 +61,13 @@ LINES = {
         "A child of an agent was edited or deleted by somebody else, and is put right.",
         (*ABOUT, "kind", "name", "rule", *AUTHOR),
     ),
+    "finalizers removed": Line(
+        "controller",
+        "warning",
+        "A child of an agent was being deleted, and kept by somebody's finalizers: they are taken off, and it is made "
+        "anew.",
+        (*ABOUT, "kind", "name", "rule", "finalizers"),
+    ),
     "stopped": Line(
         "controller", "error", "The pods of an agent are taken away: no fence, or its end.", (*ABOUT, "why")
     ),
@@ -98,7 +105,8 @@ FIELDS = {
     "status": "Of the condition: True, False, Unknown.",
     "previous": "Its status before; null where there was none.",
     "message": "What the condition says to a person.",
-    "rule": "Name of the rule; of drift ChildEdited or ChildDeleted; of keys SecretTooOld.",
+    "rule": "Name of the rule; of drift ChildEdited, ChildDeleted or ChildHeld; of keys SecretTooOld.",
+    "finalizers": "Names of the finalizers.",
     "path": "Field that breaks it.",
     "manager": "Field manager that wrote last, where known; else null.",
     "changed_at": "When it did; else null.",

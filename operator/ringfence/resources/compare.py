@@ -42,6 +42,7 @@ def completed_only(desired: Manifest, live: Manifest) -> bool:
 
 def whole(desired: Manifest, live: Manifest) -> Manifest:
     """`desired` as the whole object, to replace `live`: others' labels and finalizers stay, their content goes."""
+    desired = acceptable(desired, stored(live, desired["kind"]))
     mine, found = desired["metadata"], live["metadata"]
     metadata = mine | {
         "uid": found["uid"],
@@ -53,6 +54,14 @@ def whole(desired: Manifest, live: Manifest) -> Manifest:
     if CHILD_KINDS[desired["kind"]].loose:  # what the cluster filled in may not be taken away again
         desired = desired | {"spec": live["spec"] | desired["spec"]}
     return desired | {"metadata": metadata}
+
+
+def acceptable(desired: Manifest, live: StoredChild) -> Manifest:
+    """`desired` as it can be written over `live`: to an object that is being deleted nobody can add a finalizer."""
+    if not live.deleting or live.foreground:
+        return desired
+    kept = {name: value for name, value in desired["metadata"].items() if name != "finalizers"}
+    return desired | {"metadata": kept}
 
 
 def _only_defaults(wanted: Any, found: Any) -> bool:

@@ -23,7 +23,8 @@ class ChildKind:
     pods with rights: it is followed by its owner too, so that it is seen where somebody took its labels off. `merged`:
     it has lists that server-side apply merges by a key (containers, variables): it is made by an apply too, which
     knows later what it does not say any more. All others are made by a plain create, which costs the API server a
-    fifth less; what is left over there after an apply, a replacement takes away.
+    fifth less; what is left over there after an apply, a replacement takes away. `keeps_data`: finalizers on it protect
+    somebody's data, and stay whatever happens.
     """
 
     name: str
@@ -35,6 +36,7 @@ class ChildKind:
     shown: Callable[[Manifest], Manifest | None] = _nothing
     powerful: bool = False
     merged: bool = False
+    keeps_data: bool = False
 
 
 def _part(body: Any, *names: str) -> Manifest:
@@ -75,7 +77,9 @@ _KINDS = (
         immutable=("roleRef",),
         powerful=True,
     ),
-    ChildKind(name="PersistentVolumeClaim", group_version="v1", plural="persistentvolumeclaims", loose=True),
+    ChildKind(
+        name="PersistentVolumeClaim", group_version="v1", plural="persistentvolumeclaims", loose=True, keeps_data=True
+    ),
     ChildKind(name="CronJob", group_version="batch/v1", plural="cronjobs", shown=_schedule, powerful=True, merged=True),
     ChildKind(
         name="Deployment",

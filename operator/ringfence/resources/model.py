@@ -23,6 +23,8 @@ ROTATION_LABEL = f"{GROUP}/rotation"
 """On what rotates a secret, and on its jobs' pods: its name. The jobs' NetworkPolicy selects by it."""
 FOREGROUND = "foregroundDeletion"
 """Kubernetes' own finalizer: the garbage collector removes the object only after what it owns."""
+COLLECTOR = (FOREGROUND, "orphan")
+"""The garbage collector's own finalizers: it takes them off itself. Any other one is somebody's."""
 
 
 class Ref(NamedTuple):

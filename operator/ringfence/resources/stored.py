@@ -14,7 +14,7 @@ from ringfence.api.names import AGENT_LABEL, API_VERSION, GROUP, MANAGED_BY_LABE
 
 from .field_manager import UNKNOWN, FieldManager, last_editor
 from .kinds import CHILD_KINDS, Manifest
-from .model import DENY, FOREGROUND, ROTATION_LABEL, Ref
+from .model import COLLECTOR, DENY, FOREGROUND, ROTATION_LABEL, Ref
 
 DESIRED_ANNOTATION = f"{GROUP}/desired"
 """On every child: a hash of the manifest it was written from. Tells an edit by somebody from an update of ours."""
@@ -57,6 +57,19 @@ class StoredChild:
     content: Manifest | None
     shown: Manifest | None
     editor: FieldManager
+    finalizers: tuple[str, ...] = ()
+
+    @property
+    def others_finalizers(self) -> tuple[str, ...]:
+        """Those that would keep it when it is deleted, and that are not Kubernetes' own."""
+        if CHILD_KINDS[self.ref.kind].keeps_data:
+            return ()
+        return tuple(one for one in self.finalizers if one not in COLLECTOR)
+
+    @property
+    def held_by(self) -> tuple[str, ...]:
+        """The same, while they do keep it."""
+        return self.others_finalizers if self.deleting else ()
 
     @property
     def controller_uid(self) -> str | None:
@@ -118,6 +131,7 @@ def stored(body: Mapping[str, Any], kind: str | None = None) -> StoredChild:
     metadata, declared = body["metadata"], CHILD_KINDS[kind]
     labels = metadata.get("labels") or {}
     content = {name: body[name] for name in CONTENT if body.get(name) is not None}
+    finalizers = metadata.get("finalizers") or []
     return StoredChild(
         ref=Ref(kind, sys.intern(metadata["namespace"]), metadata["name"]),
         uid=str(metadata.get("uid", "")),
@@ -125,22 +139,26 @@ def stored(body: Mapping[str, Any], kind: str | None = None) -> StoredChild:
         owners=owners_of(body),
         labels=tuple((key, sys.intern(str(labels[key]))) for key in OUR_LABELS if key in labels),
         mark=written_from(body),
-        foreground=FOREGROUND in (metadata.get("finalizers") or []),
+        foreground=FOREGROUND in finalizers,
         deleting=bool(metadata.get("deletionTimestamp")),
         digest=_digest(content),
         immutable=_digest(_at(body, declared.immutable)) if declared.immutable else "",
         content=content if declared.loose else None,
         shown=declared.shown({"metadata": metadata} | {name: body.get(name) for name in ("spec", "status")}),
         editor=last_editor(metadata) if metadata.get("managedFields") else UNKNOWN,
+        finalizers=tuple(sys.intern(one) for one in finalizers),
     )
 
 
 def metadata_fits(desired: Desired, live: StoredChild) -> bool:
-    """Whether our labels, our mark and our finalizer are there, and exactly our owners."""
+    """Whether our labels, our mark and our finalizer are there, and exactly our owners.
+
+    The finalizer not where it is being deleted: nobody can add one then.
+    """
     return (
         desired.labels <= frozenset(live.labels)
         and desired.mark == live.mark
-        and (live.foreground or not desired.foreground)
+        and (live.foreground or live.deleting or not desired.foreground)
         and desired.owners == frozenset(live.owners)  # a forged owner would have the child collected as garbage
     )
 

@@ -211,7 +211,9 @@ class Store:
             return self.expected.get(new.ref) != new.digest
         if _telling(old) == _telling(new):
             return False
-        return (old.shown, old.deleting) != (new.shown, new.deleting) or self.expected.get(new.ref) != new.digest
+        if (old.shown, old.deleting, old.held_by) != (new.shown, new.deleting, new.held_by):
+            return True
+        return self.expected.get(new.ref) != new.digest
 
     def _service_changed(self, old: StoredService | None, new: StoredService | None) -> None:
         if old is not None and new is not None and old.spec_json == new.spec_json:
@@ -270,4 +272,13 @@ def _urgency(old: StoredChild | None, new: StoredChild | None) -> Urgency:
 
 def _telling(child: StoredChild) -> tuple[object, ...]:
     """What a pass looks at of a child; last what is for the status alone."""
-    return child.digest, child.mark, child.owners, child.labels, child.foreground, child.deleting, child.shown
+    return (
+        child.digest,
+        child.mark,
+        child.owners,
+        child.labels,
+        child.foreground,
+        child.held_by,
+        child.deleting,
+        child.shown,
+    )

@@ -69,6 +69,16 @@ class ChildRepaired(AgentEvent):
     changed_at: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class FinalizersRemoved(AgentEvent):
+    """A child that was being deleted, and that somebody kept by finalizers, is let go. `rule`: ChildHeld."""
+
+    kind: str
+    name: str
+    rule: str
+    finalizers: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class ChildWritten:
     """One write to a child. `verb`: create, update, delete."""

@@ -175,6 +175,7 @@ def test_what_is_done_about_children(seen: Observed, actions: list[str]) -> None
         ({"mark": None}, Fit.WRONG),
         ({"labels": ()}, Fit.WRONG),
         ({"digest": "x", "deleting": True}, Fit.DELETING),
+        ({"deleting": True, "finalizers": ("x/y",)}, Fit.HELD),
         ({"owners": ()}, Fit.FOREIGN),
     ],
 )
@@ -206,6 +207,13 @@ def test_only_the_agents_own_children_are_looked_at() -> None:
     [
         ({}, None, Fit.RIGHT),
         ({"deleting": True}, None, Fit.RIGHT),
+        ({"deleting": True, "foreground": False}, None, Fit.RIGHT),
+        ({"deleting": True, "finalizers": ("foregroundDeletion", "orphan")}, None, Fit.RIGHT),
+        ({"deleting": True, "finalizers": ("foregroundDeletion", "x/y")}, None, Fit.HELD),
+        ({"deleting": True, "finalizers": ("x/y",), "digest": "x"}, None, Fit.HELD),
+        ({"deleting": True, "finalizers": ("x/y",), "owners": ()}, None, Fit.FOREIGN),
+        ({"finalizers": ("x/y",)}, None, Fit.RIGHT),
+        ({"deleting": True, "digest": "x"}, None, Fit.DELETING),
         ({"digest": "x"}, None, Fit.WRONG),
         ({"immutable": "x", "digest": "x"}, None, Fit.IMMUTABLE),
         ({"immutable": "x", "digest": "x", "deleting": True}, None, Fit.DELETING),

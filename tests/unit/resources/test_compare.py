@@ -8,7 +8,7 @@ import pytest
 
 from ringfence.resources import Manifest, build
 from ringfence.resources import stored as records
-from ringfence.resources.compare import completed_only, matches, whole
+from ringfence.resources.compare import acceptable, completed_only, matches, whole
 from ringfence.resources.stored import DESIRED_ANNOTATION, Desired
 from unit.resources.agents import NAMES, UID, read
 
@@ -53,6 +53,30 @@ def test_what_was_written_matches(name: str) -> None:
         live["metadata"]["annotations"]["note"] = "y"
         live["metadata"].setdefault("finalizers", []).append("example.com/theirs")
         assert matches(desired, live), "what others add beside is theirs"
+
+
+@pytest.mark.parametrize(
+    ("manifest", "finalizers", "held_by"),
+    [
+        (ROLE, [], ()),
+        (ROLE, ["foregroundDeletion", "orphan"], ()),
+        (ROLE, ["foregroundDeletion", "a/b", "c/d"], ("a/b", "c/d")),
+        (VOLUME, ["kubernetes.io/pvc-protection"], ()),
+    ],
+)
+def test_who_keeps_what_is_being_deleted(manifest: Manifest, finalizers: list[str], held_by: tuple[str, ...]) -> None:
+    live = changed(manifest, lambda live: live["metadata"].update(finalizers=finalizers))
+    assert records.stored(live).held_by == (), "it is not being deleted"
+    live["metadata"]["deletionTimestamp"] = "x"
+    assert records.stored(live).held_by == held_by
+
+
+@pytest.mark.parametrize("finalizers", [["a/b"], ["foregroundDeletion"]])
+def test_nobody_can_add_a_finalizer_to_what_is_being_deleted(finalizers: list[str]) -> None:
+    live = changed(DENY, lambda live: live["metadata"].update(deletionTimestamp="x", finalizers=finalizers))
+    assert matches(DENY, live), "that ours is missing cannot be helped"
+    assert whole(DENY, live)["metadata"]["finalizers"] == finalizers
+    assert ("finalizers" in acceptable(DENY, records.stored(live))["metadata"]) is ("foregroundDeletion" in finalizers)
 
 
 def _places(value: Any) -> list[Any]:

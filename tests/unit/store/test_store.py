@@ -170,8 +170,10 @@ class TestChildren:
         assert self.see(with_agents, owned(4, rules=rules, metadata={"annotations": {"x": "y"}})) == []
         marked = {"annotations": {"ringfence.dev/desired": "y"}}
         assert self.see(with_agents, owned(5, rules=rules, metadata=marked)) == [A]
-        assert self.see(with_agents, owned(6, rules=rules, metadata={"deletionTimestamp": "x"})) == [A]
-        assert self.see(with_agents, owned(7), "DELETED") == [A]
+        going = {"deletionTimestamp": "x"}
+        assert self.see(with_agents, owned(6, rules=rules, metadata=going)) == [A]
+        assert self.see(with_agents, owned(7, rules=rules, metadata=going | {"finalizers": ["x/y"]})) == [A]
+        assert self.see(with_agents, owned(8), "DELETED") == [A]
 
     def test_by_its_owner_whatever_its_label_says(self, with_agents: Woken) -> None:
         assert A in self.see(with_agents, owned(1, "u", label="nobody"), "ADDED")

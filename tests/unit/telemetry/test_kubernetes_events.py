@@ -6,7 +6,7 @@ import pytest
 
 from ringfence.api.status import Reason
 from ringfence.kube import ApiError
-from ringfence.telemetry.events import AgentName, ChildRepaired, ConditionChanged, OverlapEnded
+from ringfence.telemetry.events import AgentName, ChildRepaired, ConditionChanged, FinalizersRemoved, OverlapEnded
 from ringfence.telemetry.metrics import EVENTS_DROPPED
 from ringfence.telemetry.sinks import kubernetes as module
 from ringfence.telemetry.sinks.kubernetes import MAX_NOTE, QUIET_SECONDS, KubernetesEventSink
@@ -91,6 +91,18 @@ async def test_a_repair_is_said(sink: KubernetesEventSink, kube: FakeKube, rule:
     (event,) = kube.objects.values()
     assert (event["type"], event["reason"]) == ("Warning", "DriftRepaired")
     assert event["note"].startswith(f"Role ringfence-a {says}")
+
+
+@pytest.mark.parametrize(("finalizers", "says"), [(("a/b",), "finalizer a/b"), (("a/b", "c/d"), "finalizers a/b, c/d")])
+async def test_who_kept_a_child_is_said(
+    sink: KubernetesEventSink, kube: FakeKube, finalizers: tuple[str, ...], says: str
+) -> None:
+    await say(
+        sink, FinalizersRemoved(agent=AGENT, kind="Role", name="ringfence-a", rule="ChildHeld", finalizers=finalizers)
+    )
+    (event,) = kube.objects.values()
+    assert (event["type"], event["reason"]) == ("Warning", "FinalizerRemoved")
+    assert f"{says}: taken off" in event["note"]
 
 
 async def test_an_event_keeps_the_api_servers_bounds(sink: KubernetesEventSink, kube: FakeKube) -> None:

@@ -38,7 +38,7 @@ from ringfence.store.context import PolicyContext
 from ringfence.store.records import Key, agent_path, child_path, read_agent
 from ringfence.store.store import Store
 from ringfence.telemetry import logs
-from ringfence.telemetry.events import AgentName, AgentStopped, StoreCompared
+from ringfence.telemetry.events import AgentName, AgentStopped, FinalizersRemoved, StoreCompared
 from ringfence.telemetry.sinks.lines import to_log
 from unit.admission import make
 from unit.admission.test_app import Exchange, send
@@ -306,6 +306,13 @@ class TestController:
         seen = ages.observed("a", signing, await secrets.metadata(owner, signing))
         await secrets.drop_previous(owner, seen)
         assert one(lines, "overlap is over")["agent"] == "a"
+
+    def test_a_child_that_was_kept(self, lines: Lines) -> None:
+        about = {"kind": "Role", "name": "ringfence-a", "rule": "ChildHeld"}
+        to_log(FinalizersRemoved(agent=AgentName("team", "a"), finalizers=("x/y",), **about))
+        line = one(lines, "finalizers removed")
+        assert line | about == line
+        assert (line["finalizers"], line["level"]) == (["x/y"], "warning")
 
     def test_rotations_and_keys_that_are_too_old(self, lines: Lines) -> None:
         recorder, month = Recorder(to_log), timedelta(hours=720)

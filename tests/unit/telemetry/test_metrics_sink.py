@@ -98,6 +98,13 @@ def _repair(agent: AgentName) -> Any:
             "drift",
             "ChildEdited",
         ),
+        (
+            lambda agent: events.FinalizersRemoved(
+                agent=agent, kind="Role", name="r", rule="ChildHeld", finalizers=("x/y",)
+            ),
+            "drift",
+            "ChildHeld",
+        ),
         (lambda agent: events.SecretTooOld(agent=agent, secret="s", rotated_at="x"), "rotation", "SecretTooOld"),
     ],
 )

@@ -92,7 +92,7 @@ class Executor:
             case EnsureChild():
                 outcome.wrote |= await self.writer.ensure(action, seen.identity)
             case RemoveChild():
-                await self.writer.remove(action.child)
+                await self.writer.remove(action.child, seen.identity)
                 outcome.wrote = True
             case StopWorkload():
                 await self._stop(seen.identity, action.why)

@@ -102,6 +102,9 @@ class Fit(StrEnum):
     IMMUTABLE = "immutable"
     """Wrong, and no update can put it right."""
     DELETING = "deleting"
+    """Being deleted, and not as wanted."""
+    HELD = "held"
+    """Being deleted, and kept by somebody's finalizer."""
     FOREIGN = "foreign"
     EARLIER = "earlier"
     """It belongs to an earlier agent of this name, whose end the cluster is still at."""
@@ -212,6 +215,8 @@ def judge(desired: Desired, live: StoredChild | None, agent: Identity, known: Ow
         return Fit.ABSENT
     if not is_ours(live, agent, known):
         return Fit.EARLIER if live.belongs_to_earlier(agent.name, agent.uid) else Fit.FOREIGN
+    if live.deleting and live.held_by:
+        return Fit.HELD
     if is_right(desired, live, known):
         return Fit.RIGHT
     if live.deleting:

@@ -10,19 +10,28 @@ from http import HTTPStatus
 from ringfence.api.names import FIELD_MANAGER
 from ringfence.kube import ApiError, Conflict, Kube, NotFound, Object, path_of
 from ringfence.resources import CHILD_KINDS, Identity, Ref
-from ringfence.resources.compare import completed_only, whole
+from ringfence.resources.compare import acceptable, completed_only, whole
 from ringfence.resources.field_manager import UNKNOWN, FieldManager
-from ringfence.resources.stored import DESIRED_ANNOTATION, Desired, StoredChild, edited, metadata_fits, stored
+from ringfence.resources.stored import (
+    DESIRED_ANNOTATION,
+    Desired,
+    StoredChild,
+    edited,
+    immutable_differs,
+    metadata_fits,
+    stored,
+)
 from ringfence.resources.workload import owned_by_fence
 from ringfence.store.records import Key, agent_path, child_path
 from ringfence.store.store import OwnershipRecord, Store
-from ringfence.telemetry.events import AgentName, ChildRepaired, ChildWritten, Emit
+from ringfence.telemetry.events import AgentName, ChildRepaired, ChildWritten, Emit, FinalizersRemoved
 
 from .errors import AgentGone, MutatedOnWrite, NotLeading, OwnershipConflict, Requeue
 from .plan import EnsureChild, Fit, is_ours, is_right, judge
 
 EDITED = "ChildEdited"
 DELETED = "ChildDeleted"
+HELD = "ChildHeld"
 """Rules of source `drift` in ringfence_violations_total."""
 STOPPED = "stopped"
 """In place of the hash, on a workload that was stopped for want of a fence."""
@@ -60,27 +69,39 @@ class Writer:
                 await self._make(desired, agent, lost=lost)
             case Fit.WRONG:
                 await self._correct(desired, agent)
+            case Fit.HELD | Fit.DELETING:
+                await self._make_anew(desired, agent)
             case Fit.IMMUTABLE:
                 live = self.store.children.items[ref]
-                await self.remove(live)
+                await self.remove(live, agent)
                 self._repaired(ref, agent, EDITED, live.editor)
                 raise Requeue(f"{ref.kind} {ref.name} cannot be put right and is made anew")
             case _:
                 raise _in_the_way(ref, fit)
         return True
 
-    async def remove(self, child: StoredChild) -> None:
-        """Delete a child of ours."""
+    async def remove(self, child: StoredChild, agent: Identity) -> None:
+        """Delete a child of ours, and let it go where somebody keeps it."""
         self.guard()
-        await self.kube.delete(child_path(child.ref), uid=child.uid)
-        self.emit(ChildWritten(child.ref.kind, "delete"))
-        self.store.forget_child(child.ref)
+        if child.held_by:
+            await self._let_go(child, agent)
+        else:
+            await self.kube.delete(child_path(child.ref), uid=child.uid)
+            self.emit(ChildWritten(child.ref.kind, "delete"))
+        if child.held_by or not child.others_finalizers:  # else it is still there, and known as ours
+            self.store.forget_child(child.ref)
 
     async def scale_to_zero(self, ref: Ref, agent: Identity) -> bool:
-        """Take the pods of a Deployment of ours away. Whether there was something to do."""
+        """Take the pods of a Deployment of ours away. Whether there was something to do.
+
+        One that is being deleted is not scaled by its controller any more: it is let go, and its pods go with it.
+        """
         live = self.store.children.get(ref)
         if live is None or not is_ours(live, agent, self.store.ownership.get(ref)):
             return False
+        if live.held_by:
+            await self._let_go(live, agent)
+            return True
         if not ((live.shown or {}).get("spec") or {}).get("replicas", 1):
             return False
         self.guard()
@@ -173,10 +194,73 @@ class Writer:
             if foreign:
                 self._repaired(ref, agent, EDITED, before.editor)
 
+    async def _make_anew(self, desired: Desired, agent: Identity) -> None:
+        """What is being deleted: right as long as it is there, then let go by whoever keeps it, then made anew.
+
+        Right first: until the moment in which it is gone, what it says is in force.
+        """
+        ref = desired.ref
+        live = self.store.children.items[ref]
+        if not is_right(desired, live, self.store.ownership.get(ref)):
+            try:
+                await self._correct_while_deleted(desired, live, agent)
+            except (MutatedOnWrite, ApiError) as failure:
+                if not live.held_by or (isinstance(failure, ApiError) and not failure.final):
+                    raise  # what was refused for good is better gone than wrong
+            live = self.store.children.items[ref]
+        if live.held_by:
+            await self._let_go(live, agent)
+            if self.store.children.get(ref) is None:
+                await self.still_there(agent)
+                await self._make(desired, agent, lost=False)
+
+    async def _correct_while_deleted(self, desired: Desired, live: StoredChild, agent: Identity) -> None:
+        if immutable_differs(desired, live):
+            if live.held_by:
+                return
+            raise _in_the_way(desired.ref, Fit.DELETING)
+        await self._correct(desired, agent)
+
+    async def _let_go(self, live: StoredChild, agent: Identity) -> None:
+        """Take somebody's finalizers off a child that is being deleted: off this very state of this very object."""
+        ref, kept = live.ref, [one for one in live.finalizers if one not in live.held_by]
+        self.guard()
+        operations: list[Object] = [
+            {"op": "test", "path": "/metadata/uid", "value": live.uid},
+            {"op": "test", "path": "/metadata/resourceVersion", "value": str(live.version)},
+            {"op": "replace", "path": "/metadata/finalizers", "value": kept},
+        ]
+        try:
+            answer = await self.kube.json_patch(child_path(ref), operations)
+        except NotFound:
+            await self._read(ref)
+            return
+        except ApiError as failure:
+            if failure.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+                raise
+            await self._read(ref)  # somebody wrote to it meanwhile: it is to be right first
+            raise Requeue(f"{ref.kind} {ref.name} changed while its finalizers were taken off") from failure
+        record = stored(answer, ref.kind)
+        if kept:
+            self.store.children.take(record)
+        else:
+            self.store.children.remove(ref, record.version)
+        self.emit(ChildWritten(ref.kind, "update"))
+        self.emit(
+            FinalizersRemoved(
+                agent=AgentName(agent.namespace, agent.name),
+                uid=agent.uid,
+                kind=ref.kind,
+                name=ref.name,
+                rule=HELD,
+                finalizers=live.held_by,
+            )
+        )
+
     async def _apply(self, desired: Desired, live: StoredChild) -> Object | None:
         """What is stored then; None where our fields and somebody's additions make no valid object together."""
         self.guard()
-        manifest = desired.manifest
+        manifest = acceptable(desired.manifest, live)
         body = manifest | {"metadata": manifest["metadata"] | {"uid": live.uid}}
         try:
             return await self.kube.apply(child_path(desired.ref), body, manager=FIELD_MANAGER)
@@ -256,6 +340,6 @@ def _in_the_way(ref: Ref, fit: Fit) -> OwnershipConflict | Requeue:
         case Fit.EARLIER:
             earlier = "belongs to an earlier AgentDeployment of this name and is still there"
             return Requeue(f"{ref.kind} {ref.name} {earlier}")
-        case Fit.DELETING:
+        case Fit.DELETING | Fit.HELD:
             return Requeue(f"{ref.kind} {ref.name} is being deleted")
     return Requeue(f"{ref.kind} {ref.name} is to be looked at again")

@@ -58,6 +58,10 @@ class KubernetesEventSink:
         if isinstance(event, events.ChildRepaired):
             verb = "was deleted and is back" if event.rule.endswith("Deleted") else "was edited and is put right"
             self._say(event, "Warning", Reason.DRIFT_REPAIRED, f"{event.kind} {event.name} {verb}")
+        elif isinstance(event, events.FinalizersRemoved):
+            kept = f"was being deleted and kept by the finalizer{'s' if event.finalizers[1:] else ''}"
+            note = f"{event.kind} {event.name} {kept} {', '.join(event.finalizers)}: taken off, and it is made anew"
+            self._say(event, "Warning", Reason.FINALIZER_REMOVED, note)
         elif isinstance(event, events.ConditionChanged) and event.told:
             self._say(event, "Normal" if event.status == "True" else "Warning", event.reason, event.message)
 

@@ -34,6 +34,12 @@ def _(event: events.ChildRepaired) -> None:
 
 
 @to_log.register
+def _(event: events.FinalizersRemoved) -> None:
+    told = {"kind": event.kind, "name": event.name, "rule": event.rule, "finalizers": list(event.finalizers)}
+    log.warning("finalizers removed", **_about(event), **told)
+
+
+@to_log.register
 def _(event: events.AgentStopped) -> None:
     log.error("stopped", **_about(event), why=event.why)
 

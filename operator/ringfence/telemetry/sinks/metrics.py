@@ -22,6 +22,7 @@ class MetricsSink:
         self._taken: dict[type, Callable[[Any], None]] = {
             events.ViolationFound: self._violation_found,
             events.ChildRepaired: self._child_repaired,
+            events.FinalizersRemoved: self._finalizers_removed,
             events.ChildWritten: self._child_written,
             events.AgentObserved: self._agent_observed,
             events.SecretsObserved: self._secrets_observed,
@@ -50,6 +51,10 @@ class MetricsSink:
         metrics.VIOLATIONS.labels("policy", event.rule, event.agent.namespace).inc()
 
     def _child_repaired(self, event: events.ChildRepaired) -> None:
+        metrics.VIOLATIONS.labels("drift", event.rule, event.agent.namespace).inc()
+        metrics.AGENT_COLLECTOR.repaired(event.agent)
+
+    def _finalizers_removed(self, event: events.FinalizersRemoved) -> None:
         metrics.VIOLATIONS.labels("drift", event.rule, event.agent.namespace).inc()
         metrics.AGENT_COLLECTOR.repaired(event.agent)
 
