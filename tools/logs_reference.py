@@ -64,6 +64,13 @@ LINES = {
     "stopped": Line(
         "controller", "error", "The pods of an agent are taken away: no fence, or its end.", (*ABOUT, "why")
     ),
+    "an address is not taken for the API server's": Line(
+        "controller",
+        "warning",
+        "An EndpointSlice of the Service default/kubernetes announces addresses that are not believed: one line for "
+        "each reason, when it is new.",
+        ("slice", "addresses", "why"),
+    ),
     "made a key": Line("controller", "info", "The first value of a generated key.", (*ABOUT, "secret")),
     "rotated": Line("controller", "info", "A key has a new value.", (*ABOUT, "secret", "rotated_at")),
     "rotation failed": Line(
@@ -97,6 +104,8 @@ FIELDS = {
     "manager": "Field manager that wrote last, where known; else null.",
     "changed_at": "When it did; else null.",
     "why": "The reason.",
+    "slice": "NAMESPACE/NAME of the EndpointSlice.",
+    "addresses": "What it announces: ADDRESS:PORT.",
     "secret": "Name of the key in `spec.secrets`. Never its value.",
     "rotated_at": "When the value changed last.",
     "job": "Name of the Job.",

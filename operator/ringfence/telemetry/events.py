@@ -227,6 +227,24 @@ class WatchHeard:
     """An event, a bookmark or a list came from the API server."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ApiServerDoubted:
+    """Addresses that an EndpointSlice announces as the API server's are not believed. `slice`: NAMESPACE/NAME."""
+
+    slice: str
+    uid: str
+    addresses: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class ApiServerObserved:
+    """A look at the addresses that are announced as the API server's: how many are believed, how many are not."""
+
+    believed: int
+    doubted: int
+
+
 @dataclass(frozen=True)
 class StoreCompared:
     """All kinds were compared with what is stored. `differences`: by kind, put right."""

@@ -174,6 +174,14 @@ STORE_DIFFERENCES = Counter(
     ["kind"],
     registry=REGISTRY,
 )
+API_SERVER_ADDRESSES = Gauge(
+    "ringfence_api_server_addresses",
+    "Addresses that are announced as the API server's (EndpointSlices of the Service default/kubernetes), as the "
+    "leading controller judges them; 0 where this replica does not lead. Agents with permissions reach the believed "
+    "ones. Labels: state (believed: who answers there has shown the API server's certificate; doubted: see the log).",
+    ["state"],
+    registry=REGISTRY,
+)
 EVENTS_DROPPED = Counter(
     "ringfence_events_dropped",
     "Kubernetes Events that were not written: too many waited, or the API server refused them. No labels.",
@@ -248,6 +256,7 @@ OF_CONTROLLER: tuple[Collector, ...] = (
     LAST_EVENT,
     LAST_RESYNC,
     STORE_DIFFERENCES,
+    API_SERVER_ADDRESSES,
     EVENTS_DROPPED,
     ADMISSION_WEBHOOK,
     ROTATIONS,
@@ -281,6 +290,8 @@ for _kind in ("AgentDeployment", "AgentPolicy"):
         _metric.labels(_kind)
     for _result in ("ok", "retry", "error"):
         RECONCILES.labels(_kind, _result)
+for _state in ("believed", "doubted"):
+    API_SERVER_ADDRESSES.labels(_state)
 for _operation in ("CREATE", "UPDATE", "DELETE"):
     for _allowed in ("true", "false"):
         ADMISSION_REQUESTS.labels(_operation, _allowed)

@@ -8,7 +8,6 @@ from cluster.shell import wait_for
 from ringfence.resources.network import DNS_POD_LABELS
 
 TARGET = {"egress": [{"service": {"name": "search", "port": 80}}]}
-SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
 
 
 def _service(place: Place, selector: dict[str, str] | None, target: int | str = 8080) -> None:
@@ -63,36 +62,6 @@ def test_a_service_of_another_port_opens_nothing(place: Place) -> None:
     place.agent("a", network={"egress": [{"service": {"name": "search", "port": 81}}]})
     place.wait_condition("NetworkPolicyApplied", "False", "ServiceNotFound")
     assert len(_egress(place)) == 1
-
-
-def test_the_api_server_is_reachable_where_there_are_rights(place: Place) -> None:
-    """This cluster's API server listens on loopback and announces no address: it is announced here."""
-    name = f"kubernetes-{place.name}"
-    body: dict[str, Any] = {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {"name": name, "labels": {"kubernetes.io/service-name": "kubernetes"}},
-        "addressType": "IPv4",
-        "endpoints": [{"addresses": ["192.0.2.7"]}],
-        "ports": [{"name": "https", "port": 6443, "protocol": "TCP"}],
-    }
-    place.agent("a", permissions={"rules": RULES})
-    place.agent("b")
-    place.wait_applied()
-    place.wait_applied("b")
-    server = place.server
-    try:
-        assert server.request("POST", SLICES, json_bytes(body)).ok
-        wanted = {"to": [{"ipBlock": {"cidr": "192.0.2.7/32"}}], "ports": [{"port": 6443, "protocol": "TCP"}]}
-        wait_for("the address", lambda: wanted in _egress(place))
-        body["ports"][0]["port"] = 443
-        server.request("PUT", f"{SLICES}/{name}", json_bytes(body))
-        wanted["ports"] = [{"port": 443, "protocol": "TCP"}]
-        wait_for("the other port", lambda: wanted in _egress(place))
-        assert "egress" not in place.get("NetworkPolicy", "ringfence-b-allow")["spec"]
-    finally:
-        server.request("DELETE", f"{SLICES}/{name}")
-    wait_for("no address", lambda: wanted not in _egress(place))
 
 
 def test_somebody_elses_kubernetes_service_is_not_the_api_server(place: Place) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from ringfence.api.status import Reason
 from ringfence.kube import ApiError
-from ringfence.telemetry.events import AgentName, ChildRepaired, ConditionChanged, OverlapEnded
+from ringfence.telemetry.events import AgentName, ApiServerDoubted, ChildRepaired, ConditionChanged, OverlapEnded
 from ringfence.telemetry.metrics import EVENTS_DROPPED
 from ringfence.telemetry.sinks import kubernetes as module
 from ringfence.telemetry.sinks.kubernetes import MAX_NOTE, QUIET_SECONDS, KubernetesEventSink
@@ -91,6 +91,22 @@ async def test_a_repair_is_said(sink: KubernetesEventSink, kube: FakeKube, rule:
     (event,) = kube.objects.values()
     assert (event["type"], event["reason"]) == ("Warning", "DriftRepaired")
     assert event["note"].startswith(f"Role ringfence-a {says}")
+
+
+async def test_an_address_that_is_not_believed_is_said_of_its_slice(sink: KubernetesEventSink, kube: FakeKube) -> None:
+    addresses = tuple(f"192.0.2.{number}:443" for number in range(9))
+    await say(sink, ApiServerDoubted(slice="default/kubernetes-x", uid="u", addresses=addresses, why="another"))
+    (event,) = kube.objects.values()
+    assert event["regarding"] == {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "name": "kubernetes-x",
+        "namespace": "default",
+        "uid": "u",
+    }
+    assert (event["metadata"]["namespace"], event["type"], event["reason"]) == ("default", "Warning", "AddressDoubted")
+    assert "192.0.2.3:443 and more: another" in event["note"]
+    assert "192.0.2.4" not in event["note"]
 
 
 async def test_an_event_keeps_the_api_servers_bounds(sink: KubernetesEventSink, kube: FakeKube) -> None:

@@ -37,7 +37,7 @@ from ringfence.store.context import PolicyContext
 from ringfence.store.records import Key, agent_path, child_path, read_agent
 from ringfence.store.store import Store
 from ringfence.telemetry import logs
-from ringfence.telemetry.events import AgentName, AgentStopped, StoreCompared
+from ringfence.telemetry.events import AgentName, AgentStopped, ApiServerDoubted, StoreCompared
 from ringfence.telemetry.sinks.lines import to_log
 from unit.admission import make
 from unit.admission.test_app import Exchange, send
@@ -330,6 +330,13 @@ class TestController:
         to_log(StoreCompared({"Role": 2, "Node": 0}))
         (line,) = lines()
         assert (line["kind"], line["objects"], line["level"]) == ("Role", 2, "warning")
+
+    def test_an_address_that_is_not_believed_is_told(self, lines: Lines) -> None:
+        told = {"slice": "default/kubernetes-x", "addresses": ("192.0.2.1:443",), "why": "another"}
+        to_log(ApiServerDoubted(uid="u", **told))  # type: ignore[arg-type]
+        (line,) = lines()
+        assert set(line) == ALWAYS | set(LINES["an address is not taken for the API server's"].fields)
+        assert (line["slice"], line["addresses"], line["level"]) == (told["slice"], ["192.0.2.1:443"], "warning")
 
     def test_what_has_no_line_is_quiet(self, lines: Lines) -> None:
         to_log(object())

@@ -126,5 +126,12 @@ def test_what_differed_is_counted_by_kind(sink: MetricsSink, place: str) -> None
     assert metrics.STORE_DIFFERENCES.labels(place)._value.get() == 3
 
 
+def test_addresses_of_the_api_server_as_of_the_last_look(sink: MetricsSink) -> None:
+    for believed, doubted in ((1, 2), (3, 0)):
+        sink(events.ApiServerObserved(believed, doubted))
+        found = [metrics.API_SERVER_ADDRESSES.labels(state)._value.get() for state in ("believed", "doubted")]
+        assert found == [believed, doubted]
+
+
 def test_other_events_are_nothing_to_it(sink: MetricsSink) -> None:
     sink(object())

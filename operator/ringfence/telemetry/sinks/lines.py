@@ -70,6 +70,16 @@ def _(event: events.SecretTooOld) -> None:
 
 
 @to_log.register
+def _(event: events.ApiServerDoubted) -> None:
+    log.warning(
+        "an address is not taken for the API server's",
+        slice=event.slice,
+        addresses=list(event.addresses),
+        why=event.why,
+    )
+
+
+@to_log.register
 def _(event: events.StoreCompared) -> None:
     for kind, count in event.differences.items():
         if count:

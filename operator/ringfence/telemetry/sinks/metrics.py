@@ -34,6 +34,7 @@ class MetricsSink:
             events.QueueChanged: self._queue_changed,
             events.LeadershipChanged: self._leadership_changed,
             events.WatchHeard: self._watch_heard,
+            events.ApiServerObserved: self._api_server_observed,
             events.StoreCompared: self._store_compared,
         }
         for kind in ConditionType:
@@ -99,6 +100,10 @@ class MetricsSink:
 
     def _watch_heard(self, _: events.WatchHeard) -> None:
         metrics.LAST_EVENT.set(time.time())
+
+    def _api_server_observed(self, event: events.ApiServerObserved) -> None:
+        metrics.series(metrics.API_SERVER_ADDRESSES, "believed").set(event.believed)
+        metrics.series(metrics.API_SERVER_ADDRESSES, "doubted").set(event.doubted)
 
     def _store_compared(self, event: events.StoreCompared) -> None:
         for kind, count in event.differences.items():
