@@ -61,6 +61,12 @@ LINES = {
         "A child of an agent was edited or deleted by somebody else, and is put right.",
         (*ABOUT, "kind", "name", "rule", *AUTHOR),
     ),
+    "a service leads elsewhere": Line(
+        "controller",
+        "warning",
+        "A Service that an agent may call leads to other pods than before, and the agent's policy follows.",
+        (*ABOUT, "service", "previous", "leads_to"),
+    ),
     "stopped": Line(
         "controller", "error", "The pods of an agent are taken away: no fence, or its end.", (*ABOUT, "why")
     ),
@@ -97,7 +103,9 @@ FIELDS = {
     "generation": "Of the spec that this is about.",
     "type": "Of the condition.",
     "status": "Of the condition: True, False, Unknown.",
-    "previous": "Its status before; null where there was none.",
+    "previous": "Its status before, null where there was none; of a Service, where it led.",
+    "service": "NAMESPACE/NAME:PORT of the Service.",
+    "leads_to": "Labels and port of the pods that it leads to.",
     "message": "What the condition says to a person.",
     "rule": "Name of the rule; of drift ChildEdited or ChildDeleted; of keys SecretTooOld.",
     "path": "Field that breaks it.",

@@ -69,6 +69,15 @@ class ChildRepaired(AgentEvent):
     changed_at: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class ServiceRedirected(AgentEvent):
+    """A Service that the agent may call leads to other pods than before. `service`: NAMESPACE/NAME:PORT."""
+
+    service: str
+    previous: str
+    leads_to: str
+
+
 @dataclass(frozen=True)
 class ChildWritten:
     """One write to a child. `verb`: create, update, delete."""

@@ -200,6 +200,13 @@ ROTATIONS = Counter(
     ["namespace", "result"],
     registry=REGISTRY,
 )
+SERVICE_REDIRECTS = Counter(
+    "ringfence_service_redirects",
+    "Times that a Service led to other pods than before, counted for each agent that may call it: its selector or its "
+    "target port was changed. Labels: namespace (of the agent).",
+    ["namespace"],
+    registry=REGISTRY,
+)
 AGENT_COLLECTOR = AgentCollector()
 REGISTRY.register(AGENT_COLLECTOR)
 
@@ -260,6 +267,7 @@ OF_CONTROLLER: tuple[Collector, ...] = (
     EVENTS_DROPPED,
     ADMISSION_WEBHOOK,
     ROTATIONS,
+    SERVICE_REDIRECTS,
     AGENT_COLLECTOR,
 )
 SERVED: dict[Component, tuple[Collector, ...]] = {

@@ -6,7 +6,14 @@ import pytest
 
 from ringfence.api.status import Reason
 from ringfence.kube import ApiError
-from ringfence.telemetry.events import AgentName, ApiServerDoubted, ChildRepaired, ConditionChanged, OverlapEnded
+from ringfence.telemetry.events import (
+    AgentName,
+    ApiServerDoubted,
+    ChildRepaired,
+    ConditionChanged,
+    OverlapEnded,
+    ServiceRedirected,
+)
 from ringfence.telemetry.metrics import EVENTS_DROPPED
 from ringfence.telemetry.sinks import kubernetes as module
 from ringfence.telemetry.sinks.kubernetes import MAX_NOTE, QUIET_SECONDS, KubernetesEventSink
@@ -91,6 +98,14 @@ async def test_a_repair_is_said(sink: KubernetesEventSink, kube: FakeKube, rule:
     (event,) = kube.objects.values()
     assert (event["type"], event["reason"]) == ("Warning", "DriftRepaired")
     assert event["note"].startswith(f"Role ringfence-a {says}")
+
+
+async def test_a_service_that_leads_elsewhere_is_said(sink: KubernetesEventSink, kube: FakeKube) -> None:
+    about = {"service": "tools/search:80", "previous": "app=search:80", "leads_to": "app=ledger:80"}
+    await say(sink, ServiceRedirected(agent=AGENT, uid="u", **about))
+    (event,) = kube.objects.values()
+    assert (event["regarding"]["name"], event["type"], event["reason"]) == (AGENT.name, "Warning", "ServiceRedirected")
+    assert "tools/search:80 led to app=search:80, and now leads to app=ledger:80" in event["note"]
 
 
 async def test_an_address_that_is_not_believed_is_said_of_its_slice(sink: KubernetesEventSink, kube: FakeKube) -> None:

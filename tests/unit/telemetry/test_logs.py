@@ -279,6 +279,14 @@ class TestController:
         assert await writer.ensure(action, owner)
         return one(lines, "put back")
 
+    def test_a_service_that_leads_elsewhere(self, lines: Lines) -> None:
+        recorder = Recorder(to_log)
+        for lead in ("app=search:80", "app=ledger:80"):
+            recorder.services(KEY, "u", stored=(), egress=[f"tools/search:80 -> {lead}"])
+        line = one(lines, "a service leads elsewhere")
+        assert (line["agent"], line["service"], line["level"]) == ("a", "tools/search:80", "warning")
+        assert (line["previous"], line["leads_to"]) == ("app=search:80", "app=ledger:80")
+
     def test_pods_that_are_taken_away(self, lines: Lines) -> None:
         to_log(AgentStopped(agent=AgentName(*KEY), why="it is being deleted"))
         line = one(lines, "stopped")

@@ -62,6 +62,11 @@ class KubernetesEventSink:
             self._say(event, "Warning", Reason.DRIFT_REPAIRED, f"{event.kind} {event.name} {verb}")
         elif isinstance(event, events.ConditionChanged) and event.told:
             self._say(event, "Normal" if event.status == "True" else "Warning", event.reason, event.message)
+        elif isinstance(event, events.ServiceRedirected):
+            note = (
+                f"Service {event.service} led to {event.previous}, and now leads to {event.leads_to}: that is reached"
+            )
+            self._say(event, "Warning", Reason.SERVICE_REDIRECTED, note)
         elif isinstance(event, events.ApiServerDoubted):
             self._say_of_slice(event)
 

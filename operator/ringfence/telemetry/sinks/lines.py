@@ -34,6 +34,12 @@ def _(event: events.ChildRepaired) -> None:
 
 
 @to_log.register
+def _(event: events.ServiceRedirected) -> None:
+    told = {"service": event.service, "previous": event.previous, "leads_to": event.leads_to}
+    log.warning("a service leads elsewhere", **_about(event), **told)
+
+
+@to_log.register
 def _(event: events.AgentStopped) -> None:
     log.error("stopped", **_about(event), why=event.why)
 

@@ -22,6 +22,7 @@ class MetricsSink:
         self._taken: dict[type, Callable[[Any], None]] = {
             events.ViolationFound: self._violation_found,
             events.ChildRepaired: self._child_repaired,
+            events.ServiceRedirected: self._service_redirected,
             events.ChildWritten: self._child_written,
             events.AgentObserved: self._agent_observed,
             events.SecretsObserved: self._secrets_observed,
@@ -53,6 +54,9 @@ class MetricsSink:
         metrics.VIOLATIONS.labels("drift", event.rule, event.agent.namespace).inc()
         metrics.AGENT_COLLECTOR.repaired(event.agent)
 
+    def _service_redirected(self, event: events.ServiceRedirected) -> None:
+        metrics.SERVICE_REDIRECTS.labels(event.agent.namespace).inc()
+
     def _child_written(self, event: events.ChildWritten) -> None:
         metrics.series(metrics.CHILD_WRITES, event.kind, event.verb).inc()
 
@@ -60,6 +64,7 @@ class MetricsSink:
         self._move(event.agent, {one["type"]: one["status"] for one in event.conditions})
         metrics.AGENT_COLLECTOR.observe(event.agent, event.conditions, ready=event.ready, wanted=event.wanted)
         metrics.AGENT_COLLECTOR.observe_rules(event.agent, event.rules)
+        metrics.series(metrics.SERVICE_REDIRECTS, event.agent.namespace)  # 0, so that a rate sees the first
 
     def _secrets_observed(self, event: events.SecretsObserved) -> None:
         metrics.AGENT_COLLECTOR.observe_secrets(event.agent, event.secrets)
