@@ -68,6 +68,12 @@ LINES = {
         "anew.",
         (*ABOUT, "kind", "name", "rule", "finalizers"),
     ),
+    "a service leads elsewhere": Line(
+        "controller",
+        "warning",
+        "A Service that an agent may call leads to other pods than before, and the agent's policy follows.",
+        (*ABOUT, "service", "previous", "leads_to"),
+    ),
     "stopped": Line(
         "controller", "error", "The pods of an agent are taken away: no fence, or its end.", (*ABOUT, "why")
     ),
@@ -76,6 +82,13 @@ LINES = {
         "error",
         "No leader, this replica included, was seen for 20 seconds; once, until there is one again.",
         ("lease", "identity", "why"),
+    ),
+    "an address is not taken for the API server's": Line(
+        "controller",
+        "warning",
+        "An EndpointSlice of the Service default/kubernetes announces addresses that are not believed: one line for "
+        "each reason, when it is new.",
+        ("slice", "addresses", "why"),
     ),
     "made a key": Line("controller", "info", "The first value of a generated key.", (*ABOUT, "secret")),
     "rotated": Line("controller", "info", "A key has a new value.", (*ABOUT, "secret", "rotated_at")),
@@ -103,7 +116,9 @@ FIELDS = {
     "generation": "Of the spec that this is about.",
     "type": "Of the condition.",
     "status": "Of the condition: True, False, Unknown.",
-    "previous": "Its status before; null where there was none.",
+    "previous": "Its status before, null where there was none; of a Service, where it led.",
+    "service": "NAMESPACE/NAME:PORT of the Service.",
+    "leads_to": "Labels and port of the pods that it leads to.",
     "message": "What the condition says to a person.",
     "rule": "Name of the rule; of drift ChildEdited, ChildDeleted or ChildHeld; of keys SecretTooOld.",
     "finalizers": "Names of the finalizers.",
@@ -111,6 +126,8 @@ FIELDS = {
     "manager": "Field manager that wrote last, where known; else null.",
     "changed_at": "When it did; else null.",
     "why": "The reason.",
+    "slice": "NAMESPACE/NAME of the EndpointSlice.",
+    "addresses": "What it announces: ADDRESS:PORT.",
     "secret": "Name of the key in `spec.secrets`. Never its value.",
     "rotated_at": "When the value changed last.",
     "job": "Name of the Job.",

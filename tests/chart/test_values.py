@@ -35,6 +35,7 @@ def test_the_crds_chart_lints() -> None:
         ("networkPolicy.apiServer.ports={0}", "/networkPolicy/apiServer/ports"),
         ("networkPolicy.apiServer.cidrs={everywhere}", "/networkPolicy/apiServer/cidrs"),
         ("clusterNetworks={10.0.0.0}", "/clusterNetworks"),
+        ("apiServerNetworks={10.0.0.1}", "/apiServerNetworks"),
         ("floor.enabled=maybe", "/floor/enabled"),
     ],
 )
@@ -68,6 +69,7 @@ def test_full_values_set_everything_that_defaults_leave_open() -> None:
     assert full["clusterNetworks"] == ["10.244.0.0/16", "fd00:10:244::/56"]
     for expected in (
         "--cluster-network=fd00:10:244::/56",
+        "--api-server-network=192.0.2.0/24",
         "--certificates=external",
         "--client-ca=/etc/ringfence/client-ca/ca.crt",
         "--log-level=debug",

@@ -63,6 +63,9 @@ securityContext:
 {{- range .Values.clusterNetworks }}
 - --cluster-network={{ . }}
 {{- end }}
+{{- range .Values.apiServerNetworks }}
+- --api-server-network={{ . }}
+{{- end }}
 - --log-format={{ .Values.log.format }}
 - --log-level={{ .Values.log.level }}
 {{- end -}}

@@ -13,6 +13,7 @@ import structlog
 from ringfence.kube import Kube
 from ringfence.policy.model import Network
 from ringfence.store.context import PolicyContext
+from ringfence.store.prover import Prover, by_certificate
 from ringfence.telemetry.health import Health, HealthServer
 from ringfence.telemetry.looplag import probe
 from ringfence.telemetry.metrics import ADMISSION_CERTIFICATE_EXPIRY, kube_request, registry_of
@@ -43,6 +44,7 @@ class Settings:
     http_port: int = 8080
     drain_seconds: float = 8.0
     cluster_networks: tuple[Network, ...] = ()
+    api_server_networks: tuple[Network, ...] = ()
     kubeconfig: str | None = None
 
 
@@ -57,7 +59,8 @@ async def run(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings, kube: Kube, stop: asyncio.Event) -> None:
-    context = PolicyContext(settings.cluster_networks)
+    context = PolicyContext(settings.cluster_networks, api_server_networks=settings.api_server_networks)
+    prover = Prover(context=context, prove=by_certificate(kube))
     directory = settings.certificate_directory
     certificate = Certificate(Files(directory / "tls.crt", directory / "tls.key", settings.client_ca))
     app = Admission(context, LiveReader(kube, context), Requester(kube))
@@ -71,6 +74,7 @@ async def _serve(settings: Settings, kube: Kube, stop: asyncio.Event) -> None:
     with HealthServer(health, registry_of("admission"), host=settings.http_host, port=settings.http_port):
         tasks = {
             asyncio.create_task(feed(kube, context), name="feed"),
+            asyncio.create_task(prover.follow(), name="addresses of the API server"),
             asyncio.create_task(_look_after(certificate, health), name="certificate"),
             asyncio.create_task(probe(), name="event loop lag"),
             asyncio.create_task(server.serve(sockets=[listener]), name="server"),

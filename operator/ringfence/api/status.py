@@ -33,6 +33,7 @@ class Reason(StrEnum):
     CHILD_NOT_OURS = "ChildNotOurs"
     WRITE_FAILED = "WriteFailed"
     SERVICE_NOT_FOUND = "ServiceNotFound"
+    SERVICE_REDIRECTED = "ServiceRedirected"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a secret
     NO_SECRETS = "NoSecrets"
     FRESH = "Fresh"
@@ -45,6 +46,7 @@ class Reason(StrEnum):
     SUSPENDED = "Suspended"
     DRIFT_REPAIRED = "DriftRepaired"
     FINALIZER_REMOVED = "FinalizerRemoved"
+    ADDRESS_DOUBTED = "AddressDoubted"
     CREATED = "Created"
     DELETING = "Deleting"
     INTERNAL_ERROR = "InternalError"
@@ -102,7 +104,11 @@ class AgentStatus(Model):
     ] = Field(default_factory=list, description="Rights in force, one line each: `get,list configmaps`.")
     effective_egress: Annotated[
         list[Annotated[str, Field(max_length=256)]], Field(max_length=64), ListType("atomic")
-    ] = Field(default_factory=list, description="Destinations in force: `tools/search:8443`, `203.0.113.0/28:443`.")
+    ] = Field(
+        default_factory=list,
+        description="Destinations in force: `203.0.113.0/28:443`; a Service with the labels and the port of the pods "
+        "that it leads to: `tools/search:8443 -> app=search:8443`.",
+    )
     secrets: Annotated[list[SecretStatus], Field(max_length=16), ListType("map", ("name",))] = Field(
         default_factory=list, description="Age of each key."
     )

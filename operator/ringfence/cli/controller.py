@@ -91,6 +91,7 @@ def command(http_port: int, log_format: logs.Format, log_level: str, **given: An
         lease=given["lease"],
         kubeconfig=given["kubeconfig"],
         cluster_networks=given["cluster_networks"],
+        api_server_networks=given["api_server_networks"],
         job_image=JobImage(given["job_image"], given["job_image_pull_policy"]) if given["job_image"] else None,
         account=given["service_account"],
         resync=given["resync"],

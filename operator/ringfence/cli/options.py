@@ -35,6 +35,14 @@ cluster_networks: Decorator = click.option(
     multiple=True,
     help="One more network of the cluster that no agent may reach by address. Repeatable.",
 )
+api_server_networks: Decorator = click.option(
+    "--api-server-network",
+    "api_server_networks",
+    type=network,
+    metavar="CIDR",
+    multiple=True,
+    help="Believe an address of the API server in this network although its certificate does not name it. Repeatable.",
+)
 kubeconfig: Decorator = click.option(
     "--kubeconfig",
     type=click.Path(dir_okay=False),
@@ -66,6 +74,6 @@ log_level: Decorator = click.option(
 
 def of_every_process(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that each long-running subcommand has."""
-    for option in (log_level, log_format, kubeconfig, cluster_networks, http_port):
+    for option in (log_level, log_format, kubeconfig, api_server_networks, cluster_networks, http_port):
         command = option(command)
     return command

@@ -13,6 +13,7 @@ from ringfence.kube import ApiError, Kube, Unreachable
 from ringfence.policy.model import Network
 from ringfence.resources import JobImage
 from ringfence.store.context import PolicyContext
+from ringfence.store.prover import Prover, by_certificate
 from ringfence.store.store import Store
 from ringfence.telemetry.events import Emit, to_all
 from ringfence.telemetry.health import Health
@@ -31,6 +32,7 @@ from .agent.secrets import Secrets
 from .agent.writer import Writer
 from .certificates.keeper import Settings as CertificateSettings
 from .certificates.keeper import keep
+from .inputs import ApiServerRecorder
 from .policy.reconciler import PolicyReconciler
 from .reading import NotInstalled, Reading
 from .runtime.lease import Lease
@@ -61,6 +63,7 @@ class Settings:
     lease: str
     kubeconfig: str | None = None
     cluster_networks: tuple[Network, ...] = ()
+    api_server_networks: tuple[Network, ...] = ()
     certificates: CertificateSettings | None = None
     job_image: JobImage | None = None
     account: str = "ringfence-controller"
@@ -112,8 +115,18 @@ class _Parts:
 
     def reading(self) -> Reading:
         """A store, and what keeps it."""
-        store = Store(PolicyContext(self.settings.cluster_networks))
-        return Reading(self.kube, store, self.emit, self.settings.resync)
+        settings = self.settings
+        context = PolicyContext(settings.cluster_networks, api_server_networks=settings.api_server_networks)
+        return Reading(self.kube, Store(context), self.emit, settings.resync)
+
+    def prover(self, store: Store) -> Prover:
+        """What proves the addresses of the API server."""
+        return Prover(
+            context=store.context,
+            prove=by_certificate(self.kube),
+            changed=store.context_changed,
+            tell=ApiServerRecorder(self.emit).looked,
+        )
 
     def agents(self, store: Store) -> AgentReconciler:
         """What looks after agents."""
@@ -176,9 +189,12 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
         parts.health.require("controller", lambda: waiting.reason)
         if not await _first_read(reading, stop, waiting):
             return 0 if parts.lease.leading else 1
+        prover = parts.prover(reading.store)
+        await prover.look()  # before the first pass, which would close to agents what is not proven
         work.begin(agents.run(), "agents")
         work.begin(policies.run(), "policies")
         work.begin(reading.follow(), "watches")
+        work.begin(prover.follow(), "addresses of the API server")
         work.begin(reading.compare_for_ever(parts.lease.returned), "resync")
         return await _watch(parts, reading, work, stop)
     finally:

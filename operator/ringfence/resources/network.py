@@ -1,11 +1,13 @@
 """The fence in packets: one NetworkPolicy that drops everything, one that allows exactly what the spec names."""
 
+import hashlib
 import ipaddress
+from collections.abc import Iterable
 
 from ringfence.api.network import EgressRule, IngressRule
 
 from .kinds import Manifest
-from .model import ALLOW, DENY, FOREGROUND, Agent, Identity, child
+from .model import ALLOW, DENY, FOREGROUND, Agent, Identity, ServicePort, child
 
 NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
 """Set on every namespace by the API server, and not changeable by its users."""
@@ -13,6 +15,10 @@ DNS_NAMESPACE = "kube-system"
 DNS_POD_LABELS = {"k8s-app": "kube-dns"}
 """What CoreDNS and kube-dns carry in every distribution that follows the cluster DNS specification."""
 DNS_PORT = 53
+LEADS = " -> "
+"""Between a Service and where it leads, in a line of the status."""
+MAX_LINE = 256
+"""Characters of such a line, as the CRD bounds it."""
 
 
 def deny_policy(agent: Identity) -> Manifest:
@@ -65,15 +71,34 @@ def service_key(agent_namespace: str, rule: EgressRule) -> tuple[str, str, int] 
 
 
 def effective_egress(agent: Agent) -> list[str]:
-    """The destinations in force, one line each, as the status shows them."""
+    """The destinations in force, one line each, as the status shows them; a Service with where it leads."""
     lines = []
     for rule in agent.spec.network.egress:
         key = service_key(agent.namespace, rule)
         if key is None:
             lines.append(f"{rule.cidr}:{','.join(str(port) for port in rule.ports or [])}")
         elif key in agent.services:
-            lines.append(f"{key[0]}/{key[1]}:{key[2]}")
+            lines.append(_bounded(f"{key[0]}/{key[1]}:{key[2]}{LEADS}{_lead(agent.services[key])}"))
     return lines
+
+
+def leads(lines: Iterable[str]) -> dict[str, str]:
+    """Where each Service leads, by lines of `effective_egress`: `tools/search:8443` -> `app=search:8443`."""
+    parts = (line.partition(LEADS) for line in lines)
+    return {service: lead for service, _, lead in parts if lead}
+
+
+def _lead(service: ServicePort) -> str:
+    labels = ",".join(f"{key}={value}" for key, value in sorted(service.selector.items()))
+    return f"{labels}:{service.target_port}"
+
+
+def _bounded(line: str) -> str:
+    """A line that is too long for the status ends with a digest of the whole: another one never looks the same."""
+    if len(line) <= MAX_LINE:
+        return line
+    digest = hashlib.sha256(line.encode()).hexdigest()[:16]
+    return f"{line[: MAX_LINE - len(digest) - 3]}...{digest}"
 
 
 def missing_services(agent: Agent) -> list[str]:

@@ -6,17 +6,20 @@ needs, never whole objects.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 import structlog
 
+from ringfence.kube.proof import Proof
 from ringfence.policy.model import Facts, NamedPolicy, Network
 from ringfence.policy.reading import read_policy
 from ringfence.resources import Endpoint
 
-from .sources import AGENT_POLICY, API_SERVICE_SELECTOR, ENDPOINT_SLICE, NAMESPACE, NODE, SERVICE_CIDR, SOURCES
+from .api_server import ApiServerAddresses, Doubted
+from .shapes import at, full_name, items, labels, networks
+from .sources import AGENT_POLICY, ENDPOINT_SLICE, NAMESPACE, NODE, SERVICE_CIDR, SOURCES
 
 log = structlog.get_logger(__name__)
 
@@ -45,16 +48,22 @@ class Snapshot:
 
 
 class PolicyContext:
-    """The context of decisions. Not to be asked before it is synced: every kind of `SOURCES` was listed once."""
+    """The context of decisions. Not to be asked before it is synced: every kind of `SOURCES` was listed once.
 
-    def __init__(self, extra_networks: Iterable[Network] = ()) -> None:
+    `api_server_networks`: where the API server's addresses are believed without being named by its certificate.
+    """
+
+    def __init__(self, extra_networks: Iterable[Network] = (), *, api_server_networks: Iterable[Network] = ()) -> None:
         self._extra = tuple(extra_networks)
+        self.api_server_addresses = ApiServerAddresses(api_server_networks)
         self._listed: set[str] = set()
         self._labels: dict[str, Mapping[str, str]] = {}
         self._policies: dict[str, NamedPolicy] = {}
         self._networks: dict[tuple[str, str], tuple[Network, ...]] = {}
         self._all_networks: tuple[Network, ...] | None = None
-        self._endpoints: dict[str, tuple[Endpoint, ...]] = {}
+        self._inside: tuple[Network, ...] | None = None
+        self._api_server: tuple[Endpoint, ...] = ()
+        self._closed: tuple[Network, ...] = ()
         self.version = 0
         """Grows with each change that a decision can depend on; a node's heartbeat is none."""
 
@@ -68,36 +77,35 @@ class PolicyContext:
         """The kinds that were not listed yet."""
         return tuple(sorted(SOURCES.keys() - self._listed))
 
-    def replace(self, kind: str, items: Sequence[Any]) -> None:
-        """Take `items` as all objects of `kind`; those that are not among them are forgotten."""
+    def replace(self, kind: str, found: Sequence[Any]) -> None:
+        """Take `found` as all objects of `kind`; those that are not among them are forgotten."""
         known: Any = {NAMESPACE: self._labels, AGENT_POLICY: self._policies}.get(kind)
-        present = {_name(item) for item in items}
+        present = {full_name(item) for item in found}
         if known is not None:
             for gone in known.keys() - present:
                 self._put(known, gone, None)
         for key in [key for key in self._networks if key[0] == kind and key[1] not in present]:
-            self._put(self._networks, key, None)
-            self._all_networks = None
-        for gone in [name for name in self._endpoints if kind == ENDPOINT_SLICE and name not in present]:
-            self._put(self._endpoints, gone, None)
-        for item in items:
+            self._put_networks(key, None)
+        if kind == ENDPOINT_SLICE:
+            self.api_server_addresses.retain(present)
+            self._judge_api_server()
+        for item in found:
             self.observe(kind, "ADDED", item)
         self._listed.add(kind)
 
     def observe(self, kind: str, event_type: str | None, body: Mapping[str, Any]) -> None:
         """Take one event: ADDED, MODIFIED, DELETED, or None for an object of a first list (kopf)."""
-        name = _name(body)
+        name = full_name(body)
         deleted = event_type == "DELETED"
         if kind == NAMESPACE:
-            self._put(self._labels, name, None if deleted else _labels(body))
+            self._put(self._labels, name, None if deleted else labels(body))
         elif kind == AGENT_POLICY:
             self._put(self._policies, name, None if deleted else _policy(name, body))
+        elif kind == ENDPOINT_SLICE:
+            self.api_server_addresses.observe(body, deleted=deleted)
+            self._judge_api_server()
         elif kind in _NETWORKS_OF:
-            found = () if deleted else _NETWORKS_OF[kind](body)
-            if kind == ENDPOINT_SLICE:
-                self._put(self._endpoints, name, None if deleted else _api_server_endpoints(body) or None)
-            if self._put(self._networks, (kind, name), found or None):
-                self._all_networks = None
+            self._put_networks((kind, name), (() if deleted else _NETWORKS_OF[kind](body)) or None)
         else:
             raise ValueError(f"PolicyContext knows no kind {kind}")
 
@@ -112,10 +120,31 @@ class PolicyContext:
             store[key] = value
         return True
 
+    def _put_networks(self, key: tuple[str, str], found: tuple[Network, ...] | None) -> None:
+        before = self._networks.get(key, ())
+        if self._put(self._networks, key, found):
+            self._all_networks = self._inside = None
+            # Of ten thousand nodes, which are listed one by one, hardly any has to do with it.
+            if self.api_server_addresses.announced_in((*before, *(found or ()))):
+                self._judge_api_server()
+
+    def take_proofs(self, proofs: Mapping[Endpoint, Proof]) -> None:
+        """What was found at the addresses of `api_server_claims`."""
+        self.api_server_addresses.take(proofs)
+        self._judge_api_server()
+
+    def _judge_api_server(self) -> None:
+        """Only what is believed, or ceases to be, is a change: whoever announces lies wakes nobody."""
+        inside = self._pods_and_services()
+        believed, closed = self.api_server_addresses.believed(inside), self.api_server_addresses.closed(inside)
+        if (believed, closed) != (self._api_server, self._closed):
+            self._api_server, self._closed, self._all_networks = believed, closed, None
+            self.version += 1
+
     def facts(self, namespace: str) -> Facts:
         """What `decide` is to know about `namespace`. One that was never seen has no labels: it is closed."""
-        labels = self._labels.get(namespace, {})
-        return Facts(namespace_labels=labels, cluster_networks=self._cluster_networks())
+        known = self._labels.get(namespace, {})
+        return Facts(namespace_labels=known, cluster_networks=self._cluster_networks())
 
     def policies(self) -> list[NamedPolicy]:
         """Every AgentPolicy, by name. One that cannot be read is among them and allows nothing."""
@@ -126,8 +155,8 @@ class PolicyContext:
 
         The cache itself does not change: a watch may have shown it something newer in the meantime.
         """
-        facts = Facts(namespace_labels=_labels(namespace), cluster_networks=self._cluster_networks())
-        named = sorted((_policy(_name(body), body) for body in policies), key=lambda policy: policy.name)
+        facts = Facts(namespace_labels=labels(namespace), cluster_networks=self._cluster_networks())
+        named = sorted((_policy(full_name(body), body) for body in policies), key=lambda policy: policy.name)
         return Snapshot(facts, tuple(named))
 
     def knows(self, namespace: str) -> bool:
@@ -136,47 +165,48 @@ class PolicyContext:
 
     @property
     def api_server(self) -> tuple[Endpoint, ...]:
-        """All addresses of the API server, as pods reach it."""
-        return tuple(sorted({endpoint for found in self._endpoints.values() for endpoint in found}))
+        """All addresses of the API server, as pods reach it, as far as they are proven."""
+        return self._api_server
+
+    @property
+    def api_server_claims(self) -> tuple[Endpoint, ...]:
+        """The addresses that are announced as the API server's, and are to be proven."""
+        return self.api_server_addresses.claims(self._pods_and_services())
+
+    @property
+    def doubted(self) -> Sequence[Doubted]:
+        """What is announced and not believed."""
+        return self.api_server_addresses.doubted(self._pods_and_services())
+
+    def _pods_and_services(self) -> tuple[Network, ...]:
+        """Networks of pods (what is more than one address of a node) and of Services."""
+        if self._inside is None:
+            found = [
+                one
+                for (kind, _), those in self._networks.items()
+                for one in those
+                if kind == SERVICE_CIDR or one.num_addresses > 1
+            ]
+            self._inside = _collapsed(found)
+        return self._inside
 
     def _cluster_networks(self) -> tuple[Network, ...]:
         # Thousands of nodes collapse to a few networks; computed on change, not on each review.
         if self._all_networks is None:
-            known = [*self._extra, *(network for found in self._networks.values() for network in found)]
-            v4 = [network for network in known if isinstance(network, IPv4Network)]
-            v6 = [network for network in known if isinstance(network, IPv6Network)]
-            self._all_networks = (*collapse_addresses(v4), *collapse_addresses(v6))
+            known = (network for found in self._networks.values() for network in found)
+            self._all_networks = _collapsed([*self._extra, *self._closed, *known])
         return self._all_networks
 
 
-def _at(body: Any, *path: str) -> Any:
-    """The value at `path`, or None where anything on the way is absent or of another shape."""
-    for step in path:
-        if not isinstance(body, Mapping):
-            return None
-        body = body.get(step)
-    return body
-
-
-def _items(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()
-
-
-def _name(body: Any) -> str:
-    """NAME, or NAMESPACE/NAME."""
-    name, namespace = _at(body, "metadata", "name"), _at(body, "metadata", "namespace")
-    return f"{namespace}/{name}" if namespace else str(name)
-
-
-def _labels(body: Any) -> Mapping[str, str]:
-    labels = _at(body, "metadata", "labels")
-    if not isinstance(labels, Mapping):
-        return {}
-    return {str(key): str(value) for key, value in labels.items()}
+def _collapsed(found: Iterable[Network]) -> tuple[Network, ...]:
+    known = tuple(found)
+    v4 = collapse_addresses(network for network in known if isinstance(network, IPv4Network))
+    v6 = collapse_addresses(network for network in known if isinstance(network, IPv6Network))
+    return (*v4, *v6)
 
 
 def _policy(name: str, body: Any) -> NamedPolicy:
-    policy, errors = read_policy(name, _at(body, "spec"))
+    policy, errors = read_policy(name, at(body, "spec"))
     if errors:
         log.error(
             "AgentPolicy cannot be read: the namespaces that it selects get no new agent until it is fixed",
@@ -186,45 +216,17 @@ def _policy(name: str, body: Any) -> NamedPolicy:
     return policy
 
 
-def _parse_networks(texts: Iterable[Any]) -> tuple[Network, ...]:
-    """Addresses and networks; what is neither (a host name) is left out."""
-    found: list[Network] = []
-    for text in texts:
-        try:
-            found.append(ip_network(text if isinstance(text, str) else "", strict=False))
-        except ValueError:
-            continue
-    return tuple(found)
-
-
 def _node_networks(body: Any) -> tuple[Network, ...]:
     # Every address: the kubelet answers on the external ones as well.
-    addresses = (_at(address, "address") for address in _items(_at(body, "status", "addresses")))
-    ranges = [*_items(_at(body, "spec", "podCIDRs")), _at(body, "spec", "podCIDR")]
-    return _parse_networks([*addresses, *ranges])
+    addresses = (at(address, "address") for address in items(at(body, "status", "addresses")))
+    ranges = [*items(at(body, "spec", "podCIDRs")), at(body, "spec", "podCIDR")]
+    return networks([*addresses, *ranges])
 
 
 def _service_networks(body: Any) -> tuple[Network, ...]:
-    return _parse_networks(_items(_at(body, "spec", "cidrs")))
-
-
-def _api_server_networks(body: Any) -> tuple[Network, ...]:
-    key, _, value = API_SERVICE_SELECTOR.partition("=")
-    if _at(body, "metadata", "namespace") != "default" or _labels(body).get(key) != value:
-        return ()
-    endpoints = _items(_at(body, "endpoints"))
-    return _parse_networks(address for one in endpoints for address in _items(_at(one, "addresses")))
-
-
-def _api_server_endpoints(body: Any) -> tuple[Endpoint, ...]:
-    """Addresses and ports of an EndpointSlice of the API server; of any other none."""
-    if not _api_server_networks(body):
-        return ()
-    ports = [port for one in _items(_at(body, "ports")) if isinstance(port := _at(one, "port"), int)]
-    addresses = [address for one in _items(_at(body, "endpoints")) for address in _items(_at(one, "addresses"))]
-    return tuple(Endpoint(str(address), port) for address in addresses for port in ports)
+    return networks(items(at(body, "spec", "cidrs")))
 
 
 _NETWORKS_OF: Final[Mapping[str, Callable[[Any], tuple[Network, ...]]]] = MappingProxyType(
-    {NODE: _node_networks, SERVICE_CIDR: _service_networks, ENDPOINT_SLICE: _api_server_networks}
+    {NODE: _node_networks, SERVICE_CIDR: _service_networks}
 )

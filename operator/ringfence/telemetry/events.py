@@ -79,6 +79,15 @@ class FinalizersRemoved(AgentEvent):
     finalizers: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class ServiceRedirected(AgentEvent):
+    """A Service that the agent may call leads to other pods than before. `service`: NAMESPACE/NAME:PORT."""
+
+    service: str
+    previous: str
+    leads_to: str
+
+
 @dataclass(frozen=True)
 class ChildWritten:
     """One write to a child. `verb`: create, update, delete."""
@@ -240,6 +249,24 @@ class LeaderSeen:
 @dataclass(frozen=True)
 class WatchHeard:
     """An event, a bookmark or a list came from the API server."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiServerDoubted:
+    """Addresses that an EndpointSlice announces as the API server's are not believed. `slice`: NAMESPACE/NAME."""
+
+    slice: str
+    uid: str
+    addresses: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class ApiServerObserved:
+    """A look at the addresses that are announced as the API server's: how many are believed, how many are not."""
+
+    believed: int
+    doubted: int
 
 
 @dataclass(frozen=True)

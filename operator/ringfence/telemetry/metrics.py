@@ -180,6 +180,14 @@ STORE_DIFFERENCES = Counter(
     ["kind"],
     registry=REGISTRY,
 )
+API_SERVER_ADDRESSES = Gauge(
+    "ringfence_api_server_addresses",
+    "Addresses that are announced as the API server's (EndpointSlices of the Service default/kubernetes), as the "
+    "leading controller judges them; 0 where this replica does not lead. Agents with permissions reach the believed "
+    "ones. Labels: state (believed: who answers there has shown the API server's certificate; doubted: see the log).",
+    ["state"],
+    registry=REGISTRY,
+)
 EVENTS_DROPPED = Counter(
     "ringfence_events_dropped",
     "Kubernetes Events that were not written: too many waited, or the API server refused them. No labels.",
@@ -196,6 +204,13 @@ ROTATIONS = Counter(
     "Rotations of secrets as the controller saw them. Labels: namespace (of the agent), result (rotated: a new value "
     "is stored; failed: a scheduled job ended without success).",
     ["namespace", "result"],
+    registry=REGISTRY,
+)
+SERVICE_REDIRECTS = Counter(
+    "ringfence_service_redirects",
+    "Times that a Service led to other pods than before, counted for each agent that may call it: its selector or its "
+    "target port was changed. Labels: namespace (of the agent).",
+    ["namespace"],
     registry=REGISTRY,
 )
 AGENT_COLLECTOR = AgentCollector()
@@ -255,9 +270,11 @@ OF_CONTROLLER: tuple[Collector, ...] = (
     LAST_EVENT,
     LAST_RESYNC,
     STORE_DIFFERENCES,
+    API_SERVER_ADDRESSES,
     EVENTS_DROPPED,
     ADMISSION_WEBHOOK,
     ROTATIONS,
+    SERVICE_REDIRECTS,
     AGENT_COLLECTOR,
 )
 SERVED: dict[Component, tuple[Collector, ...]] = {
@@ -288,6 +305,8 @@ for _kind in ("AgentDeployment", "AgentPolicy"):
         _metric.labels(_kind)
     for _result in ("ok", "retry", "error"):
         RECONCILES.labels(_kind, _result)
+for _state in ("believed", "doubted"):
+    API_SERVER_ADDRESSES.labels(_state)
 for _operation in ("CREATE", "UPDATE", "DELETE"):
     for _allowed in ("true", "false"):
         ADMISSION_REQUESTS.labels(_operation, _allowed)

@@ -7,8 +7,8 @@ from api.controller.process import Controller
 from cluster.shell import wait_for
 from ringfence.resources.network import DNS_POD_LABELS
 
+REDIRECTED = "ServiceRedirected"
 TARGET = {"egress": [{"service": {"name": "search", "port": 80}}]}
-SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
 
 
 def _service(place: Place, selector: dict[str, str] | None, target: int | str = 8080) -> None:
@@ -41,7 +41,7 @@ def test_a_service_that_appears_changes_and_disappears(place: Place, controller:
     _service(place, {"app": "search"})
     wait_for("opened", lambda: _egress(place)[:1] == [_to(place, {"app": "search"}, 8080)])
     place.wait_condition("NetworkPolicyApplied", "True", "Applied")
-    assert place.status()["effectiveEgress"] == [f"{place.name}/search:80"]
+    assert place.status()["effectiveEgress"] == [f"{place.name}/search:80 -> app=search:8080"]
 
     place.merge("Service", "search", {"spec": {"selector": {"app": "other"}}})
     wait_for("moved", lambda: _egress(place)[:1] == [_to(place, {"app": "other"}, 8080)])
@@ -58,41 +58,45 @@ def test_a_service_that_appears_changes_and_disappears(place: Place, controller:
     assert controller.drift(place.name) == 0, "our own updates are no drift"
 
 
+def _redirects(place: Place, controller: Controller) -> tuple[float, list[str]]:
+    """How many were counted; the Events' words, without what they say of the Service itself."""
+    said = [note.split(" led to ")[-1].rpartition(":")[0] for reason, note in place.events() if reason == REDIRECTED]
+    return controller.metric("ringfence_service_redirects_total", namespace=place.name), said
+
+
+def test_a_service_that_leads_elsewhere_is_told_and_shown(place: Place, controller: Controller) -> None:
+    _service(place, {"app": "search"})
+    place.agent("a", network=TARGET)
+    place.agent("b", network=TARGET)
+    place.agent("c")
+    for agent in "abc":
+        place.wait_applied(agent)
+    wait_for("the status", lambda: place.status()["effectiveEgress"] == [f"{place.name}/search:80 -> app=search:8080"])
+    assert _redirects(place, controller) == (0, [])
+
+    change = {"selector": {"app": "ledger"}, "ports": [{"name": "http", "port": 80, "targetPort": 9000}]}
+    place.merge("Service", "search", {"spec": change})
+    moved = f"{place.name}/search:80 -> app=ledger:9000"
+    wait_for("shown", lambda: [place.status(agent)["effectiveEgress"] for agent in "ab"] == [[moved]] * 2)
+    wait_for("told, of each agent", lambda: len(_redirects(place, controller)[1]) == 2)
+    said = "app=search:8080, and now leads to app=ledger:9000"
+    assert _redirects(place, controller) == (2, [said] * 2)
+    lines = [line for line in controller.lines if line["event"] == "a service leads elsewhere"]
+    assert {line["agent"] for line in lines if line["namespace"] == place.name} == {"a", "b"}
+
+    place.delete("Service", "search")
+    wait_for("gone", lambda: place.status()["effectiveEgress"] == [])
+    place.wait_condition("NetworkPolicyApplied", "False", "ServiceNotFound", name="b")
+    _service(place, {"app": "third"})
+    wait_for("one that was made anew is told, too", lambda: _redirects(place, controller)[0] == 4)
+    assert place.condition("Accepted")["status"] == "True"
+
+
 def test_a_service_of_another_port_opens_nothing(place: Place) -> None:
     _service(place, {"app": "search"})
     place.agent("a", network={"egress": [{"service": {"name": "search", "port": 81}}]})
     place.wait_condition("NetworkPolicyApplied", "False", "ServiceNotFound")
     assert len(_egress(place)) == 1
-
-
-def test_the_api_server_is_reachable_where_there_are_rights(place: Place) -> None:
-    """This cluster's API server listens on loopback and announces no address: it is announced here."""
-    name = f"kubernetes-{place.name}"
-    body: dict[str, Any] = {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {"name": name, "labels": {"kubernetes.io/service-name": "kubernetes"}},
-        "addressType": "IPv4",
-        "endpoints": [{"addresses": ["192.0.2.7"]}],
-        "ports": [{"name": "https", "port": 6443, "protocol": "TCP"}],
-    }
-    place.agent("a", permissions={"rules": RULES})
-    place.agent("b")
-    place.wait_applied()
-    place.wait_applied("b")
-    server = place.server
-    try:
-        assert server.request("POST", SLICES, json_bytes(body)).ok
-        wanted = {"to": [{"ipBlock": {"cidr": "192.0.2.7/32"}}], "ports": [{"port": 6443, "protocol": "TCP"}]}
-        wait_for("the address", lambda: wanted in _egress(place))
-        body["ports"][0]["port"] = 443
-        server.request("PUT", f"{SLICES}/{name}", json_bytes(body))
-        wanted["ports"] = [{"port": 443, "protocol": "TCP"}]
-        wait_for("the other port", lambda: wanted in _egress(place))
-        assert "egress" not in place.get("NetworkPolicy", "ringfence-b-allow")["spec"]
-    finally:
-        server.request("DELETE", f"{SLICES}/{name}")
-    wait_for("no address", lambda: wanted not in _egress(place))
 
 
 def test_somebody_elses_kubernetes_service_is_not_the_api_server(place: Place) -> None:

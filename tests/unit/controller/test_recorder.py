@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ringfence.controller.agent import ages
-from ringfence.controller.agent.recorder import Recorder
+from ringfence.controller.agent.recorder import MOST_ABSENT, Recorder
 from ringfence.policy.model import RuleName, Violation
 from ringfence.resources.field_manager import FieldManager
 from ringfence.resources.secrets import ROTATED_AT, stamp
@@ -44,6 +44,39 @@ class Told:
 @pytest.fixture
 def told() -> Told:
     return Told()
+
+
+class TestServices:
+    SEARCH, LEDGER = "tools/search:8443 -> app=search:8443", "tools/search:8443 -> app=ledger:9000"
+
+    def moves(self, told: Told, egress: list[str], *, key: Key = ONE, stored: tuple[str, ...] = ()) -> list[str]:
+        told.recorder.services(key, "u", stored=stored, egress=egress)
+        return [f"{one.service}: {one.previous} {one.leads_to}" for one in told.take()]
+
+    def test_where_a_service_leads_is_news_when_it_is_another(self, told: Told) -> None:
+        moved = ["tools/search:8443: app=search:8443 app=ledger:9000"]
+        assert self.moves(told, [self.SEARCH, "203.0.113.0/28:443"]) == []
+        assert self.moves(told, [self.SEARCH]) == []
+        assert self.moves(told, [self.LEDGER]) == moved
+        assert self.moves(told, [self.LEDGER], stored=(self.SEARCH,)) == [], "told already"
+        assert self.moves(told, [self.SEARCH]) == ["tools/search:8443: app=ledger:9000 app=search:8443"]
+
+    def test_one_that_was_away_is_compared_with_what_it_was(self, told: Told) -> None:
+        self.moves(told, [self.SEARCH])
+        assert self.moves(told, []) == []
+        assert len(self.moves(told, [self.LEDGER])) == 1
+
+    def test_after_a_restart_the_status_tells_where_it_led(self, told: Told) -> None:
+        assert len(self.moves(told, [self.LEDGER], stored=(self.SEARCH,))) == 1
+        assert self.moves(told, [self.LEDGER], stored=("tools/search:8443",), key=TWO) == [], "an older status"
+        told.recorder.forget(ONE)
+        told.take()
+        assert self.moves(told, [self.SEARCH]) == []
+
+    def test_memory_has_a_bound(self, told: Told) -> None:
+        for number in range(MOST_ABSENT * 2):
+            self.moves(told, [f"tools/s{number}:80 -> app=x:80"])
+        assert len(told.recorder._leads[ONE]) == MOST_ABSENT + 1
 
 
 class TestViolations:

@@ -1,6 +1,7 @@
 """What an agent becomes: pairs of YAML files, and what holds for every one of them."""
 
 import os
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.api.fields import DNS_LABEL
-from ringfence.resources import Identity, build, build_deny
+from ringfence.resources import Identity, ServicePort, build, build_deny
 from ringfence.resources.model import child_name
-from ringfence.resources.network import effective_egress, missing_services
+from ringfence.resources.network import effective_egress, leads, missing_services
 from ringfence.resources.permissions import effective_permissions
 from ringfence.resources.phases import PHASES
 from unit.resources.agents import DATA, NAMES, read
@@ -122,9 +123,23 @@ def test_no_two_agents_share_a_child(first: str, second: str) -> None:
     assert all(len(name) <= 253 for _, name in children(first))
 
 
+def test_a_long_line_of_the_status_is_cut_and_no_two_look_the_same() -> None:
+    service, shown = read("service"), set[str]()
+    for end in "ab":
+        port = ServicePort({f"label-{n}": "x" * 60 + end for n in range(9)}, 8080)
+        first, _ = effective_egress(replace(service, services={**service.services, ("tools", "search", 80): port}))
+        assert len(first) == 256
+        assert first.startswith("tools/search:80 -> label-0=xxx")
+        shown.add(first)
+    assert len(shown) == 2
+
+
 def test_what_is_in_force_in_words() -> None:
     service = read("service")
-    assert effective_egress(service) == ["tools/search:80", "ns/cache:6379"]
+    shown = ["tools/search:80 -> app=search:http", "ns/cache:6379 -> app=cache,tier=b:6380"]
+    assert effective_egress(service) == shown
+    assert leads(shown) == {"tools/search:80": "app=search:http", "ns/cache:6379": "app=cache,tier=b:6380"}
+    assert leads(["tools/search:80", "203.0.113.0/28:443"]) == {}
     assert missing_services(service) == ["ns/missing:1"]
     assert effective_egress(read("cidr")) == ["203.0.113.0/28:443,8443", "2001:db8::/64:443"]
     assert effective_permissions(read("rights")) == [

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from ringfence.kube.proof import Proof
 from ringfence.policy.model import AgentObject
 from ringfence.resources import Endpoint
 from ringfence.store.context import PolicyContext
@@ -31,24 +32,52 @@ def api_servers(*addresses: str, where: str = "default", service: str = "kuberne
     return {"metadata": metadata, "endpoints": [{"addresses": list(addresses)}]}
 
 
-def slice_of(name: str, addresses: list[str], port: int = 6443) -> dict[str, Any]:
-    body = api_servers(*addresses) | {"ports": [{"port": port}]}
-    body["metadata"]["name"] = name
-    return body
+def prove_all(world: PolicyContext) -> None:
+    world.take_proofs(dict.fromkeys(world.api_server_claims, Proof.ADDRESS))
 
 
-def test_the_api_servers_addresses_over_all_slices() -> None:
+def reached(world: PolicyContext) -> list[tuple[str, int]]:
+    return [(one.address, one.port) for one in world.api_server]
+
+
+def test_the_api_servers_addresses_once_they_are_proven() -> None:
     world = PolicyContext()
-    world.observe(ENDPOINT_SLICE, "ADDED", slice_of("v4", ["192.0.2.2", "192.0.2.1"]))
-    world.observe(ENDPOINT_SLICE, "ADDED", slice_of("v6", ["2001:db8::1"]))
-    assert [one.address for one in world.api_server] == ["192.0.2.1", "192.0.2.2", "2001:db8::1"]
-    world.observe(ENDPOINT_SLICE, "MODIFIED", slice_of("v4", ["192.0.2.1"], port=443))
-    world.observe(ENDPOINT_SLICE, "DELETED", slice_of("v6", []))
-    assert world.api_server == (Endpoint("192.0.2.1", 443),)
-    world.replace(ENDPOINT_SLICE, [slice_of("v6", ["2001:db8::1"])])
-    assert world.api_server == (Endpoint("2001:db8::1", 6443),)
+    ports = {"ports": [{"port": 6443}]}
+    world.observe(ENDPOINT_SLICE, "ADDED", api_servers("192.0.2.2", "192.0.2.1") | ports)
+    assert (reached(world), networks(world), world.version) == ([], set(), 0)
+    prove_all(world)
+    assert reached(world) == [("192.0.2.1", 6443), ("192.0.2.2", 6443)]
+    assert (networks(world), world.version) == ({"192.0.2.1/32", "192.0.2.2/32"}, 1)
+    prove_all(world)
+    assert world.version == 1, "nothing new"
+    world.observe(ENDPOINT_SLICE, "MODIFIED", api_servers("192.0.2.1") | {"ports": [{"port": 443}]})
+    assert reached(world) == [], "another port is another server"
+    prove_all(world)
+    assert reached(world) == [("192.0.2.1", 443)]
+    world.replace(ENDPOINT_SLICE, [api_servers("2001:db8::1") | ports])
+    prove_all(world)
+    assert reached(world) == [("2001:db8::1", 6443)]
     world.replace(ENDPOINT_SLICE, [])
+    assert reached(world) == []
+    world.observe(ENDPOINT_SLICE, "ADDED", api_servers("192.0.2.1") | ports)
+    prove_all(world)
+    world.observe(ENDPOINT_SLICE, "DELETED", api_servers("192.0.2.1") | ports)
     assert not world.api_server
+
+
+def test_an_address_of_a_pod_or_a_service_is_never_the_api_servers() -> None:
+    world = PolicyContext()
+    world.observe(NODE, "ADDED", node("n1", "192.0.2.7", pods=("10.244.3.0/24",)))
+    body = api_servers("192.0.2.7", "10.244.3.9", "10.96.0.10", "192.0.2.200") | {"ports": [{"port": 6443}]}
+    world.observe(ENDPOINT_SLICE, "ADDED", body)
+    prove_all(world)
+    assert Endpoint("10.96.0.10", 6443) in world.api_server
+    world.observe(SERVICE_CIDR, "ADDED", named("kubernetes", spec={"cidrs": ["10.96.0.0/16"]}))
+    assert {one.address for one in world.api_server} == {"192.0.2.7", "192.0.2.200"}
+    world.observe(NODE, "ADDED", node("n2", "192.0.2.9", pods=("192.0.2.128/25",)))
+    assert {one.address for one in world.api_server} == {"192.0.2.7"}
+    world.observe(NODE, "DELETED", node("n2", "192.0.2.9", pods=("192.0.2.128/25",)))
+    assert {one.address for one in world.api_server} == {"192.0.2.7", "192.0.2.200"}
 
 
 @pytest.mark.parametrize(
@@ -64,7 +93,8 @@ def test_the_api_servers_addresses_over_all_slices() -> None:
 def test_nothing_else_is_an_address_of_the_api_server(body: dict[str, Any]) -> None:
     world = PolicyContext()
     world.observe(ENDPOINT_SLICE, "ADDED", body)
-    assert not world.api_server
+    prove_all(world)
+    assert (world.api_server, world.api_server_claims) == ((), ())
 
 
 def networks(world: PolicyContext) -> set[str]:
@@ -120,7 +150,8 @@ def test_cluster_networks_come_from_nodes_services_api_server_and_settings() -> 
     world = PolicyContext([ip_network("198.51.100.0/24")])
     world.replace(NODE, [node("n1", "192.0.2.7", "2001:db8::7", "n1.example", pods=("10.244.3.0/24", "fd00:3::/64"))])
     world.replace(SERVICE_CIDR, [named("kubernetes", spec={"cidrs": ["10.96.0.0/16", "fd00:96::/108"]})])
-    world.replace(ENDPOINT_SLICE, [api_servers("192.0.2.200")])
+    world.replace(ENDPOINT_SLICE, [api_servers("192.0.2.200") | {"ports": [{"port": 6443}]}])
+    prove_all(world)
     assert networks(world) == {
         "198.51.100.0/24",
         "192.0.2.7/32",
@@ -150,13 +181,15 @@ def test_neighbouring_networks_are_merged() -> None:
 @pytest.mark.parametrize("other", [api_servers("192.0.2.1", where="evil"), api_servers("192.0.2.1", service="x")])
 def test_other_endpoint_slices_are_not_the_api_server(other: dict[str, Any]) -> None:
     world = PolicyContext()
-    world.observe(ENDPOINT_SLICE, "ADDED", other)
+    world.observe(ENDPOINT_SLICE, "ADDED", other | {"ports": [{"port": 6443}]})
+    prove_all(world)
     assert networks(world) == set()
 
 
 def test_a_slice_of_the_same_name_elsewhere_changes_nothing() -> None:
     world = PolicyContext()
-    world.observe(ENDPOINT_SLICE, "ADDED", api_servers("192.0.2.200"))
+    world.observe(ENDPOINT_SLICE, "ADDED", api_servers("192.0.2.200") | {"ports": [{"port": 6443}]})
+    prove_all(world)
     world.observe(ENDPOINT_SLICE, "DELETED", api_servers("192.0.2.1", where="evil"))
     assert networks(world) == {"192.0.2.200/32"}
 

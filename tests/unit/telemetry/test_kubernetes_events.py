@@ -6,7 +6,15 @@ import pytest
 
 from ringfence.api.status import Reason
 from ringfence.kube import ApiError
-from ringfence.telemetry.events import AgentName, ChildRepaired, ConditionChanged, FinalizersRemoved, OverlapEnded
+from ringfence.telemetry.events import (
+    AgentName,
+    ApiServerDoubted,
+    ChildRepaired,
+    ConditionChanged,
+    FinalizersRemoved,
+    OverlapEnded,
+    ServiceRedirected,
+)
 from ringfence.telemetry.metrics import EVENTS_DROPPED
 from ringfence.telemetry.sinks import kubernetes as module
 from ringfence.telemetry.sinks.kubernetes import MAX_NOTE, QUIET_SECONDS, KubernetesEventSink
@@ -103,6 +111,30 @@ async def test_who_kept_a_child_is_said(
     (event,) = kube.objects.values()
     assert (event["type"], event["reason"]) == ("Warning", "FinalizerRemoved")
     assert f"{says}: taken off" in event["note"]
+
+
+async def test_a_service_that_leads_elsewhere_is_said(sink: KubernetesEventSink, kube: FakeKube) -> None:
+    about = {"service": "tools/search:80", "previous": "app=search:80", "leads_to": "app=ledger:80"}
+    await say(sink, ServiceRedirected(agent=AGENT, uid="u", **about))
+    (event,) = kube.objects.values()
+    assert (event["regarding"]["name"], event["type"], event["reason"]) == (AGENT.name, "Warning", "ServiceRedirected")
+    assert "tools/search:80 led to app=search:80, and now leads to app=ledger:80" in event["note"]
+
+
+async def test_an_address_that_is_not_believed_is_said_of_its_slice(sink: KubernetesEventSink, kube: FakeKube) -> None:
+    addresses = tuple(f"192.0.2.{number}:443" for number in range(9))
+    await say(sink, ApiServerDoubted(slice="default/kubernetes-x", uid="u", addresses=addresses, why="another"))
+    (event,) = kube.objects.values()
+    assert event["regarding"] == {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "name": "kubernetes-x",
+        "namespace": "default",
+        "uid": "u",
+    }
+    assert (event["metadata"]["namespace"], event["type"], event["reason"]) == ("default", "Warning", "AddressDoubted")
+    assert "192.0.2.3:443 and more: another" in event["note"]
+    assert "192.0.2.4" not in event["note"]
 
 
 async def test_an_event_keeps_the_api_servers_bounds(sink: KubernetesEventSink, kube: FakeKube) -> None:

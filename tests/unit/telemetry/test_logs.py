@@ -38,7 +38,13 @@ from ringfence.store.context import PolicyContext
 from ringfence.store.records import Key, agent_path, child_path, read_agent
 from ringfence.store.store import Store
 from ringfence.telemetry import logs
-from ringfence.telemetry.events import AgentName, AgentStopped, FinalizersRemoved, StoreCompared
+from ringfence.telemetry.events import (
+    AgentName,
+    AgentStopped,
+    ApiServerDoubted,
+    FinalizersRemoved,
+    StoreCompared,
+)
 from ringfence.telemetry.sinks.lines import to_log
 from unit.admission import make
 from unit.admission.test_app import Exchange, send
@@ -280,6 +286,14 @@ class TestController:
         assert await writer.ensure(action, owner)
         return one(lines, "put back")
 
+    def test_a_service_that_leads_elsewhere(self, lines: Lines) -> None:
+        recorder = Recorder(to_log)
+        for lead in ("app=search:80", "app=ledger:80"):
+            recorder.services(KEY, "u", stored=(), egress=[f"tools/search:80 -> {lead}"])
+        line = one(lines, "a service leads elsewhere")
+        assert (line["agent"], line["service"], line["level"]) == ("a", "tools/search:80", "warning")
+        assert (line["previous"], line["leads_to"]) == ("app=search:80", "app=ledger:80")
+
     def test_pods_that_are_taken_away(self, lines: Lines) -> None:
         to_log(AgentStopped(agent=AgentName(*KEY), why="it is being deleted"))
         line = one(lines, "stopped")
@@ -348,6 +362,13 @@ class TestController:
         line = one(lines, "nobody leads")
         assert (line["level"], line["lease"], line["identity"]) == ("error", "x", "one")
         assert "no leader has been seen for 21 s" in line["why"]
+
+    def test_an_address_that_is_not_believed_is_told(self, lines: Lines) -> None:
+        told = {"slice": "default/kubernetes-x", "addresses": ("192.0.2.1:443",), "why": "another"}
+        to_log(ApiServerDoubted(uid="u", **told))  # type: ignore[arg-type]
+        (line,) = lines()
+        assert set(line) == ALWAYS | set(LINES["an address is not taken for the API server's"].fields)
+        assert (line["slice"], line["addresses"], line["level"]) == (told["slice"], ["192.0.2.1:443"], "warning")
 
     def test_what_has_no_line_is_quiet(self, lines: Lines) -> None:
         to_log(object())

@@ -133,5 +133,21 @@ def test_what_differed_is_counted_by_kind(sink: MetricsSink, place: str) -> None
     assert metrics.STORE_DIFFERENCES.labels(place)._value.get() == 3
 
 
+def test_services_that_lead_elsewhere_are_counted_from_0_on(sink: MetricsSink, place: str) -> None:
+    agent = AgentName(place, "a")
+    assert REGISTRY.get_sample_value("ringfence_service_redirects_total", {"namespace": place}) is None
+    sink(events.AgentObserved(agent=agent))
+    assert REGISTRY.get_sample_value("ringfence_service_redirects_total", {"namespace": place}) == 0
+    sink(events.ServiceRedirected(agent=agent, service="x/y:80", previous="a=b:80", leads_to="a=c:80"))
+    assert REGISTRY.get_sample_value("ringfence_service_redirects_total", {"namespace": place}) == 1
+
+
+def test_addresses_of_the_api_server_as_of_the_last_look(sink: MetricsSink) -> None:
+    for believed, doubted in ((1, 2), (3, 0)):
+        sink(events.ApiServerObserved(believed, doubted))
+        found = [metrics.API_SERVER_ADDRESSES.labels(state)._value.get() for state in ("believed", "doubted")]
+        assert found == [believed, doubted]
+
+
 def test_other_events_are_nothing_to_it(sink: MetricsSink) -> None:
     sink(object())

@@ -11,6 +11,7 @@ from ringfence.policy.builtin import RESTRICTED
 from ringfence.policy.decide import decide
 from ringfence.policy.model import NamedPolicy
 from ringfence.resources import Ref
+from ringfence.resources.network import effective_egress
 from ringfence.resources.rotation import rotating
 from ringfence.resources.secrets import rotation_name, stamp
 from ringfence.store.records import Key, agent_path, packed, read_agent
@@ -97,6 +98,9 @@ class AgentReconciler:
             self.recorder.secrets(seen.key, after.secrets, max_age=planned.max_age, now=seen.now)
         told = report(seen, planned, outcome, after)
         await self._store_status(seen, told.status, told.changed)
+        if planned.mode is Mode.APPLY and planned.agent is not None and outcome.blocked is None:
+            stored = seen.status.get("effectiveEgress") or []
+            self.recorder.services(seen.key, seen.identity.uid, stored=stored, egress=effective_egress(planned.agent))
         self._observed(seen, planned, told, after)
         if (blocked := outcome.blocked) is not None and blocked.retry:
             raise blocked.error()

@@ -6,6 +6,7 @@ from typing import Any
 
 from ringfence.policy.model import Violation
 from ringfence.resources.field_manager import FieldManager
+from ringfence.resources.network import leads
 from ringfence.resources.secrets import stamp
 from ringfence.store.records import Key
 from ringfence.telemetry.events import (
@@ -18,10 +19,14 @@ from ringfence.telemetry.events import (
     SecretRotated,
     SecretsObserved,
     SecretTooOld,
+    ServiceRedirected,
     ViolationFound,
 )
 
 from . import ages
+
+MOST_ABSENT = 64
+"""Services that are remembered of an agent although it does not call them, or they are not there."""
 
 
 class Recorder:
@@ -32,6 +37,7 @@ class Recorder:
         self._violations: dict[Key, tuple[int, frozenset[Violation]]] = {}
         self._secrets: dict[Key, dict[str, tuple[datetime, bool]]] = {}
         self._failed: dict[Key, dict[str, datetime | None]] = {}
+        self._leads: dict[Key, dict[str, str]] = {}
 
     def violations(
         self, key: Key, uid: str, generation: int, violations: Sequence[Violation], manager: FieldManager
@@ -88,9 +94,25 @@ class Recorder:
         if failed or known:
             self._failed[key] = failed
 
+    def services(self, key: Key, uid: str, *, stored: Sequence[str], egress: Sequence[str]) -> None:
+        """Take where the Services that an agent may call lead to; one that led elsewhere before is told.
+
+        `stored`, `egress`: lines of `effective_egress`, of the status before this pass, and of now. A Service that is
+        not there for a while is remembered: to delete it and make another one is no way around.
+        """
+        known = self._leads.get(key, leads(stored))
+        found = leads(egress)
+        for service, lead in found.items():
+            if (before := known.get(service, lead)) != lead:
+                about = {"service": service, "previous": before, "leads_to": lead}
+                self._emit(ServiceRedirected(agent=AgentName(*key), uid=uid, **about))
+        kept = {service: lead for service, lead in known.items() if service not in found}
+        if found or kept:
+            self._leads[key] = found | dict(list(kept.items())[:MOST_ABSENT])
+
     def forget(self, key: Key) -> None:
         """The agent is gone."""
-        for known in (self._violations, self._secrets, self._failed):
+        for known in (self._violations, self._secrets, self._failed, self._leads):
             known.pop(key, None)
         self._emit(AgentForgotten(agent=AgentName(*key)))
 

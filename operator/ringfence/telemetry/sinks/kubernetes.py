@@ -7,7 +7,7 @@ queue, and what does not fit is dropped and counted.
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, Final, Literal
@@ -31,6 +31,8 @@ MAX_NOTE: Final = 1000
 """The API server's bound on an Event's message is 1,024 bytes."""
 WAITING: Final = 20_000
 """Events that may wait to be written: two of each of ten thousand agents. Some 20 MiB."""
+SHOWN: Final = 4
+"""Addresses in one Event."""
 WRITERS: Final = 2
 """Written at a time: the rest of the connections is for what agents need."""
 
@@ -64,6 +66,13 @@ class KubernetesEventSink:
             self._say(event, "Warning", Reason.FINALIZER_REMOVED, note)
         elif isinstance(event, events.ConditionChanged) and event.told:
             self._say(event, "Normal" if event.status == "True" else "Warning", event.reason, event.message)
+        elif isinstance(event, events.ServiceRedirected):
+            note = (
+                f"Service {event.service} led to {event.previous}, and now leads to {event.leads_to}: that is reached"
+            )
+            self._say(event, "Warning", Reason.SERVICE_REDIRECTED, note)
+        elif isinstance(event, events.ApiServerDoubted):
+            self._say_of_slice(event)
 
     async def run(self) -> None:
         """Write what waits, for ever."""
@@ -79,11 +88,25 @@ class KubernetesEventSink:
                     await self._write(self._waiting.get_nowait())
 
     def _say(self, event: events.AgentEvent, kind: Literal["Normal", "Warning"], reason: str, note: str) -> None:
-        """One Event, unless it was said lately, or is another replica's to say."""
-        if not self._leading() or self._lately(event.uid, str(reason), note):
+        """One Event about an agent."""
+        namespace, name = event.agent
+        about = {"apiVersion": API_VERSION, "kind": "AgentDeployment", "name": name, "namespace": namespace}
+        self._put({**about, "uid": event.uid}, kind, str(reason), note)
+
+    def _say_of_slice(self, event: events.ApiServerDoubted) -> None:
+        """One Event about an EndpointSlice."""
+        namespace, _, name = event.slice.partition("/")
+        about = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "name": name, "namespace": namespace}
+        shown = ", ".join(event.addresses[:SHOWN]) + (" and more" if len(event.addresses) > SHOWN else "")
+        note = f"not taken for the API server's: {shown}: {event.why}"
+        self._put({**about, "uid": event.uid}, "Warning", Reason.ADDRESS_DOUBTED, note)
+
+    def _put(self, about: Mapping[str, str], kind: Literal["Normal", "Warning"], reason: str, note: str) -> None:
+        """Have an Event written, unless it was said lately, or is another replica's to say."""
+        if not self._leading() or self._lately(about["uid"], reason, note):
             return
         try:
-            self._waiting.put_nowait(self._body(event, kind, str(reason), note))
+            self._waiting.put_nowait(self._body(about, kind, reason, note))
         except asyncio.QueueFull:
             EVENTS_DROPPED.inc()
 
@@ -97,8 +120,8 @@ class KubernetesEventSink:
             self._said.popitem(last=False)
         return False
 
-    def _body(self, event: events.AgentEvent, kind: str, reason: str, note: str) -> Object:
-        namespace, name = event.agent
+    def _body(self, about: Mapping[str, str], kind: str, reason: str, note: str) -> Object:
+        namespace, name = about["namespace"], about["name"]
         return {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
@@ -110,13 +133,7 @@ class KubernetesEventSink:
             "reason": reason,
             "type": kind,
             "note": note.encode()[:MAX_NOTE].decode(errors="ignore"),
-            "regarding": {
-                "apiVersion": API_VERSION,
-                "kind": "AgentDeployment",
-                "name": name,
-                "namespace": namespace,
-                "uid": event.uid,
-            },
+            "regarding": dict(about),
         }
 
     async def _write_for_ever(self) -> None:

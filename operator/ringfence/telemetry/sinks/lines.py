@@ -40,6 +40,12 @@ def _(event: events.FinalizersRemoved) -> None:
 
 
 @to_log.register
+def _(event: events.ServiceRedirected) -> None:
+    told = {"service": event.service, "previous": event.previous, "leads_to": event.leads_to}
+    log.warning("a service leads elsewhere", **_about(event), **told)
+
+
+@to_log.register
 def _(event: events.AgentStopped) -> None:
     log.error("stopped", **_about(event), why=event.why)
 
@@ -73,6 +79,16 @@ def _(event: events.OverlapEnded) -> None:
 @to_log.register
 def _(event: events.SecretTooOld) -> None:
     log.warning("a key is too old", **_about(event), secret=event.secret, rule=TOO_OLD, rotated_at=event.rotated_at)
+
+
+@to_log.register
+def _(event: events.ApiServerDoubted) -> None:
+    log.warning(
+        "an address is not taken for the API server's",
+        slice=event.slice,
+        addresses=list(event.addresses),
+        why=event.why,
+    )
 
 
 @to_log.register

@@ -23,6 +23,7 @@ class MetricsSink:
             events.ViolationFound: self._violation_found,
             events.ChildRepaired: self._child_repaired,
             events.FinalizersRemoved: self._finalizers_removed,
+            events.ServiceRedirected: self._service_redirected,
             events.ChildWritten: self._child_written,
             events.AgentObserved: self._agent_observed,
             events.SecretsObserved: self._secrets_observed,
@@ -36,6 +37,7 @@ class MetricsSink:
             events.LeadershipChanged: self._leadership_changed,
             events.LeaderSeen: self._leader_seen,
             events.WatchHeard: self._watch_heard,
+            events.ApiServerObserved: self._api_server_observed,
             events.StoreCompared: self._store_compared,
         }
         for kind in ConditionType:
@@ -58,6 +60,9 @@ class MetricsSink:
         metrics.VIOLATIONS.labels("drift", event.rule, event.agent.namespace).inc()
         metrics.AGENT_COLLECTOR.repaired(event.agent)
 
+    def _service_redirected(self, event: events.ServiceRedirected) -> None:
+        metrics.SERVICE_REDIRECTS.labels(event.agent.namespace).inc()
+
     def _child_written(self, event: events.ChildWritten) -> None:
         metrics.series(metrics.CHILD_WRITES, event.kind, event.verb).inc()
 
@@ -65,6 +70,7 @@ class MetricsSink:
         self._move(event.agent, {one["type"]: one["status"] for one in event.conditions})
         metrics.AGENT_COLLECTOR.observe(event.agent, event.conditions, ready=event.ready, wanted=event.wanted)
         metrics.AGENT_COLLECTOR.observe_rules(event.agent, event.rules)
+        metrics.series(metrics.SERVICE_REDIRECTS, event.agent.namespace)  # 0, so that a rate sees the first
 
     def _secrets_observed(self, event: events.SecretsObserved) -> None:
         metrics.AGENT_COLLECTOR.observe_secrets(event.agent, event.secrets)
@@ -108,6 +114,10 @@ class MetricsSink:
 
     def _watch_heard(self, _: events.WatchHeard) -> None:
         metrics.LAST_EVENT.set(time.time())
+
+    def _api_server_observed(self, event: events.ApiServerObserved) -> None:
+        metrics.series(metrics.API_SERVER_ADDRESSES, "believed").set(event.believed)
+        metrics.series(metrics.API_SERVER_ADDRESSES, "doubted").set(event.doubted)
 
     def _store_compared(self, event: events.StoreCompared) -> None:
         for kind, count in event.differences.items():
