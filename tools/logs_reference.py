@@ -61,6 +61,24 @@ LINES = {
         "A child of an agent was edited or deleted by somebody else, and is put right.",
         (*ABOUT, "kind", "name", "rule", *AUTHOR),
     ),
+    "standing policy put back": Line(
+        "controller",
+        "warning",
+        "A namespace's policy for all of its agents' pods was edited or deleted by somebody else, and is put right.",
+        ("namespace", "rule", *AUTHOR),
+    ),
+    "no standing policy": Line(
+        "controller",
+        "error",
+        "That policy cannot be stored: a stranger's has its name, or it is refused.",
+        ("namespace", "why"),
+    ),
+    "orphans": Line(
+        "controller",
+        "warning",
+        "Objects carry an agent's label, and there is no such agent.",
+        (*ABOUT, "objects", "stopped"),
+    ),
     "stopped": Line(
         "controller", "error", "The pods of an agent are taken away: no fence, or its end.", (*ABOUT, "why")
     ),
@@ -97,6 +115,8 @@ FIELDS = {
     "manager": "Field manager that wrote last, where known; else null.",
     "changed_at": "When it did; else null.",
     "why": "The reason.",
+    "objects": "KIND/NAME of each.",
+    "stopped": "Whether what they can do is taken away (AgentPolicy, `spec.orphans`).",
     "secret": "Name of the key in `spec.secrets`. Never its value.",
     "rotated_at": "When the value changed last.",
     "job": "Name of the Job.",

@@ -44,6 +44,7 @@ class Reason(StrEnum):
     UNAVAILABLE = "Unavailable"
     SUSPENDED = "Suspended"
     DRIFT_REPAIRED = "DriftRepaired"
+    ORPHANED = "Orphaned"
     CREATED = "Created"
     DELETING = "Deleting"
     INTERNAL_ERROR = "InternalError"

@@ -31,6 +31,8 @@ from .agent.secrets import Secrets
 from .agent.writer import Writer
 from .certificates.keeper import Settings as CertificateSettings
 from .certificates.keeper import keep
+from .namespace.reconciler import NamespaceReconciler
+from .namespace.standing import Standing
 from .policy.reconciler import PolicyReconciler
 from .reading import NotInstalled, Reading
 from .runtime.lease import Lease
@@ -40,6 +42,8 @@ log = structlog.get_logger()
 
 POLICY_WORKERS = 1
 """There are few policies, and their passes only count."""
+NAMESPACE_WORKERS = 2
+"""A pass over a namespace writes when it is opened, and when somebody interferes."""
 BEAT_SECONDS = 2.0
 """Between two signs of life of the event loop."""
 LONGEST_PAUSE = 30.0
@@ -114,7 +118,7 @@ class _Parts:
         store = Store(PolicyContext(self.settings.cluster_networks))
         return Reading(self.kube, store, self.emit, self.settings.resync)
 
-    def agents(self, store: Store) -> AgentReconciler:
+    def agents(self, store: Store, standing: Standing) -> AgentReconciler:
         """What looks after agents."""
         settings = self.settings
         writer = Writer(self.kube, store, self.leading, self.emit)
@@ -126,6 +130,7 @@ class _Parts:
             writer=writer,
             recorder=Recorder(self.emit),
             emit=self.emit,
+            hold_namespace=standing.hold,
         )
 
 
@@ -161,11 +166,18 @@ class _Work:
 
 async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -> int:
     reading = parts.reading()
-    agents = ReconcileLoop(parts.agents(reading.store), parts.emit)
+    standing = Standing(parts.kube, reading.store, parts.leading, parts.emit)
+    agents = ReconcileLoop(parts.agents(reading.store, standing), parts.emit)
+    places = ReconcileLoop(
+        NamespaceReconciler(parts.kube, reading.store, standing, parts.leading, parts.emit),
+        parts.emit,
+        workers=NAMESPACE_WORKERS,
+    )
     policies = ReconcileLoop(
         PolicyReconciler(parts.kube, reading.store, parts.leading), parts.emit, workers=POLICY_WORKERS
     )
     reading.store.wake, reading.store.wake_policy = agents.queue.add, policies.queue.add
+    reading.store.wake_place = places.queue.add
     # kopf cancels, when it ends, every task that began after it: ours begin before.
     work = _Work(parts, told, stop)
     work.begin(_keep_certificates(parts.kube, parts.settings.certificates), "certificates")
@@ -177,6 +189,7 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
             return 0 if parts.lease.leading else 1
         work.begin(agents.run(), "agents")
         work.begin(policies.run(), "policies")
+        work.begin(places.run(), "namespaces")
         work.begin(reading.follow(), "watches")
         work.begin(reading.compare_for_ever(parts.lease.returned), "resync")
         return await _watch(parts, reading, work, stop)

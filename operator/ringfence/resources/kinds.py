@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+from . import openings
+
 Manifest = dict[str, Any]
 
 
@@ -21,6 +23,8 @@ class ChildKind:
     lets anybody change: where it differs, only deleting the object helps. `shown`: what a pass needs of a stored
     object beside its content's digest (its status, for instance); None: nothing. `powerful`: it gives rights or makes
     pods with rights: it is followed by its owner too, so that it is seen where somebody took its labels off.
+    `whole`: all objects of the kind are followed, whoever made them: they add up, and a stranger's widens what ours
+    allow.
     """
 
     name: str
@@ -31,6 +35,7 @@ class ChildKind:
     immutable: tuple[str, ...] = ()
     shown: Callable[[Manifest], Manifest | None] = _nothing
     powerful: bool = False
+    whole: bool = False
 
 
 def _part(body: Any, *names: str) -> Manifest:
@@ -61,7 +66,13 @@ def _schedule(body: Manifest) -> Manifest:
 
 
 _KINDS = (
-    ChildKind(name="NetworkPolicy", group_version="networking.k8s.io/v1", plural="networkpolicies"),
+    ChildKind(
+        name="NetworkPolicy",
+        group_version="networking.k8s.io/v1",
+        plural="networkpolicies",
+        shown=openings.network_policy,
+        whole=True,
+    ),
     ChildKind(name="ServiceAccount", group_version="v1", plural="serviceaccounts"),
     ChildKind(name="Role", group_version="rbac.authorization.k8s.io/v1", plural="roles", powerful=True),
     ChildKind(

@@ -15,9 +15,10 @@ from uuid import uuid4
 
 import structlog
 
-from ringfence.api.names import API_VERSION, MANAGED_BY
+from ringfence.api.names import API_VERSION, MANAGED_BY, STANDING_POLICY
 from ringfence.api.status import Reason
 from ringfence.kube import ApiError, Kube, Object, Unreachable, path_of
+from ringfence.resources import CHILD_KINDS
 from ringfence.telemetry import events
 from ringfence.telemetry.metrics import EVENTS_DROPPED
 
@@ -58,6 +59,16 @@ class KubernetesEventSink:
         if isinstance(event, events.ChildRepaired):
             verb = "was deleted and is back" if event.rule.endswith("Deleted") else "was edited and is put right"
             self._say(event, "Warning", Reason.DRIFT_REPAIRED, f"{event.kind} {event.name} {verb}")
+        elif isinstance(event, events.StandingPolicyRepaired):
+            verb = "was deleted and is back" if event.rule.endswith("Deleted") else "was edited and is put right"
+            note = f"NetworkPolicy {STANDING_POLICY} {verb}"
+            self._say_of(_namespace(event.namespace), event.namespace, "Warning", Reason.DRIFT_REPAIRED, note)
+        elif isinstance(event, events.StandingPolicyMissing):
+            self._say_of(_namespace(event.namespace), event.namespace, "Warning", Reason.NOT_APPLIED, event.why)
+        elif isinstance(event, events.OrphansFound):
+            kind, _, name = event.objects[0].partition("/")
+            found = {"apiVersion": _VERSIONS.get(kind, "v1"), "kind": kind, "name": name}
+            self._say_of(found, event.namespace, "Warning", Reason.ORPHANED, event.message)
         elif isinstance(event, events.ConditionChanged) and event.told:
             self._say(event, "Normal" if event.status == "True" else "Warning", event.reason, event.message)
 
@@ -75,11 +86,20 @@ class KubernetesEventSink:
                     await self._write(self._waiting.get_nowait())
 
     def _say(self, event: events.AgentEvent, kind: Literal["Normal", "Warning"], reason: str, note: str) -> None:
+        """One Event about an agent."""
+        namespace, name = event.agent
+        regarding = {"apiVersion": API_VERSION, "kind": "AgentDeployment", "name": name, "uid": event.uid}
+        self._say_of(regarding, namespace, kind, reason, note)
+
+    def _say_of(
+        self, regarding: Object, namespace: str, kind: Literal["Normal", "Warning"], reason: str, note: str
+    ) -> None:
         """One Event, unless it was said lately, or is another replica's to say."""
-        if not self._leading() or self._lately(event.uid, str(reason), note):
+        about = regarding.get("uid") or f"{namespace}/{regarding['name']}"
+        if not self._leading() or self._lately(about, str(reason), note):
             return
         try:
-            self._waiting.put_nowait(self._body(event, kind, str(reason), note))
+            self._waiting.put_nowait(self._body(regarding, namespace, kind, str(reason), note))
         except asyncio.QueueFull:
             EVENTS_DROPPED.inc()
 
@@ -93,12 +113,11 @@ class KubernetesEventSink:
             self._said.popitem(last=False)
         return False
 
-    def _body(self, event: events.AgentEvent, kind: str, reason: str, note: str) -> Object:
-        namespace, name = event.agent
+    def _body(self, regarding: Object, namespace: str, kind: str, reason: str, note: str) -> Object:
         return {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"name": f"{name[:200]}.{uuid4().hex[:16]}", "namespace": namespace},
+            "metadata": {"name": f"{regarding['name'][:200]}.{uuid4().hex[:16]}", "namespace": namespace},
             "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "reportingController": f"ringfence.dev/{MANAGED_BY}",
             "reportingInstance": self._instance[:128],
@@ -106,13 +125,7 @@ class KubernetesEventSink:
             "reason": reason,
             "type": kind,
             "note": note.encode()[:MAX_NOTE].decode(errors="ignore"),
-            "regarding": {
-                "apiVersion": API_VERSION,
-                "kind": "AgentDeployment",
-                "name": name,
-                "namespace": namespace,
-                "uid": event.uid,
-            },
+            "regarding": regarding | {"namespace": namespace},
         }
 
     async def _write_for_ever(self) -> None:
@@ -129,3 +142,10 @@ class KubernetesEventSink:
             if not (isinstance(failure, ApiError) and failure.terminating):
                 about = {"agent": body["regarding"]["name"], "namespace": metadata["namespace"]}
                 log.warning("could not write an Event", **about, error=str(failure))
+
+
+_VERSIONS: Final = {kind.name: kind.group_version for kind in CHILD_KINDS.values()}
+
+
+def _namespace(name: str) -> Object:
+    return {"apiVersion": "v1", "kind": "Namespace", "name": name}
