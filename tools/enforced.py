@@ -251,6 +251,11 @@ FIELDS: dict[str, Row] = {
     "AgentPolicy.spec.images.registries": Row("`decide`", f"{IMAGES}::test_registries_match_by_segments"),
     "AgentPolicy.spec.images.requireDigest": Row("`decide`", f"{IMAGES}::test_b68_no_digest"),
     "AgentPolicy.spec.sandbox.runtimeClassNames": Row("`decide`", f"{PODS}::test_sandbox"),
+    "AgentPolicy.spec.orphans": Row(
+        "the pass over a namespace: an orphaned Deployment gets no pods, an orphaned allow policy or RoleBinding goes",
+        "tests/api/controller/test_orphans.py::test_what_is_cut_loose_is_stopped",
+        "tests/api/controller/test_orphans.py::test_a_policy_can_have_orphans_kept",
+    ),
     "AgentPolicy.spec.secrets.maxAge": Row(
         "`decide`: `rotation.every` of all agents; condition SecretsFresh and a violation for a key of any source",
         f"{KEYS}::test_no_key_lives_longer_than_every_policy_allows",
@@ -277,6 +282,11 @@ ALWAYS: dict[str, Row] = {
         "the Deployment passes the Pod Security Standard `restricted`",
         f"{AGENTS}/test_pod.py::test_it_runs_as_nobody_in_particular_without_any_capability",
         f"{AGENTS}/test_pod.py::test_the_root_file_system_is_read_only",
+    ),
+    "A pod with an agent's label is fenced, whether its agent is there or not": Row(
+        "NetworkPolicy `ringfence-agents`, one in each opened namespace, which belongs to no agent",
+        f"{CONTROLLER}/test_standing.py::test_it_stays_until_the_last_agent_and_the_last_pod_are_gone",
+        f"{CONTROLLER}/test_standing.py::test_every_edit_is_put_right_counted_and_told",
     ),
     "A part of the fence that somebody edits or deletes is put back": Row(
         "the controller, within seconds; counted as a violation",

@@ -74,6 +74,24 @@ LINES = {
         "A Service that an agent may call leads to other pods than before, and the agent's policy follows.",
         (*ABOUT, "service", "previous", "leads_to"),
     ),
+    "standing policy put back": Line(
+        "controller",
+        "warning",
+        "A namespace's policy for all of its agents' pods was edited or deleted by somebody else, and is put right.",
+        ("namespace", "rule", *AUTHOR),
+    ),
+    "no standing policy": Line(
+        "controller",
+        "error",
+        "That policy cannot be stored: a stranger's has its name, or it is refused.",
+        ("namespace", "why"),
+    ),
+    "orphans": Line(
+        "controller",
+        "warning",
+        "Objects carry an agent's label, and there is no such agent.",
+        (*ABOUT, "objects", "stopped"),
+    ),
     "stopped": Line(
         "controller", "error", "The pods of an agent are taken away: no fence, or its end.", (*ABOUT, "why")
     ),
@@ -128,6 +146,8 @@ FIELDS = {
     "why": "The reason.",
     "slice": "NAMESPACE/NAME of the EndpointSlice.",
     "addresses": "What it announces: ADDRESS:PORT.",
+    "objects": "KIND/NAME of each.",
+    "stopped": "Whether what they can do is taken away (AgentPolicy, `spec.orphans`).",
     "secret": "Name of the key in `spec.secrets`. Never its value.",
     "rotated_at": "When the value changed last.",
     "job": "Name of the Job.",

@@ -19,6 +19,9 @@ FIELD_MANAGER = "ringfence"
 CHILD_PREFIX = "ringfence-"
 """Every child's name begins so, so that a rule in the API server can tell them."""
 
+STANDING_POLICY = f"{CHILD_PREFIX}agents"
+"""The NetworkPolicy that each opened namespace has for all of its agents' pods: no agent's child has this name."""
+
 MAX_AGENT_NAME = 63
 """Longest name of an AgentDeployment: it is a label value on pods, and Kubernetes caps those at 63."""
 

@@ -47,6 +47,7 @@ class Reason(StrEnum):
     DRIFT_REPAIRED = "DriftRepaired"
     FINALIZER_REMOVED = "FinalizerRemoved"
     ADDRESS_DOUBTED = "AddressDoubted"
+    ORPHANED = "Orphaned"
     CREATED = "Created"
     DELETING = "Deleting"
     INTERNAL_ERROR = "InternalError"

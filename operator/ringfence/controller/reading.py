@@ -10,7 +10,7 @@ import structlog
 
 from ringfence.kube import ApiError, Kube, NotFound, Unreachable
 from ringfence.store.informer import ContextSink, Informer, Sink, TableSink
-from ringfence.store.sources import AGENT_POLICY, AGENTS, CHILDREN, PODS, SERVICES, SOURCES, Source, is_child
+from ringfence.store.sources import AGENT_POLICY, AGENTS, CHILDREN, PODS, SERVICES, SOURCES, Source, keeps
 from ringfence.store.store import Store
 from ringfence.telemetry.events import Emit, StoreCompared, WatchHeard
 
@@ -48,7 +48,10 @@ class Reading:
         context = [source for kind, source in SOURCES.items() if kind != AGENT_POLICY]
         self.others = (
             *(self._informer(source, ContextSink(store.context, source.kind, changed)) for source in context),
-            *(self._informer(source, TableSink(store.children, source.kind, wanted=is_child)) for source in CHILDREN),
+            *(
+                self._informer(source, TableSink(store.children, source.kind, wanted=keeps(source.kind)))
+                for source in CHILDREN
+            ),
             self._informer(SERVICES, TableSink(store.services, "Service")),
             self._informer(PODS, TableSink(store.pods, "Pod")),
         )

@@ -33,6 +33,8 @@ from .agent.writer import Writer
 from .certificates.keeper import Settings as CertificateSettings
 from .certificates.keeper import keep
 from .inputs import ApiServerRecorder
+from .namespace.reconciler import NamespaceReconciler
+from .namespace.standing import Standing
 from .policy.reconciler import PolicyReconciler
 from .reading import NotInstalled, Reading
 from .runtime.lease import Lease
@@ -42,6 +44,8 @@ log = structlog.get_logger()
 
 POLICY_WORKERS = 1
 """There are few policies, and their passes only count."""
+NAMESPACE_WORKERS = 2
+"""A pass over a namespace writes when it is opened, and when somebody interferes."""
 BEAT_SECONDS = 2.0
 """Between two signs of life of the event loop."""
 LONGEST_PAUSE = 30.0
@@ -128,7 +132,7 @@ class _Parts:
             tell=ApiServerRecorder(self.emit).looked,
         )
 
-    def agents(self, store: Store) -> AgentReconciler:
+    def agents(self, store: Store, standing: Standing) -> AgentReconciler:
         """What looks after agents."""
         settings = self.settings
         writer = Writer(self.kube, store, self.leading, self.emit)
@@ -140,6 +144,7 @@ class _Parts:
             writer=writer,
             recorder=Recorder(self.emit),
             emit=self.emit,
+            hold_namespace=standing.hold,
         )
 
 
@@ -175,11 +180,18 @@ class _Work:
 
 async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -> int:
     reading = parts.reading()
-    agents = ReconcileLoop(parts.agents(reading.store), parts.emit, repair_workers=REPAIR_WORKERS)
+    standing = Standing(parts.kube, reading.store, parts.leading, parts.emit)
+    agents = ReconcileLoop(parts.agents(reading.store, standing), parts.emit, repair_workers=REPAIR_WORKERS)
+    places = ReconcileLoop(
+        NamespaceReconciler(parts.kube, reading.store, standing, parts.leading, parts.emit),
+        parts.emit,
+        workers=NAMESPACE_WORKERS,
+    )
     policies = ReconcileLoop(
         PolicyReconciler(parts.kube, reading.store, parts.leading), parts.emit, workers=POLICY_WORKERS
     )
     reading.store.wake, reading.store.wake_policy = agents.queue.add, policies.queue.add
+    reading.store.wake_place = places.queue.add
     # kopf cancels, when it ends, every task that began after it: ours begin before.
     work = _Work(parts, told, stop)
     work.begin(_keep_certificates(parts.kube, parts.settings.certificates), "certificates")
@@ -193,6 +205,7 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
         await prover.look()  # before the first pass, which would close to agents what is not proven
         work.begin(agents.run(), "agents")
         work.begin(policies.run(), "policies")
+        work.begin(places.run(), "namespaces")
         work.begin(reading.follow(), "watches")
         work.begin(prover.follow(), "addresses of the API server")
         work.begin(reading.compare_for_ever(parts.lease.returned), "resync")

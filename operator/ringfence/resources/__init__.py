@@ -1,6 +1,6 @@
 """The children that an AgentDeployment becomes. Pure: `build(agent) -> [manifest]`."""
 
-from .build import build, build_deny
+from .build import build, build_deny, build_standing
 from .kinds import CHILD_KINDS, ChildKind, Manifest
 from .model import Agent, Endpoint, Identity, JobImage, Ref, ServicePort
 
@@ -16,4 +16,5 @@ __all__ = [
     "ServicePort",
     "build",
     "build_deny",
+    "build_standing",
 ]

@@ -3,7 +3,7 @@
 from .compare import stamp
 from .kinds import Manifest
 from .model import Agent, Identity
-from .network import deny_policy
+from .network import deny_policy, standing_policy
 from .phases import PHASES
 
 
@@ -15,3 +15,8 @@ def build(agent: Agent) -> list[Manifest]:
 def build_deny(agent: Identity) -> Manifest:
     """The first child alone: what stays in force for an agent that is not accepted."""
     return stamp(deny_policy(agent))
+
+
+def build_standing(namespace: str) -> Manifest:
+    """The policy of a namespace for all of its agents' pods."""
+    return stamp(standing_policy(namespace))

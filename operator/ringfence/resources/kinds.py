@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+from . import openings
+
 Manifest = dict[str, Any]
 
 
@@ -24,7 +26,8 @@ class ChildKind:
     it has lists that server-side apply merges by a key (containers, variables): it is made by an apply too, which
     knows later what it does not say any more. All others are made by a plain create, which costs the API server a
     fifth less; what is left over there after an apply, a replacement takes away. `keeps_data`: finalizers on it protect
-    somebody's data, and stay whatever happens.
+    somebody's data, and stay whatever happens. `whole`: all objects of the kind are followed, whoever made them: they
+    add up, and a stranger's widens what ours allow.
     """
 
     name: str
@@ -37,6 +40,7 @@ class ChildKind:
     powerful: bool = False
     merged: bool = False
     keeps_data: bool = False
+    whole: bool = False
 
 
 def _part(body: Any, *names: str) -> Manifest:
@@ -67,7 +71,13 @@ def _schedule(body: Manifest) -> Manifest:
 
 
 _KINDS = (
-    ChildKind(name="NetworkPolicy", group_version="networking.k8s.io/v1", plural="networkpolicies"),
+    ChildKind(
+        name="NetworkPolicy",
+        group_version="networking.k8s.io/v1",
+        plural="networkpolicies",
+        shown=openings.network_policy,
+        whole=True,
+    ),
     ChildKind(name="ServiceAccount", group_version="v1", plural="serviceaccounts"),
     ChildKind(name="Role", group_version="rbac.authorization.k8s.io/v1", plural="roles", powerful=True),
     ChildKind(

@@ -115,6 +115,12 @@ def child_name(agent: str, suffix: str = "") -> str:
     return f"{CHILD_PREFIX}{agent}" + (f"-{suffix}" if suffix else "")
 
 
+def removal(namespace: str, agent: str) -> str:
+    """The command that removes what an agent left behind, but for its data: volumes and Secrets."""
+    kinds = "deployment,cronjob,networkpolicy,rolebinding,role,serviceaccount"
+    return f"kubectl delete {kinds} -n {namespace} -l {AGENT_LABEL}={agent}"
+
+
 def child(
     agent: Identity, api_version: str, kind: str, *, suffix: str = "", name: str | None = None, **fields: Any
 ) -> Manifest:

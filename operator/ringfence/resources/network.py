@@ -4,6 +4,7 @@ import hashlib
 import ipaddress
 from collections.abc import Iterable
 
+from ringfence.api.names import AGENT_LABEL, MANAGED_BY, MANAGED_BY_LABEL, STANDING_POLICY
 from ringfence.api.network import EgressRule, IngressRule
 
 from .kinds import Manifest
@@ -36,6 +37,23 @@ def deny_policy(agent: Identity) -> Manifest:
     )
     manifest["metadata"]["finalizers"] = [FOREGROUND]
     return manifest
+
+
+def standing_policy(namespace: str) -> Manifest:
+    """Drops everything of every pod with an agent's label, whether its agent is there or not.
+
+    It belongs to no agent, and so outlives them all: of a pod that was cut loose, it is the fence that stays. What an
+    agent's own policies allow stays allowed: policies add up.
+    """
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": STANDING_POLICY, "namespace": namespace, "labels": {MANAGED_BY_LABEL: MANAGED_BY}},
+        "spec": {
+            "podSelector": {"matchExpressions": [{"key": AGENT_LABEL, "operator": "Exists"}]},
+            "policyTypes": ["Ingress", "Egress"],
+        },
+    }
 
 
 def allow_policy(agent: Agent) -> Manifest:

@@ -159,6 +159,10 @@ class PolicyContext:
         named = sorted((_policy(full_name(body), body) for body in policies), key=lambda policy: policy.name)
         return Snapshot(facts, tuple(named))
 
+    def namespaces(self) -> list[str]:
+        """All that were seen."""
+        return list(self._labels)
+
     def knows(self, namespace: str) -> bool:
         """Whether the cache holds `namespace`: what it does not hold stays out of metric labels."""
         return namespace in self._labels

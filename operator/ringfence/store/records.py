@@ -121,12 +121,13 @@ def read_service(body: Body) -> StoredService:
 
 @dataclass(frozen=True, slots=True)
 class StoredPod:
-    """One pod of an agent: what says why it does not run. `told`: as the diagnosis reads it."""
+    """One pod of an agent: what says why it does not run. `told`: as the diagnosis reads it. `ends`: being deleted."""
 
     key: tuple[str, str]
     agent: Key
     version: int
     told: bytes
+    ends: bool = False
 
     def manifest(self) -> Object:
         """The part of the pod that was kept, in the pod's own shape."""
@@ -151,6 +152,7 @@ def read_pod(body: Body) -> StoredPod:
         agent=Key(sys.intern(metadata["namespace"]), sys.intern((metadata.get("labels") or {}).get(AGENT_LABEL, ""))),
         version=resource_version(body),
         told=packed({"metadata": {"name": metadata["name"]}, "status": told}),
+        ends=bool(metadata.get("deletionTimestamp")) or status.get("phase") in {"Succeeded", "Failed"},
     )
 
 

@@ -1,6 +1,6 @@
 """What is read of the cluster, kind by kind: where, and by which labels."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
@@ -69,10 +69,20 @@ SERVICES: Final = Source("Service", "v1", "services")
 PODS: Final = Source("Pod", "v1", "pods", label_selector=AGENT_LABEL)
 OUR_MARKS: Final = f"{MANAGED_BY_LABEL}={MANAGED_BY},{AGENT_LABEL}"
 CHILDREN: Final = tuple(
-    Source(kind.name, kind.group_version, kind.plural, label_selector=None if kind.powerful else OUR_MARKS)
+    Source(
+        kind.name,
+        kind.group_version,
+        kind.plural,
+        label_selector=None if kind.powerful or kind.whole else OUR_MARKS,
+    )
     for kind in CHILD_KINDS.values()
 )
-"""The kinds of children: those that carry our marks; of the powerful ones all, and `is_child` tells ours."""
+"""The kinds of children: those that carry our marks; of the powerful and the whole ones all; see `keeps`."""
+
+
+def keeps(kind: str) -> Callable[[Mapping[str, Any]], bool]:
+    """Which objects of a child's kind are kept: ours, and of the whole kinds all."""
+    return (lambda _: True) if CHILD_KINDS[kind].whole else is_child
 
 
 def is_child(body: Mapping[str, Any]) -> bool:

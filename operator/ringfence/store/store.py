@@ -9,6 +9,7 @@ from ringfence.resources import Ref
 from ringfence.resources.stored import StoredChild, stored
 
 from .context import PolicyContext
+from .loose import Loose
 from .records import (
     Key,
     StoredAgent,
@@ -53,12 +54,15 @@ def _index(index: dict[K, set[V]], value: V, before: Iterable[K], now: Iterable[
 
 
 class Store:
-    """The tables and their indexes. `wake`, `wake_policy`: told what to look at; nothing at first."""
+    """The tables and their indexes. `wake`, `wake_policy`, `wake_place`: told what to look at."""
 
     def __init__(self, context: PolicyContext) -> None:
         self.context = context
         self.wake: Callable[[Key, Urgency], None] = lambda *_: None
         self.wake_policy: Callable[[str], None] = lambda _: None
+        self.wake_place: Callable[[str], None] = lambda _: None
+        """Of namespaces, by their names."""
+        self.loose = Loose(self._wake_place)
         self.agents: Table[Key, StoredAgent] = Table(
             read_agent, lambda agent: agent.key, self._agent_changed, locate=_agent_key
         )
@@ -168,11 +172,18 @@ class Store:
         _index(self._agents_of_service, key, old.services if old else (), new.services if new else ())
         if old is not None and (new is None or new.uid != old.uid):
             self._key_of.pop(old.uid, None)
+            self.loose.agent_gone(old.uid, self.children_of(old.uid))
             self.forget_agent(old.uid)
         if new is not None:
             self._key_of[new.uid] = key
+        if old is None or new is None:
+            self._loose_pods(key)
+            self.wake_place(key.namespace)
         if self._agent_matters(old, new):
             self.wake(key, Urgency.LATER if _same_wish(old, new) else Urgency.CHANGE)
+
+    def _wake_place(self, namespace: str) -> None:
+        self.wake_place(namespace)
 
     def _agent_matters(self, old: StoredAgent | None, new: StoredAgent | None) -> bool:
         """Whether a change calls for a look: the echo of our own write of the status does not."""
@@ -189,6 +200,7 @@ class Store:
         before = old.controller_uid if old else None
         now = new.controller_uid if new else None
         _index(self._children_of, record.ref, [before] if before else (), [now] if now else ())
+        self.loose.child_changed(old, new)
         if not self._child_matters(old, new):
             return
         for key in {self._key_of.get(uid) for uid in (before, now) if uid} | {self._by_memory(record)}:
@@ -227,10 +239,13 @@ class Store:
         if record is None:
             return
         _index(self._pods_of, record.key, [old.agent] if old else (), [new.agent] if new else ())
-        if old is None or new is None or old.told != new.told:
-            for key in {one.agent for one in (old, new) if one}:
-                if key in self.agents.items:
-                    self.wake(key, Urgency.LATER)
+        for key in {one.agent for one in (old, new) if one}:
+            self._loose_pods(key)
+            if (old is None or new is None or old.told != new.told) and key in self.agents.items:
+                self.wake(key, Urgency.LATER)
+
+    def _loose_pods(self, key: Key) -> None:
+        self.loose.pods_changed(key, left=key in self._pods_of and key not in self.agents.items)
 
     def _policy_changed(self, old: StoredPolicy | None, new: StoredPolicy | None) -> None:
         record = new or old
@@ -247,6 +262,9 @@ class Store:
             self.wake_all(where=lambda agent: agent.by_address or agent.calls_api)
         else:  # addresses of the cluster itself
             self.wake_all(where=lambda agent: agent.by_address)
+        if kind in {NAMESPACE, AGENT_POLICY}:
+            for namespace in [name] if kind == NAMESPACE and name is not None else self.context.namespaces():
+                self.wake_place(namespace)
         if kind == NAMESPACE:
             for policy in self.policies.items:
                 self.wake_policy(policy)

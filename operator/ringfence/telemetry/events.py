@@ -215,6 +215,44 @@ class ReviewFailed:
 
 
 @dataclass(frozen=True)
+class StandingPolicyRepaired:
+    """The standing policy of a namespace was edited or deleted by somebody else, and is put right. `rule`: as above."""
+
+    namespace: str
+    rule: str
+    manager: str | None = None
+    changed_at: str | None = None
+
+
+@dataclass(frozen=True)
+class StandingPolicyMissing:
+    """The standing policy of a namespace cannot be stored. `why`: a sentence for a person."""
+
+    namespace: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrphansFound:
+    """Objects without their agent: KIND/NAME each. `stopped`: whether they are stopped. `message`: what to do."""
+
+    namespace: str
+    agent: str
+    objects: tuple[str, ...]
+    stopped: bool
+    message: str
+
+
+@dataclass(frozen=True)
+class NamespaceObserved:
+    """A pass over a namespace ended. `orphans`: objects without their agent. `missing`: its policy is not stored."""
+
+    namespace: str
+    orphans: int = 0
+    missing: bool = False
+
+
+@dataclass(frozen=True)
 class PassEnded:
     """One pass of a reconciler. `kind`: of the object; `result`: ok, retry, error; `seconds`: how long it took."""
 

@@ -119,14 +119,14 @@ AGENTS = Gauge(
 )
 RECONCILES = Counter(
     "ringfence_reconcile",
-    "Passes over one object. Labels: kind (AgentDeployment, AgentPolicy), result (ok; retry: could not be finished and "
-    "is tried again; error: a mistake of Ringfence's own, see the log).",
+    "Passes over one object. Labels: kind (AgentDeployment, AgentPolicy, Namespace), result (ok; retry: could not be "
+    "finished and is tried again; error: a mistake of Ringfence's own, see the log).",
     ["kind", "result"],
     registry=REGISTRY,
 )
 RECONCILE_SECONDS = Histogram(
     "ringfence_reconcile_duration_seconds",
-    "Length of one pass over one object. Labels: kind (AgentDeployment, AgentPolicy).",
+    "Length of one pass over one object. Labels: kind (AgentDeployment, AgentPolicy, Namespace).",
     ["kind"],
     # From one read-only pass (about 1 ms) to a pass whose writes are throttled.
     buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
@@ -140,25 +140,26 @@ CHILD_WRITES = Counter(
 )
 QUEUE_DEPTH = Gauge(
     "ringfence_queue_depth",
-    "Objects that wait for a pass. Labels: kind (AgentDeployment, AgentPolicy).",
+    "Objects that wait for a pass. Labels: kind (AgentDeployment, AgentPolicy, Namespace).",
     ["kind"],
     registry=REGISTRY,
 )
 QUEUE_ADDS = Counter(
     "ringfence_queue_adds",
-    "Objects put into the queue; one that waits already is not counted. Labels: kind (AgentDeployment, AgentPolicy).",
+    "Objects put into the queue; one that waits already is not counted. Labels: kind (AgentDeployment, "
+    "AgentPolicy, Namespace).",
     ["kind"],
     registry=REGISTRY,
 )
 QUEUE_RETRIES = Counter(
     "ringfence_queue_retries",
-    "Objects put back after a pass that failed. Labels: kind (AgentDeployment, AgentPolicy).",
+    "Objects put back after a pass that failed. Labels: kind (AgentDeployment, AgentPolicy, Namespace).",
     ["kind"],
     registry=REGISTRY,
 )
 QUEUE_SECONDS = Histogram(
     "ringfence_queue_duration_seconds",
-    "How long an object waited in the queue for its pass. Labels: kind (AgentDeployment, AgentPolicy).",
+    "How long an object waited in the queue for its pass. Labels: kind (AgentDeployment, AgentPolicy, Namespace).",
     ["kind"],
     buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60),
     registry=REGISTRY,
@@ -186,6 +187,20 @@ API_SERVER_ADDRESSES = Gauge(
     "leading controller judges them; 0 where this replica does not lead. Agents with permissions reach the believed "
     "ones. Labels: state (believed: who answers there has shown the API server's certificate; doubted: see the log).",
     ["state"],
+    registry=REGISTRY,
+)
+ORPHANS = Gauge(
+    "ringfence_orphaned_objects",
+    "Objects that carry an agent's label but have no agent: left by `kubectl delete --cascade=orphan`, or cut loose by "
+    "an edit; absent where there are none. Labels: namespace.",
+    ["namespace"],
+    registry=REGISTRY,
+)
+STANDING_MISSING = Gauge(
+    "ringfence_standing_policy_missing",
+    "1 where the NetworkPolicy that fences all pods of agents of a namespace, whatever becomes of their agents, cannot "
+    "be stored; else absent. Labels: namespace.",
+    ["namespace"],
     registry=REGISTRY,
 )
 EVENTS_DROPPED = Counter(
@@ -271,6 +286,8 @@ OF_CONTROLLER: tuple[Collector, ...] = (
     LAST_RESYNC,
     STORE_DIFFERENCES,
     API_SERVER_ADDRESSES,
+    ORPHANS,
+    STANDING_MISSING,
     EVENTS_DROPPED,
     ADMISSION_WEBHOOK,
     ROTATIONS,
@@ -300,7 +317,7 @@ def registry_of(component: Component) -> CollectorRegistry:
 
 # A counter that begins with its first increment begins with 1, and Prometheus sees no increase in that: what is
 # known beforehand begins with 0. (Violations by namespace are not; the rules and dashboards allow for that.)
-for _kind in ("AgentDeployment", "AgentPolicy"):
+for _kind in ("AgentDeployment", "AgentPolicy", "Namespace"):
     for _metric in (QUEUE_DEPTH, QUEUE_ADDS, QUEUE_RETRIES, QUEUE_SECONDS, RECONCILE_SECONDS):
         _metric.labels(_kind)
     for _result in ("ok", "retry", "error"):

@@ -9,7 +9,7 @@ from ringfence.controller.agent.errors import AgentGone, MutatedOnWrite, NotLead
 from ringfence.controller.agent.plan import EnsureChild, is_right, judge
 from ringfence.controller.agent.writer import STOPPED, Writer
 from ringfence.kube import ApiError, Conflict, Object, Unreachable
-from ringfence.resources import Ref
+from ringfence.resources import CHILD_KINDS, Ref
 from ringfence.resources.phases import ALLOW
 from ringfence.resources.stored import DESIRED_ANNOTATION, stored
 from ringfence.store.context import PolicyContext
@@ -70,6 +70,11 @@ class Place:
         return requests, told
 
 
+def making(ref: Ref) -> str:
+    """The request by which a child is made."""
+    return "apply_new" if CHILD_KINDS[ref.kind].merged else "create"
+
+
 def _short(event: Any) -> str:
     match event:
         case ChildWritten():
@@ -92,7 +97,7 @@ def place() -> Place:
 @pytest.mark.parametrize("ref", EVERY, ids=lambda ref: f"{ref.kind} {ref.name}")
 async def test_a_new_child_is_one_request(place: Place, ref: Ref) -> None:
     assert await place.ensure(ref)
-    assert place.take() == (["apply_new" if ref == DEPLOYMENT else "create"], ["create"])
+    assert place.take() == ([making(ref)], ["create"])
     assert stored(place.live(ref)).digest == built(ref, RULES).digest
     assert place.store.children.items[ref].uid == place.live(ref)["metadata"]["uid"]
     assert place.store.ownership[ref].agent_uid == UID
@@ -327,7 +332,7 @@ async def test_one_that_somebody_keeps_is_put_right_let_go_and_made_anew(place: 
     await delete(place, ref, "example.com/hold", edit={"spec": {"x": 1}, "rules": [], "subjects": [], "data": {}})
     assert await place.ensure(ref, known=True)
     requests, told = place.take()
-    assert [one for one in requests if one != "replace"] == ["get", "apply", "json_patch", "get", "apply_new"]
+    assert [one for one in requests if one != "replace"] == ["get", "apply", "json_patch", "get", making(ref)]
     assert told == ["update", "ChildEdited kubectl-edit", "update", "ChildHeld example.com/hold", "create"]
     live = place.live(ref)
     assert live["metadata"]["uid"] != uid
@@ -387,7 +392,7 @@ async def test_a_binding_to_another_role_that_somebody_keeps_is_let_go_as_it_is(
     await place.ensure(BINDING)
     await delete(place, BINDING, "example.com/hold", edit={"roleRef": {"name": "other"}})
     await place.ensure(BINDING, known=True)
-    assert place.take()[0] == ["get", "json_patch", "get", "apply_new"]
+    assert place.take()[0] == ["get", "json_patch", "get", "create"]
     assert place.live(BINDING)["roleRef"] == built(BINDING, RULES).manifest["roleRef"]
 
 

@@ -43,6 +43,9 @@ from ringfence.telemetry.events import (
     AgentStopped,
     ApiServerDoubted,
     FinalizersRemoved,
+    OrphansFound,
+    StandingPolicyMissing,
+    StandingPolicyRepaired,
     StoreCompared,
 )
 from ringfence.telemetry.sinks.lines import to_log
@@ -252,6 +255,16 @@ class TestController:
         assert (line["agent"], line["namespace"], line["generation"]) == ("a", "team", 3)
         assert (line["rule"], line["path"], line["level"]) == ("ImageNoDigest", "spec.image", "warning")
         assert (line["manager"], line["changed_at"]) == ("argocd-controller", "2026-01-31T10:00:00Z")
+
+    def test_a_namespace_and_what_is_left_in_it(self, lines: Lines) -> None:
+        to_log(StandingPolicyRepaired("team", "ChildEdited", "kubectl-edit", "then"))
+        line = one(lines, "standing policy put back")
+        assert (line["namespace"], line["rule"], line["manager"]) == ("team", "ChildEdited", "kubectl-edit")
+        to_log(StandingPolicyMissing("team", "in the way"))
+        assert one(lines, "no standing policy")["why"] == "in the way"
+        to_log(OrphansFound(namespace="team", agent="a", objects=("Deployment/x",), stopped=True, message="m"))
+        line = one(lines, "orphans")
+        assert (line["agent"], line["objects"], line["stopped"]) == ("a", ["Deployment/x"], True)
 
     async def test_an_edited_child_that_is_put_back(self, lines: Lines) -> None:
         line = await self._put_back(lines, edit=("kubectl-edit", "2026-01-31T11:00:00Z"))

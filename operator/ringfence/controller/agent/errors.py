@@ -3,6 +3,7 @@
 from ringfence.controller.runtime.lease import NotLeading
 from ringfence.kube import ErrorKind, RingfenceError
 from ringfence.resources import Ref
+from ringfence.resources.model import removal
 
 __all__ = ["AgentGone", "MutatedOnWrite", "NotGranted", "NotLeading", "OwnershipConflict", "Requeue"]
 
@@ -18,7 +19,8 @@ class OwnershipConflict(RingfenceError):
     def __init__(self, ref: Ref) -> None:
         super().__init__(
             f"{ref.kind} {ref.name} exists already and does not belong to this AgentDeployment; it was left untouched. "
-            "Delete or rename it, and Ringfence goes on by itself."
+            "Delete or rename it, and Ringfence goes on by itself. If it was left by an AgentDeployment of this name "
+            f"that was deleted without its children, remove all of them: {removal(ref.namespace, 'NAME')}"
         )
         self.ref = ref
 

@@ -1,12 +1,13 @@
 """One pass over one agent: observe, plan, execute, report. Level-triggered: it asks what is, not what happened."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from ringfence.api.status import ConditionType, Reason
 from ringfence.controller.runtime.loop import Look
-from ringfence.kube import ApiError, NotFound, Object
+from ringfence.kube import ApiError, NotFound, Object, RingfenceError
 from ringfence.policy.builtin import RESTRICTED
 from ringfence.policy.decide import decide
 from ringfence.policy.model import NamedPolicy
@@ -34,6 +35,10 @@ FIRST_STATUS = 1.0
 milliseconds, wakes it sooner: one status then says all, in place of two."""
 
 
+async def _no_namespace(_: str) -> None:
+    """Nothing to hold."""
+
+
 @dataclass
 class AgentReconciler:
     """Works on one key at a time; holds no state of its own about agents."""
@@ -44,6 +49,7 @@ class AgentReconciler:
     writer: Writer
     recorder: Recorder
     emit: Emit
+    hold_namespace: Callable[[str], Awaitable[None]] = _no_namespace
     kind: str = field(default="AgentDeployment", init=False)
     _deferred: set[Key] = field(default_factory=set, init=False)
     """New agents whose first status waits for their workload's: once, and not for ever."""
@@ -86,6 +92,8 @@ class AgentReconciler:
             self._forget(seen.key)
             return NOTHING
         self._record(seen, planned)
+        if planned.mode is Mode.APPLY:
+            await self._hold_namespace(seen.key)
         outcome = await self.executor.execute(seen, planned)
         if planned.mode is Mode.WIND_DOWN:
             return NOTHING
@@ -105,6 +113,11 @@ class AgentReconciler:
         if (blocked := outcome.blocked) is not None and blocked.retry:
             raise blocked.error()
         return told.look
+
+    async def _hold_namespace(self, key: Key) -> None:
+        """The namespace's own policy first, before any pod. What hinders it, the namespace's pass tells."""
+        with contextlib.suppress(RingfenceError):
+            await self.hold_namespace(key.namespace)
 
     def _forget(self, key: Key) -> None:
         self._deferred.discard(key)

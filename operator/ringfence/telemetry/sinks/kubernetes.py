@@ -7,7 +7,7 @@ queue, and what does not fit is dropped and counted.
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, Final, Literal
@@ -15,9 +15,10 @@ from uuid import uuid4
 
 import structlog
 
-from ringfence.api.names import API_VERSION, MANAGED_BY
+from ringfence.api.names import API_VERSION, MANAGED_BY, STANDING_POLICY
 from ringfence.api.status import Reason
 from ringfence.kube import ApiError, Kube, Object, Unreachable, path_of
+from ringfence.resources import CHILD_KINDS
 from ringfence.telemetry import events
 from ringfence.telemetry.metrics import EVENTS_DROPPED
 
@@ -64,6 +65,16 @@ class KubernetesEventSink:
             kept = f"was being deleted and kept by the finalizer{'s' if event.finalizers[1:] else ''}"
             note = f"{event.kind} {event.name} {kept} {', '.join(event.finalizers)}: taken off, and it is made anew"
             self._say(event, "Warning", Reason.FINALIZER_REMOVED, note)
+        elif isinstance(event, events.StandingPolicyRepaired):
+            verb = "was deleted and is back" if event.rule.endswith("Deleted") else "was edited and is put right"
+            note = f"NetworkPolicy {STANDING_POLICY} {verb}"
+            self._say_of(_namespace(event.namespace), event.namespace, "Warning", Reason.DRIFT_REPAIRED, note)
+        elif isinstance(event, events.StandingPolicyMissing):
+            self._say_of(_namespace(event.namespace), event.namespace, "Warning", Reason.NOT_APPLIED, event.why)
+        elif isinstance(event, events.OrphansFound):
+            kind, _, name = event.objects[0].partition("/")
+            found = {"apiVersion": _VERSIONS.get(kind, "v1"), "kind": kind, "name": name}
+            self._say_of(found, event.namespace, "Warning", Reason.ORPHANED, event.message)
         elif isinstance(event, events.ConditionChanged) and event.told:
             self._say(event, "Normal" if event.status == "True" else "Warning", event.reason, event.message)
         elif isinstance(event, events.ServiceRedirected):
@@ -90,23 +101,26 @@ class KubernetesEventSink:
     def _say(self, event: events.AgentEvent, kind: Literal["Normal", "Warning"], reason: str, note: str) -> None:
         """One Event about an agent."""
         namespace, name = event.agent
-        about = {"apiVersion": API_VERSION, "kind": "AgentDeployment", "name": name, "namespace": namespace}
-        self._put({**about, "uid": event.uid}, kind, str(reason), note)
+        regarding = {"apiVersion": API_VERSION, "kind": "AgentDeployment", "name": name, "uid": event.uid}
+        self._say_of(regarding, namespace, kind, reason, note)
 
     def _say_of_slice(self, event: events.ApiServerDoubted) -> None:
         """One Event about an EndpointSlice."""
         namespace, _, name = event.slice.partition("/")
-        about = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "name": name, "namespace": namespace}
+        about = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "name": name, "uid": event.uid}
         shown = ", ".join(event.addresses[:SHOWN]) + (" and more" if len(event.addresses) > SHOWN else "")
         note = f"not taken for the API server's: {shown}: {event.why}"
-        self._put({**about, "uid": event.uid}, "Warning", Reason.ADDRESS_DOUBTED, note)
+        self._say_of(about, namespace, "Warning", Reason.ADDRESS_DOUBTED, note)
 
-    def _put(self, about: Mapping[str, str], kind: Literal["Normal", "Warning"], reason: str, note: str) -> None:
-        """Have an Event written, unless it was said lately, or is another replica's to say."""
-        if not self._leading() or self._lately(about["uid"], reason, note):
+    def _say_of(
+        self, regarding: Object, namespace: str, kind: Literal["Normal", "Warning"], reason: str, note: str
+    ) -> None:
+        """One Event, unless it was said lately, or is another replica's to say."""
+        about = regarding.get("uid") or f"{namespace}/{regarding['name']}"
+        if not self._leading() or self._lately(about, str(reason), note):
             return
         try:
-            self._waiting.put_nowait(self._body(about, kind, reason, note))
+            self._waiting.put_nowait(self._body(regarding, namespace, kind, str(reason), note))
         except asyncio.QueueFull:
             EVENTS_DROPPED.inc()
 
@@ -120,12 +134,11 @@ class KubernetesEventSink:
             self._said.popitem(last=False)
         return False
 
-    def _body(self, about: Mapping[str, str], kind: str, reason: str, note: str) -> Object:
-        namespace, name = about["namespace"], about["name"]
+    def _body(self, regarding: Object, namespace: str, kind: str, reason: str, note: str) -> Object:
         return {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"name": f"{name[:200]}.{uuid4().hex[:16]}", "namespace": namespace},
+            "metadata": {"name": f"{regarding['name'][:200]}.{uuid4().hex[:16]}", "namespace": namespace},
             "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "reportingController": f"ringfence.dev/{MANAGED_BY}",
             "reportingInstance": self._instance[:128],
@@ -133,7 +146,7 @@ class KubernetesEventSink:
             "reason": reason,
             "type": kind,
             "note": note.encode()[:MAX_NOTE].decode(errors="ignore"),
-            "regarding": dict(about),
+            "regarding": regarding | {"namespace": namespace},
         }
 
     async def _write_for_ever(self) -> None:
@@ -150,3 +163,10 @@ class KubernetesEventSink:
             if not (isinstance(failure, ApiError) and failure.terminating):
                 about = {"agent": body["regarding"]["name"], "namespace": metadata["namespace"]}
                 log.warning("could not write an Event", **about, error=str(failure))
+
+
+_VERSIONS: Final = {kind.name: kind.group_version for kind in CHILD_KINDS.values()}
+
+
+def _namespace(name: str) -> Object:
+    return {"apiVersion": "v1", "kind": "Namespace", "name": name}

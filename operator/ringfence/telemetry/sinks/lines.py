@@ -46,6 +46,23 @@ def _(event: events.ServiceRedirected) -> None:
 
 
 @to_log.register
+def _(event: events.StandingPolicyRepaired) -> None:
+    told = {"namespace": event.namespace, "rule": event.rule}
+    log.warning("standing policy put back", **told, manager=event.manager, changed_at=event.changed_at)
+
+
+@to_log.register
+def _(event: events.StandingPolicyMissing) -> None:
+    log.error("no standing policy", namespace=event.namespace, why=event.why)
+
+
+@to_log.register
+def _(event: events.OrphansFound) -> None:
+    told = {"objects": list(event.objects), "stopped": event.stopped}
+    log.warning("orphans", agent=event.agent, namespace=event.namespace, **told)
+
+
+@to_log.register
 def _(event: events.AgentStopped) -> None:
     log.error("stopped", **_about(event), why=event.why)
 

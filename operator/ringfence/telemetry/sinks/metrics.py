@@ -18,6 +18,8 @@ class MetricsSink:
 
     def __init__(self) -> None:
         self._states: dict[events.AgentName, Mapping[str, str]] = {}
+        self._with_orphans: set[str] = set()
+        self._without_policy: set[str] = set()
         # A table, and not functools.singledispatchmethod: there are twenty events in a pass, and that costs 10 us each.
         self._taken: dict[type, Callable[[Any], None]] = {
             events.ViolationFound: self._violation_found,
@@ -32,6 +34,8 @@ class MetricsSink:
             events.SecretRotated: self._secret_rotated,
             events.RotationFailed: self._rotation_failed,
             events.SecretTooOld: self._secret_too_old,
+            events.StandingPolicyRepaired: self._standing_policy_repaired,
+            events.NamespaceObserved: self._namespace_observed,
             events.PassEnded: self._pass_ended,
             events.QueueChanged: self._queue_changed,
             events.LeadershipChanged: self._leadership_changed,
@@ -92,6 +96,21 @@ class MetricsSink:
 
     def _secret_too_old(self, event: events.SecretTooOld) -> None:
         metrics.VIOLATIONS.labels("rotation", TOO_OLD, event.agent.namespace).inc()
+
+    def _standing_policy_repaired(self, event: events.StandingPolicyRepaired) -> None:
+        metrics.VIOLATIONS.labels("drift", event.rule, event.namespace).inc()
+
+    def _namespace_observed(self, event: events.NamespaceObserved) -> None:
+        for gauge, value, known in (
+            (metrics.ORPHANS, event.orphans, self._with_orphans),
+            (metrics.STANDING_MISSING, int(event.missing), self._without_policy),
+        ):
+            if value:
+                gauge.labels(event.namespace).set(value)
+                known.add(event.namespace)
+            elif event.namespace in known:
+                gauge.remove(event.namespace)
+                known.discard(event.namespace)
 
     def _pass_ended(self, event: events.PassEnded) -> None:
         metrics.series(metrics.RECONCILES, event.kind, event.result).inc()

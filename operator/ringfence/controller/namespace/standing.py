@@ -1,0 +1,195 @@
+"""Keeps the standing policy of a namespace: stored exactly as built, or gone."""
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Final
+
+from ringfence.api.names import FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL, STANDING_POLICY
+from ringfence.controller.runtime.lease import NotLeading
+from ringfence.kube import ApiError, Conflict, ErrorKind, Kube, NotFound, Object, RingfenceError
+from ringfence.resources import build_standing
+from ringfence.resources.compare import fits, whole
+from ringfence.resources.field_manager import UNKNOWN, FieldManager
+from ringfence.resources.stored import Desired, StoredChild, edited, stored
+from ringfence.store.loose import standing_ref
+from ringfence.store.records import child_path
+from ringfence.store.store import Store
+from ringfence.telemetry.events import ChildWritten, Emit, StandingPolicyRepaired
+
+EDITED: Final = "ChildEdited"
+DELETED: Final = "ChildDeleted"
+"""Rules of source `drift`, as for the children of agents."""
+
+
+class InTheWay(RingfenceError):
+    """A policy of that name is there and is not ours. It is left as it is."""
+
+    kind = ErrorKind.NOT_OURS
+
+    def __init__(self, namespace: str) -> None:
+        super().__init__(
+            f"NetworkPolicy {STANDING_POLICY} exists already in namespace {namespace} and is not Ringfence's; it was "
+            "left untouched, and pods that outlive their agent are not fenced here. Delete or rename it, and "
+            "Ringfence goes on by itself."
+        )
+
+
+class NotStored(RingfenceError):
+    """What is stored is not what was written: something changes it on the way."""
+
+    kind = ErrorKind.REFUSED
+
+    def __init__(self, namespace: str) -> None:
+        super().__init__(
+            f"NetworkPolicy {STANDING_POLICY} in namespace {namespace} is not stored as it was written: something in "
+            "the cluster, such as a mutating webhook, changes it on the way. Exempt Ringfence's objects from it."
+        )
+
+
+@lru_cache(maxsize=1024)
+def wanted(namespace: str) -> Desired:
+    """The policy as it is to be stored."""
+    return Desired(build_standing(namespace))
+
+
+@dataclass
+class Standing:
+    """The only place that writes standing policies. For one event loop."""
+
+    kube: Kube
+    store: Store
+    leading: Callable[[], bool]
+    emit: Emit
+    _known: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    """By namespace: uid of the policy that was written or found right, and the mark that it had."""
+    _locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+
+    def right(self, namespace: str) -> bool:
+        """Whether it is stored as it should be, and is to stay."""
+        live = self.store.children.get(standing_ref(namespace))
+        return live is not None and not live.deleting and fits(wanted(namespace), live)
+
+    async def hold(self, namespace: str) -> None:
+        """Have it stored. Raises InTheWay, NotStored, NotLeading, ApiError, Unreachable."""
+        if self.right(namespace):
+            self._note(namespace)
+            return
+        async with self._locks[namespace]:
+            if not self.right(namespace):
+                await self._put_right(namespace)
+            self._note(namespace)
+
+    async def release(self, namespace: str) -> None:
+        """Have it gone, where it is ours: no agent and no pod of one is left in a namespace that is closed."""
+        self._known.pop(namespace, None)
+        self._locks.pop(namespace, None)
+        live = self.store.children.get(standing_ref(namespace))
+        if live is None or live.deleting or not self._is_ours(live):
+            return
+        self._guard()
+        await self.kube.delete(child_path(live.ref), uid=live.uid)
+        self.emit(ChildWritten(live.ref.kind, "delete"))
+
+    async def _put_right(self, namespace: str) -> None:
+        live = self.store.children.get(standing_ref(namespace))
+        if live is None or live.deleting or not self._is_ours(live):
+            live = await self._read(namespace)  # it is in the way: by what is stored now, not by what a watch showed
+        if live is not None and not self._is_ours(live):
+            self._known.pop(namespace, None)
+            raise InTheWay(namespace)
+        if live is not None and live.deleting:
+            live = await self._let_go(live)
+        if live is None:
+            await self._make(namespace)
+        elif not self.right(namespace):
+            await self._correct(namespace, live)
+
+    async def _let_go(self, live: StoredChild) -> StoredChild | None:
+        """Take off the finalizers that hold a deleted policy: it can be edited still, and would not come back."""
+        self._guard()
+        body = {"metadata": {"uid": live.uid, "finalizers": None}}
+        with contextlib.suppress(NotFound, Conflict):  # gone meanwhile, or another one by now
+            self._took(await self.kube.merge(child_path(live.ref), body, manager=FIELD_MANAGER))
+        return await self._read(live.ref.namespace)
+
+    async def _make(self, namespace: str) -> None:
+        ref = standing_ref(namespace)
+        self._guard()
+        try:
+            answer = await self.kube.apply_new(child_path(ref), wanted(namespace).manifest, manager=FIELD_MANAGER)
+        except ApiError as failure:
+            if failure.terminating or isinstance(failure, NotFound):
+                self._known.pop(namespace, None)  # the namespace takes it away, nobody else
+            raise
+        live = self._took(answer)
+        self.emit(ChildWritten(ref.kind, "create"))
+        if not fits(wanted(namespace), live):
+            raise NotStored(namespace)
+        if namespace in self._known:
+            self._repaired(namespace, DELETED)
+
+    async def _correct(self, namespace: str, live: StoredChild) -> None:
+        """Apply; and where others' additions remain, which apply leaves alone, replace the object."""
+        desired, path = wanted(namespace), child_path(live.ref)
+        uid, mark = self._known.get(namespace, ("", None))
+        foreign = edited(desired, live, mark if uid == live.uid else None)
+        answer = await self._apply(desired, live)
+        if answer is None or not fits(desired, stored(answer, live.ref.kind)):
+            self._guard()
+            present = answer or await self.kube.get(path)
+            answer = await self.kube.replace(path, whole(desired.manifest, present), manager=FIELD_MANAGER)
+        after = self._took(answer)
+        self.emit(ChildWritten(live.ref.kind, "update"))
+        if not fits(desired, after):
+            raise NotStored(namespace)
+        if foreign:
+            self._repaired(namespace, EDITED, live.editor)
+
+    async def _apply(self, desired: Desired, live: StoredChild) -> Object | None:
+        """What is stored then; None where our fields and somebody's additions make no valid object together."""
+        self._guard()
+        manifest = desired.manifest
+        body = manifest | {"metadata": manifest["metadata"] | {"uid": live.uid}}
+        try:
+            return await self.kube.apply(child_path(live.ref), body, manager=FIELD_MANAGER)
+        except ApiError as failure:
+            if failure.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+                raise
+            return None
+
+    async def _read(self, namespace: str) -> StoredChild | None:
+        """What is stored at this moment, put into the store."""
+        ref = standing_ref(namespace)
+        try:
+            self._took(await self.kube.get(child_path(ref)))
+        except NotFound:
+            if (live := self.store.children.get(ref)) is not None:
+                self.store.children.remove(ref, live.version)
+        return self.store.children.get(ref)
+
+    def _took(self, answer: Object) -> StoredChild:
+        record = stored(answer, "NetworkPolicy")
+        self.store.children.take(record)
+        return record
+
+    def _is_ours(self, live: StoredChild) -> bool:
+        """By our label or our mark, or as remembered where somebody took off both."""
+        marked = (MANAGED_BY_LABEL, MANAGED_BY) in live.labels or live.mark is not None
+        return marked or self._known.get(live.ref.namespace, ("", None))[0] == live.uid
+
+    def _note(self, namespace: str) -> None:
+        live = self.store.children.get(standing_ref(namespace))
+        if live is not None:
+            self._known[namespace] = (live.uid, live.mark)
+
+    def _guard(self) -> None:
+        if not self.leading():
+            raise NotLeading("the lease is not held any more")
+
+    def _repaired(self, namespace: str, rule: str, editor: FieldManager = UNKNOWN) -> None:
+        self.emit(StandingPolicyRepaired(namespace, rule, editor.manager, editor.time))

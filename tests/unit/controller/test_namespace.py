@@ -1,0 +1,232 @@
+"""A pass over a namespace: its standing policy, and what is left without an agent."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ringfence.api.names import STANDING_POLICY
+from ringfence.controller.namespace.reconciler import AGAIN, PATIENCE, NamespaceReconciler
+from ringfence.controller.namespace.standing import Standing
+from ringfence.controller.runtime.lease import NotLeading
+from ringfence.controller.runtime.loop import Look
+from ringfence.kube import ApiError, Object
+from ringfence.resources import Ref, build_deny, build_standing
+from ringfence.resources.compare import matches
+from ringfence.store.context import PolicyContext
+from ringfence.store.records import Key, agent_path, child_path
+from ringfence.store.sources import NAMESPACE
+from ringfence.store.store import Store
+from ringfence.telemetry.events import NamespaceObserved, OrphansFound, StandingPolicyMissing, StandingPolicyRepaired
+from unit.controller.make import RULES, agent, all_children
+from unit.fakes.kube import FakeKube
+from unit.store.make import agent as agent_body
+from unit.store.make import pod
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+REF = Ref("NetworkPolicy", "team", STANDING_POLICY)
+PATH = child_path(REF)
+OPEN = {"ringfence.dev/agents": "enabled"}
+WORKLOAD = Ref("Deployment", "team", "ringfence-a")
+
+
+class Place:
+    """A reconciler, and one namespace `team`."""
+
+    def __init__(self) -> None:
+        self.kube, self.store, self.now, self.leads = FakeKube(), Store(PolicyContext()), NOW, True
+        self.told: list[Any] = []
+        self.standing = Standing(self.kube, self.store, lambda: self.leads, self.told.append)
+        self.reconciler = NamespaceReconciler(
+            self.kube, self.store, self.standing, lambda: self.leads, self.told.append, lambda: self.now
+        )
+        self.label(OPEN)
+
+    def label(self, labels: dict[str, str]) -> None:
+        self.store.context.observe(NAMESPACE, "MODIFIED", {"metadata": {"name": "team", "labels": labels}})
+
+    def see(self, path: str = PATH, kind: str = "NetworkPolicy") -> None:
+        """Have the store see what is stored."""
+        self.store.children.observe("MODIFIED", {"kind": kind} | self.kube.objects[path])
+
+    def edit(self, **spec: Any) -> None:
+        stored = self.kube.objects[PATH]
+        self.kube.cluster.put(PATH, stored | {"spec": stored["spec"] | spec})
+        self.bump()
+
+    def bump(self) -> None:
+        self.kube.objects[PATH]["metadata"]["resourceVersion"] = str(int(
+            self.kube.objects[PATH]["metadata"]["resourceVersion"]) + 1)  # fmt: skip
+        self.kube.cluster.version += 1
+        self.see()
+
+    async def reconcile(self) -> Look:
+        return await self.reconciler.reconcile("team")
+
+    def right(self) -> bool:
+        return PATH in self.kube.objects and matches(build_standing("team"), self.kube.objects[PATH])
+
+    def of(self, kind: type) -> list[Any]:
+        return [event for event in self.told if isinstance(event, kind)]
+
+
+@pytest.fixture
+async def place() -> Place:
+    return Place()
+
+
+@pytest.fixture
+async def standing(place: Place) -> Place:
+    await place.reconcile()
+    place.kube.requests.clear()
+    return place
+
+
+async def test_an_opened_namespace_gets_it_and_then_rests(place: Place) -> None:
+    assert await place.reconcile() == Look()
+    assert place.right()
+    requests = len(place.kube.requests)
+    assert await place.reconcile() == Look()
+    assert len(place.kube.requests) == requests
+    assert place.of(StandingPolicyRepaired) == []
+
+
+async def test_a_closed_one_gets_none(place: Place) -> None:
+    place.label({})
+    await place.reconcile()
+    assert place.kube.requests == []
+
+
+@pytest.mark.parametrize("what", ["agent", "pod"])
+async def test_it_stays_while_there_is_an_agent_or_a_pod_and_goes_with_the_last(standing: Place, what: str) -> None:
+    body = agent_body() if what == "agent" else pod()
+    body["metadata"]["namespace"] = "team"
+    table: Any = standing.store.agents if what == "agent" else standing.store.pods
+    table.observe("ADDED", body)
+    standing.label({})
+    await standing.reconcile()
+    assert standing.right()
+    table.observe("DELETED", body)
+    await standing.reconcile()
+    assert PATH not in standing.kube.objects
+
+
+async def test_edited_it_is_put_right_and_told(standing: Place) -> None:
+    standing.edit(egress=[{}])
+    await standing.reconcile()
+    assert standing.right()
+    assert [one.rule for one in standing.of(StandingPolicyRepaired)] == ["ChildEdited"]
+
+
+async def test_deleted_it_is_back_and_told(standing: Place) -> None:
+    standing.kube.cluster.remove(PATH)
+    standing.store.children.remove(REF, 10_000)
+    await standing.reconcile()
+    assert standing.right()
+    assert [one.rule for one in standing.of(StandingPolicyRepaired)] == ["ChildDeleted"]
+
+
+async def test_held_by_a_finalizer_it_is_made_anew(standing: Place) -> None:
+    metadata = standing.kube.objects[PATH]["metadata"]
+    uid = metadata["uid"]
+    metadata |= {"finalizers": ["x/hold"], "deletionTimestamp": "now"}
+    standing.edit(egress=[{}])
+    await standing.reconcile()
+    assert standing.right()
+    assert standing.kube.objects[PATH]["metadata"]["uid"] != uid
+
+
+async def test_the_end_of_the_namespace_accuses_nobody(standing: Place) -> None:
+    standing.kube.cluster.remove(PATH)
+    standing.store.children.remove(REF, 10_000)
+    ending = ApiError(403, "Forbidden", "because it is being terminated")
+    standing.kube.refuse(ending, verb="apply_new", times=1)
+    with pytest.raises(ApiError):
+        await standing.reconcile()
+    await standing.reconcile()
+    assert standing.of(StandingPolicyRepaired) == []
+    assert standing.of(StandingPolicyMissing) == []
+
+
+async def test_a_strangers_is_left_and_told_once(place: Place) -> None:
+    theirs: Object = {"metadata": {"name": STANDING_POLICY, "namespace": "team"}, "spec": {"podSelector": {}}}
+    place.kube.cluster.put(PATH, theirs)
+    for _ in range(2):
+        assert await place.reconcile() == Look(after=AGAIN)
+    assert place.kube.writes == []
+    assert len(place.of(StandingPolicyMissing)) == 1
+    assert place.of(NamespaceObserved)[-1].missing
+    place.kube.cluster.remove(PATH)
+    place.store.children.remove(REF, 10_000)
+    assert await place.reconcile() == Look()
+    assert place.right()
+    assert not place.of(NamespaceObserved)[-1].missing
+
+
+async def test_without_the_lease_nothing_is_written(place: Place) -> None:
+    place.leads = False
+    with pytest.raises(NotLeading):
+        await place.reconcile()
+    assert place.kube.writes == []
+
+
+def left_behind(place: Place, *, known: bool) -> None:
+    """Everything of agent `a` without an owner; `known`: the agent was seen to go."""
+    body = agent_body()
+    body["metadata"]["namespace"] = "team"
+    if known:
+        place.store.agents.observe("ADDED", body)
+        for child in all_children(RULES):
+            place.store.children.take(child)
+        place.store.agents.observe("DELETED", body)
+    for child in all_children(RULES):
+        stripped: Object = {"metadata": {"name": child.ref.name, "namespace": "team", "uid": child.uid,
+                            "resourceVersion": "8", "labels": dict(child.labels)}}  # fmt: skip
+        stripped |= {"spec": {"replicas": 1}} if child.ref.kind == "Deployment" else {}
+        place.kube.cluster.put(child_path(child.ref), stripped)
+        place.see(child_path(child.ref), child.ref.kind)
+
+
+async def test_what_we_saw_cut_loose_is_stopped_at_once(place: Place) -> None:
+    left_behind(place, known=True)
+    await place.reconcile()
+    assert place.kube.objects[child_path(WORKLOAD)]["spec"]["replicas"] == 0
+    assert child_path(Ref("RoleBinding", "team", "ringfence-a")) not in place.kube.objects
+    (told,) = place.of(OrphansFound)
+    assert (told.agent, told.stopped) == ("a", True)
+    assert "Deployment/ringfence-a" in told.objects
+    assert place.of(NamespaceObserved)[-1].orphans >= 5
+
+
+async def test_what_we_never_saw_waits_a_moment(place: Place) -> None:
+    left_behind(place, known=False)
+    assert await place.reconcile() == Look(after=PATIENCE)
+    assert place.of(OrphansFound) == []
+    place.now += timedelta(seconds=PATIENCE)
+    assert await place.reconcile() == Look()
+    assert len(place.of(OrphansFound)) == 1
+    assert place.kube.objects[child_path(WORKLOAD)]["spec"]["replicas"] == 0
+
+
+async def test_nothing_is_taken_from_an_agent_that_is_there_after_all(place: Place) -> None:
+    left_behind(place, known=False)
+    place.kube.cluster.put(agent_path(Key("team", "a")), {"metadata": {}})
+    place.now += timedelta(seconds=PATIENCE)
+    await place.reconcile()
+    place.now += timedelta(seconds=PATIENCE)
+    await place.reconcile()
+    assert place.kube.objects[child_path(WORKLOAD)]["spec"]["replicas"] == 1
+    assert place.of(OrphansFound) == []
+
+
+async def test_a_workload_whose_fence_goes_with_the_agent_is_left_to_the_cluster(place: Place) -> None:
+    left_behind(place, known=True)
+    deny = build_deny(agent())
+    deny["metadata"] |= {"uid": "uid-ringfence-a-deny", "resourceVersion": "90"}
+    place.store.children.observe("MODIFIED", deny)
+    owner = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "name": "ringfence-a-deny", "uid": "x"}
+    path = child_path(WORKLOAD)
+    place.kube.objects[path]["metadata"] |= {"ownerReferences": [owner], "resourceVersion": "91"}
+    place.see(path, "Deployment")
+    await place.reconcile()
+    assert place.kube.objects[path]["spec"]["replicas"] == 1
