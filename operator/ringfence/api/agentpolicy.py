@@ -106,6 +106,12 @@ class AgentPolicySpec(Model):
     images: PolicyImages = Field(default_factory=PolicyImages)
     sandbox: PolicySandbox = Field(default_factory=PolicySandbox)
     secrets: PolicySecrets = Field(default_factory=PolicySecrets)
+    on_repeated_edits: Literal["Stop", "Keep"] = Field(
+        default="Stop",
+        description="What becomes of an agent one of whose children somebody edits again and again, three times within "
+        "10 seconds: Stop takes its pods away until nobody has edited any for 60 seconds; Keep lets it run on between "
+        "an edit and its repair. Several policies: Stop wins.",
+    )
 
 
 class AgentPolicyStatus(Model):

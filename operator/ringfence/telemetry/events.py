@@ -60,11 +60,15 @@ class ViolationFound(AgentEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class ChildRepaired(AgentEvent):
-    """A child was edited or deleted by somebody else, and is put right. `rule`: ChildEdited or ChildDeleted."""
+    """A child was edited or deleted by somebody else, and is put right. `rule`: ChildEdited or ChildDeleted.
+
+    `count`: how many times in a row that was.
+    """
 
     kind: str
     name: str
     rule: str
+    count: int = 1
     manager: str | None = None
     changed_at: str | None = None
 
@@ -89,8 +93,9 @@ class ChildWritten:
 
 @dataclass(frozen=True, kw_only=True)
 class AgentStopped(AgentEvent):
-    """Its pods are taken away."""
+    """Its pods are taken away. `reason`: Unfenced, FenceContested, Deleting."""
 
+    reason: str
     why: str
 
 

@@ -1,5 +1,6 @@
 """What an agent becomes over its life: less rights, no volume, suspended, deleted in every way, made anew."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -103,7 +104,16 @@ def test_the_fence_outlives_the_last_pod(place: Place, policy: str) -> None:
     )
 
 
-def test_a_workload_deleted_by_hand_never_leaves_its_fence(place: Place) -> None:
+@pytest.fixture
+def kept(place: Place) -> Iterator[Place]:
+    """A namespace in which agents run on however often their children are edited."""
+    policy = place.keep_running()
+    yield place
+    place.server.request("DELETE", policy)
+
+
+def test_a_workload_deleted_by_hand_never_leaves_its_fence(kept: Place) -> None:
+    place = kept
     place.agent("a", FULL)
     place.wait_applied()
     for policy in ("Background", "Foreground", "Orphan"):

@@ -280,7 +280,7 @@ class TestController:
         return one(lines, "put back")
 
     def test_pods_that_are_taken_away(self, lines: Lines) -> None:
-        to_log(AgentStopped(agent=AgentName(*KEY), why="it is being deleted"))
+        to_log(AgentStopped(agent=AgentName(*KEY), reason="Deleting", why="it is being deleted"))
         line = one(lines, "stopped")
         assert (line["agent"], line["why"], line["level"]) == ("a", "it is being deleted", "error")
 

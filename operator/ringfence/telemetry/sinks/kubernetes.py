@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, Final, Literal
@@ -24,7 +25,9 @@ from ringfence.telemetry.metrics import EVENTS_DROPPED
 log = structlog.get_logger(__name__)
 
 QUIET_SECONDS: Final = 300.0
-"""The same sentence about the same agent is not said again for so long."""
+"""The same sentence about the same agent is not said again for so long: it is counted."""
+COUNT_SECONDS: Final = 5.0
+"""Between two writes of such counts."""
 REMEMBERED: Final = 4096
 """Sentences remembered; more agents than that repeat themselves a little."""
 MAX_NOTE: Final = 1000
@@ -33,6 +36,15 @@ WAITING: Final = 20_000
 """Events that may wait to be written: two of each of ten thousand agents. Some 20 MiB."""
 WRITERS: Final = 2
 """Written at a time: the rest of the connections is for what agents need."""
+
+
+@dataclass
+class _Said:
+    """One Event: when it was said, and how often that happened."""
+
+    at: float
+    body: Object
+    count: int = 1
 
 
 class KubernetesEventSink:
@@ -50,8 +62,9 @@ class KubernetesEventSink:
         self._instance = instance
         self._leading = leading
         self._clock = clock
-        self._said: OrderedDict[tuple[str, str, str], float] = OrderedDict()
+        self._said: OrderedDict[tuple[str, str, str], _Said] = OrderedDict()
         self._waiting: asyncio.Queue[Object] = asyncio.Queue(WAITING)
+        self._repeated: dict[int, _Said] = {}
 
     def __call__(self, event: Any) -> None:
         """Take an event; most are no news for a person."""
@@ -70,6 +83,7 @@ class KubernetesEventSink:
         async with asyncio.TaskGroup() as group:
             for _ in range(WRITERS):
                 group.create_task(self._write_for_ever())
+            group.create_task(self._count_for_ever())
 
     async def flush(self, seconds: float) -> None:
         """Write what waits, as far as there is time: at the end of the process."""
@@ -77,25 +91,27 @@ class KubernetesEventSink:
             async with asyncio.timeout(seconds):
                 while not self._waiting.empty():
                     await self._write(self._waiting.get_nowait())
+                await self._write_counts()
 
     def _say(self, event: events.AgentEvent, kind: Literal["Normal", "Warning"], reason: str, note: str) -> None:
         """One Event, unless it was said lately, or is another replica's to say."""
-        if not self._leading() or self._lately(event.uid, str(reason), note):
+        if not self._leading():
             return
-        try:
-            self._waiting.put_nowait(self._body(event, kind, str(reason), note))
-        except asyncio.QueueFull:
-            EVENTS_DROPPED.inc()
-
-    def _lately(self, uid: str, reason: str, note: str) -> bool:
-        sentence, now = (uid, reason, note), self._clock()
-        if now - self._said.get(sentence, float("-inf")) < QUIET_SECONDS:
-            return True
-        self._said[sentence] = now
+        sentence, now = (event.uid, str(reason), note), self._clock()
+        lately = self._said.get(sentence)
+        if lately is not None and now - lately.at < QUIET_SECONDS:
+            lately.count += 1
+            self._repeated[id(lately)] = lately
+            return
+        body = self._body(event, kind, str(reason), note)
+        self._said[sentence] = _Said(now, body)
         self._said.move_to_end(sentence)
         if len(self._said) > REMEMBERED:
             self._said.popitem(last=False)
-        return False
+        try:
+            self._waiting.put_nowait(body)
+        except asyncio.QueueFull:
+            EVENTS_DROPPED.inc()
 
     def _body(self, event: events.AgentEvent, kind: str, reason: str, note: str) -> Object:
         namespace, name = event.agent
@@ -103,7 +119,7 @@ class KubernetesEventSink:
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
             "metadata": {"name": f"{name[:200]}.{uuid4().hex[:16]}", "namespace": namespace},
-            "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "eventTime": _now(),
             "reportingController": f"ringfence.dev/{MANAGED_BY}",
             "reportingInstance": self._instance[:128],
             "action": "Reconcile",
@@ -123,6 +139,20 @@ class KubernetesEventSink:
         while True:
             await self._write(await self._waiting.get())
 
+    async def _count_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(COUNT_SECONDS)
+            await self._write_counts()
+
+    async def _write_counts(self) -> None:
+        """How often what was said has happened since: as a series of that very Event. One that is gone is no loss."""
+        repeated, self._repeated = self._repeated, {}
+        for said in repeated.values():
+            metadata = said.body["metadata"]
+            path = path_of("events.k8s.io/v1", "events", metadata["namespace"], metadata["name"])
+            with contextlib.suppress(ApiError, Unreachable):
+                await self._kube.merge(path, {"series": {"count": said.count, "lastObservedTime": _now()}})
+
     async def _write(self, body: Object) -> None:
         """A failure to write one is logged and nothing else."""
         metadata = body["metadata"]
@@ -133,3 +163,7 @@ class KubernetesEventSink:
             if not (isinstance(failure, ApiError) and failure.terminating):
                 about = {"agent": body["regarding"]["name"], "namespace": metadata["namespace"]}
                 log.warning("could not write an Event", **about, error=str(failure))
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
