@@ -76,6 +76,7 @@ LINES = {
         "again and again (FenceContested), or it is being deleted (Deleting).",
         (*ABOUT, "reason", "why"),
     ),
+    "deleted": Line("controller", "info", "An agent is gone.", ABOUT),
     "made a key": Line("controller", "info", "The first value of a generated key.", (*ABOUT, "secret")),
     "rotated": Line("controller", "info", "A key has a new value.", (*ABOUT, "secret", "rotated_at")),
     "rotation failed": Line(

@@ -135,6 +135,11 @@ class AgentForgotten(AgentEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AgentDeleted(AgentEvent):
+    """An agent that was looked after is gone."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SecretMade(AgentEvent):
     """The first value of a generated secret is stored."""
 

@@ -37,7 +37,7 @@ from ringfence.store.context import PolicyContext
 from ringfence.store.records import Key, agent_path, child_path, read_agent
 from ringfence.store.store import Store
 from ringfence.telemetry import logs
-from ringfence.telemetry.events import AgentName, AgentStopped, FinalizersRemoved, StoreCompared
+from ringfence.telemetry.events import AgentDeleted, AgentName, AgentStopped, FinalizersRemoved, StoreCompared
 from ringfence.telemetry.sinks.lines import to_log
 from unit.admission import make
 from unit.admission.test_app import Exchange, send
@@ -305,6 +305,10 @@ class TestController:
         seen = ages.observed("a", signing, await secrets.metadata(owner, signing))
         await secrets.drop_previous(owner, seen)
         assert one(lines, "overlap is over")["agent"] == "a"
+
+    def test_an_agent_that_is_gone(self, lines: Lines) -> None:
+        to_log(AgentDeleted(agent=AgentName(*KEY)))
+        assert one(lines, "deleted")["agent"] == "a"
 
     def test_a_child_that_was_kept(self, lines: Lines) -> None:
         about = {"kind": "Role", "name": "ringfence-a", "rule": "ChildHeld"}

@@ -15,7 +15,7 @@ from ringfence.resources.rotation import rotating
 from ringfence.resources.secrets import rotation_name, stamp
 from ringfence.store.records import Key, agent_path, packed, read_agent
 from ringfence.store.store import Store
-from ringfence.telemetry.events import AgentName, AgentObserved, ConditionChanged, Emit
+from ringfence.telemetry.events import AgentDeleted, AgentName, AgentObserved, ConditionChanged, Emit
 
 from . import conditions
 from .conditions import Finding
@@ -25,7 +25,7 @@ from .fence import TRY_AGAIN, TRY_LATER
 from .observe import Observer
 from .plan import Mode, Observed, Plan, candidate, plan, pods_wanted
 from .recorder import Recorder
-from .report import After, Report, changes, report
+from .report import After, Report, changes, going, report
 from .writer import Writer
 
 NOTHING = Look()
@@ -56,7 +56,8 @@ class AgentReconciler:
     async def reconcile(self, key: Key) -> Look:
         """One pass. Raises RingfenceError: the caller tries again later."""
         seen = await self.observer.observe(key)
-        seen = replace(seen, fence=self.writer.fences.history(key, seen.status))
+        if seen.agent is not None:
+            seen = replace(seen, fence=self.writer.fences.history(key, seen.status))
         planned = plan(seen)
         try:
             return await self._pass(seen, planned)
@@ -90,7 +91,11 @@ class AgentReconciler:
         self._record(seen, planned)
         outcome = await self.executor.execute(seen, planned)
         if planned.mode is Mode.WIND_DOWN:
-            return NOTHING
+            told = going(seen, outcome)
+            await self._store_status(seen, told.status, told.changed)
+            if outcome.failure is not None:
+                raise outcome.failure
+            return told.look
         if self._begins_to_be_contested(seen):
             return AT_ONCE
         if _just_made(seen, planned, outcome) and seen.key not in self._deferred:
@@ -121,7 +126,8 @@ class AgentReconciler:
             raise blocked.error(longest)
 
     def _forget(self, key: Key) -> None:
-        self.writer.fences.forget(key)
+        if self.writer.fences.forget(key):
+            self.emit(AgentDeleted(agent=AgentName(*key)))
         self._let_be(key)
 
     def _let_be(self, key: Key) -> None:

@@ -18,7 +18,7 @@ from . import ages, conditions
 from .conditions import Finding
 from .execute import Blocked, Outcome
 from .fence import Stop, condition_of, contest, unfenced
-from .plan import Observed, Plan, condition_before, pods_wanted
+from .plan import Observed, Plan, condition_before, pods_wanted, workload_of
 
 SECRETS_AGAIN = 60.0
 """Seconds until the next look at an agent with secrets: their Secrets are not watched, a watch would carry values."""
@@ -62,6 +62,35 @@ def report(seen: Observed, planned: Plan, outcome: Outcome, after: After) -> Rep
         changed=changes(seen, findings),
         look=_look(seen, planned, outcome, after, findings),
     )
+
+
+def going(seen: Observed, outcome: Outcome) -> Report:
+    """The same of one that is being deleted, and that somebody's finalizer keeps: it is not Ready, whatever it was."""
+    orphans = seen.agent is not None and seen.agent.orphans
+    sentence = "it is being deleted and waits for its finalizers (metadata.finalizers): its pods are stopped"
+    if orphans:
+        sentence = "it is being deleted without its children: they stay as they are, and are not looked after"
+    elif outcome.failure is not None:
+        sentence = f"it is being deleted, and its pods could not be stopped: {outcome.failure}"
+    left = "not looked after any more: the agent is being deleted"
+    kept = (ConditionType.NETWORK_POLICY_APPLIED, ConditionType.RIGHTS_APPLIED, ConditionType.SECRETS_FRESH)
+    findings = [
+        Finding(ConditionType.READY, "False", Reason.DELETING, sentence),
+        *(Finding(one, "Unknown", Reason.DELETING, left) for one in kept),
+        Finding(ConditionType.WORKLOAD_AVAILABLE, "False", Reason.DELETING, sentence),
+    ]
+    old = seen.status.get("conditions") or []
+    generation = seen.agent.generation if seen.agent else 0
+    merged = conditions.merge(old, findings, generation=generation, now=stamp(seen.now))
+    said = {one["type"] for one in merged}
+    numbers = (workload_of(seen) or {}).get("status") or {}
+    status = {
+        **seen.status,
+        "conditions": [*merged, *(one for one in old if one["type"] not in said)],
+        "replicas": numbers.get("replicas", 0),
+        "readyReplicas": numbers.get("readyReplicas", 0),
+    }
+    return Report(findings=findings, status=status, changed=changes(seen, findings), look=Look())
 
 
 def changes(seen: Observed, findings: Sequence[Finding]) -> list[ConditionChanged]:

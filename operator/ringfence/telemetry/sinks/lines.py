@@ -47,6 +47,11 @@ def _(event: events.AgentStopped) -> None:
 
 
 @to_log.register
+def _(event: events.AgentDeleted) -> None:
+    log.info("deleted", **_about(event))
+
+
+@to_log.register
 def _(event: events.ConditionChanged) -> None:
     told = {"generation": event.generation, "type": event.type, "status": event.status, "previous": event.previous}
     log.info("condition", **_about(event), **told, reason=event.reason, message=event.message)
