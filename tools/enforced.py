@@ -261,6 +261,12 @@ FIELDS: dict[str, Row] = {
         f"{KEYS}::test_no_key_lives_longer_than_every_policy_allows",
         "tests/unit/controller/test_ages.py::test_what_is_said_about_keys",
     ),
+    "AgentPolicy.spec.onRepeatedEdits": Row(
+        "the controller: no pods while a child is edited again and again; the strictest policy decides",
+        f"{CONTROLLER}/test_contested_fence.py::test_who_edits_again_and_again_stops_the_agent",
+        f"{CONTROLLER}/test_contested_fence.py::test_a_policy_may_keep_it_running",
+        "tests/unit/controller/test_fence.py::test_the_strictest_policy_decides_what_becomes_of_a_contested_agent",
+    ),
 }
 """Every field of every spec. `decide` is ringfence.policy.decide: the same in the webhook and in the controller."""
 
@@ -293,6 +299,11 @@ ALWAYS: dict[str, Row] = {
         f"{AGENTS}/test_demo.py::test_a_deleted_and_an_edited_policy_are_put_back",
         EDITED,
         f"{CONTROLLER}/test_drift.py::test_a_deleted_child_is_back",
+    ),
+    "An agent whose fence cannot be put right within seconds has no pods": Row(
+        "the controller: it scales the Deployment to zero, whatever is in the way, and says so",
+        f"{CONTROLLER}/test_unfenced.py::test_a_fence_that_cannot_be_put_right_stops_the_agent",
+        f"{CONTROLLER}/test_unfenced.py::test_a_strangers_object_in_place_of_a_part_stops_the_agent",
     ),
     "A part of the fence that is being deleted, and that somebody keeps by a finalizer, is right and made anew": Row(
         "the controller: it corrects what is being deleted, takes others' finalizers off, and counts it",

@@ -58,8 +58,9 @@ LINES = {
     "put back": Line(
         "controller",
         "warning",
-        "A child of an agent was edited or deleted by somebody else, and is put right.",
-        (*ABOUT, "kind", "name", "rule", *AUTHOR),
+        "A child of an agent was edited or deleted by somebody else, and is put right. Where that happens in a row, "
+        "with no pause of a minute: the first time, the second, the fourth, the eighth, and so on.",
+        (*ABOUT, "kind", "name", "rule", "count", *AUTHOR),
     ),
     "finalizers removed": Line(
         "controller",
@@ -93,7 +94,11 @@ LINES = {
         (*ABOUT, "objects", "stopped"),
     ),
     "stopped": Line(
-        "controller", "error", "The pods of an agent are taken away: no fence, or its end.", (*ABOUT, "why")
+        "controller",
+        "error",
+        "The pods of an agent are taken away: a part of its fence cannot be put right (Unfenced), or a child is edited "
+        "again and again (FenceContested), or it is being deleted (Deleting).",
+        (*ABOUT, "reason", "why"),
     ),
     "nobody leads": Line(
         "controller",
@@ -108,6 +113,7 @@ LINES = {
         "each reason, when it is new.",
         ("slice", "addresses", "why"),
     ),
+    "deleted": Line("controller", "info", "An agent is gone.", ABOUT),
     "made a key": Line("controller", "info", "The first value of a generated key.", (*ABOUT, "secret")),
     "rotated": Line("controller", "info", "A key has a new value.", (*ABOUT, "secret", "rotated_at")),
     "rotation failed": Line(
@@ -130,7 +136,7 @@ FIELDS = {
     "allowed": "The decision.",
     "rules": "Names of the broken [rules](rules.md).",
     "paths": "Fields that break them.",
-    "reason": "Of a refusal that breaks no rule, the sentence; of a condition, its reason.",
+    "reason": "Of a refusal that breaks no rule, the sentence; of a condition, its reason; why an agent is stopped.",
     "generation": "Of the spec that this is about.",
     "type": "Of the condition.",
     "status": "Of the condition: True, False, Unknown.",
@@ -140,6 +146,7 @@ FIELDS = {
     "message": "What the condition says to a person.",
     "rule": "Name of the rule; of drift ChildEdited, ChildDeleted or ChildHeld; of keys SecretTooOld.",
     "finalizers": "Names of the finalizers.",
+    "count": "How many times in a row.",
     "path": "Field that breaks it.",
     "manager": "Field manager that wrote last, where known; else null.",
     "changed_at": "When it did; else null.",

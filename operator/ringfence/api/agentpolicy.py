@@ -112,6 +112,12 @@ class AgentPolicySpec(Model):
         "and neither its allow policy nor its RoleBinding stays. Keep: it is told, and left as it is; several "
         "policies: all must say so.",
     )
+    on_repeated_edits: Literal["Stop", "Keep"] = Field(
+        default="Stop",
+        description="What becomes of an agent one of whose children somebody edits again and again, three times within "
+        "10 seconds: Stop takes its pods away until nobody has edited any for 60 seconds; Keep lets it run on between "
+        "an edit and its repair. Several policies: Stop wins.",
+    )
 
 
 class AgentPolicyStatus(Model):

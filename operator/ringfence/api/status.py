@@ -44,6 +44,8 @@ class Reason(StrEnum):
     PROGRESSING = "Progressing"
     UNAVAILABLE = "Unavailable"
     SUSPENDED = "Suspended"
+    UNFENCED = "Unfenced"
+    FENCE_CONTESTED = "FenceContested"
     DRIFT_REPAIRED = "DriftRepaired"
     FINALIZER_REMOVED = "FinalizerRemoved"
     ADDRESS_DOUBTED = "AddressDoubted"

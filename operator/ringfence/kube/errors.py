@@ -31,10 +31,15 @@ class ErrorKind(StrEnum):
 
 
 class RingfenceError(Exception):
-    """The root. `retry_after`: seconds that the other side asks to be left alone."""
+    """The root.
+
+    `retry_after`: seconds that the other side asks to be left alone. `longest_pause`: the longest one between tries, in
+    seconds, where what waits for it cannot wait long; None: the usual one.
+    """
 
     kind: ErrorKind = ErrorKind.RETRY
     retry_after: float | None = None
+    longest_pause: float | None = None
 
 
 class ApiError(RingfenceError):

@@ -60,11 +60,15 @@ class ViolationFound(AgentEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class ChildRepaired(AgentEvent):
-    """A child was edited or deleted by somebody else, and is put right. `rule`: ChildEdited or ChildDeleted."""
+    """A child was edited or deleted by somebody else, and is put right. `rule`: ChildEdited or ChildDeleted.
+
+    `count`: how many times in a row that was.
+    """
 
     kind: str
     name: str
     rule: str
+    count: int = 1
     manager: str | None = None
     changed_at: str | None = None
 
@@ -98,8 +102,9 @@ class ChildWritten:
 
 @dataclass(frozen=True, kw_only=True)
 class AgentStopped(AgentEvent):
-    """Its pods are taken away."""
+    """Its pods are taken away. `reason`: Unfenced, FenceContested, Deleting."""
 
+    reason: str
     why: str
 
 
@@ -136,6 +141,11 @@ class SecretsObserved(AgentEvent):
 @dataclass(frozen=True, kw_only=True)
 class AgentForgotten(AgentEvent):
     """The agent is gone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentDeleted(AgentEvent):
+    """An agent that was looked after is gone."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,6 +63,15 @@ class Place:
     def label(self, labels: Mapping[str, str | None]) -> None:
         self.merge_at(f"/api/v1/namespaces/{self.name}", {"metadata": {"labels": labels}})
 
+    def keep_running(self, answer: str = "Keep") -> str:
+        """Bind the namespace by a policy that says what becomes of agents with a contested fence. The policy's path."""
+        name = f"{self.name}-{answer.lower()}"
+        selector = {"matchLabels": {"kubernetes.io/metadata.name": self.name}}
+        spec = {"namespaceSelector": selector, "onRepeatedEdits": answer}
+        body = {"apiVersion": API_VERSION, "kind": "AgentPolicy", "metadata": {"name": name}, "spec": spec}
+        self._must("POST", path_of(API_VERSION, "agentpolicies"), body)
+        return path_of(API_VERSION, "agentpolicies", name=name)
+
     # --- agents
 
     def agent(self, name: str = "a", spec: Mapping[str, Any] | None = None, **changes: Any) -> Manifest:

@@ -1,6 +1,6 @@
 """Somebody else edits or deletes a child: it is put back, counted and told. Edits of every kind, for every child."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -115,11 +115,14 @@ EDITS: list[tuple[str, str, Edit]] = [
 
 
 @pytest.fixture
-def agent(place: Place) -> Place:
+def agent(place: Place) -> Iterator[Place]:
+    """One that runs on however often its children are edited."""
+    policy = place.keep_running()
     place.agent("a", FULL)
     place.wait_applied()
     place.wait_right()
-    return place
+    yield place
+    place.server.request("DELETE", policy)
 
 
 def test_every_edit_is_put_right(agent: Place, controller: Controller) -> None:

@@ -1,5 +1,6 @@
 """What an agent becomes over its life: less rights, no volume, suspended, deleted in every way, made anew."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -103,7 +104,16 @@ def test_the_fence_outlives_the_last_pod(place: Place, policy: str) -> None:
     )
 
 
-def test_a_workload_deleted_by_hand_never_leaves_its_fence(place: Place) -> None:
+@pytest.fixture
+def kept(place: Place) -> Iterator[Place]:
+    """A namespace in which agents run on however often their children are edited."""
+    policy = place.keep_running()
+    yield place
+    place.server.request("DELETE", policy)
+
+
+def test_a_workload_deleted_by_hand_never_leaves_its_fence(kept: Place) -> None:
+    place = kept
     place.agent("a", FULL)
     place.wait_applied()
     for policy in ("Background", "Foreground", "Orphan"):
@@ -183,7 +193,7 @@ def test_made_anew_over_and_over(place: Place, controller: Controller) -> None:
     assert controller.drift(place.name) == 0
 
 
-def test_an_agent_that_waits_for_somebodys_finalizer_runs_no_pods(place: Place) -> None:
+def test_an_agent_that_waits_for_somebodys_finalizer_runs_no_pods(place: Place, controller: Controller) -> None:
     place.agent("a", FULL)
     place.wait_applied()
     wait_for("a pod", place.pods)
@@ -191,10 +201,14 @@ def test_an_agent_that_waits_for_somebodys_finalizer_runs_no_pods(place: Place) 
     place.delete("AgentDeployment", "a")
     wait_for("no pods", lambda: place.get("Deployment", "ringfence-a")["spec"]["replicas"] == 0 and not place.pods())
     assert place.child("deny")
+    for kind in ("Ready", "WorkloadAvailable"):
+        place.wait_condition(kind, "False", "Deleting")
     place.merge("Deployment", "ringfence-a", {"spec": {"replicas": 3}})
     wait_for("no pods again", lambda: place.get("Deployment", "ringfence-a")["spec"]["replicas"] == 0)
     place.merge("AgentDeployment", "a", {"metadata": {"finalizers": None}})
     wait_for("all is gone", lambda: not place.items("NetworkPolicy") and not place.items("Deployment"))
+    lines = [line["event"] for line in controller.lines if line.get("namespace") == place.name]
+    assert lines.count("deleted") == 1
 
 
 def test_a_namespace_with_agents_ends_without_a_fight(place: Place, cluster: Cluster, controller: Controller) -> None:

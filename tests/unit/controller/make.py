@@ -136,7 +136,7 @@ def _told(action: Action) -> str:
         case DropPrevious():
             return f"drop {action.secret.name}"
         case StopWorkload():
-            return f"stop {action.ref.name} {action.why}"
+            return f"stop {action.ref.name} {action.why.message}"
 
 
 def _short(ref: Ref) -> str:

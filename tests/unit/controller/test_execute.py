@@ -1,5 +1,6 @@
 """A plan is done in order, and stops where it cannot go on."""
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,8 +17,9 @@ from ringfence.controller.agent.errors import (
     Requeue,
 )
 from ringfence.controller.agent.execute import Blocked, Executor, Outcome, obstacle
+from ringfence.controller.agent.fence import TRY_AGAIN, Fences, Stop, unfenced
 from ringfence.controller.agent.plan import (
-    NO_FENCE,
+    BEING_DELETED,
     Action,
     DropPrevious,
     EnsureChild,
@@ -32,10 +34,14 @@ from ringfence.controller.agent.plan import (
 from ringfence.kube import ApiError, Conflict, NotFound, RingfenceError, Unreachable
 from ringfence.resources import Ref
 from ringfence.resources.phases import ALLOW, DENY, PERMISSIONS, PHASES, SECRETS, WORKLOAD, Order, Phase
+from ringfence.store.context import PolicyContext
+from ringfence.store.store import Store
 from ringfence.telemetry.events import AgentName, AgentStopped
 from unit.controller.make import (
     ACCOUNT,
+    BINDING,
     DEPLOYMENT,
+    KEY,
     POLICY_ALLOW,
     POLICY_DENY,
     ROLE,
@@ -55,6 +61,8 @@ class Hands:
     def __init__(self) -> None:
         self.done: list[str] = []
         self.fails: dict[str, Exception] = {}
+        self.fences, self.store = Fences(), Store(PolicyContext())
+        self.wrong: set[Ref] = set()
 
     def _do(self, what: str) -> None:
         self.done.append(what)
@@ -78,6 +86,12 @@ class Hands:
 
     async def drop_previous(self, _: Any, one: ObservedSecret) -> None:
         self._do(f"drop {one.name}")
+
+    def lets_more(self, ref: Ref, _desired: Any, _agent: Any) -> bool:
+        return ref in self.wrong
+
+    def repaired(self, ref: Ref, _agent: Any, rule: str) -> None:
+        self.done.append(f"{rule} {ref.kind}")
 
     def remember(self, right: Any, _: Any) -> None:
         self.done += [f"remember {child.ref.kind}" for child in right]
@@ -114,6 +128,7 @@ FIVE = [
     ensure(WORKLOAD, DEPLOYMENT),
 ]
 DENIED, ALLOWED, ACCOUNTED, ROLED, WORKING = (f"{one.desired.ref.kind} {one.desired.ref.name}" for one in FIVE)
+UNFENCED = Stop(Reason.UNFENCED, "x")
 REFUSED = ApiError(422, "Invalid", "no such thing")
 
 
@@ -175,22 +190,126 @@ async def test_without_the_deny_policy_nothing_goes_on(run: Run, failure: Except
     run.hands.fails[DENIED] = failure
     outcome = await run.do(FIVE[0], ensure(WORKLOAD, DEPLOYMENT, keep=True))
     assert run.hands.done == [DENIED, *(["stop ringfence-a"] if stops else [])]
-    stopped = AgentStopped(agent=AgentName("team", "a"), uid=UID, why=NO_FENCE)
+    why = unfenced(f"NetworkPolicy {POLICY_DENY.name}: {failure}").message
+    stopped = AgentStopped(agent=AgentName("team", "a"), uid=UID, reason="Unfenced", why=why)
     assert run.told == ([stopped] if stops else [])
     assert outcome.blocked is not None
     assert outcome.blocked.condition is ConditionType.NETWORK_POLICY_APPLIED
 
 
 async def test_one_that_is_being_deleted_is_stopped(run: Run) -> None:
-    outcome = await run.do(StopWorkload(ref=DEPLOYMENT, why="it is being deleted"), mode=Mode.WIND_DOWN)
-    assert run.told == [AgentStopped(agent=AgentName("team", "a"), uid=UID, why="it is being deleted")]
+    outcome = await run.do(StopWorkload(ref=DEPLOYMENT, why=BEING_DELETED), mode=Mode.WIND_DOWN)
+    why = "it is being deleted"
+    assert run.told == [AgentStopped(agent=AgentName("team", "a"), uid=UID, reason="Deleting", why=why)]
     assert outcome.blocked is None
+
+
+async def test_to_scale_up_what_was_stopped_is_one_more_edit(run: Run) -> None:
+    for _ in range(2):
+        await run.do(StopWorkload(ref=DEPLOYMENT, why=UNFENCED), stop=UNFENCED)
+    assert len(run.told) == 1
+    assert run.hands.done == ["stop ringfence-a"] * 2 + ["ChildEdited Deployment"]
+    await run.do()
+    await run.do(StopWorkload(ref=DEPLOYMENT, why=UNFENCED), stop=UNFENCED)
+    assert len(run.told) == 2, "it ran meanwhile"
+
+
+FENCE = [
+    (ensure(DENY, POLICY_DENY), POLICY_DENY),
+    (ensure(ALLOW, POLICY_ALLOW), POLICY_ALLOW),
+    (ensure(PERMISSIONS, ROLE), ROLE),
+    (ensure(PERMISSIONS, BINDING), BINDING),
+]
+
+
+@pytest.mark.parametrize(("action", "ref"), FENCE, ids=[f"{ref.kind} {ref.name}" for _, ref in FENCE])
+@pytest.mark.parametrize(
+    "failure",
+    [
+        ApiError(403, "Forbidden", "no right"),
+        ApiError(500, "InternalError", "etcd"),
+        Conflict(409, "Conflict", "modified"),
+        ApiError(429, "TooManyRequests", ""),
+        OwnershipConflict(ROLE),
+        MutatedOnWrite(ROLE),
+        Requeue("changed"),
+        Unreachable("down"),
+    ],
+    ids=lambda one: f"{type(one).__name__} {getattr(one, 'status', '')}",
+)
+async def test_a_part_of_the_fence_that_is_not_put_right_is_remembered(
+    run: Run, action: EnsureChild, ref: Ref, failure: RingfenceError
+) -> None:
+    run.hands.wrong = {ref}
+    run.hands.store.children.take(as_stored(action.desired.manifest))
+    run.hands.fails[f"{ref.kind} {ref.name}"] = failure
+    raised: list[RingfenceError] = []
+    try:
+        await run.do(action)
+    except RingfenceError as one:
+        raised.append(one)
+    assert [one.longest_pause for one in raised] in ([], [TRY_AGAIN])
+    history = run.hands.fences.history(KEY)
+    assert history.unfenced_for is not None
+    assert f"{ref.kind} {ref.name}: " in history.unfenced
+    run.hands.fails.clear()
+    await run.do(action)
+    assert run.hands.fences.history(KEY).unfenced_for is None
+
+
+ENDING = ApiError(403, "Forbidden", "namespace is being terminated")
+
+
+@pytest.mark.parametrize(
+    ("action", "there", "failure", "remembered"),
+    [
+        pytest.param(FENCE[0][0], False, REFUSED, True, id="no deny policy at all"),
+        pytest.param(FENCE[1][0], False, REFUSED, False, id="an absent part gives nothing"),
+        pytest.param(FENCE[2][0], False, REFUSED, False, id="no more than an absent role"),
+        pytest.param(ensure(PERMISSIONS, ACCOUNT), True, REFUSED, False, id="an account alone gives nothing"),
+        pytest.param(ensure(WORKLOAD, DEPLOYMENT), True, REFUSED, False, id="a workload"),
+        pytest.param(FENCE[1][0], True, ENDING, False, id="a namespace that ends"),
+    ],
+)
+async def test_what_is_no_more_than_the_spec_says_does_not_matter(
+    run: Run, action: EnsureChild, there: bool, failure: RingfenceError, remembered: bool
+) -> None:
+    ref = action.desired.ref
+    run.hands.wrong = {ref}
+    if there:
+        run.hands.store.children.take(as_stored(action.desired.manifest))
+    run.hands.fails[f"{ref.kind} {ref.name}"] = failure
+    with contextlib.suppress(RingfenceError):
+        await run.do(action)
+    assert (run.hands.fences.history(KEY).unfenced_for is not None) is remembered
+
+
+async def test_rights_that_cannot_be_taken_away_matter(run: Run) -> None:
+    run.hands.fails["remove Role"] = ApiError(403, "Forbidden", "no right")
+    await run.do(RemoveChild(phase=PERMISSIONS, child=as_stored(built(ROLE, RULES).manifest)))
+    assert run.hands.fences.history(KEY).unfenced_for is not None
+
+
+async def test_the_fence_is_put_right_though_the_stop_fails(run: Run) -> None:
+    run.hands.fails |= {"stop ringfence-a": REFUSED, ALLOWED: Conflict(409, "Conflict", "modified")}
+    kept = [ensure(ALLOW, POLICY_ALLOW, keep=True), ensure(PERMISSIONS, ROLE, keep=True)]
+    outcome = await run.do(StopWorkload(ref=DEPLOYMENT, why=UNFENCED), *kept, stop=UNFENCED)
+    assert run.hands.done == ["stop ringfence-a", ALLOWED, ROLED]
+    assert (outcome.failure, outcome.blocked and outcome.blocked.message) == (REFUSED, "409 Conflict: modified")
+
+
+async def test_without_the_deny_policy_the_rest_of_the_fence_stays_right(run: Run) -> None:
+    run.hands.fails[DENIED] = Conflict(409, "Conflict", "modified")
+    kept = [ensure(ALLOW, POLICY_ALLOW, keep=True), ensure(PERMISSIONS, ROLE, keep=True)]
+    with pytest.raises(Conflict):
+        await run.do(FIVE[0], *kept, FIVE[2], ensure(WORKLOAD, DEPLOYMENT, keep=True))
+    assert run.hands.done == [DENIED, ALLOWED, ROLED]
 
 
 async def test_a_stop_that_fails_is_tried_again(run: Run) -> None:
     run.hands.fails["stop ringfence-a"] = ApiError(500, "InternalError", "etcd")
     with pytest.raises(ApiError):
-        await run.do(StopWorkload(ref=DEPLOYMENT, why="x"), mode=Mode.WIND_DOWN)
+        await run.do(StopWorkload(ref=DEPLOYMENT, why=UNFENCED), mode=Mode.WIND_DOWN)
 
 
 async def test_one_that_is_held_is_blocked_at_its_acceptance(run: Run) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from ringfence.api import AgentPolicySpec
+from ringfence.controller.agent.fence import GRACE, FenceHistory
 from ringfence.controller.agent.plan import (
     BEING_DELETED,
     Fit,
@@ -51,7 +52,7 @@ def test_an_agent_that_is_gone_is_forgotten() -> None:
 
 
 @pytest.mark.parametrize(
-    ("finalizers", "actions"), [(["x/y"], [f"stop {NAME} {BEING_DELETED}"]), (["x/y", "orphan"], [])]
+    ("finalizers", "actions"), [(["x/y"], [f"stop {NAME} {BEING_DELETED.message}"]), (["x/y", "orphan"], [])]
 )
 def test_one_that_is_being_deleted_has_no_pods_unless_they_are_to_be_orphans(
     finalizers: list[str], actions: list[str]
@@ -197,6 +198,60 @@ def test_only_the_agents_own_children_are_looked_at() -> None:
     seen = observed(children=all_children())
     other = replace(seen, key=Key("team", "b"), agent=replace(seen.agent, key=Key("team", "b")))  # type: ignore[type-var]
     assert set(fits(plan(other)).values()) == {Fit.ABSENT}
+
+
+# --- what stops an agent
+
+OPEN_TOO_LONG = FenceHistory(unfenced_for=GRACE, unfenced="x")
+CONTESTED = FenceHistory(contested=POLICY_ALLOW)
+
+
+@pytest.mark.parametrize(
+    ("seen", "actions"),
+    [
+        pytest.param(
+            observed(accepted=1, children=edited(all_children(), POLICY_ALLOW, digest="x"), fence=OPEN_TOO_LONG),
+            ["wrong NetworkPolicy/-allow known keep"],
+            id="a part that is not put right",
+        ),
+        pytest.param(observed(accepted=1, children=all_children(), fence=CONTESTED), [], id="a contested part"),
+        pytest.param(
+            observed(accepted=1, children=edited(all_children(), DEPLOYMENT, digest="x"), fence=CONTESTED),
+            [],
+            id="its workload stays as it is",
+        ),
+        pytest.param(
+            observed(accepted=1, fence=CONTESTED), [f"{one} known" for one in FRESH[:3]], id="and is not made"
+        ),
+        pytest.param(
+            observed({"image": "x"}, children=all_children(), fence=OPEN_TOO_LONG), [], id="one that is refused, too"
+        ),
+    ],
+)
+def test_a_stop_comes_first(seen: Observed, actions: list[str]) -> None:
+    planned = plan(seen)
+    assert planned.stop is not None
+    assert told(planned) == [f"stop {NAME} {planned.stop.message}", *actions]
+
+
+@pytest.mark.parametrize("fence", [FenceHistory(), FenceHistory(unfenced_for=GRACE / 2, unfenced="x")])
+def test_within_the_grace_nothing_is_stopped(fence: FenceHistory) -> None:
+    planned = plan(observed(accepted=1, children=all_children(), fence=fence))
+    assert (planned.stop, planned.actions) == (None, ())
+
+
+def test_a_policy_may_keep_a_contested_agent_running() -> None:
+    keep = NamedPolicy("keep", AgentPolicySpec(on_repeated_edits="Keep"))
+    planned = plan(observed(accepted=1, children=all_children(), fence=CONTESTED, policies=[keep]))
+    assert (planned.stop, planned.actions) == (None, ())
+
+
+def test_a_workload_without_pods_gets_none_as_long_as_anything_is_in_the_way() -> None:
+    """Whoever begins anew does not know that it was stopped: by its number of pods it does."""
+    shown = {"spec": {"replicas": 0}}
+    children = edited(edited(all_children(), DEPLOYMENT, digest="x", shown=shown), POLICY_ALLOW, digest="x")
+    planned = plan(observed(accepted=1, children=children))
+    assert told(planned) == ["wrong NetworkPolicy/-allow known keep", "wrong Deployment/ known"]
 
 
 # --- judging

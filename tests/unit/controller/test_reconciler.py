@@ -19,7 +19,7 @@ from ringfence.store.context import PolicyContext
 from ringfence.store.records import agent_path, child_path
 from ringfence.store.sources import AGENT_POLICY, NAMESPACE
 from ringfence.store.store import Store
-from ringfence.telemetry.events import AgentForgotten, AgentObserved, ConditionChanged, ViolationFound
+from ringfence.telemetry.events import AgentDeleted, AgentForgotten, AgentObserved, ConditionChanged, ViolationFound
 from unit.controller.make import ACCOUNT, DEPLOYMENT, KEY, NOW, POLICY_ALLOW, POLICY_DENY, UID, body
 from unit.fakes.kube import FakeKube
 
@@ -235,7 +235,7 @@ async def test_one_that_is_being_deleted_loses_its_pods_and_nothing_else(place: 
     place.deploy(deletionTimestamp="x", finalizers=["x/y"])
     place.take()
     assert await place.reconcile() == Look()
-    assert place.take() == ["merge deployments/ringfence-a"]
+    assert place.take() == ["merge deployments/ringfence-a", CREATION[-1]]
     assert place.kube.objects[child_path(DEPLOYMENT)]["spec"]["replicas"] == 0
 
 
@@ -309,3 +309,26 @@ class TestPoliciesHear:
         place.store.agents.items.clear()
         await place.reconcile()
         assert place.store.agents_of_policy("wide") == (0, 0)
+
+
+async def test_one_that_is_being_deleted_is_not_ready_and_leaves_a_line(place: Place) -> None:
+    await place.reconcile()
+    place.run()
+    await place.reconcile()
+    assert place.condition("Ready") == ("True", "Ready")
+    place.deploy(generation=2, deletionTimestamp="x", finalizers=["example.com/wait"])
+    place.take()
+    assert await place.reconcile() == Look()
+    assert place.take() == ["merge deployments/ringfence-a", CREATION[-1]]
+    assert place.condition("Ready") == ("False", "Deleting")
+    assert place.condition("WorkloadAvailable") == ("False", "Deleting")
+    assert place.condition("NetworkPolicyApplied") == ("Unknown", "Deleting")
+    assert place.condition("Accepted") == ("True", "Accepted")
+    await place.reconcile()
+    assert place.take() == [], "it is said once"
+    assert not [one for one in place.told if isinstance(one, AgentDeleted)]
+    place.kube.cluster.remove(agent_path(KEY))
+    place.store.agents.remove(KEY, place.kube.cluster.version)
+    for _ in range(2):
+        await place.reconcile()
+    assert len([one for one in place.told if isinstance(one, AgentDeleted)]) == 1

@@ -9,12 +9,13 @@ import pytest
 from ringfence.api.status import ConditionType, Reason
 from ringfence.controller.agent import ages
 from ringfence.controller.agent.execute import Blocked, Outcome
+from ringfence.controller.agent.fence import FenceHistory, Stop
 from ringfence.controller.agent.plan import Mode, Plan
 from ringfence.controller.agent.report import SECRETS_AGAIN, After, Report, report
 from ringfence.controller.runtime.loop import Look
 from ringfence.policy.model import RuleName, Violation
 from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, stamp
-from unit.controller.make import HOUR, NOW, NUMBERS, RULES, SECRETS, agent, observed
+from unit.controller.make import HOUR, NOW, NUMBERS, POLICY_ALLOW, RULES, SECRETS, agent, observed
 
 RUNNING = {
     "metadata": {"name": "ringfence-a", "generation": 1},
@@ -35,10 +36,12 @@ def come_to(
     after: After = DONE,
     violations: tuple[Violation, ...] = (),
     mode: Mode = Mode.APPLY,
+    stop: Stop | None = None,
+    unfenced: str = "",
     **seen: Any,
 ) -> Report:
-    planned = Plan(mode=mode, violations=violations, agent=agent(spec), max_age=MONTH)
-    return report(observed(spec, **seen), planned, Outcome(blocked=blocked), after)
+    planned = Plan(mode=mode, violations=violations, agent=agent(spec), max_age=MONTH, stop=stop)
+    return report(observed(spec, **seen), planned, Outcome(blocked=blocked, unfenced=unfenced), after)
 
 
 def conditions(found: Report) -> dict[str, tuple[str, str]]:
@@ -63,6 +66,51 @@ def test_all_is_well() -> None:
     }
     assert found.look == Look()
     assert conditions(come_to(RULES))["RightsApplied"] == ("True", "Applied")
+
+
+STOPPED = RUNNING | {"spec": {"replicas": 0}}
+STOP = Stop(Reason.UNFENCED, "stopped, for a reason")
+REFUSED = Blocked(ConditionType.NETWORK_POLICY_APPLIED, Reason.WRITE_FAILED, "403 no", retry=True)
+
+
+def test_a_stop_is_what_ready_says() -> None:
+    found = come_to(blocked=REFUSED, after=After(workload=STOPPED), stop=STOP)
+    states = conditions(found)
+    assert states["Ready"] == states["WorkloadAvailable"] == ("False", "Unfenced")
+    assert states["NetworkPolicyApplied"] == ("False", "WriteFailed")
+    assert said(found, ConditionType.READY) == STOP.message
+    assert [(one.type, one.told) for one in found.changed if one.reason == "Unfenced"] == [
+        ("Ready", False),
+        ("WorkloadAvailable", True),
+    ]
+
+
+def test_one_that_was_never_started_was_not_stopped() -> None:
+    assert conditions(come_to(blocked=REFUSED, after=After(), stop=STOP))["Ready"] == ("False", "WriteFailed")
+
+
+@pytest.mark.parametrize(
+    ("spec", "workload", "reason"),
+    [({}, STOPPED, "Unfenced"), ({}, RUNNING, "WriteFailed"), ({"suspended": True}, STOPPED, "WriteFailed")],
+)
+def test_who_begins_anew_says_so_by_what_is_stored(spec: Any, workload: Any, reason: str) -> None:
+    found = come_to(spec, blocked=REFUSED, after=After(workload=workload), unfenced="NetworkPolicy x: 403 no")
+    assert conditions(found)["Ready"] == ("False", reason)
+
+
+@pytest.mark.parametrize("stop", [None, Stop(Reason.FENCE_CONTESTED, "stopped, for a reason")])
+@pytest.mark.parametrize(
+    "blocked", [None, Blocked(ConditionType.NETWORK_POLICY_APPLIED, Reason.PROGRESSING, "is being deleted")]
+)
+def test_a_contest_is_one_condition_whatever_a_pass_comes_to(stop: Stop | None, blocked: Blocked | None) -> None:
+    after = After(workload=STOPPED if stop else RUNNING)
+    fence = FenceHistory(contested=POLICY_ALLOW, quiet_in=42.0)
+    found = come_to(blocked=blocked, after=after, stop=stop, fence=fence)
+    states = conditions(found)
+    assert states["Ready"] == states["NetworkPolicyApplied"] == ("False", "FenceContested")
+    assert states["RightsApplied"] == ("True", "NoRights")
+    assert states["WorkloadAvailable"] == (("False", "FenceContested") if stop else ("True", "Available"))
+    assert found.look.after == 42.0
 
 
 PHASE_TYPES = TYPES[2:]

@@ -137,6 +137,27 @@ async def test_an_address_that_is_not_believed_is_said_of_its_slice(sink: Kubern
     assert "192.0.2.4" not in event["note"]
 
 
+async def test_what_happens_again_is_counted_in_the_event(sink: KubernetesEventSink, kube: FakeKube) -> None:
+    repair = ChildRepaired(agent=AGENT, uid="u", kind="Role", name="ringfence-a", rule="ChildEdited")
+    await say(sink, repair)
+    for _ in range(19):
+        sink(repair)
+    await sink.flush(30)
+    (event,) = kube.objects.values()
+    assert event["series"]["count"] == 20
+    writes = len(kube.writes)
+    await sink.flush(30)
+    assert len(kube.writes) == writes == 2, "a count is written once"
+
+
+async def test_a_count_of_an_event_that_is_gone_is_no_trouble(sink: KubernetesEventSink, kube: FakeKube) -> None:
+    repair = ChildRepaired(agent=AGENT, uid="u", kind="Role", name="ringfence-a", rule="ChildEdited")
+    await say(sink, repair)
+    kube.cluster.remove(next(iter(kube.objects)))
+    await say(sink, repair)
+    assert kube.objects == {}
+
+
 async def test_an_event_keeps_the_api_servers_bounds(sink: KubernetesEventSink, kube: FakeKube) -> None:
     await say(sink, changed("False", Reason.REFUSED, "ä" * 5000))
     (event,) = kube.objects.values()

@@ -39,6 +39,7 @@ from ringfence.store.records import Key, agent_path, child_path, read_agent
 from ringfence.store.store import Store
 from ringfence.telemetry import logs
 from ringfence.telemetry.events import (
+    AgentDeleted,
     AgentName,
     AgentStopped,
     ApiServerDoubted,
@@ -308,7 +309,7 @@ class TestController:
         assert (line["previous"], line["leads_to"]) == ("app=search:80", "app=ledger:80")
 
     def test_pods_that_are_taken_away(self, lines: Lines) -> None:
-        to_log(AgentStopped(agent=AgentName(*KEY), why="it is being deleted"))
+        to_log(AgentStopped(agent=AgentName(*KEY), reason="Deleting", why="it is being deleted"))
         line = one(lines, "stopped")
         assert (line["agent"], line["why"], line["level"]) == ("a", "it is being deleted", "error")
 
@@ -333,6 +334,10 @@ class TestController:
         seen = ages.observed("a", signing, await secrets.metadata(owner, signing))
         await secrets.drop_previous(owner, seen)
         assert one(lines, "overlap is over")["agent"] == "a"
+
+    def test_an_agent_that_is_gone(self, lines: Lines) -> None:
+        to_log(AgentDeleted(agent=AgentName(*KEY)))
+        assert one(lines, "deleted")["agent"] == "a"
 
     def test_a_child_that_was_kept(self, lines: Lines) -> None:
         about = {"kind": "Role", "name": "ringfence-a", "rule": "ChildHeld"}

@@ -54,7 +54,7 @@ def workload(deployment: Mapping[str, Any] | None, *, suspended: bool, diagnosis
             "suspended: no pods" if gone else "suspended: its pods are stopping",
         )
     if wanted == 0:
-        return Finding(kind, "False", Reason.NOT_APPLIED, "stopped: no pods as long as the fence cannot be held")
+        return Finding(kind, "False", Reason.NOT_APPLIED, "stopped: it starts again")
     if seen and ready >= wanted and updated >= wanted:
         return Finding(kind, "True", Reason.AVAILABLE, f"{ready} of {wanted} pods available")
     reason, why = diagnosis or (Reason.PROGRESSING, "starting")

@@ -1,20 +1,21 @@
 """Does what a plan says, in order, and tells how far it came. The only place that writes for agents, with writer.py."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ringfence.api.status import ConditionType, Reason
-from ringfence.kube import ApiError, ErrorKind, RingfenceError
+from ringfence.kube import ApiError, ErrorKind, RingfenceError, Unreachable
 from ringfence.resources import Identity, Ref
 from ringfence.resources.model import child_name
 from ringfence.resources.phases import DENY as DENY_PHASE
 from ringfence.resources.phases import Order, Phase
+from ringfence.store.records import Key
 from ringfence.telemetry.events import AgentName, AgentStopped, Emit
 
-from .errors import MutatedOnWrite, NotGranted, OwnershipConflict, Requeue
+from .errors import AgentGone, MutatedOnWrite, NotGranted, NotLeading, OwnershipConflict, Requeue
+from .fence import TRY_AGAIN, Stop, unfenced
 from .plan import (
-    NO_FENCE,
     Action,
     DropPrevious,
     EnsureChild,
@@ -25,9 +26,10 @@ from .plan import (
     RemoveChild,
     RemoveSecret,
     StopWorkload,
+    part_of_fence,
 )
 from .secrets import Secrets
-from .writer import Writer
+from .writer import EDITED, Writer
 
 
 @dataclass(frozen=True)
@@ -44,18 +46,32 @@ class Blocked:
     retry: bool = False
     retry_after: float | None = None
 
-    def error(self) -> Requeue:
+    def error(self, longest_pause: float | None = None) -> Requeue:
         """The same, for whoever tries again."""
-        return Requeue(self.message, self.retry_after)
+        failure = Requeue(self.message, self.retry_after)
+        failure.longest_pause = longest_pause
+        return failure
 
 
 @dataclass
 class Outcome:
-    """What executing came to. `made`: metadata of the Secrets that were made, by the secret's name."""
+    """What executing came to.
+
+    `made`: metadata of the Secrets that were made, by the secret's name. `failure`: what passes by itself. `unfenced`:
+    which part of the fence is stored otherwise than it should be, and why that could not be helped.
+    """
 
     blocked: Blocked | None = None
     wrote: bool = False
     made: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    failure: RingfenceError | None = None
+    unfenced: str = ""
+    without_deny: bool = False
+
+    @property
+    def halted(self) -> bool:
+        """Whether something is in the way of what comes next."""
+        return self.blocked is not None or self.failure is not None
 
 
 @dataclass
@@ -69,23 +85,69 @@ class Executor:
     async def execute(self, seen: Observed, planned: Plan) -> Outcome:
         """Do it; stop at the first phase that cannot be done, but for what is there and stays as it should be.
 
-        Raises RingfenceError of the kinds RETRY and GONE: the caller tries again later, or forgets the agent.
+        Raises RingfenceError of the kinds RETRY and GONE: the caller tries again later, or forgets the agent. Not where
+        the agent is to be stopped: that is said first.
         """
         outcome = Outcome()
-        agent = planned.agent or seen.identity
         self.writer.remember(planned.right, seen.identity)
         for action in planned.actions:
-            if outcome.blocked and not (isinstance(action, EnsureChild) and action.keep):
+            if outcome.halted and not _goes_on(action, outcome):
                 continue
-            blocked = await self._try(action, self._act(action, seen, planned, outcome))
-            outcome.blocked = outcome.blocked or blocked
-            if blocked and isinstance(action, EnsureChild) and action.phase is DENY_PHASE:
-                if blocked.fenceless:  # without the policy, and no prospect of it, the agent's pods are stopped
-                    await self._stop(agent, NO_FENCE)
-                break
+            try:
+                await self._act(action, seen, planned, outcome)
+            except (AgentGone, NotLeading):
+                raise
+            except RingfenceError as failure:
+                await self._failed(action, failure, seen, planned, outcome)
+                if isinstance(failure, Unreachable):
+                    break  # nor will there be an answer to the next one
+        self._remember(seen.key, planned, outcome)
+        if outcome.failure is not None and planned.stop is None:
+            outcome.failure.longest_pause = TRY_AGAIN if outcome.unfenced else None
+            raise outcome.failure
         if planned.mode is Mode.HOLD and outcome.blocked is None:
             outcome.blocked = Blocked(ConditionType.ACCEPTED, Reason.REFUSED, "not accepted")
         return outcome
+
+    def _remember(self, key: Key, planned: Plan, outcome: Outcome) -> None:
+        fences = self.writer.fences
+        if outcome.unfenced:
+            fences.not_right(key, outcome.unfenced)
+            return
+        fences.right(key)
+        if planned.stop is None:
+            fences.run(key)
+
+    async def _failed(
+        self, action: Action, failure: RingfenceError, seen: Observed, planned: Plan, outcome: Outcome
+    ) -> None:
+        """What stands in the way of one action is told, or remembered where it will pass by itself."""
+        phase: Phase | None = getattr(action, "phase", None)
+        part = part_of_fence(action)
+        if part is not None and self._lets_more(action, part, failure, seen.identity):
+            outcome.unfenced = outcome.unfenced or f"{part.kind} {part.name}: {failure}"[:1000]
+        blocked = obstacle(phase, failure) if phase else None
+        if blocked is None and phase is not None and planned.stop is not None:
+            blocked = Blocked(phase.condition, Reason.WRITE_FAILED, str(failure)[:1000], retry=True)
+        if blocked is None:
+            outcome.failure = outcome.failure or failure
+        outcome.blocked = outcome.blocked or blocked
+        if phase is DENY_PHASE and isinstance(action, EnsureChild):
+            outcome.without_deny = True
+            if blocked is not None and blocked.fenceless:  # no prospect of it
+                await self._stop(seen.identity, unfenced(outcome.unfenced or str(failure)))
+
+    def _lets_more(self, action: Action, part: Ref, failure: RingfenceError, agent: Identity) -> bool:
+        """Whether what an action could not put right may give the agent more than its spec says.
+
+        What is absent gives nothing, but for the deny policy. In a namespace that is being deleted all ends anyway.
+        """
+        if isinstance(failure, ApiError) and failure.terminating:
+            return False
+        if not isinstance(action, EnsureChild):
+            return True
+        absent = self.writer.store.children.get(part) is None
+        return action.phase is DENY_PHASE if absent else self.writer.lets_more(part, action.desired, agent)
 
     async def _act(self, action: Action, seen: Observed, planned: Plan, outcome: Outcome) -> None:
         match action:
@@ -104,22 +166,26 @@ class Executor:
             case DropPrevious() if planned.agent is not None:
                 await self.secrets.drop_previous(planned.agent, action.secret)
 
-    async def _stop(self, agent: Identity, why: str) -> None:
-        """No pods."""
+    async def _stop(self, agent: Identity, why: Stop) -> None:
+        """No pods. To scale up what was stopped is one more edit."""
         ref = Ref("Deployment", agent.namespace, child_name(agent.name))
-        if await self.writer.scale_to_zero(ref, agent):
-            self.emit(AgentStopped(agent=AgentName(agent.namespace, agent.name), uid=agent.uid, why=why))
+        if not await self.writer.scale_to_zero(ref, agent):
+            return
+        if self.writer.fences.stop(Key(agent.namespace, agent.name)):
+            name = AgentName(agent.namespace, agent.name)
+            self.emit(AgentStopped(agent=name, uid=agent.uid, reason=str(why.reason), why=why.message))
+        else:
+            self.writer.repaired(ref, agent, EDITED)
 
-    async def _try(self, action: Action, work: Awaitable[None]) -> Blocked | None:
-        """Do one action; what stands in its way is told, or raised where it will pass by itself."""
-        try:
-            await work
-        except RingfenceError as failure:
-            phase = getattr(action, "phase", None)
-            if phase is None or (blocked := obstacle(phase, failure)) is None:
-                raise
-            return blocked
-        return None
+
+def _goes_on(action: Action, outcome: Outcome) -> bool:
+    """Whether an action is done though something is in the way: what is there stays as it should be.
+
+    Without the deny policy the other parts of the fence do, and nothing else.
+    """
+    if not isinstance(action, EnsureChild) or not action.keep:
+        return False
+    return part_of_fence(action) is not None or not outcome.without_deny
 
 
 def obstacle(phase: Phase, failure: RingfenceError) -> Blocked | None:

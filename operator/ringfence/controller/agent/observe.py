@@ -42,7 +42,8 @@ class Observer:
         """Everything that a plan is made from. Raises ApiError, Unreachable."""
         agent = self.store.agents.get(key)
         if agent is None or agent.deleting:
-            return Observed(key=key, agent=agent, now=self.clock(), children=self.store.children.items)
+            status = agent.status if agent else {}
+            return Observed(key=key, agent=agent, now=self.clock(), status=status, children=self.store.children.items)
         await self._know_namespace(key.namespace)
         raw, status = agent.spec, agent.status
         parsed = parse(AgentDeploymentSpec, raw)

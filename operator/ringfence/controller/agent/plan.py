@@ -9,7 +9,7 @@ from typing import Any
 from ringfence.api import AgentDeploymentSpec
 from ringfence.api.parsing import Parsed
 from ringfence.api.secrets import duration
-from ringfence.api.status import ConditionType
+from ringfence.api.status import ConditionType, Reason
 from ringfence.policy.decide import binding, decide
 from ringfence.policy.model import AgentObject, Facts, NamedPolicy, Violation
 from ringfence.resources import Agent, Endpoint, Identity, JobImage, Ref, ServicePort, build_deny
@@ -30,9 +30,9 @@ from ringfence.store.records import Key, StoredAgent
 from ringfence.store.store import OwnershipRecord
 
 from . import ages
+from .fence import FenceHistory, Stop, stop_of
 
-BEING_DELETED = "it is being deleted"
-NO_FENCE = "the deny policy cannot be held"
+BEING_DELETED = Stop(Reason.DELETING, "it is being deleted")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class Observed:
     it, so that nobody parses it again. `children`: every child of every agent, by reference; `owned`: those of this
     one. `ownership`: what is remembered of children. `secrets`: the metadata of each secret's Secret by the secret's
     name (None: it is not there); None as a whole where they were not looked at.
-    `not_granted`: why they could not be, where a permission is missing.
+    `not_granted`: why they could not be, where a permission is missing. `fence`: what is remembered of its fence.
     """
 
     key: Key
@@ -63,6 +63,7 @@ class Observed:
     job_image: JobImage | None = None
     secrets: Mapping[str, Mapping[str, Any] | None] | None = None
     not_granted: str = ""
+    fence: FenceHistory = field(default_factory=FenceHistory)
 
     @property
     def identity(self) -> Identity:
@@ -140,7 +141,7 @@ class StopWorkload:
     """No pods."""
 
     ref: Ref
-    why: str
+    why: Stop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +176,8 @@ Action = EnsureChild | RemoveChild | StopWorkload | MakeSecret | RemoveSecret | 
 class Plan:
     """What to do, in order. `agent`: None where its spec cannot be read. `right`: children that are as they should be.
 
-    `bound`: the policies that bind the agent. `max_age`: the oldest that these let a secret become.
+    `bound`: the policies that bind the agent. `max_age`: the oldest that these let a secret become. `stop`: why it is
+    to have no pods.
     """
 
     mode: Mode
@@ -185,6 +187,7 @@ class Plan:
     actions: tuple[Action, ...] = ()
     right: tuple[StoredChild, ...] = ()
     max_age: timedelta = timedelta.max
+    stop: Stop | None = None
 
 
 def plan(seen: Observed) -> Plan:
@@ -192,20 +195,29 @@ def plan(seen: Observed) -> Plan:
     if seen.agent is None:
         return Plan(mode=Mode.FORGET)
     if seen.agent.deleting:
-        return Plan(mode=Mode.WIND_DOWN, actions=() if seen.agent.orphans else (_stop(seen, BEING_DELETED),))
+        if seen.agent.orphans:
+            return Plan(mode=Mode.WIND_DOWN)
+        return Plan(mode=Mode.WIND_DOWN, actions=(_stop(seen, BEING_DELETED),), stop=BEING_DELETED)
     violations = tuple(decide(candidate(seen, seen.agent), seen.policies, seen.facts))
     bound = tuple(binding(seen.policies, seen.facts))
     max_age = min(duration(policy.spec.secrets.max_age) for policy in bound)
-    agent = _agent(seen)
+    agent, stop = _agent(seen), stop_of(seen.fence, bound)
     if agent is None or (violations and not seen.known):
         deny = Desired(build_deny(seen.identity))
         actions, right = _ensure(seen, [(DENY_PHASE, deny)], known=seen.accepted_before)
         mode = Mode.HOLD
     else:
-        actions, right = _apply(seen, agent)
+        actions, right = _apply(seen, agent, stopped=stop is not None)
         mode = Mode.APPLY
     return Plan(
-        mode=mode, violations=violations, bound=bound, agent=agent, actions=actions, right=right, max_age=max_age
+        mode=mode,
+        violations=violations,
+        bound=bound,
+        agent=agent,
+        actions=(_stop(seen, stop), *actions) if stop else actions,
+        right=right,
+        max_age=max_age,
+        stop=stop,
     )
 
 
@@ -242,6 +254,21 @@ def workload_of(seen: Observed) -> Mapping[str, Any] | None:
     return live.shown if live is not None and seen.agent and live.controller_uid == seen.agent.uid else None
 
 
+def pods_wanted(workload: Mapping[str, Any] | None) -> int | None:
+    """How many pods what is kept of a Deployment asks for; None where there is none."""
+    number = ((workload or {}).get("spec") or {}).get("replicas")
+    return number if isinstance(number, int) else None
+
+
+def part_of_fence(action: "Action") -> Ref | None:
+    """The child that an action is about, where that one decides what the agent can reach."""
+    match action:
+        case EnsureChild(phase=phase, desired=Desired(ref=ref)) | RemoveChild(phase=phase, child=StoredChild(ref=ref)):
+            decides = phase.order <= Order.ALLOW or (phase is PERMISSIONS and ref.kind in {"Role", "RoleBinding"})
+            return ref if decides else None
+    return None
+
+
 def _workload_ref(seen: Observed) -> Ref:
     return Ref("Deployment", seen.key.namespace, child_name(seen.key.name))
 
@@ -250,7 +277,7 @@ def _deny_ref(seen: Observed) -> Ref:
     return Ref("NetworkPolicy", seen.key.namespace, child_name(seen.key.name, DENY))
 
 
-def _stop(seen: Observed, why: str) -> StopWorkload:
+def _stop(seen: Observed, why: Stop) -> StopWorkload:
     return StopWorkload(ref=_workload_ref(seen), why=why)
 
 
@@ -295,8 +322,11 @@ def _restarts(seen: Observed, spec: AgentDeploymentSpec) -> dict[str, str]:
     return {name: marks[name] for name in names if when(marks.get(name))}
 
 
-def _apply(seen: Observed, agent: Agent) -> tuple[tuple[Action, ...], tuple[StoredChild, ...]]:
-    """The deny policy; what is withdrawn, which waits for nothing else; then phase by phase."""
+def _apply(seen: Observed, agent: Agent, *, stopped: bool) -> tuple[tuple[Action, ...], tuple[StoredChild, ...]]:
+    """The deny policy; what is withdrawn, which waits for nothing else; then phase by phase.
+
+    `stopped`: the workload is left without pods, and as it is otherwise.
+    """
     wanted = {phase.order: phase.desired(agent) for phase in PHASES}
     refs = frozenset(desired.ref for built in wanted.values() for desired in built)
     first, right = _ensure(seen, [(DENY_PHASE, one) for one in wanted[Order.DENY]], known=seen.known)
@@ -304,7 +334,7 @@ def _apply(seen: Observed, agent: Agent) -> tuple[tuple[Action, ...], tuple[Stor
     for phase in (ALLOW, PERMISSIONS, SECRETS, WORKLOAD):
         if phase is SECRETS:
             rest += _make_secrets(seen, agent)
-        pairs = [(phase, one) for one in wanted[phase.order]]
+        pairs = [(phase, one) for one in wanted[phase.order] if not (stopped and one.ref == _workload_ref(seen))]
         actions, fine = _ensure(seen, pairs, known=seen.known, fence_comes=bool(first))
         rest += actions
         right += fine
@@ -323,7 +353,8 @@ def _ensure(
         if fit is Fit.RIGHT and live is not None and behind is None:
             right.append(live)
             continue
-        keep = known and live is not None and phase is not DENY_PHASE
+        # A workload that was stopped gets no pods as long as anything is in the way.
+        keep = known and live is not None and phase is not DENY_PHASE and pods_wanted(live.shown) != 0
         actions.append(EnsureChild(phase=phase, desired=desired, fit=fit, known=known, keep=keep, behind_fence=behind))
     return tuple(actions), tuple(right)
 

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
 from ringfence.api.status import ConditionType, Reason
@@ -17,19 +17,21 @@ from ringfence.resources.rotation import rotating
 from ringfence.resources.secrets import rotation_name, stamp
 from ringfence.store.records import Key, agent_path, packed, read_agent
 from ringfence.store.store import Store
-from ringfence.telemetry.events import AgentName, AgentObserved, ConditionChanged, Emit
+from ringfence.telemetry.events import AgentDeleted, AgentName, AgentObserved, ConditionChanged, Emit
 
 from . import conditions
 from .conditions import Finding
 from .errors import AgentGone
 from .execute import Executor, Outcome
+from .fence import TRY_AGAIN, TRY_LATER
 from .observe import Observer
-from .plan import Mode, Observed, Plan, candidate, plan
+from .plan import Mode, Observed, Plan, candidate, plan, pods_wanted
 from .recorder import Recorder
-from .report import After, Report, changes, report
+from .report import After, Report, changes, going, report
 from .writer import Writer
 
 NOTHING = Look()
+AT_ONCE = Look(after=0.0)
 FIRST_STATUS = 1.0
 """Seconds until the first status of a new agent at the latest. The Deployment's own status, which comes within
 milliseconds, wakes it sooner: one status then says all, in place of two."""
@@ -61,6 +63,8 @@ class AgentReconciler:
     async def reconcile(self, key: Key) -> Look:
         """One pass. Raises RingfenceError: the caller tries again later."""
         seen = await self.observer.observe(key)
+        if seen.agent is not None:
+            seen = replace(seen, fence=self.writer.fences.history(key, seen.status))
         planned = plan(seen)
         try:
             return await self._pass(seen, planned)
@@ -96,7 +100,13 @@ class AgentReconciler:
             await self._hold_namespace(seen.key)
         outcome = await self.executor.execute(seen, planned)
         if planned.mode is Mode.WIND_DOWN:
-            return NOTHING
+            told = going(seen, outcome)
+            await self._store_status(seen, told.status, told.changed)
+            if outcome.failure is not None:
+                raise outcome.failure
+            return told.look
+        if self._begins_to_be_contested(seen):
+            return AT_ONCE
         if _just_made(seen, planned, outcome) and seen.key not in self._deferred:
             self._deferred.add(seen.key)
             return Look(after=FIRST_STATUS)
@@ -110,8 +120,7 @@ class AgentReconciler:
             stored = seen.status.get("effectiveEgress") or []
             self.recorder.services(seen.key, seen.identity.uid, stored=stored, egress=effective_egress(planned.agent))
         self._observed(seen, planned, told, after)
-        if (blocked := outcome.blocked) is not None and blocked.retry:
-            raise blocked.error()
+        self._try_again(outcome, after)
         return told.look
 
     async def _hold_namespace(self, key: Key) -> None:
@@ -119,7 +128,27 @@ class AgentReconciler:
         with contextlib.suppress(RingfenceError):
             await self.hold_namespace(key.namespace)
 
+    def _begins_to_be_contested(self, seen: Observed) -> bool:
+        """Whether a repair of this very pass was one too many."""
+        return seen.fence.contested is None and self.writer.fences.history(seen.key).contested is not None
+
+    def _try_again(self, outcome: Outcome, after: After) -> None:
+        """Raise what is to be tried again; a fence soon, and the sooner as long as its agent has pods."""
+        pods = pods_wanted(after.workload)
+        longest = (TRY_AGAIN if pods else TRY_LATER) if outcome.unfenced else None
+        if (failure := outcome.failure) is not None:
+            failure.longest_pause = longest
+            raise failure
+        if (blocked := outcome.blocked) is not None and (blocked.retry or (outcome.unfenced and pods)):
+            raise blocked.error(longest)
+
     def _forget(self, key: Key) -> None:
+        if self.writer.fences.forget(key):
+            self.emit(AgentDeleted(agent=AgentName(*key)))
+        self._let_be(key)
+
+    def _let_be(self, key: Key) -> None:
+        """Nothing more is told of it: it is gone, or about to go."""
         self._deferred.discard(key)
         self.recorder.forget(key)
         self.observer.forget(key)
@@ -130,7 +159,7 @@ class AgentReconciler:
         if seen.agent is None:
             return
         if planned.mode is Mode.WIND_DOWN:
-            self._forget(seen.key)
+            self._let_be(seen.key)
             return
         agent = seen.agent
         self.recorder.violations(seen.key, agent.uid, agent.generation, planned.violations, agent.manager)

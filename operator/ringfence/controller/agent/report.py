@@ -1,13 +1,13 @@
 """What a pass came to: the conditions, the status, what changed, when to look again. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ringfence.api.status import ConditionType, Reason
 from ringfence.controller.runtime.loop import Look
 from ringfence.kube import Object
-from ringfence.resources import Agent, build
+from ringfence.resources import Agent, Ref, build
 from ringfence.resources.network import effective_egress, missing_services
 from ringfence.resources.permissions import effective_permissions
 from ringfence.resources.secrets import stamp
@@ -17,11 +17,13 @@ from ringfence.telemetry.events import AgentName, ConditionChanged
 from . import ages, conditions
 from .conditions import Finding
 from .execute import Blocked, Outcome
-from .plan import Observed, Plan, condition_before
+from .fence import Stop, condition_of, contest, unfenced
+from .plan import Observed, Plan, condition_before, pods_wanted, workload_of
 
 SECRETS_AGAIN = 60.0
 """Seconds until the next look at an agent with secrets: their Secrets are not watched, a watch would carry values."""
 TOLD = {Reason.CHILD_NOT_OURS, Reason.WRITE_FAILED, Reason.SERVICE_NOT_FOUND, Reason.SECRET_NOT_FOUND}
+TOLD |= {Reason.UNFENCED, Reason.FENCE_CONTESTED}
 TOLD |= {Reason.NOT_GRANTED, Reason.SECRET_TOO_OLD, Reason.ROTATION_OVERDUE, Reason.INTERNAL_ERROR}
 """Reasons that make an Event, whatever their condition."""
 
@@ -62,6 +64,35 @@ def report(seen: Observed, planned: Plan, outcome: Outcome, after: After) -> Rep
     )
 
 
+def going(seen: Observed, outcome: Outcome) -> Report:
+    """The same of one that is being deleted, and that somebody's finalizer keeps: it is not Ready, whatever it was."""
+    orphans = seen.agent is not None and seen.agent.orphans
+    sentence = "it is being deleted and waits for its finalizers (metadata.finalizers): its pods are stopped"
+    if orphans:
+        sentence = "it is being deleted without its children: they stay as they are, and are not looked after"
+    elif outcome.failure is not None:
+        sentence = f"it is being deleted, and its pods could not be stopped: {outcome.failure}"
+    left = "not looked after any more: the agent is being deleted"
+    kept = (ConditionType.NETWORK_POLICY_APPLIED, ConditionType.RIGHTS_APPLIED, ConditionType.SECRETS_FRESH)
+    findings = [
+        Finding(ConditionType.READY, "False", Reason.DELETING, sentence),
+        *(Finding(one, "Unknown", Reason.DELETING, left) for one in kept),
+        Finding(ConditionType.WORKLOAD_AVAILABLE, "False", Reason.DELETING, sentence),
+    ]
+    old = seen.status.get("conditions") or []
+    generation = seen.agent.generation if seen.agent else 0
+    merged = conditions.merge(old, findings, generation=generation, now=stamp(seen.now))
+    said = {one["type"] for one in merged}
+    numbers = (workload_of(seen) or {}).get("status") or {}
+    status = {
+        **seen.status,
+        "conditions": [*merged, *(one for one in old if one["type"] not in said)],
+        "replicas": numbers.get("replicas", 0),
+        "readyReplicas": numbers.get("readyReplicas", 0),
+    }
+    return Report(findings=findings, status=status, changed=changes(seen, findings), look=Look())
+
+
 def changes(seen: Observed, findings: Sequence[Finding]) -> list[ConditionChanged]:
     """The conditions whose status or reason is another than that of the stored one."""
     before = {one["type"]: one["status"] for one in seen.status.get("conditions") or []}
@@ -91,6 +122,9 @@ def _is_told(finding: Finding) -> bool:
 def find(seen: Observed, planned: Plan, outcome: Outcome, after: After) -> list[Finding]:
     """All conditions, the sum first."""
     kept = bool(planned.violations) and seen.accepted_before
+    contested = seen.fence.contested
+    if contested and outcome.blocked and outcome.blocked.reason is Reason.PROGRESSING:
+        outcome = replace(outcome, blocked=None)  # one edit more or less is no news
     parts = [
         conditions.accepted(planned.violations, kept=kept),
         _network(planned.agent, outcome),
@@ -98,7 +132,29 @@ def find(seen: Observed, planned: Plan, outcome: Outcome, after: After) -> list[
         _secrets(seen, planned, outcome, after),
         _workload(planned.agent, outcome, after),
     ]
+    if contested:
+        parts = [_contested(one, contested, seen.key.name) for one in parts]
+    if stop := _stop(planned, outcome, after):
+        parts = [*parts[:-1], Finding(ConditionType.WORKLOAD_AVAILABLE, "False", stop.reason, stop.message)]
+        return [Finding(ConditionType.READY, "False", stop.reason, stop.message), *parts]
     return [conditions.ready(parts), *parts]
+
+
+def _contested(found: Finding, child: Ref, agent: str) -> Finding:
+    """The same; where somebody edits a child again and again, its condition is not True, and stays so."""
+    if found.type is not condition_of(child, agent) or found.status != "True":
+        return found
+    return Finding(found.type, "False", Reason.FENCE_CONTESTED, contest(child))
+
+
+def _stop(planned: Plan, outcome: Outcome, after: After) -> Stop | None:
+    """Why it is stopped. By what is stored, too: who begins anew does not know since when."""
+    if after.workload is None:
+        return None
+    if planned.stop is not None:
+        return planned.stop
+    wanted = planned.agent is not None and not is_stopped(planned.agent)
+    return unfenced(outcome.unfenced) if outcome.unfenced and wanted and not pods_wanted(after.workload) else None
 
 
 def _network(agent: Agent | None, outcome: Outcome) -> Finding:
@@ -181,4 +237,5 @@ def _look(seen: Observed, planned: Plan, outcome: Outcome, after: After, finding
     # A value before goes when its time is up, not up to a minute later.
     ends = [one.previous_until for one in after.secrets or () if one.has_previous and one.previous_until]
     pauses += [(end - seen.now).total_seconds() for end in ends if end > seen.now]
+    pauses += [seen.fence.quiet_in] if seen.fence.contested is not None else []
     return Look(after=min(pauses, default=None), waiting=waiting)

@@ -4,7 +4,7 @@ Never an object that is not ours, never without the lease.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
 from ringfence.api.names import FIELD_MANAGER
@@ -27,6 +27,7 @@ from ringfence.store.store import OwnershipRecord, Store
 from ringfence.telemetry.events import AgentName, ChildRepaired, ChildWritten, Emit, FinalizersRemoved
 
 from .errors import AgentGone, MutatedOnWrite, NotLeading, OwnershipConflict, Requeue
+from .fence import Fences
 from .plan import EnsureChild, Fit, is_ours, is_right, judge
 
 EDITED = "ChildEdited"
@@ -48,6 +49,7 @@ class Writer:
     store: Store
     leading: Callable[[], bool]
     emit: Emit
+    fences: Fences = field(default_factory=Fences)
 
     async def ensure(self, action: EnsureChild, agent: Identity) -> bool:
         """Have a child stored exactly as desired. Whether anything was written.
@@ -74,7 +76,7 @@ class Writer:
             case Fit.IMMUTABLE:
                 live = self.store.children.items[ref]
                 await self.remove(live, agent)
-                self._repaired(ref, agent, EDITED, live.editor)
+                self.repaired(ref, agent, EDITED, live.editor)
                 raise Requeue(f"{ref.kind} {ref.name} cannot be put right and is made anew")
             case _:
                 raise _in_the_way(ref, fit)
@@ -132,6 +134,11 @@ class Writer:
         if found["metadata"]["uid"] != agent.uid or found["metadata"].get("deletionTimestamp"):
             raise AgentGone(agent.uid)
 
+    def lets_more(self, ref: Ref, desired: Desired, agent: Identity) -> bool:
+        """Whether an object is there that is not what is wanted: what it lets the agent do is anybody's guess."""
+        live, known = self.store.children.get(ref), self.store.ownership.get(ref)
+        return live is not None and not (is_ours(live, agent, known) and is_right(desired, live, known))
+
     def guard(self) -> None:
         """Raise NotLeading where another replica may lead. Before each write, whatever is written."""
         if not self.leading():
@@ -152,7 +159,7 @@ class Writer:
         if not is_right(desired, live, self.store.ownership.get(ref)):
             await self._put_right(desired, answer, agent)
         if lost:
-            self._repaired(ref, agent, DELETED)
+            self.repaired(ref, agent, DELETED)
 
     async def _create(self, desired: Desired) -> Object:
         """What is stored then. Raises Conflict where it is there already, whosever it is."""
@@ -192,7 +199,7 @@ class Writer:
         if after.digest != before.digest or not metadata_fits(desired, before):
             self.emit(ChildWritten(ref.kind, "update"))
             if foreign:
-                self._repaired(ref, agent, EDITED, before.editor)
+                self.repaired(ref, agent, EDITED, before.editor)
 
     async def _make_anew(self, desired: Desired, agent: Identity) -> None:
         """What is being deleted: right as long as it is there, then let go by whoever keeps it, then made anew.
@@ -201,7 +208,8 @@ class Writer:
         """
         ref = desired.ref
         live = self.store.children.items[ref]
-        if not is_right(desired, live, self.store.ownership.get(ref)):
+        wrong = not is_right(desired, live, self.store.ownership.get(ref))
+        if wrong:
             try:
                 await self._correct_while_deleted(desired, live, agent)
             except (MutatedOnWrite, ApiError) as failure:
@@ -210,6 +218,8 @@ class Writer:
             live = self.store.children.items[ref]
         if live.held_by:
             await self._let_go(live, agent)
+            if not wrong:  # that was told as an edit already
+                self.fences.edited(Key(agent.namespace, agent.name), ref)
             if self.store.children.get(ref) is None:
                 await self.still_there(agent)
                 await self._make(desired, agent, lost=False)
@@ -317,8 +327,9 @@ class Writer:
         known = self.store.ownership.get(ref)
         return known is not None and known.agent_uid == agent.uid
 
-    def _repaired(self, ref: Ref, agent: Identity, rule: str, editor: FieldManager = UNKNOWN) -> None:
+    def repaired(self, ref: Ref, agent: Identity, rule: str, editor: FieldManager = UNKNOWN) -> None:
         """Tell one child that was put back. Who deleted something, the API server does not record in the object."""
+        count = self.fences.edited(Key(agent.namespace, agent.name), ref)
         self.emit(
             ChildRepaired(
                 agent=AgentName(agent.namespace, agent.name),
@@ -326,6 +337,7 @@ class Writer:
                 kind=ref.kind,
                 name=ref.name,
                 rule=rule,
+                count=count,
                 manager=editor.manager,
                 changed_at=editor.time,
             )

@@ -114,7 +114,9 @@ class ReconcileLoop(Generic[K]):
 
     def _retry(self, key: K, failure: RingfenceError) -> None:
         longest = UNREACHABLE_PAUSE if isinstance(failure, Unreachable) else LAST_RETRY
-        pause = self.queue.failed(key, failure.retry_after, longest=longest)
+        longest = min(longest, failure.longest_pause or longest)
+        asked = None if failure.retry_after is None else min(failure.retry_after, longest)
+        pause = self.queue.failed(key, asked, longest=longest)
         tell = log.debug if isinstance(failure, ApiError) and failure.terminating else log.info
         tell("again later", **self.reconciler.about(key), seconds=round(pause, 1), why=str(failure))
 

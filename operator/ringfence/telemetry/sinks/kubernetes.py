@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, Final, Literal
@@ -25,7 +26,9 @@ from ringfence.telemetry.metrics import EVENTS_DROPPED
 log = structlog.get_logger(__name__)
 
 QUIET_SECONDS: Final = 300.0
-"""The same sentence about the same agent is not said again for so long."""
+"""The same sentence about the same agent is not said again for so long: it is counted."""
+COUNT_SECONDS: Final = 5.0
+"""Between two writes of such counts."""
 REMEMBERED: Final = 4096
 """Sentences remembered; more agents than that repeat themselves a little."""
 MAX_NOTE: Final = 1000
@@ -36,6 +39,15 @@ SHOWN: Final = 4
 """Addresses in one Event."""
 WRITERS: Final = 2
 """Written at a time: the rest of the connections is for what agents need."""
+
+
+@dataclass
+class _Said:
+    """One Event: when it was said, and how often that happened."""
+
+    at: float
+    body: Object
+    count: int = 1
 
 
 class KubernetesEventSink:
@@ -53,8 +65,9 @@ class KubernetesEventSink:
         self._instance = instance
         self._leading = leading
         self._clock = clock
-        self._said: OrderedDict[tuple[str, str, str], float] = OrderedDict()
+        self._said: OrderedDict[tuple[str, str, str], _Said] = OrderedDict()
         self._waiting: asyncio.Queue[Object] = asyncio.Queue(WAITING)
+        self._repeated: dict[int, _Said] = {}
 
     def __call__(self, event: Any) -> None:
         """Take an event; most are no news for a person."""
@@ -90,6 +103,7 @@ class KubernetesEventSink:
         async with asyncio.TaskGroup() as group:
             for _ in range(WRITERS):
                 group.create_task(self._write_for_ever())
+            group.create_task(self._count_for_ever())
 
     async def flush(self, seconds: float) -> None:
         """Write what waits, as far as there is time: at the end of the process."""
@@ -97,6 +111,7 @@ class KubernetesEventSink:
             async with asyncio.timeout(seconds):
                 while not self._waiting.empty():
                     await self._write(self._waiting.get_nowait())
+                await self._write_counts()
 
     def _say(self, event: events.AgentEvent, kind: Literal["Normal", "Warning"], reason: str, note: str) -> None:
         """One Event about an agent."""
@@ -116,30 +131,31 @@ class KubernetesEventSink:
         self, regarding: Object, namespace: str, kind: Literal["Normal", "Warning"], reason: str, note: str
     ) -> None:
         """One Event, unless it was said lately, or is another replica's to say."""
-        about = regarding.get("uid") or f"{namespace}/{regarding['name']}"
-        if not self._leading() or self._lately(about, str(reason), note):
+        if not self._leading():
             return
-        try:
-            self._waiting.put_nowait(self._body(regarding, namespace, kind, str(reason), note))
-        except asyncio.QueueFull:
-            EVENTS_DROPPED.inc()
-
-    def _lately(self, uid: str, reason: str, note: str) -> bool:
-        sentence, now = (uid, reason, note), self._clock()
-        if now - self._said.get(sentence, float("-inf")) < QUIET_SECONDS:
-            return True
-        self._said[sentence] = now
+        about = regarding.get("uid") or f"{namespace}/{regarding['name']}"
+        sentence, now = (about, str(reason), note), self._clock()
+        lately = self._said.get(sentence)
+        if lately is not None and now - lately.at < QUIET_SECONDS:
+            lately.count += 1
+            self._repeated[id(lately)] = lately
+            return
+        body = self._body(regarding, namespace, kind, str(reason), note)
+        self._said[sentence] = _Said(now, body)
         self._said.move_to_end(sentence)
         if len(self._said) > REMEMBERED:
             self._said.popitem(last=False)
-        return False
+        try:
+            self._waiting.put_nowait(body)
+        except asyncio.QueueFull:
+            EVENTS_DROPPED.inc()
 
     def _body(self, regarding: Object, namespace: str, kind: str, reason: str, note: str) -> Object:
         return {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
             "metadata": {"name": f"{regarding['name'][:200]}.{uuid4().hex[:16]}", "namespace": namespace},
-            "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "eventTime": _now(),
             "reportingController": f"ringfence.dev/{MANAGED_BY}",
             "reportingInstance": self._instance[:128],
             "action": "Reconcile",
@@ -152,6 +168,20 @@ class KubernetesEventSink:
     async def _write_for_ever(self) -> None:
         while True:
             await self._write(await self._waiting.get())
+
+    async def _count_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(COUNT_SECONDS)
+            await self._write_counts()
+
+    async def _write_counts(self) -> None:
+        """How often what was said has happened since: as a series of that very Event. One that is gone is no loss."""
+        repeated, self._repeated = self._repeated, {}
+        for said in repeated.values():
+            metadata = said.body["metadata"]
+            path = path_of("events.k8s.io/v1", "events", metadata["namespace"], metadata["name"])
+            with contextlib.suppress(ApiError, Unreachable):
+                await self._kube.merge(path, {"series": {"count": said.count, "lastObservedTime": _now()}})
 
     async def _write(self, body: Object) -> None:
         """A failure to write one is logged and nothing else."""
@@ -170,3 +200,7 @@ _VERSIONS: Final = {kind.name: kind.group_version for kind in CHILD_KINDS.values
 
 def _namespace(name: str) -> Object:
     return {"apiVersion": "v1", "kind": "Namespace", "name": name}
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -29,7 +29,9 @@ def _(event: events.ViolationFound) -> None:
 
 @to_log.register
 def _(event: events.ChildRepaired) -> None:
-    told = {"kind": event.kind, "name": event.name, "rule": event.rule}
+    if event.count & (event.count - 1):
+        return  # somebody edits in a loop: the first, the second, the fourth, the eighth are told, and so on
+    told = {"kind": event.kind, "name": event.name, "rule": event.rule, "count": event.count}
     log.warning("put back", **_about(event), **told, manager=event.manager, changed_at=event.changed_at)
 
 
@@ -64,7 +66,12 @@ def _(event: events.OrphansFound) -> None:
 
 @to_log.register
 def _(event: events.AgentStopped) -> None:
-    log.error("stopped", **_about(event), why=event.why)
+    log.error("stopped", **_about(event), reason=event.reason, why=event.why)
+
+
+@to_log.register
+def _(event: events.AgentDeleted) -> None:
+    log.info("deleted", **_about(event))
 
 
 @to_log.register
