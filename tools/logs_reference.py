@@ -70,6 +70,14 @@ LINES = {
     "stopped": Line(
         "controller", "error", "The pods of an agent are taken away: no fence, or its end.", (*ABOUT, "why")
     ),
+    "admission is not registered as installed": Line(
+        "controller",
+        "error",
+        "The webhook's registration or the floor is stored otherwise than the chart installed it: it may be passed. "
+        "`helm upgrade` puts it back.",
+        ("differences",),
+    ),
+    "admission is registered as installed": Line("controller", "info", "It is again.", ()),
     "an address is not taken for the API server's": Line(
         "controller",
         "warning",
@@ -112,6 +120,7 @@ FIELDS = {
     "manager": "Field manager that wrote last, where known; else null.",
     "changed_at": "When it did; else null.",
     "why": "The reason.",
+    "differences": "Paths of fields, and whether each was added, removed or changed.",
     "slice": "NAMESPACE/NAME of the EndpointSlice.",
     "addresses": "What it announces: ADDRESS:PORT.",
     "secret": "Name of the key in `spec.secrets`. Never its value.",

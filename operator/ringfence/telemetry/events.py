@@ -236,6 +236,20 @@ class WatchHeard:
     """An event, a bookmark or a list came from the API server."""
 
 
+@dataclass(frozen=True)
+class RegistrationObserved:
+    """A look at the registration of admission. `in_force`: whether all of it is stored as the chart installed it."""
+
+    in_force: bool
+
+
+@dataclass(frozen=True)
+class RegistrationChanged:
+    """The registration of admission differs otherwise from what was installed. No differences: as installed again."""
+
+    differences: tuple[str, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ApiServerDoubted:
     """Addresses that an EndpointSlice announces as the API server's are not believed. `slice`: NAMESPACE/NAME."""

@@ -189,8 +189,8 @@ EVENTS_DROPPED = Counter(
 )
 ADMISSION_WEBHOOK = OnceKnown(
     "ringfence_admission_webhook_in_force",
-    "1 while the ValidatingWebhookConfiguration is there and each of its webhooks has failurePolicy Fail; served by "
-    "the leading controller, absent with cert-manager. No labels.",
+    "1 while the ValidatingWebhookConfiguration and the floor (ValidatingAdmissionPolicy and its binding) are stored "
+    "as the chart installed them, in every field but the caBundle; served by the leading controller. No labels.",
     registry=REGISTRY,
 )
 ROTATIONS = Counter(

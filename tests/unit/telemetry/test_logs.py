@@ -37,7 +37,7 @@ from ringfence.store.context import PolicyContext
 from ringfence.store.records import Key, agent_path, child_path, read_agent
 from ringfence.store.store import Store
 from ringfence.telemetry import logs
-from ringfence.telemetry.events import AgentName, AgentStopped, ApiServerDoubted, StoreCompared
+from ringfence.telemetry.events import AgentName, AgentStopped, ApiServerDoubted, RegistrationChanged, StoreCompared
 from ringfence.telemetry.sinks.lines import to_log
 from unit.admission import make
 from unit.admission.test_app import Exchange, send
@@ -338,6 +338,13 @@ class TestController:
         to_log(StoreCompared({"Role": 2, "Node": 0}))
         (line,) = lines()
         assert (line["kind"], line["objects"], line["level"]) == ("Role", 2, "warning")
+
+    def test_a_registration_that_is_not_as_installed_is_told(self, lines: Lines) -> None:
+        to_log(RegistrationChanged(("webhooks[0].rules: was changed",)))
+        line = one(lines, "admission is not registered as installed")
+        assert (line["differences"], line["level"]) == (["webhooks[0].rules: was changed"], "error")
+        to_log(RegistrationChanged(()))
+        assert one(lines, "admission is registered as installed")["level"] == "info"
 
     def test_an_address_that_is_not_believed_is_told(self, lines: Lines) -> None:
         told = {"slice": "default/kubernetes-x", "addresses": ("192.0.2.1:443",), "why": "another"}

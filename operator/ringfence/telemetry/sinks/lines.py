@@ -76,6 +76,14 @@ def _(event: events.SecretTooOld) -> None:
 
 
 @to_log.register
+def _(event: events.RegistrationChanged) -> None:
+    if event.differences:
+        log.error("admission is not registered as installed", differences=list(event.differences))
+    else:
+        log.info("admission is registered as installed")
+
+
+@to_log.register
 def _(event: events.ApiServerDoubted) -> None:
     log.warning(
         "an address is not taken for the API server's",

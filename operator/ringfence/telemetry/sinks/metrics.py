@@ -35,6 +35,7 @@ class MetricsSink:
             events.QueueChanged: self._queue_changed,
             events.LeadershipChanged: self._leadership_changed,
             events.WatchHeard: self._watch_heard,
+            events.RegistrationObserved: self._registration_observed,
             events.ApiServerObserved: self._api_server_observed,
             events.StoreCompared: self._store_compared,
         }
@@ -105,6 +106,9 @@ class MetricsSink:
 
     def _watch_heard(self, _: events.WatchHeard) -> None:
         metrics.LAST_EVENT.set(time.time())
+
+    def _registration_observed(self, event: events.RegistrationObserved) -> None:
+        metrics.ADMISSION_WEBHOOK.set(event.in_force)
 
     def _api_server_observed(self, event: events.ApiServerObserved) -> None:
         metrics.series(metrics.API_SERVER_ADDRESSES, "believed").set(event.believed)
