@@ -91,6 +91,12 @@ LINES = {
         "controller", "warning", "A scheduled rotation job ended without success.", (*ABOUT, "secret", "job")
     ),
     "overlap is over": Line("controller", "info", "The value before was removed.", (*ABOUT, "secret")),
+    "a key was overwritten": Line(
+        "controller",
+        "warning",
+        "Somebody else wrote the value of a generated key.",
+        (*ABOUT, "secret", "manager"),
+    ),
     "a key is too old": Line(
         "controller", "warning", "A key is older than policies allow.", (*ABOUT, "secret", "rule", "rotated_at")
     ),

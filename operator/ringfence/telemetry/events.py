@@ -167,6 +167,14 @@ class SecretTooOld(AgentEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SecretOverwritten(AgentEvent):
+    """Somebody else wrote the value of a generated secret. `manager`: what he calls himself."""
+
+    secret: str
+    manager: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class OverlapEnded(AgentEvent):
     """The value before was removed."""
 

@@ -37,7 +37,14 @@ from ringfence.store.context import PolicyContext
 from ringfence.store.records import Key, agent_path, child_path, read_agent
 from ringfence.store.store import Store
 from ringfence.telemetry import logs
-from ringfence.telemetry.events import AgentName, AgentStopped, ApiServerDoubted, RegistrationChanged, StoreCompared
+from ringfence.telemetry.events import (
+    AgentName,
+    AgentStopped,
+    ApiServerDoubted,
+    RegistrationChanged,
+    SecretOverwritten,
+    StoreCompared,
+)
 from ringfence.telemetry.sinks.lines import to_log
 from unit.admission import make
 from unit.admission.test_app import Exchange, send
@@ -278,6 +285,11 @@ class TestController:
         lines()
         assert await writer.ensure(action, owner)
         return one(lines, "put back")
+
+    def test_a_key_that_was_overwritten(self, lines: Lines) -> None:
+        to_log(SecretOverwritten(agent=AgentName(*KEY), secret="signing", manager="kubectl-edit"))
+        line = one(lines, "a key was overwritten")
+        assert (line["agent"], line["secret"], line["manager"]) == ("a", "signing", "kubectl-edit")
 
     def test_a_service_that_leads_elsewhere(self, lines: Lines) -> None:
         recorder = Recorder(to_log)

@@ -71,6 +71,11 @@ def _(event: events.OverlapEnded) -> None:
 
 
 @to_log.register
+def _(event: events.SecretOverwritten) -> None:
+    log.warning("a key was overwritten", **_about(event), secret=event.secret, manager=event.manager)
+
+
+@to_log.register
 def _(event: events.SecretTooOld) -> None:
     log.warning("a key is too old", **_about(event), secret=event.secret, rule=TOO_OLD, rotated_at=event.rotated_at)
 

@@ -31,6 +31,7 @@ class MetricsSink:
             events.SecretRotated: self._secret_rotated,
             events.RotationFailed: self._rotation_failed,
             events.SecretTooOld: self._secret_too_old,
+            events.SecretOverwritten: self._secret_overwritten,
             events.PassEnded: self._pass_ended,
             events.QueueChanged: self._queue_changed,
             events.LeadershipChanged: self._leadership_changed,
@@ -87,6 +88,9 @@ class MetricsSink:
 
     def _secret_too_old(self, event: events.SecretTooOld) -> None:
         metrics.VIOLATIONS.labels("rotation", TOO_OLD, event.agent.namespace).inc()
+
+    def _secret_overwritten(self, event: events.SecretOverwritten) -> None:
+        metrics.VIOLATIONS.labels("drift", "SecretOverwritten", event.agent.namespace).inc()
 
     def _pass_ended(self, event: events.PassEnded) -> None:
         metrics.series(metrics.RECONCILES, event.kind, event.result).inc()
