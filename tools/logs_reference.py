@@ -106,6 +106,14 @@ LINES = {
         "No leader, this replica included, was seen for 20 seconds; once, until there is one again.",
         ("lease", "identity", "why"),
     ),
+    "admission is not registered as installed": Line(
+        "controller",
+        "error",
+        "The webhook's registration or the floor is stored otherwise than the chart installed it: it may be passed. "
+        "`helm upgrade` puts it back.",
+        ("differences",),
+    ),
+    "admission is registered as installed": Line("controller", "info", "It is again.", ()),
     "an address is not taken for the API server's": Line(
         "controller",
         "warning",
@@ -120,6 +128,12 @@ LINES = {
         "controller", "warning", "A scheduled rotation job ended without success.", (*ABOUT, "secret", "job")
     ),
     "overlap is over": Line("controller", "info", "The value before was removed.", (*ABOUT, "secret")),
+    "a key was overwritten": Line(
+        "controller",
+        "warning",
+        "Somebody else wrote the value of a generated key.",
+        (*ABOUT, "secret", "manager"),
+    ),
     "a key is too old": Line(
         "controller", "warning", "A key is older than policies allow.", (*ABOUT, "secret", "rule", "rotated_at")
     ),
@@ -151,6 +165,7 @@ FIELDS = {
     "manager": "Field manager that wrote last, where known; else null.",
     "changed_at": "When it did; else null.",
     "why": "The reason.",
+    "differences": "Paths of fields, and whether each was added, removed or changed.",
     "slice": "NAMESPACE/NAME of the EndpointSlice.",
     "addresses": "What it announces: ADDRESS:PORT.",
     "objects": "KIND/NAME of each.",

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from api.instances import instance
 from api.server import Server
 from chart.rendering import CHART, NAMESPACE, ROOT, VALUES
 from cluster import Cluster
 from cluster.shell import run, wait_for
 
-NAME = "ringfence-chart"
+NAME = instance("ringfence-chart", "RINGFENCE_CHART_CLUSTER")
 OPENED = "opened"
 """A namespace that is open to agents."""
 AGENTS = {"ringfence.dev/agents": "enabled"}

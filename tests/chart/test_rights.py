@@ -69,8 +69,11 @@ def test_secrets_are_out_of_reach_but_for_our_own_certificate(values: tuple[str,
 def test_with_cert_manager_no_secret_and_no_registration_is_ours_to_write() -> None:
     with_cert_manager = roles("--set", "certificates.provider=cert-manager")
     bound = [role for role in with_cert_manager if role["metadata"]["name"] != "ringfence-secrets"]
-    touched = {resource for role in bound for rule in role["rules"] for resource in rule["resources"]}
-    assert not touched & {"secrets", "validatingwebhookconfigurations"}
+    rights = [
+        (resource, verb) for role in bound for r in role["rules"] for resource in r["resources"] for verb in r["verbs"]
+    ]
+    assert [verb for resource, verb in rights if resource == "secrets"] == []
+    assert [verb for resource, verb in rights if resource == "validatingwebhookconfigurations"] == ["get"]
 
 
 def test_agents_secrets_are_within_reach_in_the_namespaces_that_are_named_and_nowhere_else() -> None:
@@ -102,6 +105,9 @@ def test_only_our_own_registration_can_be_changed() -> None:
     (rule,) = [r for r in rules("ringfence-controller") if "validatingwebhookconfigurations" in r["resources"]]
     assert rule["resourceNames"] == ["ringfence"]
     assert set(rule["verbs"]) <= {"get", "patch", "update"}
+    (rule,) = [r for r in rules("ringfence-controller") if "validatingadmissionpolicies" in r["resources"]]
+    assert rule["resourceNames"] == ["ringfence-floor", "ringfence-needs-its-webhook-configuration"]
+    assert rule["verbs"] == ["get"], "the floor is looked at, and never touched"
 
 
 @pytest.mark.parametrize(

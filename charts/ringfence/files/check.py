@@ -1,4 +1,4 @@
-"""What `helm test` runs: every replica is ready, and the API server refuses an AgentDeployment that goes too far.
+"""What `helm test` runs: every replica is ready, admission is registered as installed, a bad AgentDeployment is refused.
 
 Arguments: the release namespace, the namespace of the (dry-run) AgentDeployment, the pods' label selector.
 """
@@ -13,6 +13,8 @@ import urllib.parse
 import urllib.request
 
 FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
+OTHERWISE = "FAILED: admission is not registered as installed: see the log of the controller"
+NOBODY = "FAILED: no controller leads: nobody knows whether admission is registered"
 DIRECT = urllib.request.ProxyHandler({})
 
 
@@ -55,6 +57,31 @@ def replicas(namespace, selector):
         time.sleep(1)
 
 
+def registered(namespace, selector):
+    """Waits until the leading controller knows that admission is registered as installed; exits when it is not."""
+    query = urllib.parse.urlencode({"labelSelector": f"{selector},app.kubernetes.io/component=controller"})
+    deadline = time.monotonic() + 60
+    while True:
+        pods = api(f"/api/v1/namespaces/{namespace}/pods?{query}")["items"]
+        said = {value for pod in pods for value in in_force(pod["status"].get("podIP") or "0.0.0.0")}
+        if said == {1.0}:
+            return
+        if time.monotonic() > deadline:
+            sys.exit(OTHERWISE if said else NOBODY)
+        time.sleep(1)
+
+
+def in_force(address):
+    """What a controller says of the registration: nothing, where it does not lead."""
+    host = f"[{address}]" if ":" in address else address
+    try:
+        with urllib.request.build_opener(DIRECT).open(f"http://{host}:8080/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+    except OSError:
+        return []
+    return [float(line.split()[1]) for line in lines if line.startswith("ringfence_admission_webhook_in_force ")]
+
+
 def refusal(namespace):
     """The API server's words about an AgentDeployment that asks for everything."""
     path = f"/apis/ringfence.dev/v1alpha1/namespaces/{namespace}/agentdeployments?dryRun=All"
@@ -77,6 +104,8 @@ def main():
     release, namespace, selector = sys.argv[1:]
     for name in replicas(release, selector):
         print(f"ready: {name}")
+    registered(release, selector)
+    print("registered as installed")
     words = refusal(namespace)
     if "failed calling webhook" in words:
         sys.exit(f"FAILED: the API server does not reach the admission server: {words}")

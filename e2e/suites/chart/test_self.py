@@ -69,7 +69,7 @@ def _reach(release: Release, pod: str, host: str, port: int) -> str:
     return release.execute(pod, "python3", "-c", REACH, host, str(port)).strip()
 
 
-def test_reaches_the_api_server_and_nothing_else(release: Release, pod: str) -> None:
+def test_reaches_no_port_but_the_api_servers(release: Release, pod: str) -> None:
     assert _reach(release, pod, "10.96.0.1", 443) == "reachable"
     other = release.pods("admission")[-1]["status"]["podIP"]
     for host, port in (
@@ -80,6 +80,20 @@ def test_reaches_the_api_server_and_nothing_else(release: Release, pod: str) -> 
         (release.cluster.address, 10250),  # the kubelet
     ):
         assert _reach(release, pod, host, port) == "blocked", f"{host}:{port}"
+
+
+OUTSIDE = ("203.0.113.10", 443)
+"""Somebody on the internet who answers on the API server's port."""
+
+
+def test_with_its_address_known_it_reaches_the_api_server_and_nothing_else(release: Release, pod: str) -> None:
+    assert _reach(release, pod, *OUTSIDE) == "reachable", "without: docs/limits.md says so"
+    release.put("upgrade", "--set", "networkPolicy.apiServer.discover=true")
+    try:
+        wait_for("the way out is closed", lambda: _reach(release, pod, *OUTSIDE) == "blocked", timeout=30)
+        assert _reach(release, pod, "10.96.0.1", 443) == "reachable"
+    finally:
+        release.put("upgrade")
 
 
 @pytest.fixture(scope="module")

@@ -38,6 +38,7 @@ class Reason(StrEnum):
     NO_SECRETS = "NoSecrets"
     FRESH = "Fresh"
     SECRET_TOO_OLD = "SecretTooOld"  # noqa: S105 - a reason
+    SECRET_OVERWRITTEN = "SecretOverwritten"  # noqa: S105 - a reason
     ROTATION_OVERDUE = "RotationOverdue"
     NOT_GRANTED = "NotGranted"
     AVAILABLE = "Available"

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -39,6 +40,11 @@ from . import options
     default="ringfence",
     show_default=True,
     help="ValidatingWebhookConfiguration whose caBundle is kept.",
+)
+@click.option(
+    "--registration",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File with what the chart installs for admission: compared with what is stored. Without it, nobody looks.",
 )
 @click.option(
     "--admission-service", default="ringfence-admission", show_default=True, help="Service of the admission server."
@@ -95,6 +101,7 @@ def command(http_port: int, log_format: logs.Format, log_level: str, **given: An
         job_image=JobImage(given["job_image"], given["job_image_pull_policy"]) if given["job_image"] else None,
         account=given["service_account"],
         resync=given["resync"],
+        registration=given["registration"],
         certificates=_certificates(given) if given["certificates"] == "self" else None,
     )
     AGENT_COLLECTOR.per_agent = given["per_agent_metrics"]

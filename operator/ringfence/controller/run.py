@@ -5,6 +5,7 @@ import contextlib
 import signal
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -37,6 +38,7 @@ from .namespace.reconciler import NamespaceReconciler
 from .namespace.standing import Standing
 from .policy.reconciler import PolicyReconciler
 from .reading import NotInstalled, Reading
+from .registration import RegistrationWatch
 from .runtime.lease import Lease
 from .runtime.loop import REPAIR_WORKERS, ReconcileLoop
 
@@ -69,6 +71,7 @@ class Settings:
     cluster_networks: tuple[Network, ...] = ()
     api_server_networks: tuple[Network, ...] = ()
     certificates: CertificateSettings | None = None
+    registration: Path | None = None
     job_image: JobImage | None = None
     account: str = "ringfence-controller"
     resync: float = RESYNC_SECONDS
@@ -196,6 +199,8 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
     work = _Work(parts, told, stop)
     work.begin(_keep_certificates(parts.kube, parts.settings.certificates), "certificates")
     work.begin(told.run(), "Kubernetes Events")
+    if (file := parts.settings.registration) is not None:
+        work.begin(RegistrationWatch(parts.kube, file, parts.emit).run(), "registration")
     try:
         waiting = Waiting("reading the cluster")
         parts.health.require("controller", lambda: waiting.reason)

@@ -187,6 +187,14 @@ class SecretTooOld(AgentEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SecretOverwritten(AgentEvent):
+    """Somebody else wrote the value of a generated secret. `manager`: what he calls himself."""
+
+    secret: str
+    manager: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class OverlapEnded(AgentEvent):
     """The value before was removed."""
 
@@ -297,6 +305,20 @@ class LeaderSeen:
 @dataclass(frozen=True)
 class WatchHeard:
     """An event, a bookmark or a list came from the API server."""
+
+
+@dataclass(frozen=True)
+class RegistrationObserved:
+    """A look at the registration of admission. `in_force`: whether all of it is stored as the chart installed it."""
+
+    in_force: bool
+
+
+@dataclass(frozen=True)
+class RegistrationChanged:
+    """The registration of admission differs otherwise from what was installed. No differences: as installed again."""
+
+    differences: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

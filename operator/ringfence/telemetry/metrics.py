@@ -88,9 +88,9 @@ VIOLATIONS = Counter(
     "ringfence_violations",
     "Attempts to leave the fence. Labels: source (admission: refused at the door; policy: stored, and not allowed; "
     "drift: a child edited or deleted by somebody else, and put back; rotation: a key older than its policy allows), "
-    "rule (for admission and policy a rule's name, see the rules' reference; for drift ChildEdited, ChildDeleted and "
-    "ChildHeld, a child kept by somebody's finalizer; for rotation SecretTooOld), namespace (of the agent; empty for "
-    "what has none).",
+    "rule (for admission and policy a rule's name, see the rules' reference; for drift ChildEdited, ChildDeleted, "
+    "ChildHeld, a child kept by somebody's finalizer, and SecretOverwritten; for rotation SecretTooOld), namespace (of "
+    "the agent; empty for what has none).",
     ["source", "rule", "namespace"],
     registry=REGISTRY,
 )
@@ -210,8 +210,8 @@ EVENTS_DROPPED = Counter(
 )
 ADMISSION_WEBHOOK = OnceKnown(
     "ringfence_admission_webhook_in_force",
-    "1 while the ValidatingWebhookConfiguration is there and each of its webhooks has failurePolicy Fail; served by "
-    "the leading controller, absent with cert-manager. No labels.",
+    "1 while the ValidatingWebhookConfiguration and the floor (ValidatingAdmissionPolicy and its binding) are stored "
+    "as the chart installed them, in every field but the caBundle; served by the leading controller. No labels.",
     registry=REGISTRY,
 )
 ROTATIONS = Counter(

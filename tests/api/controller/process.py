@@ -30,6 +30,8 @@ class Options:
     identity: str = "one"
     kubeconfig: Path | None = None
     log_level: str = "info"
+    more: tuple[str, ...] = ()
+    """Further arguments."""
 
 
 class Controller:
@@ -42,7 +44,7 @@ class Controller:
         environment = cluster.env | {"PYTHONPATH": str(_ROOT / "operator"), "KUBECONFIG": os.devnull}
         arguments = ["--namespace", options.lease_namespace, "--identity", options.identity, "--http-port", "0"]
         arguments += ["--certificates", "none", "--kubeconfig", str(kubeconfig), "--log-format", "json"]
-        arguments += ["--job-image", JOB_IMAGE, "--log-level", options.log_level]
+        arguments += ["--job-image", JOB_IMAGE, "--log-level", options.log_level, *options.more]
         with log.open("a") as file:
             self.offset = file.tell()
             self._process = subprocess.Popen(

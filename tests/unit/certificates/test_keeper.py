@@ -219,19 +219,11 @@ class TestWebhook:
         assert kube.done == ["create secret"]
         assert (kube.objects.get(WEBHOOK) or {}).get("webhooks") is None
         assert any(entry["log_level"] == "error" for entry in logs)
-        assert REGISTRY.get_sample_value("ringfence_admission_webhook_in_force") == 0
 
-    async def test_one_that_can_be_passed_is_shouted_about_and_left_as_it_is(self) -> None:
+    async def test_one_that_can_be_passed_is_left_as_it_is(self) -> None:
         kube = Kube(webhook=webhook(policy="Ignore"))
-        with capture_logs() as logs:
-            await one_pass(kube)
+        await one_pass(kube)
         assert kube.objects[WEBHOOK]["webhooks"][0]["failurePolicy"] == "Ignore"
-        assert any(entry["log_level"] == "error" for entry in logs)
-        assert REGISTRY.get_sample_value("ringfence_admission_webhook_in_force") == 0
-
-    async def test_one_in_order_is_in_force(self) -> None:
-        await settled()
-        assert REGISTRY.get_sample_value("ringfence_admission_webhook_in_force") == 1
 
 
 async def test_expiry_is_a_metric() -> None:

@@ -16,6 +16,7 @@ from ringfence.telemetry.events import (
     AgentName,
     RotationFailed,
     RotationFollowed,
+    SecretOverwritten,
     SecretRotated,
     SecretsObserved,
     SecretTooOld,
@@ -44,6 +45,31 @@ class Told:
 @pytest.fixture
 def told() -> Told:
     return Told()
+
+
+class TestOverwritten:
+    def secret(self, *managers: str, generated: bool = True) -> ages.ObservedSecret:
+        entries = [{"manager": one, "fieldsV1": {"f:data": {"f:value": {}}}} for one in managers]
+        metadata = {"creationTimestamp": stamp(NOW), "managedFields": [*entries, {"manager": "x", "fieldsV1": {}}]}
+        return ages.ObservedSecret("signing", "s", metadata, HOUR, generated)
+
+    def names(self, told: Told, secret: ages.ObservedSecret) -> list[str]:
+        told.recorder.secrets(ONE, [secret], max_age=MONTH, now=NOW, uid="u")
+        return [one.manager for one in told.take() if isinstance(one, SecretOverwritten)]
+
+    def test_who_else_wrote_the_value_is_told_once(self, told: Told) -> None:
+        ours, theirs = self.secret("Python"), self.secret("Python", "kubectl-edit")
+        assert self.names(told, ours) == []
+        assert self.names(told, theirs) == ["kubectl-edit"]
+        assert self.names(told, theirs) == []
+        found = ages.finding([theirs], max_age=MONTH, now=NOW, rolled_out=True)
+        assert (found.status, found.reason) == ("False", "SecretOverwritten")
+        assert self.names(told, ours) == []
+        assert self.names(told, theirs) == ["kubectl-edit"], "again, after a rotation"
+        assert ages.finding([ours], max_age=MONTH, now=NOW, rolled_out=True).status == "True"
+
+    def test_an_existing_secret_is_its_owners(self, told: Told) -> None:
+        assert self.names(told, self.secret("kubectl-edit", generated=False)) == []
 
 
 class TestServices:

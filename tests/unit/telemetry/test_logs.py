@@ -45,6 +45,8 @@ from ringfence.telemetry.events import (
     ApiServerDoubted,
     FinalizersRemoved,
     OrphansFound,
+    RegistrationChanged,
+    SecretOverwritten,
     StandingPolicyMissing,
     StandingPolicyRepaired,
     StoreCompared,
@@ -300,6 +302,11 @@ class TestController:
         assert await writer.ensure(action, owner)
         return one(lines, "put back")
 
+    def test_a_key_that_was_overwritten(self, lines: Lines) -> None:
+        to_log(SecretOverwritten(agent=AgentName(*KEY), secret="signing", manager="kubectl-edit"))
+        line = one(lines, "a key was overwritten")
+        assert (line["agent"], line["secret"], line["manager"]) == ("a", "signing", "kubectl-edit")
+
     def test_a_service_that_leads_elsewhere(self, lines: Lines) -> None:
         recorder = Recorder(to_log)
         for lead in ("app=search:80", "app=ledger:80"):
@@ -380,6 +387,13 @@ class TestController:
         line = one(lines, "nobody leads")
         assert (line["level"], line["lease"], line["identity"]) == ("error", "x", "one")
         assert "no leader has been seen for 21 s" in line["why"]
+
+    def test_a_registration_that_is_not_as_installed_is_told(self, lines: Lines) -> None:
+        to_log(RegistrationChanged(("webhooks[0].rules: was changed",)))
+        line = one(lines, "admission is not registered as installed")
+        assert (line["differences"], line["level"]) == (["webhooks[0].rules: was changed"], "error")
+        to_log(RegistrationChanged(()))
+        assert one(lines, "admission is registered as installed")["level"] == "info"
 
     def test_an_address_that_is_not_believed_is_told(self, lines: Lines) -> None:
         told = {"slice": "default/kubernetes-x", "addresses": ("192.0.2.1:443",), "why": "another"}

@@ -142,6 +142,12 @@ def test_services_that_lead_elsewhere_are_counted_from_0_on(sink: MetricsSink, p
     assert REGISTRY.get_sample_value("ringfence_service_redirects_total", {"namespace": place}) == 1
 
 
+def test_the_registration_as_of_the_last_look(sink: MetricsSink) -> None:
+    for in_force in (True, False):
+        sink(events.RegistrationObserved(in_force=in_force))
+        assert REGISTRY.get_sample_value("ringfence_admission_webhook_in_force") == in_force
+
+
 def test_addresses_of_the_api_server_as_of_the_last_look(sink: MetricsSink) -> None:
     for believed, doubted in ((1, 2), (3, 0)):
         sink(events.ApiServerObserved(believed, doubted))

@@ -5,15 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from ringfence.api.names import FIELD_MANAGER
 from ringfence.api.secrets import AgentSecret, duration
 from ringfence.api.status import ConditionType, Reason
 from ringfence.resources.rotation import tick
-from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, secret_reference, stamp, when
+from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, VALUE, secret_reference, stamp, when
 
 from .conditions import Finding
 
 JOB_PATIENCE = timedelta(minutes=15)
 """From a job's time to its end: its pod, its image, its retries."""
+
+OWN_MANAGERS = frozenset({FIELD_MANAGER, "Python"})
+"""Field managers of Ringfence's own writes of values: the second is what the API server calls the client by itself."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,16 @@ class ObservedSecret:
     object_name: str
     metadata: Mapping[str, Any] | None
     every: timedelta | None = None
+    generated: bool = False
+
+    @property
+    def overwritten_by(self) -> str | None:
+        """Who else wrote a value that Ringfence keeps: a field manager's name. Values are not looked at for that."""
+        if not self.generated:
+            return None
+        entries = (self.metadata or {}).get("managedFields") or []
+        names = [str(one.get("manager")) for one in entries if f"f:{VALUE}" in _data(one)]
+        return next((name for name in names if name not in OWN_MANAGERS), None)
 
     @property
     def changed(self) -> datetime | None:
@@ -51,14 +65,21 @@ class ObservedSecret:
     @property
     def has_previous(self) -> bool:
         """Whether the value before is still there: by the fields' names in managedFields, which hold no values."""
-        written = [(entry.get("fieldsV1") or {}) for entry in (self.metadata or {}).get("managedFields") or []]
-        return any(f"f:{PREVIOUS}" in (fields.get("f:data") or {}) for fields in written)
+        return any(f"f:{PREVIOUS}" in _data(entry) for entry in (self.metadata or {}).get("managedFields") or [])
+
+
+def _data(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The fields of the data that an entry of managedFields holds."""
+    found: Mapping[str, Any] = (entry.get("fieldsV1") or {}).get("f:data") or {}
+    return found
 
 
 def observed(agent: str, secret: AgentSecret, metadata: Mapping[str, Any] | None) -> ObservedSecret:
     """A key of the spec with what is known of its Secret."""
     every = duration(secret.rotation.every) if secret.rotation else None
-    return ObservedSecret(secret.name, secret_reference(agent, secret)[0], metadata, every)
+    return ObservedSecret(
+        secret.name, secret_reference(agent, secret)[0], metadata, every, secret.source.generate is not None
+    )
 
 
 def _data_changed(metadata: Mapping[str, Any]) -> datetime | None:
@@ -79,6 +100,9 @@ def finding(secrets: Sequence[ObservedSecret], *, max_age: timedelta, now: datet
     if missing := [f"{one.name} (Secret {one.object_name})" for one in secrets if one.metadata is None]:
         sentence = f"not there: {', '.join(missing)}; the agent's pods wait for it"
         return Finding(kind, "False", Reason.SECRET_NOT_FOUND, sentence)
+    if others := [f"{one.name} (by {one.overwritten_by})" for one in secrets if one.overwritten_by]:
+        sentence = f"not the value that Ringfence made: {', '.join(others)}; ringfence rotate makes a new one"
+        return Finding(kind, "False", Reason.SECRET_OVERWRITTEN, sentence)
     if old := too_old(secrets, max_age=max_age, now=now):
         sentence = f"older than the {_hours(max_age)} that policies allow: {', '.join(one.name for one in old)}"
         return Finding(kind, "False", Reason.SECRET_TOO_OLD, f"{sentence}; {_fix(old)}")

@@ -113,7 +113,7 @@ class AgentReconciler:
         self._deferred.discard(seen.key)
         after = await self.observer.after(seen, planned, outcome)
         if after.secrets is not None:
-            self.recorder.secrets(seen.key, after.secrets, max_age=planned.max_age, now=seen.now)
+            self.recorder.secrets(seen.key, after.secrets, max_age=planned.max_age, now=seen.now, uid=seen.identity.uid)
         told = report(seen, planned, outcome, after)
         await self._store_status(seen, told.status, told.changed)
         if planned.mode is Mode.APPLY and planned.agent is not None and outcome.blocked is None:

@@ -16,6 +16,7 @@ from ringfence.telemetry.events import (
     RotationFailed,
     RotationFollowed,
     SecretAge,
+    SecretOverwritten,
     SecretRotated,
     SecretsObserved,
     SecretTooOld,
@@ -38,6 +39,7 @@ class Recorder:
         self._secrets: dict[Key, dict[str, tuple[datetime, bool]]] = {}
         self._failed: dict[Key, dict[str, datetime | None]] = {}
         self._leads: dict[Key, dict[str, str]] = {}
+        self._overwritten: dict[tuple[Key, str], str | None] = {}
 
     def violations(
         self, key: Key, uid: str, generation: int, violations: Sequence[Violation], manager: FieldManager
@@ -61,7 +63,9 @@ class Recorder:
                     )
                 )
 
-    def secrets(self, key: Key, seen: Sequence[ages.ObservedSecret], *, max_age: timedelta, now: datetime) -> None:
+    def secrets(
+        self, key: Key, seen: Sequence[ages.ObservedSecret], *, max_age: timedelta, now: datetime, uid: str = ""
+    ) -> None:
         """Take an agent's secrets; a rotation, and a secret that has become too old, are told when they are new."""
         known = self._secrets.get(key, {})
         found: dict[str, tuple[datetime, bool]] = {}
@@ -72,6 +76,9 @@ class Recorder:
             found[one.name] = (one.changed, one.name in old)
             before = known.get(one.name)
             agent, rotated_at = AgentName(*key), stamp(one.changed)
+            if one.overwritten_by and self._overwritten.get((key, one.name)) != one.overwritten_by:
+                self._emit(SecretOverwritten(agent=agent, uid=uid, secret=one.name, manager=one.overwritten_by))
+            self._overwritten[key, one.name] = one.overwritten_by
             if before and one.every and before[0] < one.changed:
                 self._emit(SecretRotated(agent=agent, secret=one.name, rotated_at=rotated_at))
             if one.name in old and not (before and before[1]):
@@ -114,6 +121,8 @@ class Recorder:
         """The agent is gone."""
         for known in (self._violations, self._secrets, self._failed, self._leads):
             known.pop(key, None)
+        for told in [told for told in self._overwritten if told[0] == key]:
+            del self._overwritten[told]
         self._emit(AgentForgotten(agent=AgentName(*key)))
 
 

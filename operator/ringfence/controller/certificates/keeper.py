@@ -17,7 +17,7 @@ import structlog
 
 from ringfence.api.names import MANAGED_BY, MANAGED_BY_LABEL
 from ringfence.kube import Conflict, Kube, NotFound, Object, path_of
-from ringfence.telemetry.metrics import ADMISSION_CERTIFICATE_EXPIRY, ADMISSION_WEBHOOK
+from ringfence.telemetry.metrics import ADMISSION_CERTIFICATE_EXPIRY
 
 from .issue import AUTHORITIES, CERTIFICATE, KEY, Examined, Names, Reason, bundle, examine, issue, valid_authorities
 
@@ -115,22 +115,15 @@ async def _read_secret(kube: Kube, settings: Settings) -> Object | None:
 
 
 async def _read_webhook(kube: Kube, settings: Settings) -> Object | None:
-    """The configuration, if there is one. Says loudly when reviews are not asked for, or not required."""
+    """The configuration, if there is one with a webhook in it."""
     try:
         webhook = await kube.get(_webhook_path(settings.webhook))
     except NotFound:
         webhook = None
-    entries = _entries(webhook)
-    toothless = [entry.get("name") for entry in entries if entry.get("failurePolicy") != "Fail"]
-    if not entries:
-        log.error(
-            "there is no ValidatingWebhookConfiguration: nothing is reviewed at admission; run helm upgrade",
-            webhook=settings.webhook,
-        )
-    elif toothless:
-        log.error("webhooks without failurePolicy Fail: they can be passed by an outage", webhooks=toothless)
-    ADMISSION_WEBHOOK.set(1 if entries and not toothless else 0)
-    return webhook if entries else None
+    if not _entries(webhook):
+        log.error("no webhook is registered: there is nothing to publish the CAs in", webhook=settings.webhook)
+        return None
+    return webhook
 
 
 async def _trust(kube: Kube, webhook: Object, authorities: bytes) -> None:

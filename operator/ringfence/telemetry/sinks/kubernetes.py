@@ -90,6 +90,9 @@ class KubernetesEventSink:
             self._say_of(found, event.namespace, "Warning", Reason.ORPHANED, event.message)
         elif isinstance(event, events.ConditionChanged) and event.told:
             self._say(event, "Normal" if event.status == "True" else "Warning", event.reason, event.message)
+        elif isinstance(event, events.SecretOverwritten):
+            note = f"the value of {event.secret} was overwritten by {event.manager}; ringfence rotate makes a new one"
+            self._say(event, "Warning", Reason.SECRET_OVERWRITTEN, note)
         elif isinstance(event, events.ServiceRedirected):
             note = (
                 f"Service {event.service} led to {event.previous}, and now leads to {event.leads_to}: that is reached"

@@ -101,8 +101,21 @@ def _(event: events.OverlapEnded) -> None:
 
 
 @to_log.register
+def _(event: events.SecretOverwritten) -> None:
+    log.warning("a key was overwritten", **_about(event), secret=event.secret, manager=event.manager)
+
+
+@to_log.register
 def _(event: events.SecretTooOld) -> None:
     log.warning("a key is too old", **_about(event), secret=event.secret, rule=TOO_OLD, rotated_at=event.rotated_at)
+
+
+@to_log.register
+def _(event: events.RegistrationChanged) -> None:
+    if event.differences:
+        log.error("admission is not registered as installed", differences=list(event.differences))
+    else:
+        log.info("admission is registered as installed")
 
 
 @to_log.register

@@ -36,11 +36,13 @@ class MetricsSink:
             events.SecretTooOld: self._secret_too_old,
             events.StandingPolicyRepaired: self._standing_policy_repaired,
             events.NamespaceObserved: self._namespace_observed,
+            events.SecretOverwritten: self._secret_overwritten,
             events.PassEnded: self._pass_ended,
             events.QueueChanged: self._queue_changed,
             events.LeadershipChanged: self._leadership_changed,
             events.LeaderSeen: self._leader_seen,
             events.WatchHeard: self._watch_heard,
+            events.RegistrationObserved: self._registration_observed,
             events.ApiServerObserved: self._api_server_observed,
             events.StoreCompared: self._store_compared,
         }
@@ -112,6 +114,9 @@ class MetricsSink:
                 gauge.remove(event.namespace)
                 known.discard(event.namespace)
 
+    def _secret_overwritten(self, event: events.SecretOverwritten) -> None:
+        metrics.VIOLATIONS.labels("drift", "SecretOverwritten", event.agent.namespace).inc()
+
     def _pass_ended(self, event: events.PassEnded) -> None:
         metrics.series(metrics.RECONCILES, event.kind, event.result).inc()
         metrics.series(metrics.RECONCILE_SECONDS, event.kind).observe(event.seconds)
@@ -133,6 +138,9 @@ class MetricsSink:
 
     def _watch_heard(self, _: events.WatchHeard) -> None:
         metrics.LAST_EVENT.set(time.time())
+
+    def _registration_observed(self, event: events.RegistrationObserved) -> None:
+        metrics.ADMISSION_WEBHOOK.set(event.in_force)
 
     def _api_server_observed(self, event: events.ApiServerObserved) -> None:
         metrics.series(metrics.API_SERVER_ADDRESSES, "believed").set(event.believed)
