@@ -288,6 +288,12 @@ ALWAYS: dict[str, Row] = {
         f"{CONTROLLER}/test_standing.py::test_it_stays_until_the_last_agent_and_the_last_pod_are_gone",
         f"{CONTROLLER}/test_standing.py::test_every_edit_is_put_right_counted_and_told",
     ),
+    "What others write that widens an agent's fence is said, and the agent is not Ready meanwhile": Row(
+        "condition `FenceWidened`: foreign policies and bindings that reach the agent, pods that were relabelled",
+        f"{CONTROLLER}/test_widened.py::test_a_strangers_policy",
+        f"{CONTROLLER}/test_widened.py::test_a_strangers_binding",
+        f"{CONTROLLER}/test_widened.py::test_a_relabelled_pod",
+    ),
     "A part of the fence that somebody edits or deletes is put back": Row(
         "the controller, within seconds; counted as a violation",
         f"{AGENTS}/test_demo.py::test_a_deleted_and_an_edited_policy_are_put_back",
