@@ -291,8 +291,15 @@ ALWAYS: dict[str, Row] = {
     ),
     "A pod with an agent's label is fenced, whether its agent is there or not": Row(
         "NetworkPolicy `ringfence-agents`, one in each opened namespace, which belongs to no agent",
+        f"{AGENTS}/test_cut_loose.py::test_a_pod_whose_replicaset_was_cut_loose_reaches_nothing_once_its_agent_is_gone",
         f"{CONTROLLER}/test_standing.py::test_it_stays_until_the_last_agent_and_the_last_pod_are_gone",
         f"{CONTROLLER}/test_standing.py::test_every_edit_is_put_right_counted_and_told",
+    ),
+    "What others write that widens an agent's fence is said, and the agent is not Ready meanwhile": Row(
+        "condition `FenceWidened`: foreign policies and bindings that reach the agent, pods that were relabelled",
+        f"{CONTROLLER}/test_widened.py::test_a_strangers_policy",
+        f"{CONTROLLER}/test_widened.py::test_a_strangers_binding",
+        f"{CONTROLLER}/test_widened.py::test_a_relabelled_pod",
     ),
     "A part of the fence that somebody edits or deletes is put back": Row(
         "the controller, within seconds; counted as a violation",

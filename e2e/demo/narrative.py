@@ -151,7 +151,8 @@ class Narrative:
 
     def _show_agent(self, name: str, found: Object) -> None:
         status = found["status"]
-        true = [entry["type"] for entry in status["conditions"] if entry["status"] == "True"]
+        wanted = {"FenceWidened": "False"}
+        true = [one["type"] for one in status["conditions"] if one["status"] == wanted.get(one["type"], "True")]
         whole = len(true) == len(status["conditions"])
         egress = ", ".join(status.get("effectiveEgress") or ["none"])
         rights = "; ".join(status.get("effectivePermissions") or ["none"])

@@ -7,7 +7,7 @@ import pytest
 from chart.rendering import render
 from ringfence.api.names import CEILING_CLUSTER_ROLE
 from ringfence.resources import CHILD_KINDS
-from ringfence.store.sources import SOURCES, Source
+from ringfence.store.sources import CLUSTER_WIDE, SOURCES, Source
 
 FORBIDDEN_VERBS = {"*", "escalate", "bind", "impersonate"}
 READ = {"get", "list", "watch"}
@@ -163,6 +163,12 @@ def test_the_controller_can_write_the_children(kind: str) -> None:
     group = group_version.rpartition("/")[0]
     wanted = READ | {"create", "update", "patch", "delete"}
     assert allowed(rules("ringfence-controller"), group, plural) == wanted
+
+
+@pytest.mark.parametrize("source", CLUSTER_WIDE, ids=lambda source: source.kind)
+def test_what_widens_fences_everywhere_can_be_read_and_no_more(source: Source) -> None:
+    _, group, *_, plural = source.path.strip("/").split("/")
+    assert allowed(rules("ringfence-controller"), group, plural) == READ
 
 
 @pytest.mark.parametrize("owner", [("ringfence.dev", "agentdeployments"), ("networking.k8s.io", "networkpolicies")])

@@ -10,14 +10,23 @@ from .fields import Generation
 
 
 class ConditionType(StrEnum):
-    """What is observed about an agent. Each is True only for what was read back from the cluster."""
+    """What is observed about an agent. Each is True only for what was read back from the cluster.
+
+    Of FenceWidened, True is what should not be.
+    """
 
     READY = "Ready"
     ACCEPTED = "Accepted"
+    FENCE_WIDENED = "FenceWidened"
     NETWORK_POLICY_APPLIED = "NetworkPolicyApplied"
     RIGHTS_APPLIED = "RightsApplied"
     SECRETS_FRESH = "SecretsFresh"
     WORKLOAD_AVAILABLE = "WorkloadAvailable"
+
+
+def is_met(kind: str, status: str) -> bool:
+    """Whether a condition is as it should be."""
+    return status == ("False" if kind == ConditionType.FENCE_WIDENED else "True")
 
 
 class Reason(StrEnum):
@@ -27,6 +36,11 @@ class Reason(StrEnum):
     ACCEPTED = "Accepted"
     REFUSED = "Refused"
     INVALID = "Invalid"
+    AS_DECLARED = "AsDeclared"
+    FENCE_WIDENED = "FenceWidened"
+    FOREIGN_POLICY = "ForeignPolicy"
+    FOREIGN_BINDING = "ForeignBinding"
+    POD_RELABELLED = "PodRelabelled"
     APPLIED = "Applied"
     NOT_APPLIED = "NotApplied"
     NO_RIGHTS = "NoRights"

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ringfence.api.names import API_VERSION
+from ringfence.api.status import is_met
 from ringfence.policy.reading import read_policy
 from ringfence.resources.model import ALLOW, child_name
 
@@ -175,12 +176,17 @@ def _keys(keys: Sequence[Mapping[str, Any]], now: datetime) -> Iterator[str]:
 def _conditions(conditions: Sequence[Mapping[str, Any]], now: datetime) -> Iterator[str]:
     if not conditions:
         yield "none yet: Ringfence has not looked at it"
-    colours = {"True": "green", "False": "red"}
     for one in conditions:
         age = formatting.age(formatting.moment(one.get("lastTransitionTime")), now)
-        status = click.style(one["status"], fg=colours.get(one["status"], "yellow"))
+        status = click.style(one["status"], fg=_colour(one))
         yield f"{one['type']} is {status} since {age}: {one['reason']}"
         yield from (f"  {formatting.clean(line)}" for line in str(one.get("message", "")).splitlines())
+
+
+def _colour(condition: Mapping[str, Any]) -> str:
+    if condition["status"] not in {"True", "False"}:
+        return "yellow"
+    return "green" if is_met(condition["type"], condition["status"]) else "red"
 
 
 def _violations(violations: Sequence[Mapping[str, Any]] | None, now: datetime) -> Iterator[str]:

@@ -10,7 +10,19 @@ import structlog
 
 from ringfence.kube import ApiError, Kube, NotFound, Unreachable
 from ringfence.store.informer import ContextSink, Informer, Sink, TableSink
-from ringfence.store.sources import AGENT_POLICY, AGENTS, CHILDREN, PODS, SERVICES, SOURCES, Source, keeps
+from ringfence.store.sources import (
+    AGENT_POLICY,
+    AGENTS,
+    CHILDREN,
+    CLUSTER_WIDE,
+    PODS,
+    SERVICES,
+    SOURCES,
+    STRAY_PODS,
+    Source,
+    keeps,
+    may_be_stray,
+)
 from ringfence.store.store import Store
 from ringfence.telemetry.events import Emit, StoreCompared, WatchHeard
 
@@ -54,6 +66,8 @@ class Reading:
             ),
             self._informer(SERVICES, TableSink(store.services, "Service")),
             self._informer(PODS, TableSink(store.pods, "Pod")),
+            self._informer(STRAY_PODS, TableSink(store.wider.unlabelled, "Pod", wanted=may_be_stray)),
+            *(self._informer(one, TableSink(store.wider.cluster_wide[one.kind], one.kind)) for one in CLUSTER_WIDE),
         )
 
     async def first(self) -> None:

@@ -1,6 +1,7 @@
 """Label selectors, as Kubernetes matches them (apimachinery, labels/selector.go)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ringfence.api.agentpolicy import LabelRequirement, LabelSelector
 
@@ -11,7 +12,24 @@ def matches(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
     return wanted and all(_holds(term, labels) for term in selector.match_expressions)
 
 
-def _holds(term: LabelRequirement, labels: Mapping[str, str]) -> bool:
+def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """The same of a selector as the API server has stored it, in whatever object: empty it selects everything."""
+    wanted = all(labels.get(key) == value for key, value in (selector.get("matchLabels") or {}).items())
+    return wanted and all(
+        _holds(_Term(term["key"], term["operator"], term.get("values") or []), labels)
+        for term in selector.get("matchExpressions") or []
+    )
+
+
+class _Term(NamedTuple):
+    """One expression."""
+
+    key: str
+    operator: str
+    values: Sequence[str] = ()
+
+
+def _holds(term: LabelRequirement | _Term, labels: Mapping[str, str]) -> bool:
     match term.operator:
         case "In":
             return term.key in labels and labels[term.key] in term.values
@@ -21,3 +39,5 @@ def _holds(term: LabelRequirement, labels: Mapping[str, str]) -> bool:
             return term.key in labels
         case "DoesNotExist":
             return term.key not in labels
+        case _:
+            return True  # an operator of a later Kubernetes: better told once too often

@@ -85,7 +85,9 @@ _KINDS = (
         group_version="rbac.authorization.k8s.io/v1",
         plural="rolebindings",
         immutable=("roleRef",),
+        shown=openings.role_binding,
         powerful=True,
+        whole=True,
     ),
     ChildKind(
         name="PersistentVolumeClaim", group_version="v1", plural="persistentvolumeclaims", loose=True, keeps_data=True

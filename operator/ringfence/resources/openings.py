@@ -7,6 +7,8 @@ from ringfence.api.names import AGENT_LABEL, API_VERSION, CHILD_PREFIX, MANAGED_
 
 Body = Mapping[str, Any]
 DIRECTIONS = ["Ingress", "Egress"]
+ALL_OF = "system:serviceaccounts:"
+AS_USER = "system:serviceaccount:"
 OWN_SUFFIXES = ("-deny", "-allow")
 
 
@@ -22,6 +24,45 @@ def network_policy(body: Body) -> dict[str, Any] | None:
     if not opened or is_own_policy(body["metadata"]):
         return None
     return {"podSelector": spec.get("podSelector") or {}, "opens": opened}
+
+
+def role_binding(body: Body) -> dict[str, Any] | None:
+    """The ServiceAccounts of agents that it gives something to; None where there is none, or it is an agent's own."""
+    if is_owned(body["metadata"]):
+        return None
+    found = accounts(body.get("subjects"), body["metadata"].get("namespace"))
+    return {"accounts": found} if found else None
+
+
+def accounts(subjects: Any, namespace: str | None) -> list[str]:
+    """NAMESPACE/NAME of ServiceAccounts that agents may have, and NAMESPACE/ for all of a namespace.
+
+    Groups that bind everybody (`system:serviceaccounts`, `system:authenticated`) say nothing about agents.
+    """
+    found = set()
+    for one in subjects or []:
+        kind, name = one.get("kind"), str(one.get("name"))
+        if kind == "ServiceAccount":
+            found.add(f"{one.get('namespace') or namespace}/{name}")
+        elif kind == "Group" and name.startswith(ALL_OF):
+            found.add(f"{name.removeprefix(ALL_OF)}/")
+        elif kind == "User" and name.startswith(AS_USER) and name.count(":") == AS_USER.count(":") + 1:
+            found.add(name.removeprefix(AS_USER).replace(":", "/"))
+    return sorted(one for one in found if one.endswith("/") or one.partition("/")[2].startswith(CHILD_PREFIX))
+
+
+def cluster_policy(body: Body) -> dict[str, Any] | None:
+    """What goes before NetworkPolicies: an AdminNetworkPolicy, or a ClusterNetworkPolicy of the tier Admin."""
+    spec = body.get("spec") or {}
+    rules = [rule for direction in DIRECTIONS for rule in spec.get(direction.lower()) or []]
+    allows = any(rule.get("action") in {"Allow", "Accept"} for rule in rules)
+    if not allows or spec.get("tier", "Admin") != "Admin":
+        return None
+    subject = spec.get("subject") or {}
+    pods = subject.get("pods") or {}
+    if "namespaces" in subject:
+        return {"namespaces": subject["namespaces"] or {}, "podSelector": {}}
+    return {"namespaces": pods.get("namespaceSelector") or {}, "podSelector": pods.get("podSelector") or {}}
 
 
 def is_own_policy(metadata: Body) -> bool:

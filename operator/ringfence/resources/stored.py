@@ -144,7 +144,9 @@ def stored(body: Mapping[str, Any], kind: str | None = None) -> StoredChild:
         digest=_digest(content),
         immutable=_digest(_at(body, declared.immutable)) if declared.immutable else "",
         content=content if declared.loose else None,
-        shown=declared.shown({"metadata": metadata} | {name: body.get(name) for name in ("spec", "status")}),
+        shown=declared.shown(
+            {"metadata": metadata} | {name: body.get(name) for name in ("spec", "status", "subjects")}
+        ),
         editor=last_editor(metadata) if metadata.get("managedFields") else UNKNOWN,
         finalizers=tuple(sys.intern(one) for one in finalizers),
     )

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ringfence.api.names import AGENT_LABEL, API_VERSION
+from ringfence.api.names import AGENT_LABEL, API_VERSION, CHILD_PREFIX
 from ringfence.kube import Object, path_of
-from ringfence.resources import Ref, ServicePort
+from ringfence.resources import Ref, ServicePort, openings
 from ringfence.resources.field_manager import FieldManager, last_of_spec
 from ringfence.resources.stored import resource_version
 
@@ -128,6 +128,14 @@ class StoredPod:
     version: int
     told: bytes
     ends: bool = False
+    labels: tuple[tuple[str, str], ...] = ()
+    account: Key | None = None
+    """Whose ServiceAccount it runs as, by that one's name: nobody can change it."""
+
+    @property
+    def is_stray(self) -> bool:
+        """Whether it runs as an agent whose label it does not carry."""
+        return self.account is not None and self.account != self.agent and not self.ends
 
     def manifest(self) -> Object:
         """The part of the pod that was kept, in the pod's own shape."""
@@ -138,6 +146,8 @@ class StoredPod:
 def read_pod(body: Body) -> StoredPod:
     """What is kept of a pod."""
     metadata, status = body["metadata"], body.get("status") or {}
+    labels = metadata.get("labels") or {}
+    account = str((body.get("spec") or {}).get("serviceAccountName") or "")
     conditions = [
         {"type": one["type"], "status": one["status"], "message": one.get("message", "")}
         for one in status.get("conditions") or []
@@ -149,10 +159,12 @@ def read_pod(body: Body) -> StoredPod:
     told = {"phase": status.get("phase"), "conditions": conditions, "containerStatuses": containers}
     return StoredPod(
         key=(metadata["namespace"], metadata["name"]),
-        agent=Key(sys.intern(metadata["namespace"]), sys.intern((metadata.get("labels") or {}).get(AGENT_LABEL, ""))),
+        agent=Key(sys.intern(metadata["namespace"]), sys.intern(labels.get(AGENT_LABEL, ""))),
         version=resource_version(body),
         told=packed({"metadata": {"name": metadata["name"]}, "status": told}),
         ends=bool(metadata.get("deletionTimestamp")) or status.get("phase") in {"Succeeded", "Failed"},
+        labels=tuple(sorted((sys.intern(key), sys.intern(value)) for key, value in labels.items())),
+        account=_agent_of_account(metadata["namespace"], account),
     )
 
 
@@ -183,6 +195,33 @@ def read_policy(body: Body) -> StoredPolicy:
         generation=metadata.get("generation", 0),
         status_json=packed(body.get("status") or {}),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredClusterObject:
+    """One object of the whole cluster that may widen fences: `shown` as resources/openings.py reduces it."""
+
+    kind: str
+    name: str
+    version: int
+    shown: Mapping[str, Any] | None
+
+
+def read_cluster_object(body: Body) -> StoredClusterObject:
+    """What is kept of it."""
+    kind, metadata = str(body["kind"]), body["metadata"]
+    if kind == "ClusterRoleBinding":
+        found = openings.accounts(body.get("subjects"), None)
+        shown: Mapping[str, Any] | None = {"accounts": found} if found else None
+    else:
+        shown = openings.cluster_policy(body)
+    return StoredClusterObject(kind, metadata["name"], resource_version(body), shown)
+
+
+def _agent_of_account(namespace: str, account: str) -> Key | None:
+    if not account.startswith(CHILD_PREFIX):
+        return None
+    return Key(sys.intern(namespace), sys.intern(account.removeprefix(CHILD_PREFIX)))
 
 
 def _at(body: Any, *path: str) -> Any:

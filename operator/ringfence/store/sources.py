@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from ringfence.api.names import AGENT_LABEL, API_VERSION, MANAGED_BY, MANAGED_BY_LABEL
+from ringfence.api.names import AGENT_LABEL, API_VERSION, CHILD_PREFIX, MANAGED_BY, MANAGED_BY_LABEL
 from ringfence.kube import path_of
 from ringfence.resources import CHILD_KINDS
 
@@ -67,6 +67,15 @@ SOURCES: Final[Mapping[str, Source]] = MappingProxyType(
 AGENTS: Final = Source("AgentDeployment", API_VERSION, "agentdeployments")
 SERVICES: Final = Source("Service", "v1", "services")
 PODS: Final = Source("Pod", "v1", "pods", label_selector=AGENT_LABEL)
+STRAY_PODS: Final = Source("Pod", "v1", "pods", label_selector=f"!{AGENT_LABEL}")
+"""Pods without an agent's label: `may_be_stray` tells which of them an agent's ReplicaSet may have made."""
+_NETWORK_POLICY_API: Final = "policy.networking.k8s.io"
+CLUSTER_WIDE: Final = (
+    Source("ClusterRoleBinding", "rbac.authorization.k8s.io/v1", "clusterrolebindings"),
+    Source("AdminNetworkPolicy", f"{_NETWORK_POLICY_API}/v1alpha1", "adminnetworkpolicies", optional=True),
+    Source("ClusterNetworkPolicy", f"{_NETWORK_POLICY_API}/v1alpha2", "clusternetworkpolicies", optional=True),
+)
+"""What may widen the fences of many namespaces at once."""
 OUR_MARKS: Final = f"{MANAGED_BY_LABEL}={MANAGED_BY},{AGENT_LABEL}"
 CHILDREN: Final = tuple(
     Source(
@@ -83,6 +92,11 @@ CHILDREN: Final = tuple(
 def keeps(kind: str) -> Callable[[Mapping[str, Any]], bool]:
     """Which objects of a child's kind are kept: ours, and of the whole kinds all."""
     return (lambda _: True) if CHILD_KINDS[kind].whole else is_child
+
+
+def may_be_stray(body: Mapping[str, Any]) -> bool:
+    """Whether a pod has a name as an agent's ReplicaSet gives it. A name cannot be changed."""
+    return str(body["metadata"]["name"]).startswith(CHILD_PREFIX)
 
 
 def is_child(body: Mapping[str, Any]) -> bool:

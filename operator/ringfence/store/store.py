@@ -1,10 +1,11 @@
 """All that the controller knows of the cluster: tables with indexes, and who is to be looked at when they change."""
 
 import contextlib
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from ringfence.policy.widening import Widening
 from ringfence.resources import Ref
 from ringfence.resources.stored import StoredChild, stored
 
@@ -24,6 +25,7 @@ from .records import (
 from .sources import AGENT_POLICY, ENDPOINT_SLICE, NAMESPACE
 from .tables import Table
 from .urgency import Urgency
+from .widening import Widenings
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V", bound=Hashable)
@@ -63,6 +65,7 @@ class Store:
         self.wake_place: Callable[[str], None] = lambda _: None
         """Of namespaces, by their names."""
         self.loose = Loose(self._wake_place)
+        self.wider = Widenings(self._wake, self._agents_of, self.pods_of)
         self.agents: Table[Key, StoredAgent] = Table(
             read_agent, lambda agent: agent.key, self._agent_changed, locate=_agent_key
         )
@@ -99,6 +102,18 @@ class Store:
     def pods_of(self, key: Key) -> list[StoredPod]:
         """The pods with an agent's label, by name."""
         return [self.pods.items[name] for name in sorted(self._pods_of.get(key, ()))]
+
+    def widenings(self, key: Key) -> tuple[Widening, ...]:
+        """What others wrote that widens an agent's fence."""
+        agent = self.agents.get(key)
+        uid = agent.uid if agent else ""
+
+        def is_own(child: StoredChild) -> bool:
+            known = self.ownership.get(child.ref)
+            remembered = known is not None and (known.agent_uid, known.uid) == (uid, child.uid)
+            return child.controller_uid == uid or remembered
+
+        return self.wider.of(key, self.context.facts(key.namespace).namespace_labels or {}, is_own)
 
     def agents_in(self, namespace: str) -> frozenset[Key]:
         """The agents of a namespace."""
@@ -182,6 +197,12 @@ class Store:
         if self._agent_matters(old, new):
             self.wake(key, Urgency.LATER if _same_wish(old, new) else Urgency.CHANGE)
 
+    def _wake(self, key: Key) -> None:
+        self.wake(key, Urgency.CHANGE)
+
+    def _agents_of(self, namespace: str | None) -> Collection[Key]:
+        return list(self.agents.items) if namespace is None else self._agents_in.get(namespace, set())
+
     def _wake_place(self, namespace: str) -> None:
         self.wake_place(namespace)
 
@@ -201,6 +222,7 @@ class Store:
         now = new.controller_uid if new else None
         _index(self._children_of, record.ref, [before] if before else (), [now] if now else ())
         self.loose.child_changed(old, new)
+        self.wider.child_changed(old, new)
         if not self._child_matters(old, new):
             return
         for key in {self._key_of.get(uid) for uid in (before, now) if uid} | {self._by_memory(record)}:
@@ -239,9 +261,12 @@ class Store:
         if record is None:
             return
         _index(self._pods_of, record.key, [old.agent] if old else (), [new.agent] if new else ())
+        self.wider.pod_changed("labelled", old, new)
         for key in {one.agent for one in (old, new) if one}:
             self._loose_pods(key)
-            if (old is None or new is None or old.told != new.told) and key in self.agents.items:
+            if (
+                old is None or new is None or (old.told, old.labels) != (new.told, new.labels)
+            ) and key in self.agents.items:
                 self.wake(key, Urgency.LATER)
 
     def _loose_pods(self, key: Key) -> None:

@@ -13,13 +13,15 @@ from typing import Any
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from ringfence.api.status import is_met
+
 from .events import SecretAge, SecretState
 
 Name = tuple[str, str]
 """Namespace and name of an agent."""
 STATES: tuple[SecretState, ...] = ("fresh", "due", "expired")
 SUMMARY = "Ready"
-"""The condition that sums up the others: what an agent waits for is the first of the others that is not True."""
+"""The condition that sums up the others: an agent waits for the first of the others that is not as it should be."""
 STEPS = ("Accepted", "NetworkPolicyApplied", "RightsApplied", "WorkloadAvailable")
 """Served even while nobody waits for them."""
 SUSPENDED = "Suspended"
@@ -54,7 +56,7 @@ class AgentCollector(Collector):
         known = self._agents.setdefault(agent, _Agent())
         by_type = {condition["type"]: condition for condition in conditions}
         known.ready = by_type.get(SUMMARY, {}).get("status") == "True"
-        unmet = [c for kind, c in by_type.items() if kind != SUMMARY and c["status"] != "True"]
+        unmet = [c for kind, c in by_type.items() if kind != SUMMARY and not is_met(kind, c["status"])]
         known.suspended = bool(unmet) and unmet[0]["reason"] == SUSPENDED
         waiting = unmet[0] if unmet and not known.suspended else None
         known.since = _unix(waiting["lastTransitionTime"]) if waiting else 0.0

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ringfence.api.status import ConditionType
 from ringfence.controller.agent.errors import NotLeading, Requeue
 from ringfence.controller.agent.execute import Executor
 from ringfence.controller.agent.observe import Observer
@@ -156,7 +157,7 @@ async def test_what_changed_is_told_after_it_was_stored(place: Place) -> None:
     place.kube.allow()
     await place.reconcile()
     types = [one.type for one in place.told if isinstance(one, ConditionChanged)]
-    assert types == ["Ready", "Accepted", "NetworkPolicyApplied", "RightsApplied", "SecretsFresh", "WorkloadAvailable"]
+    assert types == list(ConditionType)
     observed = next(one for one in place.told if isinstance(one, AgentObserved))
     assert (observed.ready, observed.wanted, observed.rules) == (0, 1, 0)
     assert observed.conditions == place.status["conditions"]

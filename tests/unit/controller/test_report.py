@@ -14,6 +14,7 @@ from ringfence.controller.agent.plan import Mode, Plan
 from ringfence.controller.agent.report import SECRETS_AGAIN, After, Report, report
 from ringfence.controller.runtime.loop import Look
 from ringfence.policy.model import RuleName, Violation
+from ringfence.policy.widening import Way, Widening
 from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, stamp
 from unit.controller.make import HOUR, NOW, NUMBERS, POLICY_ALLOW, RULES, SECRETS, agent, observed
 
@@ -59,6 +60,7 @@ def test_all_is_well() -> None:
     assert conditions(found) == {
         "Ready": ("True", "Ready"),
         "Accepted": ("True", "Accepted"),
+        "FenceWidened": ("False", "AsDeclared"),
         "NetworkPolicyApplied": ("True", "Applied"),
         "RightsApplied": ("True", "NoRights"),
         "SecretsFresh": ("True", "NoSecrets"),
@@ -113,7 +115,7 @@ def test_a_contest_is_one_condition_whatever_a_pass_comes_to(stop: Stop | None, 
     assert found.look.after == 42.0
 
 
-PHASE_TYPES = TYPES[2:]
+PHASE_TYPES = TYPES[3:]
 
 
 @pytest.mark.parametrize("at", PHASE_TYPES)
@@ -128,6 +130,21 @@ def test_what_comes_after_the_obstacle_waits_for_it(at: ConditionType) -> None:
     assert all(states[one] == ("False", "NotApplied") for one in PHASE_TYPES[place + 1 :])
     assert all(at in said(found, one) for one in PHASE_TYPES[place + 1 : 3])
     assert found.look.waiting
+
+
+@pytest.mark.parametrize(
+    ("way", "reason"),
+    [(Way.PODS, "PodRelabelled"), (Way.POLICIES, "ForeignPolicy"), (Way.BINDINGS, "ForeignBinding")],
+)
+def test_an_agent_whose_fence_is_widened_is_not_ready_and_a_person_hears_of_it(way: Way, reason: str) -> None:
+    found = come_to(widened=[Widening(way, "Thing x")])
+    states = conditions(found)
+    assert states["FenceWidened"] == ("True", reason)
+    assert states["Ready"] == ("False", "FenceWidened")
+    assert said(found, ConditionType.READY).startswith("Thing x: ")
+    assert next(one.told for one in found.changed if one.type == "FenceWidened")
+    again = come_to(status=found.status)
+    assert not next(one.told for one in again.changed if one.type == "FenceWidened")
 
 
 def test_one_that_is_held_says_only_why() -> None:
@@ -255,6 +272,7 @@ class TestTold:
         assert [(one.type, one.previous, one.told) for one in found] == [
             ("Ready", None, True),
             ("Accepted", None, True),
+            ("FenceWidened", None, False),
             ("NetworkPolicyApplied", None, False),
             ("RightsApplied", None, False),
             ("SecretsFresh", None, False),

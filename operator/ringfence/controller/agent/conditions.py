@@ -4,10 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ringfence.api.status import ConditionType, Reason
+from ringfence.api.status import ConditionType, Reason, is_met
 from ringfence.policy.model import RuleName, Violation
+from ringfence.policy.widening import Way, Widening, sentence
 
 Status = Literal["True", "False", "Unknown"]
+WIDENED_BY = {
+    Way.PODS: Reason.POD_RELABELLED,
+    Way.POLICIES: Reason.FOREIGN_POLICY,
+    Way.BINDINGS: Reason.FOREIGN_BINDING,
+}
 MAX_MESSAGE = 4096
 """Characters, as the CRD bounds them; a person reads the first lines."""
 MAX_VIOLATIONS = 10
@@ -61,10 +67,20 @@ def workload(deployment: Mapping[str, Any] | None, *, suspended: bool, diagnosis
     return Finding(kind, "False", reason, f"{ready} of {wanted} pods available: {why}")
 
 
+def widened(found: Sequence[Widening]) -> Finding:
+    """Whether others opened something for the agent. The reason is that of the worst."""
+    kind = ConditionType.FENCE_WIDENED
+    if not found:
+        return Finding(kind, "False", Reason.AS_DECLARED, "no policy or binding of others reaches the agent")
+    return Finding(kind, "True", WIDENED_BY[min(one.way for one in found)], sentence(found))
+
+
 def ready(findings: Sequence[Finding]) -> Finding:
-    """The sum: True when every other condition is; else the first one that is not speaks."""
+    """The sum: True when every other condition is as it should be; else the first one that is not speaks."""
     for finding in findings:
-        if finding.status != "True":
+        if finding.type is ConditionType.FENCE_WIDENED and finding.status == "True":
+            return Finding(ConditionType.READY, "False", Reason.FENCE_WIDENED, finding.message)
+        if not is_met(finding.type, finding.status):
             return Finding(ConditionType.READY, "False", finding.reason, finding.message)
     return Finding(ConditionType.READY, "True", Reason.READY, "the fence stands and the agent runs inside it")
 

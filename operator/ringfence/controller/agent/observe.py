@@ -67,6 +67,7 @@ class Observer:
             job_image=self.job_image,
             secrets=seen,
             not_granted=not_granted,
+            widened=self.store.widenings(key),
         )
 
     async def after(self, seen: Observed, planned: Plan, outcome: Outcome) -> After:

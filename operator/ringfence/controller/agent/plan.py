@@ -12,6 +12,7 @@ from ringfence.api.secrets import duration
 from ringfence.api.status import ConditionType, Reason
 from ringfence.policy.decide import binding, decide
 from ringfence.policy.model import AgentObject, Facts, NamedPolicy, Violation
+from ringfence.policy.widening import Widening
 from ringfence.resources import Agent, Endpoint, Identity, JobImage, Ref, ServicePort, build_deny
 from ringfence.resources.model import DENY, child_name
 from ringfence.resources.phases import ALLOW, PERMISSIONS, PHASES, SECRETS, WORKLOAD, Order, Phase
@@ -44,6 +45,7 @@ class Observed:
     one. `ownership`: what is remembered of children. `secrets`: the metadata of each secret's Secret by the secret's
     name (None: it is not there); None as a whole where they were not looked at.
     `not_granted`: why they could not be, where a permission is missing. `fence`: what is remembered of its fence.
+    `widened`: what others wrote that reaches it.
     """
 
     key: Key
@@ -64,6 +66,7 @@ class Observed:
     secrets: Mapping[str, Mapping[str, Any] | None] | None = None
     not_granted: str = ""
     fence: FenceHistory = field(default_factory=FenceHistory)
+    widened: Sequence[Widening] = ()
 
     @property
     def identity(self) -> Identity:

@@ -116,6 +116,8 @@ def _is_told(finding: Finding) -> bool:
     """Whether a person should hear of it. Not Ready is not news: the condition that it stands for speaks for itself."""
     if finding.type is ConditionType.READY:
         return finding.status == "True" or finding.reason is Reason.INTERNAL_ERROR
+    if finding.type is ConditionType.FENCE_WIDENED:
+        return finding.status == "True"
     return finding.type is ConditionType.ACCEPTED or finding.reason in TOLD
 
 
@@ -127,6 +129,7 @@ def find(seen: Observed, planned: Plan, outcome: Outcome, after: After) -> list[
         outcome = replace(outcome, blocked=None)  # one edit more or less is no news
     parts = [
         conditions.accepted(planned.violations, kept=kept),
+        conditions.widened(seen.widened),
         _network(planned.agent, outcome),
         _permissions(planned.agent, outcome),
         _secrets(seen, planned, outcome, after),

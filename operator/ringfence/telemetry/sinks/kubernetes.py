@@ -17,7 +17,7 @@ from uuid import uuid4
 import structlog
 
 from ringfence.api.names import API_VERSION, MANAGED_BY, STANDING_POLICY
-from ringfence.api.status import Reason
+from ringfence.api.status import Reason, is_met
 from ringfence.kube import ApiError, Kube, Object, Unreachable, path_of
 from ringfence.resources import CHILD_KINDS
 from ringfence.telemetry import events
@@ -89,7 +89,7 @@ class KubernetesEventSink:
             found = {"apiVersion": _VERSIONS.get(kind, "v1"), "kind": kind, "name": name}
             self._say_of(found, event.namespace, "Warning", Reason.ORPHANED, event.message)
         elif isinstance(event, events.ConditionChanged) and event.told:
-            self._say(event, "Normal" if event.status == "True" else "Warning", event.reason, event.message)
+            self._say(event, "Normal" if is_met(event.type, event.status) else "Warning", event.reason, event.message)
         elif isinstance(event, events.SecretOverwritten):
             note = f"the value of {event.secret} was overwritten by {event.manager}; ringfence rotate makes a new one"
             self._say(event, "Warning", Reason.SECRET_OVERWRITTEN, note)

@@ -1,0 +1,127 @@
+"""What others write that reaches an agent is said: in its condition, in Ready, as an Event."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from api.controller.place import Place, json_bytes
+from api.controller.process import Controller
+from cluster.shell import wait_for
+from ringfence.api.names import AGENT_LABEL
+from ringfence.kube import path_of
+
+RBAC = "rbac.authorization.k8s.io"
+
+
+@pytest.fixture
+def agent(place: Place) -> Place:
+    place.agent("a", replicas=1)
+    place.wait_applied()
+    place.run_pods()
+    place.wait_condition("FenceWidened", "False", "AsDeclared")
+    place.wait_condition("Ready", "True")
+    return place
+
+
+def policy(name: str, pods: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name}, "spec": {"podSelector": pods, "policyTypes": ["Egress"], **spec}}
+
+
+@pytest.mark.parametrize(
+    "pods",
+    [
+        {},
+        {"matchLabels": {AGENT_LABEL: "a"}},
+        {"matchExpressions": [{"key": AGENT_LABEL, "operator": "In", "values": ["x", "a"]}]},
+        {"matchExpressions": [{"key": "pod-template-hash", "operator": "Exists"}]},
+    ],
+    ids=["all", "label", "expression", "a label of the pod alone"],
+)
+def test_a_strangers_policy(agent: Place, controller: Controller, pods: dict[str, Any]) -> None:
+    agent.create("NetworkPolicy", policy("wide", pods, egress=[{}]))
+    said = agent.wait_condition("FenceWidened", "True", "ForeignPolicy")
+    assert "NetworkPolicy wide" in said["message"]
+    ready = agent.wait_condition("Ready", "False", "FenceWidened")
+    assert "NetworkPolicy wide" in ready["message"]
+    wait_for("an Event", lambda: any(reason == "ForeignPolicy" for reason, _ in agent.events()))
+    assert controller.metric("ringfence_agents", condition="FenceWidened", status="True") >= 1
+    agent.delete("NetworkPolicy", "wide")
+    agent.wait_condition("FenceWidened", "False", "AsDeclared")
+    agent.wait_condition("Ready", "True")
+
+
+def test_a_policy_that_pretends_to_be_ours(agent: Place) -> None:
+    """Our labels and our owner: it is still none that we wrote."""
+    live = agent.get("NetworkPolicy", "ringfence-a-allow")["metadata"]
+    body = policy("ringfence-a-extra", {"matchLabels": {AGENT_LABEL: "a"}}, egress=[{}])
+    body["metadata"] |= {key: live[key] for key in ("labels", "annotations", "ownerReferences")}
+    agent.create("NetworkPolicy", body)
+    assert "ringfence-a-extra" in agent.wait_condition("FenceWidened", "True", "ForeignPolicy")["message"]
+
+
+def test_what_opens_nothing_or_reaches_others_is_no_news(agent: Place) -> None:
+    agent.create("NetworkPolicy", policy("closed", {}))
+    agent.create("NetworkPolicy", policy("others", {"matchLabels": {"app": "x"}}, egress=[{}]))
+    agent.create("NetworkPolicy", policy("wide", {}, egress=[{}]))
+    said = agent.wait_condition("FenceWidened", "True")["message"]
+    assert "closed" not in said
+    assert "others" not in said
+
+
+def test_an_edit_of_our_own_is_put_right_and_is_not_said(agent: Place) -> None:
+    agent.merge("NetworkPolicy", "ringfence-a-allow", {"metadata": {"labels": None}, "spec": {"egress": [{}]}})
+    agent.wait_right()
+    agent.wait_condition("FenceWidened", "False")
+
+
+def binding(place: Place, kind: str, subject: dict[str, str]) -> str:
+    """Give a subject what the ClusterRole `view` gives; the path of the binding."""
+    role = {"apiGroup": RBAC, "kind": "ClusterRole", "name": "view"}
+    name = f"wide-{uuid4().hex[:8]}"
+    body = {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": kind,
+        "metadata": {"name": name},
+        "roleRef": role,
+        "subjects": [subject],
+    }
+    path = path_of(f"{RBAC}/v1", f"{kind.lower()}s", place.name if kind == "RoleBinding" else None)
+    answer = place.server.request("POST", path, json_bytes(body))
+    assert answer.ok, answer
+    return f"{path}/{name}"
+
+
+@pytest.mark.parametrize("kind", ["RoleBinding", "ClusterRoleBinding"])
+@pytest.mark.parametrize("who", ["account", "all of the namespace", "user"])
+def test_a_strangers_binding(agent: Place, kind: str, who: str) -> None:
+    subject = {
+        "account": {"kind": "ServiceAccount", "name": "ringfence-a", "namespace": agent.name},
+        "all of the namespace": {"kind": "Group", "apiGroup": RBAC, "name": f"system:serviceaccounts:{agent.name}"},
+        "user": {"kind": "User", "apiGroup": RBAC, "name": f"system:serviceaccount:{agent.name}:ringfence-a"},
+    }[who]
+    path = binding(agent, kind, subject)
+    try:
+        said = agent.wait_condition("FenceWidened", "True", "ForeignBinding")["message"]
+        assert f"{kind} {path.rpartition('/')[2]}" in said
+    finally:
+        agent.server.request("DELETE", path)
+    agent.wait_condition("FenceWidened", "False", "AsDeclared")
+
+
+def test_everybodys_binding_is_left_out(agent: Place) -> None:
+    path = binding(agent, "RoleBinding", {"kind": "Group", "apiGroup": RBAC, "name": "system:serviceaccounts"})
+    mine = binding(agent, "RoleBinding", {"kind": "ServiceAccount", "name": "ringfence-a", "namespace": agent.name})
+    said = agent.wait_condition("FenceWidened", "True", "ForeignBinding")["message"]
+    assert mine.rpartition("/")[2] in said
+    assert path.rpartition("/")[2] not in said
+
+
+@pytest.mark.parametrize("label", [None, "other"], ids=["taken off", "another agent's"])
+def test_a_relabelled_pod(agent: Place, label: str | None) -> None:
+    (pod,) = [one["metadata"]["name"] for one in agent.pods()]
+    agent.merge("Pod", pod, {"metadata": {"labels": {AGENT_LABEL: label}}})
+    said = agent.wait_condition("FenceWidened", "True", "PodRelabelled")["message"]
+    assert f"Pod {pod}" in said
+    agent.delete("Pod", pod, gracePeriodSeconds=0)
+    agent.wait_condition("FenceWidened", "False", "AsDeclared")

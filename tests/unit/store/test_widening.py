@@ -1,0 +1,129 @@
+"""Whom the store wakes when others write, and what it says of it."""
+
+from typing import Any
+
+import pytest
+
+from ringfence.policy.widening import Way, Widening
+from ringfence.resources import Ref
+from ringfence.store.context import PolicyContext
+from ringfence.store.records import Key
+from ringfence.store.sources import NAMESPACE
+from ringfence.store.store import OwnershipRecord, Store
+from unit.store.make import Body, agent, child, owned, pod
+
+A, B = Key("ns", "a"), Key("ns", "b")
+
+
+@pytest.fixture
+def woken() -> list[Key]:
+    return []
+
+
+@pytest.fixture
+def store(woken: list[Key]) -> Store:
+    """Agents a and b."""
+    store = Store(PolicyContext())
+    for name in "ab":
+        store.agents.observe("ADDED", agent(uid=f"u-{name}", name=name))
+    store.wake = lambda key, _: woken.append(key)
+    return store
+
+
+def policy(version: int = 1, pods: Any = None, name: str = "wide", **more: Any) -> Body:
+    spec: Body = {"podSelector": pods or {}, "policyTypes": ["Egress"], "egress": [{}]}
+    return child(version, kind="NetworkPolicy", name=name, spec=spec, **more)
+
+
+def cluster_wide(store: Store, kind: str, version: int = 1, event: str = "ADDED", **more: Any) -> None:
+    metadata = {"name": "x", "resourceVersion": str(version)}
+    store.wider.cluster_wide[kind].observe(event, {"kind": kind, "metadata": metadata} | more)
+
+
+def test_a_policy_wakes_those_that_it_selects_and_only_when_it_changes(store: Store, woken: list[Key]) -> None:
+    store.children.observe("ADDED", policy(1, {"matchLabels": {"ringfence.dev/agent": "a"}}))
+    assert woken == [A]
+    assert store.widenings(A) == (Widening(Way.POLICIES, "NetworkPolicy wide"),)
+    assert store.widenings(B) == ()
+    woken.clear()
+    store.children.observe("MODIFIED", policy(2, {"matchLabels": {"ringfence.dev/agent": "a"}}))
+    assert woken == []
+    store.children.observe("MODIFIED", policy(3, {"matchLabels": {"ringfence.dev/agent": "b"}}))
+    assert sorted(woken) == [A, B]
+    store.children.observe("DELETED", policy(4))
+    assert store.widenings(B) == ()
+
+
+def test_a_label_that_a_pod_got_by_hand_counts(store: Store, woken: list[Key]) -> None:
+    store.children.observe("ADDED", policy(1, {"matchLabels": {"open": "yes"}}))
+    assert store.widenings(A) == ()
+    body = pod(2)
+    store.pods.observe("ADDED", body)
+    woken.clear()
+    body["metadata"] |= {"labels": body["metadata"]["labels"] | {"open": "yes"}, "resourceVersion": "3"}
+    store.pods.observe("MODIFIED", body)
+    assert woken == [A]
+    assert len(store.widenings(A)) == 1
+
+
+def test_what_is_remembered_as_the_agents_own_is_none(store: Store) -> None:
+    store.children.observe("ADDED", policy(name="ringfence-a-allow"))
+    assert len(store.widenings(A)) == 1
+    store.remember(Ref("NetworkPolicy", "ns", "ringfence-a-allow"), OwnershipRecord("u-a", "c", None))
+    assert store.widenings(A) == ()
+    assert len(store.widenings(B)) == 1
+
+
+def test_the_namespaces_own_policy_is_none(store: Store) -> None:
+    labels = {"app.kubernetes.io/managed-by": "ringfence"}
+    store.children.observe("ADDED", policy(name="ringfence-agents", metadata={"labels": labels}))
+    assert store.widenings(A) == ()
+
+
+def test_bindings(store: Store, woken: list[Key]) -> None:
+    subjects = [{"kind": "ServiceAccount", "name": "ringfence-a", "namespace": "ns"}]
+    body = child(1, kind="RoleBinding", name="wide", subjects=subjects)
+    body["metadata"]["namespace"] = "other"
+    store.children.observe("ADDED", body)
+    cluster_wide(store, "ClusterRoleBinding", subjects=[{"kind": "Group", "name": "system:serviceaccounts:ns"}])
+    assert woken[0] == A
+    assert sorted(woken[1:]) == [A, B]
+    told = [one.told for one in store.widenings(A)]
+    assert told == ["ClusterRoleBinding x", "RoleBinding other/wide"]
+    assert [one.told for one in store.widenings(B)] == ["ClusterRoleBinding x"]
+    cluster_wide(store, "ClusterRoleBinding", 2, "DELETED")
+    store.children.remove(Ref("RoleBinding", "other", "wide"), 9)
+    assert store.widenings(A) == store.widenings(B) == ()
+
+
+def test_an_agents_own_binding_is_none(store: Store) -> None:
+    own = owned(kind="RoleBinding", subjects=[{"kind": "ServiceAccount", "name": "ringfence-a"}])
+    store.children.observe("ADDED", own)
+    assert store.widenings(A) == ()
+
+
+def test_policies_of_the_whole_cluster(store: Store, woken: list[Key]) -> None:
+    subject = {"namespaces": {"matchLabels": {"team": "x"}}}
+    spec = {"subject": subject, "egress": [{"action": "Allow"}]}
+    cluster_wide(store, "AdminNetworkPolicy", spec=spec)
+    assert sorted(woken) == [A, B]
+    assert store.widenings(A) == ()
+    store.context.observe(NAMESPACE, "ADDED", {"metadata": {"name": "ns", "labels": {"team": "x"}}})
+    assert [one.told for one in store.widenings(A)] == ["AdminNetworkPolicy x"]
+
+
+def test_a_pod_that_lost_its_label_and_one_that_got_anothers(store: Store, woken: list[Key]) -> None:
+    account = {"spec": {"serviceAccountName": "ringfence-a"}}
+    store.pods.observe("ADDED", pod(1) | account)
+    assert store.widenings(A) == ()
+    store.pods.observe("MODIFIED", pod(2, agent="b") | account)
+    assert store.widenings(A) == (Widening(Way.PODS, "Pod ringfence-a-1"),)
+    bare = pod(3) | account
+    bare["metadata"]["labels"] = {}
+    store.wider.unlabelled.observe("ADDED", bare)
+    store.pods.observe("DELETED", pod(3, agent="b") | account)
+    assert store.widenings(A) == (Widening(Way.PODS, "Pod ringfence-a-1"),)
+    assert A in woken
+    ended = bare | {"status": {"phase": "Failed"}, "metadata": bare["metadata"] | {"resourceVersion": "4"}}
+    store.wider.unlabelled.observe("MODIFIED", ended)
+    assert store.widenings(A) == ()
