@@ -27,7 +27,7 @@ def test_every_option_is_there() -> None:
         assert option in text
     sections = re.split(r"^#+ ", text, flags=re.MULTILINE)
     (status,) = [one for one in sections if one.startswith("ringfence status\n")]
-    assert status.count("| `-") == 5
+    assert status.count("| `-") == 6
 
 
 def test_every_rule_and_every_right_is_there() -> None:
