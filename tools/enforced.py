@@ -28,6 +28,7 @@ LEVELS = "tests/unit/policy/test_levels.py"
 PODS = "tests/unit/policy/test_pods.py"
 RIGHTS = "tests/unit/policy/test_permissions.py"
 KEYS = "tests/unit/policy/test_secrets.py"
+LIMITS = "tests/unit/policy/test_limits.py"
 KEY_CHILDREN = "tests/unit/resources/test_rotation.py"
 JOB = "tests/unit/rotation/test_job.py"
 HELD = "tests/api/test_requests.py::test_what_is_requested_is_held_to_a_limit_range"
@@ -36,6 +37,9 @@ ADMISSION = "tests/api/test_admission.py"
 CONTROLLER = "tests/api/controller"
 AGENTS = "e2e/suites/agents"
 ROTATION = "e2e/suites/rotation"
+
+LIMITS_LIVE = f"{CONTROLLER}/test_limits.py"
+LIMITS_DOOR = f"{ADMISSION}::test_what_a_namespace_may_ask_for_in_sum"
 
 STORED = f"{CONTROLLER}/test_create.py::test_children_are_stored_in_order_and_as_built"
 EDITED = f"{CONTROLLER}/test_drift.py::test_every_edit_is_put_right"
@@ -50,6 +54,7 @@ _RULE = "Role and RoleBinding in the agent's namespace, behind `decide` and the 
 _LIMIT = "the container's limits (kubelet, kernel); absent is never unlimited, and `decide` refuses 0"
 _REQUEST = "the container's requests: the cluster's LimitRanges and quotas count them, and its scheduler"
 _SELECTOR = "`decide` binds the policy by it; an unreadable selector binds everywhere"
+_SUM = "`decide`, at admission and at write: what the agents of a namespace ask for in sum; all policies must allow it"
 _ALLOW = "`decide`: each right of an agent must be in every binding policy"
 
 FIELDS: dict[str, Row] = {
@@ -255,6 +260,36 @@ FIELDS: dict[str, Row] = {
         "the pass over a namespace: an orphaned Deployment gets no pods, an orphaned allow policy or RoleBinding goes",
         "tests/api/controller/test_orphans.py::test_what_is_cut_loose_is_stopped",
         "tests/api/controller/test_orphans.py::test_a_policy_can_have_orphans_kept",
+    ),
+    "AgentPolicy.spec.limits.agents": Row(
+        _SUM,
+        f"{LIMITS}::test_each_limit_alone",
+        LIMITS_DOOR,
+        f"{LIMITS_LIVE}::test_two_at_once_and_room_for_one",
+    ),
+    "AgentPolicy.spec.limits.replicas": Row(
+        _SUM,
+        f"{LIMITS}::test_each_limit_alone",
+        LIMITS_DOOR,
+        f"{LIMITS_LIVE}::test_two_at_once_and_room_for_one",
+    ),
+    "AgentPolicy.spec.limits.cpu": Row(
+        _SUM,
+        f"{LIMITS}::test_each_limit_alone",
+        LIMITS_DOOR,
+        f"{LIMITS_LIVE}::test_two_at_once_and_room_for_one",
+    ),
+    "AgentPolicy.spec.limits.memory": Row(
+        _SUM,
+        f"{LIMITS}::test_each_limit_alone",
+        LIMITS_DOOR,
+        f"{LIMITS_LIVE}::test_two_at_once_and_room_for_one",
+    ),
+    "AgentPolicy.spec.limits.storage": Row(
+        _SUM,
+        f"{LIMITS}::test_each_limit_alone",
+        LIMITS_DOOR,
+        f"{LIMITS_LIVE}::test_two_at_once_and_room_for_one",
     ),
     "AgentPolicy.spec.secrets.maxAge": Row(
         "`decide`: `rotation.every` of all agents; condition SecretsFresh and a violation for a key of any source",

@@ -241,6 +241,45 @@ def test_namespace_policy_and_agent_in_one_apply(setup: Setup) -> None:
         setup.cluster.kubectl("delete", "agp", name)
 
 
+def test_what_a_namespace_may_ask_for_in_sum(setup: Setup, server: Server) -> None:
+    """Asked at both replicas, of which each counts for itself."""
+    apply, name = setup.cluster.apply, "limited"
+    bound = policy(name, {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}})
+    bound["spec"]["limits"] = {"agents": 2, "replicas": 4, "cpu": "3", "memory": "1Gi", "storage": "1Gi"}
+    apply(namespace(name), bound)
+    path, lowest = AGENTS.replace("/team/", f"/{name}/"), {"limits": {"cpu": "10m", "memory": "1Mi"}}
+
+    def small(agent_name: str, **spec: Any) -> dict[str, Any]:
+        return agent(agent_name, {"image": PINNED, "resources": lowest} | spec, namespace=name)
+
+    def refuses(body: dict[str, Any]) -> bool:
+        text = json.dumps(body).encode()
+        return all(server.request("POST", f"{path}?dryRun=All", text).code == HTTPStatus.FORBIDDEN for _ in range(5))
+
+    wait_for("the replicas to know the policy", lambda: refuses(small("large", replicas=5)), timeout=30)
+    apply(small("a", replicas=3))
+    wait_for("the replicas to know the agent", lambda: refuses(small("b", replicas=2)), timeout=30)
+    expected: dict[str, dict[str, Any]] = {
+        "spec.replicas: ReplicasAbovePolicy": {"replicas": 2},
+        "spec.resources.limits.cpu: CpuAbovePolicy": {"resources": {"limits": {"cpu": 3, "memory": "1Mi"}}},
+        "spec.resources.limits.memory: MemoryAbovePolicy": {"resources": {"limits": {"cpu": "10m", "memory": "1Gi"}}},
+        "spec.storage.size: StorageAbovePolicy": {"storage": {"mountPath": "/data", "size": "1025Mi"}},
+    }
+    for said, spec in expected.items():
+        assert said in refused(setup.cluster, small("b", **spec))
+    assert "3 in sum (limits.cpu), of which other agents have 30m" in refused(
+        setup.cluster, small("b", resources={"limits": {"cpu": "2971m", "memory": "1Mi"}})
+    )
+    apply(small("b"))
+    wait_for("the replicas to know both", lambda: refuses(small("c", suspended=True)), timeout=30)
+    assert "spec: AgentsAbovePolicy" in refused(setup.cluster, small("c", suspended=True))
+    # Room that is left is there at once: what a cache that lags refuses is read again.
+    setup.cluster.kubectl("delete", "-n", name, "agd", "a")
+    apply(small("c", replicas=3))
+    setup.cluster.kubectl("delete", "--wait=false", "namespace", name)
+    setup.cluster.kubectl("delete", "agp", name)
+
+
 def test_a_policy_that_became_stricter_locks_nobody_out(setup: Setup, server: Server) -> None:
     lax = policy("lax", {"images": {"requireDigest": False}})
     setup.cluster.apply(lax)

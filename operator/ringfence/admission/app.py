@@ -148,7 +148,9 @@ class Admission:
         if size < LARGE:
             return judge(request, view)
         # What is known may change while the thread looks at it: it gets what is known now.
-        now = Snapshot(view.facts(request.namespace), tuple(view.policies()))
+        bids = view.bids(request.namespace)
+        agents = None if bids is None else tuple(bids)
+        now = Snapshot(view.facts(request.namespace), tuple(view.policies()), agents)
         return await self._apart(size, judge, request, now)
 
     def _room(self, size: int) -> AbstractAsyncContextManager[None]:

@@ -10,9 +10,11 @@ from typing import Final
 
 import structlog
 
+from ringfence.api.names import API_VERSION
 from ringfence.kube import ApiError, Kube, NotFound, Unreachable, path_of
+from ringfence.store.bids import bid_of
 from ringfence.store.context import PolicyContext, View
-from ringfence.store.sources import AGENT_POLICY, SOURCES
+from ringfence.store.sources import AGENT_POLICY, AGENTS, SOURCES
 
 log = structlog.get_logger(__name__)
 
@@ -40,9 +42,13 @@ class LiveReader:
                     self._kube.get(path_of("v1", "namespaces", name=namespace)),
                     self._kube.list(SOURCES[AGENT_POLICY].path),
                 )
+                # What others ask for matters under limits alone; there may be many of them.
+                limits = any((policy.get("spec") or {}).get("limits") for policy in policies)
+                path = path_of(API_VERSION, AGENTS.plural, namespace)
+                agents = [bid_of(agent) for agent in await self._kube.list(path)] if limits else None
         except NotFound:
             return None
         except (ApiError, Unreachable, TimeoutError) as failure:
             log.warning("no live read: deciding by the cache", namespace=namespace, error=str(failure))
             return None
-        return self._context.with_fresh(body, policies)
+        return self._context.with_fresh(body, policies, agents)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from ringfence.policy.limits import LIMIT_RULES
 from ringfence.policy.model import RuleName
 from ringfence.store.context import View
 
@@ -20,6 +21,7 @@ OF_THE_CONTEXT: Final = frozenset(
         RuleName.IMAGE_NO_DIGEST,
         RuleName.IMAGE_REGISTRY,
         RuleName.SANDBOX_REQUIRED,
+        *LIMIT_RULES,
         RuleName.EGRESS_UNRESTRICTED,
         RuleName.EGRESS_CLUSTER_ADDRESS,
         RuleName.ROTATION_ABOVE_POLICY,

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from .base import ListType, Model, PrinterColumn, Rule
-from .fields import Cidr, DnsLabel, DnsSubdomain, Generation, LabelKey, Labels, LabelValue
+from .fields import Cidr, DnsLabel, DnsSubdomain, Generation, LabelKey, Labels, LabelValue, Quantity
 from .permissions import Level, PolicyRule
 from .secrets import PolicySecrets
 
@@ -95,6 +95,30 @@ class PolicySandbox(Model):
     )
 
 
+class PolicyLimits(Model):
+    """Bounds on what all agents of one namespace may ask for in sum. Each namespace that is bound has its own sum.
+
+    Counted is what specs ask for, not what is used. Agents that were accepted keep what they have; of others that do
+    not fit together the older one is accepted, then the one whose name comes first.
+    """
+
+    agents: int | None = Field(
+        default=None, ge=0, le=1000000, description="AgentDeployments, suspended ones included. Absent: any number."
+    )
+    replicas: int | None = Field(
+        default=None, ge=0, le=1000000, description="Pods of agents; a suspended agent has none. Absent: any number."
+    )
+    cpu: Quantity | None = Field(
+        default=None, description="CPUs: the limit of each agent times its replicas, added up. Absent: any amount."
+    )
+    memory: Quantity | None = Field(
+        default=None, description="Memory in bytes, added up in the same way, such as 64Gi. Absent: any amount."
+    )
+    storage: Quantity | None = Field(
+        default=None, description="Sizes of the agents' volumes in bytes; a suspended agent keeps its own. Absent: any."
+    )
+
+
 class AgentPolicySpec(Model):
     """The most that agents in the selected namespaces may ask for. Several policies: all must allow."""
 
@@ -118,6 +142,7 @@ class AgentPolicySpec(Model):
         "10 seconds: Stop takes its pods away until nobody has edited any for 60 seconds; Keep lets it run on between "
         "an edit and its repair. Several policies: Stop wins.",
     )
+    limits: PolicyLimits = Field(default_factory=PolicyLimits)
 
 
 class AgentPolicyStatus(Model):

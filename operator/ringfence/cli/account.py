@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL
 from ringfence.policy.decide import binding
+from ringfence.policy.limits import described
 from ringfence.policy.model import Facts, NamedPolicy
 from ringfence.resources.network import DNS_PORT, NAMESPACE_NAME_LABEL
 
@@ -179,7 +180,7 @@ def _bounds(policy: NamedPolicy) -> list[str]:
         found.append("images without a digest")
     if spec.sandbox.runtime_class_names:
         found.append(f"sandbox {' or '.join(spec.sandbox.runtime_class_names)}")
-    return [*found, f"keys for {spec.secrets.max_age}"]
+    return [*found, f"keys for {spec.secrets.max_age}", *described(spec)]
 
 
 def _open(labels: Mapping[str, str]) -> bool:

@@ -15,6 +15,7 @@ from . import text
 from .builtin import RESTRICTED
 from .egress import check_egress
 from .images import check_image
+from .limits import check_limits
 from .model import AgentObject, Facts, NamedPolicy, RuleName, Violation
 from .permissions import check_permissions
 from .pods import check_resources, check_sandbox, check_storage
@@ -75,6 +76,7 @@ def _check_spec(agent: AgentObject, policies: Sequence[NamedPolicy], facts: Fact
     if parsed.value is not None:
         yield from check_sandbox(parts.sandbox, policies)
         yield from check_secrets(parsed.value.secrets, parsed.value.env, policies)
+        yield from check_limits(parsed.value, policies, facts)
 
 
 @dataclass(frozen=True)

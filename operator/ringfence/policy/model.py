@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from operator import add
+from typing import Any, Final, NamedTuple
 
 from ringfence.api import AgentDeploymentSpec, AgentPolicySpec
 from ringfence.api.fields import network
@@ -14,7 +15,7 @@ from .addresses import Addresses, Network
 from .atoms import PermissionSet, expand
 from .levels import CATALOGUE
 
-__all__ = ["AgentObject", "Facts", "NamedPolicy", "Network", "RuleName", "Violation"]
+__all__ = ["NOTHING", "AgentObject", "Asks", "Facts", "NamedPolicy", "Network", "RuleName", "Violation"]
 
 
 class RuleName(StrEnum):
@@ -43,6 +44,11 @@ class RuleName(StrEnum):
     IMAGE_NO_DIGEST = "ImageNoDigest"
     IMAGE_REGISTRY = "ImageRegistry"
     SANDBOX_REQUIRED = "SandboxRequired"
+    AGENTS_ABOVE_POLICY = "AgentsAbovePolicy"
+    REPLICAS_ABOVE_POLICY = "ReplicasAbovePolicy"
+    CPU_ABOVE_POLICY = "CpuAbovePolicy"
+    MEMORY_ABOVE_POLICY = "MemoryAbovePolicy"
+    STORAGE_ABOVE_POLICY = "StorageAbovePolicy"
     SECRET_RESERVED = "SecretReserved"  # noqa: S105 - a rule
     SECRET_DELIVERY = "SecretDelivery"  # noqa: S105 - a rule
     SECRET_UNREADABLE = "SecretNotReadableByRequester"  # noqa: S105 - a rule
@@ -85,6 +91,23 @@ class NamedPolicy:
         return frozenset(self.spec.egress.service_namespaces)
 
 
+class Asks(NamedTuple):
+    """What agents ask for, in sum. Agents and replicas are numbers; the rest is in billionths of a CPU or a byte."""
+
+    agents: int = 0
+    replicas: int = 0
+    cpu: int = 0
+    memory: int = 0
+    storage: int = 0
+
+    def plus(self, other: "Asks") -> "Asks":
+        """Both."""
+        return Asks(*map(add, self, other))
+
+
+NOTHING: Final = Asks()
+
+
 @dataclass(frozen=True)
 class Facts:
     """What is known of the world around the object.
@@ -92,10 +115,14 @@ class Facts:
     `namespace_labels`: labels of the object's namespace, or None where they are not known (offline lint):
     then the rules that need them are left out, and the policies given are taken to bind. `cluster_networks`:
     addresses of nodes, pods, Services and the API server: never reachable by address.
+    `others`: what other agents of the namespace have that go before this one; None where that is not known. `held`:
+    what the agent has already, by a spec of it that was accepted.
     """
 
     namespace_labels: Mapping[str, str] | None = None
     cluster_networks: tuple[Network, ...] = ()
+    others: Asks | None = None
+    held: Asks = NOTHING
 
 
 @dataclass(frozen=True)

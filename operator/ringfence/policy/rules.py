@@ -107,6 +107,31 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "The platform team wants a stronger wall between the agents of a namespace and the node's kernel.",
         "Set `sandbox.runtimeClassName` to one that the policy names.",
     ),
+    RuleName.AGENTS_ABOVE_POLICY: RuleText(
+        "One team must not take what all share: a policy bounds the "
+        "AgentDeployments of a namespace, suspended ones included.",
+        "Delete an agent that nobody needs, or have the policy's `limits.agents` raised.",
+    ),
+    RuleName.REPLICAS_ABOVE_POLICY: RuleText(
+        "One team must not take what all share: a policy bounds the "
+        "pods of all agents of a namespace; a suspended one has none.",
+        "Lower `replicas`, or suspend an agent, or have the policy's `limits.replicas` raised.",
+    ),
+    RuleName.CPU_ABOVE_POLICY: RuleText(
+        "One team must not take what all share: a policy bounds the "
+        "CPUs of a namespace: the limits of all pods of its agents.",
+        "Lower `resources.limits.cpu` or `replicas`, or have the policy's `limits.cpu` raised.",
+    ),
+    RuleName.MEMORY_ABOVE_POLICY: RuleText(
+        "One team must not take what all share: a policy bounds the "
+        "memory of a namespace: the limits of all pods of its agents.",
+        "Lower `resources.limits.memory` or `replicas`, or have the policy's `limits.memory` raised.",
+    ),
+    RuleName.STORAGE_ABOVE_POLICY: RuleText(
+        "One team must not take what all share: a policy bounds the "
+        "storage of a namespace: the volumes of all its agents.",
+        "Lower `storage.size`, or delete an agent with its volume, or have the policy's `limits.storage` raised.",
+    ),
     RuleName.SECRET_RESERVED: RuleText(
         "Secrets whose names begin with `ringfence-` hold the secrets of agents: one must not be given another's.",
         "Name a Secret of your own, or have a value made: `source: {generate: {}}`.",

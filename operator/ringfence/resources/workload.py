@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ringfence.api.agentdeployment import ResourceAmounts
+from ringfence.policy.limits import DEFAULT_LIMITS
 from ringfence.policy.quantities import canonical
 
 from .kinds import Manifest
@@ -20,7 +21,6 @@ TMP_SIZE = "256Mi"
 TOKEN_SECONDS = 3600
 """Life of the agent's API token; the kubelet renews it after 80 %."""
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where clients look for it
-DEFAULT_LIMITS = {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "1Gi"}
 DEFAULT_REQUESTS = {"cpu": "50m", "memory": "64Mi", "ephemeral-storage": "64Mi"}
 
 

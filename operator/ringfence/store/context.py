@@ -13,11 +13,13 @@ from typing import Any, Final, Protocol
 import structlog
 
 from ringfence.kube.proof import Proof
+from ringfence.policy.limits import Bid
 from ringfence.policy.model import Facts, NamedPolicy, Network
 from ringfence.policy.reading import read_policy
 from ringfence.resources import Endpoint
 
 from .api_server import ApiServerAddresses, Doubted
+from .bids import Bids
 from .shapes import at, full_name, items, labels, networks
 from .sources import AGENT_POLICY, ENDPOINT_SLICE, NAMESPACE, NODE, SERVICE_CIDR, SOURCES
 
@@ -29,6 +31,8 @@ class View(Protocol):
 
     def facts(self, namespace: str) -> Facts: ...
     def policies(self) -> list[NamedPolicy]: ...
+    def bids(self, namespace: str) -> list[Bid] | None:
+        """What agents of the namespace ask for; None: not known."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Snapshot:
 
     seen: Facts
     bound: tuple[NamedPolicy, ...]
+    agents: tuple[Bid, ...] | None = None
 
     def facts(self, namespace: str) -> Facts:  # noqa: ARG002 - it was made for that one
         """What `decide` is to know."""
@@ -45,6 +50,10 @@ class Snapshot:
     def policies(self) -> list[NamedPolicy]:
         """Every AgentPolicy."""
         return list(self.bound)
+
+    def bids(self, namespace: str) -> list[Bid] | None:  # noqa: ARG002 - it was made for that one
+        """What agents of the namespace ask for."""
+        return None if self.agents is None else list(self.agents)
 
 
 class PolicyContext:
@@ -56,6 +65,8 @@ class PolicyContext:
     def __init__(self, extra_networks: Iterable[Network] = (), *, api_server_networks: Iterable[Network] = ()) -> None:
         self._extra = tuple(extra_networks)
         self.api_server_addresses = ApiServerAddresses(api_server_networks)
+        self.agents: Bids | None = None
+        """What agents ask for, as the admission server keeps it; the controller asks its store, which knows more."""
         self._listed: set[str] = set()
         self._labels: dict[str, Mapping[str, str]] = {}
         self._policies: dict[str, NamedPolicy] = {}
@@ -150,14 +161,20 @@ class PolicyContext:
         """Every AgentPolicy, by name. One that cannot be read is among them and allows nothing."""
         return [self._policies[name] for name in sorted(self._policies)]
 
-    def with_fresh(self, namespace: Mapping[str, Any], policies: Sequence[Any]) -> Snapshot:
-        """A view of `namespace` and of all `policies` (objects just read), with the networks of the cache.
+    def bids(self, namespace: str) -> list[Bid] | None:
+        """What agents of the namespace ask for; None while that is not known."""
+        return self.agents.of(namespace) if self.agents is not None and self.agents.listed else None
+
+    def with_fresh(
+        self, namespace: Mapping[str, Any], policies: Sequence[Any], agents: Sequence[Bid] | None = None
+    ) -> Snapshot:
+        """A view of `namespace`, of all `policies` (objects just read) and its `agents`, with the cache's networks.
 
         The cache itself does not change: a watch may have shown it something newer in the meantime.
         """
         facts = Facts(namespace_labels=labels(namespace), cluster_networks=self._cluster_networks())
         named = sorted((_policy(full_name(body), body) for body in policies), key=lambda policy: policy.name)
-        return Snapshot(facts, tuple(named))
+        return Snapshot(facts, tuple(named), None if agents is None else tuple(agents))
 
     def namespaces(self) -> list[str]:
         """All that were seen."""

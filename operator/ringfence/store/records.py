@@ -9,9 +9,12 @@ import orjson
 
 from ringfence.api.names import AGENT_LABEL, API_VERSION, CHILD_PREFIX
 from ringfence.kube import Object, path_of
+from ringfence.policy.limits import Bid
 from ringfence.resources import Ref, ServicePort, openings
 from ringfence.resources.field_manager import FieldManager, last_of_spec
 from ringfence.resources.stored import resource_version
+
+from .bids import bid_of
 
 Body = Mapping[str, Any]
 
@@ -58,6 +61,8 @@ class StoredAgent:
     """Whether its egress names networks: then the cluster's own networks matter to it."""
     calls_api: bool
     """Whether it, or a job of its, talks to the API server: then that one's addresses matter to it."""
+    bid: Bid
+    """What it asks for, among the agents of its namespace."""
 
     @property
     def spec(self) -> Any:
@@ -89,6 +94,7 @@ def read_agent(body: Body) -> StoredAgent:
         services=frozenset(_services(key.namespace, rules)),
         by_address=any(rule.get("cidr") for rule in rules),
         calls_api=bool(_at(spec, "permissions", "rules") or _at(spec, "secrets")),
+        bid=bid_of(body),
     )
 
 

@@ -1,10 +1,13 @@
 """All that the controller knows of the cluster: tables with indexes, and who is to be looked at when they change."""
 
 import contextlib
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from ringfence.policy.decide import binding
+from ringfence.policy.limits import limited
+from ringfence.policy.model import Facts, NamedPolicy
 from ringfence.policy.widening import Widening
 from ringfence.resources import Ref
 from ringfence.resources.stored import StoredChild, stored
@@ -22,6 +25,7 @@ from .records import (
     read_policy,
     read_service,
 )
+from .room import Room
 from .sources import AGENT_POLICY, ENDPOINT_SLICE, NAMESPACE
 from .tables import Table
 from .urgency import Urgency
@@ -85,6 +89,7 @@ class Store:
         self._key_of: dict[str, Key] = {}
         self._children_of: dict[str, set[Ref]] = {}
         self._remembered: dict[str, set[Ref]] = {}
+        self.room = Room()
         self._agents_in: dict[str, set[Key]] = {}
         self._agents_of_service: dict[tuple[str, str], set[Key]] = {}
         self._pods_of: dict[Key, set[tuple[str, str]]] = {}
@@ -119,7 +124,25 @@ class Store:
         """The agents of a namespace."""
         return frozenset(self._agents_in.get(namespace, ()))
 
+    def facts(self, key: Key, policies: Sequence[NamedPolicy]) -> Facts:
+        """What `decide` is to know about an agent. `policies`: all that there are."""
+        facts = self.context.facts(key.namespace)
+        bound = binding(policies, facts)
+        if not limited(bound):
+            return facts
+        return self.room.facts(facts, key, [self.agents.items[one] for one in self.agents_in(key.namespace)], bound)
+
     # --- what passes tell
+
+    def note_decision(self, agent: StoredAgent, *, accepted: bool, no_room: bool) -> None:
+        """Note what was decided about an agent as it is stored; wake those that may fit now and did not before."""
+        if self.room.note(agent, accepted=accepted, no_room=no_room):
+            self._wake_refused(agent.key)
+
+    def _wake_refused(self, but: Key) -> None:
+        for key in self.room.refused(but.namespace):
+            if key != but:
+                self.wake(key, Urgency.LATER)
 
     @contextlib.contextmanager
     def expecting(self, ref: Ref, digest: str) -> Iterator[None]:
@@ -189,6 +212,8 @@ class Store:
             self._key_of.pop(old.uid, None)
             self.loose.agent_gone(old.uid, self.children_of(old.uid))
             self.forget_agent(old.uid)
+            self.room.forget(key)
+            self._wake_refused(key)
         if new is not None:
             self._key_of[new.uid] = key
         if old is None or new is None:

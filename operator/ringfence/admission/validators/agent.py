@@ -6,8 +6,9 @@ from typing import Any, Final
 from ringfence.admission.answer import Verdict, allow, deny, forbid
 from ringfence.admission.request import Request
 from ringfence.api import AgentDeployment
-from ringfence.policy.decide import decide
+from ringfence.policy.decide import binding, decide
 from ringfence.policy.model import AgentObject, Violation
+from ringfence.store.bids import at_the_door
 from ringfence.store.context import View
 
 from .validator import Validator
@@ -27,7 +28,10 @@ def judge(request: Request, view: View) -> Verdict:
         generation=_whole(metadata.get("generation")),
         labels=_texts(labels) if isinstance(labels, Mapping) else {},
     )
-    violations = decide(agent, view.policies(), view.facts(request.namespace))
+    policies, facts, bids = view.policies(), view.facts(request.namespace), view.bids(request.namespace)
+    if bids is not None:
+        facts = at_the_door(facts, request.name, bids, binding(policies, facts))
+    violations = decide(agent, policies, facts)
     if violations and request.spec_unchanged:
         # Else a policy that became stricter would lock the object: no label, no finalizer could come off.
         # The controller decides about the stored spec by itself, so nothing slips through here.

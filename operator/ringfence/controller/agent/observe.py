@@ -49,6 +49,7 @@ class Observer:
         parsed = parse(AgentDeploymentSpec, raw)
         spec = parsed.value
         seen, not_granted = await self._seen_secrets(key, agent, spec, status)
+        policies = self.store.context.policies()
         return Observed(
             key=key,
             agent=agent,
@@ -57,8 +58,8 @@ class Observer:
             raw=raw,
             parsed=parsed,
             status=status,
-            policies=self.store.context.policies(),
-            facts=self.store.context.facts(key.namespace),
+            policies=policies,
+            facts=self.store.facts(key, policies),
             children=self.store.children.items,
             owned=self.store.children_of(agent.uid),
             ownership=self.store.ownership,

@@ -10,6 +10,7 @@ from ringfence.controller.runtime.loop import Look
 from ringfence.kube import ApiError, NotFound, Object, RingfenceError
 from ringfence.policy.builtin import RESTRICTED
 from ringfence.policy.decide import decide
+from ringfence.policy.limits import LIMIT_RULES
 from ringfence.policy.model import NamedPolicy
 from ringfence.resources import Ref
 from ringfence.resources.network import effective_egress
@@ -66,6 +67,7 @@ class AgentReconciler:
         if seen.agent is not None:
             seen = replace(seen, fence=self.writer.fences.history(key, seen.status))
         planned = plan(seen)
+        self._note_decision(seen, planned)  # before anybody else is decided on: nothing is waited for in between
         try:
             return await self._pass(seen, planned)
         except AgentGone:
@@ -166,6 +168,14 @@ class AgentReconciler:
         if planned.agent is not None:
             self.recorder.jobs(seen.key, self._cron_jobs(seen, planned))
         self._note_fit(seen, planned)
+
+    def _note_decision(self, seen: Observed, planned: Plan) -> None:
+        """What the agent takes of its policies' limits. One that was accepted before keeps what it has."""
+        stored = self.store.agents.get(seen.key)
+        if seen.agent is None or stored is None or stored.uid != seen.agent.uid or seen.agent.deleting:
+            return
+        no_room = any(violation.rule in LIMIT_RULES for violation in planned.violations)
+        self.store.note_decision(seen.agent, accepted=planned.mode is Mode.APPLY, no_room=no_room)
 
     def _note_fit(self, seen: Observed, planned: Plan) -> None:
         """For the policies' own status: which bind the agent, and which of them it does not fit."""

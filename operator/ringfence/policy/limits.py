@@ -1,0 +1,170 @@
+"""What the agents of one namespace may ask for in sum: AgentPolicy.spec.limits.
+
+What an agent asks for: itself; its pods; their limits of CPU and memory (defaults where it names none); its volume. A
+suspended agent asks for no pods, and so for no CPU and memory; its volume stays, and counts.
+
+Who was accepted keeps what it has. Of the others the older one is first, then the one whose name comes first; who does
+not fit is left out, and those after it may fit. All of that depends on what is stored and on nothing else, so that
+everybody who asks gets the same answer.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from ringfence.api import AgentDeploymentSpec, AgentPolicySpec
+
+from .model import NOTHING, Asks, Facts, NamedPolicy, RuleName, Violation
+from .quantities import FINEST, amount, canonical
+from .text import quote
+
+DEFAULT_LIMITS: Final[Mapping[str, str]] = {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "1Gi"}
+"""Of a pod whose agent names none."""
+
+
+class _Limit(NamedTuple):
+    """`name`: of the field in Asks and in spec.limits."""
+
+    name: str
+    rule: RuleName
+    path: str
+    what: str
+    fix: str
+
+
+_LIMITS: Final = (
+    _Limit("agents", RuleName.AGENTS_ABOVE_POLICY, "spec", "agents", "delete one"),
+    _Limit("replicas", RuleName.REPLICAS_ABOVE_POLICY, "spec.replicas", "pods", "lower replicas"),
+    _Limit("cpu", RuleName.CPU_ABOVE_POLICY, "spec.resources.limits.cpu", "CPUs", "lower it, or replicas"),
+    _Limit("memory", RuleName.MEMORY_ABOVE_POLICY, "spec.resources.limits.memory", "memory", "lower it, or replicas"),
+    _Limit("storage", RuleName.STORAGE_ABOVE_POLICY, "spec.storage.size", "storage", "lower it"),
+)
+LIMIT_RULES: Final = frozenset(limit.rule for limit in _LIMITS)
+_WHOLE: Final = {"agents", "replicas"}
+"""Numbers; the others are quantities, in billionths."""
+KIB: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Bid:
+    """One agent among those of its namespace. `created`: RFC 3339, so that its text sorts as the times do.
+
+    `accepted`: its present spec is in force. `held`: what it has of an earlier spec that was accepted, or nothing.
+    `refused`: its present spec was looked at, and is not in force.
+    """
+
+    name: str
+    created: str
+    asks: Asks
+    accepted: bool = False
+    refused: bool = False
+    held: Asks = NOTHING
+
+
+def asks_of(spec: Any) -> Asks:
+    """What a spec asks for, as it is stored. What cannot be read of it never runs, and asks for nothing."""
+    raw = spec if isinstance(spec, Mapping) else {}
+    replicas = raw.get("replicas", 1)
+    pods = 0 if raw.get("suspended") or type(replicas) is not int else replicas
+    resources, storage = _mapping(raw.get("resources")), _mapping(raw.get("storage"))
+    requests, limits = _mapping(resources.get("requests")), _mapping(resources.get("limits"))
+
+    def each(kind: str) -> int:
+        wanted = (limits.get(kind), requests.get(kind), DEFAULT_LIMITS[kind])
+        return _units(next(one for one in wanted if one is not None))
+
+    size = storage.get("size")
+    return Asks(1, pods, pods * each("cpu"), pods * each("memory"), 0 if size is None else _units(size))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _units(quantity: Any) -> int:
+    """Billionths, which is the finest that is stored."""
+    try:
+        return int(-(-amount(quantity) * FINEST // 1))
+    except (ValueError, KeyError, TypeError):
+        return 0
+
+
+def limited(policies: Iterable[NamedPolicy]) -> bool:
+    """Whether any of them bounds what a namespace may ask for."""
+    return any(_bounds(policy.spec) for policy in policies)
+
+
+def before(name: str, bids: Sequence[Bid], policies: Sequence[NamedPolicy]) -> Asks:
+    """What the others of a namespace have, or get before the agent `name`: the rest of the limits is for that one.
+
+    An agent that is not among `bids` is new: all others are before it.
+    """
+    bounds = [bound for policy in policies if (bound := _bounds(policy.spec))]
+    ordered = sorted(bids, key=lambda bid: (not bid.accepted, bid.created, bid.name))
+    own = next((place for place, bid in enumerate(ordered) if bid.name == name), len(ordered))
+    total = NOTHING
+    for bid in ordered[:own]:
+        total = total.plus(bid.asks if bid.accepted or _gets(bid, total, bounds) else bid.held)
+    if own == len(ordered) or not ordered[own].accepted:
+        for bid in ordered[own + 1 :]:
+            total = total.plus(bid.held)  # they run as they are, whatever is decided
+    return total
+
+
+def _gets(bid: Bid, total: Asks, bounds: Sequence[Mapping[str, int]]) -> bool:
+    if bid.refused:
+        return False
+    with_it = total.plus(bid.asks)
+    return all(getattr(with_it, name) <= bound for one in bounds for name, bound in one.items())
+
+
+def check_limits(spec: AgentDeploymentSpec, policies: Sequence[NamedPolicy], facts: Facts) -> Iterator[Violation]:
+    """All policies must allow. Who asks for no more than he has may always do so: else nobody could shrink."""
+    bounded = [(policy, bounds) for policy in policies if (bounds := _bounds(policy.spec))]
+    if not bounded:
+        return
+    own, others = asks_of(spec.manifest()), facts.others
+    for policy, bounds in bounded:
+        for limit in _LIMITS:
+            bound, asked = bounds.get(limit.name), getattr(own, limit.name)
+            if bound is None or asked <= getattr(facts.held, limit.name):
+                continue
+            there = getattr(others, limit.name) if others else 0
+            if there + asked > bound:
+                yield Violation(limit.path, limit.rule, _message(limit, policy, (bound, there, asked), others is None))
+
+
+def _message(limit: _Limit, policy: NamedPolicy, amounts: tuple[int, int, int], alone: bool) -> str:
+    bound, there, asked = (_spelled(limit.name, value) for value in amounts)
+    rest = "whatever others ask for" if alone else f"of which other agents have {there}"
+    return (
+        f"asks for {limit.what}: {asked}; policy {quote(policy.name)} allows this namespace {bound} in sum "
+        f"(limits.{limit.name}), {rest}: {limit.fix}, or have the limit raised"
+    )
+
+
+def _spelled(name: str, value: int) -> str:
+    if name in _WHOLE:
+        return str(value)
+    if name == "cpu" or value % FINEST:
+        return canonical(f"{value}n")
+    return canonical(f"{value // (FINEST * KIB)}Ki") if not value % (FINEST * KIB) else str(value // FINEST)
+
+
+def _bounds(spec: AgentPolicySpec) -> dict[str, int]:
+    """By the names of the limits that are set."""
+    found = {}
+    for limit in _LIMITS:
+        value = getattr(spec.limits, limit.name)
+        if value is not None:
+            found[limit.name] = value if limit.name in _WHOLE else _units(value)
+    return found
+
+
+def described(spec: AgentPolicySpec) -> list[str]:
+    """The limits that are set, in few words."""
+    return [
+        f"at most {_spelled(limit.name, bound)} {limit.what} in sum"
+        for limit in _LIMITS
+        if (bound := _bounds(spec).get(limit.name)) is not None
+    ]
