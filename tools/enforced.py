@@ -256,7 +256,7 @@ FIELDS: dict[str, Row] = {
     "AgentPolicy.spec.images.registries": Row("`decide`", f"{IMAGES}::test_registries_match_by_segments"),
     "AgentPolicy.spec.images.requireDigest": Row("`decide`", f"{IMAGES}::test_b68_no_digest"),
     "AgentPolicy.spec.sandbox.runtimeClassNames": Row("`decide`", f"{PODS}::test_sandbox"),
-    "AgentPolicy.spec.orphans": Row(
+    "AgentPolicy.spec.onOrphans": Row(
         "the pass over a namespace: an orphaned Deployment gets no pods, an orphaned allow policy or RoleBinding goes",
         "tests/api/controller/test_orphans.py::test_what_is_cut_loose_is_stopped",
         "tests/api/controller/test_orphans.py::test_a_policy_can_have_orphans_kept",

@@ -169,7 +169,7 @@ FIELDS = {
     "slice": "NAMESPACE/NAME of the EndpointSlice.",
     "addresses": "What it announces: ADDRESS:PORT.",
     "objects": "KIND/NAME of each.",
-    "stopped": "Whether what they can do is taken away (AgentPolicy, `spec.orphans`).",
+    "stopped": "Whether what they can do is taken away (AgentPolicy, `spec.onOrphans`).",
     "secret": "Name of the key in `spec.secrets`. Never its value.",
     "rotated_at": "When the value changed last.",
     "job": "Name of the Job.",

@@ -221,7 +221,7 @@ def test_a_developer_sees_what_he_may(team: Team, cluster: Cluster) -> None:
     team.kubeconfig = cluster.user_kubeconfig(team.name)
     shown = team.run("explain", "a", "-n", team.name)
     assert shown.returncode == 0, shown.stderr
-    assert shown.stdout.count("hidden") == 2
+    assert shown.stdout.count("hidden") == 3  # the policies, the Events, and whether a controller leads
     assert "(as the spec asks; the NetworkPolicy cannot be seen)" in shown.stdout
     refused = team.run("status", "-A")
     assert refused.returncode == 2

@@ -44,4 +44,7 @@ def test_defaults_are_the_most_restrictive(parity: Parity) -> None:
         "images": {"registries": ["*"], "requireDigest": True},
         "sandbox": {},
         "secrets": {"maxAge": "720h"},
+        "onOrphans": "Stop",
+        "onRepeatedEdits": "Stop",
+        "limits": {},
     }

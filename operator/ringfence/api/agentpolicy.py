@@ -130,7 +130,7 @@ class AgentPolicySpec(Model):
     images: PolicyImages = Field(default_factory=PolicyImages)
     sandbox: PolicySandbox = Field(default_factory=PolicySandbox)
     secrets: PolicySecrets = Field(default_factory=PolicySecrets)
-    orphans: Literal["Stop", "Keep"] = Field(
+    on_orphans: Literal["Stop", "Keep"] = Field(
         default="Stop",
         description="What is done with what is left of an agent that was deleted without its children. Stop: no pods, "
         "and neither its allow policy nor its RoleBinding stays. Keep: it is told, and left as it is; several "

@@ -95,7 +95,7 @@ def test_what_goes_with_its_agent_is_no_orphan(agent: Place, controller: Control
 def keeping(place: Place) -> Iterator[Place]:
     path = path_of(API_VERSION, "agentpolicies")
     place.label({"orphans": place.name})
-    spec = {"orphans": "Keep", "namespaceSelector": {"matchLabels": {"orphans": place.name}}}
+    spec = {"onOrphans": "Keep", "namespaceSelector": {"matchLabels": {"orphans": place.name}}}
     body = {"apiVersion": API_VERSION, "kind": "AgentPolicy", "metadata": {"name": place.name}, "spec": spec}
     place._must("POST", path, body)
     yield place

@@ -70,7 +70,7 @@ def remedy_for(child: StoredChild) -> Remedy:
 def stops(policies: Sequence[NamedPolicy], labels: Mapping[str, str]) -> bool:
     """Whether orphans of a namespace are to be stopped: unless all policies that bind it say otherwise."""
     bound = binding(policies, Facts(namespace_labels=labels))
-    return not bound or any(policy.spec.orphans == "Stop" for policy in bound)
+    return not bound or any(policy.spec.on_orphans == "Stop" for policy in bound)
 
 
 def sentence(orphans: Sequence[Orphan]) -> str:
