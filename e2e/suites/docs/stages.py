@@ -11,7 +11,7 @@ def opened(namespace: str) -> str:
 kubectl get namespace {namespace} || kubectl create namespace {namespace}
 kubectl label namespace {namespace} ringfence.dev/agents=enabled --overwrite
 kubectl delete agd,rolebindings --all -n {namespace}
-kubectl wait networkpolicies,pods --all -n {namespace} --for=delete --timeout=180s
+kubectl wait networkpolicies,pods -l ringfence.dev/agent -n {namespace} --for=delete --timeout=180s
 kubectl delete secrets --all -n {namespace}
 """
 
