@@ -44,4 +44,5 @@ def test_defaults_are_the_most_restrictive(parity: Parity) -> None:
         "images": {"registries": ["*"], "requireDigest": True},
         "sandbox": {},
         "secrets": {"maxAge": "720h"},
+        "limits": {},
     }
