@@ -21,8 +21,9 @@ K_contra = TypeVar("K_contra", bound=Hashable, contravariant=True)
 
 WORKERS = 8
 """Keys worked on at once; each waits for the API server most of the time."""
-REPAIR_WORKERS = 2
-"""More of them, for repairs alone: a repair need not wait until a pass over another agent is through."""
+REPAIR_WORKERS = 8
+"""More of them, for repairs alone: a repair does not wait until passes over other agents are through, which takes long
+where the API server is slow."""
 FIRST_WAIT = 5.0
 """Seconds until the second look at what waits for something. What it waits for wakes it, where an event tells of it."""
 LONGEST_WAIT = 600.0
