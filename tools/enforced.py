@@ -186,10 +186,12 @@ FIELDS: dict[str, Row] = {
         SAMPLES,
     ),
     "AgentDeployment.spec.secrets[].source.existing.secretName": Row(
-        "`decide`: none of Ringfence's own; admission asks whether the requester may get it",
+        "`decide`: none of Ringfence's own; admission asks whether the requester may get it; where admission could be "
+        "passed, nobody gets it",
         f"{KEYS}::test_names_of_ours_are_reserved",
         f"{REQUESTER}::test_who_may_not_get_a_secret_may_not_name_it",
         f"{ROTATION}/test_existing.py::test_only_who_may_read_a_secret_may_hand_it_to_an_agent",
+        "tests/api/controller/test_handover.py::test_a_secret_that_nobody_was_asked_about_is_not_handed_over",
     ),
     "AgentDeployment.spec.secrets[].source.existing.key": Row(
         "the pod's volume or variable: this key alone",

@@ -114,6 +114,20 @@ LINES = {
         ("differences",),
     ),
     "admission is registered as installed": Line("controller", "info", "It is again.", ()),
+    "a hand-over is undecided": Line(
+        "controller",
+        "warning",
+        "A spec that names existing Secrets was seen first while admission was not registered as installed: it is not "
+        "accepted (rule HandOverUndecided).",
+        (*ABOUT, "generation", "secrets", "differences"),
+    ),
+    "existing secrets are handed over unchecked": Line(
+        "controller",
+        "warning",
+        "The controller runs without `--registration`: whether admission could be passed when a spec was written is "
+        "not looked at. Once, at the first agent that names an existing Secret.",
+        (),
+    ),
     "an address is not taken for the API server's": Line(
         "controller",
         "warning",
@@ -170,6 +184,7 @@ FIELDS = {
     "addresses": "What it announces: ADDRESS:PORT.",
     "objects": "KIND/NAME of each.",
     "stopped": "Whether what they can do is taken away (AgentPolicy, `spec.onOrphans`).",
+    "secrets": "Names of the Secrets.",
     "secret": "Name of the key in `spec.secrets`. Never its value.",
     "rotated_at": "When the value changed last.",
     "job": "Name of the Job.",

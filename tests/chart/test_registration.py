@@ -14,7 +14,7 @@ from chart.rendering import NAMESPACE
 from chart.test_floor import REGISTRATION, registration, say
 from cluster import Cluster
 from cluster.shell import wait_for
-from ringfence.controller.registration import RegistrationWatch
+from ringfence.controller.registration import Registration, RegistrationWatch
 from ringfence.kube import Kube
 from ringfence.telemetry.events import RegistrationChanged, RegistrationObserved
 
@@ -113,7 +113,7 @@ def _differences(kubeconfig: Path, file: Path) -> list[str]:
     async def look() -> list[str]:
         told: list[Any] = []
         async with await Kube.connect(str(kubeconfig)) as kube:
-            await RegistrationWatch(kube, file, told.append).look()
+            await RegistrationWatch(Registration(kube, file), told.append).look()
         found = [line for one in told if isinstance(one, RegistrationChanged) for line in one.differences]
         assert RegistrationObserved(in_force=not found) in told
         return found

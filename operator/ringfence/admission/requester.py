@@ -1,16 +1,18 @@
 """May the one who asks do this himself? Whoever may not read a Secret must not read it through an agent.
 
 Asked by SubjectAccessReview, which writes nothing. Only about what a request newly names: whoever changes another field
-of an agent need not be allowed to read its secrets.
+of an agent need not be allowed to read its secrets. But where the controller found that nobody was asked (its condition
+says HandOverUndecided), all are asked about.
 """
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
 from ringfence.kube import ApiError, Kube, Object, Unreachable, path_of
+from ringfence.policy.handover import existing_secrets, undecided_generation
 from ringfence.policy.model import RuleName, Violation
 from ringfence.policy.text import quote
 
@@ -26,9 +28,15 @@ MOST: Final = 16
 
 
 def newly_named(request: Request) -> dict[str, str]:
-    """Existing Secrets that the request names and the stored object does not: name -> path of the field."""
-    before = {name for _, name in _existing(request.old_object)}
-    return {name: path for path, name in _existing(request.object) if name not in before}
+    """Existing Secrets that nobody was asked about yet: name -> path of the field.
+
+    Those that the stored object does not name; and all of a spec that is changed while its hand-over is undecided.
+    """
+    old = request.old_object if isinstance(request.old_object, Mapping) else {}
+    asked_before = request.spec_unchanged or undecided_generation(old.get("status")) is None
+    before = {name for _, name in existing_secrets(old.get("spec"))} if asked_before else set[str]()
+    new = request.object.get("spec") if isinstance(request.object, Mapping) else None
+    return {name: path for path, name in existing_secrets(new) if name not in before}
 
 
 class Requester:
@@ -85,16 +93,3 @@ def _sentence(name: str) -> str:
         f"you may not get Secret {quote(name)} in this namespace, so you may not give it to an agent: "
         "ask somebody who may, or for that permission"
     )
-
-
-def _existing(body: Any) -> list[tuple[str, str]]:
-    spec = body.get("spec") if isinstance(body, Mapping) else None
-    secrets = spec.get("secrets") if isinstance(spec, Mapping) else None
-    found = []
-    for index, secret in enumerate(secrets if isinstance(secrets, list) else []):
-        source = secret.get("source") if isinstance(secret, Mapping) else None
-        existing = source.get("existing") if isinstance(source, Mapping) else None
-        name = existing.get("secretName") if isinstance(existing, Mapping) else None
-        if isinstance(name, str):
-            found.append((f"spec.secrets[{index}].source.existing.secretName", name))
-    return found

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     ACCEPTED = "Accepted"
     REFUSED = "Refused"
     INVALID = "Invalid"
+    HAND_OVER_UNDECIDED = "HandOverUndecided"
     AS_DECLARED = "AsDeclared"
     FENCE_WIDENED = "FenceWidened"
     FOREIGN_POLICY = "ForeignPolicy"

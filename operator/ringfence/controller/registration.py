@@ -76,33 +76,24 @@ def unknown_kinds(found: Sequence[Installed]) -> list[str]:
     return [str(one.kind) for one in found if one.kind not in FIELDS]
 
 
-@dataclass
-class RegistrationWatch:
-    """Compares for ever. `file`: of what the chart installs; it is read anew each time."""
+@dataclass(frozen=True)
+class Registration:
+    """What is stored beside what the chart installs. `file`: of that; it is read anew each time."""
 
     kube: Kube
     file: Path
-    emit: Emit
-    _told: tuple[str, ...] = ()
 
-    async def run(self) -> None:
-        """For ever."""
-        while True:
-            await self.look()
-            await asyncio.sleep(LOOK_SECONDS)
+    async def differences(self) -> list[str]:
+        """None where all is as installed. What cannot be read is a difference.
 
-    async def look(self) -> None:
-        """Compare once; an API server that does not answer says nothing."""
+        Raises ApiError, Unreachable where the API server does not answer for the moment: that says nothing.
+        """
         try:
-            found = tuple(await self._differences())[:SHOWN]
-        except (ApiError, Unreachable) as failure:
-            if isinstance(failure, Unreachable) or failure.passing:
-                return
-            found = (f"cannot be read: {failure}",)
-        if found != self._told:
-            self._told = found
-            self.emit(RegistrationChanged(found))
-        self.emit(RegistrationObserved(in_force=not found))
+            return await self._differences()
+        except ApiError as failure:
+            if failure.passing:
+                raise
+            return [f"cannot be read: {failure}"]
 
     async def _differences(self) -> list[str]:
         try:
@@ -117,6 +108,32 @@ class RegistrationWatch:
             return await self.kube.get(path)
         except NotFound:
             return None
+
+
+@dataclass
+class RegistrationWatch:
+    """Compares for ever."""
+
+    registration: Registration
+    emit: Emit
+    _told: tuple[str, ...] = ()
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Compare once; an API server that does not answer says nothing."""
+        try:
+            found = tuple(await self.registration.differences())[:SHOWN]
+        except (ApiError, Unreachable):
+            return
+        if found != self._told:
+            self._told = found
+            self.emit(RegistrationChanged(found))
+        self.emit(RegistrationObserved(in_force=not found))
 
 
 def _meaning(value: Any) -> Any:

@@ -26,6 +26,7 @@ from ringfence.telemetry.sinks.metrics import MetricsSink
 
 from . import kopf_adapter
 from .agent.execute import Executor
+from .agent.handover import HandOvers
 from .agent.observe import Observer
 from .agent.reconciler import AgentReconciler
 from .agent.recorder import Recorder
@@ -38,7 +39,7 @@ from .namespace.reconciler import NamespaceReconciler
 from .namespace.standing import Standing
 from .policy.reconciler import PolicyReconciler
 from .reading import NotInstalled, Reading
-from .registration import RegistrationWatch
+from .registration import Registration, RegistrationWatch
 from .runtime.lease import Lease
 from .runtime.loop import REPAIR_WORKERS, ReconcileLoop
 
@@ -120,6 +121,11 @@ class _Parts:
         """Whether anything may be written."""
         return self.lease.leading
 
+    def registration(self) -> Registration | None:
+        """Of admission. None where nobody said what is installed."""
+        file = self.settings.registration
+        return Registration(self.kube, file) if file is not None else None
+
     def reading(self) -> Reading:
         """A store, and what keeps it."""
         settings = self.settings
@@ -142,7 +148,7 @@ class _Parts:
         secrets = Secrets(self.kube, self.leading, f"{settings.namespace}:{settings.account}", self.emit)
         return AgentReconciler(
             store=store,
-            observer=Observer(self.kube, store, secrets, settings.job_image),
+            observer=Observer(self.kube, store, secrets, HandOvers(self.emit, self.registration()), settings.job_image),
             executor=Executor(writer, secrets, self.emit),
             writer=writer,
             recorder=Recorder(self.emit),
@@ -199,8 +205,8 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
     work = _Work(parts, told, stop)
     work.begin(_keep_certificates(parts.kube, parts.settings.certificates), "certificates")
     work.begin(told.run(), "Kubernetes Events")
-    if (file := parts.settings.registration) is not None:
-        work.begin(RegistrationWatch(parts.kube, file, parts.emit).run(), "registration")
+    if (registration := parts.registration()) is not None:
+        work.begin(RegistrationWatch(registration, parts.emit).run(), "registration")
     try:
         waiting = Waiting("reading the cluster")
         parts.health.require("controller", lambda: waiting.reason)

@@ -145,6 +145,12 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "Who may create agents but not read a Secret could read it through an agent of his own.",
         "Have somebody who may get the Secret apply the object, or be given that permission.",
     ),
+    RuleName.HAND_OVER_UNDECIDED: RuleText(
+        "Admission alone knows who writes a spec. Where it could be passed when the controller first saw the spec, "
+        "nobody asked whether the writer may read the Secret, and the agent does not get it.",
+        "Put the registration of admission right (`helm upgrade`); then have somebody who may get the Secret change "
+        "any field of the spec, or delete the object and apply it again.",
+    ),
     RuleName.ROTATION_ABOVE_POLICY: RuleText(
         "The platform team says how long a secret may live: a stolen one is of use as long.",
         "Lower `rotation.every` to the policy's `secrets.maxAge`, or have the policy changed.",

@@ -322,6 +322,20 @@ class RegistrationChanged:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HandOverUndecided(AgentEvent):
+    """A spec that names existing Secrets was seen first while admission was not registered as installed."""
+
+    generation: int
+    secrets: tuple[str, ...]
+    differences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class HandOverUnchecked:
+    """Nobody said what is installed for admission: existing Secrets are handed over without a look at it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ApiServerDoubted:
     """Addresses that an EndpointSlice announces as the API server's are not believed. `slice`: NAMESPACE/NAME."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 
 from ringfence.controller.agent.execute import Executor
+from ringfence.controller.agent.handover import HandOvers
 from ringfence.controller.agent.observe import Observer
 from ringfence.controller.agent.reconciler import AgentReconciler
 from ringfence.controller.agent.recorder import Recorder
@@ -80,7 +81,7 @@ class Bench:
         secrets = Secrets(self.kube, lambda: self.leading, "ringfence-system:ringfence-controller", emit)
         self.reconciler = AgentReconciler(
             store=self.store,
-            observer=Observer(self.kube, self.store, secrets),
+            observer=Observer(self.kube, self.store, secrets, HandOvers(emit)),
             executor=Executor(self.writer, secrets, emit),
             writer=self.writer,
             recorder=Recorder(emit),

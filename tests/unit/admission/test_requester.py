@@ -82,6 +82,30 @@ async def test_only_what_is_newly_named_is_asked_about() -> None:
     assert [spec["resourceAttributes"]["name"] for spec in kube.reviews] == ["more"]
 
 
+@pytest.mark.parametrize("marked", [1, 7])
+async def test_while_a_hand_over_is_undecided_all_are_asked_about(marked: int) -> None:
+    conditions = [
+        {"type": "Ready", "status": "False", "reason": "HandOverUndecided", "observedGeneration": 7},
+        {"type": "Accepted", "status": "False", "reason": "HandOverUndecided", "observedGeneration": marked},
+    ]
+    old = naming("theirs") | {"status": {"conditions": conditions}}
+    old["metadata"] = old["metadata"] | {"generation": 7}
+    changed = naming("theirs")
+    changed["spec"] = changed["spec"] | {"replicas": 2}
+    assert not (await check(Reviewer(), asked(changed, old))).allowed
+    assert await check(Reviewer("theirs"), asked(changed, old)) is None
+    labelled = naming("theirs")
+    labelled["metadata"] = labelled["metadata"] | {"labels": {"a": "b"}}
+    assert await check(Reviewer(), asked(labelled, old)) is None, "it stays undecided: no new generation"
+    refused = old | {"status": {"conditions": [conditions[1] | {"reason": "Refused"}]}}
+    assert await check(Reviewer(), asked(changed, refused)) is None
+
+
+@pytest.mark.parametrize("status", ["x", [], {"conditions": "x"}, {"conditions": [None, "x", {}]}])
+async def test_a_status_that_cannot_be_read_says_nothing(status: Any) -> None:
+    assert newly_named(asked(naming("theirs", "more"), naming("theirs") | {"status": status})).keys() == {"more"}
+
+
 async def test_agents_without_existing_secrets_cost_no_request() -> None:
     kube = Reviewer(failure=Unreachable("down"))
     assert await check(kube, asked(agent())) is None

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from ringfence.api.status import ConditionType
+from ringfence.controller.agent.conditions import condition_before
 from ringfence.controller.agent.plan import (
     RemoveChild,
     RemoveSecret,
-    condition_before,
     plan,
     workload_of,
 )

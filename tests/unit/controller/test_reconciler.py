@@ -1,6 +1,7 @@
 """Whole passes over one agent, against the fake API server."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,11 +9,13 @@ import pytest
 from ringfence.api.status import ConditionType
 from ringfence.controller.agent.errors import NotLeading, Requeue
 from ringfence.controller.agent.execute import Executor
+from ringfence.controller.agent.handover import HandOvers
 from ringfence.controller.agent.observe import Observer
 from ringfence.controller.agent.reconciler import FIRST_STATUS, AgentReconciler
 from ringfence.controller.agent.recorder import Recorder
 from ringfence.controller.agent.secrets import Secrets
 from ringfence.controller.agent.writer import Writer
+from ringfence.controller.registration import Registration
 from ringfence.controller.runtime.loop import Look
 from ringfence.kube import ApiError, Object, Unreachable, path_of
 from ringfence.resources import Ref
@@ -37,15 +40,17 @@ CREATION = [
 class Place:
     """A controller's parts for agents around one API server."""
 
-    def __init__(self) -> None:
+    def __init__(self, registration: Path | None = None) -> None:
         self.kube, self.told, self.leads = FakeKube(), list[Any](), True
         self.store = Store(PolicyContext())
         emit: Callable[[Any], None] = self.told.append
         secrets = Secrets(self.kube, lambda: self.leads, "x:y", emit, lambda: NOW)
         self.writer = Writer(self.kube, self.store, lambda: self.leads, emit)
+        looks = Registration(self.kube, registration) if registration else None
+        self.hand_overs = HandOvers(emit, looks)
         self.reconciler = AgentReconciler(
             store=self.store,
-            observer=Observer(self.kube, self.store, secrets, clock=lambda: NOW),
+            observer=Observer(self.kube, self.store, secrets, self.hand_overs, clock=lambda: NOW),
             executor=Executor(self.writer, secrets, emit),
             writer=self.writer,
             recorder=Recorder(emit),

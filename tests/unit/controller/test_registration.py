@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from ringfence.controller.registration import Installed, RegistrationWatch, Unreadable, read
+from ringfence.controller.registration import Installed, Registration, RegistrationWatch, Unreadable, read
 from ringfence.kube import ApiError, Unreachable, path_of
 from ringfence.telemetry.events import RegistrationChanged, RegistrationObserved
 from unit.fakes.kube import FakeKube
@@ -106,7 +106,7 @@ def test_a_file_that_says_nothing_is_unreadable(tmp_path: Path, content: str) ->
 
 async def test_news_are_told_once_and_the_state_at_each_look(file: Path) -> None:
     kube, events = FakeKube(), list[Any]()
-    watch = RegistrationWatch(kube, file, events.append)
+    watch = RegistrationWatch(Registration(kube, file), events.append)
 
     async def look() -> list[Any]:
         events.clear()
@@ -132,6 +132,6 @@ async def test_news_are_told_once_and_the_state_at_each_look(file: Path) -> None
 
     kube.cluster.put(bound, {"metadata": {"name": "binding"}, "spec": BINDING})
     assert await look() == [RegistrationChanged(()), AS_INSTALLED]
-    watch.file = file.with_name("absent")
+    watch.registration = Registration(kube, file.with_name("absent"))
     (changed, observed) = await look()
     assert ("what is installed cannot be read" in changed.differences[0], observed.in_force) == (True, False)

@@ -44,6 +44,8 @@ from ringfence.telemetry.events import (
     AgentStopped,
     ApiServerDoubted,
     FinalizersRemoved,
+    HandOverUnchecked,
+    HandOverUndecided,
     OrphansFound,
     RegistrationChanged,
     SecretOverwritten,
@@ -394,6 +396,15 @@ class TestController:
         assert (line["differences"], line["level"]) == (["webhooks[0].rules: was changed"], "error")
         to_log(RegistrationChanged(()))
         assert one(lines, "admission is registered as installed")["level"] == "info"
+
+    def test_an_undecided_hand_over_is_told(self, lines: Lines) -> None:
+        changed = ("webhooks[0].rules: was changed",)
+        to_log(HandOverUndecided(agent=AgentName(*KEY), generation=2, secrets=("payroll",), differences=changed))
+        line = one(lines, "a hand-over is undecided")
+        assert (line["agent"], line["generation"], line["level"]) == ("a", 2, "warning")
+        assert (line["secrets"], line["differences"]) == (["payroll"], ["webhooks[0].rules: was changed"])
+        to_log(HandOverUnchecked())
+        assert one(lines, "existing secrets are handed over unchecked")["level"] == "warning"
 
     def test_an_address_that_is_not_believed_is_told(self, lines: Lines) -> None:
         told = {"slice": "default/kubernetes-x", "addresses": ("192.0.2.1:443",), "why": "another"}

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from ringfence.api.status import ConditionType, Reason, is_met
 from ringfence.policy.model import RuleName, Violation
 from ringfence.policy.widening import Way, Widening, sentence
+from ringfence.resources.phases import PHASES
 
 Status = Literal["True", "False", "Unknown"]
 WIDENED_BY = {
@@ -38,8 +39,14 @@ def accepted(violations: Sequence[Violation], *, kept: bool) -> Finding:
         lines.append(f"and {len(violations) - MAX_VIOLATIONS} more")
     if kept:
         lines.append("The agent was accepted before and is kept as it was; nothing new is given to it.")
-    invalid = any(v.rule is RuleName.INVALID_FIELD for v in violations)
-    return Finding(ConditionType.ACCEPTED, "False", Reason.INVALID if invalid else Reason.REFUSED, "\n".join(lines))
+    return Finding(ConditionType.ACCEPTED, "False", _why_refused({v.rule for v in violations}), "\n".join(lines))
+
+
+def _why_refused(rules: set[RuleName]) -> Reason:
+    """The first of these that applies. That a hand-over is undecided is to be found in the status again."""
+    if RuleName.HAND_OVER_UNDECIDED in rules:
+        return Reason.HAND_OVER_UNDECIDED
+    return Reason.INVALID if RuleName.INVALID_FIELD in rules else Reason.REFUSED
 
 
 def workload(deployment: Mapping[str, Any] | None, *, suspended: bool, diagnosis: tuple[Reason, str] | None) -> Finding:
@@ -83,6 +90,12 @@ def ready(findings: Sequence[Finding]) -> Finding:
         if not is_met(finding.type, finding.status):
             return Finding(ConditionType.READY, "False", finding.reason, finding.message)
     return Finding(ConditionType.READY, "True", Reason.READY, "the fence stands and the agent runs inside it")
+
+
+def condition_before(one: ConditionType, other: ConditionType) -> bool:
+    """Whether a condition speaks of an earlier phase than another."""
+    order = list(dict.fromkeys([ConditionType.ACCEPTED, *(phase.condition for phase in PHASES)]))
+    return order.index(one) < order.index(other)
 
 
 def changed(old: Sequence[Mapping[str, Any]], findings: Sequence[Finding]) -> list[Finding]:

@@ -15,9 +15,11 @@ from ringfence.store.sources import NAMESPACE
 from ringfence.store.store import Store
 
 from . import ages, conditions, diagnosis
+from .conditions import condition_before
 from .errors import NotGranted
 from .execute import Outcome
-from .plan import Mode, Observed, Plan, condition_before, workload_of
+from .handover import HandOvers
+from .plan import Mode, Observed, Plan, workload_of
 from .report import After
 from .secrets import Secrets
 
@@ -34,6 +36,7 @@ class Observer:
     kube: Kube
     store: Store
     secrets: Secrets
+    hand_overs: HandOvers
     job_image: JobImage | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _diagnoses: dict[Key, "_Diagnosis"] = field(default_factory=dict)
@@ -45,6 +48,7 @@ class Observer:
             status = agent.status if agent else {}
             return Observed(key=key, agent=agent, now=self.clock(), status=status, children=self.store.children.items)
         await self._know_namespace(key.namespace)
+        hand_over = await self.hand_overs.of(key, agent)
         raw, status = agent.spec, agent.status
         parsed = parse(AgentDeploymentSpec, raw)
         spec = parsed.value
@@ -69,6 +73,7 @@ class Observer:
             secrets=seen,
             not_granted=not_granted,
             widened=self.store.widenings(key),
+            hand_over=hand_over,
         )
 
     async def after(self, seen: Observed, planned: Plan, outcome: Outcome) -> After:
@@ -86,6 +91,7 @@ class Observer:
     def forget(self, key: Key) -> None:
         """The agent is gone."""
         self._diagnoses.pop(key, None)
+        self.hand_overs.forget(key)
 
     async def _know_namespace(self, name: str) -> None:
         """An agent may be seen before its namespace, which would look closed until then."""

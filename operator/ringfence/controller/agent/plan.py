@@ -9,8 +9,9 @@ from typing import Any
 from ringfence.api import AgentDeploymentSpec
 from ringfence.api.parsing import Parsed
 from ringfence.api.secrets import duration
-from ringfence.api.status import ConditionType, Reason
+from ringfence.api.status import Reason
 from ringfence.policy.decide import binding, decide
+from ringfence.policy.handover import HandOver, check_hand_over
 from ringfence.policy.model import AgentObject, Facts, NamedPolicy, Violation
 from ringfence.policy.widening import Widening
 from ringfence.resources import Agent, Endpoint, Identity, JobImage, Ref, ServicePort, build_deny
@@ -45,7 +46,7 @@ class Observed:
     one. `ownership`: what is remembered of children. `secrets`: the metadata of each secret's Secret by the secret's
     name (None: it is not there); None as a whole where they were not looked at.
     `not_granted`: why they could not be, where a permission is missing. `fence`: what is remembered of its fence.
-    `widened`: what others wrote that reaches it.
+    `widened`: what others wrote that reaches it. `hand_over`: of its existing Secrets.
     """
 
     key: Key
@@ -67,6 +68,7 @@ class Observed:
     not_granted: str = ""
     fence: FenceHistory = field(default_factory=FenceHistory)
     widened: Sequence[Widening] = ()
+    hand_over: HandOver = HandOver.DECIDED
 
     @property
     def identity(self) -> Identity:
@@ -201,7 +203,8 @@ def plan(seen: Observed) -> Plan:
         if seen.agent.orphans:
             return Plan(mode=Mode.WIND_DOWN)
         return Plan(mode=Mode.WIND_DOWN, actions=(_stop(seen, BEING_DELETED),), stop=BEING_DELETED)
-    violations = tuple(decide(candidate(seen, seen.agent), seen.policies, seen.facts))
+    decided = decide(candidate(seen, seen.agent), seen.policies, seen.facts)
+    violations = (*decided, *check_hand_over(seen.raw, seen.hand_over))
     bound = tuple(binding(seen.policies, seen.facts))
     max_age = min(duration(policy.spec.secrets.max_age) for policy in bound)
     agent, stop = _agent(seen), stop_of(seen.fence, bound)
@@ -391,9 +394,3 @@ def _drop_previous(seen: Observed, agent: Agent) -> Iterator[DropPrevious]:
         one = ages.observed(agent.name, secret, seen.secrets.get(secret.name))
         if one.overlap_is_over(seen.now):
             yield DropPrevious(phase=SECRETS, secret=one)
-
-
-def condition_before(one: ConditionType, other: ConditionType) -> bool:
-    """Whether a condition speaks of an earlier phase than another."""
-    order = list(dict.fromkeys([ConditionType.ACCEPTED, *(phase.condition for phase in PHASES)]))
-    return order.index(one) < order.index(other)

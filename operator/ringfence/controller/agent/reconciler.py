@@ -11,7 +11,7 @@ from ringfence.kube import ApiError, NotFound, Object, RingfenceError
 from ringfence.policy.builtin import RESTRICTED
 from ringfence.policy.decide import decide
 from ringfence.policy.limits import LIMIT_RULES
-from ringfence.policy.model import NamedPolicy
+from ringfence.policy.model import NamedPolicy, RuleName
 from ringfence.resources import Ref
 from ringfence.resources.network import effective_egress
 from ringfence.resources.rotation import rotating
@@ -181,7 +181,8 @@ class AgentReconciler:
         """For the policies' own status: which bind the agent, and which of them it does not fit."""
         # The built-in policy is no object: one that has its name does not bind the agent by that.
         bound = [policy for policy in planned.bound if policy is not RESTRICTED]
-        misfits = frozenset(_misfits(seen, bound)) if planned.violations else frozenset[str]()
+        of_policies = [one for one in planned.violations if one.rule is not RuleName.HAND_OVER_UNDECIDED]
+        misfits = frozenset(_misfits(seen, bound)) if of_policies else frozenset[str]()
         self.store.note_fit(seen.key, frozenset(map(_object_name, bound)), misfits)
 
     def _cron_jobs(self, seen: Observed, planned: Plan) -> dict[str, Mapping[str, object]]:

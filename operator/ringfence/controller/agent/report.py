@@ -15,10 +15,10 @@ from ringfence.resources.workload import is_stopped, rolled_out
 from ringfence.telemetry.events import AgentName, ConditionChanged
 
 from . import ages, conditions
-from .conditions import Finding
+from .conditions import Finding, condition_before
 from .execute import Blocked, Outcome
 from .fence import Stop, condition_of, contest, unfenced
-from .plan import Observed, Plan, condition_before, pods_wanted, workload_of
+from .plan import Observed, Plan, pods_wanted, workload_of
 
 SECRETS_AGAIN = 60.0
 """Seconds until the next look at an agent with secrets: their Secrets are not watched, a watch would carry values."""

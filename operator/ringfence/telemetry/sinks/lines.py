@@ -119,6 +119,17 @@ def _(event: events.RegistrationChanged) -> None:
 
 
 @to_log.register
+def _(event: events.HandOverUndecided) -> None:
+    told = {"generation": event.generation, "secrets": list(event.secrets), "differences": list(event.differences)}
+    log.warning("a hand-over is undecided", **_about(event), **told)
+
+
+@to_log.register
+def _(_: events.HandOverUnchecked) -> None:
+    log.warning("existing secrets are handed over unchecked")
+
+
+@to_log.register
 def _(event: events.ApiServerDoubted) -> None:
     log.warning(
         "an address is not taken for the API server's",

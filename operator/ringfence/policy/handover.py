@@ -1,0 +1,71 @@
+"""Existing Secrets that an agent is to be given, and whether anybody was asked about it.
+
+Whether the writer of a spec may hand a Secret over is known at admission alone: the API server keeps no record of who
+wrote a spec. Where admission could be passed at that time nobody was asked. The hand-over is undecided then, and stays
+so for this generation: the status remembers it.
+"""
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import Any
+
+from ringfence.api.status import ConditionType, Reason
+
+from .model import RuleName, Violation
+from .text import quote
+
+
+class HandOver(StrEnum):
+    """Of the existing Secrets of one generation of a spec."""
+
+    DECIDED = "decided"
+    """There are none; or admission was registered as installed when this generation was seen first."""
+    UNDECIDED = "undecided"
+
+
+def existing_secrets(spec: Any) -> list[tuple[str, str]]:
+    """(path of the field, name) of each existing Secret that a spec names. `spec`: whatever somebody sent."""
+    secrets = spec.get("secrets") if isinstance(spec, Mapping) else None
+    found = []
+    for index, secret in enumerate(secrets if isinstance(secrets, list) else []):
+        source = secret.get("source") if isinstance(secret, Mapping) else None
+        existing = source.get("existing") if isinstance(source, Mapping) else None
+        name = existing.get("secretName") if isinstance(existing, Mapping) else None
+        if isinstance(name, str):
+            found.append((f"spec.secrets[{index}].source.existing.secretName", name))
+    return found
+
+
+def undecided_generation(status: Any) -> int | None:
+    """The generation that was last looked at, where its hand-over is undecided. `status`: as it is stored."""
+    conditions = status.get("conditions") if isinstance(status, Mapping) else None
+    for one in conditions if isinstance(conditions, list) else []:
+        marked = isinstance(one, Mapping) and one.get("reason") == Reason.HAND_OVER_UNDECIDED
+        if marked and one.get("type") == ConditionType.ACCEPTED:
+            return int(one.get("observedGeneration") or 0)
+    return None
+
+
+def settled(spec: Any, status: Mapping[str, Any], generation: int) -> HandOver | None:
+    """What is known of this generation. None: it is seen for the first time, and one has to look."""
+    if not existing_secrets(spec) or status.get("acceptedGeneration") == generation:
+        return HandOver.DECIDED
+    if undecided_generation(status) == generation:
+        return HandOver.UNDECIDED
+    return HandOver.DECIDED if status.get("observedGeneration") == generation else None
+
+
+def check_hand_over(spec: Any, found: HandOver) -> Iterator[Violation]:
+    """A violation for each Secret that nobody was asked about."""
+    if found is HandOver.UNDECIDED:
+        for path, name in existing_secrets(spec):
+            yield Violation(path, RuleName.HAND_OVER_UNDECIDED, _sentence(name))
+
+
+def _sentence(name: str) -> str:
+    return (
+        f"nobody asked whether the writer of this spec may get Secret {quote(name)}: admission was not registered as "
+        "installed when the spec was seen first. It is not handed over, also when the registration is right again. "
+        "Put the registration right (helm upgrade); then have somebody who may get the Secret change any field of this "
+        "spec, or delete the AgentDeployment and apply it again"
+    )
