@@ -47,7 +47,8 @@ class Reading:
     sinks: Mapping[str, Sink] = field(init=False)
     """Where kopf puts what it hears, by the plural of the kind."""
     policies: Informer = field(init=False)
-    """AgentPolicies, which kopf follows: here they are listed and compared."""
+    """AgentPolicies. kopf follows them, too; but where their CRD was deleted and installed again, its watch may miss
+    one that was made meanwhile."""
     agents: Informer = field(init=False)
     others: tuple[Informer, ...] = field(init=False)
 
@@ -82,9 +83,9 @@ class Reading:
             await _installed(self.agents)
 
     async def follow(self) -> None:
-        """For ever: the watches of all kinds but AgentPolicy, which is kopf's."""
+        """For ever: the watches of all kinds."""
         async with asyncio.TaskGroup() as group:
-            for informer in (*self.others, self.agents):
+            for informer in (*self.others, self.policies, self.agents):
                 group.create_task(informer.follow(), name=f"watch {informer.source.kind}")
 
     async def compare_for_ever(self, returned: asyncio.Event) -> None:

@@ -18,6 +18,7 @@ from ringfence.resources.stored import (
     StoredChild,
     edited,
     immutable_differs,
+    lacks_block,
     metadata_fits,
     stored,
 )
@@ -26,6 +27,7 @@ from ringfence.store.records import Key, agent_path, child_path
 from ringfence.store.store import OwnershipRecord, Store
 from ringfence.telemetry.events import AgentName, ChildRepaired, ChildWritten, Emit, FinalizersRemoved
 
+from .blocking import even_unknown, is_good
 from .errors import AgentGone, MutatedOnWrite, NotLeading, OwnershipConflict, Requeue
 from .fence import Fences
 from .plan import EnsureChild, Fit, is_ours, is_right, judge
@@ -69,6 +71,8 @@ class Writer:
                 return False
             case Fit.ABSENT:
                 await self._make(desired, agent, lost=lost)
+            case Fit.WRONG if lacks_block(desired, self.store.children.items[ref]):
+                await self._add_block(desired, agent)
             case Fit.WRONG:
                 await self._correct(desired, agent)
             case Fit.HELD | Fit.DELETING:
@@ -137,7 +141,13 @@ class Writer:
     def lets_more(self, ref: Ref, desired: Desired, agent: Identity) -> bool:
         """Whether an object is there that is not what is wanted: what it lets the agent do is anybody's guess."""
         live, known = self.store.children.get(ref), self.store.ownership.get(ref)
-        return live is not None and not (is_ours(live, agent, known) and is_right(desired, live, known))
+        return live is not None and not (is_ours(live, agent, known) and is_good(desired, live, known))
+
+    def lacks_block(self, action: EnsureChild) -> bool:
+        """Whether a child is there without `blockOwnerDeletion`, which is to be added later."""
+        desired = self._desired(action)
+        live = self.store.children.get(desired.ref)
+        return live is not None and lacks_block(desired, live)
 
     def guard(self) -> None:
         """Raise NotLeading where another replica may lead. Before each write, whatever is written."""
@@ -156,18 +166,22 @@ class Writer:
             await self._found_there(desired, agent)
             return
         self.emit(ChildWritten(ref.kind, "create"))
-        if not is_right(desired, live, self.store.ownership.get(ref)):
+        if not is_good(desired, live, self.store.ownership.get(ref)):
             await self._put_right(desired, answer, agent)
         if lost:
             self.repaired(ref, agent, DELETED)
 
     async def _create(self, desired: Desired) -> Object:
         """What is stored then. Raises Conflict where it is there already, whosever it is."""
-        ref, manifest = desired.ref, desired.manifest
-        if CHILD_KINDS[ref.kind].merged:
-            return await self.kube.apply_new(child_path(ref), manifest, manager=FIELD_MANAGER)
-        collection = path_of(ref.group_version, ref.plural, ref.namespace)
-        return await self.kube.create(collection, manifest, manager=FIELD_MANAGER)
+        ref = desired.ref
+
+        async def make(manifest: Object) -> Object:
+            if CHILD_KINDS[ref.kind].merged:
+                return await self.kube.apply_new(child_path(ref), manifest, manager=FIELD_MANAGER)
+            collection = path_of(ref.group_version, ref.plural, ref.namespace)
+            return await self.kube.create(collection, manifest, manager=FIELD_MANAGER)
+
+        return await even_unknown(desired.manifest, make)
 
     async def _found_there(self, desired: Desired, agent: Identity) -> None:
         """What was to be made is there: a stranger's, or ours, whose making was not answered or is not shown yet."""
@@ -189,7 +203,7 @@ class Writer:
         foreign = edited(desired, before, remembered)
         with self.store.expecting(ref, desired.digest):
             answer = await self._apply(desired, before)
-            right = answer is not None and is_right(desired, stored(answer, ref.kind), known)
+            right = answer is not None and is_good(desired, stored(answer, ref.kind), known)
             if answer is not None and right:
                 self._took(answer, ref, agent)
         if not right:
@@ -200,6 +214,13 @@ class Writer:
             self.emit(ChildWritten(ref.kind, "update"))
             if foreign:
                 self.repaired(ref, agent, EDITED, before.editor)
+
+    async def _add_block(self, desired: Desired, agent: Identity) -> None:
+        """Add what `even_unknown` left out. It is no part of the fence: as long as it is refused, it stays out."""
+        before = self.store.children.items[desired.ref]
+        answer = await self._apply(desired, before)
+        if answer is not None and self._took(answer, desired.ref, agent).owners != before.owners:
+            self.emit(ChildWritten(desired.ref.kind, "update"))
 
     async def _make_anew(self, desired: Desired, agent: Identity) -> None:
         """What is being deleted: right as long as it is there, then let go by whoever keeps it, then made anew.
@@ -272,8 +293,12 @@ class Writer:
         self.guard()
         manifest = acceptable(desired.manifest, live)
         body = manifest | {"metadata": manifest["metadata"] | {"uid": live.uid}}
-        try:
+
+        async def apply(body: Object) -> Object:
             return await self.kube.apply(child_path(desired.ref), body, manager=FIELD_MANAGER)
+
+        try:
+            return await even_unknown(body, apply)
         except (Conflict, NotFound):  # it was deleted meanwhile, where no watch could show it
             await self._read(desired.ref)
             raise
@@ -287,9 +312,15 @@ class Writer:
         ref = desired.ref
         live = live or await self.kube.get(child_path(ref))
         self.guard()
-        answer = await self.kube.replace(child_path(ref), whole(desired.manifest, live), manager=FIELD_MANAGER)
+
+        async def put(body: Object) -> Object:
+            return await self.kube.replace(child_path(ref), body, manager=FIELD_MANAGER)
+
+        answer = await even_unknown(whole(desired.manifest, live), put)
         record = stored(answer, ref.kind)
-        if not metadata_fits(desired, record) or not completed_only(desired.manifest, answer):
+        if not (metadata_fits(desired, record) or lacks_block(desired, record)) or not completed_only(
+            desired.manifest, answer
+        ):
             raise MutatedOnWrite(ref)
         self._took(answer, ref, agent)
         if record.digest != desired.digest:
