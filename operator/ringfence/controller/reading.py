@@ -9,7 +9,7 @@ from typing import Any, Final
 import structlog
 
 from ringfence.kube import ApiError, Kube, NotFound, Unreachable
-from ringfence.store.informer import ContextSink, Informer, Sink, TableSink
+from ringfence.store.informer import LONGEST_ASKED, RETRY_SECONDS, ContextSink, Informer, Sink, TableSink
 from ringfence.store.sources import (
     AGENT_POLICY,
     AGENTS,
@@ -116,13 +116,23 @@ class Reading:
 
 
 async def _installed(informer: Informer) -> None:
-    """List one kind. Raises NotInstalled where it is one of ours and not there."""
-    try:
-        await informer.sync()
-    except NotFound as failure:
-        if informer.source.path.startswith("/apis/ringfence.dev/"):
-            raise NotInstalled from failure
-        raise
+    """List one kind. Raises NotInstalled where it is one of ours and not there.
+
+    A busy API server refuses some of twenty lists: those alone are asked for again.
+    """
+    for pause in (*RETRY_SECONDS, None):
+        try:
+            await informer.sync()
+        except NotFound as failure:
+            if informer.source.path.startswith("/apis/ringfence.dev/"):
+                raise NotInstalled from failure
+            raise
+        except ApiError as failure:
+            if pause is None or not failure.passing:
+                raise
+            await asyncio.sleep(max(pause, min(failure.retry_after or 0.0, LONGEST_ASKED)))
+        else:
+            return
 
 
 @contextlib.asynccontextmanager

@@ -166,7 +166,7 @@ def test_a_crd_that_is_deleted_and_comes_back(
     policy = f"/apis/{API_VERSION}/agentpolicies/{there.name}-stop"
     wait_for("the policy is followed", lambda: bound(there, policy) == 2)
     followed = time.monotonic() - came
-    there.merge_at(policy, {"spec": {"namespaceSelector": {"matchLabels": {"nobody": "is this"}}}})
+    there.merge_at(policy, {"spec": {"namespaceSelector": {"matchLabels": {"nobody": "is-this"}}}})
     wait_for("its changes are followed", lambda: bound(there, policy) == 0)
     say(f"after the CRDs came back: two agents applied after {applied:.1f} s, their policy followed {followed:.1f} s")
     record_property("seconds_until_agents_are_applied", round(applied, 1))

@@ -126,6 +126,14 @@ async def test_a_server_that_asks_for_patience_gets_it(place: Place) -> None:
     assert place.pauses == [7.0]
 
 
+async def test_patience_has_a_bound_where_the_pauses_are_short(place: Place) -> None:
+    for asked, pause in ((3.0, 3.0), (1e9, 5.0)):
+        failure = ApiError(429, "TooManyRequests", "x", asked)
+        failure.longest_pause = 1.0
+        await place.once(after=failure)
+        assert place.pauses[-1] == pause
+
+
 async def test_a_namespace_that_ends_is_quiet(place: Place) -> None:
     with capture_logs() as said:
         await place.once(after=ApiError(403, "Forbidden", "it is being terminated"))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ringfence.controller.agent.errors import AgentGone, MutatedOnWrite, NotLeading, OwnershipConflict, Requeue
-from ringfence.controller.agent.plan import EnsureChild, is_right, judge
+from ringfence.controller.agent.plan import EnsureChild, Fit, is_right, judge
 from ringfence.controller.agent.writer import STOPPED, Writer
 from ringfence.kube import ApiError, Conflict, Object, Unreachable
 from ringfence.resources import CHILD_KINDS, Ref
@@ -153,6 +153,16 @@ async def test_what_somebody_edits_meanwhile_is_put_right(place: Place) -> None:
     unknown.known = True
     await place.ensure(POLICY_ALLOW)
     assert place.take()[1] == ["update"]
+
+
+async def test_what_went_since_the_pass_was_planned_is_made_anew(place: Place) -> None:
+    await place.ensure(ACCOUNT)
+    place.kube.cluster.remove(child_path(ACCOUNT))
+    place.store.children.remove(ACCOUNT, 10**9)
+    place.take()
+    planned = EnsureChild(phase=ALLOW, desired=built(ACCOUNT, RULES), fit=Fit.WRONG, known=True)
+    assert await place.writer.ensure(planned, AGENT)
+    assert place.take()[1] == ["create", "ChildDeleted None"]
 
 
 async def test_a_right_that_is_missing_is_told_as_before(place: Place) -> None:

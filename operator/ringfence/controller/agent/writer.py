@@ -58,9 +58,8 @@ class Writer:
 
         Raises OwnershipConflict, Requeue, NotLeading, AgentGone, MutatedOnWrite, ApiError, Unreachable.
         """
-        desired, ref, fit = self._desired(action), action.desired.ref, action.fit
-        if action.behind_fence is not None:
-            fit = self._judge(desired, agent)
+        desired, ref = self._desired(action), action.desired.ref
+        fit = self._judge(desired, agent)  # again: what was planned with may have changed since
         lost = fit is Fit.ABSENT and (action.known or self._wrote_for(ref, agent))
         if lost or fit not in CERTAIN:  # a child that lost its label is not shown by the watches
             await self._read(ref)
@@ -205,10 +204,9 @@ class Writer:
             answer = await self._apply(desired, before)
             right = answer is not None and is_good(desired, stored(answer, ref.kind), known)
             if answer is not None and right:
-                self._took(answer, ref, agent)
+                after = self._took(answer, ref, agent)
         if not right:
-            await self._put_right(desired, answer, agent)
-        after = self.store.children.items[ref]
+            after = await self._put_right(desired, answer, agent)
         # Not by version: the status of a Deployment moves it at any time.
         if after.digest != before.digest or not metadata_fits(desired, before):
             self.emit(ChildWritten(ref.kind, "update"))
@@ -236,7 +234,7 @@ class Writer:
             except (MutatedOnWrite, ApiError) as failure:
                 if not live.held_by or (isinstance(failure, ApiError) and not failure.final):
                     raise  # what was refused for good is better gone than wrong
-            live = self.store.children.items[ref]
+            live = self.store.children.get(ref) or live
         if live.held_by:
             await self._let_go(live, agent)
             if not wrong:  # that was told as an edit already
@@ -307,8 +305,11 @@ class Writer:
                 raise
             return None
 
-    async def _put_right(self, desired: Desired, live: Object | None, agent: Identity) -> None:
-        """Replace the whole object; what differs after that is how the API server completes it, or is put in."""
+    async def _put_right(self, desired: Desired, live: Object | None, agent: Identity) -> StoredChild:
+        """Replace the whole object; what differs after that is how the API server completes it, or is put in.
+
+        What is stored then.
+        """
         ref = desired.ref
         live = live or await self.kube.get(child_path(ref))
         self.guard()
@@ -322,10 +323,11 @@ class Writer:
             desired.manifest, answer
         ):
             raise MutatedOnWrite(ref)
-        self._took(answer, ref, agent)
+        after = self._took(answer, ref, agent)
         if record.digest != desired.digest:
             known = self.store.ownership[ref]
             self.store.remember(ref, replace(known, completed=(desired.digest, record.digest)))
+        return after
 
     async def _read(self, ref: Ref) -> None:
         """Put what is stored at this moment into the store."""
