@@ -1,8 +1,8 @@
 """kopf's part: the life of the operator, and the watch of its policies. Nothing is decided here.
 
 An event costs kopf a millisecond, which is nothing for policies, and an eighth of all work for agents, of which there
-are thousands: an informer follows those. kopf's watches tell of no deletion that happened in a gap: the informers'
-comparison finds those (store/informer.py).
+are thousands: an informer follows those. kopf's watches tell of no deletion that happened in a gap, and of nothing that
+happened while the CRD was away: an informer follows policies as well (reading.py).
 """
 
 import asyncio
@@ -37,9 +37,9 @@ class Backoffs:
     """Pauses between kopf's tries, without an end: an API server that is away for long must not end the process."""
 
     def __iter__(self) -> Iterator[float]:
-        yield from (0.5, 1.0, 2.0)
+        yield 0.5
         while True:
-            yield 3.0
+            yield 1.0
 
 
 async def operate(

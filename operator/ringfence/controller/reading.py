@@ -9,7 +9,7 @@ from typing import Any, Final
 import structlog
 
 from ringfence.kube import ApiError, Kube, NotFound, Unreachable
-from ringfence.store.informer import ContextSink, Informer, Sink, TableSink
+from ringfence.store.informer import LONGEST_ASKED, RETRY_SECONDS, ContextSink, Informer, Sink, TableSink
 from ringfence.store.sources import (
     AGENT_POLICY,
     AGENTS,
@@ -47,7 +47,8 @@ class Reading:
     sinks: Mapping[str, Sink] = field(init=False)
     """Where kopf puts what it hears, by the plural of the kind."""
     policies: Informer = field(init=False)
-    """AgentPolicies, which kopf follows: here they are listed and compared."""
+    """AgentPolicies. kopf follows them, too; but where their CRD was deleted and installed again, its watch may miss
+    one that was made meanwhile."""
     agents: Informer = field(init=False)
     others: tuple[Informer, ...] = field(init=False)
 
@@ -82,9 +83,9 @@ class Reading:
             await _installed(self.agents)
 
     async def follow(self) -> None:
-        """For ever: the watches of all kinds but AgentPolicy, which is kopf's."""
+        """For ever: the watches of all kinds."""
         async with asyncio.TaskGroup() as group:
-            for informer in (*self.others, self.agents):
+            for informer in (*self.others, self.policies, self.agents):
                 group.create_task(informer.follow(), name=f"watch {informer.source.kind}")
 
     async def compare_for_ever(self, returned: asyncio.Event) -> None:
@@ -115,13 +116,23 @@ class Reading:
 
 
 async def _installed(informer: Informer) -> None:
-    """List one kind. Raises NotInstalled where it is one of ours and not there."""
-    try:
-        await informer.sync()
-    except NotFound as failure:
-        if informer.source.path.startswith("/apis/ringfence.dev/"):
-            raise NotInstalled from failure
-        raise
+    """List one kind. Raises NotInstalled where it is one of ours and not there.
+
+    A busy API server refuses some of twenty lists: those alone are asked for again.
+    """
+    for pause in (*RETRY_SECONDS, None):
+        try:
+            await informer.sync()
+        except NotFound as failure:
+            if informer.source.path.startswith("/apis/ringfence.dev/"):
+                raise NotInstalled from failure
+            raise
+        except ApiError as failure:
+            if pause is None or not failure.passing:
+                raise
+            await asyncio.sleep(max(pause, min(failure.retry_after or 0.0, LONGEST_ASKED)))
+        else:
+            return
 
 
 @contextlib.asynccontextmanager

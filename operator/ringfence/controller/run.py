@@ -201,6 +201,7 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
     )
     reading.store.wake, reading.store.wake_policy = agents.queue.add, policies.queue.add
     reading.store.wake_place = places.queue.add
+    parts.lease.on_return += [agents.queue.hasten, places.queue.hasten, policies.queue.hasten]
     # kopf cancels, when it ends, every task that began after it: ours begin before.
     work = _Work(parts, told, stop)
     work.begin(_keep_certificates(parts.kube, parts.settings.certificates), "certificates")

@@ -6,7 +6,7 @@ Of an object's content a digest is kept, not the content: ten thousand agents ha
 import hashlib
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -22,6 +22,9 @@ CONTENT = ("spec", "rules", "roleRef", "subjects", "automountServiceAccountToken
 """The top-level fields that hold what a child means, over all kinds of children."""
 OUR_LABELS = (MANAGED_BY_LABEL, AGENT_LABEL, ROTATION_LABEL)
 FENCE = ("networking.k8s.io/v1", "NetworkPolicy")
+
+
+AGENT_KIND = "AgentDeployment"
 
 
 class Owner(NamedTuple):
@@ -173,6 +176,29 @@ def content_fits(desired: Desired, live: StoredChild) -> bool:
     return all(_within(manifest.get(name), content.get(name)) for name in CONTENT)
 
 
+def lacks_block(desired: Desired, live: StoredChild) -> bool:
+    """Whether `live` is as wanted, but for `blockOwnerDeletion` of its agent: nothing that lets anybody do more.
+
+    It makes an agent that is deleted in the foreground wait for the child, and can be refused for a while.
+    """
+    if desired.owners == frozenset(live.owners) or {*map(_not_blocking, live.owners)} != {
+        *map(_not_blocking, desired.owners)
+    }:
+        return False
+    blocking = replace(live, owners=tuple(desired.owners))
+    return metadata_fits(desired, blocking) and content_fits(desired, blocking)
+
+
+def without_block(manifest: Manifest) -> Manifest:
+    """The manifest, its agent not told to wait for it."""
+    metadata = manifest["metadata"]
+    owners = [
+        {key: value for key, value in owner.items() if key != "blockOwnerDeletion" or owner["kind"] != AGENT_KIND}
+        for owner in metadata.get("ownerReferences", [])
+    ]
+    return manifest | {"metadata": metadata | {"ownerReferences": owners}}
+
+
 def immutable_differs(desired: Desired, live: StoredChild) -> bool:
     """Whether no update can make `live` into `desired`."""
     path = CHILD_KINDS[live.ref.kind].immutable
@@ -228,6 +254,10 @@ def resource_version(body: Mapping[str, Any]) -> int:
     """As a number; 0 for none. Kubernetes promises that they can be compared so (KEP-5504)."""
     text = str(body["metadata"].get("resourceVersion", ""))
     return int(text) if text.isdigit() else 0
+
+
+def _not_blocking(owner: Owner) -> Owner:
+    return owner._replace(blocks=None) if owner.kind == AGENT_KIND else owner
 
 
 def _owners_edited(desired: Desired, live: StoredChild) -> bool:

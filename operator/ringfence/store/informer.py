@@ -20,8 +20,11 @@ from .tables import Table
 
 log = structlog.get_logger(__name__)
 
-RETRY_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 3.0)
-"""Pauses after failures in a row; the last one stays."""
+RETRY_SECONDS: Final = (0.2, 0.5, 1.0)
+"""Pauses after failures in a row; the last one stays. Some twenty kinds are followed: a server that is starting can
+bear twenty requests a second, and each second of pause is one for which an edited fence is not seen."""
+LONGEST_ASKED: Final = 5.0
+"""Seconds for which an API server that asks for patience (Retry-After) gets it at the most."""
 ABSENT_SECONDS: Final = 300.0
 """How long an optional kind that the cluster lacks is taken to be still lacking."""
 GONE: Final = 410
@@ -91,7 +94,8 @@ class Informer:
                 failures, told = 0, ""
             except (ApiError, Unreachable) as failure:
                 told = self._tell(failure, told)
-                await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
+                pause = RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]
+                await asyncio.sleep(max(pause, min(failure.retry_after or 0.0, LONGEST_ASKED)))
                 failures += 1
             except asyncio.CancelledError:
                 raise
@@ -228,11 +232,11 @@ class ContextSink:
         self._table = table
 
     def observe(self, event_type: str | None, body: Body) -> None:
-        """Take one event of the watch."""
+        """Take one event of a watch: where a kind is followed by two, the slower one's tells nothing new."""
+        if self._table is not None and not self._table.observe(event_type, body):
+            return
         before = self._context.version
         self._context.observe(self._kind, event_type, body)
-        if self._table is not None:
-            self._table.observe(event_type, body)
         if self._context.version != before:
             self._changed(self._kind, body["metadata"]["name"])
 

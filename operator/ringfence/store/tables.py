@@ -54,13 +54,15 @@ class Table(Generic[K, V]):
         """The record, or None."""
         return self.items.get(key)
 
-    def observe(self, event_type: str | None, body: Body) -> None:
-        """Take one event of a watch: ADDED, MODIFIED, DELETED, or None for an object of a first list (kopf)."""
+    def observe(self, event_type: str | None, body: Body) -> bool:
+        """Take one event of a watch: ADDED, MODIFIED, DELETED, or None for an object of a first list (kopf).
+
+        Whether it was news.
+        """
         if event_type == "DELETED":
             record = self.read(body)
-            self.remove(self.key(record), record.version)
-        elif not self._is_old(body):
-            self.take(self.read(body))
+            return self.remove(self.key(record), record.version)
+        return not self._is_old(body) and self.take(self.read(body))
 
     def _is_old(self, body: Body) -> bool:
         """Whether this was known: the echo of an own write mostly, whose answer had it all."""

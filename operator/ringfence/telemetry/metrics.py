@@ -56,7 +56,7 @@ LOOP_LAG = Histogram(
 )
 KUBE_REQUESTS = Counter(
     "ringfence_kube_requests",
-    "Requests to the API server, by outcome; the controller's watch of AgentPolicies is kopf's and not among them. "
+    "Requests to the API server, by outcome; the watch of AgentPolicies that is kopf's is not among them. "
     "Labels: verb (GET, WATCH, POST, PUT, PATCH, DELETE), code (the HTTP status; none: no answer came).",
     ["verb", "code"],
     registry=REGISTRY,

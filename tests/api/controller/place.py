@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -165,9 +165,11 @@ class Place:
             for port in found.get("ports") or []
         )
 
-    def right(self, name: str = "a") -> bool:
-        """Whether every child is stored as build() says, to the last field."""
+    def right(self, name: str = "a", kinds: Container[str] = KINDS) -> bool:
+        """Whether every child (of those kinds) is stored as build() says, to the last field."""
         for manifest in self.desired(name):
+            if manifest["kind"] not in kinds:
+                continue
             live = self.find(manifest["kind"], manifest["metadata"]["name"])
             assert live is not None, f"{manifest['kind']} {manifest['metadata']['name']} is not there"
             assert matches(manifest, live), f"wanted {json.dumps(manifest)}\nfound {json.dumps(live)}"

@@ -1,9 +1,10 @@
 """The API server is away, or without our CRDs: nothing ends, nothing is lost. On a cluster of its own."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,13 @@ from api.controller.process import USER, Controller, Options, Record
 from api.instances import instance
 from api.server import Server
 from cluster import Cluster
-from cluster.shell import wait_for
+from cluster.shell import say, wait_for
+from ringfence.api.names import API_VERSION
 
+FENCE = {"NetworkPolicy", "Role", "RoleBinding"}
+WIDER: dict[str, Any] = {"spec": {"egress": [{}]}}
+OUTAGES = (5.0, 12.0)
+"""Seconds: within the lease, and beyond it."""
 CRDS = Path(__file__).parents[3] / "crds"
 AWAY_SECONDS = 35.0
 """Longer than all that can run out meanwhile: the lease (15 s), every pause between tries (5 s), and the time for which
@@ -45,6 +51,7 @@ def there(own: Cluster, running: Controller) -> Iterator[Place]:
     own.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(CRDS))
     running.wait_leading()
     place = Place(connection)
+    place.keep_running()  # each outage edits its fences twice
     wait_for("the kind is served", lambda: connection.request("GET", place.path("AgentDeployment")).ok)
     for name in ("a", "b", "c"):
         place.agent(name, FULL)
@@ -52,6 +59,13 @@ def there(own: Cluster, running: Controller) -> Iterator[Place]:
         place.wait_applied(name)
     yield place
     connection.close()
+
+
+def bound(place: Place, policy: str) -> int | None:
+    """How many agents a policy says that it binds."""
+    status = place.server.request("GET", policy).body.get("status") or {}
+    number: int | None = status.get("boundAgents")
+    return number
 
 
 def test_without_crds_it_waits_and_says_so(own: Cluster, running: Controller) -> None:
@@ -96,19 +110,66 @@ def test_the_api_server_is_away(own: Cluster, there: Place, running: Controller)
     assert record.writes(there.name)
 
 
-def test_a_crd_that_is_deleted_and_comes_back(own: Cluster, there: Place, running: Controller) -> None:
+@pytest.mark.parametrize("seconds", OUTAGES)
+def test_fences_are_right_soon_after_an_outage(
+    own: Cluster, there: Place, running: Controller, record_property: Callable[[str, object], None], seconds: float
+) -> None:
+    """Edited until the last moment and from the first one on; one agent is made as soon as the API server takes it."""
+    new = f"new{seconds:.0f}"
+    for name in "abc":
+        there.merge("NetworkPolicy", f"ringfence-{name}-allow", WIDER)
+    own.stop_apiserver()
+    there.server.close()
+    time.sleep(seconds)  # an outage of that length is what is tried
+    own.start("kube-apiserver")
+    wait_for("it takes a new agent", lambda: there.agent(new, FULL))
+    made = time.monotonic()
+    for name in "abc":
+        there.merge("NetworkPolicy", f"ringfence-{name}-allow", WIDER)
+    wait_for("the API server is back", lambda: there.server.request("GET", "/readyz").ok)
+    back = time.monotonic()
+    wait_for("the new one's deny policy", lambda: there.child("deny", new))
+    fenced = time.monotonic() - max(back, made)
+    wait_for("the fences are right", lambda: all(there.right(name, FENCE) for name in "abc"))
+    right = time.monotonic() - max(back, made)
+    there.wait_applied(new)
+    there.wait_right(new)
+    applied = time.monotonic() - max(back, made)
+    say(f"after {seconds:.0f} s: fences right {right:.1f} s, new deny policy {fenced:.1f} s, applied {applied:.1f} s")
+    record_property("seconds_until_fences_are_right", round(right, 1))
+    record_property("seconds_until_the_deny_policy_of_a_new_agent", round(fenced, 1))
+    assert running.exit_code is None
+    assert [line for line in running.lines if "exception" in line or line["event"] == "pass failed"] == []
+
+
+def test_a_crd_that_is_deleted_and_comes_back(
+    own: Cluster, there: Place, running: Controller, record_property: Callable[[str, object], None]
+) -> None:
     """All agents go with it. The controller may begin anew, as it does in a pod; what comes then is served.
 
-    Their children go too, half a minute later: the garbage collector is slow to learn that a kind is back.
+    A policy that was made meanwhile counts at once. The children of agents that went follow half a minute later: the
+    garbage collector is slow to learn that a kind is back.
     """
     own.kubectl("delete", "--wait", "-f", str(CRDS))
     own.kubectl("apply", "-f", str(CRDS))
     own.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(CRDS))
     wait_for("the kind is served", lambda: there.server.request("GET", there.path("AgentDeployment")).ok)
     again = Controller(own, running.log_file, Options("default", "again"))
-    there.agent("e", FULL)
-    there.wait_applied("e")
-    there.wait_right("e")
+    came = time.monotonic()
+    wait_for("its policy is taken", lambda: there.keep_running("Stop"))
+    for name in ("e", "f"):
+        wait_for("an agent is taken", lambda name=name: there.agent(name, FULL))  # type: ignore[misc]
+    for name in ("e", "f"):
+        there.wait_applied(name)
+        there.wait_right(name)
+    applied = time.monotonic() - came
+    policy = f"/apis/{API_VERSION}/agentpolicies/{there.name}-stop"
+    wait_for("the policy is followed", lambda: bound(there, policy) == 2)
+    followed = time.monotonic() - came
+    there.merge_at(policy, {"spec": {"namespaceSelector": {"matchLabels": {"nobody": "is-this"}}}})
+    wait_for("its changes are followed", lambda: bound(there, policy) == 0)
+    say(f"after the CRDs came back: two agents applied after {applied:.1f} s, their policy followed {followed:.1f} s")
+    record_property("seconds_until_agents_are_applied", round(applied, 1))
     assert [line for one in (running, again) for line in one.lines if "exception" in line] == []
     # Before it is up, a process ends by the signal itself.
     wait_for("the second one is up", lambda: again.get("/healthz")[0] == HTTPStatus.OK)

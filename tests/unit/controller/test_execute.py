@@ -63,6 +63,7 @@ class Hands:
         self.fails: dict[str, Exception] = {}
         self.fences, self.store = Fences(), Store(PolicyContext())
         self.wrong: set[Ref] = set()
+        self.unblocked: set[Ref] = set()
 
     def _do(self, what: str) -> None:
         self.done.append(what)
@@ -86,6 +87,9 @@ class Hands:
 
     async def drop_previous(self, _: Any, one: ObservedSecret) -> None:
         self._do(f"drop {one.name}")
+
+    def lacks_block(self, action: EnsureChild) -> bool:
+        return action.desired.ref in self.unblocked
 
     def lets_more(self, ref: Ref, _desired: Any, _agent: Any) -> bool:
         return ref in self.wrong
@@ -137,6 +141,12 @@ async def test_in_order(run: Run) -> None:
     assert run.hands.done == ["remember Role", DENIED, ALLOWED, ACCOUNTED, ROLED, WORKING]
     assert (outcome.blocked, outcome.wrote, outcome.made) == (None, True, {})
     assert run.told == []
+
+
+async def test_that_something_is_to_be_added_later_is_said(run: Run) -> None:
+    run.hands.unblocked.add(ROLE)
+    outcome = await run.do(*FIVE)
+    assert (outcome.lacks_block, outcome.blocked) == (True, None)
 
 
 async def test_nothing_to_do(run: Run) -> None:

@@ -50,4 +50,4 @@ async def test_it_uses_the_connection_of_everything_else(token: str) -> None:
 def test_nothing_is_written_and_pauses_never_end() -> None:
     assert not settings().posting.enabled
     assert settings().watching.inactivity_timeout == WATCH_SILENCE
-    assert list(islice(Backoffs(), 5)) == [0.5, 1.0, 2.0, 3.0, 3.0]
+    assert list(islice(Backoffs(), 5)) == [0.5, 1.0, 1.0, 1.0, 1.0]

@@ -382,7 +382,10 @@ async def test_keep_ends_when_the_lease_is_lost_and_tells_when_it_is_back(
     pair: tuple[Replica, Replica], store: FakeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RETRY", 0.001)
+    monkeypatch.setattr(module, "RETURN_RETRY", 0.001)
     one, _ = pair
+    called: list[bool] = []
+    one.lease.on_return.append(lambda: called.append(one.leading))
     assert await one.lease.acquire(asyncio.Event())
     keeper = asyncio.create_task(one.lease.keep(asyncio.Event()))
     one.kube.down = True
@@ -392,6 +395,7 @@ async def test_keep_ends_when_the_lease_is_lost_and_tells_when_it_is_back(
     one.kube.down = False
     async with asyncio.timeout(5):
         await one.lease.returned.wait()
+    assert called == [True], "once, and by then it may write"
     store.objects[PATH]["spec"]["holderIdentity"] = "two"
     async with asyncio.timeout(5):
         assert await keeper is False

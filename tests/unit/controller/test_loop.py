@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ringfence.controller.runtime import loop as module
+from ringfence.controller.runtime.lease import NotLeading
 from ringfence.controller.runtime.loop import FIRST_WAIT, LONGEST_ERROR_PAUSE, LONGEST_WAIT, Look, ReconcileLoop
 from ringfence.controller.runtime.queue import FIRST_RETRY, LAST_RETRY
 from ringfence.kube import ApiError, RingfenceError, Unreachable
@@ -112,7 +113,7 @@ async def test_a_failure_is_tried_again_with_doubling_pauses(place: Place) -> No
 
 @pytest.mark.parametrize(
     ("failure", "longest"),
-    [(Unreachable("down"), 5.0), (REFUSED, LAST_RETRY), (RingfenceError("x"), LAST_RETRY)],
+    [(Unreachable("down"), 5.0), (NotLeading("x"), 5.0), (REFUSED, LAST_RETRY), (RingfenceError("x"), LAST_RETRY)],
 )
 async def test_the_longest_pause_depends_on_the_failure(place: Place, failure: Exception, longest: float) -> None:
     for _ in range(15):
@@ -123,6 +124,14 @@ async def test_the_longest_pause_depends_on_the_failure(place: Place, failure: E
 async def test_a_server_that_asks_for_patience_gets_it(place: Place) -> None:
     await place.once(after=ApiError(429, "TooManyRequests", "x", 7.0))
     assert place.pauses == [7.0]
+
+
+async def test_patience_has_a_bound_where_the_pauses_are_short(place: Place) -> None:
+    for asked, pause in ((3.0, 3.0), (1e9, 5.0)):
+        failure = ApiError(429, "TooManyRequests", "x", asked)
+        failure.longest_pause = 1.0
+        await place.once(after=failure)
+        assert place.pauses[-1] == pause
 
 
 async def test_a_namespace_that_ends_is_quiet(place: Place) -> None:

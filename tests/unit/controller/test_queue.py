@@ -107,6 +107,26 @@ async def test_a_failed_key_comes_back_by_itself(queue: KeyedQueue[str], timers:
     assert await queue.get() == "a"
 
 
+async def test_what_failed_is_tried_at_once_when_its_cause_is_over(queue: KeyedQueue[str], timers: Timers) -> None:
+    for key, urgency in (("a", Urgency.LATER), ("b", Urgency.REPAIR)):
+        queue.add(key, urgency)
+        for _ in range(QUICK_RETRIES + 5):
+            assert await queue.get() == key
+            pause = queue.failed(key)
+            queue.add(key)
+        assert pause > 8 * FIRST_RETRY
+        await queue.get()
+        queue.failed(key)
+    queue.add_after("waits", 30.0)
+    queue.hasten()
+    assert [await queue.get() for _ in range(len(queue))] == ["b", "a"], "repairs first, and nothing else"
+    assert queue.failed("b") == FIRST_RETRY
+    queue.done("a")
+    queue.hasten()
+    assert await queue.get() == "b"
+    assert len(queue) == 0, "what is done is not tried again"
+
+
 async def test_news_does_not_wait_for_the_pause(queue: KeyedQueue[str], timers: Timers) -> None:
     queue.add("a")
     await queue.get()

@@ -53,6 +53,13 @@ def said(found: Report, kind: ConditionType) -> str:
     return next(one.message for one in found.findings if one.type is kind)
 
 
+def test_what_is_to_be_added_later_is_looked_at_again_and_not_told() -> None:
+    planned = Plan(mode=Mode.APPLY, agent=agent(), max_age=MONTH)
+    found = report(observed(), planned, Outcome(lacks_block=True), DONE)
+    assert found.look == Look(waiting=True)
+    assert conditions(found) == conditions(come_to())
+
+
 def test_all_is_well() -> None:
     found = come_to()
     assert [one.type for one in found.findings] == TYPES

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ringfence.controller.agent.errors import AgentGone, MutatedOnWrite, NotLeading, OwnershipConflict, Requeue
-from ringfence.controller.agent.plan import EnsureChild, is_right, judge
+from ringfence.controller.agent.plan import EnsureChild, Fit, is_right, judge
 from ringfence.controller.agent.writer import STOPPED, Writer
 from ringfence.kube import ApiError, Conflict, Object, Unreachable
 from ringfence.resources import CHILD_KINDS, Ref
@@ -103,6 +103,72 @@ async def test_a_new_child_is_one_request(place: Place, ref: Ref) -> None:
     assert place.store.ownership[ref].agent_uid == UID
     assert (place.store.expected, await place.ensure(ref)) == ({}, False)
     assert place.take() == ([], [])
+
+
+class UnknownKind:
+    """The API server does not know the agents' kind yet: nothing may block the deletion of one that did not before."""
+
+    def __init__(self, place: Place) -> None:
+        self.place, self.known = place, False
+        place.kube.before.append(self)
+
+    def __call__(self, request: Request) -> None:
+        live = self.place.kube.objects.get(request.object_path, {})
+        if request.body and _blocks(request.body) and not _blocks(live) and not self.known:
+            raise ApiError(403, "Forbidden", "cannot find RESTMapping")
+
+
+def _blocks(body: Any) -> bool:
+    owners = body.get("metadata", {}).get("ownerReferences", [])
+    return any(one["kind"] == "AgentDeployment" and one.get("blockOwnerDeletion") for one in owners)
+
+
+@pytest.mark.parametrize("ref", EVERY, ids=lambda ref: f"{ref.kind} {ref.name}")
+async def test_a_child_is_stored_though_the_api_server_does_not_know_its_owners_kind(place: Place, ref: Ref) -> None:
+    unknown = UnknownKind(place)
+    assert await place.ensure(ref)
+    assert place.take() == ([making(ref), making(ref)], ["create"])
+    assert not _blocks(place.live(ref))
+    assert not place.writer.lets_more(ref, built(ref, RULES), AGENT)
+    for _ in range(2):
+        await place.ensure(ref)
+        assert place.take() == (["apply", "apply"], []), "it is tried, and nobody is blamed"
+    unknown.known = True
+    await place.ensure(ref)
+    assert place.take() == (["apply"], ["update"])
+    assert _blocks(place.live(ref))
+    assert not await place.ensure(ref)
+
+
+async def test_what_somebody_edits_meanwhile_is_put_right(place: Place) -> None:
+    await place.ensure(POLICY_ALLOW)
+    unknown = UnknownKind(place)
+    await place.edit(POLICY_ALLOW, {"metadata": {"ownerReferences": None}, "spec": {"egress": [{}]}})
+    place.take()
+    assert await place.ensure(POLICY_ALLOW)
+    assert place.take()[1] == ["update", "ChildEdited kubectl-edit"]
+    live = place.live(POLICY_ALLOW)
+    assert live["metadata"]["ownerReferences"][0]["uid"] == UID
+    assert live["spec"].get("egress") != [{}]
+    unknown.known = True
+    await place.ensure(POLICY_ALLOW)
+    assert place.take()[1] == ["update"]
+
+
+async def test_what_went_since_the_pass_was_planned_is_made_anew(place: Place) -> None:
+    await place.ensure(ACCOUNT)
+    place.kube.cluster.remove(child_path(ACCOUNT))
+    place.store.children.remove(ACCOUNT, 10**9)
+    place.take()
+    planned = EnsureChild(phase=ALLOW, desired=built(ACCOUNT, RULES), fit=Fit.WRONG, known=True)
+    assert await place.writer.ensure(planned, AGENT)
+    assert place.take()[1] == ["create", "ChildDeleted None"]
+
+
+async def test_a_right_that_is_missing_is_told_as_before(place: Place) -> None:
+    place.kube.refuse(ApiError(403, "Forbidden", "no"), path=child_path(POLICY_DENY))
+    with pytest.raises(ApiError, match="no"):
+        await place.ensure(POLICY_DENY)
 
 
 async def test_what_a_plain_create_left_behind_goes_by_a_replacement(place: Place) -> None:

@@ -113,7 +113,15 @@ async def test_a_failure_is_told_once_and_tried_on_with_growing_pauses(place: Pl
         async with following(place.informer):
             await until(lambda: bool(place.kube.cluster.watches))
     assert [(one["event"], one["kind"]) for one in said] == [("cannot read what decisions need: trying on", "Service")]
-    assert pauses == [0.2, 0.5, 1.0, 2.0, 3.0, 3.0, 3.0]
+    assert pauses == [0.2, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0]
+
+
+async def test_a_server_that_asks_for_patience_gets_it_within_bounds(place: Place, pauses: list[float]) -> None:
+    for asked in (0.0, 4.0, 1e9):
+        place.kube.refuse(ApiError(429, "TooManyRequests", "starting", asked), times=1)
+    async with following(place.informer):
+        await until(lambda: bool(place.kube.cluster.watches))
+    assert pauses == [0.2, 4.0, module.LONGEST_ASKED]
 
 
 @pytest.mark.parametrize(
@@ -232,6 +240,19 @@ class TestContext:
             await until(lambda: not store.policies.items)
         assert store.context.policies() == []
         assert changed[1:] == [(AGENT_POLICY, "p")]
+
+    async def test_the_slower_of_two_watches_tells_nothing_new(self, pauses: list[float]) -> None:
+        kube, store, informer, changed = self.make()
+        at = SOURCES[AGENT_POLICY].item_path(None, "p")
+        old = kube.cluster.put(at, bare(policy()))
+        new = kube.cluster.put(at, bare(policy(spec={"permissions": {"maxLevel": "Admin"}})))
+        await informer.sync()
+        changed.clear()
+        for event in ("ADDED", "DELETED"):
+            informer._sink.observe(event, old)
+        informer._sink.observe("MODIFIED", new)
+        (found,) = store.context.policies()
+        assert (found.spec.permissions.max_level, changed) == ("Admin", [])
 
     async def test_a_comparison_puts_right_what_differs(self) -> None:
         kube, store, informer, changed = self.make()

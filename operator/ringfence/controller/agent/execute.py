@@ -58,7 +58,8 @@ class Outcome:
     """What executing came to.
 
     `made`: metadata of the Secrets that were made, by the secret's name. `failure`: what passes by itself. `unfenced`:
-    which part of the fence is stored otherwise than it should be, and why that could not be helped.
+    which part of the fence is stored otherwise than it should be, and why that could not be helped. `lacks_block`:
+    whether a child's `blockOwnerDeletion` is to be added later.
     """
 
     blocked: Blocked | None = None
@@ -67,6 +68,7 @@ class Outcome:
     failure: RingfenceError | None = None
     unfenced: str = ""
     without_deny: bool = False
+    lacks_block: bool = False
 
     @property
     def halted(self) -> bool:
@@ -153,6 +155,7 @@ class Executor:
         match action:
             case EnsureChild():
                 outcome.wrote |= await self.writer.ensure(action, seen.identity)
+                outcome.lacks_block |= self.writer.lacks_block(action)
             case RemoveChild():
                 await self.writer.remove(action.child, seen.identity)
                 outcome.wrote = True

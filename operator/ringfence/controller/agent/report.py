@@ -236,6 +236,7 @@ def _look(seen: Observed, planned: Plan, outcome: Outcome, after: After, finding
     stopped = agent is not None and is_stopped(agent)
     waiting = blocked is not None and blocked.condition is not ConditionType.ACCEPTED
     waiting |= unavailable and not planned.violations and not stopped
+    waiting |= outcome.lacks_block
     pauses = [SECRETS_AGAIN] if agent is not None and agent.spec.secrets else []
     # A value before goes when its time is up, not up to a minute later.
     ends = [one.previous_until for one in after.secrets or () if one.has_previous and one.previous_until]

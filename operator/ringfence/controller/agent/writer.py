@@ -18,6 +18,7 @@ from ringfence.resources.stored import (
     StoredChild,
     edited,
     immutable_differs,
+    lacks_block,
     metadata_fits,
     stored,
 )
@@ -26,6 +27,7 @@ from ringfence.store.records import Key, agent_path, child_path
 from ringfence.store.store import OwnershipRecord, Store
 from ringfence.telemetry.events import AgentName, ChildRepaired, ChildWritten, Emit, FinalizersRemoved
 
+from .blocking import even_unknown, is_good
 from .errors import AgentGone, MutatedOnWrite, NotLeading, OwnershipConflict, Requeue
 from .fence import Fences
 from .plan import EnsureChild, Fit, is_ours, is_right, judge
@@ -56,9 +58,8 @@ class Writer:
 
         Raises OwnershipConflict, Requeue, NotLeading, AgentGone, MutatedOnWrite, ApiError, Unreachable.
         """
-        desired, ref, fit = self._desired(action), action.desired.ref, action.fit
-        if action.behind_fence is not None:
-            fit = self._judge(desired, agent)
+        desired, ref = self._desired(action), action.desired.ref
+        fit = self._judge(desired, agent)  # again: what was planned with may have changed since
         lost = fit is Fit.ABSENT and (action.known or self._wrote_for(ref, agent))
         if lost or fit not in CERTAIN:  # a child that lost its label is not shown by the watches
             await self._read(ref)
@@ -69,6 +70,8 @@ class Writer:
                 return False
             case Fit.ABSENT:
                 await self._make(desired, agent, lost=lost)
+            case Fit.WRONG if lacks_block(desired, self.store.children.items[ref]):
+                await self._add_block(desired, agent)
             case Fit.WRONG:
                 await self._correct(desired, agent)
             case Fit.HELD | Fit.DELETING:
@@ -137,7 +140,13 @@ class Writer:
     def lets_more(self, ref: Ref, desired: Desired, agent: Identity) -> bool:
         """Whether an object is there that is not what is wanted: what it lets the agent do is anybody's guess."""
         live, known = self.store.children.get(ref), self.store.ownership.get(ref)
-        return live is not None and not (is_ours(live, agent, known) and is_right(desired, live, known))
+        return live is not None and not (is_ours(live, agent, known) and is_good(desired, live, known))
+
+    def lacks_block(self, action: EnsureChild) -> bool:
+        """Whether a child is there without `blockOwnerDeletion`, which is to be added later."""
+        desired = self._desired(action)
+        live = self.store.children.get(desired.ref)
+        return live is not None and lacks_block(desired, live)
 
     def guard(self) -> None:
         """Raise NotLeading where another replica may lead. Before each write, whatever is written."""
@@ -156,18 +165,22 @@ class Writer:
             await self._found_there(desired, agent)
             return
         self.emit(ChildWritten(ref.kind, "create"))
-        if not is_right(desired, live, self.store.ownership.get(ref)):
+        if not is_good(desired, live, self.store.ownership.get(ref)):
             await self._put_right(desired, answer, agent)
         if lost:
             self.repaired(ref, agent, DELETED)
 
     async def _create(self, desired: Desired) -> Object:
         """What is stored then. Raises Conflict where it is there already, whosever it is."""
-        ref, manifest = desired.ref, desired.manifest
-        if CHILD_KINDS[ref.kind].merged:
-            return await self.kube.apply_new(child_path(ref), manifest, manager=FIELD_MANAGER)
-        collection = path_of(ref.group_version, ref.plural, ref.namespace)
-        return await self.kube.create(collection, manifest, manager=FIELD_MANAGER)
+        ref = desired.ref
+
+        async def make(manifest: Object) -> Object:
+            if CHILD_KINDS[ref.kind].merged:
+                return await self.kube.apply_new(child_path(ref), manifest, manager=FIELD_MANAGER)
+            collection = path_of(ref.group_version, ref.plural, ref.namespace)
+            return await self.kube.create(collection, manifest, manager=FIELD_MANAGER)
+
+        return await even_unknown(desired.manifest, make)
 
     async def _found_there(self, desired: Desired, agent: Identity) -> None:
         """What was to be made is there: a stranger's, or ours, whose making was not answered or is not shown yet."""
@@ -189,17 +202,23 @@ class Writer:
         foreign = edited(desired, before, remembered)
         with self.store.expecting(ref, desired.digest):
             answer = await self._apply(desired, before)
-            right = answer is not None and is_right(desired, stored(answer, ref.kind), known)
+            right = answer is not None and is_good(desired, stored(answer, ref.kind), known)
             if answer is not None and right:
-                self._took(answer, ref, agent)
+                after = self._took(answer, ref, agent)
         if not right:
-            await self._put_right(desired, answer, agent)
-        after = self.store.children.items[ref]
+            after = await self._put_right(desired, answer, agent)
         # Not by version: the status of a Deployment moves it at any time.
         if after.digest != before.digest or not metadata_fits(desired, before):
             self.emit(ChildWritten(ref.kind, "update"))
             if foreign:
                 self.repaired(ref, agent, EDITED, before.editor)
+
+    async def _add_block(self, desired: Desired, agent: Identity) -> None:
+        """Add what `even_unknown` left out. It is no part of the fence: as long as it is refused, it stays out."""
+        before = self.store.children.items[desired.ref]
+        answer = await self._apply(desired, before)
+        if answer is not None and self._took(answer, desired.ref, agent).owners != before.owners:
+            self.emit(ChildWritten(desired.ref.kind, "update"))
 
     async def _make_anew(self, desired: Desired, agent: Identity) -> None:
         """What is being deleted: right as long as it is there, then let go by whoever keeps it, then made anew.
@@ -215,7 +234,7 @@ class Writer:
             except (MutatedOnWrite, ApiError) as failure:
                 if not live.held_by or (isinstance(failure, ApiError) and not failure.final):
                     raise  # what was refused for good is better gone than wrong
-            live = self.store.children.items[ref]
+            live = self.store.children.get(ref) or live
         if live.held_by:
             await self._let_go(live, agent)
             if not wrong:  # that was told as an edit already
@@ -272,8 +291,12 @@ class Writer:
         self.guard()
         manifest = acceptable(desired.manifest, live)
         body = manifest | {"metadata": manifest["metadata"] | {"uid": live.uid}}
-        try:
+
+        async def apply(body: Object) -> Object:
             return await self.kube.apply(child_path(desired.ref), body, manager=FIELD_MANAGER)
+
+        try:
+            return await even_unknown(body, apply)
         except (Conflict, NotFound):  # it was deleted meanwhile, where no watch could show it
             await self._read(desired.ref)
             raise
@@ -282,19 +305,29 @@ class Writer:
                 raise
             return None
 
-    async def _put_right(self, desired: Desired, live: Object | None, agent: Identity) -> None:
-        """Replace the whole object; what differs after that is how the API server completes it, or is put in."""
+    async def _put_right(self, desired: Desired, live: Object | None, agent: Identity) -> StoredChild:
+        """Replace the whole object; what differs after that is how the API server completes it, or is put in.
+
+        What is stored then.
+        """
         ref = desired.ref
         live = live or await self.kube.get(child_path(ref))
         self.guard()
-        answer = await self.kube.replace(child_path(ref), whole(desired.manifest, live), manager=FIELD_MANAGER)
+
+        async def put(body: Object) -> Object:
+            return await self.kube.replace(child_path(ref), body, manager=FIELD_MANAGER)
+
+        answer = await even_unknown(whole(desired.manifest, live), put)
         record = stored(answer, ref.kind)
-        if not metadata_fits(desired, record) or not completed_only(desired.manifest, answer):
+        if not (metadata_fits(desired, record) or lacks_block(desired, record)) or not completed_only(
+            desired.manifest, answer
+        ):
             raise MutatedOnWrite(ref)
-        self._took(answer, ref, agent)
+        after = self._took(answer, ref, agent)
         if record.digest != desired.digest:
             known = self.store.ownership[ref]
             self.store.remember(ref, replace(known, completed=(desired.digest, record.digest)))
+        return after
 
     async def _read(self, ref: Ref) -> None:
         """Put what is stored at this moment into the store."""

@@ -24,6 +24,8 @@ RENEW_DEADLINE = 10.0
 """Seconds after which a leader that could not renew stops writing: well before anybody else may begin."""
 RETRY = 2.0
 """Seconds between renewals. The three are Kubernetes' own components' defaults."""
+RETURN_RETRY = 0.5
+"""The same while renewals fail: nothing is written until one succeeds. It is one small request."""
 STANDBY_RETRY = 1.0
 """Seconds between the looks of a replica that stands by: a lease that was given back is taken within that."""
 LONGEST_GAP = DURATION - RENEW_DEADLINE
@@ -36,6 +38,9 @@ MOST_TRANSITIONS = 2**31 - 1
 
 class NotLeading(RingfenceError):
     """Another replica may be leading: nothing is written."""
+
+    longest_pause = 5.0
+    """To ask again costs nothing, and the lease is renewed or lost within seconds."""
 
 
 class Lease:
@@ -70,6 +75,8 @@ class Lease:
         self._told = False
         self.returned = asyncio.Event()
         """Set when a renewal went well after one that had not: what happened in between may have been missed."""
+        self.on_return: list[Callable[[], None]] = []
+        """Called at the same moment."""
 
     @property
     def leading(self) -> bool:
@@ -102,12 +109,14 @@ class Lease:
         """
         missed = False
         while not stop.is_set():
-            await _pause(stop, RETRY)
+            await _pause(stop, RETURN_RETRY if missed else RETRY)
             if not await self._look():
                 missed = True
             elif missed:
                 missed = False
                 self.returned.set()
+                for call in self.on_return:
+                    call()
             self._emit(LeadershipChanged(self.leading))
             if not self._leads:
                 log.error("lost the lease: stopping", lease=self._name, identity=self._identity)

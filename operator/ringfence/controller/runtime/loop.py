@@ -32,6 +32,8 @@ LONGEST_ERROR_PAUSE = 300.0
 """Longest pause after a mistake of ours: it will not mend itself within seconds."""
 UNREACHABLE_PAUSE = 5.0
 """Longest pause while no answer comes: all keys are to be looked at soon after the first one does."""
+LONGEST_ASKED = 5.0
+"""Seconds for which a server that asks for patience (Retry-After) gets it, where the longest pause is shorter."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class ReconcileLoop(Generic[K]):
     def _retry(self, key: K, failure: RingfenceError) -> None:
         longest = UNREACHABLE_PAUSE if isinstance(failure, Unreachable) else LAST_RETRY
         longest = min(longest, failure.longest_pause or longest)
-        asked = None if failure.retry_after is None else min(failure.retry_after, longest)
+        asked = None if failure.retry_after is None else min(failure.retry_after, max(longest, LONGEST_ASKED))
         pause = self.queue.failed(key, asked, longest=longest)
         tell = log.debug if isinstance(failure, ApiError) and failure.terminating else log.info
         tell("again later", **self.reconciler.about(key), seconds=round(pause, 1), why=str(failure))

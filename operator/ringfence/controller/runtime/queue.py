@@ -45,6 +45,7 @@ class KeyedQueue(Generic[K]):
         self._running: dict[K, Urgency] = {}
         self._again: dict[K, Urgency] = {}
         self._failures: dict[K, int] = {}
+        self._begun: dict[K, Urgency] = {}
         self._timers: dict[K, tuple[asyncio.TimerHandle, Urgency]] = {}
         self._idle: list[tuple[Urgency, asyncio.Future[None]]] = []
 
@@ -86,14 +87,26 @@ class KeyedQueue(Generic[K]):
     def done(self, key: K) -> None:
         """It went well: the next failure starts with the shortest pause again."""
         self._failures.pop(key, None)
+        self._begun.pop(key, None)
         self._finish(key)
+
+    def hasten(self) -> None:
+        """What they failed for is over: all that wait for another try are tried at once, as urgent as they were first.
+
+        How many of them at a time, the number of workers bounds.
+        """
+        for key in [key for key in self._failures if key in self._timers]:
+            self._failures[key] = 0
+            self.add(key, self._begun.get(key, Urgency.LATER))
 
     def failed(self, key: K, retry_after: float | None = None, *, longest: float = LAST_RETRY) -> float:
         """It failed: it comes back after a pause that doubles, up to `longest`. Returns the pause in seconds."""
         count = self._failures[key] = self._failures.get(key, 0) + 1
         pause = max(min(FIRST_RETRY * 2.0 ** min(count - 1, 20), longest), min(retry_after or 0.0, LAST_RETRY))
         self._emit(QueueChanged(self._kind, len(self._waiting), retried=True))
-        repairs = self._running.get(key) is Urgency.REPAIR and count <= QUICK_RETRIES
+        urgency = self._running.get(key, Urgency.LATER)
+        self._begun[key] = min(urgency, self._begun.get(key, urgency))
+        repairs = urgency is Urgency.REPAIR and count <= QUICK_RETRIES
         self._finish(key)
         self.add_after(key, pause, Urgency.REPAIR if repairs else Urgency.LATER)
         return pause
