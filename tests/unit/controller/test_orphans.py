@@ -74,7 +74,7 @@ def test_policies_stop_unless_all_say_otherwise() -> None:
     def policy(**spec: Any) -> NamedPolicy:
         return NamedPolicy("p", AgentPolicySpec.model_validate(spec))
 
-    keep, elsewhere = policy(orphans="Keep"), policy(namespaceSelector={"matchLabels": {"x": "y"}})
+    keep, elsewhere = policy(on_orphans="Keep"), policy(namespaceSelector={"matchLabels": {"x": "y"}})
     assert stops([], {})
     assert stops([policy()], {})
     assert not stops([keep], {})
