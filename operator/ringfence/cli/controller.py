@@ -44,7 +44,8 @@ from . import options
 @click.option(
     "--registration",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File with what the chart installs for admission: compared with what is stored. Without it, nobody looks.",
+    help="File with what the chart installs for admission: compared with what is stored. Without it, nobody looks, and "
+    "existing Secrets are handed over unchecked.",
 )
 @click.option(
     "--admission-service", default="ringfence-admission", show_default=True, help="Service of the admission server."

@@ -6,7 +6,7 @@ A real admission server, registered with a real API server, and a real controlle
 import itertools
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,7 @@ class Registered:
 @pytest.fixture(scope="module")
 def registered(cluster: Cluster, client: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registered]:
     setup = Setup(cluster, Service(), tmp_path_factory.mktemp("admission"))
+    cluster.kubectl("delete", "--ignore-not-found", "namespace", SYSTEM)  # other tests leave it while it is going
     cluster.apply(namespace(SYSTEM, opened=False))
     cluster.apply(configuration(setup.service.port))
     try:
@@ -79,7 +80,7 @@ def registered(cluster: Cluster, client: Server, tmp_path_factory: pytest.TempPa
             replica.process.wait()
         setup.service.close()
         client.request("DELETE", CONFIGURATION)
-        cluster.kubectl("delete", "--ignore-not-found", "--wait=false", "namespace", SYSTEM)
+        cluster.kubectl("delete", "--ignore-not-found", "namespace", SYSTEM)
 
 
 @pytest.fixture
@@ -101,7 +102,6 @@ class Developer:
 
     place: Place
     client: Server
-    _last: str = field(default="", init=False)
 
     def create(self, name: str, *, dry_run: bool = False) -> str:
         """An agent that is to be given the Secret. Why it was refused; empty where it is stored."""
