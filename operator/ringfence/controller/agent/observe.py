@@ -43,7 +43,14 @@ class Observer:
         agent = self.store.agents.get(key)
         if agent is None or agent.deleting:
             status = agent.status if agent else {}
-            return Observed(key=key, agent=agent, now=self.clock(), status=status, children=self.store.children.items)
+            return Observed(
+                key=key,
+                agent=agent,
+                now=self.clock(),
+                status=status,
+                children=self.store.children.items,
+                pods=self.store.pods_of(key),
+            )
         await self._know_namespace(key.namespace)
         raw, status = agent.spec, agent.status
         parsed = parse(AgentDeploymentSpec, raw)
@@ -69,6 +76,7 @@ class Observer:
             secrets=seen,
             not_granted=not_granted,
             widened=self.store.widenings(key),
+            pods=self.store.pods_of(key),
         )
 
     async def after(self, seen: Observed, planned: Plan, outcome: Outcome) -> After:
