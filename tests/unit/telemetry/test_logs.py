@@ -21,7 +21,8 @@ from ringfence.admission.requester import Requester
 from ringfence.api.status import ConditionType, Reason
 from ringfence.controller.agent import ages
 from ringfence.controller.agent.conditions import Finding, merge
-from ringfence.controller.agent.plan import EnsureChild, Fit, Observed
+from ringfence.controller.agent.fit import Fit
+from ringfence.controller.agent.plan import EnsureChild, Observed
 from ringfence.controller.agent.recorder import Recorder
 from ringfence.controller.agent.report import changes
 from ringfence.controller.agent.secrets import Secrets
@@ -47,6 +48,7 @@ from ringfence.telemetry.events import (
     HandOverUnchecked,
     HandOverUndecided,
     OrphansFound,
+    PodEnded,
     RegistrationChanged,
     SecretOverwritten,
     StandingPolicyMissing,
@@ -354,6 +356,13 @@ class TestController:
         line = one(lines, "finalizers removed")
         assert line | about == line
         assert (line["finalizers"], line["level"]) == (["x/y"], "warning")
+
+    def test_a_pod_that_was_ended(self, lines: Lines) -> None:
+        about = {"kind": "Pod", "name": "p", "rule": "PodLeftBehind"}
+        to_log(PodEnded(agent=AgentName("team", "a"), **about))
+        line = one(lines, "pod ended")
+        assert line | about == line
+        assert line["level"] == "warning"
 
     def test_rotations_and_keys_that_are_too_old(self, lines: Lines) -> None:
         recorder, month = Recorder(to_log), timedelta(hours=720)

@@ -7,7 +7,7 @@ from ringfence.kube import ApiError, Object
 from ringfence.resources.stored import Desired, StoredChild, lacks_block, without_block
 from ringfence.store.store import OwnershipRecord
 
-from .plan import is_right
+from .fit import is_right
 
 
 def is_good(desired: Desired, live: StoredChild, known: OwnershipRecord | None) -> bool:

@@ -5,7 +5,9 @@ from ringfence.kube import ErrorKind, RingfenceError
 from ringfence.resources import Ref
 from ringfence.resources.model import removal
 
-__all__ = ["AgentGone", "MutatedOnWrite", "NotGranted", "NotLeading", "OwnershipConflict", "Requeue"]
+from .fit import Fit
+
+__all__ = ["AgentGone", "MutatedOnWrite", "NotGranted", "NotLeading", "OwnershipConflict", "Requeue", "in_the_way"]
 
 GRANT = "kubectl create rolebinding ringfence-secrets --clusterrole=ringfence-secrets"
 """How a namespace is opened to secrets: the API server lets nobody give a right that he does not hold."""
@@ -62,3 +64,16 @@ class NotGranted(RingfenceError):
             f"namespace {namespace} is not open to secrets: have a platform engineer list it in the chart's value "
             f"agentNamespaces, or run: {GRANT} --serviceaccount={account} -n {namespace}"
         )
+
+
+def in_the_way(ref: Ref, fit: Fit) -> OwnershipConflict | Requeue:
+    """Why a child cannot be written now."""
+    match fit:
+        case Fit.FOREIGN:
+            return OwnershipConflict(ref)
+        case Fit.EARLIER:
+            earlier = "belongs to an earlier AgentDeployment of this name and is still there"
+            return Requeue(f"{ref.kind} {ref.name} {earlier}")
+        case Fit.DELETING | Fit.HELD:
+            return Requeue(f"{ref.kind} {ref.name} is being deleted")
+    return Requeue(f"{ref.kind} {ref.name} is to be looked at again")

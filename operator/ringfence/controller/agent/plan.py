@@ -19,20 +19,15 @@ from ringfence.resources.model import DENY, child_name
 from ringfence.resources.phases import ALLOW, PERMISSIONS, PHASES, SECRETS, WORKLOAD, Order, Phase
 from ringfence.resources.phases import DENY as DENY_PHASE
 from ringfence.resources.secrets import restart_annotation, when
-from ringfence.resources.stored import (
-    Desired,
-    StoredChild,
-    content_fits,
-    controlled_by,
-    immutable_differs,
-    metadata_fits,
-)
+from ringfence.resources.stored import Desired, StoredChild, controlled_by
 from ringfence.resources.workload import rolled_out
-from ringfence.store.records import Key, StoredAgent
+from ringfence.store.left_behind import is_left_behind
+from ringfence.store.records import Key, StoredAgent, StoredPod
 from ringfence.store.store import OwnershipRecord
 
 from . import ages
 from .fence import FenceHistory, Stop, stop_of
+from .fit import Fit, judge
 
 BEING_DELETED = Stop(Reason.DELETING, "it is being deleted")
 
@@ -46,7 +41,7 @@ class Observed:
     one. `ownership`: what is remembered of children. `secrets`: the metadata of each secret's Secret by the secret's
     name (None: it is not there); None as a whole where they were not looked at.
     `not_granted`: why they could not be, where a permission is missing. `fence`: what is remembered of its fence.
-    `widened`: what others wrote that reaches it. `hand_over`: of its existing Secrets.
+    `widened`: what others wrote that reaches it. `hand_over`: of its existing Secrets. `pods`: those with its label.
     """
 
     key: Key
@@ -69,6 +64,7 @@ class Observed:
     fence: FenceHistory = field(default_factory=FenceHistory)
     widened: Sequence[Widening] = ()
     hand_over: HandOver = HandOver.DECIDED
+    pods: Sequence[StoredPod] = ()
 
     @property
     def identity(self) -> Identity:
@@ -97,23 +93,6 @@ class Mode(StrEnum):
     HOLD = "hold"
     """It is not accepted: nothing but the policy that drops everything."""
     APPLY = "apply"
-
-
-class Fit(StrEnum):
-    """A child as it is stored, beside what is wanted."""
-
-    RIGHT = "right"
-    ABSENT = "absent"
-    WRONG = "wrong"
-    IMMUTABLE = "immutable"
-    """Wrong, and no update can put it right."""
-    DELETING = "deleting"
-    """Being deleted, and not as wanted."""
-    HELD = "held"
-    """Being deleted, and kept by somebody's finalizer."""
-    FOREIGN = "foreign"
-    EARLIER = "earlier"
-    """It belongs to an earlier agent of this name, whose end the cluster is still at."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +153,15 @@ class DropPrevious:
     secret: ages.ObservedSecret
 
 
-Action = EnsureChild | RemoveChild | StopWorkload | MakeSecret | RemoveSecret | DropPrevious
+@dataclass(frozen=True, kw_only=True)
+class EndPod:
+    """End a pod at once that an edited Deployment left behind."""
+
+    phase: Phase
+    pod: StoredPod
+
+
+Action = EnsureChild | RemoveChild | StopWorkload | MakeSecret | RemoveSecret | DropPrevious | EndPod
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,10 +186,11 @@ def plan(seen: Observed) -> Plan:
     """The one way from what is to what is to be done."""
     if seen.agent is None:
         return Plan(mode=Mode.FORGET)
+    ends = tuple(EndPod(phase=WORKLOAD, pod=pod) for pod in seen.pods if is_left_behind(pod))
     if seen.agent.deleting:
         if seen.agent.orphans:
             return Plan(mode=Mode.WIND_DOWN)
-        return Plan(mode=Mode.WIND_DOWN, actions=(_stop(seen, BEING_DELETED),), stop=BEING_DELETED)
+        return Plan(mode=Mode.WIND_DOWN, actions=(_stop(seen, BEING_DELETED), *ends), stop=BEING_DELETED)
     decided = decide(candidate(seen, seen.agent), seen.policies, seen.facts)
     violations = (*decided, *check_hand_over(seen.raw, seen.hand_over))
     bound = tuple(binding(seen.policies, seen.facts))
@@ -220,38 +208,11 @@ def plan(seen: Observed) -> Plan:
         violations=violations,
         bound=bound,
         agent=agent,
-        actions=(_stop(seen, stop), *actions) if stop else actions,
+        actions=(*((_stop(seen, stop),) if stop else ()), *actions, *ends),
         right=right,
         max_age=max_age,
         stop=stop,
     )
-
-
-def judge(desired: Desired, live: StoredChild | None, agent: Identity, known: OwnershipRecord | None) -> Fit:
-    """What a stored child is, beside what is wanted. `known`: what is remembered of it."""
-    if live is None:
-        return Fit.ABSENT
-    if not is_ours(live, agent, known):
-        return Fit.EARLIER if live.belongs_to_earlier(agent.name, agent.uid) else Fit.FOREIGN
-    if live.deleting and live.held_by:
-        return Fit.HELD
-    if is_right(desired, live, known):
-        return Fit.RIGHT
-    if live.deleting:
-        return Fit.DELETING
-    return Fit.IMMUTABLE if immutable_differs(desired, live) else Fit.WRONG
-
-
-def is_ours(live: StoredChild, agent: Identity, known: OwnershipRecord | None) -> bool:
-    """Whether a stored child is the agent's: by its owner, or as remembered where an edit stripped the owner."""
-    remembered = known is not None and (known.agent_uid, known.uid) == (agent.uid, live.uid)
-    return live.controller_uid == agent.uid or remembered
-
-
-def is_right(desired: Desired, live: StoredChild, known: OwnershipRecord | None) -> bool:
-    """Whether a child is as wanted, or as this API server is known to complete what is wanted."""
-    completed = known is not None and known.completed == (desired.digest, live.digest)
-    return metadata_fits(desired, live) and (content_fits(desired, live) or completed)
 
 
 def workload_of(seen: Observed) -> Mapping[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Writes children: server-side apply, judged by what the API server answers that it stored.
+"""Writes children: creates and server-side applies, judged by what the API server answers that it stored.
 
 Never an object that is not ours, never without the lease.
 """
@@ -23,18 +23,21 @@ from ringfence.resources.stored import (
     stored,
 )
 from ringfence.resources.workload import owned_by_fence
-from ringfence.store.records import Key, agent_path, child_path
+from ringfence.store.left_behind import END_WITHIN
+from ringfence.store.records import Key, StoredPod, agent_path, child_path, pod_path, read_pod
 from ringfence.store.store import OwnershipRecord, Store
-from ringfence.telemetry.events import AgentName, ChildRepaired, ChildWritten, Emit, FinalizersRemoved
+from ringfence.telemetry.events import AgentName, ChildRepaired, ChildWritten, Emit, FinalizersRemoved, PodEnded
 
 from .blocking import even_unknown, is_good
-from .errors import AgentGone, MutatedOnWrite, NotLeading, OwnershipConflict, Requeue
+from .errors import AgentGone, MutatedOnWrite, NotLeading, Requeue, in_the_way
 from .fence import Fences
-from .plan import EnsureChild, Fit, is_ours, is_right, judge
+from .fit import Fit, is_ours, is_right, judge
+from .plan import EnsureChild
 
 EDITED = "ChildEdited"
 DELETED = "ChildDeleted"
 HELD = "ChildHeld"
+LEFT_BEHIND = "PodLeftBehind"
 """Rules of source `drift` in ringfence_violations_total."""
 STOPPED = "stopped"
 """In place of the hash, on a workload that was stopped for want of a fence."""
@@ -82,7 +85,7 @@ class Writer:
                 self.repaired(ref, agent, EDITED, live.editor)
                 raise Requeue(f"{ref.kind} {ref.name} cannot be put right and is made anew")
             case _:
-                raise _in_the_way(ref, fit)
+                raise in_the_way(ref, fit)
         return True
 
     async def remove(self, child: StoredChild, agent: Identity) -> None:
@@ -95,6 +98,20 @@ class Writer:
             self.emit(ChildWritten(child.ref.kind, "delete"))
         if child.held_by or not child.others_finalizers:  # else it is still there, and known as ours
             self.store.forget_child(child.ref)
+
+    async def end_pod(self, pod: StoredPod, agent: Identity) -> None:
+        """Shorten the end of a pod that an edited Deployment left behind: of this very pod."""
+        self.guard()
+        try:
+            answer = await self.kube.delete(pod_path(pod), uid=pod.uid, grace=END_WITHIN)
+        except Conflict:
+            return  # another pod of that name: it is looked at by itself
+        if answer is None:
+            return
+        if answer.get("kind") == "Pod":
+            self.store.pods.take(read_pod(answer))
+        name = AgentName(agent.namespace, agent.name)
+        self.emit(PodEnded(agent=name, uid=agent.uid, kind="Pod", name=pod.key[1], rule=LEFT_BEHIND))
 
     async def scale_to_zero(self, ref: Ref, agent: Identity) -> bool:
         """Take the pods of a Deployment of ours away. Whether there was something to do.
@@ -192,7 +209,7 @@ class Writer:
             case Fit.WRONG:
                 await self._correct(desired, agent)
             case fit:
-                raise _in_the_way(ref, fit)
+                raise in_the_way(ref, fit)
 
     async def _correct(self, desired: Desired, agent: Identity) -> None:
         """Apply; and where others' additions remain, which apply leaves alone, replace the object."""
@@ -247,7 +264,7 @@ class Writer:
         if immutable_differs(desired, live):
             if live.held_by:
                 return
-            raise _in_the_way(desired.ref, Fit.DELETING)
+            raise in_the_way(desired.ref, Fit.DELETING)
         await self._correct(desired, agent)
 
     async def _let_go(self, live: StoredChild, agent: Identity) -> None:
@@ -375,16 +392,3 @@ class Writer:
                 changed_at=editor.time,
             )
         )
-
-
-def _in_the_way(ref: Ref, fit: Fit) -> OwnershipConflict | Requeue:
-    """Why a child cannot be written now."""
-    match fit:
-        case Fit.FOREIGN:
-            return OwnershipConflict(ref)
-        case Fit.EARLIER:
-            earlier = "belongs to an earlier AgentDeployment of this name and is still there"
-            return Requeue(f"{ref.kind} {ref.name} {earlier}")
-        case Fit.DELETING | Fit.HELD:
-            return Requeue(f"{ref.kind} {ref.name} is being deleted")
-    return Requeue(f"{ref.kind} {ref.name} is to be looked at again")
