@@ -170,7 +170,9 @@ def test_a_crd_that_is_deleted_and_comes_back(
     wait_for("its changes are followed", lambda: bound(there, policy) == 0)
     say(f"after the CRDs came back: two agents applied after {applied:.1f} s, their policy followed {followed:.1f} s")
     record_property("seconds_until_agents_are_applied", round(applied, 1))
-    assert [line for one in (running, again) for line in one.lines if "exception" in line] == []
+    wrong = [line for one in (running, again) for line in one.lines if "exception" in line]
+    # kopf ends its own watch where it asks while the CRD is away; the process begins anew then.
+    assert [line for line in wrong if not line["event"].startswith("Watcher for agentpolicies")] == []
     # Before it is up, a process ends by the signal itself.
     wait_for("the second one is up", lambda: again.get("/healthz")[0] == HTTPStatus.OK)
     assert again.stop() == 0
