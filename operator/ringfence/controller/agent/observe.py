@@ -1,13 +1,13 @@
 """All reading of a pass: from the store, and from the API server what the store does not keep."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from ringfence.api import AgentDeploymentSpec, parse
 from ringfence.api.status import ConditionType, Reason
-from ringfence.kube import ApiError, Kube, Object, Unreachable, path_of
+from ringfence.kube import Kube, Object, path_of
 from ringfence.resources import JobImage, ServicePort
 from ringfence.resources.network import service_key
 from ringfence.store.records import Key, StoredAgent
@@ -22,11 +22,12 @@ from .handover import HandOvers
 from .plan import Mode, Observed, Plan, workload_of
 from .report import After
 from .secrets import Secrets
+from .warnings import Warnings
 
 Metadata = Mapping[str, Any]
 EVENTS_READ = 4
 """How often the Events about the pods of an agent are read while nothing about the pods changes: at the age of 0, 5,
-10 and 20 seconds. What the kubelet says once, it goes on saying."""
+10 and 20 seconds, or later where that costs much (warnings.py). What the kubelet says once, it goes on saying."""
 
 
 @dataclass
@@ -40,6 +41,10 @@ class Observer:
     job_image: JobImage | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _diagnoses: dict[Key, "_Diagnosis"] = field(default_factory=dict)
+    _warnings: Warnings = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._warnings = Warnings(self.kube)
 
     async def observe(self, key: Key) -> Observed:
         """Everything that a plan is made from. Raises ApiError, Unreachable."""
@@ -159,17 +164,11 @@ class Observer:
         if known.pods != pods:
             known.pods, known.looks = pods, 0
         if known.looks < EVENTS_READ:
-            known.looks += 1
-            known.found = diagnosis.tell(pods, await self._warnings(key.namespace, pods))
+            # Of the first pod: the others say the same.
+            found = await self._warnings.about(key.namespace, pods[0]["metadata"]["name"])
+            known.looks += found is not None
+            known.found = diagnosis.tell(pods, found) if found is not None else known.found or diagnosis.tell(pods, ())
         return known.found
-
-    async def _warnings(self, namespace: str, pods: Sequence[Object]) -> list[Object]:
-        """The warnings about the first pod: the others say the same."""
-        about = f"type=Warning,involvedObject.kind=Pod,involvedObject.name={pods[0]['metadata']['name']}"
-        try:
-            return await self.kube.list(path_of("v1", "events", namespace), field_selector=about)
-        except (ApiError, Unreachable):
-            return []
 
 
 @dataclass
