@@ -36,11 +36,6 @@ def child_path(ref: Ref) -> str:
     return path_of(ref.group_version, ref.plural, ref.namespace, ref.name)
 
 
-def pod_path(pod: "StoredPod") -> str:
-    """URL path of a pod."""
-    return path_of("v1", "pods", *pod.key)
-
-
 def packed(value: Any) -> bytes:
     """JSON, always the same for the same value: a tenth of the memory of the objects."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
@@ -142,13 +137,6 @@ class StoredPod:
     labels: tuple[tuple[str, str], ...] = ()
     account: Key | None = None
     """Whose ServiceAccount it runs as, by that one's name: nobody can change it."""
-    uid: str = ""
-    replica_set: str = ""
-    """The ReplicaSet that owns it, by name; empty where none does."""
-    grace: int | None = None
-    """Seconds that its spec gives it to end."""
-    ends_within: int | None = None
-    """Seconds that it was given to end when it was deleted; None: nobody deleted it."""
 
     @property
     def is_stray(self) -> bool:
@@ -163,10 +151,9 @@ class StoredPod:
 
 def read_pod(body: Body) -> StoredPod:
     """What is kept of a pod."""
-    metadata, status, spec = body["metadata"], body.get("status") or {}, body.get("spec") or {}
+    metadata, status = body["metadata"], body.get("status") or {}
     labels = metadata.get("labels") or {}
-    account = str(spec.get("serviceAccountName") or "")
-    owners = metadata.get("ownerReferences") or []
+    account = str((body.get("spec") or {}).get("serviceAccountName") or "")
     conditions = [
         {"type": one["type"], "status": one["status"], "message": one.get("message", "")}
         for one in status.get("conditions") or []
@@ -184,10 +171,6 @@ def read_pod(body: Body) -> StoredPod:
         ends=bool(metadata.get("deletionTimestamp")) or status.get("phase") in {"Succeeded", "Failed"},
         labels=tuple(sorted((sys.intern(key), sys.intern(value)) for key, value in labels.items())),
         account=_agent_of_account(metadata["namespace"], account),
-        uid=str(metadata.get("uid", "")),
-        replica_set=next((sys.intern(one["name"]) for one in owners if one["kind"] == "ReplicaSet"), ""),
-        grace=spec.get("terminationGracePeriodSeconds"),
-        ends_within=metadata.get("deletionGracePeriodSeconds") if metadata.get("deletionTimestamp") else None,
     )
 
 

@@ -13,7 +13,6 @@ from ringfence.resources import Ref
 from ringfence.resources.stored import StoredChild, stored
 
 from .context import PolicyContext
-from .left_behind import is_left_behind
 from .loose import Loose
 from .records import (
     Key,
@@ -290,9 +289,10 @@ class Store:
         self.wider.pod_changed("labelled", old, new)
         for key in {one.agent for one in (old, new) if one}:
             self._loose_pods(key)
-            if key not in self.agents.items or (old and new and _pod_tells(old) == _pod_tells(new)):
-                continue
-            self.wake(key, Urgency.CHANGE if new is not None and is_left_behind(new) else Urgency.LATER)
+            if (
+                old is None or new is None or (old.told, old.labels) != (new.told, new.labels)
+            ) and key in self.agents.items:
+                self.wake(key, Urgency.LATER)
 
     def _loose_pods(self, key: Key) -> None:
         self.loose.pods_changed(key, left=key in self._pods_of and key not in self.agents.items)
@@ -336,11 +336,6 @@ def _urgency(old: StoredChild | None, new: StoredChild | None) -> Urgency:
     if old is None or new is None or old.uid != new.uid:
         return Urgency.REPAIR
     return Urgency.LATER if _telling(old)[:-1] == _telling(new)[:-1] else Urgency.REPAIR
-
-
-def _pod_tells(pod: StoredPod) -> tuple[object, ...]:
-    """What a pass looks at of a pod."""
-    return pod.told, pod.labels, pod.uid, pod.ends_within
 
 
 def _telling(child: StoredChild) -> tuple[object, ...]:

@@ -84,15 +84,6 @@ class FinalizersRemoved(AgentEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PodEnded(AgentEvent):
-    """A pod that an edited Deployment left behind is ended at once. `rule`: PodLeftBehind."""
-
-    kind: str
-    name: str
-    rule: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class ServiceRedirected(AgentEvent):
     """A Service that the agent may call leads to other pods than before. `service`: NAMESPACE/NAME:PORT."""
 

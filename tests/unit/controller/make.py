@@ -7,12 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ringfence.api import AgentDeploymentSpec, parse
-from ringfence.api.names import AGENT_LABEL
 from ringfence.controller.agent.fit import Fit
 from ringfence.controller.agent.plan import (
     Action,
     DropPrevious,
-    EndPod,
     EnsureChild,
     MakeSecret,
     Observed,
@@ -105,20 +103,6 @@ def available(child: StoredChild) -> StoredChild:
     return replace(child, shown=shown)
 
 
-def left_pod(
-    *, grace: int | None = 3600, ends: int | None = 3600, owner: str | None = "ringfence-a-5d", kind: str = "ReplicaSet"
-) -> dict[str, Any]:
-    """A pod of an edited Deployment that is being deleted. `grace`: of its spec; `ends`: that it got."""
-    metadata: dict[str, Any] = {"namespace": KEY.namespace, "name": "left", "uid": "pod-uid", "resourceVersion": "9"}
-    metadata["labels"] = {AGENT_LABEL: KEY.name}
-    if owner is not None:
-        metadata["ownerReferences"] = [{"kind": kind, "name": owner}]
-    if ends is not None:
-        metadata |= {"deletionTimestamp": "2026-01-31T13:00:00Z", "deletionGracePeriodSeconds": ends}
-    spec = {} if grace is None else {"terminationGracePeriodSeconds": grace}
-    return {"kind": "Pod", "metadata": metadata, "spec": spec}
-
-
 NUMBERS = ("replicas", "readyReplicas", "updatedReplicas", "availableReplicas")
 
 
@@ -137,7 +121,7 @@ def told(planned: Plan) -> list[str]:
     return [_told(action) for action in planned.actions]
 
 
-def _told(action: Action) -> str:  # noqa: PLR0911 - one for each kind of action
+def _told(action: Action) -> str:
     match action:
         case EnsureChild():
             marks = "".join(f" {name}" for name in ("known", "keep") if getattr(action, name))
@@ -151,8 +135,6 @@ def _told(action: Action) -> str:  # noqa: PLR0911 - one for each kind of action
             return f"make {action.name}" + (" known" if action.known else "")
         case DropPrevious():
             return f"drop {action.secret.name}"
-        case EndPod():
-            return f"end {action.pod.key[1]}"
         case StopWorkload():
             return f"stop {action.ref.name} {action.why.message}"
 

@@ -23,7 +23,6 @@ from ringfence.controller.agent.plan import (
     BEING_DELETED,
     Action,
     DropPrevious,
-    EndPod,
     EnsureChild,
     MakeSecret,
     Mode,
@@ -36,7 +35,6 @@ from ringfence.kube import ApiError, Conflict, NotFound, RingfenceError, Unreach
 from ringfence.resources import Ref
 from ringfence.resources.phases import ALLOW, DENY, PERMISSIONS, PHASES, SECRETS, WORKLOAD, Order, Phase
 from ringfence.store.context import PolicyContext
-from ringfence.store.records import StoredPod, read_pod
 from ringfence.store.store import Store
 from ringfence.telemetry.events import AgentName, AgentStopped
 from unit.controller.make import (
@@ -52,7 +50,6 @@ from unit.controller.make import (
     agent,
     as_stored,
     built,
-    left_pod,
     observed,
 )
 from unit.controller.make import SECRETS as WITH_SECRETS
@@ -87,9 +84,6 @@ class Hands:
     async def make(self, _: Any, secret: Any, *, known: bool) -> Mapping[str, Any]:
         self._do(f"make {secret.name} {known}")
         return {"uid": "s"}
-
-    async def end_pod(self, pod: StoredPod, _: Any) -> None:
-        self._do(f"end {pod.key[1]}")
 
     async def drop_previous(self, _: Any, one: ObservedSecret) -> None:
         self._do(f"drop {one.name}")
@@ -137,7 +131,6 @@ FIVE = [
     ensure(PERMISSIONS, ROLE),
     ensure(WORKLOAD, DEPLOYMENT),
 ]
-END = EndPod(phase=WORKLOAD, pod=read_pod(left_pod()))
 DENIED, ALLOWED, ACCOUNTED, ROLED, WORKING = (f"{one.desired.ref.kind} {one.desired.ref.name}" for one in FIVE)
 UNFENCED = Stop(Reason.UNFENCED, "x")
 REFUSED = ApiError(422, "Invalid", "no such thing")
@@ -167,9 +160,8 @@ async def test_each_action_has_its_hand(run: Run) -> None:
         RemoveSecret(phase=SECRETS, name="x"),
         MakeSecret(phase=SECRETS, name="signing", known=True),
         DropPrevious(phase=SECRETS, secret=ObservedSecret("signing", "x", None)),
-        END,
     )
-    assert run.hands.done == ["remove Role", "remove x", "make signing True", "drop signing", "end left"]
+    assert run.hands.done == ["remove Role", "remove x", "make signing True", "drop signing"]
     assert outcome.made == {"signing": {"uid": "s"}}
     assert outcome.wrote
 
@@ -182,21 +174,6 @@ async def test_it_stops_at_the_first_phase_that_cannot_be_done(run: Run, number:
     assert run.hands.done == order[: number + 1]
     assert outcome.blocked is not None
     assert outcome.blocked.condition is FIVE[number].phase.condition
-
-
-async def test_a_pod_that_was_left_behind_ends_whatever_blocks(run: Run) -> None:
-    run.hands.fails[DENIED] = REFUSED
-    await run.do(*FIVE, END)
-    assert run.hands.done[-1] == "end left"
-
-
-async def test_a_pod_that_cannot_be_ended_is_told_and_hinders_nothing(run: Run) -> None:
-    run.hands.fails["end left"] = ApiError(403, "Forbidden", "no right to delete pods")
-    outcome = await run.do(*FIVE, END, END)
-    assert run.hands.done == [DENIED, ALLOWED, ACCOUNTED, ROLED, WORKING, "end left", "end left"]
-    assert outcome.blocked is not None
-    assert (outcome.blocked.reason, outcome.unfenced) == (Reason.WRITE_FAILED, "")
-    assert "no right to delete pods" in outcome.blocked.message
 
 
 async def test_what_is_there_is_kept_as_it_should_be_whatever_blocks(run: Run) -> None:

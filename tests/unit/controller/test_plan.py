@@ -11,7 +11,7 @@ from ringfence.controller.agent.fit import Fit, is_right, judge
 from ringfence.controller.agent.plan import BEING_DELETED, Mode, Observed, Plan, plan
 from ringfence.policy.model import Facts, NamedPolicy
 from ringfence.resources import Ref
-from ringfence.store.records import Key, read_pod
+from ringfence.store.records import Key
 from ringfence.store.store import OwnershipRecord
 from unit.controller.make import (
     ACCOUNT,
@@ -32,7 +32,6 @@ from unit.controller.make import (
     built,
     edited,
     fits,
-    left_pod,
     observed,
     told,
 )
@@ -53,16 +52,6 @@ def test_one_that_is_being_deleted_has_no_pods_unless_they_are_to_be_orphans(
     going = body(status={"acceptedGeneration": 1}, deletionTimestamp="x", finalizers=finalizers)
     planned = plan(observed(agent_body=going, children=all_children()))
     assert (planned.mode, told(planned)) == (Mode.WIND_DOWN, actions)
-
-
-def test_a_pod_that_an_edit_left_behind_ends_last_and_in_any_case() -> None:
-    pods = [read_pod(left_pod()), read_pod(left_pod(grace=30, ends=30))]
-    assert told(plan(observed(accepted=1, children=all_children(), pods=pods))) == ["end left"]
-    edited_too = plan(observed(accepted=1, children=all_children(without=[ROLE, BINDING, ACCOUNT]), pods=pods))
-    assert told(edited_too)[-1] == "end left"
-    assert told(plan(observed({"image": "x"}, pods=pods)))[-1] == "end left", "also of an agent that is not accepted"
-    going = body(status={"acceptedGeneration": 1}, deletionTimestamp="x", finalizers=["x/y"])
-    assert told(plan(observed(agent_body=going, children=all_children(), pods=pods)))[1:] == ["end left"]
 
 
 CLOSED = Facts(namespace_labels={})

@@ -14,10 +14,9 @@ from ringfence.resources import CHILD_KINDS, Ref
 from ringfence.resources.phases import ALLOW
 from ringfence.resources.stored import DESIRED_ANNOTATION, stored
 from ringfence.store.context import PolicyContext
-from ringfence.store.left_behind import END_WITHIN
-from ringfence.store.records import agent_path, child_path, pod_path, read_pod
+from ringfence.store.records import agent_path, child_path
 from ringfence.store.store import OwnershipRecord, Store
-from ringfence.telemetry.events import ChildRepaired, ChildWritten, FinalizersRemoved, PodEnded
+from ringfence.telemetry.events import ChildRepaired, ChildWritten, FinalizersRemoved
 from unit.controller.make import (
     ACCOUNT,
     BINDING,
@@ -31,7 +30,6 @@ from unit.controller.make import (
     agent,
     body,
     built,
-    left_pod,
 )
 from unit.fakes.kube import FakeKube, Request
 
@@ -82,8 +80,6 @@ def _short(event: Any) -> str:
     match event:
         case ChildWritten():
             return event.verb
-        case PodEnded():
-            return f"{event.rule} {event.name}"
         case FinalizersRemoved():
             return f"{event.rule} {','.join(event.finalizers)}"
         case ChildRepaired():
@@ -574,37 +570,3 @@ async def test_what_is_right_is_remembered_with_what_was_known_of_it(place: Plac
     place.store.remember(ROLE, OwnershipRecord(UID, child.uid, "old", ("a", "b")))
     place.writer.remember([child], AGENT)
     assert place.store.ownership[ROLE] == OwnershipRecord(UID, child.uid, built(ROLE, RULES).mark, ("a", "b"))
-
-
-# --- pods that an edit left behind
-
-
-async def test_a_pod_gets_a_second_to_end_and_is_told_once(place: Place) -> None:
-    pod = read_pod(left_pod())
-    place.kube.cluster.put(pod_path(pod), left_pod())
-    await place.writer.end_pod(pod, AGENT)
-    (request,) = place.kube.requests
-    assert request.options == {"uid": "pod-uid", "grace": END_WITHIN}
-    assert place.take() == (["delete"], ["PodLeftBehind left"])
-    assert place.store.pods.items[pod.key].ends_within == END_WITHIN, "the next pass sees that it was done"
-
-
-async def test_another_pod_of_that_name_is_left_alone(place: Place) -> None:
-    pod, other = read_pod(left_pod()), left_pod()
-    other["metadata"]["uid"] = "another"
-    place.kube.cluster.put(pod_path(pod), other)
-    await place.writer.end_pod(pod, AGENT)
-    assert place.kube.objects[pod_path(pod)]["metadata"]["deletionGracePeriodSeconds"] == 3600
-    assert place.take() == (["delete"], [])
-
-
-async def test_one_that_is_gone_is_no_news(place: Place) -> None:
-    await place.writer.end_pod(read_pod(left_pod()), AGENT)
-    assert place.take() == (["delete"], [])
-
-
-async def test_without_the_lease_no_pod_is_ended(place: Place) -> None:
-    place.leads = False
-    with pytest.raises(NotLeading):
-        await place.writer.end_pod(read_pod(left_pod()), AGENT)
-    assert place.take() == ([], [])

@@ -138,23 +138,16 @@ class FakeCluster:
             self._tell(path, before, stored)
         return copy.deepcopy(stored)
 
-    def delete(self, path: str, uid: str | None, grace: int | None = None) -> Object:
-        """Raises NotFound, Conflict. What has finalizers stays until they are taken away.
-
-        A pod that is ending ends sooner with a shorter `grace`, and is there until then.
-        """
+    def delete(self, path: str, uid: str | None) -> None:
+        """Raises NotFound, Conflict. What has finalizers stays until they are taken away."""
         live = self.found(path)
         if uid is not None and live["metadata"]["uid"] != uid:
             raise Conflict(409, "Conflict", f"the UID in the precondition ({uid}) is not that of {path}")
-        if live["metadata"].get("deletionGracePeriodSeconds", 0) > (grace or 0) > 0:
-            marks = {"deletionGracePeriodSeconds": grace, "resourceVersion": self._next()}
-            self.put(path, live | {"metadata": live["metadata"] | marks})
-        elif not live["metadata"].get("finalizers"):
+        if not live["metadata"].get("finalizers"):
             self.remove(path)
         elif not live["metadata"].get("deletionTimestamp"):
             marks = {"deletionTimestamp": self.time, "resourceVersion": self._next()}
             self.put(path, live | {"metadata": live["metadata"] | marks})
-        return self.objects.get(path, live)
 
     def _next(self) -> str:
         self.version += 1

@@ -13,7 +13,6 @@ from ringfence.telemetry.events import (
     ConditionChanged,
     FinalizersRemoved,
     OverlapEnded,
-    PodEnded,
     ServiceRedirected,
 )
 from ringfence.telemetry.metrics import EVENTS_DROPPED
@@ -112,13 +111,6 @@ async def test_who_kept_a_child_is_said(
     (event,) = kube.objects.values()
     assert (event["type"], event["reason"]) == ("Warning", "FinalizerRemoved")
     assert f"{says}: taken off" in event["note"]
-
-
-async def test_a_pod_that_was_ended_is_said(sink: KubernetesEventSink, kube: FakeKube) -> None:
-    await say(sink, PodEnded(agent=AGENT, uid="u", kind="Pod", name="p", rule="PodLeftBehind"))
-    (event,) = kube.objects.values()
-    assert (event["regarding"]["name"], event["type"], event["reason"]) == (AGENT.name, "Warning", "PodEnded")
-    assert event["note"].startswith("Pod p was left behind")
 
 
 async def test_a_service_that_leads_elsewhere_is_said(sink: KubernetesEventSink, kube: FakeKube) -> None:

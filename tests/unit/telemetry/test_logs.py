@@ -48,7 +48,6 @@ from ringfence.telemetry.events import (
     HandOverUnchecked,
     HandOverUndecided,
     OrphansFound,
-    PodEnded,
     RegistrationChanged,
     SecretOverwritten,
     StandingPolicyMissing,
@@ -356,13 +355,6 @@ class TestController:
         line = one(lines, "finalizers removed")
         assert line | about == line
         assert (line["finalizers"], line["level"]) == (["x/y"], "warning")
-
-    def test_a_pod_that_was_ended(self, lines: Lines) -> None:
-        about = {"kind": "Pod", "name": "p", "rule": "PodLeftBehind"}
-        to_log(PodEnded(agent=AgentName("team", "a"), **about))
-        line = one(lines, "pod ended")
-        assert line | about == line
-        assert line["level"] == "warning"
 
     def test_rotations_and_keys_that_are_too_old(self, lines: Lines) -> None:
         recorder, month = Recorder(to_log), timedelta(hours=720)

@@ -105,11 +105,6 @@ def _repair(agent: AgentName) -> Any:
             "drift",
             "ChildHeld",
         ),
-        (
-            lambda agent: events.PodEnded(agent=agent, kind="Pod", name="p", rule="PodLeftBehind"),
-            "drift",
-            "PodLeftBehind",
-        ),
         (lambda agent: events.SecretTooOld(agent=agent, secret="s", rotated_at="x"), "rotation", "SecretTooOld"),
     ],
 )

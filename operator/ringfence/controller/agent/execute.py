@@ -18,7 +18,6 @@ from .fence import TRY_AGAIN, Stop, unfenced
 from .plan import (
     Action,
     DropPrevious,
-    EndPod,
     EnsureChild,
     MakeSecret,
     Mode,
@@ -169,8 +168,6 @@ class Executor:
                 await self.secrets.remove(action.name, planned.agent)
             case DropPrevious() if planned.agent is not None:
                 await self.secrets.drop_previous(planned.agent, action.secret)
-            case EndPod():
-                await self.writer.end_pod(action.pod, seen.identity)
 
     async def _stop(self, agent: Identity, why: Stop) -> None:
         """No pods. To scale up what was stopped is one more edit."""
@@ -187,10 +184,8 @@ class Executor:
 def _goes_on(action: Action, outcome: Outcome) -> bool:
     """Whether an action is done though something is in the way: what is there stays as it should be.
 
-    Without the deny policy the other parts of the fence do, and nothing else. What nobody wants ends in any case.
+    Without the deny policy the other parts of the fence do, and nothing else.
     """
-    if isinstance(action, EndPod):
-        return True
     if not isinstance(action, EnsureChild) or not action.keep:
         return False
     return part_of_fence(action) is not None or not outcome.without_deny

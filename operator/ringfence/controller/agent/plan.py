@@ -21,8 +21,7 @@ from ringfence.resources.phases import DENY as DENY_PHASE
 from ringfence.resources.secrets import restart_annotation, when
 from ringfence.resources.stored import Desired, StoredChild, controlled_by
 from ringfence.resources.workload import rolled_out
-from ringfence.store.left_behind import is_left_behind
-from ringfence.store.records import Key, StoredAgent, StoredPod
+from ringfence.store.records import Key, StoredAgent
 from ringfence.store.store import OwnershipRecord
 
 from . import ages
@@ -41,7 +40,7 @@ class Observed:
     one. `ownership`: what is remembered of children. `secrets`: the metadata of each secret's Secret by the secret's
     name (None: it is not there); None as a whole where they were not looked at.
     `not_granted`: why they could not be, where a permission is missing. `fence`: what is remembered of its fence.
-    `widened`: what others wrote that reaches it. `hand_over`: of its existing Secrets. `pods`: those with its label.
+    `widened`: what others wrote that reaches it. `hand_over`: of its existing Secrets.
     """
 
     key: Key
@@ -64,7 +63,6 @@ class Observed:
     fence: FenceHistory = field(default_factory=FenceHistory)
     widened: Sequence[Widening] = ()
     hand_over: HandOver = HandOver.DECIDED
-    pods: Sequence[StoredPod] = ()
 
     @property
     def identity(self) -> Identity:
@@ -153,15 +151,7 @@ class DropPrevious:
     secret: ages.ObservedSecret
 
 
-@dataclass(frozen=True, kw_only=True)
-class EndPod:
-    """End a pod at once that an edited Deployment left behind."""
-
-    phase: Phase
-    pod: StoredPod
-
-
-Action = EnsureChild | RemoveChild | StopWorkload | MakeSecret | RemoveSecret | DropPrevious | EndPod
+Action = EnsureChild | RemoveChild | StopWorkload | MakeSecret | RemoveSecret | DropPrevious
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,11 +176,10 @@ def plan(seen: Observed) -> Plan:
     """The one way from what is to what is to be done."""
     if seen.agent is None:
         return Plan(mode=Mode.FORGET)
-    ends = tuple(EndPod(phase=WORKLOAD, pod=pod) for pod in seen.pods if is_left_behind(pod))
     if seen.agent.deleting:
         if seen.agent.orphans:
             return Plan(mode=Mode.WIND_DOWN)
-        return Plan(mode=Mode.WIND_DOWN, actions=(_stop(seen, BEING_DELETED), *ends), stop=BEING_DELETED)
+        return Plan(mode=Mode.WIND_DOWN, actions=(_stop(seen, BEING_DELETED),), stop=BEING_DELETED)
     decided = decide(candidate(seen, seen.agent), seen.policies, seen.facts)
     violations = (*decided, *check_hand_over(seen.raw, seen.hand_over))
     bound = tuple(binding(seen.policies, seen.facts))
@@ -208,7 +197,7 @@ def plan(seen: Observed) -> Plan:
         violations=violations,
         bound=bound,
         agent=agent,
-        actions=(*((_stop(seen, stop),) if stop else ()), *actions, *ends),
+        actions=(_stop(seen, stop), *actions) if stop else actions,
         right=right,
         max_age=max_age,
         stop=stop,

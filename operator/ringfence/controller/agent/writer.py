@@ -23,10 +23,9 @@ from ringfence.resources.stored import (
     stored,
 )
 from ringfence.resources.workload import owned_by_fence
-from ringfence.store.left_behind import END_WITHIN
-from ringfence.store.records import Key, StoredPod, agent_path, child_path, pod_path, read_pod
+from ringfence.store.records import Key, agent_path, child_path
 from ringfence.store.store import OwnershipRecord, Store
-from ringfence.telemetry.events import AgentName, ChildRepaired, ChildWritten, Emit, FinalizersRemoved, PodEnded
+from ringfence.telemetry.events import AgentName, ChildRepaired, ChildWritten, Emit, FinalizersRemoved
 
 from .blocking import even_unknown, is_good
 from .errors import AgentGone, MutatedOnWrite, NotLeading, Requeue, in_the_way
@@ -37,7 +36,6 @@ from .plan import EnsureChild
 EDITED = "ChildEdited"
 DELETED = "ChildDeleted"
 HELD = "ChildHeld"
-LEFT_BEHIND = "PodLeftBehind"
 """Rules of source `drift` in ringfence_violations_total."""
 STOPPED = "stopped"
 """In place of the hash, on a workload that was stopped for want of a fence."""
@@ -98,20 +96,6 @@ class Writer:
             self.emit(ChildWritten(child.ref.kind, "delete"))
         if child.held_by or not child.others_finalizers:  # else it is still there, and known as ours
             self.store.forget_child(child.ref)
-
-    async def end_pod(self, pod: StoredPod, agent: Identity) -> None:
-        """Shorten the end of a pod that an edited Deployment left behind: of this very pod."""
-        self.guard()
-        try:
-            answer = await self.kube.delete(pod_path(pod), uid=pod.uid, grace=END_WITHIN)
-        except Conflict:
-            return  # another pod of that name: it is looked at by itself
-        if answer is None:
-            return
-        if answer.get("kind") == "Pod":
-            self.store.pods.take(read_pod(answer))
-        name = AgentName(agent.namespace, agent.name)
-        self.emit(PodEnded(agent=name, uid=agent.uid, kind="Pod", name=pod.key[1], rule=LEFT_BEHIND))
 
     async def scale_to_zero(self, ref: Ref, agent: Identity) -> bool:
         """Take the pods of a Deployment of ours away. Whether there was something to do.

@@ -71,8 +71,13 @@ class KubernetesEventSink:
 
     def __call__(self, event: Any) -> None:
         """Take an event; most are no news for a person."""
-        if (drift := _drift(event)) is not None:
-            self._say(event, "Warning", *drift)
+        if isinstance(event, events.ChildRepaired):
+            verb = "was deleted and is back" if event.rule.endswith("Deleted") else "was edited and is put right"
+            self._say(event, "Warning", Reason.DRIFT_REPAIRED, f"{event.kind} {event.name} {verb}")
+        elif isinstance(event, events.FinalizersRemoved):
+            kept = f"was being deleted and kept by the finalizer{'s' if event.finalizers[1:] else ''}"
+            note = f"{event.kind} {event.name} {kept} {', '.join(event.finalizers)}: taken off, and it is made anew"
+            self._say(event, "Warning", Reason.FINALIZER_REMOVED, note)
         elif isinstance(event, events.StandingPolicyRepaired):
             verb = "was deleted and is back" if event.rule.endswith("Deleted") else "was edited and is put right"
             note = f"NetworkPolicy {STANDING_POLICY} {verb}"
@@ -202,19 +207,3 @@ def _namespace(name: str) -> Object:
 
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _drift(event: Any) -> tuple[Reason, str] | None:
-    """What is said of somebody's change of what is an agent's; None of other events."""
-    match event:
-        case events.ChildRepaired():
-            verb = "was deleted and is back" if event.rule.endswith("Deleted") else "was edited and is put right"
-            return Reason.DRIFT_REPAIRED, f"{event.kind} {event.name} {verb}"
-        case events.FinalizersRemoved():
-            kept = f"was being deleted and kept by the finalizer{'s' if event.finalizers[1:] else ''}"
-            note = f"{event.kind} {event.name} {kept} {', '.join(event.finalizers)}: taken off, and it is made anew"
-            return Reason.FINALIZER_REMOVED, note
-        case events.PodEnded():
-            left = "was left behind by an edit of the Deployment, which gave it its own time to end"
-            return Reason.POD_ENDED, f"{event.kind} {event.name} {left}: it ends at once"
-    return None

@@ -42,11 +42,6 @@ def _(event: events.FinalizersRemoved) -> None:
 
 
 @to_log.register
-def _(event: events.PodEnded) -> None:
-    log.warning("pod ended", **_about(event), kind=event.kind, name=event.name, rule=event.rule)
-
-
-@to_log.register
 def _(event: events.ServiceRedirected) -> None:
     told = {"service": event.service, "previous": event.previous, "leads_to": event.leads_to}
     log.warning("a service leads elsewhere", **_about(event), **told)
