@@ -8,6 +8,7 @@ from cluster.shell import wait_for
 from ringfence.resources.stored import DESIRED_ANNOTATION
 
 IN_ORDER = [
+    "networkpolicies/ringfence-agents",
     "networkpolicies/ringfence-a-deny",
     "networkpolicies/ringfence-a-allow",
     "serviceaccounts/ringfence-a",
@@ -48,6 +49,7 @@ def test_the_status_says_what_was_observed(place: Place) -> None:
     assert found == {
         "Ready": ("False", "Progressing"),  # no kubelet here: no pod ever runs
         "Accepted": ("True", "Accepted"),
+        "FenceWidened": ("False", "AsDeclared"),
         "NetworkPolicyApplied": ("True", "Applied"),
         "RightsApplied": ("True", "Applied"),
         "SecretsFresh": ("True", "NoSecrets"),

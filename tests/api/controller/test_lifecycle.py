@@ -154,14 +154,15 @@ def test_a_fence_deleted_by_hand_does_not_take_the_agent_along(place: Place, pol
     assert not place.pods()[0]["metadata"].get("deletionTimestamp")
 
 
-def test_orphans_stay_and_belong_to_nobody(place: Place) -> None:
+def test_orphans_without_what_they_could_do_stay_and_belong_to_nobody(place: Place) -> None:
     place.agent("a", FULL)
     place.wait_applied()
     place.run_pods()
     place.delete("AgentDeployment", "a", propagationPolicy="Orphan")
     wait_for("the agent is gone", lambda: not place.items("AgentDeployment"))
-    assert len(place.items("NetworkPolicy")) == 2
-    assert place.get("Deployment", "ringfence-a")["spec"]["replicas"] == 1
+    wait_for("no pods", lambda: place.get("Deployment", "ringfence-a")["spec"]["replicas"] == 0)
+    wait_for("the deny policy alone", lambda: not place.child("allow"))
+    assert place.child("deny")
     place.agent("a", FULL)
     place.wait_condition("NetworkPolicyApplied", "False", "ChildNotOurs")
 
