@@ -107,7 +107,9 @@ def test_every_spelling_of_a_quantity_is_stored_at_once(cluster: Cluster, place:
             place.wait_right(name)
     twice = [entry for entry in record.writes(place.name) if entry["verb"] == "update"]
     assert [entry["objectRef"] for entry in twice] == []
-    assert controller.drift(place.name) == 0
+    assert controller.drift(place.name) == 0, [
+        one for one in controller.warnings() if one.get("namespace") == place.name
+    ]
 
 
 def test_a_child_says_what_it_was_written_from(place: Place) -> None:
