@@ -19,7 +19,7 @@ from ringfence.store.sources import NAMESPACE
 from ringfence.store.store import Store
 from ringfence.telemetry.events import NamespaceObserved, OrphansFound, StandingPolicyMissing, StandingPolicyRepaired
 from unit.controller.make import RULES, agent, all_children
-from unit.fakes.kube import FakeKube
+from unit.fakes.kube import FakeKube, Request
 from unit.store.make import agent as agent_body
 from unit.store.make import pod
 
@@ -88,6 +88,18 @@ async def test_an_opened_namespace_gets_it_and_then_rests(place: Place) -> None:
     requests = len(place.kube.requests)
     assert await place.reconcile() == Look()
     assert len(place.kube.requests) == requests
+    assert place.of(StandingPolicyRepaired) == []
+
+
+async def test_an_agents_pass_that_sees_it_before_the_answer_makes_no_repair_of_it(place: Place) -> None:
+    def the_watch_is_faster(request: Request) -> None:
+        if request.verb == "apply_new":
+            place.see()
+            place.standing._note("team")  # as `hold` does, which finds it right
+
+    place.kube.after.append(the_watch_is_faster)
+    await place.reconcile()
+    assert place.right()
     assert place.of(StandingPolicyRepaired) == []
 
 

@@ -119,6 +119,7 @@ class Standing:
 
     async def _make(self, namespace: str) -> None:
         ref = standing_ref(namespace)
+        lost = namespace in self._known  # now: an agent's pass may note what a watch shows sooner than the answer comes
         self._guard()
         try:
             answer = await self.kube.apply_new(child_path(ref), wanted(namespace).manifest, manager=FIELD_MANAGER)
@@ -130,7 +131,7 @@ class Standing:
         self.emit(ChildWritten(ref.kind, "create"))
         if not fits(wanted(namespace), live):
             raise NotStored(namespace)
-        if namespace in self._known:
+        if lost:
             self._repaired(namespace, DELETED)
 
     async def _correct(self, namespace: str, live: StoredChild) -> None:
