@@ -18,6 +18,8 @@ from .model import COLLECTOR, DENY, FOREGROUND, ROTATION_LABEL, Ref
 
 DESIRED_ANNOTATION = f"{GROUP}/desired"
 """On every child: a hash of the manifest it was written from. Tells an edit by somebody from an update of ours."""
+STOPPED = "stopped"
+"""Its value in place of a hash, on a workload that Ringfence took the pods of: that number is no edit of somebody's."""
 CONTENT = ("spec", "rules", "roleRef", "subjects", "automountServiceAccountToken", "data")
 """The top-level fields that hold what a child means, over all kinds of children."""
 OUR_LABELS = (MANAGED_BY_LABEL, AGENT_LABEL, ROTATION_LABEL)

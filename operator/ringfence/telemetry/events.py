@@ -6,9 +6,14 @@ secret's value, nor anything made from one.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 SecretState = Literal["fresh", "due", "expired"]
+
+EDITED: Final = "ChildEdited"
+DELETED: Final = "ChildDeleted"
+HELD: Final = "ChildHeld"
+"""Rules of source `drift` in ringfence_violations_total: of agents' children, and of namespaces' own policies."""
 
 
 class AgentName(NamedTuple):

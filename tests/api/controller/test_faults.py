@@ -11,8 +11,8 @@ from api.controller.place import CHILDREN, FULL, Place
 from api.controller.process import Record
 from api.server import Server
 from cluster import Cluster
-from ringfence.controller.agent.writer import DELETED, EDITED
 from ringfence.store.records import Key
+from ringfence.telemetry.events import DELETED, EDITED
 from ringfence.telemetry.metrics import VIOLATIONS
 
 WRITER = "ringfence-faulty"

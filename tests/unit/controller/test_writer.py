@@ -8,11 +8,11 @@ import pytest
 from ringfence.controller.agent.errors import AgentGone, MutatedOnWrite, NotLeading, OwnershipConflict, Requeue
 from ringfence.controller.agent.fit import Fit, is_right, judge
 from ringfence.controller.agent.plan import EnsureChild
-from ringfence.controller.agent.writer import STOPPED, Writer
+from ringfence.controller.agent.writer import Writer
 from ringfence.kube import ApiError, Conflict, Object, Unreachable
 from ringfence.resources import CHILD_KINDS, Ref
 from ringfence.resources.phases import ALLOW
-from ringfence.resources.stored import DESIRED_ANNOTATION, stored
+from ringfence.resources.stored import DESIRED_ANNOTATION, STOPPED, stored
 from ringfence.store.context import PolicyContext
 from ringfence.store.records import agent_path, child_path
 from ringfence.store.store import OwnershipRecord, Store

@@ -11,7 +11,7 @@ from ringfence.resources.model import child_name
 from ringfence.resources.phases import DENY as DENY_PHASE
 from ringfence.resources.phases import Order, Phase
 from ringfence.store.records import Key
-from ringfence.telemetry.events import AgentName, AgentStopped, Emit
+from ringfence.telemetry.events import EDITED, AgentName, AgentStopped, Emit
 
 from .errors import AgentGone, MutatedOnWrite, NotGranted, NotLeading, OwnershipConflict, Requeue
 from .fence import TRY_AGAIN, Stop, unfenced
@@ -29,7 +29,7 @@ from .plan import (
     part_of_fence,
 )
 from .secrets import Secrets
-from .writer import EDITED, Writer
+from .writer import Writer
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,10 @@ from ringfence.resources.model import ROTATION_LABEL, child
 from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, VALUE, secret_reference, stamp
 from ringfence.resources.stored import controlled_by
 from ringfence.sources import first_value
-from ringfence.telemetry.events import AgentName, ChildRepaired, ChildWritten, Emit, OverlapEnded, SecretMade
+from ringfence.telemetry.events import DELETED, AgentName, ChildRepaired, ChildWritten, Emit, OverlapEnded, SecretMade
 
 from .ages import ObservedSecret
 from .errors import NotGranted, NotLeading, OwnershipConflict
-from .writer import DELETED
 
 Metadata = Mapping[str, Any]
 

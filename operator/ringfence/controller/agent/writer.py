@@ -14,6 +14,7 @@ from ringfence.resources.compare import acceptable, completed_only, whole
 from ringfence.resources.field_manager import UNKNOWN, FieldManager
 from ringfence.resources.stored import (
     DESIRED_ANNOTATION,
+    STOPPED,
     Desired,
     StoredChild,
     edited,
@@ -25,7 +26,16 @@ from ringfence.resources.stored import (
 from ringfence.resources.workload import owned_by_fence
 from ringfence.store.records import Key, agent_path, child_path
 from ringfence.store.store import OwnershipRecord, Store
-from ringfence.telemetry.events import AgentName, ChildRepaired, ChildWritten, Emit, FinalizersRemoved
+from ringfence.telemetry.events import (
+    DELETED,
+    EDITED,
+    HELD,
+    AgentName,
+    ChildRepaired,
+    ChildWritten,
+    Emit,
+    FinalizersRemoved,
+)
 
 from .blocking import even_unknown, is_good
 from .errors import AgentGone, MutatedOnWrite, NotLeading, Requeue, in_the_way
@@ -33,12 +43,6 @@ from .fence import Fences
 from .fit import Fit, is_ours, is_right, judge
 from .plan import EnsureChild
 
-EDITED = "ChildEdited"
-DELETED = "ChildDeleted"
-HELD = "ChildHeld"
-"""Rules of source `drift` in ringfence_violations_total."""
-STOPPED = "stopped"
-"""In place of the hash, on a workload that was stopped for want of a fence."""
 CERTAIN = {Fit.RIGHT, Fit.ABSENT, Fit.WRONG}
 """What can be acted on by what the watches showed: the answer to the write says whether it was so. The others stand in
 the way, and are read once more before that is said."""

@@ -11,7 +11,7 @@ from ringfence.controller.runtime.lease import NotLeading
 from ringfence.controller.runtime.loop import Look
 from ringfence.kube import ErrorKind, Kube, NotFound, RingfenceError
 from ringfence.resources import Ref
-from ringfence.resources.stored import DESIRED_ANNOTATION, StoredChild, stored
+from ringfence.resources.stored import DESIRED_ANNOTATION, STOPPED, StoredChild, stored
 from ringfence.store.loose import ownerless
 from ringfence.store.records import Key, agent_path, child_path
 from ringfence.store.store import Store
@@ -25,8 +25,6 @@ PATIENCE: Final = 5.0
 children and the agent in any order, and the cluster takes a moment to collect what goes with an agent."""
 AGAIN: Final = 30.0
 """Seconds until the next try to store a policy that somebody's is in the way of: its end is told by a watch, too."""
-STOPPED: Final = "stopped"
-"""In place of the hash of a manifest, on a workload that was stopped."""
 
 
 @dataclass

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Final
 
 from ringfence.api.names import FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL, STANDING_POLICY
 from ringfence.controller.runtime.lease import NotLeading
@@ -19,11 +18,7 @@ from ringfence.resources.stored import Desired, StoredChild, edited, stored
 from ringfence.store.loose import standing_ref
 from ringfence.store.records import child_path
 from ringfence.store.store import Store
-from ringfence.telemetry.events import ChildWritten, Emit, StandingPolicyRepaired
-
-EDITED: Final = "ChildEdited"
-DELETED: Final = "ChildDeleted"
-"""Rules of source `drift`, as for the children of agents."""
+from ringfence.telemetry.events import DELETED, EDITED, ChildWritten, Emit, StandingPolicyRepaired
 
 
 class InTheWay(RingfenceError):
