@@ -48,6 +48,12 @@ class OwnershipRecord:
     completed: tuple[str, str] | None = None
 
 
+def is_ours(child: StoredChild, agent_uid: str, known: OwnershipRecord | None) -> bool:
+    """Whether a stored child is the agent's: by its owner, or as remembered where an edit stripped the owner."""
+    remembered = known is not None and (known.agent_uid, known.uid) == (agent_uid, child.uid)
+    return child.controller_uid == agent_uid or remembered
+
+
 def _index(index: dict[K, set[V]], value: V, before: Iterable[K], now: Iterable[K]) -> None:
     """Move `value` from the sets of `before` to those of `now`."""
     old, new = set(before), set(now)
@@ -114,9 +120,7 @@ class Store:
         uid = agent.uid if agent else ""
 
         def is_own(child: StoredChild) -> bool:
-            known = self.ownership.get(child.ref)
-            remembered = known is not None and (known.agent_uid, known.uid) == (uid, child.uid)
-            return child.controller_uid == uid or remembered
+            return is_ours(child, uid, self.ownership.get(child.ref))
 
         return self.wider.of(key, self.context.facts(key.namespace).namespace_labels or {}, is_own)
 
@@ -127,6 +131,8 @@ class Store:
     def facts(self, key: Key, policies: Sequence[NamedPolicy]) -> Facts:
         """What `decide` is to know about an agent. `policies`: all that there are."""
         facts = self.context.facts(key.namespace)
+        if not limited(policies):  # mostly, and `decide` asks which of them bind
+            return facts
         bound = binding(policies, facts)
         if not limited(bound):
             return facts

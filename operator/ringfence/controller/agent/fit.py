@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from ringfence.resources import Identity
 from ringfence.resources.stored import Desired, StoredChild, content_fits, immutable_differs, metadata_fits
-from ringfence.store.store import OwnershipRecord
+from ringfence.store.store import OwnershipRecord, is_ours
 
 
 class Fit(StrEnum):
@@ -28,7 +28,7 @@ def judge(desired: Desired, live: StoredChild | None, agent: Identity, known: Ow
     """What a stored child is, beside what is wanted. `known`: what is remembered of it."""
     if live is None:
         return Fit.ABSENT
-    if not is_ours(live, agent, known):
+    if not is_ours(live, agent.uid, known):
         return Fit.EARLIER if live.belongs_to_earlier(agent.name, agent.uid) else Fit.FOREIGN
     if live.deleting and live.held_by:
         return Fit.HELD
@@ -37,12 +37,6 @@ def judge(desired: Desired, live: StoredChild | None, agent: Identity, known: Ow
     if live.deleting:
         return Fit.DELETING
     return Fit.IMMUTABLE if immutable_differs(desired, live) else Fit.WRONG
-
-
-def is_ours(live: StoredChild, agent: Identity, known: OwnershipRecord | None) -> bool:
-    """Whether a stored child is the agent's: by its owner, or as remembered where an edit stripped the owner."""
-    remembered = known is not None and (known.agent_uid, known.uid) == (agent.uid, live.uid)
-    return live.controller_uid == agent.uid or remembered
 
 
 def is_right(desired: Desired, live: StoredChild, known: OwnershipRecord | None) -> bool:

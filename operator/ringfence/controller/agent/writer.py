@@ -25,7 +25,7 @@ from ringfence.resources.stored import (
 )
 from ringfence.resources.workload import owned_by_fence
 from ringfence.store.records import Key, agent_path, child_path
-from ringfence.store.store import OwnershipRecord, Store
+from ringfence.store.store import OwnershipRecord, Store, is_ours
 from ringfence.telemetry.events import (
     DELETED,
     EDITED,
@@ -40,7 +40,7 @@ from ringfence.telemetry.events import (
 from .blocking import even_unknown, is_good
 from .errors import AgentGone, MutatedOnWrite, NotLeading, Requeue, in_the_way
 from .fence import Fences
-from .fit import Fit, is_ours, is_right, judge
+from .fit import Fit, is_right, judge
 from .plan import EnsureChild
 
 CERTAIN = {Fit.RIGHT, Fit.ABSENT, Fit.WRONG}
@@ -107,7 +107,7 @@ class Writer:
         One that is being deleted is not scaled by its controller any more: it is let go, and its pods go with it.
         """
         live = self.store.children.get(ref)
-        if live is None or not is_ours(live, agent, self.store.ownership.get(ref)):
+        if live is None or not is_ours(live, agent.uid, self.store.ownership.get(ref)):
             return False
         if live.held_by:
             await self._let_go(live, agent)
@@ -145,7 +145,7 @@ class Writer:
     def lets_more(self, ref: Ref, desired: Desired, agent: Identity) -> bool:
         """Whether an object is there that is not what is wanted: what it lets the agent do is anybody's guess."""
         live, known = self.store.children.get(ref), self.store.ownership.get(ref)
-        return live is not None and not (is_ours(live, agent, known) and is_good(desired, live, known))
+        return live is not None and not (is_ours(live, agent.uid, known) and is_good(desired, live, known))
 
     def lacks_block(self, action: EnsureChild) -> bool:
         """Whether a child is there without `blockOwnerDeletion`, which is to be added later."""
