@@ -13,8 +13,6 @@ from ringfence.resources import CHILD_KINDS, Identity, Ref
 from ringfence.resources.compare import acceptable, completed_only, whole
 from ringfence.resources.field_manager import UNKNOWN, FieldManager
 from ringfence.resources.stored import (
-    DESIRED_ANNOTATION,
-    STOPPED,
     Desired,
     StoredChild,
     edited,
@@ -22,6 +20,7 @@ from ringfence.resources.stored import (
     lacks_block,
     metadata_fits,
     stored,
+    without_pods,
 )
 from ringfence.resources.workload import owned_by_fence
 from ringfence.store.records import Key, agent_path, child_path
@@ -115,10 +114,8 @@ class Writer:
         if not ((live.shown or {}).get("spec") or {}).get("replicas", 1):
             return False
         self.guard()
-        # The mark says that the number is ours: to put it back later repairs nobody's edit.
-        metadata = {"uid": live.uid, "annotations": {DESIRED_ANNOTATION: STOPPED}}
-        body = {"metadata": metadata, "spec": {"replicas": 0}}
-        self._took(await self.kube.merge(child_path(ref), body, manager=FIELD_MANAGER), ref, agent)
+        answer = await self.kube.merge(child_path(ref), without_pods(live.uid), manager=FIELD_MANAGER)
+        self._took(answer, ref, agent)
         self.emit(ChildWritten(ref.kind, "update"))
         return True
 

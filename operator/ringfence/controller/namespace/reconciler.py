@@ -11,7 +11,7 @@ from ringfence.controller.runtime.lease import NotLeading
 from ringfence.controller.runtime.loop import Look
 from ringfence.kube import ErrorKind, Kube, NotFound, RingfenceError
 from ringfence.resources import Ref
-from ringfence.resources.stored import DESIRED_ANNOTATION, STOPPED, StoredChild, stored
+from ringfence.resources.stored import StoredChild, stored, without_pods
 from ringfence.store.loose import ownerless
 from ringfence.store.records import Key, agent_path, child_path
 from ringfence.store.store import Store
@@ -166,9 +166,7 @@ class NamespaceReconciler:
                 await self.kube.delete(path, uid=child.uid)
                 self.emit(ChildWritten(child.ref.kind, "delete"))
             else:
-                metadata = {"uid": child.uid, "annotations": {DESIRED_ANNOTATION: STOPPED}}
-                body = {"metadata": metadata, "spec": {"replicas": 0}}
-                answer = await self.kube.merge(path, body, manager=FIELD_MANAGER)
+                answer = await self.kube.merge(path, without_pods(child.uid), manager=FIELD_MANAGER)
                 self.store.children.take(stored(answer, child.ref.kind))
                 self.emit(ChildWritten(child.ref.kind, "update"))
         except NotFound:
