@@ -7,6 +7,7 @@ from ringfence.admission.answer import Verdict, allow, deny, forbid
 from ringfence.admission.request import Request
 from ringfence.api import AgentDeployment
 from ringfence.policy.decide import binding, decide
+from ringfence.policy.limits import limited
 from ringfence.policy.model import AgentObject, Violation
 from ringfence.store.bids import at_the_door
 from ringfence.store.context import View
@@ -28,8 +29,8 @@ def judge(request: Request, view: View) -> Verdict:
         generation=_whole(metadata.get("generation")),
         labels=_texts(labels) if isinstance(labels, Mapping) else {},
     )
-    policies, facts, bids = view.policies(), view.facts(request.namespace), view.bids(request.namespace)
-    if bids is not None:
+    policies, facts = view.policies(), view.facts(request.namespace)
+    if limited(policies) and (bids := view.bids(request.namespace)) is not None:
         facts = at_the_door(facts, request.name, bids, binding(policies, facts))
     violations = decide(agent, policies, facts)
     if violations and request.spec_unchanged:
