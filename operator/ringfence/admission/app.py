@@ -148,8 +148,8 @@ class Admission:
         if size < LARGE:
             return judge(request, view)
         # What is known may change while the thread looks at it: it gets what is known now.
-        bids = view.bids(request.namespace)
-        agents = None if bids is None else tuple(bids)
+        claims = view.claims(request.namespace)
+        agents = None if claims is None else tuple(claims)
         now = Snapshot(view.facts(request.namespace), tuple(view.policies()), agents)
         return await self._apart(size, judge, request, now)
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from ringfence.kube import Kube
-from ringfence.store.bids import Bids
+from ringfence.store.claims import Claims
 from ringfence.store.context import PolicyContext
 from ringfence.store.informer import ContextSink, Informer, TableSink
 from ringfence.store.sources import AGENTS, SOURCES
@@ -11,10 +11,10 @@ from ringfence.store.sources import AGENTS, SOURCES
 
 async def feed(kube: Kube, context: PolicyContext) -> None:
     """Follow all kinds of `SOURCES`, and what agents ask for, for ever."""
-    bids = context.agents = Bids()
+    claims = context.agents = Claims()
     async with asyncio.TaskGroup() as group:
         for kind, source in SOURCES.items():
             informer = Informer(kube, source, ContextSink(context, kind))
             group.create_task(informer.follow(), name=f"watch {kind}")
-        agents = Informer(kube, AGENTS, TableSink(bids.table, AGENTS.kind), heard=bids.heard)
+        agents = Informer(kube, AGENTS, TableSink(claims.table, AGENTS.kind), heard=claims.heard)
         group.create_task(agents.follow(), name=f"watch {AGENTS.kind}")

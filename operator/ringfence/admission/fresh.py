@@ -12,7 +12,7 @@ import structlog
 
 from ringfence.api.names import API_VERSION
 from ringfence.kube import ApiError, Kube, NotFound, Unreachable, path_of
-from ringfence.store.bids import bid_of
+from ringfence.store.claims import claim_of
 from ringfence.store.context import PolicyContext, View
 from ringfence.store.sources import AGENT_POLICY, AGENTS, SOURCES
 
@@ -45,7 +45,7 @@ class LiveReader:
                 # What others ask for matters under limits alone; there may be many of them.
                 limits = any((policy.get("spec") or {}).get("limits") for policy in policies)
                 path = path_of(API_VERSION, AGENTS.plural, namespace)
-                agents = [bid_of(agent) for agent in await self._kube.list(path)] if limits else None
+                agents = [claim_of(agent) for agent in await self._kube.list(path)] if limits else None
         except NotFound:
             return None
         except (ApiError, Unreachable, TimeoutError) as failure:

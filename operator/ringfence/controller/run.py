@@ -191,7 +191,7 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
     reading = parts.reading()
     standing = Standing(parts.kube, reading.store, parts.leading, parts.emit)
     agents = ReconcileLoop(parts.agents(reading.store, standing), parts.emit, repair_workers=REPAIR_WORKERS)
-    places = ReconcileLoop(
+    namespaces = ReconcileLoop(
         NamespaceReconciler(parts.kube, reading.store, standing, parts.leading, parts.emit),
         parts.emit,
         workers=NAMESPACE_WORKERS,
@@ -200,8 +200,8 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
         PolicyReconciler(parts.kube, reading.store, parts.leading), parts.emit, workers=POLICY_WORKERS
     )
     reading.store.wake, reading.store.wake_policy = agents.queue.add, policies.queue.add
-    reading.store.wake_place = places.queue.add
-    parts.lease.on_return += [agents.queue.hasten, places.queue.hasten, policies.queue.hasten]
+    reading.store.wake_namespace = namespaces.queue.add
+    parts.lease.on_return += [agents.queue.hasten, namespaces.queue.hasten, policies.queue.hasten]
     # kopf cancels, when it ends, every task that began after it: ours begin before.
     work = _Work(parts, told, stop)
     work.begin(_keep_certificates(parts.kube, parts.settings.certificates), "certificates")
@@ -217,7 +217,7 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
         await prover.look()  # before the first pass, which would close to agents what is not proven
         work.begin(agents.run(), "agents")
         work.begin(policies.run(), "policies")
-        work.begin(places.run(), "namespaces")
+        work.begin(namespaces.run(), "namespaces")
         work.begin(reading.follow(), "watches")
         work.begin(prover.follow(), "addresses of the API server")
         work.begin(reading.compare_for_ever(parts.lease.returned), "resync")

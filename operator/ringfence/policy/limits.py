@@ -46,7 +46,7 @@ KIB: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Bid:
+class Claim:
     """One agent among those of its namespace. `created`: RFC 3339, so that its text sorts as the times do.
 
     `accepted`: its present spec is in force. `held`: what it has of an earlier spec that was accepted, or nothing.
@@ -94,27 +94,27 @@ def limited(policies: Iterable[NamedPolicy]) -> bool:
     return any(_bounds(policy.spec) for policy in policies)
 
 
-def before(name: str, bids: Sequence[Bid], policies: Sequence[NamedPolicy]) -> Asks:
+def before(name: str, claims: Sequence[Claim], policies: Sequence[NamedPolicy]) -> Asks:
     """What the others of a namespace have, or get before the agent `name`: the rest of the limits is for that one.
 
-    An agent that is not among `bids` is new: all others are before it.
+    An agent that is not among `claims` is new: all others are before it.
     """
     bounds = [bound for policy in policies if (bound := _bounds(policy.spec))]
-    ordered = sorted(bids, key=lambda bid: (not bid.accepted, bid.created, bid.name))
-    own = next((place for place, bid in enumerate(ordered) if bid.name == name), len(ordered))
+    ordered = sorted(claims, key=lambda claim: (not claim.accepted, claim.created, claim.name))
+    own = next((place for place, claim in enumerate(ordered) if claim.name == name), len(ordered))
     total = NOTHING
-    for bid in ordered[:own]:
-        total = total.plus(bid.asks if bid.accepted or _gets(bid, total, bounds) else bid.held)
+    for claim in ordered[:own]:
+        total = total.plus(claim.asks if claim.accepted or _gets(claim, total, bounds) else claim.held)
     if own == len(ordered) or not ordered[own].accepted:
-        for bid in ordered[own + 1 :]:
-            total = total.plus(bid.held)  # they run as they are, whatever is decided
+        for claim in ordered[own + 1 :]:
+            total = total.plus(claim.held)  # they run as they are, whatever is decided
     return total
 
 
-def _gets(bid: Bid, total: Asks, bounds: Sequence[Mapping[str, int]]) -> bool:
-    if bid.refused:
+def _gets(claim: Claim, total: Asks, bounds: Sequence[Mapping[str, int]]) -> bool:
+    if claim.refused:
         return False
-    with_it = total.plus(bid.asks)
+    with_it = total.plus(claim.asks)
     return all(getattr(with_it, name) <= bound for one in bounds for name, bound in one.items())
 
 

@@ -13,13 +13,13 @@ from typing import Any, Final, Protocol
 import structlog
 
 from ringfence.kube.proof import Proof
-from ringfence.policy.limits import Bid
+from ringfence.policy.limits import Claim
 from ringfence.policy.model import Facts, NamedPolicy, Network
 from ringfence.policy.reading import read_policy
 from ringfence.resources import Endpoint
 
 from .api_server import ApiServerAddresses, Doubted
-from .bids import Bids
+from .claims import Claims
 from .shapes import at, full_name, items, labels, networks
 from .sources import AGENT_POLICY, ENDPOINT_SLICE, NAMESPACE, NODE, SERVICE_CIDR, SOURCES
 
@@ -31,7 +31,7 @@ class View(Protocol):
 
     def facts(self, namespace: str) -> Facts: ...
     def policies(self) -> list[NamedPolicy]: ...
-    def bids(self, namespace: str) -> list[Bid] | None:
+    def claims(self, namespace: str) -> list[Claim] | None:
         """What agents of the namespace ask for; None: not known."""
 
 
@@ -41,7 +41,7 @@ class Snapshot:
 
     seen: Facts
     bound: tuple[NamedPolicy, ...]
-    agents: tuple[Bid, ...] | None = None
+    agents: tuple[Claim, ...] | None = None
 
     def facts(self, namespace: str) -> Facts:  # noqa: ARG002 - it was made for that one
         """What `decide` is to know."""
@@ -51,7 +51,7 @@ class Snapshot:
         """Every AgentPolicy."""
         return list(self.bound)
 
-    def bids(self, namespace: str) -> list[Bid] | None:  # noqa: ARG002 - it was made for that one
+    def claims(self, namespace: str) -> list[Claim] | None:  # noqa: ARG002 - it was made for that one
         """What agents of the namespace ask for."""
         return None if self.agents is None else list(self.agents)
 
@@ -65,7 +65,7 @@ class PolicyContext:
     def __init__(self, extra_networks: Iterable[Network] = (), *, api_server_networks: Iterable[Network] = ()) -> None:
         self._extra = tuple(extra_networks)
         self.api_server_addresses = ApiServerAddresses(api_server_networks)
-        self.agents: Bids | None = None
+        self.agents: Claims | None = None
         """What agents ask for, as the admission server keeps it; the controller asks its store, which knows more."""
         self._listed: set[str] = set()
         self._labels: dict[str, Mapping[str, str]] = {}
@@ -161,12 +161,12 @@ class PolicyContext:
         """Every AgentPolicy, by name. One that cannot be read is among them and allows nothing."""
         return [self._policies[name] for name in sorted(self._policies)]
 
-    def bids(self, namespace: str) -> list[Bid] | None:
+    def claims(self, namespace: str) -> list[Claim] | None:
         """What agents of the namespace ask for; None while that is not known."""
         return self.agents.of(namespace) if self.agents is not None and self.agents.listed else None
 
     def with_fresh(
-        self, namespace: Mapping[str, Any], policies: Sequence[Any], agents: Sequence[Bid] | None = None
+        self, namespace: Mapping[str, Any], policies: Sequence[Any], agents: Sequence[Claim] | None = None
     ) -> Snapshot:
         """A view of `namespace`, of all `policies` (objects just read) and its `agents`, with the cache's networks.
 

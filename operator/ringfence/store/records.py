@@ -9,12 +9,12 @@ import orjson
 
 from ringfence.api.names import AGENT_LABEL, API_VERSION, CHILD_PREFIX
 from ringfence.kube import Object, path_of
-from ringfence.policy.limits import Bid
+from ringfence.policy.limits import Claim
 from ringfence.resources import Ref, ServicePort, openings
 from ringfence.resources.field_manager import FieldManager, last_of_spec
 from ringfence.resources.stored import resource_version
 
-from .bids import bid_of
+from .claims import claim_of
 
 Body = Mapping[str, Any]
 
@@ -61,7 +61,7 @@ class StoredAgent:
     """Whether its egress names networks: then the cluster's own networks matter to it."""
     calls_api: bool
     """Whether it, or a job of its, talks to the API server: then that one's addresses matter to it."""
-    bid: Bid
+    claim: Claim
     """What it asks for, among the agents of its namespace."""
 
     @property
@@ -94,7 +94,7 @@ def read_agent(body: Body) -> StoredAgent:
         services=frozenset(_services(key.namespace, rules)),
         by_address=any(rule.get("cidr") for rule in rules),
         calls_api=bool(_at(spec, "permissions", "rules") or _at(spec, "secrets")),
-        bid=bid_of(body),
+        claim=claim_of(body),
     )
 
 

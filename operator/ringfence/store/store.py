@@ -13,7 +13,7 @@ from ringfence.resources import Ref
 from ringfence.resources.stored import StoredChild, stored
 
 from .context import PolicyContext
-from .loose import Loose
+from .orphans import OrphanIndex
 from .records import (
     Key,
     StoredAgent,
@@ -25,10 +25,10 @@ from .records import (
     read_policy,
     read_service,
 )
-from .room import Room
 from .sources import AGENT_POLICY, ENDPOINT_SLICE, NAMESPACE
 from .tables import Table
 from .urgency import Urgency
+from .usage import LimitUsage
 from .widening import Widenings
 
 K = TypeVar("K", bound=Hashable)
@@ -66,15 +66,15 @@ def _index(index: dict[K, set[V]], value: V, before: Iterable[K], now: Iterable[
 
 
 class Store:
-    """The tables and their indexes. `wake`, `wake_policy`, `wake_place`: told what to look at."""
+    """The tables and their indexes. `wake`, `wake_policy`, `wake_namespace`: told what to look at."""
 
     def __init__(self, context: PolicyContext) -> None:
         self.context = context
         self.wake: Callable[[Key, Urgency], None] = lambda *_: None
         self.wake_policy: Callable[[str], None] = lambda _: None
-        self.wake_place: Callable[[str], None] = lambda _: None
+        self.wake_namespace: Callable[[str], None] = lambda _: None
         """Of namespaces, by their names."""
-        self.loose = Loose(self._wake_place)
+        self.orphans = OrphanIndex(self._wake_namespace)
         self.wider = Widenings(self._wake, self._agents_of, self.pods_of)
         self.agents: Table[Key, StoredAgent] = Table(
             read_agent, lambda agent: agent.key, self._agent_changed, locate=_agent_key
@@ -95,7 +95,7 @@ class Store:
         self._key_of: dict[str, Key] = {}
         self._children_of: dict[str, set[Ref]] = {}
         self._remembered: dict[str, set[Ref]] = {}
-        self.room = Room()
+        self.usage = LimitUsage()
         self._agents_in: dict[str, set[Key]] = {}
         self._agents_of_service: dict[tuple[str, str], set[Key]] = {}
         self._pods_of: dict[Key, set[tuple[str, str]]] = {}
@@ -136,17 +136,17 @@ class Store:
         bound = binding(policies, facts)
         if not limited(bound):
             return facts
-        return self.room.facts(facts, key, [self.agents.items[one] for one in self.agents_in(key.namespace)], bound)
+        return self.usage.facts(facts, key, [self.agents.items[one] for one in self.agents_in(key.namespace)], bound)
 
     # --- what passes tell
 
     def note_decision(self, agent: StoredAgent, *, accepted: bool, no_room: bool) -> None:
         """Note what was decided about an agent as it is stored; wake those that may fit now and did not before."""
-        if self.room.note(agent, accepted=accepted, no_room=no_room):
+        if self.usage.note(agent, accepted=accepted, no_room=no_room):
             self._wake_refused(agent.key)
 
     def _wake_refused(self, but: Key) -> None:
-        for key in self.room.refused(but.namespace):
+        for key in self.usage.refused(but.namespace):
             if key != but:
                 self.wake(key, Urgency.LATER)
 
@@ -202,7 +202,7 @@ class Store:
             if where(agent):
                 self.wake(key, Urgency.CHANGE)
 
-    def wake_namespace(self, namespace: str) -> None:
+    def wake_agents_in(self, namespace: str) -> None:
         """Have the agents of a namespace looked at."""
         for key in self.agents_in(namespace):
             self.wake(key, Urgency.CHANGE)
@@ -216,15 +216,15 @@ class Store:
         _index(self._agents_of_service, key, old.services if old else (), new.services if new else ())
         if old is not None and (new is None or new.uid != old.uid):
             self._key_of.pop(old.uid, None)
-            self.loose.agent_gone(old.uid, self.children_of(old.uid))
+            self.orphans.agent_gone(old.uid, self.children_of(old.uid))
             self.forget_agent(old.uid)
-            self.room.forget(key)
+            self.usage.forget(key)
             self._wake_refused(key)
         if new is not None:
             self._key_of[new.uid] = key
         if old is None or new is None:
             self._loose_pods(key)
-            self.wake_place(key.namespace)
+            self.wake_namespace(key.namespace)
         if self._agent_matters(old, new):
             self.wake(key, Urgency.LATER if _same_wish(old, new) else Urgency.CHANGE)
 
@@ -234,8 +234,8 @@ class Store:
     def _agents_of(self, namespace: str | None) -> Collection[Key]:
         return list(self.agents.items) if namespace is None else self._agents_in.get(namespace, set())
 
-    def _wake_place(self, namespace: str) -> None:
-        self.wake_place(namespace)
+    def _wake_namespace(self, namespace: str) -> None:
+        self.wake_namespace(namespace)
 
     def _agent_matters(self, old: StoredAgent | None, new: StoredAgent | None) -> bool:
         """Whether a change calls for a look: the echo of our own write of the status does not."""
@@ -252,7 +252,7 @@ class Store:
         before = old.controller_uid if old else None
         now = new.controller_uid if new else None
         _index(self._children_of, record.ref, [before] if before else (), [now] if now else ())
-        self.loose.child_changed(old, new)
+        self.orphans.child_changed(old, new)
         self.wider.child_changed(old, new)
         if not self._child_matters(old, new):
             return
@@ -301,7 +301,7 @@ class Store:
                 self.wake(key, Urgency.LATER)
 
     def _loose_pods(self, key: Key) -> None:
-        self.loose.pods_changed(key, left=key in self._pods_of and key not in self.agents.items)
+        self.orphans.pods_changed(key, left=key in self._pods_of and key not in self.agents.items)
 
     def _policy_changed(self, old: StoredPolicy | None, new: StoredPolicy | None) -> None:
         record = new or old
@@ -311,7 +311,7 @@ class Store:
     def context_changed(self, kind: str, name: str | None = None) -> None:
         """Have those looked at that a change of `kind` can matter to; `name`: of the changed object, where known."""
         if kind == NAMESPACE and name is not None:
-            self.wake_namespace(name)
+            self.wake_agents_in(name)
         elif kind in {NAMESPACE, AGENT_POLICY}:
             self.wake_all()
         elif kind == ENDPOINT_SLICE:
@@ -320,7 +320,7 @@ class Store:
             self.wake_all(where=lambda agent: agent.by_address)
         if kind in {NAMESPACE, AGENT_POLICY}:
             for namespace in [name] if kind == NAMESPACE and name is not None else self.context.namespaces():
-                self.wake_place(namespace)
+                self.wake_namespace(namespace)
         if kind == NAMESPACE:
             for policy in self.policies.items:
                 self.wake_policy(policy)

@@ -9,7 +9,7 @@ from ringfence.api import AgentPolicySpec
 from ringfence.controller.namespace.orphans import Orphan, Remedy, of_child, of_pods, remedy_for, sentence, stops
 from ringfence.policy.model import NamedPolicy
 from ringfence.resources import Ref
-from ringfence.store.loose import ownerless
+from ringfence.store.orphans import ownerless
 from ringfence.store.records import Key, read_pod
 from unit.controller.make import JOBS, KEY, RULES, SECRETS, all_children, as_stored
 from unit.store.make import pod

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.policy.limits import Bid, asks_of, before, described, limited
+from ringfence.policy.limits import Claim, asks_of, before, described, limited
 from ringfence.policy.model import NOTHING, Asks
 from ringfence.policy.quantities import FINEST
 from unit.policy.make import facts, judge, names, places, policy
@@ -111,42 +111,42 @@ def test_limits_in_few_words() -> None:
     assert not limited([policy({}), policy(limits())])
 
 
-def bid(name: str, created: int = 0, **fields: Any) -> Bid:
-    return Bid(name=name, created=f"2026-01-01T00:00:{created:02}Z", **({"asks": ONE} | fields))
+def claim(name: str, created: int = 0, **fields: Any) -> Claim:
+    return Claim(name=name, created=f"2026-01-01T00:00:{created:02}Z", **({"asks": ONE} | fields))
 
 
-def agents_before(name: str, *bids: Bid, room: int = 1) -> int:
-    return before(name, bids, [policy(limits(agents=room))]).agents
+def agents_before(name: str, *claims: Claim, room: int = 1) -> int:
+    return before(name, claims, [policy(limits(agents=room))]).agents
 
 
 class TestOrder:
     def test_the_older_then_the_name(self) -> None:
-        assert agents_before("a", bid("a", 1), bid("b", 0)) == 1
-        assert agents_before("b", bid("a", 1), bid("b", 0)) == 0
-        assert agents_before("a", bid("a"), bid("b")) == 0
-        assert agents_before("b", bid("a"), bid("b")) == 1
+        assert agents_before("a", claim("a", 1), claim("b", 0)) == 1
+        assert agents_before("b", claim("a", 1), claim("b", 0)) == 0
+        assert agents_before("a", claim("a"), claim("b")) == 0
+        assert agents_before("b", claim("a"), claim("b")) == 1
 
     def test_who_was_accepted_is_first(self) -> None:
-        assert agents_before("a", bid("a", 0), bid("b", 9, accepted=True)) == 1
-        assert agents_before("b", bid("a", 0), bid("b", 9, accepted=True)) == 0
+        assert agents_before("a", claim("a", 0), claim("b", 9, accepted=True)) == 1
+        assert agents_before("b", claim("a", 0), claim("b", 9, accepted=True)) == 0
 
     def test_who_does_not_fit_takes_no_room(self) -> None:
-        large = bid("a", 0, asks=asks_of({"replicas": 9}))
+        large = claim("a", 0, asks=asks_of({"replicas": 9}))
         room = [policy(limits(replicas=5))]
-        assert before("b", [large, bid("b", 1)], room).replicas == 0
-        assert before("a", [large, bid("b", 1)], room).replicas == 0
+        assert before("b", [large, claim("b", 1)], room).replicas == 0
+        assert before("a", [large, claim("b", 1)], room).replicas == 0
 
     def test_who_was_refused_takes_what_he_has(self) -> None:
-        assert agents_before("b", bid("a", 0, refused=True), bid("b", 1)) == 0
-        assert agents_before("b", bid("a", 0, refused=True, held=ONE), bid("b", 1)) == 1
-        assert agents_before("b", bid("c", 2, held=ONE), bid("b", 1)) == 1, "it runs, whatever is decided"
+        assert agents_before("b", claim("a", 0, refused=True), claim("b", 1)) == 0
+        assert agents_before("b", claim("a", 0, refused=True, held=ONE), claim("b", 1)) == 1
+        assert agents_before("b", claim("c", 2, held=ONE), claim("b", 1)) == 1, "it runs, whatever is decided"
 
     def test_one_that_is_new_is_last(self) -> None:
-        assert agents_before("new", bid("a"), bid("b"), room=9) == 2
+        assert agents_before("new", claim("a"), claim("b"), room=9) == 2
 
 
 BIDS = st.builds(
-    bid,
+    claim,
     st.sampled_from("abcdef"),
     st.integers(0, 3),
     asks=st.builds(lambda pods: asks_of({"replicas": pods}), st.integers(0, 5)),
@@ -156,17 +156,17 @@ BIDS = st.builds(
 
 
 @given(st.lists(BIDS, unique_by=lambda one: one.name), st.integers(0, 12))
-def test_however_many_come_at_once_the_limit_holds_and_all_see_the_same(bids: list[Bid], room: int) -> None:
+def test_however_many_come_at_once_the_limit_holds_and_all_see_the_same(claims: list[Claim], room: int) -> None:
     """Everybody decides for himself, by what is stored: those who find room fit together."""
     bound = policy(limits(replicas=room))
     fits = [
         one
-        for one in bids
-        if before(one.name, bids, [bound]).replicas + one.asks.replicas <= room or one.asks.replicas == 0
+        for one in claims
+        if before(one.name, claims, [bound]).replicas + one.asks.replicas <= room or one.asks.replicas == 0
     ]
     assert sum(one.asks.replicas for one in fits) <= room
     # Once they are accepted, nobody else finds room that was not there before, and none of them loses his.
-    later = [replace(one, accepted=one in fits, refused=one not in fits) for one in bids]
+    later = [replace(one, accepted=one in fits, refused=one not in fits) for one in claims]
     for one in later:
         there = before(one.name, later, [bound]).replicas
         assert (there + one.asks.replicas <= room or one.asks.replicas == 0) == one.accepted

@@ -153,7 +153,7 @@ class TestAgents:
         with_agents.store.agents.observe("ADDED", elsewhere)
         with_agents.agents()
         assert with_agents.store.agents_in("ns") == {A, B, C}
-        with_agents.store.wake_namespace("other")
+        with_agents.store.wake_agents_in("other")
         assert with_agents.agents() == [Key("other", "a")]
 
 

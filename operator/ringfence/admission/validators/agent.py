@@ -9,7 +9,7 @@ from ringfence.api import AgentDeployment
 from ringfence.policy.decide import binding, decide
 from ringfence.policy.limits import limited
 from ringfence.policy.model import AgentObject, Violation
-from ringfence.store.bids import at_the_door
+from ringfence.store.claims import at_admission
 from ringfence.store.context import View
 
 from .validator import Validator
@@ -30,8 +30,8 @@ def judge(request: Request, view: View) -> Verdict:
         labels=_texts(labels) if isinstance(labels, Mapping) else {},
     )
     policies, facts = view.policies(), view.facts(request.namespace)
-    if limited(policies) and (bids := view.bids(request.namespace)) is not None:
-        facts = at_the_door(facts, request.name, bids, binding(policies, facts))
+    if limited(policies) and (claims := view.claims(request.namespace)) is not None:
+        facts = at_admission(facts, request.name, claims, binding(policies, facts))
     violations = decide(agent, policies, facts)
     if violations and request.spec_unchanged:
         # Else a policy that became stricter would lock the object: no label, no finalizer could come off.

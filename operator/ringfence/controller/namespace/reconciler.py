@@ -12,7 +12,7 @@ from ringfence.controller.runtime.loop import Look
 from ringfence.kube import ErrorKind, Kube, NotFound, RingfenceError
 from ringfence.resources import Ref
 from ringfence.resources.stored import StoredChild, stored, without_pods
-from ringfence.store.loose import ownerless
+from ringfence.store.orphans import ownerless
 from ringfence.store.records import Key, agent_path, child_path
 from ringfence.store.store import Store
 from ringfence.telemetry.events import ChildWritten, Emit, NamespaceObserved, OrphansFound, StandingPolicyMissing
@@ -68,7 +68,7 @@ class NamespaceReconciler:
         """Whether the policy is to stand: the namespace is open, or there are agents or pods of agents in it."""
         labels = self.store.context.facts(namespace).namespace_labels or {}
         is_open = labels.get(AGENTS_LABEL) == AGENTS_ENABLED
-        return bool(is_open or self.store.agents_in(namespace) or self.store.loose.agents_of_pods(namespace))
+        return bool(is_open or self.store.agents_in(namespace) or self.store.orphans.agents_of_pods(namespace))
 
     async def _policy(self, namespace: str) -> RingfenceError | None:
         """Have the policy as it should be. What stands in the way of that is told, once, where it does not pass."""
@@ -109,14 +109,14 @@ class NamespaceReconciler:
 
     def _candidates(self, namespace: str) -> list[Orphan]:
         store, found = self.store, list[Orphan]()
-        for ref in store.loose.children(namespace):
+        for ref in store.orphans.children(namespace):
             child = store.children.items[ref]
-            agent, former = store.agents.get(Key(namespace, child.agent_label or "")), store.loose.former_agent(child)
+            agent, former = store.agents.get(Key(namespace, child.agent_label or "")), store.orphans.former_agent(child)
             left = agent is None or (former is not None and former != agent.uid)  # the agent of today is another one
             if left and not child.deleting and not self._goes_with_its_fence(child):
                 found.append(of_child(child, was_ours=former is not None))
         refs = {one.ref for one in found}
-        for key in store.loose.agents_of_pods(namespace):
+        for key in store.orphans.agents_of_pods(namespace):
             ref = deployment_of(key)
             found += of_pods(key, store.pods_of(key), store.children.get(ref), left=ref in refs)
         return found

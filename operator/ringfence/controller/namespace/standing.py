@@ -15,7 +15,7 @@ from ringfence.resources import build_standing
 from ringfence.resources.compare import fits, whole
 from ringfence.resources.field_manager import UNKNOWN, FieldManager
 from ringfence.resources.stored import Desired, StoredChild, edited, stored
-from ringfence.store.loose import standing_ref
+from ringfence.store.orphans import standing_ref
 from ringfence.store.records import child_path
 from ringfence.store.store import Store
 from ringfence.telemetry.events import DELETED, EDITED, ChildWritten, Emit, StandingPolicyRepaired

@@ -1,7 +1,7 @@
 """A queue of keys: each key is in it once, is worked on by one worker at a time, and comes back after a failure.
 
 The shape of client-go's work queue: what is added while it is being worked on is worked on once more afterwards. In
-which order keys are taken is line.py's.
+which order keys are taken is fair_queue.py's.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from ringfence.store.urgency import Urgency
 from ringfence.telemetry.events import Emit, QueueChanged, silent
 
-from .line import Line
+from .fair_queue import FairQueue
 
 K = TypeVar("K", bound=Hashable)
 
@@ -40,7 +40,7 @@ class KeyedQueue(Generic[K]):
         self._kind = kind
         self._emit = emit
         self._share = share
-        self._line: Line[K] = Line()
+        self._fair: FairQueue[K] = FairQueue()
         self._waiting: dict[K, float] = {}
         self._running: dict[K, Urgency] = {}
         self._again: dict[K, Urgency] = {}
@@ -59,7 +59,7 @@ class KeyedQueue(Generic[K]):
         if key in self._running:
             self._again[key] = min(urgency, self._again.get(key, urgency))
             return
-        if self._line.put(key, self._share(key), urgency):
+        if self._fair.put(key, self._share(key), urgency):
             self._waiting[key] = monotonic()
             self._emit(QueueChanged(self._kind, len(self._waiting), added=True))
         self._rouse(urgency)
@@ -77,7 +77,7 @@ class KeyedQueue(Generic[K]):
 
     async def get(self, least: Urgency = Urgency.LATER) -> K:
         """The next key that is at least as urgent as `least`; call `done` or `failed` with it afterwards."""
-        while (found := self._line.take(least)) is None:
+        while (found := self._fair.take(least)) is None:
             await self._sleep(least)
         key, self._running[found[0]] = found
         waited = monotonic() - self._waiting.pop(key)

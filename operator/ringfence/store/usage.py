@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ringfence.policy.limits import Bid, before
+from ringfence.policy.limits import Claim, before
 from ringfence.policy.model import NOTHING, Asks, Facts, NamedPolicy
 
 from .records import Key, StoredAgent
@@ -23,7 +23,7 @@ class _Taken:
     asks: Asks
 
 
-class Room:
+class LimitUsage:
     """Bounded by the number of agents."""
 
     def __init__(self) -> None:
@@ -34,10 +34,10 @@ class Room:
 
     def facts(self, facts: Facts, key: Key, agents: Iterable[StoredAgent], policies: Sequence[NamedPolicy]) -> Facts:
         """The facts about one agent of a namespace: what the others have, and what it has itself."""
-        bids = [self._bid(agent) for agent in agents]
-        own = next((bid for bid in bids if bid.name == key.name), None)
+        claims = [self._claim(agent) for agent in agents]
+        own = next((claim for claim in claims if claim.name == key.name), None)
         held = own.held if own is not None and not own.accepted else NOTHING
-        return dataclasses.replace(facts, others=before(key.name, bids, policies), held=held)
+        return dataclasses.replace(facts, others=before(key.name, claims, policies), held=held)
 
     def refused(self, namespace: str) -> list[Key]:
         """Agents that did not fit when they were looked at last."""
@@ -56,8 +56,8 @@ class Room:
             self._refused[key] = agent.generation
             return news
         self._refused.pop(key, None)
-        self._taken[key] = _Taken(agent.uid, agent.generation, agent.bid.asks)
-        return known is not None and any(map(int.__gt__, known.asks, agent.bid.asks))
+        self._taken[key] = _Taken(agent.uid, agent.generation, agent.claim.asks)
+        return known is not None and any(map(int.__gt__, known.asks, agent.claim.asks))
 
     def forget(self, key: Key) -> None:
         """The agent is gone."""
@@ -68,12 +68,12 @@ class Room:
             if not places:
                 del self._no_room[key.namespace]
 
-    def _bid(self, agent: StoredAgent) -> Bid:
+    def _claim(self, agent: StoredAgent) -> Claim:
         """As the status says it, and newer where this process decided since."""
-        bid, taken = agent.bid, self._taken.get(agent.key)
+        claim, taken = agent.claim, self._taken.get(agent.key)
         if taken is not None and taken.uid == agent.uid:
             accepted = taken.generation == agent.generation
-            bid = dataclasses.replace(bid, accepted=accepted, held=taken.asks)
+            claim = dataclasses.replace(claim, accepted=accepted, held=taken.asks)
         if self._refused.get(agent.key) == agent.generation:
-            bid = dataclasses.replace(bid, refused=True)
-        return bid
+            claim = dataclasses.replace(claim, refused=True)
+        return claim

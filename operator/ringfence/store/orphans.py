@@ -24,7 +24,7 @@ def ownerless(child: StoredChild) -> bool:
     return marked and (API_VERSION, "AgentDeployment", child.agent_label) not in names
 
 
-class Loose:
+class OrphanIndex:
     """Indexes by namespace: almost always empty. `wake`: told which namespace to look at."""
 
     def __init__(self, wake: Callable[[str], None]) -> None:

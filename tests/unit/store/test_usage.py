@@ -6,7 +6,7 @@ import pytest
 
 from ringfence.api import AgentPolicySpec
 from ringfence.policy.model import NamedPolicy
-from ringfence.store.bids import Bids, at_the_door
+from ringfence.store.claims import Claims, at_admission
 from ringfence.store.context import PolicyContext
 from ringfence.store.records import Key
 from ringfence.store.sources import AGENT_POLICY, NAMESPACE
@@ -96,7 +96,7 @@ def test_who_found_no_room_is_woken_when_there_may_be_some(store: Store) -> None
     assert (B, Urgency.LATER) in woken
     assert others(store, B) == 0
     decide(store, B, accepted=True)
-    assert store.room.refused("ns") == []
+    assert store.usage.refused("ns") == []
 
 
 def test_a_place_is_not_inherited_by_name(store: Store) -> None:
@@ -115,25 +115,25 @@ class TestDoor:
         return agent(version, uid=name, name=name, spec=spec)
 
     def test_all_who_are_there_go_before_whoever_comes(self) -> None:
-        bids = Bids()
+        claims = Claims()
         for name in "ab":
-            bids.table.observe("ADDED", self.body(name, replicas=1))
-        facts = at_the_door(PolicyContext().facts("ns"), "c", bids.of("ns"), self.policies)
+            claims.table.observe("ADDED", self.body(name, replicas=1))
+        facts = at_admission(PolicyContext().facts("ns"), "c", claims.of("ns"), self.policies)
         assert facts.others is not None
         assert (facts.others.agents, facts.others.replicas, facts.held.agents) == (2, 2, 0)
-        bids.table.observe("DELETED", self.body("a", 2))
-        bids.table.observe("DELETED", self.body("b", 2))
-        assert bids.of("ns") == []
+        claims.table.observe("DELETED", self.body("a", 2))
+        claims.table.observe("DELETED", self.body("b", 2))
+        assert claims.of("ns") == []
 
     def test_what_is_had_may_be_kept(self) -> None:
-        bids = Bids()
+        claims = Claims()
         there = self.body("a", replicas=3) | {"status": {"acceptedGeneration": 1}}
-        bids.table.observe("ADDED", there)
-        facts = at_the_door(PolicyContext().facts("ns"), "a", bids.of("ns"), self.policies)
+        claims.table.observe("ADDED", there)
+        facts = at_admission(PolicyContext().facts("ns"), "a", claims.of("ns"), self.policies)
         assert facts.held.replicas == 3
         assert facts.others is not None
         assert facts.others.replicas == 0
 
     def test_no_limits_no_count(self) -> None:
         facts = PolicyContext().facts("ns")
-        assert at_the_door(facts, "a", [], [NamedPolicy("p", AgentPolicySpec())]) is facts
+        assert at_admission(facts, "a", [], [NamedPolicy("p", AgentPolicySpec())]) is facts

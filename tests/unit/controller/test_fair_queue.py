@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from ringfence.controller.runtime.line import SHARE, Line
+from ringfence.controller.runtime.fair_queue import SHARE, FairQueue
 from ringfence.store.urgency import Urgency
 
 Item = tuple[str, int]
@@ -18,7 +18,7 @@ class Beside(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.line: Line[Item] = Line()
+        self.line: FairQueue[Item] = FairQueue()
         self.waiting: dict[Item, Urgency] = {}
 
     @rule(item=ITEMS, urgency=URGENCIES)
@@ -48,7 +48,7 @@ TestBeside = Beside.TestCase
 
 @given(st.lists(st.tuples(ITEMS, URGENCIES), max_size=60))
 def test_all_of_them_come_out_once_and_in_order_within_a_share(put: list[tuple[Item, Urgency]]) -> None:
-    line: Line[Item] = Line()
+    line: FairQueue[Item] = FairQueue()
     for item, urgency in put:
         line.put(item, item[0], urgency)
     taken = [found for _ in range(len(line)) if (found := line.take())]
@@ -70,7 +70,7 @@ def test_all_of_them_come_out_once_and_in_order_within_a_share(put: list[tuple[I
 @given(st.dictionaries(SHARES, st.integers(1, 50), min_size=1), URGENCIES)
 def test_shares_take_turns(counts: dict[str, int], urgency: Urgency) -> None:
     """Whatever one share has waiting, the n-th key of another is taken within n turns of all shares."""
-    line: Line[Item] = Line()
+    line: FairQueue[Item] = FairQueue()
     for share, count in counts.items():
         for number in range(count):
             line.put((share, number), share, urgency)
@@ -82,7 +82,7 @@ def test_shares_take_turns(counts: dict[str, int], urgency: Urgency) -> None:
 
 @given(st.integers(0, 30), st.integers(0, 5))
 def test_a_repair_comes_before_any_number_of_others(waiting: int, taken: int) -> None:
-    line: Line[Item] = Line()
+    line: FairQueue[Item] = FairQueue()
     for number in range(waiting):
         line.put(("a", number), "a", Urgency.CHANGE if number % 2 else Urgency.LATER)
     for _ in range(taken):
@@ -94,7 +94,7 @@ def test_a_repair_comes_before_any_number_of_others(waiting: int, taken: int) ->
 @given(st.lists(st.sampled_from([Urgency.REPAIR, Urgency.CHANGE]), min_size=1, max_size=3))
 def test_nobody_starves(busy: list[Urgency]) -> None:
     """There are always more urgent ones; the least urgent is taken all the same, within SHARE ** 2 turns."""
-    line: Line[Item] = Line()
+    line: FairQueue[Item] = FairQueue()
     line.put(("patient", 0), "patient", Urgency.LATER)
     for turn in range(SHARE**2):
         for number, urgency in enumerate(busy):
@@ -107,7 +107,7 @@ def test_nobody_starves(busy: list[Urgency]) -> None:
 
 
 def test_how_turns_are_shared() -> None:
-    line: Line[Item] = Line()
+    line: FairQueue[Item] = FairQueue()
     for number in range(100):
         line.put(("a", number), "a", Urgency.REPAIR)
         line.put(("b", number), "b", Urgency.LATER)

@@ -18,7 +18,7 @@ SHARE: Final = 8
 """One of so many turns goes to the less urgent, where any wait."""
 
 
-class Line(Generic[K]):
+class FairQueue(Generic[K]):
     """Each key is in it once."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Line(Generic[K]):
         return key in self._where
 
     def put(self, key: K, share: Hashable, urgency: Urgency) -> bool:
-        """Have `key` wait. One that waits already becomes more urgent, never less. Whether it is new in the line."""
+        """Have `key` wait. One that waits already becomes more urgent, never less. Whether it is new in it."""
         known = self._where.get(key)
         if known is not None:
             if known[0] <= urgency:
