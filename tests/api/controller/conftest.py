@@ -79,6 +79,37 @@ def shared(cluster: Cluster, lease_namespace: str, logs: Path) -> Iterator[Share
     assert [line for line in output.warnings() if "exception" in line or line["event"] == "pass failed"] == []
 
 
+@pytest.fixture(scope="module")
+def nobody_else(shared: Shared) -> Iterator[None]:
+    """The shared controller rests meanwhile."""
+    shared.pause()
+    yield
+    shared.resume()
+
+
+@pytest.fixture
+def replica(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[[Options], Controller]]:
+    """Start replicas, each with a log of its own; what runs at the end is stopped."""
+    begun: list[Controller] = []
+
+    def start(options: Options) -> Controller:
+        begun.append(Controller(cluster, tmp_path / f"{options.identity}-{len(begun)}.log", options))
+        return begun[-1]
+
+    yield start
+    for one in begun:
+        if one.exit_code is None:
+            one.stop()
+
+
+@pytest.fixture
+def fresh(client: Server) -> Iterator[Place]:
+    """A fresh namespace, open to agents; no controller is started for it."""
+    found = Place(client)
+    yield found
+    found.remove()
+
+
 @pytest.fixture
 def controller(shared: Shared) -> Controller:
     return shared.current

@@ -1,13 +1,11 @@
 """An API server that answers 409 and 429 now and then: fences are repaired all the same, and nothing is silent."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from api.controller.busy import Busy
-from api.controller.conftest import Shared
 from api.controller.place import FULL, Place
 from api.controller.process import USER, Controller, Options
 from api.server import Server
@@ -24,29 +22,17 @@ PATIENCE = 3
 """Seconds of Retry-After; more than the first pauses after a failure are together."""
 Begin = Callable[[Busy, str], Controller]
 
-
-@pytest.fixture(scope="module", autouse=True)
-def nobody_else(shared: Shared) -> Iterator[None]:
-    """The shared controller rests meanwhile."""
-    shared.pause()
-    yield
-    shared.resume()
+pytestmark = pytest.mark.usefixtures("nobody_else")
 
 
 @pytest.fixture
-def begin(cluster: Cluster, lease_namespace: str, tmp_path: Path) -> Iterator[Begin]:
+def begin(lease_namespace: str, replica: Callable[[Options], Controller]) -> Begin:
     """Start replicas that see the API server through a proxy."""
-    begun: list[Controller] = []
 
     def start(way: Busy, identity: str) -> Controller:
-        options = Options(lease_namespace, identity, way.kubeconfig)
-        begun.append(Controller(cluster, tmp_path / f"{identity}.log", options))
-        return begun[-1]
+        return replica(Options(lease_namespace, identity, way.kubeconfig))
 
-    yield start
-    for one in begun:
-        if one.exit_code is None:
-            one.stop()
+    return start
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
 """Every write fails once, in every way: the same end state, in the same order, nothing twice, nobody accused."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
-from api.controller.conftest import Shared
 from api.controller.faults import Bench, FaultyKube, connect
 from api.controller.place import CHILDREN, FULL, Place
 from api.controller.process import Record
@@ -21,13 +20,7 @@ CREATES = 10
 """Writes of a first pass: seven children, an Event or two, the status."""
 FENCES = ("networkpolicies/ringfence-a-deny", "networkpolicies/ringfence-a-allow")
 
-
-@pytest.fixture(scope="module", autouse=True)
-def nobody_else(shared: Shared) -> Iterator[None]:
-    """The shared controller rests meanwhile."""
-    shared.pause()
-    yield
-    shared.resume()
+pytestmark = pytest.mark.usefixtures("nobody_else")
 
 
 @pytest.fixture

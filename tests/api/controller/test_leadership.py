@@ -1,7 +1,7 @@
 """Whoever may write the Lease does his worst: a replica leads all the same; where none can, each says so."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,6 @@ from uuid import uuid4
 
 import pytest
 
-from api.controller.conftest import Shared
 from api.controller.place import FULL, Place
 from api.controller.process import Controller, Options
 from api.server import Server
@@ -27,36 +26,17 @@ FORGED = {
 OPEN: Manifest = {"spec": {"egress": [{}], "policyTypes": ["Ingress", "Egress"]}}
 Begin = Callable[..., Controller]
 
-
-@pytest.fixture(scope="module", autouse=True)
-def nobody_else(shared: Shared) -> Iterator[None]:
-    """The shared controller rests meanwhile."""
-    shared.pause()
-    yield
-    shared.resume()
+pytestmark = pytest.mark.usefixtures("nobody_else")
 
 
 @pytest.fixture
-def begin(cluster: Cluster, lease_namespace: str, tmp_path: Path) -> Iterator[Begin]:
+def begin(lease_namespace: str, replica: Callable[[Options], Controller]) -> Begin:
     """Start replicas, by name. What one of them leaves, as a pod whose container is restarted, is started anew."""
-    begun: list[Controller] = []
 
     def start(identity: str, kubeconfig: Path | None = None) -> Controller:
-        options = Options(lease_namespace, identity, kubeconfig)
-        begun.append(Controller(cluster, tmp_path / f"{identity}-{len(begun)}.log", options))
-        return begun[-1]
+        return replica(Options(lease_namespace, identity, kubeconfig))
 
-    yield start
-    for one in begun:
-        if one.exit_code is None:
-            one.stop()
-
-
-@pytest.fixture
-def fresh(client: Server) -> Iterator[Place]:
-    found = Place(client)
-    yield found
-    found.remove()
+    return start
 
 
 @pytest.fixture

@@ -3,52 +3,30 @@
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from api.controller.conftest import Shared
 from api.controller.place import FULL, Place
 from api.controller.process import Controller, Options, Record
-from api.server import Server
 from cluster import Cluster
 from cluster.shell import wait_for
 
 KILLS = 5
 Begin = Callable[[str], Controller]
 
-
-@pytest.fixture(scope="module", autouse=True)
-def nobody_else(shared: Shared) -> Iterator[None]:
-    """The shared controller rests meanwhile."""
-    shared.pause()
-    yield
-    shared.resume()
+pytestmark = pytest.mark.usefixtures("nobody_else")
 
 
 @pytest.fixture
-def begin(cluster: Cluster, lease_namespace: str, tmp_path: Path) -> Iterator[Begin]:
+def begin(cluster: Cluster, lease_namespace: str, replica: Callable[[Options], Controller]) -> Begin:
     """Start replicas, by name; each writes as a user of its own."""
-    begun: list[Controller] = []
 
     def start(identity: str) -> Controller:
         kubeconfig = cluster.user_kubeconfig(f"replica-{identity}", ["system:masters"])
-        options = Options(lease_namespace, identity, kubeconfig)
-        begun.append(Controller(cluster, tmp_path / f"{identity}-{len(begun)}.log", options))
-        return begun[-1]
+        return replica(Options(lease_namespace, identity, kubeconfig))
 
-    yield start
-    for one in begun:
-        if one.exit_code is None:
-            one.stop()
-
-
-@pytest.fixture
-def fresh(client: Server) -> Iterator[Place]:
-    found = Place(client)
-    yield found
-    found.remove()
+    return start
 
 
 def _spans(record: Record, namespace: str) -> dict[str, tuple[str, str]]:
