@@ -9,7 +9,7 @@ from typing import Any, Final
 import structlog
 
 from ringfence.kube import ApiError, Kube, NotFound, Unreachable
-from ringfence.store.informer import LONGEST_ASKED, RETRY_SECONDS, ContextSink, Informer, Sink, TableSink
+from ringfence.store.informer import RETRY_SECONDS, ContextSink, Informer, Sink, TableSink
 from ringfence.store.sources import (
     AGENT_POLICY,
     AGENTS,
@@ -130,7 +130,7 @@ async def _installed(informer: Informer) -> None:
         except ApiError as failure:
             if pause is None or not failure.passing:
                 raise
-            await asyncio.sleep(max(pause, min(failure.retry_after or 0.0, LONGEST_ASKED)))
+            await asyncio.sleep(failure.pause(pause))
         else:
             return
 

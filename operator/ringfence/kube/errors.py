@@ -18,6 +18,8 @@ import orjson
 
 PASSING = {HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS}
 """Refusals that pass by themselves."""
+LONGEST_ASKED = 5.0
+"""Seconds for which an API server that asks for patience (Retry-After) gets it, where the own pause is shorter."""
 BUSY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 
 
@@ -40,6 +42,10 @@ class RingfenceError(Exception):
     kind: ErrorKind = ErrorKind.RETRY
     retry_after: float | None = None
     longest_pause: float | None = None
+
+    def pause(self, seconds: float) -> float:
+        """The pause before the next try, of `seconds` by itself: as long as the other side asks, within bounds."""
+        return max(seconds, min(self.retry_after or 0.0, LONGEST_ASKED))
 
 
 class ApiError(RingfenceError):

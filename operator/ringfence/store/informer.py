@@ -23,8 +23,6 @@ log = structlog.get_logger(__name__)
 RETRY_SECONDS: Final = (0.2, 0.5, 1.0)
 """Pauses after failures in a row; the last one stays. Some twenty kinds are followed: a server that is starting can
 bear twenty requests a second, and each second of pause is one for which an edited fence is not seen."""
-LONGEST_ASKED: Final = 5.0
-"""Seconds for which an API server that asks for patience (Retry-After) gets it at the most."""
 ABSENT_SECONDS: Final = 300.0
 """How long an optional kind that the cluster lacks is taken to be still lacking."""
 GONE: Final = 410
@@ -95,7 +93,7 @@ class Informer:
             except (ApiError, Unreachable) as failure:
                 told = self._tell(failure, told)
                 pause = RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]
-                await asyncio.sleep(max(pause, min(failure.retry_after or 0.0, LONGEST_ASKED)))
+                await asyncio.sleep(failure.pause(pause))
                 failures += 1
             except asyncio.CancelledError:
                 raise

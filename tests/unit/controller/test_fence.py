@@ -23,16 +23,10 @@ from ringfence.policy.model import NamedPolicy
 from ringfence.resources import Ref, build
 from ringfence.resources.phases import PHASES
 from unit.controller.make import DEPLOYMENT, JOBS, KEY, POLICY_ALLOW, POLICY_DENY, ROLE, RULES, SECRETS, agent
+from unit.fakes.clock import Clock
 
 KEEP = NamedPolicy("keep", AgentPolicySpec(on_repeated_edits="Keep"))
 STRICT = NamedPolicy("strict", AgentPolicySpec())
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

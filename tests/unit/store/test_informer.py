@@ -6,6 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ringfence.kube import ApiError, NotFound, Unreachable
+from ringfence.kube.errors import LONGEST_ASKED
 from ringfence.resources import Ref
 from ringfence.store import informer as module
 from ringfence.store.context import PolicyContext
@@ -121,7 +122,7 @@ async def test_a_server_that_asks_for_patience_gets_it_within_bounds(place: Plac
         place.kube.refuse(ApiError(429, "TooManyRequests", "starting", asked), times=1)
     async with following(place.informer):
         await until(lambda: bool(place.kube.cluster.watches))
-    assert pauses == [0.2, 4.0, module.LONGEST_ASKED]
+    assert pauses == [0.2, 4.0, LONGEST_ASKED]
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from ringfence.telemetry import health as health_module
 from ringfence.telemetry.health import STUCK_SECONDS, Health, HealthServer
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from unit.fakes.clock import Clock
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from ringfence.telemetry.events import (
 from ringfence.telemetry.metrics import EVENTS_DROPPED
 from ringfence.telemetry.sinks import kubernetes as module
 from ringfence.telemetry.sinks.kubernetes import MAX_NOTE, QUIET_SECONDS, KubernetesEventSink
+from unit.fakes.clock import Clock
 from unit.fakes.kube import FakeKube
 
 AGENT = AgentName("ns", "a" * 63)
@@ -31,13 +32,6 @@ def changed(status: str, reason: Reason, message: str, *, uid: str = "u", told: 
 ACCEPTED = changed("True", Reason.ACCEPTED, "fine")
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def kube() -> FakeKube:
     return FakeKube()
@@ -45,7 +39,7 @@ def kube() -> FakeKube:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(0.0)
 
 
 @pytest.fixture

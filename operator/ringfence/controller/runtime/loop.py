@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import structlog
 
 from ringfence.kube import ApiError, RingfenceError, Unreachable
+from ringfence.kube.errors import LONGEST_ASKED
 from ringfence.store.urgency import Urgency
 from ringfence.telemetry.events import Emit, PassEnded
 
@@ -32,8 +33,6 @@ LONGEST_ERROR_PAUSE = 300.0
 """Longest pause after a mistake of ours: it will not mend itself within seconds."""
 UNREACHABLE_PAUSE = 5.0
 """Longest pause while no answer comes: all keys are to be looked at soon after the first one does."""
-LONGEST_ASKED = 5.0
-"""Seconds for which a server that asks for patience (Retry-After) gets it, where the longest pause is shorter."""
 
 
 @dataclass(frozen=True)

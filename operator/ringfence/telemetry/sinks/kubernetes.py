@@ -72,15 +72,14 @@ class KubernetesEventSink:
     def __call__(self, event: Any) -> None:
         """Take an event; most are no news for a person."""
         if isinstance(event, events.ChildRepaired):
-            verb = "was deleted and is back" if event.rule.endswith("Deleted") else "was edited and is put right"
-            self._say(event, "Warning", Reason.DRIFT_REPAIRED, f"{event.kind} {event.name} {verb}")
+            note = f"{event.kind} {event.name} {_put_back(event.rule)}"
+            self._say(event, "Warning", Reason.DRIFT_REPAIRED, note)
         elif isinstance(event, events.FinalizersRemoved):
             kept = f"was being deleted and kept by the finalizer{'s' if event.finalizers[1:] else ''}"
             note = f"{event.kind} {event.name} {kept} {', '.join(event.finalizers)}: taken off, and it is made anew"
             self._say(event, "Warning", Reason.FINALIZER_REMOVED, note)
         elif isinstance(event, events.StandingPolicyRepaired):
-            verb = "was deleted and is back" if event.rule.endswith("Deleted") else "was edited and is put right"
-            note = f"NetworkPolicy {STANDING_POLICY} {verb}"
+            note = f"NetworkPolicy {STANDING_POLICY} {_put_back(event.rule)}"
             self._say_of(_namespace(event.namespace), event.namespace, "Warning", Reason.DRIFT_REPAIRED, note)
         elif isinstance(event, events.StandingPolicyMissing):
             self._say_of(_namespace(event.namespace), event.namespace, "Warning", Reason.NOT_APPLIED, event.why)
@@ -199,6 +198,10 @@ class KubernetesEventSink:
 
 
 _VERSIONS: Final = {kind.name: kind.group_version for kind in CHILD_KINDS.values()}
+
+
+def _put_back(rule: str) -> str:
+    return "was deleted and is back" if rule == events.DELETED else "was edited and is put right"
 
 
 def _namespace(name: str) -> Object:
