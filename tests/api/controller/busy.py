@@ -71,9 +71,8 @@ class Busy:
         return sum(one.code == code for one in self.asked)
 
     async def _start(self) -> tuple[web.AppRunner, int]:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=self._context, limit=0), timeout=aiohttp.ClientTimeout(total=None)
-        )
+        self._connector = aiohttp.TCPConnector(ssl=self._context, limit=0)
+        self._session = aiohttp.ClientSession(connector=self._connector, timeout=aiohttp.ClientTimeout(total=None))
         app = web.Application(client_max_size=2**24)
         app.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -82,8 +81,14 @@ class Busy:
         return runner, runner.addresses[0][1]
 
     async def _stop(self) -> None:
+        # Watches are still being passed on: what is open when a loop is closed fails whatever test runs by then.
+        await self._connector.close(abort_ssl=True)
         await self._runner.cleanup()
         await self._session.close()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         path = request.rel_url.path
