@@ -58,6 +58,8 @@ class OrphanIndex:
         _put(self._children, place, record.ref, there=loose)
         if loose or (old is not None and ownerless(old)) or record.ref == standing_ref(place):
             self._wake(place)
+        elif new is None and Key(place, record.agent_label or "") in self._pods.get(place, ()):
+            self._wake(place)  # pods that should go with this workload, and perhaps do not
 
     def agent_gone(self, uid: str, children: Iterable[StoredChild]) -> None:
         """Take the end of an agent, with the children that are still there."""

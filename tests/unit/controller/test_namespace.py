@@ -242,3 +242,24 @@ async def test_a_workload_whose_fence_goes_with_the_agent_is_left_to_the_cluster
     place.see(path, "Deployment")
     await place.reconcile()
     assert place.kube.objects[path]["spec"]["replicas"] == 1
+
+
+async def test_pods_without_an_agent_are_looked_at_once_more_when_the_workload_is_gone(place: Place) -> None:
+    workload = next(child for child in all_children(RULES) if child.ref == WORKLOAD)
+    place.store.children.take(workload)
+    body = pod()
+    body["metadata"]["namespace"] = "team"
+    place.store.pods.observe("ADDED", body)
+    await place.reconcile()
+    assert place.of(NamespaceObserved)[-1].orphans == 0  # the cluster takes them away with the workload
+
+    woken: list[str] = []
+    place.store.wake_namespace = woken.append
+    gone = {"kind": "Deployment", "metadata": {"name": WORKLOAD.name, "namespace": "team", "uid": workload.uid,
+            "resourceVersion": "9", "labels": dict(workload.labels)}}  # fmt: skip
+    place.store.children.observe("DELETED", gone)
+    assert woken == ["team"]
+    assert await place.reconcile() == Look(after=PATIENCE)
+    place.now += timedelta(seconds=PATIENCE)
+    await place.reconcile()
+    assert place.of(NamespaceObserved)[-1].orphans == 1  # but this one it left
