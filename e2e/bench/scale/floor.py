@@ -16,6 +16,7 @@ import orjson
 
 from cluster.errors import ClusterError
 from cluster.shell import step
+from ringfence.api.names import STANDING_POLICY
 
 from .client import APPLY, Client, each
 from .objects import Key
@@ -46,9 +47,14 @@ class Template:
 
 
 async def templates(client: Client, made: Sequence[Entry], agent: Key) -> list[Template]:
-    """The children of an agent, in the order in which the record says that they were made."""
+    """The children of an agent, in the order in which the record says that they were made.
+
+    The policy of the namespace is none of them.
+    """
     found = []
     for entry in made:
+        if entry.name == STANDING_POLICY:
+            continue
         empty = Template(entry.group_version, entry.resource, entry.name, "")
         stored = await client.get(f"{empty.collection(entry.namespace)}/{entry.name}")
         body: dict[str, Any] = {key: value for key, value in stored.items() if key != "status"}
