@@ -103,6 +103,11 @@ class ManagedResource(Model):
 
     kind: Annotated[str, Field(max_length=63)] = Field(description="Kind of the child.")
     name: Annotated[str, Field(max_length=253)] = Field(description="Its name, in the agent's namespace.")
+    digest: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None,
+        description="Of the content of a NetworkPolicy, Role or RoleBinding as it was accepted: tells an edit while a "
+        "newer generation is not accepted.",
+    )
 
 
 class AgentStatus(Model):

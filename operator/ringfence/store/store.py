@@ -40,12 +40,14 @@ class OwnershipRecord:
     """What is remembered of a child that was written or found right: whose, which object, from which manifest.
 
     `completed`: digests of a manifest and of what the API server makes of it, where the two differ rightly.
+    `right`: digest of its content when it was last found as it should be.
     """
 
     agent_uid: str
     uid: str
     written_from: str | None
     completed: tuple[str, str] | None = None
+    right: str | None = None
 
 
 def is_ours(child: StoredChild, agent_uid: str, known: OwnershipRecord | None) -> bool:

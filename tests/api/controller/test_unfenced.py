@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from api.controller.conftest import Shared
-from api.controller.place import CHILDREN, FULL, Place, json_bytes, without_owners
+from api.controller.place import CHILDREN, FULL, IMAGE, Place, json_bytes, without_owners
 from api.controller.process import USER, Controller
 from cluster.shell import wait_for
 from ringfence.resources import Manifest
@@ -143,3 +143,48 @@ def test_a_part_that_is_merely_absent_stops_nothing(place: Place, refuse: Refuse
     place.merge("Deployment", "ringfence-a", {"spec": {"replicas": 3}})
     wait_for("put right", lambda: replicas(place) == 1)
     assert place.condition("Ready")["reason"] == "WriteFailed"
+
+
+def refused_update(place: Place) -> None:
+    """An agent that runs as it was accepted, while its newer generation is refused."""
+    place.agent("a", FULL)
+    place.wait_applied()
+    place.run_pods()
+    place.change(image="registry.example/agent:without-digest")
+    place.wait_condition("Accepted", "False", "Refused")
+
+
+@pytest.mark.parametrize("which", ["allow", "role", "binding"])
+def test_a_part_that_is_edited_while_a_newer_generation_is_refused_stops_the_agent(place: Place, which: str) -> None:
+    """The spec that it was made from is not stored any more."""
+    refused_update(place)
+    assert replicas(place) == 1
+    kind, name = CHILDREN[which][0], CHILDREN[which][1].format("a")
+    before = place.get(kind, name)
+    place.merge(kind, name, WIDER[which])
+    stopped(place)
+    assert f"{kind} {name} is not as it was accepted" in place.condition("Ready")["message"]
+    assert "The agent was accepted before" in place.condition("Accepted")["message"]
+    place.merge(kind, name, {field: before[field] for field in WIDER[which]})
+    place.merge("Deployment", "ringfence-a", {"spec": {"replicas": 2}})
+    wait_for("it stays stopped", lambda: replicas(place) == 0)
+    place.end_pods()
+    place.change(image=IMAGE)
+    wait_for("accepted again, it runs", lambda: replicas(place) == 1 and place.right())
+
+
+def test_the_same_while_no_controller_looks(place: Place, shared: Shared) -> None:
+    refused_update(place)
+    shared.pause()
+    place.merge("Role", "ringfence-a", WIDER["role"])
+    shared.resume()
+    stopped(place)
+
+
+def test_a_restart_while_a_newer_generation_is_refused_stops_nobody(place: Place, shared: Shared) -> None:
+    refused_update(place)
+    controller = shared.restart()
+    place.delete("NetworkPolicy", "ringfence-a-deny")
+    wait_for("a pass", lambda: place.child("deny"))
+    wait_for("passes", lambda: controller.metric("ringfence_reconcile_total", kind="AgentDeployment") >= 2)
+    assert replicas(place) == 1

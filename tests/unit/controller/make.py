@@ -24,6 +24,7 @@ from ringfence.resources import Agent, JobImage, Manifest, Ref, build
 from ringfence.resources.secrets import rotation_name
 from ringfence.resources.stored import Desired, StoredChild, stored
 from ringfence.store.records import Key, read_agent
+from ringfence.store.store import OwnershipRecord
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 KEY = Key("team", "a")
@@ -39,6 +40,7 @@ SIGNING = {
     "delivery": {"env": {"name": "KEY"}},
 }
 SECRETS = {"secrets": [SIGNING]}
+EGRESS = {"network": {"egress": [{"cidr": "203.0.113.0/28", "ports": [443]}]}}
 Edit = Callable[[Any], Any]
 
 
@@ -91,6 +93,11 @@ def observed(
 def all_children(spec: Any = None, *, without: Iterable[Ref] = (), **more: Any) -> list[StoredChild]:
     """Everything as it should be."""
     return [child for one in build(agent(spec, **more)) if (child := as_stored(one)).ref not in set(without)]
+
+
+def remembered(children: Iterable[StoredChild]) -> dict[Ref, OwnershipRecord]:
+    """What is remembered of children that were found right."""
+    return {child.ref: OwnershipRecord(UID, child.uid, child.mark, None, child.digest) for child in children}
 
 
 def available(child: StoredChild) -> StoredChild:

@@ -12,7 +12,7 @@ from ringfence.kube import ApiError, Unreachable, path_of
 from ringfence.policy.handover import HandOver
 from ringfence.store.records import agent_path, child_path
 from ringfence.telemetry.events import ConditionChanged, HandOverUnchecked, HandOverUndecided, ViolationFound
-from unit.controller.make import DEPLOYMENT, KEY, POLICY_DENY, all_children, observed, told
+from unit.controller.make import DEPLOYMENT, KEY, POLICY_DENY, all_children, observed, remembered, told
 from unit.controller.test_plan import FRESH
 from unit.controller.test_reconciler import Place
 
@@ -206,7 +206,8 @@ def test_the_plan_holds_what_is_undecided(
     hand_over: HandOver, accepted: int | None, mode: Mode, actions: list[str]
 ) -> None:
     children = [] if accepted is None else all_children(without=[POLICY_DENY])
-    planned = plan(observed(NAMING, children=children, accepted=accepted, hand_over=hand_over))
+    known = remembered(children)
+    planned = plan(observed(NAMING, children=children, accepted=accepted, hand_over=hand_over, ownership=known))
     assert planned.mode is mode
     assert bool(planned.violations) is (mode is Mode.HOLD)
     assert told(planned) == actions

@@ -17,6 +17,7 @@ from unit.controller.make import (
     ACCOUNT,
     BINDING,
     DEPLOYMENT,
+    EGRESS,
     HOUR,
     KEY,
     NAME,
@@ -33,6 +34,7 @@ from unit.controller.make import (
     edited,
     fits,
     observed,
+    remembered,
     told,
 )
 
@@ -55,6 +57,8 @@ def test_one_that_is_being_deleted_has_no_pods_unless_they_are_to_be_orphans(
 
 
 CLOSED = Facts(namespace_labels={})
+AS_ACCEPTED = all_children(RULES)
+"""The deny policy first."""
 
 
 @pytest.mark.parametrize(
@@ -65,10 +69,13 @@ CLOSED = Facts(namespace_labels={})
         pytest.param(observed({"image": "x"}), ["absent NetworkPolicy/-deny"], True, id="refused"),
         pytest.param(observed(facts=CLOSED), ["absent NetworkPolicy/-deny"], True, id="in a closed namespace"),
         pytest.param(
-            observed({"image": "x"}, accepted=0, children=all_children(RULES)), [], True, id="a refused update"
+            observed({"image": "x"}, accepted=0, children=AS_ACCEPTED, ownership=remembered(AS_ACCEPTED)),
+            [],
+            True,
+            id="a refused update",
         ),
         pytest.param(
-            observed({"image": "x"}, accepted=0, children=all_children(without=[POLICY_DENY])),
+            observed({"image": "x"}, accepted=0, children=AS_ACCEPTED[1:], ownership=remembered(AS_ACCEPTED)),
             ["absent NetworkPolicy/-deny known"],
             True,
             id="a refused update, its fence deleted",
@@ -81,6 +88,17 @@ def test_one_that_is_not_accepted_is_held(seen: Observed, actions: list[str], re
     assert planned.violations
     assert (planned.agent is not None) is readable
     assert [child.ref for child in planned.right] == ([] if actions else [POLICY_DENY])
+
+
+@pytest.mark.parametrize("accepted", [0, None])
+def test_one_that_was_accepted_before_and_was_edited_since_is_stopped(accepted: int | None) -> None:
+    opened = as_stored(built(POLICY_ALLOW, EGRESS).manifest, lambda live: live["spec"].update(egress=[{}]))
+    before = all_children(EGRESS)
+    children = [opened if child.ref == POLICY_ALLOW else child for child in before]
+    planned = plan(observed({"image": "x"}, accepted=accepted, children=children, ownership=remembered(before)))
+    assert planned.mode is Mode.HOLD
+    assert [one.split(":")[0] for one in told(planned)] == ([] if accepted is None else [f"stop {NAME} stopped"])
+    assert (planned.stop is None) is (accepted is None)
 
 
 def test_one_that_policies_do_not_allow_any_more_is_kept_as_it_was() -> None:

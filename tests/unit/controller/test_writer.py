@@ -569,4 +569,6 @@ async def test_what_is_right_is_remembered_with_what_was_known_of_it(place: Plac
     child = place.store.children.items[ROLE]
     place.store.remember(ROLE, OwnershipRecord(UID, child.uid, "old", ("a", "b")))
     place.writer.remember([child], AGENT)
-    assert place.store.ownership[ROLE] == OwnershipRecord(UID, child.uid, built(ROLE, RULES).mark, ("a", "b"))
+    assert place.store.ownership[ROLE] == OwnershipRecord(
+        UID, child.uid, built(ROLE, RULES).mark, ("a", "b"), child.digest
+    )

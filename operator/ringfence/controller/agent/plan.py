@@ -25,6 +25,7 @@ from ringfence.store.records import Key, StoredAgent
 from ringfence.store.store import OwnershipRecord
 
 from . import ages
+from .accepted import stop_where_edited
 from .fence import FenceHistory, Stop, stop_of
 from .fit import Fit, judge
 
@@ -188,7 +189,7 @@ def plan(seen: Observed) -> Plan:
     if agent is None or (violations and not seen.known):
         deny = Desired(build_deny(seen.identity))
         actions, right = _ensure(seen, [(DENY_PHASE, deny)], known=seen.accepted_before)
-        mode = Mode.HOLD
+        mode, stop = Mode.HOLD, stop or _stop_where_edited(seen)
     else:
         actions, right = _apply(seen, agent, stopped=stop is not None)
         mode = Mode.APPLY
@@ -231,6 +232,13 @@ def _workload_ref(seen: Observed) -> Ref:
 
 def _deny_ref(seen: Observed) -> Ref:
     return Ref("NetworkPolicy", seen.key.namespace, child_name(seen.key.name, DENY))
+
+
+def _stop_where_edited(seen: Observed) -> Stop | None:
+    if not seen.accepted_before:
+        return None
+    workload, deny = _workload_ref(seen), _deny_ref(seen)
+    return stop_where_edited(seen.status, seen.owned, seen.children, seen.ownership, workload=workload, restored=deny)
 
 
 def _stop(seen: Observed, why: Stop) -> StopWorkload:

@@ -15,6 +15,7 @@ from ringfence.resources.workload import is_stopped, rolled_out
 from ringfence.telemetry.events import AgentName, ConditionChanged
 
 from . import ages, conditions
+from .accepted import with_digests
 from .conditions import Finding, condition_before
 from .execute import Blocked, Outcome
 from .fence import Stop, condition_of, contest, unfenced
@@ -220,8 +221,10 @@ def _status(seen: Observed, planned: Plan, outcome: Outcome, after: After, findi
         new["acceptedGeneration"] = generation
         new["effectivePermissions"] = effective_permissions(agent)
         new["effectiveEgress"] = effective_egress(agent)
+        listed = old.get("managedResources") or []
         if old.get("acceptedGeneration") != generation or _names_missing(old, agent):
-            new["managedResources"] = [{"kind": m["kind"], "name": m["metadata"]["name"]} for m in build(agent)]
+            listed = [{"kind": m["kind"], "name": m["metadata"]["name"]} for m in build(agent)]
+        new["managedResources"] = with_digests(listed, seen.key.namespace, seen.ownership)
     return {name: value for name, value in (old | new).items() if value is not None}
 
 

@@ -87,6 +87,7 @@ class Writer:
                 raise Requeue(f"{ref.kind} {ref.name} cannot be put right and is made anew")
             case _:
                 raise in_the_way(ref, fit)
+        self._note_right(desired, agent)
         return True
 
     async def remove(self, child: StoredChild, agent: Identity) -> None:
@@ -120,12 +121,23 @@ class Writer:
         return True
 
     def remember(self, children: Sequence[StoredChild], agent: Identity) -> None:
-        """Note that these are the agent's, as they are."""
+        """Note that these are the agent's, and as they should be."""
         for child in children:
-            known = self.store.ownership.get(child.ref)
-            record = OwnershipRecord(agent.uid, child.uid, child.mark, known.completed if known else None)
-            if known != record:
-                self.store.remember(child.ref, record)
+            self._remember(child, agent, right=child.digest)
+
+    def _remember(self, child: StoredChild, agent: Identity, *, right: str | None = None) -> None:
+        """Note whose it is. `right`: its digest, where it is known to be right; else that of before stays."""
+        known = self.store.ownership.get(child.ref)
+        before = known.right if known and known.agent_uid == agent.uid else None
+        completed = known.completed if known else None
+        record = OwnershipRecord(agent.uid, child.uid, child.mark, completed, right or before)
+        if known != record:
+            self.store.remember(child.ref, record)
+
+    def _note_right(self, desired: Desired, agent: Identity) -> None:
+        live = self.store.children.get(desired.ref)
+        if live is not None and is_good(desired, live, self.store.ownership.get(desired.ref)):
+            self.remember([live], agent)
 
     async def still_there(self, agent: Identity) -> None:
         """Raise AgentGone unless this very agent is there and is to stay.
@@ -344,7 +356,7 @@ class Writer:
         record = stored(answer, ref.kind)
         self.store.children.take(record)
         live = self.store.children.items.get(ref, record)
-        self.remember([live], agent)
+        self._remember(live, agent)
         return live
 
     def _judge(self, desired: Desired, agent: Identity) -> Fit:
