@@ -29,6 +29,8 @@ FIELDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     }
 )
 """Kind -> its plural, and the field that holds all that it does."""
+LISTED: Final = frozenset({"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"})
+"""Kinds of which there are many: one request shows all of them."""
 
 
 class Unreadable(Exception):
@@ -100,14 +102,22 @@ class Registration:
             installed = read(self.file)
         except Unreadable as failure:
             return [f"what is installed cannot be read: {failure}"]
-        stored = await asyncio.gather(*(self._stored(one.path) for one in installed))
-        return [text for one, body in zip(installed, stored, strict=True) for text in one.differences(body)]
+        collections = {(one.api_version, one.kind) for one in installed if one.kind in LISTED}
+        single = [one.path for one in installed if one.kind not in LISTED]
+        answers = await asyncio.gather(*map(self._get, single), *(self._list(*of) for of in sorted(collections)))
+        stored = {path: body for found in answers for path, body in found.items()}
+        return [text for one in installed for text in one.differences(stored.get(one.path))]
 
-    async def _stored(self, path: str) -> Object | None:
+    async def _get(self, path: str) -> dict[str, Object]:
         try:
-            return await self.kube.get(path)
+            return {path: await self.kube.get(path)}
         except NotFound:
-            return None
+            return {}
+
+    async def _list(self, api_version: str, kind: str) -> dict[str, Object]:
+        """All of a kind: a selector would not show the one whose label somebody took away."""
+        collection = path_of(api_version, FIELDS[kind][0])
+        return {f"{collection}/{one['metadata']['name']}": one for one in await self.kube.list(collection)}
 
 
 @dataclass

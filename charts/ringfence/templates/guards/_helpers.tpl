@@ -1,0 +1,36 @@
+{{- /*
+What guards of namespaces with agents have in common. Each guard is one ValidatingAdmissionPolicy: the API server decides
+by itself, also while nothing of Ringfence runs.
+*/}}
+
+{{- /* Head of a guard: (list . "children"). */}}
+{{- define "ringfence.guard.metadata" -}}
+{{- $root := first . -}}
+name: {{ include "ringfence.name" $root }}-guard-{{ last . }}
+labels: {{- include "ringfence.labels" (list $root "guard") | nindent 2 }}
+{{- end }}
+
+{{- /* The binding of a guard to the opened namespaces; nothing else pays for it. */}}
+{{- define "ringfence.guard.binding" -}}
+{{- $root := first . -}}
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {{- include "ringfence.guard.metadata" . | nindent 2 }}
+spec:
+  policyName: {{ include "ringfence.name" $root }}-guard-{{ last . }}
+  validationActions: [Deny]
+  matchResources:
+    matchPolicy: Equivalent
+    namespaceSelector: {matchLabels: {ringfence.dev/agents: enabled}}
+{{- end }}
+
+{{- /* Who may do anything to what belongs to agents: the controller, and parts of the cluster by their exact names. */}}
+{{- define "ringfence.guard.parts" -}}
+{{- $root := first . -}}
+{{- $names := list (printf "system:serviceaccount:%s:%s-controller" $root.Release.Namespace (include "ringfence.name" $root)) -}}
+{{- range rest . -}}
+{{- $names = append $names (printf "system:serviceaccount:kube-system:%s" .) -}}
+{{- end -}}
+{{- $names = append $names "system:kube-controller-manager" -}}
+{{- concat $names $root.Values.guards.exempt | toJson -}}
+{{- end }}
