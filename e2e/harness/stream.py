@@ -17,7 +17,7 @@ from cluster.shell import wait_for
 
 from .kubectl import Kubectl, Object
 
-__all__ = ["Attempt", "Attempts", "Stream", "parse", "streaming", "streaming_beside"]
+__all__ = ["Attempt", "Attempts", "Stream", "parse", "process_of", "streaming", "streaming_beside"]
 
 
 @dataclass(frozen=True, order=True)
@@ -121,9 +121,8 @@ def streaming_beside(
     It has the pod's address and its fence. It does not end with the pod, and tells of every attempt: so "nothing
     passed after the stop" is tried, and not only true because nobody was left to try.
     """
-    process = _process_of(str(pod["metadata"]["uid"]))
     program = programs.testbox() / "testbox"
-    argv = ["nsenter", f"--net=/proc/{process}/ns/net", str(program), *_words(addresses, every, at_most)]
+    argv = ["nsenter", f"--net=/proc/{process_of(pod)}/ns/net", str(program), *_words(addresses, every, at_most)]
     with _running(argv, kubectl) as stream:
         yield stream
 
@@ -157,13 +156,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.kill()
 
 
-def _process_of(uid: str) -> int:
-    """A process of a pod that runs on this machine: the kubelet names the pod's cgroups by its uid."""
-    for file in Path("/proc").glob("[0-9]*/cgroup"):
+def process_of(pod: Object) -> int:
+    """A process of the test image in a pod on this machine: the kubelet names the pod's cgroups by its uid."""
+    for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has just ended
-            if f"pod{uid}" in file.read_text():
-                return int(file.parent.name)
-    raise ClusterError(f"no process of pod {uid} runs on this machine")
+            ours = f"pod{pod['metadata']['uid']}" in (folder / "cgroup").read_text()
+            if ours and (folder / "cmdline").read_text().startswith("/testbox\0"):
+                return int(folder.name)
+    raise ClusterError(f"no process of pod {pod['metadata']['name']} runs on this machine")
 
 
 def _stretches(made: Sequence[Attempt]) -> Iterator[float]:
