@@ -17,7 +17,7 @@ from harness.environment import Environment, built_in
 from harness.install import install, own_image
 from harness.rotating import KEYS
 
-from . import gate, rotation
+from . import editor, gate, rotation
 from .admission import admission
 from .local import local
 from .numbers import machine
@@ -32,12 +32,14 @@ def measure(place: Environment, args: argparse.Namespace) -> dict[str, Any]:
     if place.cluster is None:
         raise ClusterError("the bench reads the API server's record, which only the built-in cluster keeps")
     report: dict[str, Any] = {"machine": machine()}
-    report["local"] = local(args.commands)
+    if not args.trial:
+        report["local"] = local(args.commands)
     clean(place.kubectl)  # before the install: what an earlier run left takes the room of Ringfence's own pods
     rotation.clean(place)
+    editor.clean(place.kubectl)
     rotation.prepare(place)
     install(place, own_image(place), f"agentNamespaces={{{KEYS}}}")
-    if not args.no_demo:
+    if not (args.no_demo or args.trial):
         report["demo_warm_seconds"] = _demo(place)
     with connect(place.kubectl) as api:
         bench = Bench(place.cluster, place.kubectl, api)
@@ -45,20 +47,24 @@ def measure(place: Environment, args: argparse.Namespace) -> dict[str, Any]:
         trials: dict[str, Callable[[], dict[str, Any]]] = {
             "start": lambda: bench.starts(args.starts),
             "repair": lambda: bench.repairs(args.repairs),
+            "editor": lambda: editor.editor(place, api, seconds=args.editor_seconds, singles=args.editor_singles),
             "rotation": lambda: rotation.rotations(place, api, args.rotations),
             "admission": lambda: admission(place.name, cycles=args.reviews),
             "rest": lambda: bench.rest(args.rest_agents, args.rest_seconds),
             "restart": lambda: bench.restart(args.restart_agents),
             "memory_mib": bench.memory,
         }
-        for name, trial in trials.items():
+        if unknown := set(args.trial) - set(trials):
+            raise ClusterError(f"no trial {', '.join(sorted(unknown))}; there are {', '.join(trials)}")
+        for name in args.trial or trials:
             try:
-                report[name] = trial()
+                report[name] = trials[name]()
             except ClusterError as error:  # what was measured before is not lost by it
                 report[name] = {"error": str(error)}
         if args.keep:
             clean(place.kubectl)
             rotation.clean(place)
+            editor.clean(place.kubectl)
     report["machine"]["load_at_the_end"] = machine()["load"]
     return report
 
@@ -91,6 +97,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--starts", type=int, default=100, help="agents that are started, one by one")
     parser.add_argument("--repairs", type=int, default=200, help="children that are deleted or edited")
+    parser.add_argument(
+        "--editor-seconds", type=int, default=20, help="for how long an allow policy is edited in a loop"
+    )
+    parser.add_argument("--editor-singles", type=int, default=30, help="edits of it that are made one by one")
     parser.add_argument("--rotations", type=int, default=10, help="keys rotated, of each way of delivery")
     parser.add_argument("--commands", type=int, default=20, help="runs of ringfence lint, and scrapes")
     parser.add_argument("--reviews", type=int, default=1000, help="dry runs with each way of admission")
@@ -102,6 +112,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--only", type=_names, default=(), help=f"of the scale trial only these, and nothing else: {','.join(TRIALS)}"
+    )
+    parser.add_argument(
+        "--trial",
+        type=_names,
+        default=(),
+        help="only these of the trials with pods, such as editor,repair; no scale trial",
     )
     parser.add_argument("--window", type=int, default=120, help="seconds for which the scale trial leaves agents alone")
     parser.add_argument("--no-demo", action="store_true", help="do not time the demo")
@@ -121,7 +137,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if not args.only:
             report = _on_a_node(args)
-        if args.scale:
+        if args.scale and not args.trial:
             cluster = f"{args.name}-scale"
             report["scale"] = scale(cluster, args.scale, only=args.only, window=args.window, keep=args.keep)
     except ClusterError as error:

@@ -17,6 +17,7 @@ from harness.install import NAMESPACE as SYSTEM
 from harness.kubectl import Kubectl, Object
 from harness.record import Entry, is_write, moment, stored_before
 
+from . import editor
 from .numbers import ratio, summary
 
 __all__ = ["Bench", "clean"]
@@ -39,9 +40,8 @@ class Bench:
     api: Api
 
     def prepare(self) -> None:
-        """A namespace that is open to agents."""
-        labels = {"ringfence.dev/agents": "enabled", "pod-security.kubernetes.io/enforce": "restricted"}
-        self.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}})
+        """A namespace that is open to agents. They run on while `repairs` edits a child of one again and again."""
+        self.kubectl.apply(*editor.namespace(NAMESPACE, "Keep"))
 
     def starts(self, count: int) -> dict[str, Any]:
         """`kubectl apply` to a running pod: agents, and bare Deployments of the same image in turn, as the floor."""

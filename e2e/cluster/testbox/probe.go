@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -38,6 +39,7 @@ type result struct {
 type prober struct {
 	timeout time.Duration
 	tls     *tls.Config
+	once    bool // a datagram is not sent again: an attempt is one packet
 }
 
 const probeUsage = `usage: testbox probe [flags] TARGET...
@@ -45,15 +47,21 @@ const probeUsage = `usage: testbox probe [flags] TARGET...
 Targets: tcp://host:port  udp://host:port (wants an echo)  http://...  https://...  dns://name[@server[:port]]
 Prints one JSON line for each: {"target", "verdict": reachable|refused|blocked|error, "reason", "ms"}.
 Exit code: 0 when all verdicts are the expected one, 1 when not, 2 for bad usage.
+
+With -every it tries them again and again, in attempts that overlap, and prints a line for each attempt as it ends:
+the same, and "start", its time in unix seconds. The exit code is 0 then, whatever the verdicts.
 `
 
 func runProbe(ctx context.Context, args []string) int {
 	flags := flag.NewFlagSet("probe", flag.ContinueOnError)
-	timeout := flags.Duration("timeout", 2*time.Second, "how long one target may take")
+	timeout := flags.Duration("timeout", 0, "how long one target may take (default 2s, with -every 500ms)")
+	every := flags.Duration("every", 0, "try again and again, at this pace")
+	last := flags.Duration("for", time.Minute, "with -every: for how long")
+	attended := flags.Bool("attended", false, "with -every: end when standard input does, too")
 	expect := flags.String("expect", reachable, "the verdict that gives exit code 0, or any")
 	caFile := flags.String("ca", "", "trust this CA for https (default: trust anything; a probe tests the way, not the server)")
 	flags.Usage = func() { fmt.Fprint(os.Stderr, probeUsage); flags.PrintDefaults() }
-	if flags.Parse(args) != nil || flags.NArg() == 0 {
+	if flags.Parse(args) != nil || flags.NArg() == 0 || *every < 0 {
 		flags.Usage()
 		return 2
 	}
@@ -61,7 +69,15 @@ func runProbe(ctx context.Context, args []string) int {
 	if err != nil {
 		return fail(err)
 	}
-	results := (&prober{timeout: *timeout, tls: config}).all(ctx, flags.Args())
+	if *every > 0 {
+		if *attended {
+			ctx = attend(ctx, os.Stdin)
+		}
+		p := &prober{timeout: cmp.Or(*timeout, streamTimeout), tls: config, once: true}
+		p.stream(ctx, flags.Args(), *every, *last, os.Stdout)
+		return 0
+	}
+	results := (&prober{timeout: cmp.Or(*timeout, 2*time.Second), tls: config}).all(ctx, flags.Args())
 	code := 0
 	for _, r := range results {
 		line, _ := json.Marshal(r)
@@ -109,7 +125,7 @@ func (p *prober) try(ctx context.Context, target string) (string, error) {
 		}
 		return "connected", connection.Close()
 	case "udp":
-		return tryUDP(ctx, rest)
+		return p.tryUDP(ctx, rest)
 	case "http", "https":
 		return p.tryHTTP(ctx, target)
 	case "dns":
@@ -118,7 +134,7 @@ func (p *prober) try(ctx context.Context, target string) (string, error) {
 	return "", fmt.Errorf("no probe for %q", scheme)
 }
 
-func tryUDP(ctx context.Context, address string) (string, error) {
+func (p *prober) tryUDP(ctx context.Context, address string) (string, error) {
 	connection, err := new(net.Dialer).DialContext(ctx, "udp", address)
 	if err != nil {
 		return "", err
@@ -132,7 +148,7 @@ func tryUDP(ctx context.Context, address string) (string, error) {
 			return "", err
 		}
 		next := time.Now().Add(250 * time.Millisecond)
-		if next.After(deadline) {
+		if p.once || next.After(deadline) {
 			next = deadline
 		}
 		_ = connection.SetReadDeadline(next)
