@@ -53,8 +53,12 @@ class Phase:
 
 
 def _never(_: StoredChild) -> bool:
-    """Kept: the policies and the account are always built, and no edit of the spec loses a volume's data."""
+    """Kept: the deny policy and the account are always built, and no edit of the spec loses a volume's data."""
     return False
+
+
+def _opens(child: StoredChild) -> bool:
+    return child.ref.kind == "NetworkPolicy" and not _rotates(child)
 
 
 def _rotates(child: StoredChild) -> bool:
@@ -76,7 +80,7 @@ PHASES = (
         order=Order.ALLOW,
         condition=ConditionType.NETWORK_POLICY_APPLIED,
         build=lambda agent: [allow_policy(agent)],
-        prunes=_never,
+        prunes=_opens,
     ),
     Phase(
         order=Order.PERMISSIONS,

@@ -12,7 +12,7 @@ from cluster.shell import wait_for
 from ringfence.api.names import API_VERSION
 from ringfence.controller.agent.fence import EDITS_IN_A_ROW, QUIET_SECONDS
 
-ALLOW = "ringfence-a-allow"
+ALLOW, DENY = "ringfence-a-allow", "ringfence-a-deny"
 WIDER: dict[str, Any] = {"spec": {"egress": [{}]}}
 
 
@@ -26,7 +26,7 @@ def kept(place: Place) -> Iterator[Place]:
 
 def edit(place: Place, times: int, body: dict[str, Any] | None = None, *, name: str = ALLOW) -> None:
     """So many edits, each after the one before was put right."""
-    kind = "NetworkPolicy" if name == ALLOW else "Deployment"
+    kind = "NetworkPolicy" if name in {ALLOW, DENY} else "Deployment"
     for _ in range(times):
         version = place.get(kind, name)["metadata"]["generation"]
         place.server.request("PATCH", place.path(kind, name), json_bytes(body or WIDER), "application/merge-patch+json")
@@ -50,17 +50,19 @@ def test_who_edits_again_and_again_stops_the_agent(place: Place, controller: Con
     place.agent("a", FULL)
     place.wait_applied()
     place.run_pods()
-    edit(place, EDITS_IN_A_ROW)
+    edit(place, EDITS_IN_A_ROW, name=DENY)
     wait_for("it is stopped", lambda: replicas(place) == 0)
-    for kind in ("Ready", "NetworkPolicyApplied", "WorkloadAvailable"):
+    for kind in ("Ready", "NetworkPolicyApplied", "RightsApplied", "WorkloadAvailable"):
         place.wait_condition(kind, "False", "FenceContested")
-    assert place.condition("Ready")["message"].startswith(f"NetworkPolicy {ALLOW} is edited again and again: stopped")
+    assert place.condition("Ready")["message"].startswith(f"NetworkPolicy {DENY} is edited again and again: stopped")
+    wait_for("what lets it reach anything is gone", lambda: not (place.child("allow") or place.child("binding")))
+    wait_for("and is not said to be there", lambda: place.status()["effectivePermissions"] == [])
     wait_for("an Event", lambda: "FenceContested" in [reason for reason, _ in place.events()])
     place.end_pods()
     wait_for("no pods", lambda: place.status()["replicas"] == 0)
 
     before = times(place)
-    edit(place, 20)
+    edit(place, 20, name=DENY)
     wait_for("counted", lambda: controller.drift(place.name) >= 20 + EDITS_IN_A_ROW)
     assert times(place) == before, "nothing flaps"
     assert place.condition("Ready")["reason"] == "FenceContested"
@@ -76,18 +78,38 @@ def test_who_edits_again_and_again_stops_the_agent(place: Place, controller: Con
     wait_for("it runs again", lambda: replicas(place) == 1, timeout=QUIET_SECONDS + 60)
     place.wait_right()
     place.wait_condition("NetworkPolicyApplied", "True", "Applied")
+    assert place.status()["effectivePermissions"] != []
+    deleted = controller.metric("ringfence_violations_total", rule="ChildDeleted", namespace=place.name)
+    assert deleted == 0, "what was taken away, nobody else took"
+
+
+def test_what_is_edited_is_not_there_any_more(place: Place) -> None:
+    """Until the pods have ended, which may take half a minute, there is nothing left to be edited."""
+    place.agent("a", FULL)
+    place.wait_applied()
+    place.run_pods()
+    wider = json_bytes(WIDER)
+
+    def gone() -> bool:
+        path = place.path("NetworkPolicy", ALLOW)
+        return place.server.request("PATCH", path, wider, "application/merge-patch+json").code == 404
+
+    wait_for("no policy to be edited", gone, every=0.05)
+    wait_for("it is stopped", lambda: replicas(place) == 0)
+    place.wait_condition("Ready", "False", "FenceContested")
+    assert place.child("deny"), "nor any connection"
 
 
 def test_a_controller_that_begins_anew_goes_on_with_it(place: Place, shared: Shared) -> None:
     place.agent("a", FULL)
     place.wait_applied()
-    edit(place, EDITS_IN_A_ROW)
+    edit(place, EDITS_IN_A_ROW, name=DENY)
     place.wait_condition("Ready", "False", "FenceContested")
     wait_for("it is stopped", lambda: replicas(place) == 0)
     before = place.get("Deployment", "ringfence-a")["metadata"]["generation"]
     controller = shared.restart()
     wait_for("a pass", lambda: controller.metric("ringfence_reconcile_total", result="ok") >= 1)
-    edit(place, 1)
+    edit(place, 1, name=DENY)
     assert place.condition("Ready")["reason"] == "FenceContested"
     assert place.get("Deployment", "ringfence-a")["metadata"]["generation"] == before
 
@@ -107,7 +129,7 @@ def test_a_policy_that_is_stricter_wins(kept: Place) -> None:
     stricter = kept.keep_running("Stop")
     kept.agent("a", FULL)
     kept.wait_applied()
-    edit(kept, EDITS_IN_A_ROW)
+    edit(kept, EDITS_IN_A_ROW, name=DENY)
     wait_for("it is stopped", lambda: replicas(kept) == 0)
     kept.server.request("DELETE", stricter)
     wait_for("it runs again", lambda: replicas(kept) == 1)

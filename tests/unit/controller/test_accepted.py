@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ringfence.api.status import Reason
-from ringfence.controller.agent.accepted import stop_where_edited, with_digests
+from ringfence.controller.agent.accepted import edited_since, stop_for, with_digests
 from ringfence.resources import Ref
 from ringfence.resources.stored import STOPPED, StoredChild
 from ringfence.store.store import OwnershipRecord
@@ -35,7 +35,8 @@ def edited(ref: Ref) -> StoredChild:
 
 def stop(children: dict[Ref, StoredChild], ownership: dict[Ref, OwnershipRecord], status: Any = STATUS) -> str:
     owned = [child for child in children.values() if child.controller_uid == UID]
-    found = stop_where_edited(status, owned, children, ownership, workload=DEPLOYMENT, restored=POLICY_DENY)
+    edited = edited_since(status, owned, children, ownership, restored=POLICY_DENY)
+    found = stop_for(edited, children.get(DEPLOYMENT))
     assert found is None or found.reason is Reason.UNFENCED
     return found.message if found else ""
 

@@ -11,6 +11,7 @@ from ringfence.controller.agent.fit import Fit, is_right, judge
 from ringfence.controller.agent.plan import BEING_DELETED, Mode, Observed, Plan, plan
 from ringfence.policy.model import Facts, NamedPolicy
 from ringfence.resources import Ref
+from ringfence.resources.stored import STOPPED
 from ringfence.store.records import Key
 from ringfence.store.store import OwnershipRecord
 from unit.controller.make import (
@@ -97,7 +98,8 @@ def test_one_that_was_accepted_before_and_was_edited_since_is_stopped(accepted: 
     children = [opened if child.ref == POLICY_ALLOW else child for child in before]
     planned = plan(observed({"image": "x"}, accepted=accepted, children=children, ownership=remembered(before)))
     assert planned.mode is Mode.HOLD
-    assert [one.split(":")[0] for one in told(planned)] == ([] if accepted is None else [f"stop {NAME} stopped"])
+    done = [f"stop {NAME} stopped", "remove NetworkPolicy/-allow"]
+    assert [one.split(":")[0] for one in told(planned)] == ([] if accepted is None else done)
     assert (planned.stop is None) is (accepted is None)
 
 
@@ -224,14 +226,18 @@ CONTESTED = FenceHistory(contested=POLICY_ALLOW)
             ["wrong NetworkPolicy/-allow known keep"],
             id="a part that is not put right",
         ),
-        pytest.param(observed(accepted=1, children=all_children(), fence=CONTESTED), [], id="a contested part"),
+        pytest.param(
+            observed(RULES, accepted=1, children=all_children(RULES), fence=CONTESTED),
+            ["remove NetworkPolicy/-allow", "remove RoleBinding/"],
+            id="a contested part",
+        ),
         pytest.param(
             observed(accepted=1, children=edited(all_children(), DEPLOYMENT, digest="x"), fence=CONTESTED),
-            [],
+            ["remove NetworkPolicy/-allow"],
             id="its workload stays as it is",
         ),
         pytest.param(
-            observed(accepted=1, fence=CONTESTED), [f"{one} known" for one in FRESH[:3]], id="and is not made"
+            observed(accepted=1, fence=CONTESTED), [f"{FRESH[0]} known", f"{FRESH[2]} known"], id="and is not made"
         ),
         pytest.param(
             observed({"image": "x"}, children=all_children(), fence=OPEN_TOO_LONG), [], id="one that is refused, too"
@@ -242,6 +248,14 @@ def test_a_stop_comes_first(seen: Observed, actions: list[str]) -> None:
     planned = plan(seen)
     assert planned.stop is not None
     assert told(planned) == [f"stop {NAME} {planned.stop.message}", *actions]
+
+
+def test_what_was_taken_away_with_the_pods_is_not_missed() -> None:
+    """It comes back, and nobody is said to have deleted it."""
+    children = edited(all_children(RULES, without=[POLICY_ALLOW, BINDING, ACCOUNT]), DEPLOYMENT, mark=STOPPED)
+    planned = plan(observed(RULES, accepted=1, children=children))
+    absent = ["NetworkPolicy/-allow", "ServiceAccount/", "RoleBinding/"]
+    assert told(planned)[:3] == [f"absent {one}" for one in absent]
 
 
 @pytest.mark.parametrize("fence", [FenceHistory(), FenceHistory(unfenced_for=GRACE / 2, unfenced="x")])

@@ -31,34 +31,39 @@ def with_digests(
     return found
 
 
-def stop_where_edited(
+def edited_since(
     status: Mapping[str, Any],
     owned: Sequence[StoredChild],
     children: Mapping[Ref, StoredChild],
     ownership: Mapping[Ref, OwnershipRecord],
     *,
-    workload: Ref,
     restored: Ref,
-) -> Stop | None:
-    """Why an agent that is not accepted now, and was before, gets no pods; None where its fence is as it was.
+) -> list[StoredChild]:
+    """The parts of an agent's fence that are not as it was accepted with them. What is missing lets nobody do more.
 
-    `owned`: its children. `children`: all there are. `workload`: its Deployment. `restored`: the policy that is put
-    right in any case. What is missing lets nobody do more.
+    `owned`: its children. `children`: all there are. `restored`: the policy that is put right in any case.
     """
     digests = {
-        Ref(one["kind"], workload.namespace, one["name"]): one.get("digest")
+        Ref(one["kind"], restored.namespace, one["name"]): one.get("digest")
         for one in status.get("managedResources") or []
     }
-    refs = {*digests, *(child.ref for child in owned)} - {restored}
-    for ref in sorted(ref for ref in refs if ref.kind in DECIDES_REACH):
+    found = []
+    for ref in sorted({*digests, *(child.ref for child in owned)} - {restored}):
         child, known = children.get(ref), ownership.get(ref)
-        if child is None:
+        if child is None or ref.kind not in DECIDES_REACH:
             continue
         right = known.right if known is not None and known.right else digests.get(ref)
         if child.digest != right:
-            why = f"{ref.kind} {ref.name} is not as it was accepted, and the spec of then is not known any more"
-            return Stop(Reason.UNFENCED, f"{STAYS_STOPPED}: {why}")
-    live = children.get(workload)
-    if live is not None and live.mark == STOPPED:
+            found.append(child)
+    return found
+
+
+def stop_for(edited: Sequence[StoredChild], workload: StoredChild | None) -> Stop | None:
+    """Why an agent that is not accepted now, and was before, gets no pods; None where its fence is as it was."""
+    if edited:
+        ref = edited[0].ref
+        why = f"{ref.kind} {ref.name} is not as it was accepted, and the spec of then is not known any more"
+        return Stop(Reason.UNFENCED, f"{STAYS_STOPPED}: {why}")
+    if workload is not None and workload.mark == STOPPED:
         return Stop(Reason.UNFENCED, f"{STAYS_STOPPED}: it was stopped while its fence was not right")
     return None

@@ -49,6 +49,14 @@ class Stop:
     reason: Reason
     message: str
 
+    @property
+    def withholds(self) -> bool:
+        """Whether what lets the agent reach anything is taken away, too.
+
+        Its pods may take half a minute to end, and what is not there nobody can edit meanwhile.
+        """
+        return self.reason is Reason.FENCE_CONTESTED
+
 
 def stop_of(history: FenceHistory, bound: Sequence[NamedPolicy]) -> Stop | None:
     """Whether an agent is to be stopped. `bound`: the policies that bind it; the strictest decides."""

@@ -15,17 +15,18 @@ from ringfence.policy.handover import HandOver, check_hand_over
 from ringfence.policy.model import AgentObject, Facts, NamedPolicy, Violation
 from ringfence.policy.widening import Widening
 from ringfence.resources import Agent, Endpoint, Identity, JobImage, Ref, ServicePort, build_deny
+from ringfence.resources.model import ALLOW as ALLOW_SUFFIX
 from ringfence.resources.model import DENY, child_name
 from ringfence.resources.phases import ALLOW, PERMISSIONS, PHASES, SECRETS, WORKLOAD, Order, Phase
 from ringfence.resources.phases import DENY as DENY_PHASE
 from ringfence.resources.secrets import restart_annotation, when
-from ringfence.resources.stored import Desired, StoredChild, controlled_by
+from ringfence.resources.stored import STOPPED, Desired, StoredChild, controlled_by
 from ringfence.resources.workload import rolled_out
 from ringfence.store.records import Key, StoredAgent
 from ringfence.store.store import OwnershipRecord
 
 from . import ages
-from .accepted import stop_where_edited
+from .accepted import edited_since, stop_for
 from .fence import FenceHistory, Stop, stop_of
 from .fit import Fit, judge
 
@@ -189,9 +190,11 @@ def plan(seen: Observed) -> Plan:
     if agent is None or (violations and not seen.known):
         deny = Desired(build_deny(seen.identity))
         actions, right = _ensure(seen, [(DENY_PHASE, deny)], known=seen.accepted_before)
-        mode, stop = Mode.HOLD, stop or _stop_where_edited(seen)
+        edited = _edited(seen)
+        stop = stop or stop_for(edited, seen.children.get(_workload_ref(seen)) if seen.accepted_before else None)
+        actions, mode = (*actions, *_take_away(seen, edited)), Mode.HOLD
     else:
-        actions, right = _apply(seen, agent, stopped=stop is not None)
+        actions, right = _apply(seen, agent, stop)
         mode = Mode.APPLY
     return Plan(
         mode=mode,
@@ -226,6 +229,16 @@ def part_of_fence(action: "Action") -> Ref | None:
     return None
 
 
+def lets_reach(phase: Phase, ref: Ref) -> bool:
+    """Whether a child gives its agent something: without it the agent reaches less, and a fence is no wider."""
+    return phase is ALLOW or (phase is PERMISSIONS and ref.kind == "RoleBinding")
+
+
+def _was_stopped(seen: Observed) -> bool:
+    live = seen.children.get(_workload_ref(seen))
+    return live is not None and live.mark == STOPPED
+
+
 def _workload_ref(seen: Observed) -> Ref:
     return Ref("Deployment", seen.key.namespace, child_name(seen.key.name))
 
@@ -234,11 +247,20 @@ def _deny_ref(seen: Observed) -> Ref:
     return Ref("NetworkPolicy", seen.key.namespace, child_name(seen.key.name, DENY))
 
 
-def _stop_where_edited(seen: Observed) -> Stop | None:
+def _edited(seen: Observed) -> list[StoredChild]:
+    """Parts of its fence that are not as the agent was accepted with them, while it is not accepted."""
     if not seen.accepted_before:
-        return None
-    workload, deny = _workload_ref(seen), _deny_ref(seen)
-    return stop_where_edited(seen.status, seen.owned, seen.children, seen.ownership, workload=workload, restored=deny)
+        return []
+    return edited_since(seen.status, seen.owned, seen.children, seen.ownership, restored=_deny_ref(seen))
+
+
+def _take_away(seen: Observed, edited: Sequence[StoredChild]) -> Iterator[RemoveChild]:
+    """What of it is the agent's own: its pods may take half a minute to end. It is made anew with the agent."""
+    name = child_name(seen.key.name)
+    phases = {f"{name}-{ALLOW_SUFFIX}": ALLOW, name: PERMISSIONS}
+    for child in edited:
+        if child in seen.owned and child.ref.name in phases:
+            yield RemoveChild(phase=phases[child.ref.name], child=child)
 
 
 def _stop(seen: Observed, why: Stop) -> StopWorkload:
@@ -286,20 +308,26 @@ def _restarts(seen: Observed, spec: AgentDeploymentSpec) -> dict[str, str]:
     return {name: marks[name] for name in names if when(marks.get(name))}
 
 
-def _apply(seen: Observed, agent: Agent, *, stopped: bool) -> tuple[tuple[Action, ...], tuple[StoredChild, ...]]:
+def _apply(seen: Observed, agent: Agent, stop: Stop | None) -> tuple[tuple[Action, ...], tuple[StoredChild, ...]]:
     """The deny policy; what is withdrawn, which waits for nothing else; then phase by phase.
 
-    `stopped`: the workload is left without pods, and as it is otherwise.
+    `stop`: the workload is left without pods, and as it is otherwise.
     """
-    wanted = {phase.order: phase.desired(agent) for phase in PHASES}
+    withheld = stop is not None and stop.withholds
+    wanted = {
+        phase.order: [one for one in phase.desired(agent) if not (withheld and lets_reach(phase, one.ref))]
+        for phase in PHASES
+    }
     refs = frozenset(desired.ref for built in wanted.values() for desired in built)
     first, right = _ensure(seen, [(DENY_PHASE, one) for one in wanted[Order.DENY]], known=seen.known)
     rest: list[Action] = []
     for phase in (ALLOW, PERMISSIONS, SECRETS, WORKLOAD):
         if phase is SECRETS:
             rest += _make_secrets(seen, agent)
-        pairs = [(phase, one) for one in wanted[phase.order] if not (stopped and one.ref == _workload_ref(seen))]
-        actions, fine = _ensure(seen, pairs, known=seen.known, fence_comes=bool(first))
+        pairs = [(phase, one) for one in wanted[phase.order] if not (stop and one.ref == _workload_ref(seen))]
+        # What was withheld is missing rightly, when the agent is to run again.
+        known = seen.known and not (phase in {ALLOW, PERMISSIONS} and _was_stopped(seen))
+        actions, fine = _ensure(seen, pairs, known=known, fence_comes=bool(first))
         rest += actions
         right += fine
     return (*first, *_withdraw(seen, refs), *rest, *_drop_previous(seen, agent)), right

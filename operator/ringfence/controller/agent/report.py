@@ -136,12 +136,27 @@ def find(seen: Observed, planned: Plan, outcome: Outcome, after: After) -> list[
         _secrets(seen, planned, outcome, after),
         _workload(planned.agent, outcome, after),
     ]
+    if planned.stop is not None and planned.stop.withholds:
+        parts = [_withheld(one, planned.stop) for one in parts]
     if contested:
         parts = [_contested(one, contested, seen.key.name) for one in parts]
     if stop := _stop(planned, outcome, after):
         parts = [*parts[:-1], Finding(ConditionType.WORKLOAD_AVAILABLE, "False", stop.reason, stop.message)]
         return [Finding(ConditionType.READY, "False", stop.reason, stop.message), *parts]
     return [conditions.ready(parts), *parts]
+
+
+WITHHELD = {
+    ConditionType.NETWORK_POLICY_APPLIED: "the deny policy is stored; the other one is taken away while it is stopped",
+    ConditionType.RIGHTS_APPLIED: "the RoleBinding is taken away while it is stopped",
+}
+
+
+def _withheld(found: Finding, stop: Stop) -> Finding:
+    """The same; what is taken away with the pods is not said to be there."""
+    if found.type not in WITHHELD or found.reason is Reason.NO_RIGHTS or found.status != "True":
+        return found
+    return Finding(found.type, "False", stop.reason, WITHHELD[found.type])
 
 
 def _contested(found: Finding, child: Ref, agent: str) -> Finding:
@@ -219,8 +234,9 @@ def _status(seen: Observed, planned: Plan, outcome: Outcome, after: After, findi
         new |= ages.status(after.secrets)
     if not planned.violations and agent and outcome.blocked is None:
         new["acceptedGeneration"] = generation
-        new["effectivePermissions"] = effective_permissions(agent)
-        new["effectiveEgress"] = effective_egress(agent)
+        withheld = planned.stop is not None and planned.stop.withholds
+        new["effectivePermissions"] = [] if withheld else effective_permissions(agent)
+        new["effectiveEgress"] = [] if withheld else effective_egress(agent)
         listed = old.get("managedResources") or []
         if old.get("acceptedGeneration") != generation or _names_missing(old, agent):
             listed = [{"kind": m["kind"], "name": m["metadata"]["name"]} for m in build(agent)]
