@@ -170,7 +170,7 @@ class _Edited:
             for number in range(PER_SECOND * seconds):
                 process.wait(began + number / PER_SECOND - time.time())
                 edits.append(time.time())
-                self.api.patch(self.allow, WIDER)
+                self.api.patched(self.allow, WIDER)
             if stops:
                 process.wait_end(PATIENCE_SECONDS)
             time.sleep(QUIET_SECONDS)

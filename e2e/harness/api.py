@@ -158,6 +158,16 @@ class Api:
         changed: Object = json.loads(self.call("PATCH", path, body, kind="application/merge-patch+json"))
         return changed
 
+    def patched(self, path: str, body: Object) -> bool:
+        """A JSON merge patch; whether there was anything to patch."""
+        try:
+            self.patch(path, body)
+        except Refused as refused:
+            if refused.code != 404:
+                raise
+            return False
+        return True
+
     def delete(self, path: str) -> None:
         """DELETE. Nothing there is fine."""
         try:

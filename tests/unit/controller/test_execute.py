@@ -300,6 +300,13 @@ async def test_rights_that_cannot_be_taken_away_matter(run: Run) -> None:
     assert run.hands.fences.history(KEY).unfenced_for is not None
 
 
+async def test_a_stop_is_done_though_what_comes_before_it_fails(run: Run) -> None:
+    run.hands.fails["remove NetworkPolicy"] = ApiError(403, "Forbidden", "no right")
+    taken = RemoveChild(phase=ALLOW, child=as_stored(built(POLICY_ALLOW, RULES).manifest))
+    await run.do(taken, StopWorkload(ref=DEPLOYMENT, why=UNFENCED), stop=UNFENCED)
+    assert run.hands.done == ["remove NetworkPolicy", "stop ringfence-a"]
+
+
 async def test_the_fence_is_put_right_though_the_stop_fails(run: Run) -> None:
     run.hands.fails |= {"stop ringfence-a": REFUSED, ALLOWED: Conflict(409, "Conflict", "modified")}
     kept = [ensure(ALLOW, POLICY_ALLOW, keep=True), ensure(PERMISSIONS, ROLE, keep=True)]

@@ -184,8 +184,10 @@ class Executor:
 def _goes_on(action: Action, outcome: Outcome) -> bool:
     """Whether an action is done though something is in the way: what is there stays as it should be.
 
-    Without the deny policy the other parts of the fence do, and nothing else.
+    Without the deny policy the other parts of the fence do, and nothing else. A stop is done whatever is in its way.
     """
+    if isinstance(action, StopWorkload):
+        return True
     if not isinstance(action, EnsureChild) or not action.keep:
         return False
     return part_of_fence(action) is not None or not outcome.without_deny

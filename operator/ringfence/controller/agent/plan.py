@@ -201,7 +201,7 @@ def plan(seen: Observed) -> Plan:
         violations=violations,
         bound=bound,
         agent=agent,
-        actions=(_stop(seen, stop), *actions) if stop else actions,
+        actions=_with_stop(seen, stop, actions) if stop else actions,
         right=right,
         max_age=max_age,
         stop=stop,
@@ -261,6 +261,12 @@ def _take_away(seen: Observed, edited: Sequence[StoredChild]) -> Iterator[Remove
     for child in edited:
         if child in seen.owned and child.ref.name in phases:
             yield RemoveChild(phase=phases[child.ref.name], child=child)
+
+
+def _with_stop(seen: Observed, stop: Stop, actions: Sequence[Action]) -> tuple[Action, ...]:
+    """First what takes something away from the agent, which counts at once; pods take their time."""
+    first = [one for one in actions if stop.withholds and isinstance(one, RemoveChild)]
+    return (*first, _stop(seen, stop), *(one for one in actions if one not in first))
 
 
 def _stop(seen: Observed, why: Stop) -> StopWorkload:
