@@ -225,6 +225,8 @@ class Store:
         if old is None or new is None:
             self._loose_pods(key)
             self.wake_namespace(key.namespace)
+        if old is None and len(self._agents_in[key.namespace]) == 1:
+            self.wider.look(key.namespace)  # what became of pods there before is not known
         if self._agent_matters(old, new):
             self.wake(key, Urgency.LATER if _same_wish(old, new) else Urgency.CHANGE)
 
