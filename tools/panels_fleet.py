@@ -81,7 +81,7 @@ FLEET: dict[str, tuple[Show, ...]] = {
             "bars",
             "short",
             (Query(violations("source", "10m"), "{{source}}"),),
-            "In the 10 minutes before each moment: refused at the door, not allowed any more, drift, key too old.",
+            "In the 10 minutes before each moment: refused by admission, not allowed any more, drift, key too old.",
         ),
         Show(
             "Violations by namespace",
