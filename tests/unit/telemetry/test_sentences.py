@@ -14,7 +14,7 @@ WHO: Any = {"agent": AgentName("ns", "a"), "uid": "u"}
 AGENT = {"apiVersion": API_VERSION, "kind": "AgentDeployment", "name": "a", "uid": "u"}
 NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "name": "ns"}
 SLICE = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "name": "x", "uid": "u"}
-CHILD = {"kind": "Role", "name": "ringfence-a"}
+CHILD: Any = {"kind": "Role", "name": "ringfence-a"}
 
 
 def changed(kind: ConditionType, status: str, *, told: bool = True) -> events.ConditionChanged:
