@@ -22,7 +22,7 @@ HEAD: Final = """\
 <!-- Made by `make generate` from tools/catalogued.py and from the tests. Do not edit. -->
 # Attacks and faults by their ids
 
-Tests name what they try by a short id: `B` is a way around the fence or the door, `R` is a fault. An id never changes
+Tests name what they try by a short id: `B` is a way around the fence or admission, `R` is a fault. An id never changes
 its meaning. The last column is read from the tests; the build fails when a test names an id that is not here. (The
 boundaries B1 to B4 of the [threat model](../threat-model.md) are something else: there, B stands for "boundary".)
 
@@ -114,7 +114,7 @@ def _order(one: str) -> tuple[str, int]:
 
 def _document(tests: Tests) -> str:
     lines = [HEAD]
-    for title, letter in (("Ways around the fence and the door", "B"), ("Faults", "R")):
+    for title, letter in (("Ways around the fence and admission", "B"), ("Faults", "R")):
         lines += [f"## {title}", "", "| id | what is tried | what holds | tests |", "|---|---|---|---|"]
         for one in sorted((one for one in ENTRIES if one[0] == letter), key=_order):
             entry = ENTRIES[one]

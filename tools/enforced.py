@@ -260,7 +260,7 @@ FIELDS: dict[str, Row] = {
     "AgentPolicy.spec.sandbox.runtimeClassNames": Row("`decide`", f"{PODS}::test_sandbox"),
     "AgentPolicy.spec.onOrphans": Row(
         "the pass over a namespace: an orphaned Deployment gets no pods, an orphaned allow policy or RoleBinding goes",
-        "tests/api/controller/test_orphans.py::test_what_is_cut_loose_is_stopped",
+        "tests/api/controller/test_orphans.py::test_what_is_orphaned_is_stopped",
         "tests/api/controller/test_orphans.py::test_a_policy_can_have_orphans_kept",
     ),
     "AgentPolicy.spec.limits.agents": Row(

@@ -81,7 +81,7 @@ FLEET: dict[str, tuple[Show, ...]] = {
             "bars",
             "short",
             (Query(violations("source", "10m"), "{{source}}"),),
-            "In the 10 minutes before each moment: refused at the door, not allowed any more, drift, key too old.",
+            "In the 10 minutes before each moment: refused by admission, not allowed any more, drift, key too old.",
         ),
         Show(
             "Violations by namespace",
@@ -103,7 +103,11 @@ FLEET: dict[str, tuple[Show, ...]] = {
             "Conditions that are not True",
             "series",
             "short",
-            (Query('sum by (condition) (ringfence_agents{status!="True"})', "{{condition}}"),),
+            (
+                Query(
+                    'sum by (condition) (ringfence_agents{status!="True",condition!="FenceWidened"})', "{{condition}}"
+                ),
+            ),
             "How many agents lack what. Those that are suspended are among them.",
         ),
         Show(
@@ -124,6 +128,27 @@ FLEET: dict[str, tuple[Show, ...]] = {
                 ),
             ),
             "None at rest: what is written is new, changed, or put back.",
+        ),
+        Show(
+            "Fences widened by others",
+            "series",
+            "short",
+            (Query('sum(ringfence_agents{condition="FenceWidened",status="True"})', "agents"),),
+            "Agents that others' policies, bindings or relabelled pods give more than their spec says.",
+        ),
+        Show(
+            "Left without their agent",
+            "series",
+            "short",
+            (Query("max by (namespace) (ringfence_orphaned_objects) or vector(0)", "{{namespace}}"),),
+            "Objects that carry the label of an agent that is not there.",
+        ),
+        Show(
+            "No standing policy",
+            "series",
+            "short",
+            (Query("max by (namespace) (ringfence_standing_policy_missing) or vector(0)", "{{namespace}}"),),
+            "Namespaces in which the policy that fences all pods of agents cannot be stored.",
         ),
     ),
     "Keys": (

@@ -208,7 +208,7 @@ class TestWhatUsersSee:
         assert [line["dryRun"] for line in said("told-dry")] == [True]
 
     @pytest.mark.parametrize("how", ["--server-side", "--dry-run=server"])
-    def test_other_ways_in_end_at_the_same_door(self, setup: Setup, how: str) -> None:
+    def test_other_ways_in_meet_the_same_rules(self, setup: Setup, how: str) -> None:
         text = json.dumps(agent("greedy", WIDE_OPEN))
         with pytest.raises(Exception, match="EgressUnrestricted"):
             setup.cluster.kubectl("apply", how, "-f", "-", stdin=text)

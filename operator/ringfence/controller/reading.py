@@ -18,12 +18,11 @@ from ringfence.store.sources import (
     PODS,
     SERVICES,
     SOURCES,
-    STRAY_PODS,
     Source,
     keeps,
-    may_be_stray,
 )
 from ringfence.store.store import Store
+from ringfence.store.strays import StrayPods
 from ringfence.telemetry.events import Emit, StoreCompared, WatchHeard
 
 log = structlog.get_logger(__name__)
@@ -51,6 +50,7 @@ class Reading:
     one that was made meanwhile."""
     agents: Informer = field(init=False)
     others: tuple[Informer, ...] = field(init=False)
+    strays: StrayPods = field(init=False)
 
     def __post_init__(self) -> None:
         store, changed = self.store, self.store.context_changed
@@ -58,6 +58,7 @@ class Reading:
         self.sinks = {SOURCES[AGENT_POLICY].plural: policies}
         self.policies = self._informer(SOURCES[AGENT_POLICY], policies)
         self.agents = self._informer(AGENTS, TableSink(store.agents, AGENTS.kind))
+        self.strays = StrayPods(self.kube, store)
         context = [source for kind, source in SOURCES.items() if kind != AGENT_POLICY]
         self.others = (
             *(self._informer(source, ContextSink(store.context, source.kind, changed)) for source in context),
@@ -67,26 +68,28 @@ class Reading:
             ),
             self._informer(SERVICES, TableSink(store.services, "Service")),
             self._informer(PODS, TableSink(store.pods, "Pod")),
-            self._informer(STRAY_PODS, TableSink(store.wider.unlabelled, "Pod", wanted=may_be_stray)),
             *(self._informer(one, TableSink(store.wider.cluster_wide[one.kind], one.kind)) for one in CLUSTER_WIDE),
         )
 
     async def first(self) -> None:
         """List everything. Raises ApiError, Unreachable, NotInstalled.
 
-        Agents come last: a pass over one is to find the rest.
+        Agents come last: a pass over one is to find the rest. Only pods that lost their label are looked for in the
+        namespaces of agents.
         """
         async with _first_failure():
             async with asyncio.TaskGroup() as group:
                 for informer in (*self.others, self.policies):
                     group.create_task(_installed(informer))
             await _installed(self.agents)
+        await self.strays.look()
 
     async def follow(self) -> None:
         """For ever: the watches of all kinds."""
         async with asyncio.TaskGroup() as group:
             for informer in (*self.others, self.policies, self.agents):
                 group.create_task(informer.follow(), name=f"watch {informer.source.kind}")
+            group.create_task(self.strays.follow(), name="look for relabelled pods")
 
     async def compare_for_ever(self, returned: asyncio.Event) -> None:
         """Now and then; soon at first, and soon after the API server was away (`returned`)."""
@@ -108,6 +111,11 @@ class Reading:
             except (ApiError, Unreachable) as failure:
                 log.warning("resync failed; the watches go on", kind=informer.source.kind, error=str(failure))
                 return found
+        try:
+            await self.strays.look_everywhere()
+        except (ApiError, Unreachable) as failure:
+            log.warning("resync failed; the watches go on", kind="Pod", error=str(failure))
+            return found
         self.emit(StoreCompared(found))
         return found
 

@@ -42,7 +42,7 @@ def deny_policy(agent: Identity) -> Manifest:
 def standing_policy(namespace: str) -> Manifest:
     """Drops everything of every pod with an agent's label, whether its agent is there or not.
 
-    It belongs to no agent, and so outlives them all: of a pod that was cut loose, it is the fence that stays. What an
+    It belongs to no agent, and so outlives them all: of a pod without its agent, it is the fence that stays. What an
     agent's own policies allow stays allowed: policies add up.
     """
     return {

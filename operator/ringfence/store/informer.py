@@ -143,12 +143,23 @@ class Informer:
 
 
 class TableSink:
-    """Keeps a table. `wanted`: which objects of the kind; an object that is not wanted any more is gone from it."""
+    """Keeps a table. `wanted`: which objects of the kind; an object that is not wanted any more is gone from it.
 
-    def __init__(self, table: Table[Any, Any], kind: str, *, wanted: Callable[[Body], bool] = lambda _: True) -> None:
+    `namespace`: the only one whose objects it keeps; None: all.
+    """
+
+    def __init__(
+        self,
+        table: Table[Any, Any],
+        kind: str,
+        *,
+        wanted: Callable[[Body], bool] = lambda _: True,
+        namespace: str | None = None,
+    ) -> None:
         self._table = table
         self._kind = kind
         self._wanted = wanted
+        self._namespace = namespace
 
     def observe(self, event_type: str | None, body: Body) -> None:
         """Take one event of the watch."""
@@ -198,13 +209,14 @@ class TableSink:
         """Read one object. 1 where it was not known so; 0 where a watch had told of it meanwhile."""
         known = self._table.get(key)
         body = await informer.fetch(*place)
-        if body is None:  # what was known is gone; one that was made anew meanwhile is not
+        if body is None or not self._wanted(body):  # what was known is gone; one that was made anew meanwhile is not
             return int(known is not None and self._table.remove(key, known.version))
         return int(self._table.take(self._table.read(self._whole(body))))
 
     def _of_kind(self) -> list[Any]:
         """Keys of this kind: the children of all kinds share one table."""
-        return [key for key in self._table.items if getattr(key, "kind", self._kind) == self._kind]
+        kept = [key for key in self._table.items if getattr(key, "kind", self._kind) == self._kind]
+        return kept if self._namespace is None else [key for key in kept if _place(key)[0] == self._namespace]
 
     def _whole(self, body: Body) -> Body:
         return body if "kind" in body else {"kind": self._kind, **body}  # items of a list come without their kind

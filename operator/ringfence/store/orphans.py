@@ -31,7 +31,7 @@ class OrphanIndex:
         self._wake = wake
         self._children: dict[str, set[Ref]] = {}
         self._pods: dict[str, set[Key]] = {}
-        self._cut: dict[Ref, tuple[str, str]] = {}
+        self._left: dict[Ref, tuple[str, str]] = {}
         """Children that were there when their agent went: their uids, and its. Those that stay without it were ours."""
 
     def children(self, namespace: str) -> list[Ref]:
@@ -44,7 +44,7 @@ class OrphanIndex:
 
     def former_agent(self, child: StoredChild) -> str | None:
         """Uid of the agent whose child it was, where we saw that one go."""
-        uid, agent_uid = self._cut.get(child.ref, ("", None))
+        uid, agent_uid = self._left.get(child.ref, ("", None))
         return agent_uid if uid == child.uid else None
 
     def child_changed(self, old: StoredChild | None, new: StoredChild | None) -> None:
@@ -52,18 +52,18 @@ class OrphanIndex:
         record = new or old
         if record is None:
             return
-        place, loose = record.ref.namespace, new is not None and ownerless(new)
+        place, orphaned = record.ref.namespace, new is not None and ownerless(new)
         if new is None:
-            self._cut.pop(record.ref, None)
-        _put(self._children, place, record.ref, there=loose)
-        if loose or (old is not None and ownerless(old)) or record.ref == standing_ref(place):
+            self._left.pop(record.ref, None)
+        _put(self._children, place, record.ref, there=orphaned)
+        if orphaned or (old is not None and ownerless(old)) or record.ref == standing_ref(place):
             self._wake(place)
         elif new is None and Key(place, record.agent_label or "") in self._pods.get(place, ()):
             self._wake(place)  # pods that should go with this workload, and perhaps do not
 
     def agent_gone(self, uid: str, children: Iterable[StoredChild]) -> None:
         """Take the end of an agent, with the children that are still there."""
-        self._cut.update({child.ref: (child.uid, uid) for child in children})
+        self._left.update({child.ref: (child.uid, uid) for child in children})
 
     def pods_changed(self, agent: Key, *, left: bool) -> None:
         """Take whether there are pods with that agent's label, and the agent is not there."""

@@ -67,8 +67,6 @@ SOURCES: Final[Mapping[str, Source]] = MappingProxyType(
 AGENTS: Final = Source("AgentDeployment", API_VERSION, "agentdeployments")
 SERVICES: Final = Source("Service", "v1", "services")
 PODS: Final = Source("Pod", "v1", "pods", label_selector=AGENT_LABEL)
-STRAY_PODS: Final = Source("Pod", "v1", "pods", label_selector=f"!{AGENT_LABEL}")
-"""Pods without an agent's label: `may_be_stray` tells which of them an agent's ReplicaSet may have made."""
 _NETWORK_POLICY_API: Final = "policy.networking.k8s.io"
 CLUSTER_WIDE: Final = (
     Source("ClusterRoleBinding", "rbac.authorization.k8s.io/v1", "clusterrolebindings"),
@@ -94,9 +92,15 @@ def keeps(kind: str) -> Callable[[Mapping[str, Any]], bool]:
     return (lambda _: True) if CHILD_KINDS[kind].whole else is_child
 
 
+def stray_pods(namespace: str) -> Source:
+    """Pods without an agent's label: `may_be_stray` tells which of them an agent's ReplicaSet may have made."""
+    return Source("Pod", "v1", "pods", namespace=namespace, label_selector=f"!{AGENT_LABEL}")
+
+
 def may_be_stray(body: Mapping[str, Any]) -> bool:
-    """Whether a pod has a name as an agent's ReplicaSet gives it. A name cannot be changed."""
-    return str(body["metadata"]["name"]).startswith(CHILD_PREFIX)
+    """Whether a pod has no agent's label, and a name as an agent's ReplicaSet gives it; that cannot be changed."""
+    metadata = body["metadata"]
+    return str(metadata["name"]).startswith(CHILD_PREFIX) and AGENT_LABEL not in (metadata.get("labels") or {})
 
 
 def is_child(body: Mapping[str, Any]) -> bool:

@@ -225,8 +225,10 @@ class Store:
         if new is not None:
             self._key_of[new.uid] = key
         if old is None or new is None:
-            self._loose_pods(key)
+            self._note_pods_left(key)
             self.wake_namespace(key.namespace)
+        if old is None and len(self._agents_in[key.namespace]) == 1:
+            self.wider.look(key.namespace)  # what became of pods there before is not known
         if self._agent_matters(old, new):
             self.wake(key, Urgency.LATER if _same_wish(old, new) else Urgency.CHANGE)
 
@@ -296,13 +298,13 @@ class Store:
         _index(self._pods_of, record.key, [old.agent] if old else (), [new.agent] if new else ())
         self.wider.pod_changed("labelled", old, new)
         for key in {one.agent for one in (old, new) if one}:
-            self._loose_pods(key)
+            self._note_pods_left(key)
             if (
                 old is None or new is None or (old.told, old.labels) != (new.told, new.labels)
             ) and key in self.agents.items:
                 self.wake(key, Urgency.LATER)
 
-    def _loose_pods(self, key: Key) -> None:
+    def _note_pods_left(self, key: Key) -> None:
         self.orphans.pods_changed(key, left=key in self._pods_of and key not in self.agents.items)
 
     def _policy_changed(self, old: StoredPolicy | None, new: StoredPolicy | None) -> None:

@@ -34,6 +34,8 @@ class Widenings:
         pods: Callable[[Key], Iterable[StoredPod]],
     ) -> None:
         self._wake, self._agents, self._pods = wake, agents, pods
+        self.look: Callable[[str], None] = lambda _: None
+        """Told of a namespace in which a pod may have lost its agent's label."""
         self.cluster_wide: dict[str, Table[str, StoredClusterObject]] = {
             source.kind: Table(read_cluster_object, lambda one: one.name, self._cluster_changed)
             for source in CLUSTER_WIDE
@@ -79,6 +81,8 @@ class Widenings:
 
     def pod_changed(self, table: str, old: StoredPod | None, new: StoredPod | None) -> None:
         """Take a change of a pod. `table`: which one it is known from: with an agent's label, or without."""
+        if table == "labelled" and old is not None and new is None and old.account is not None and not old.ends:
+            self.look(old.key[0])  # it was deleted at once, or it lost the label: the watch tells both alike
         for pod in (old, new):
             if pod is None or pod.account is None:
                 continue

@@ -65,7 +65,7 @@ KUBE_SECONDS = Histogram(
     "ringfence_kube_request_duration_seconds",
     "From a request to the API server to the head of its answer. Labels: verb (GET, WATCH, POST, PUT, PATCH, DELETE).",
     ["verb"],
-    # From a read next door (2 ms) to the client's own limit of 30 s.
+    # From a read nearby (2 ms) to the client's own limit of 30 s.
     buckets=(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
     registry=REGISTRY,
 )
@@ -86,7 +86,7 @@ def kube_request(verb: str, status: int | None, seconds: float) -> None:
 
 VIOLATIONS = Counter(
     "ringfence_violations",
-    "Attempts to leave the fence. Labels: source (admission: refused at the door; policy: stored, and not allowed; "
+    "Attempts to leave the fence. Labels: source (admission: refused by it; policy: stored, and not allowed; "
     "drift: a child edited or deleted by somebody else, and put back; rotation: a key older than its policy allows), "
     "rule (for admission and policy a rule's name, see the rules' reference; for drift ChildEdited, ChildDeleted, "
     "ChildHeld, a child kept by somebody's finalizer, and SecretOverwritten; for rotation SecretTooOld), namespace (of "
@@ -191,8 +191,8 @@ API_SERVER_ADDRESSES = Gauge(
 )
 ORPHANS = Gauge(
     "ringfence_orphaned_objects",
-    "Objects that carry an agent's label but have no agent: left by `kubectl delete --cascade=orphan`, or cut loose by "
-    "an edit; absent where there are none. Labels: namespace.",
+    "Objects that carry an agent's label but have no agent: left by `kubectl delete --cascade=orphan`, or orphaned by "
+    "an edit of their owners; absent where there are none. Labels: namespace.",
     ["namespace"],
     registry=REGISTRY,
 )

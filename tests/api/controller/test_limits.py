@@ -1,4 +1,4 @@
-"""AgentPolicy.spec.limits at write: nobody stands at the door here, and all that is stored is decided again."""
+"""AgentPolicy.spec.limits at write: there is no admission here, and all that is stored is decided again."""
 
 from collections.abc import Iterator
 

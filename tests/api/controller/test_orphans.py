@@ -1,4 +1,4 @@
-"""Whoever may delete an AgentDeployment cuts it loose: what is left is fenced, told and stopped."""
+"""Whoever may delete an AgentDeployment can leave its children: what is left is fenced, told and stopped."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,7 +22,7 @@ def agent(place: Place) -> Place:
     return place
 
 
-def cut_loose(place: Place, name: str = "a") -> None:
+def delete_alone(place: Place, name: str = "a") -> None:
     """kubectl delete agd NAME --cascade=orphan. By the time of its pods the garbage collector knows the children."""
     wait_for("pods", lambda: place.pods(name))
     assert place.delete("AgentDeployment", name, propagationPolicy="Orphan").ok
@@ -44,8 +44,8 @@ def replicas(place: Place) -> Any:
     return place.get("Deployment", "ringfence-a")["spec"]["replicas"]
 
 
-def test_what_is_cut_loose_is_stopped(agent: Place, controller: Controller) -> None:
-    cut_loose(agent)
+def test_what_is_orphaned_is_stopped(agent: Place, controller: Controller) -> None:
+    delete_alone(agent)
     wait_for("no pods", lambda: replicas(agent) == 0)
     wait_for("nothing is allowed", lambda: agent.child("allow") is None)
     wait_for("no rights", lambda: agent.child("binding") is None)
@@ -61,7 +61,7 @@ def test_what_is_cut_loose_is_stopped(agent: Place, controller: Controller) -> N
 
 
 def test_what_is_opened_or_started_afterwards_is_closed_again(agent: Place) -> None:
-    cut_loose(agent)
+    delete_alone(agent)
     wait_for("no pods", lambda: replicas(agent) == 0)
     agent.merge("Deployment", "ringfence-a", {"spec": {"replicas": 3}})
     wait_for("no pods again", lambda: replicas(agent) == 0)
@@ -70,7 +70,7 @@ def test_what_is_opened_or_started_afterwards_is_closed_again(agent: Place) -> N
 
 
 def test_made_again_the_agent_says_what_is_in_its_way(agent: Place) -> None:
-    cut_loose(agent)
+    delete_alone(agent)
     agent.agent("a", FULL)
     wait_for("no pods", lambda: replicas(agent) == 0)
     wait_for("no rights", lambda: agent.child("binding") is None)
@@ -105,7 +105,7 @@ def keeping(place: Place) -> Iterator[Place]:
 def test_a_policy_can_have_orphans_kept(keeping: Place, controller: Controller) -> None:
     keeping.agent("a", replicas=1)
     keeping.wait_applied()
-    cut_loose(keeping)
+    delete_alone(keeping)
     wait_for("counted", lambda: controller.metric("ringfence_orphaned_objects", namespace=keeping.name) >= 4)
     assert replicas(keeping) == 1
     assert keeping.child("allow")

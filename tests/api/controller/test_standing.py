@@ -138,15 +138,18 @@ def test_it_stays_until_the_last_agent_and_the_last_pod_are_gone(place: Place, c
     place.delete("NetworkPolicy", STANDING_POLICY)
     wait_for("back in a closed namespace", lambda: right(place))
     (replica_set,) = [one["metadata"]["name"] for one in place.items("ReplicaSet")]
-    cut: list[Mapping[str, Any]] = [
+    ownerless: list[Mapping[str, Any]] = [
         {"op": "remove", "path": f"/metadata/{part}"} for part in ("labels", "ownerReferences")
     ]
-    place.patch("ReplicaSet", replica_set, cut)
+    place.patch("ReplicaSet", replica_set, ownerless)
     wait_for("a second ReplicaSet and its pod", lambda: len(place.pods()) == 2)
     place.delete("AgentDeployment", "a")
     wait_for("the agent's own policies are gone", lambda: place.child("deny") is None)
     assert place.pods()
-    wait_for("the loose pods are told", lambda: controller.metric("ringfence_orphaned_objects", namespace=place.name))
+    wait_for(
+        "the pods without their agent are told",
+        lambda: controller.metric("ringfence_orphaned_objects", namespace=place.name),
+    )
     right(place)
     place.delete("ReplicaSet", replica_set)
     wait_for("no pods", lambda: ended(place))

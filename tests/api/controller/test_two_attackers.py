@@ -54,7 +54,7 @@ def deletes(one: Somebody) -> None:
         one.delete(child)
 
 
-def cuts_loose(one: Somebody) -> None:
+def orphans(one: Somebody) -> None:
     for child in EVERY:
         one.edit(child, ORPHAN)
 
@@ -99,7 +99,7 @@ def harmless(place: Place) -> bool:
 
 @pytest.mark.parametrize(
     "acts",
-    [(widens, holds), (deletes, cuts_loose), (widens, deletes)],
+    [(widens, holds), (deletes, orphans), (widens, deletes)],
     ids=lambda acts: "-".join(one.__name__ for one in acts),
 )
 def test_the_fence_is_right_or_the_agent_is_stopped(

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from api.controller.conftest import Shared
 from api.controller.place import Place, json_bytes
 from api.controller.process import Controller
 from cluster.shell import wait_for
@@ -123,5 +124,23 @@ def test_a_relabelled_pod(agent: Place, label: str | None) -> None:
     agent.merge("Pod", pod, {"metadata": {"labels": {AGENT_LABEL: label}}})
     said = agent.wait_condition("FenceWidened", "True", "PodRelabelled")["message"]
     assert f"Pod {pod}" in said
+    agent.delete("Pod", pod, gracePeriodSeconds=0)
+    agent.wait_condition("FenceWidened", "False", "AsDeclared")
+
+
+def test_a_pod_that_gets_its_label_back(agent: Place) -> None:
+    (pod,) = [one["metadata"]["name"] for one in agent.pods()]
+    agent.merge("Pod", pod, {"metadata": {"labels": {AGENT_LABEL: None}}})
+    agent.wait_condition("FenceWidened", "True", "PodRelabelled")
+    agent.merge("Pod", pod, {"metadata": {"labels": {AGENT_LABEL: "a"}}})
+    agent.wait_condition("FenceWidened", "False", "AsDeclared")
+
+
+def test_a_pod_that_was_relabelled_while_nobody_looked(agent: Place, shared: Shared) -> None:
+    (pod,) = [one["metadata"]["name"] for one in agent.pods()]
+    shared.pause()
+    agent.merge("Pod", pod, {"metadata": {"labels": {AGENT_LABEL: None}}})
+    shared.resume()
+    assert f"Pod {pod}" in agent.wait_condition("FenceWidened", "True", "PodRelabelled")["message"]
     agent.delete("Pod", pod, gracePeriodSeconds=0)
     agent.wait_condition("FenceWidened", "False", "AsDeclared")

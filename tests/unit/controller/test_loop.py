@@ -103,12 +103,24 @@ async def test_a_failure_is_tried_again_with_doubling_pauses(place: Place) -> No
             assert await place.once(after=REFUSED) == "retry"
     assert place.pauses[:3] == [FIRST_RETRY, 2 * FIRST_RETRY, 4 * FIRST_RETRY]
     assert place.pauses[-1] == LAST_RETRY
-    assert {(one["event"], one["log_level"], one["thing"], one["why"]) for one in said} == {
-        ("again later", "info", "a", "422 Invalid: no")
-    }
-    await place.once(after=Look())
+    assert [(one["event"], one["log_level"], one["thing"], one["why"], one["count"]) for one in said] == [
+        ("again later", "info", "a", "422 Invalid: no", count) for count in (1, 2, 4, 8)
+    ]
+    with capture_logs() as said:
+        for _ in range(2):
+            await place.once(after=Look())
+    assert said == [{"event": "works again", "log_level": "info", "thing": "a", "count": 15}]
     await place.once(after=REFUSED)
     assert place.pauses[-1] == FIRST_RETRY
+
+
+@pytest.mark.parametrize("failure", [REFUSED, KeyError("x")], ids=["passing", "ours"])
+async def test_a_key_that_fails_for_long_has_few_lines(place: Place, failure: Exception) -> None:
+    with capture_logs() as said:
+        for _ in range(1000):
+            await place.once(after=failure)
+    assert [one.get("count") for one in said[1:]] == [2**power for power in range(1, 10)]
+    assert len(said) == 10
 
 
 @pytest.mark.parametrize(
@@ -137,13 +149,14 @@ async def test_patience_has_a_bound_where_the_pauses_are_short(place: Place) -> 
 async def test_a_namespace_that_ends_is_quiet(place: Place) -> None:
     with capture_logs() as said:
         await place.once(after=ApiError(403, "Forbidden", "it is being terminated"))
+        await place.once(after=Look())
     assert [one["log_level"] for one in said] == ["debug"]
 
 
 class TestMistakes:
     async def test_the_trace_comes_once_and_the_owner_is_told_once(self, place: Place) -> None:
         with capture_logs() as said:
-            for _ in range(3):
+            for _ in range(4):
                 assert await place.once(after=KeyError("x")) == "error"
         assert [bool(one.get("exc_info")) for one in said] == [True, False, False]
         assert {(one["event"], one["log_level"], one["thing"]) for one in said} == {("pass failed", "error", "a")}
@@ -156,6 +169,8 @@ class TestMistakes:
             await place.once(after=KeyError("y"))
             await place.once(after=Look())
             await place.once(after=KeyError("y"))
+        assert said.pop(2) == {"event": "works again", "log_level": "info", "thing": "a", "count": 2}
+        assert len(said) == 3
         assert all(one["exc_info"] for one in said)
         assert place.reconciler.told == ["a: 'x'", "a: 'y'", "a: 'y'"]
 

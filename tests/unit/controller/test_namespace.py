@@ -199,7 +199,7 @@ def left_behind(place: Place, *, known: bool) -> None:
         place.see(child_path(child.ref), child.ref.kind)
 
 
-async def test_what_we_saw_cut_loose_is_stopped_at_once(place: Place) -> None:
+async def test_what_we_saw_orphaned_is_stopped_at_once(place: Place) -> None:
     left_behind(place, known=True)
     await place.reconcile()
     assert place.kube.objects[child_path(WORKLOAD)]["spec"]["replicas"] == 0

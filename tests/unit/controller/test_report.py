@@ -256,6 +256,20 @@ class TestStatus:
         assert kept == self.OLD | {"replicas": 0}
         assert found["observedGeneration"] == 1
 
+    @pytest.mark.parametrize(
+        ("more", "egress"),
+        [
+            ({}, ["203.0.113.0/28:443"]),
+            ({"violations": (VIOLATION,)}, ["203.0.113.0/28:443"]),
+            ({"violations": (VIOLATION,), "mode": Mode.HOLD}, None),
+            ({"blocked": Blocked(ConditionType.WORKLOAD_AVAILABLE, Reason.WRITE_FAILED, "x")}, None),
+        ],
+        ids=["accepted", "kept as it was", "held", "blocked"],
+    )
+    def test_the_egress_that_is_applied(self, more: Any, egress: list[str] | None) -> None:
+        spec = {"network": {"egress": [{"cidr": "203.0.113.0/28", "ports": [443]}]}}
+        assert come_to(spec, **more).egress == egress
+
     def test_children_are_listed_anew_for_a_new_generation_only(self) -> None:
         assert come_to(status=self.OLD).status["managedResources"]
         assert come_to(status=self.OLD | {"acceptedGeneration": 1}).status["managedResources"] == []

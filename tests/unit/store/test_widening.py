@@ -127,3 +127,33 @@ def test_a_pod_that_lost_its_label_and_one_that_got_anothers(store: Store, woken
     ended = bare | {"status": {"phase": "Failed"}, "metadata": bare["metadata"] | {"resourceVersion": "4"}}
     store.wider.unlabelled.observe("MODIFIED", ended)
     assert store.widenings(A) == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "event", "looked"),
+    [
+        ({"spec": {"serviceAccountName": "ringfence-a"}}, "DELETED", True),
+        ({"spec": {"serviceAccountName": "ringfence-a"}}, "MODIFIED", False),
+        ({"spec": {"serviceAccountName": "ringfence-a"}, "status": {"phase": "Succeeded"}}, "DELETED", False),
+        ({"spec": {"serviceAccountName": "default"}}, "DELETED", False),
+    ],
+    ids=["gone, and did not end", "still there", "ended before", "no agent's account"],
+)
+def test_where_a_pod_is_gone_that_did_not_end_its_namespace_is_looked_at(
+    store: Store, before: dict[str, Any], event: str, looked: bool
+) -> None:
+    asked: list[str] = []
+    store.wider.look = asked.append
+    store.pods.observe("ADDED", pod(1) | before)
+    store.pods.observe(event, pod(2) | before)
+    assert asked == (["ns"] if looked else [])
+
+
+def test_a_pod_that_is_being_deleted_is_not_looked_for(store: Store) -> None:
+    asked: list[str] = []
+    store.wider.look = asked.append
+    body = pod(1) | {"spec": {"serviceAccountName": "ringfence-a"}}
+    body["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    store.pods.observe("ADDED", body)
+    store.pods.observe("DELETED", body | {"metadata": body["metadata"] | {"resourceVersion": "2"}})
+    assert asked == []

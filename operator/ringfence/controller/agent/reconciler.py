@@ -13,7 +13,6 @@ from ringfence.policy.decide import decide
 from ringfence.policy.limits import LIMIT_RULES
 from ringfence.policy.model import NamedPolicy, RuleName
 from ringfence.resources import Ref
-from ringfence.resources.network import effective_egress
 from ringfence.resources.rotation import rotating
 from ringfence.resources.secrets import rotation_name, stamp
 from ringfence.store.records import Key, agent_path, packed, read_agent
@@ -118,9 +117,9 @@ class AgentReconciler:
             self.recorder.secrets(seen.key, after.secrets, max_age=planned.max_age, now=seen.now, uid=seen.identity.uid)
         told = report(seen, planned, outcome, after)
         await self._store_status(seen, told.status, told.changed)
-        if planned.mode is Mode.APPLY and planned.agent is not None and outcome.blocked is None:
+        if told.egress is not None:
             stored = seen.status.get("effectiveEgress") or []
-            self.recorder.services(seen.key, seen.identity.uid, stored=stored, egress=effective_egress(planned.agent))
+            self.recorder.services(seen.key, seen.identity.uid, stored=stored, egress=told.egress)
         self._observed(seen, planned, told, after)
         self._try_again(outcome, after)
         return told.look

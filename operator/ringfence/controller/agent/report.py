@@ -19,7 +19,7 @@ from .accepted import with_digests
 from .conditions import Finding, condition_before
 from .execute import Blocked, Outcome
 from .fence import Stop, condition_of, contest, unfenced
-from .plan import Observed, Plan, pods_wanted, workload_of
+from .plan import Mode, Observed, Plan, pods_wanted, workload_of
 
 SECRETS_AGAIN = 60.0
 """Seconds until the next look at an agent with secrets: their Secrets are not watched, a watch would carry values."""
@@ -45,23 +45,30 @@ class After:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """`status`: the whole of it, as it is to be stored. `changed`: to be told once it is."""
+    """`status`: the whole of it, as it is to be stored. `changed`: to be told once it is.
+
+    `egress`: lines of `effective_egress` of what is applied; None where it could not be, or is to be nothing.
+    """
 
     findings: Sequence[Finding]
     status: Object
     changed: Sequence[ConditionChanged]
     look: Look
+    egress: Sequence[str] | None = None
 
 
 def report(seen: Observed, planned: Plan, outcome: Outcome, after: After) -> Report:
     """All of it. `seen.agent` is there."""
     findings = find(seen, planned, outcome, after)
-    status = _status(seen, planned, outcome, after, findings)
+    applied = planned.agent if planned.mode is Mode.APPLY and outcome.blocked is None else None
+    egress = effective_egress(applied) if applied else None
+    status = _status(seen, planned, after, findings, egress)
     return Report(
         findings=findings,
         status=status,
         changed=changes(seen, findings),
         look=_look(seen, planned, outcome, after, findings),
+        egress=egress,
     )
 
 
@@ -217,7 +224,9 @@ def _applied(condition: ConditionType, blocked: Blocked | None, sentence: str) -
     return Finding(condition, "False", Reason.NOT_APPLIED, f"waits for {blocked.condition}")
 
 
-def _status(seen: Observed, planned: Plan, outcome: Outcome, after: After, findings: Sequence[Finding]) -> Object:
+def _status(
+    seen: Observed, planned: Plan, after: After, findings: Sequence[Finding], egress: Sequence[str] | None
+) -> Object:
     """What was there, and what is new of it. What is None is not there any more."""
     old, agent = dict(seen.status), planned.agent
     generation = seen.agent.generation if seen.agent else 0
@@ -232,11 +241,11 @@ def _status(seen: Observed, planned: Plan, outcome: Outcome, after: After, findi
     }
     if after.secrets is not None:
         new |= ages.status(after.secrets)
-    if not planned.violations and agent and outcome.blocked is None:
+    if not planned.violations and agent and egress is not None:
         new["acceptedGeneration"] = generation
         withheld = planned.stop is not None and planned.stop.withholds
         new["effectivePermissions"] = [] if withheld else effective_permissions(agent)
-        new["effectiveEgress"] = [] if withheld else effective_egress(agent)
+        new["effectiveEgress"] = [] if withheld else egress
         listed = old.get("managedResources") or []
         if old.get("acceptedGeneration") != generation or _names_missing(old, agent):
             listed = [{"kind": m["kind"], "name": m["metadata"]["name"]} for m in build(agent)]

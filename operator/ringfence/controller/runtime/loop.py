@@ -13,6 +13,7 @@ from ringfence.kube.errors import LONGEST_ASKED
 from ringfence.store.urgency import Urgency
 from ringfence.telemetry.events import Emit, PassEnded
 
+from .failures import Failures
 from .queue import LAST_RETRY, KeyedQueue
 
 log = structlog.get_logger(__name__)
@@ -71,6 +72,7 @@ class ReconcileLoop(Generic[K]):
         self._repair_workers = repair_workers
         self._waiting_since: dict[K, float] = {}
         self._mistakes: dict[K, str] = {}
+        self._failures: Failures[K] = Failures()
 
     async def run(self) -> None:
         """Work for ever."""
@@ -100,6 +102,8 @@ class ReconcileLoop(Generic[K]):
             return "error"
         self.queue.done(key)
         self._mistakes.pop(key, None)
+        if count := self._failures.worked(key):
+            log.info("works again", **self.reconciler.about(key), count=count)
         self._again(key, look)
         return "ok"
 
@@ -119,16 +123,23 @@ class ReconcileLoop(Generic[K]):
         longest = min(longest, failure.longest_pause or longest)
         asked = None if failure.retry_after is None else min(failure.retry_after, max(longest, LONGEST_ASKED))
         pause = self.queue.failed(key, asked, longest=longest)
-        tell = log.debug if isinstance(failure, ApiError) and failure.terminating else log.info
-        tell("again later", **self.reconciler.about(key), seconds=round(pause, 1), why=str(failure))
+        told: dict[str, Any] = {**self.reconciler.about(key), "seconds": round(pause, 1), "why": str(failure)}
+        if isinstance(failure, ApiError) and failure.terminating:
+            log.debug("again later", **told)
+            return
+        count, tell = self._failures.failed(key, monotonic())
+        if tell:
+            log.info("again later", **told, count=count)
 
     async def _mistake(self, key: K, failure: Exception) -> None:
-        """The trace once; after that a line each time, with growing pauses. The object's owner is told as well."""
+        """The trace once; after that a line now and then, with growing pauses. The object's owner is told as well."""
         about: dict[str, Any] = dict(self.reconciler.about(key))
         text = f"{type(failure).__name__}: {failure}"
-        if self._mistakes.get(key) == text:
-            log.error("pass failed", **about, error=text[:500])
-        else:
+        news = self._mistakes.get(key) != text
+        count, tell = self._failures.failed(key, monotonic(), news=news)
+        if tell and not news:
+            log.error("pass failed", **about, error=text[:500], count=count)
+        if news:
             log.error("pass failed", **about, exc_info=failure)
             try:
                 await self.reconciler.failed(key, failure)

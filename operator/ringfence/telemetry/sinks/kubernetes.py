@@ -11,17 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any, Final, Literal
+from typing import Any, Final
 from uuid import uuid4
 
 import structlog
 
-from ringfence.api.names import API_VERSION, MANAGED_BY, STANDING_POLICY
-from ringfence.api.status import Reason, is_met
+from ringfence.api.names import MANAGED_BY
 from ringfence.kube import ApiError, Kube, Object, Unreachable, path_of
-from ringfence.resources import CHILD_KINDS
-from ringfence.telemetry import events
 from ringfence.telemetry.metrics import EVENTS_DROPPED
+
+from .sentences import Sentence, sentence_of
 
 log = structlog.get_logger(__name__)
 
@@ -35,8 +34,6 @@ MAX_NOTE: Final = 1000
 """The API server's bound on an Event's message is 1,024 bytes."""
 WAITING: Final = 20_000
 """Events that may wait to be written: two of each of ten thousand agents. Some 20 MiB."""
-SHOWN: Final = 4
-"""Addresses in one Event."""
 WRITERS: Final = 2
 """Written at a time: the rest of the connections is for what agents need."""
 
@@ -70,35 +67,26 @@ class KubernetesEventSink:
         self._repeated: dict[int, _Said] = {}
 
     def __call__(self, event: Any) -> None:
-        """Take an event; most are no news for a person."""
-        if isinstance(event, events.ChildRepaired):
-            note = f"{event.kind} {event.name} {_put_back(event.rule)}"
-            self._say(event, "Warning", Reason.DRIFT_REPAIRED, note)
-        elif isinstance(event, events.FinalizersRemoved):
-            kept = f"was being deleted and kept by the finalizer{'s' if event.finalizers[1:] else ''}"
-            note = f"{event.kind} {event.name} {kept} {', '.join(event.finalizers)}: taken off, and it is made anew"
-            self._say(event, "Warning", Reason.FINALIZER_REMOVED, note)
-        elif isinstance(event, events.StandingPolicyRepaired):
-            note = f"NetworkPolicy {STANDING_POLICY} {_put_back(event.rule)}"
-            self._say_of(_namespace(event.namespace), event.namespace, "Warning", Reason.DRIFT_REPAIRED, note)
-        elif isinstance(event, events.StandingPolicyMissing):
-            self._say_of(_namespace(event.namespace), event.namespace, "Warning", Reason.NOT_APPLIED, event.why)
-        elif isinstance(event, events.OrphansFound):
-            kind, _, name = event.objects[0].partition("/")
-            found = {"apiVersion": _VERSIONS.get(kind, "v1"), "kind": kind, "name": name}
-            self._say_of(found, event.namespace, "Warning", Reason.ORPHANED, event.message)
-        elif isinstance(event, events.ConditionChanged) and event.told:
-            self._say(event, "Normal" if is_met(event.type, event.status) else "Warning", event.reason, event.message)
-        elif isinstance(event, events.SecretOverwritten):
-            note = f"the value of {event.secret} was overwritten by {event.manager}; ringfence rotate makes a new one"
-            self._say(event, "Warning", Reason.SECRET_OVERWRITTEN, note)
-        elif isinstance(event, events.ServiceRedirected):
-            note = (
-                f"Service {event.service} led to {event.previous}, and now leads to {event.leads_to}: that is reached"
-            )
-            self._say(event, "Warning", Reason.SERVICE_REDIRECTED, note)
-        elif isinstance(event, events.ApiServerDoubted):
-            self._say_of_slice(event)
+        """Take an event: one to write, unless it is no news for a person, was said lately, or is another's to say."""
+        said = sentence_of(event)
+        if said is None or not self._leading():
+            return
+        about = said.regarding.get("uid") or f"{said.namespace}/{said.regarding['name']}"
+        sentence, now = (about, str(said.reason), said.note), self._clock()
+        lately = self._said.get(sentence)
+        if lately is not None and now - lately.at < QUIET_SECONDS:
+            lately.count += 1
+            self._repeated[id(lately)] = lately
+            return
+        body = self._body(said)
+        self._said[sentence] = _Said(now, body)
+        self._said.move_to_end(sentence)
+        if len(self._said) > REMEMBERED:
+            self._said.popitem(last=False)
+        try:
+            self._waiting.put_nowait(body)
+        except asyncio.QueueFull:
+            EVENTS_DROPPED.inc()
 
     async def run(self) -> None:
         """Write what waits, for ever."""
@@ -115,56 +103,19 @@ class KubernetesEventSink:
                     await self._write(self._waiting.get_nowait())
                 await self._write_counts()
 
-    def _say(self, event: events.AgentEvent, kind: Literal["Normal", "Warning"], reason: str, note: str) -> None:
-        """One Event about an agent."""
-        namespace, name = event.agent
-        regarding = {"apiVersion": API_VERSION, "kind": "AgentDeployment", "name": name, "uid": event.uid}
-        self._say_of(regarding, namespace, kind, reason, note)
-
-    def _say_of_slice(self, event: events.ApiServerDoubted) -> None:
-        """One Event about an EndpointSlice."""
-        namespace, _, name = event.slice.partition("/")
-        about = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "name": name, "uid": event.uid}
-        shown = ", ".join(event.addresses[:SHOWN]) + (" and more" if len(event.addresses) > SHOWN else "")
-        note = f"not taken for the API server's: {shown}: {event.why}"
-        self._say_of(about, namespace, "Warning", Reason.ADDRESS_DOUBTED, note)
-
-    def _say_of(
-        self, regarding: Object, namespace: str, kind: Literal["Normal", "Warning"], reason: str, note: str
-    ) -> None:
-        """One Event, unless it was said lately, or is another replica's to say."""
-        if not self._leading():
-            return
-        about = regarding.get("uid") or f"{namespace}/{regarding['name']}"
-        sentence, now = (about, str(reason), note), self._clock()
-        lately = self._said.get(sentence)
-        if lately is not None and now - lately.at < QUIET_SECONDS:
-            lately.count += 1
-            self._repeated[id(lately)] = lately
-            return
-        body = self._body(regarding, namespace, kind, str(reason), note)
-        self._said[sentence] = _Said(now, body)
-        self._said.move_to_end(sentence)
-        if len(self._said) > REMEMBERED:
-            self._said.popitem(last=False)
-        try:
-            self._waiting.put_nowait(body)
-        except asyncio.QueueFull:
-            EVENTS_DROPPED.inc()
-
-    def _body(self, regarding: Object, namespace: str, kind: str, reason: str, note: str) -> Object:
+    def _body(self, said: Sentence) -> Object:
         return {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"name": f"{regarding['name'][:200]}.{uuid4().hex[:16]}", "namespace": namespace},
+            "metadata": {"name": f"{said.regarding['name'][:200]}.{uuid4().hex[:16]}", "namespace": said.namespace},
             "eventTime": _now(),
             "reportingController": f"ringfence.dev/{MANAGED_BY}",
             "reportingInstance": self._instance[:128],
             "action": "Reconcile",
-            "reason": reason,
-            "type": kind,
-            "note": note.encode()[:MAX_NOTE].decode(errors="ignore"),
-            "regarding": regarding | {"namespace": namespace},
+            "reason": str(said.reason),
+            "type": said.kind,
+            "note": said.note.encode()[:MAX_NOTE].decode(errors="ignore"),
+            "regarding": said.regarding | {"namespace": said.namespace},
         }
 
     async def _write_for_ever(self) -> None:
@@ -195,17 +146,6 @@ class KubernetesEventSink:
             if not (isinstance(failure, ApiError) and failure.terminating):
                 about = {"agent": body["regarding"]["name"], "namespace": metadata["namespace"]}
                 log.warning("could not write an Event", **about, error=str(failure))
-
-
-_VERSIONS: Final = {kind.name: kind.group_version for kind in CHILD_KINDS.values()}
-
-
-def _put_back(rule: str) -> str:
-    return "was deleted and is back" if rule == events.DELETED else "was edited and is put right"
-
-
-def _namespace(name: str) -> Object:
-    return {"apiVersion": "v1", "kind": "Namespace", "name": name}
 
 
 def _now() -> str:
