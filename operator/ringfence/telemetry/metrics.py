@@ -89,8 +89,8 @@ VIOLATIONS = Counter(
     "Attempts to leave the fence. Labels: source (admission: refused at the door; policy: stored, and not allowed; "
     "drift: a child edited or deleted by somebody else, and put back; rotation: a key older than its policy allows), "
     "rule (for admission and policy a rule's name, see the rules' reference; for drift ChildEdited, ChildDeleted, "
-    "ChildHeld, a child kept by somebody's finalizer, and SecretOverwritten; for rotation SecretTooOld), namespace (of "
-    "the agent; empty for what has none).",
+    "ChildHeld, a child kept by somebody's finalizer, PodLeftBehind, a pod of an edited Deployment, and "
+    "SecretOverwritten; for rotation SecretTooOld), namespace (of the agent; empty for what has none).",
     ["source", "rule", "namespace"],
     registry=REGISTRY,
 )

@@ -1,7 +1,7 @@
 """A plan is done in order, and stops where it cannot go on."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -23,6 +23,7 @@ from ringfence.controller.agent.plan import (
     BEING_DELETED,
     Action,
     DropPrevious,
+    EndPods,
     EnsureChild,
     MakeSecret,
     Mode,
@@ -35,6 +36,7 @@ from ringfence.kube import ApiError, Conflict, NotFound, RingfenceError, Unreach
 from ringfence.resources import Ref
 from ringfence.resources.phases import ALLOW, DENY, PERMISSIONS, PHASES, SECRETS, WORKLOAD, Order, Phase
 from ringfence.store.context import PolicyContext
+from ringfence.store.records import StoredPod, read_pod
 from ringfence.store.store import Store
 from ringfence.telemetry.events import AgentName, AgentStopped
 from unit.controller.make import (
@@ -50,6 +52,7 @@ from unit.controller.make import (
     agent,
     as_stored,
     built,
+    left_pod,
     observed,
 )
 from unit.controller.make import SECRETS as WITH_SECRETS
@@ -85,6 +88,9 @@ class Hands:
         self._do(f"make {secret.name} {known}")
         return {"uid": "s"}
 
+    async def end(self, pods: Iterable[StoredPod], _: Any) -> None:
+        self._do(f"end {' '.join(pod.key[1] for pod in pods)}")
+
     async def drop_previous(self, _: Any, one: ObservedSecret) -> None:
         self._do(f"drop {one.name}")
 
@@ -107,7 +113,7 @@ class Run:
     def __init__(self) -> None:
         self.hands, self.told = Hands(), list[Any]()
         hands: Any = self.hands
-        self.executor = Executor(hands, hands, self.told.append)
+        self.executor = Executor(hands, hands, hands, self.told.append)
 
     async def do(self, *actions: Action, mode: Mode = Mode.APPLY, **more: Any) -> Outcome:
         return await self.executor.execute(
@@ -131,6 +137,7 @@ FIVE = [
     ensure(PERMISSIONS, ROLE),
     ensure(WORKLOAD, DEPLOYMENT),
 ]
+END = EndPods(phase=WORKLOAD, pods=(read_pod(left_pod()),))
 DENIED, ALLOWED, ACCOUNTED, ROLED, WORKING = (f"{one.desired.ref.kind} {one.desired.ref.name}" for one in FIVE)
 UNFENCED = Stop(Reason.UNFENCED, "x")
 REFUSED = ApiError(422, "Invalid", "no such thing")
@@ -160,8 +167,9 @@ async def test_each_action_has_its_hand(run: Run) -> None:
         RemoveSecret(phase=SECRETS, name="x"),
         MakeSecret(phase=SECRETS, name="signing", known=True),
         DropPrevious(phase=SECRETS, secret=ObservedSecret("signing", "x", None)),
+        END,
     )
-    assert run.hands.done == ["remove Role", "remove x", "make signing True", "drop signing"]
+    assert run.hands.done == ["remove Role", "remove x", "make signing True", "drop signing", "end left"]
     assert outcome.made == {"signing": {"uid": "s"}}
     assert outcome.wrote
 
@@ -174,6 +182,15 @@ async def test_it_stops_at_the_first_phase_that_cannot_be_done(run: Run, number:
     assert run.hands.done == order[: number + 1]
     assert outcome.blocked is not None
     assert outcome.blocked.condition is FIVE[number].phase.condition
+
+
+async def test_pods_that_cannot_be_ended_are_told_and_hinder_nothing(run: Run) -> None:
+    run.hands.fails["end left"] = ApiError(403, "Forbidden", "no right to delete pods")
+    outcome = await run.do(END, *FIVE)
+    assert run.hands.done == ["end left", DENIED, ALLOWED, ACCOUNTED, ROLED, WORKING]
+    assert outcome.blocked is not None
+    assert (outcome.blocked.reason, outcome.unfenced) == (Reason.WRITE_FAILED, "")
+    assert "no right to delete pods" in outcome.blocked.message
 
 
 async def test_what_is_there_is_kept_as_it_should_be_whatever_blocks(run: Run) -> None:

@@ -48,6 +48,7 @@ from ringfence.telemetry.events import (
     HandOverUnchecked,
     HandOverUndecided,
     OrphansFound,
+    PodEnded,
     RegistrationChanged,
     SecretOverwritten,
     StandingPolicyMissing,
@@ -355,6 +356,15 @@ class TestController:
         line = one(lines, "finalizers removed")
         assert line | about == line
         assert (line["finalizers"], line["level"]) == (["x/y"], "warning")
+
+    def test_pods_that_were_ended(self, lines: Lines) -> None:
+        """In a loop the first, the second, the fourth."""
+        for count in range(1, 8):
+            to_log(PodEnded(agent=AgentName("team", "a"), name=f"p{count}", count=count))
+        found = told(lines, "pod ended")
+        assert [(line["name"], line["count"]) for line in found] == [("p1", 1), ("p2", 2), ("p4", 4)]
+        about = {"agent": "a", "namespace": "team", "kind": "Pod", "rule": "PodLeftBehind", "level": "warning"}
+        assert all(line | about == line for line in found)
 
     def test_rotations_and_keys_that_are_too_old(self, lines: Lines) -> None:
         recorder, month = Recorder(to_log), timedelta(hours=720)

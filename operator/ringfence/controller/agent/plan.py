@@ -21,13 +21,16 @@ from ringfence.resources.phases import DENY as DENY_PHASE
 from ringfence.resources.secrets import restart_annotation, when
 from ringfence.resources.stored import Desired, StoredChild, controlled_by
 from ringfence.resources.workload import rolled_out
-from ringfence.store.records import Key, StoredAgent
+from ringfence.store.left_behind import is_left_behind
+from ringfence.store.records import Key, StoredAgent, StoredPod
 from ringfence.store.store import OwnershipRecord
 
 from . import ages
 from .fence import FenceHistory, Stop, stop_of
 from .fit import Fit, judge
 
+PODS_IN_A_PASS = 50
+"""Pods that one pass ends at most, so that the fence waits for no more. Whoever ends them in any case is pods.py."""
 BEING_DELETED = Stop(Reason.DELETING, "it is being deleted")
 
 
@@ -40,7 +43,7 @@ class Observed:
     one. `ownership`: what is remembered of children. `secrets`: the metadata of each secret's Secret by the secret's
     name (None: it is not there); None as a whole where they were not looked at.
     `not_granted`: why they could not be, where a permission is missing. `fence`: what is remembered of its fence.
-    `widened`: what others wrote that reaches it. `hand_over`: of its existing Secrets.
+    `widened`: what others wrote that reaches it. `hand_over`: of its existing Secrets. `pods`: those with its label.
     """
 
     key: Key
@@ -63,6 +66,7 @@ class Observed:
     fence: FenceHistory = field(default_factory=FenceHistory)
     widened: Sequence[Widening] = ()
     hand_over: HandOver = HandOver.DECIDED
+    pods: Sequence[StoredPod] = ()
 
     @property
     def identity(self) -> Identity:
@@ -151,7 +155,15 @@ class DropPrevious:
     secret: ages.ObservedSecret
 
 
-Action = EnsureChild | RemoveChild | StopWorkload | MakeSecret | RemoveSecret | DropPrevious
+@dataclass(frozen=True, kw_only=True)
+class EndPods:
+    """End pods at once that an edited Deployment seems to have left behind."""
+
+    phase: Phase
+    pods: tuple[StoredPod, ...]
+
+
+Action = EnsureChild | RemoveChild | StopWorkload | MakeSecret | RemoveSecret | DropPrevious | EndPods
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +191,7 @@ def plan(seen: Observed) -> Plan:
     if seen.agent.deleting:
         if seen.agent.orphans:
             return Plan(mode=Mode.WIND_DOWN)
-        return Plan(mode=Mode.WIND_DOWN, actions=(_stop(seen, BEING_DELETED),), stop=BEING_DELETED)
+        return Plan(mode=Mode.WIND_DOWN, actions=(*_ends(seen), _stop(seen, BEING_DELETED)), stop=BEING_DELETED)
     decided = decide(candidate(seen, seen.agent), seen.policies, seen.facts)
     violations = (*decided, *check_hand_over(seen.raw, seen.hand_over))
     bound = tuple(binding(seen.policies, seen.facts))
@@ -197,7 +209,7 @@ def plan(seen: Observed) -> Plan:
         violations=violations,
         bound=bound,
         agent=agent,
-        actions=(_stop(seen, stop), *actions) if stop else actions,
+        actions=(*_ends(seen), *((_stop(seen, stop),) if stop else ()), *actions),
         right=right,
         max_age=max_age,
         stop=stop,
@@ -235,6 +247,12 @@ def _deny_ref(seen: Observed) -> Ref:
 
 def _stop(seen: Observed, why: Stop) -> StopWorkload:
     return StopWorkload(ref=_workload_ref(seen), why=why)
+
+
+def _ends(seen: Observed) -> tuple[EndPods, ...]:
+    """Before all else: whoever takes such a pod away first decides how long it stays. The newest first."""
+    pods = sorted(filter(is_left_behind, seen.pods), key=lambda pod: pod.version, reverse=True)[:PODS_IN_A_PASS]
+    return (EndPods(phase=WORKLOAD, pods=tuple(pods)),) if pods else ()
 
 
 def candidate(seen: Observed, agent: StoredAgent) -> AgentObject:

@@ -71,13 +71,8 @@ class KubernetesEventSink:
 
     def __call__(self, event: Any) -> None:
         """Take an event; most are no news for a person."""
-        if isinstance(event, events.ChildRepaired):
-            note = f"{event.kind} {event.name} {_put_back(event.rule)}"
-            self._say(event, "Warning", Reason.DRIFT_REPAIRED, note)
-        elif isinstance(event, events.FinalizersRemoved):
-            kept = f"was being deleted and kept by the finalizer{'s' if event.finalizers[1:] else ''}"
-            note = f"{event.kind} {event.name} {kept} {', '.join(event.finalizers)}: taken off, and it is made anew"
-            self._say(event, "Warning", Reason.FINALIZER_REMOVED, note)
+        if (drift := _drift(event)) is not None:
+            self._say(event, "Warning", *drift)
         elif isinstance(event, events.StandingPolicyRepaired):
             note = f"NetworkPolicy {STANDING_POLICY} {_put_back(event.rule)}"
             self._say_of(_namespace(event.namespace), event.namespace, "Warning", Reason.DRIFT_REPAIRED, note)
@@ -198,6 +193,20 @@ class KubernetesEventSink:
 
 
 _VERSIONS: Final = {kind.name: kind.group_version for kind in CHILD_KINDS.values()}
+
+
+def _drift(event: Any) -> tuple[Reason, str] | None:
+    """What is said of somebody's change of what is an agent's; None of other events."""
+    match event:
+        case events.ChildRepaired():
+            return Reason.DRIFT_REPAIRED, f"{event.kind} {event.name} {_put_back(event.rule)}"
+        case events.FinalizersRemoved():
+            kept = f"was being deleted and kept by the finalizer{'s' if event.finalizers[1:] else ''}"
+            note = f"{event.kind} {event.name} {kept} {', '.join(event.finalizers)}: taken off, and it is made anew"
+            return Reason.FINALIZER_REMOVED, note
+        case events.PodEnded():  # without its name: each pod of a loop would be news
+            return Reason.POD_ENDED, "a pod that an edit of the Deployment made is ended at once"
+    return None
 
 
 def _put_back(rule: str) -> str:
