@@ -26,6 +26,13 @@ class Key(NamedTuple):
     name: str
 
 
+class PodKey(NamedTuple):
+    """Which pod."""
+
+    namespace: str
+    name: str
+
+
 def agent_path(key: Key, subresource: str = "") -> str:
     """URL path of an AgentDeployment."""
     return path_of(API_VERSION, "agentdeployments", key.namespace, key.name) + subresource
@@ -134,7 +141,7 @@ def read_service(body: Body) -> StoredService:
 class StoredPod:
     """One pod of an agent: what says why it does not run. `told`: as the diagnosis reads it. `ends`: being deleted."""
 
-    key: tuple[str, str]
+    key: PodKey
     agent: Key
     version: int
     told: bytes
@@ -176,7 +183,7 @@ def read_pod(body: Body) -> StoredPod:
     ]
     told = {"phase": status.get("phase"), "conditions": conditions, "containerStatuses": containers}
     return StoredPod(
-        key=(metadata["namespace"], metadata["name"]),
+        key=PodKey(metadata["namespace"], metadata["name"]),
         agent=Key(sys.intern(metadata["namespace"]), sys.intern(labels.get(AGENT_LABEL, ""))),
         version=resource_version(body),
         told=packed({"metadata": {"name": metadata["name"]}, "status": told}),

@@ -17,6 +17,7 @@ from .left_behind import is_left_behind
 from .orphans import OrphanIndex
 from .records import (
     Key,
+    PodKey,
     StoredAgent,
     StoredPod,
     StoredPolicy,
@@ -75,8 +76,8 @@ class Store:
         self.wake_policy: Callable[[str], None] = lambda _: None
         self.wake_namespace: Callable[[str], None] = lambda _: None
         """Of namespaces, by their names."""
-        self.wake_pod: Callable[[tuple[str, str]], None] = lambda _: None
-        """Of pods that seem to be left behind, by namespace and name."""
+        self.wake_pod: Callable[[PodKey], None] = lambda _: None
+        """Of pods that seem to be left behind."""
         self.orphans = OrphanIndex(self._wake_namespace)
         self.wider = Widenings(self._wake, self._agents_of, self.pods_of)
         self.agents: Table[Key, StoredAgent] = Table(

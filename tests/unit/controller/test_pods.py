@@ -11,7 +11,7 @@ from ringfence.kube import ApiError, Object
 from ringfence.resources.workload import GRACE_SECONDS
 from ringfence.store.context import PolicyContext
 from ringfence.store.left_behind import END_WITHIN
-from ringfence.store.records import StoredPod, pod_path, read_pod
+from ringfence.store.records import PodKey, StoredPod, pod_path, read_pod
 from ringfence.store.store import Store
 from ringfence.telemetry.events import PodEnded
 from unit.controller.make import DEPLOYMENT, KEY, agent, as_stored, body, built, left_pod
@@ -133,7 +133,7 @@ async def test_without_a_deployment_or_an_agent_of_ours_nothing_is_asked(place: 
     await place.pods.reconcile(pod.key)
     place.store.agents.remove(KEY, 10**9)
     await place.pods.reconcile(pod.key)
-    await place.pods.reconcile(("team", "nobody"))
+    await place.pods.reconcile(PodKey("team", "nobody"))
     assert place.take() == []
 
 

@@ -7,7 +7,7 @@ import pytest
 from ringfence.resources import Ref
 from ringfence.resources.stored import stored
 from ringfence.store.context import PolicyContext
-from ringfence.store.records import Key, packed
+from ringfence.store.records import Key, PodKey, packed
 from ringfence.store.sources import AGENT_POLICY, ENDPOINT_SLICE, NAMESPACE, NODE, SERVICE_CIDR
 from ringfence.store.store import OwnershipRecord, Store
 from ringfence.store.urgency import Urgency
@@ -275,7 +275,7 @@ class TestPods:
         assert self.see(with_agents, pod(1, agent="nobody"), "ADDED") == []
 
     def test_one_that_seems_to_be_left_behind_is_looked_at_by_itself(self, with_agents: Woken) -> None:
-        woken: list[tuple[str, str]] = []
+        woken: list[PodKey] = []
         with_agents.store.wake_pod = woken.append
         for body in (left_pod(version=1), left_pod(version=2, ends=3600), left_pod(version=3, ends=1)):
             with_agents.store.pods.observe("MODIFIED", body | {"metadata": body["metadata"] | {"namespace": "ns"}})

@@ -13,7 +13,7 @@ from ringfence.kube import Conflict, NotFound, path_of
 from ringfence.resources import Identity, Ref
 from ringfence.resources.model import child_name
 from ringfence.store.left_behind import END_WITHIN, is_left_behind, made_by_edit
-from ringfence.store.records import Key, StoredPod, pod_path, read_pod
+from ringfence.store.records import Key, PodKey, StoredPod, pod_path, read_pod
 from ringfence.store.store import is_ours
 from ringfence.telemetry.events import AgentName, PodEnded
 
@@ -25,18 +25,18 @@ KNOWN = 256
 
 @dataclass
 class Pods:
-    """The only place that deletes pods. Works on one pod at a time, by namespace and name."""
+    """The only place that deletes pods. Works on one at a time."""
 
     writer: Writer
     kind: str = field(default="Pod", init=False)
     _ending: set[str] = field(default_factory=set, init=False)
     _made_by_edit: set[tuple[str, str]] = field(default_factory=set, init=False)
 
-    def about(self, key: tuple[str, str]) -> Mapping[str, str]:
+    def about(self, key: PodKey) -> Mapping[str, str]:
         """As fields of a log line."""
-        return {"pod": key[1], "namespace": key[0]}
+        return {"pod": key.name, "namespace": key.namespace}
 
-    async def reconcile(self, key: tuple[str, str]) -> Look:
+    async def reconcile(self, key: PodKey) -> Look:
         """End one pod, if it is to end. Raises NotLeading, ApiError, Unreachable."""
         pod = self.writer.store.pods.get(key)
         agent = self.writer.store.agents.get(pod.agent) if pod else None
@@ -44,7 +44,7 @@ class Pods:
             await self._end(pod, Identity(name=agent.key.name, namespace=agent.key.namespace, uid=agent.uid))
         return Look()
 
-    async def failed(self, key: tuple[str, str], failure: Exception) -> None:
+    async def failed(self, key: PodKey, failure: Exception) -> None:
         """The log says it."""
 
     async def end(self, pods: Iterable[StoredPod], agent: Identity) -> None:
@@ -92,7 +92,7 @@ class Pods:
         if (uid, workload_uid) in self._made_by_edit:
             return True
         try:
-            found = await self.writer.kube.get(_replica_set_path(pod.key[0], name))
+            found = await self.writer.kube.get(_replica_set_path(pod.key.namespace, name))
         except NotFound:
             return False
         if found["metadata"]["uid"] != uid or not made_by_edit(found, workload_uid):
@@ -113,7 +113,7 @@ class Pods:
     def _tell(self, pod: StoredPod, agent: Identity) -> None:
         key = Key(agent.namespace, agent.name)
         count = self.writer.fences.pod_ended(key)
-        self.writer.emit(PodEnded(agent=AgentName(*key), uid=agent.uid, name=pod.key[1], count=count))
+        self.writer.emit(PodEnded(agent=AgentName(*key), uid=agent.uid, name=pod.key.name, count=count))
 
 
 def _replica_set_path(namespace: str, name: str) -> str:
