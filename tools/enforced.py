@@ -350,6 +350,13 @@ ALWAYS: dict[str, Row] = {
         f"{CONTROLLER}/test_unfenced.py::test_a_fence_that_cannot_be_put_right_stops_the_agent",
         f"{CONTROLLER}/test_unfenced.py::test_a_strangers_object_in_place_of_a_part_stops_the_agent",
     ),
+    "A pod of an edited Deployment ends within seconds, however long the edit lets it take": Row(
+        "the controller: it deletes that pod as soon as it sees it, by uid, with one second to end, and counts it",
+        f"{AGENTS}/test_left_behind.py::test_no_pod_of_an_edit_outlives_it",
+        f"{AGENTS}/test_left_behind.py::test_what_was_edited_while_no_controller_ran_ends_when_one_comes",
+        f"{CONTROLLER}/test_left_behind.py::test_a_pod_that_an_edit_left_behind_ends_at_once",
+        f"{CONTROLLER}/test_left_behind.py::test_pods_of_our_own_templates_keep_their_time",
+    ),
     "A part of the fence that is being deleted, and that somebody keeps by a finalizer, is right and made anew": Row(
         "the controller: it corrects what is being deleted, takes others' finalizers off, and counts it",
         f"{CONTROLLER}/test_held_fence.py::test_a_held_child_is_right_and_made_anew",

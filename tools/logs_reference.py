@@ -69,6 +69,13 @@ LINES = {
         "anew.",
         (*ABOUT, "kind", "name", "rule", "finalizers"),
     ),
+    "pod ended": Line(
+        "controller",
+        "warning",
+        "A pod of an edited Deployment, with a time to end that no pod of an agent has, is ended at once. In a row as "
+        "with `put back`.",
+        (*ABOUT, "kind", "name", "rule", "count"),
+    ),
     "a service leads elsewhere": Line(
         "controller",
         "warning",
@@ -172,7 +179,7 @@ FIELDS = {
     "service": "NAMESPACE/NAME:PORT of the Service.",
     "leads_to": "Labels and port of the pods that it leads to.",
     "message": "What the condition says to a person.",
-    "rule": "Name of the rule; of drift ChildEdited, ChildDeleted or ChildHeld; of keys SecretTooOld.",
+    "rule": "Name of the rule; of drift ChildEdited, ChildDeleted, ChildHeld or PodLeftBehind; of keys SecretTooOld.",
     "finalizers": "Names of the finalizers.",
     "count": "How many times in a row.",
     "path": "Field that breaks it.",

@@ -125,6 +125,16 @@ def test_nobody_of_ours_gets_into_pods(resource: str, values: tuple[str, ...]) -
         assert not any(resource in rule["resources"] for rule in role["rules"])
 
 
+def test_pods_are_read_and_deleted_and_no_more() -> None:
+    """The controller ends what an edited Deployment left behind; it makes no pod, and changes none.
+
+    Of what makes them it reads one at a time, and changes the number.
+    """
+    assert allowed(rules("ringfence-controller"), "", "pods") == READ | {"delete"}
+    assert allowed(rules("ringfence-controller"), "apps", "replicasets") == {"get"}
+    assert allowed(rules("ringfence-controller"), "apps", "replicasets/scale") == {"patch"}
+
+
 def test_the_admission_server_only_reads() -> None:
     for rule in rules("ringfence-admission"):
         if rule["resources"] == ["subjectaccessreviews"]:  # a question that is written as an object, and never stored

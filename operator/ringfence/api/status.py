@@ -64,6 +64,7 @@ class Reason(StrEnum):
     FENCE_CONTESTED = "FenceContested"
     DRIFT_REPAIRED = "DriftRepaired"
     FINALIZER_REMOVED = "FinalizerRemoved"
+    POD_ENDED = "PodEnded"
     ADDRESS_DOUBTED = "AddressDoubted"
     ORPHANED = "Orphaned"
     CREATED = "Created"

@@ -28,6 +28,7 @@ from . import kopf_adapter
 from .agent.execute import Executor
 from .agent.handover import HandOvers
 from .agent.observe import Observer
+from .agent.pods import Pods
 from .agent.reconciler import AgentReconciler
 from .agent.recorder import Recorder
 from .agent.secrets import Secrets
@@ -49,6 +50,8 @@ POLICY_WORKERS = 1
 """There are few policies, and their passes only count."""
 NAMESPACE_WORKERS = 2
 """A pass over a namespace writes when it is opened, and when somebody interferes."""
+POD_WORKERS = 8
+"""Only pods of edited Deployments have passes: they are short, and none may wait."""
 BEAT_SECONDS = 2.0
 """Between two signs of life of the event loop."""
 LONGEST_PAUSE = 30.0
@@ -149,7 +152,7 @@ class _Parts:
         return AgentReconciler(
             store=store,
             observer=Observer(self.kube, store, secrets, HandOvers(self.emit, self.registration()), settings.job_image),
-            executor=Executor(writer, secrets, self.emit),
+            executor=Executor(writer, secrets, Pods(writer), self.emit),
             writer=writer,
             recorder=Recorder(self.emit),
             emit=self.emit,
@@ -190,7 +193,9 @@ class _Work:
 async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -> int:
     reading = parts.reading()
     standing = Standing(parts.kube, reading.store, parts.leading, parts.emit)
-    agents = ReconcileLoop(parts.agents(reading.store, standing), parts.emit, repair_workers=REPAIR_WORKERS)
+    reconciler = parts.agents(reading.store, standing)
+    agents = ReconcileLoop(reconciler, parts.emit, repair_workers=REPAIR_WORKERS)
+    pods = ReconcileLoop(reconciler.executor.pods, parts.emit, workers=POD_WORKERS)
     namespaces = ReconcileLoop(
         NamespaceReconciler(parts.kube, reading.store, standing, parts.leading, parts.emit),
         parts.emit,
@@ -200,8 +205,8 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
         PolicyReconciler(parts.kube, reading.store, parts.leading), parts.emit, workers=POLICY_WORKERS
     )
     reading.store.wake, reading.store.wake_policy = agents.queue.add, policies.queue.add
-    reading.store.wake_namespace = namespaces.queue.add
-    parts.lease.on_return += [agents.queue.hasten, namespaces.queue.hasten, policies.queue.hasten]
+    reading.store.wake_namespace, reading.store.wake_pod = namespaces.queue.add, pods.queue.add
+    parts.lease.on_return += [agents.queue.hasten, pods.queue.hasten, namespaces.queue.hasten, policies.queue.hasten]
     # kopf cancels, when it ends, every task that began after it: ours begin before.
     work = _Work(parts, told, stop)
     work.begin(_keep_certificates(parts.kube, parts.settings.certificates), "certificates")
@@ -215,6 +220,7 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
             return 0 if parts.lease.leading else 1
         prover = parts.prover(reading.store)
         await prover.look()  # before the first pass, which would close to agents what is not proven
+        work.begin(pods.run(), "pods")
         work.begin(agents.run(), "agents")
         work.begin(policies.run(), "policies")
         work.begin(namespaces.run(), "namespaces")

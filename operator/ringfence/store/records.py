@@ -26,6 +26,13 @@ class Key(NamedTuple):
     name: str
 
 
+class PodKey(NamedTuple):
+    """Which pod."""
+
+    namespace: str
+    name: str
+
+
 def agent_path(key: Key, subresource: str = "") -> str:
     """URL path of an AgentDeployment."""
     return path_of(API_VERSION, "agentdeployments", key.namespace, key.name) + subresource
@@ -34,6 +41,11 @@ def agent_path(key: Key, subresource: str = "") -> str:
 def child_path(ref: Ref) -> str:
     """URL path of a child."""
     return path_of(ref.group_version, ref.plural, ref.namespace, ref.name)
+
+
+def pod_path(pod: "StoredPod") -> str:
+    """URL path of a pod."""
+    return path_of("v1", "pods", *pod.key)
 
 
 def packed(value: Any) -> bytes:
@@ -129,7 +141,7 @@ def read_service(body: Body) -> StoredService:
 class StoredPod:
     """One pod of an agent: what says why it does not run. `told`: as the diagnosis reads it. `ends`: being deleted."""
 
-    key: tuple[str, str]
+    key: PodKey
     agent: Key
     version: int
     told: bytes
@@ -137,6 +149,13 @@ class StoredPod:
     labels: tuple[tuple[str, str], ...] = ()
     account: Key | None = None
     """Whose ServiceAccount it runs as, by that one's name: nobody can change it."""
+    uid: str = ""
+    replica_set: tuple[str, str] | None = None
+    """Name and uid of the ReplicaSet that controls it; None where none does."""
+    grace: int | None = None
+    """Seconds that its spec gives it to end."""
+    ends_within: int | None = None
+    """Seconds that it was given to end when it was deleted; None: nobody deleted it."""
 
     @property
     def is_stray(self) -> bool:
@@ -151,9 +170,9 @@ class StoredPod:
 
 def read_pod(body: Body) -> StoredPod:
     """What is kept of a pod."""
-    metadata, status = body["metadata"], body.get("status") or {}
+    metadata, status, spec = body["metadata"], body.get("status") or {}, body.get("spec") or {}
     labels = metadata.get("labels") or {}
-    account = str((body.get("spec") or {}).get("serviceAccountName") or "")
+    account = str(spec.get("serviceAccountName") or "")
     conditions = [
         {"type": one["type"], "status": one["status"], "message": one.get("message", "")}
         for one in status.get("conditions") or []
@@ -164,13 +183,17 @@ def read_pod(body: Body) -> StoredPod:
     ]
     told = {"phase": status.get("phase"), "conditions": conditions, "containerStatuses": containers}
     return StoredPod(
-        key=(metadata["namespace"], metadata["name"]),
+        key=PodKey(metadata["namespace"], metadata["name"]),
         agent=Key(sys.intern(metadata["namespace"]), sys.intern(labels.get(AGENT_LABEL, ""))),
         version=resource_version(body),
         told=packed({"metadata": {"name": metadata["name"]}, "status": told}),
         ends=bool(metadata.get("deletionTimestamp")) or status.get("phase") in {"Succeeded", "Failed"},
         labels=tuple(sorted((sys.intern(key), sys.intern(value)) for key, value in labels.items())),
         account=_agent_of_account(metadata["namespace"], account),
+        uid=str(metadata.get("uid", "")),
+        replica_set=_replica_set(metadata),
+        grace=spec.get("terminationGracePeriodSeconds"),
+        ends_within=metadata.get("deletionGracePeriodSeconds") if metadata.get("deletionTimestamp") else None,
     )
 
 
@@ -222,6 +245,13 @@ def read_cluster_object(body: Body) -> StoredClusterObject:
     else:
         shown = openings.cluster_policy(body)
     return StoredClusterObject(kind, metadata["name"], resource_version(body), shown)
+
+
+def _replica_set(metadata: Body) -> tuple[str, str] | None:
+    for owner in metadata.get("ownerReferences") or []:
+        if owner.get("controller") and owner["kind"] == "ReplicaSet":
+            return sys.intern(owner["name"]), sys.intern(owner["uid"])
+    return None
 
 
 def _agent_of_account(namespace: str, account: str) -> Key | None:

@@ -13,9 +13,11 @@ from ringfence.resources import Ref
 from ringfence.resources.stored import StoredChild, stored
 
 from .context import PolicyContext
+from .left_behind import is_left_behind
 from .orphans import OrphanIndex
 from .records import (
     Key,
+    PodKey,
     StoredAgent,
     StoredPod,
     StoredPolicy,
@@ -76,6 +78,8 @@ class Store:
         self.wake_policy: Callable[[str], None] = lambda _: None
         self.wake_namespace: Callable[[str], None] = lambda _: None
         """Of namespaces, by their names."""
+        self.wake_pod: Callable[[PodKey], None] = lambda _: None
+        """Of pods that seem to be left behind."""
         self.orphans = OrphanIndex(self._wake_namespace)
         self.wider = Widenings(self._wake, self._agents_of, self.pods_of)
         self.agents: Table[Key, StoredAgent] = Table(
@@ -299,10 +303,11 @@ class Store:
         self.wider.pod_changed("labelled", old, new)
         for key in {one.agent for one in (old, new) if one}:
             self._note_pods_left(key)
-            if (
-                old is None or new is None or (old.told, old.labels) != (new.told, new.labels)
-            ) and key in self.agents.items:
-                self.wake(key, Urgency.LATER)
+            if key not in self.agents.items or (old and new and _pod_tells(old) == _pod_tells(new)):
+                continue
+            self.wake(key, Urgency.LATER)
+            if new is not None and is_left_behind(new):
+                self.wake_pod(new.key)
 
     def _note_pods_left(self, key: Key) -> None:
         self.orphans.pods_changed(key, left=key in self._pods_of and key not in self.agents.items)
@@ -346,6 +351,11 @@ def _urgency(old: StoredChild | None, new: StoredChild | None) -> Urgency:
     if old is None or new is None or old.uid != new.uid:
         return Urgency.REPAIR
     return Urgency.LATER if _telling(old)[:-1] == _telling(new)[:-1] else Urgency.REPAIR
+
+
+def _pod_tells(pod: StoredPod) -> tuple[object, ...]:
+    """What a pass looks at of a pod."""
+    return pod.told, pod.labels, pod.uid, pod.ends_within
 
 
 def _telling(child: StoredChild) -> tuple[object, ...]:

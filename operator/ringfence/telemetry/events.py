@@ -13,6 +13,7 @@ SecretState = Literal["fresh", "due", "expired"]
 EDITED: Final = "ChildEdited"
 DELETED: Final = "ChildDeleted"
 HELD: Final = "ChildHeld"
+LEFT_BEHIND: Final = "PodLeftBehind"
 """Rules of source `drift` in ringfence_violations_total: of agents' children, and of namespaces' own policies."""
 
 
@@ -86,6 +87,15 @@ class FinalizersRemoved(AgentEvent):
     name: str
     rule: str
     finalizers: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodEnded(AgentEvent):
+    """A pod of an edited Deployment is ended at once. `rule`: PodLeftBehind. `count`: how many in a row that makes."""
+
+    name: str
+    rule: str = LEFT_BEHIND
+    count: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -89,8 +89,8 @@ VIOLATIONS = Counter(
     "Attempts to leave the fence. Labels: source (admission: refused by it; policy: stored, and not allowed; "
     "drift: a child edited or deleted by somebody else, and put back; rotation: a key older than its policy allows), "
     "rule (for admission and policy a rule's name, see the rules' reference; for drift ChildEdited, ChildDeleted, "
-    "ChildHeld, a child kept by somebody's finalizer, and SecretOverwritten; for rotation SecretTooOld), namespace (of "
-    "the agent; empty for what has none).",
+    "ChildHeld, a child kept by somebody's finalizer, PodLeftBehind, a pod of an edited Deployment, and "
+    "SecretOverwritten; for rotation SecretTooOld), namespace (of the agent; empty for what has none).",
     ["source", "rule", "namespace"],
     registry=REGISTRY,
 )
@@ -119,14 +119,14 @@ AGENTS = Gauge(
 )
 RECONCILES = Counter(
     "ringfence_reconcile",
-    "Passes over one object. Labels: kind (AgentDeployment, AgentPolicy, Namespace), result (ok; retry: could not be "
-    "finished and is tried again; error: a mistake of Ringfence's own, see the log).",
+    "Passes over one object. Labels: kind (AgentDeployment, AgentPolicy, Namespace, Pod), result (ok; retry: could not "
+    "be finished and is tried again; error: a mistake of Ringfence's own, see the log).",
     ["kind", "result"],
     registry=REGISTRY,
 )
 RECONCILE_SECONDS = Histogram(
     "ringfence_reconcile_duration_seconds",
-    "Length of one pass over one object. Labels: kind (AgentDeployment, AgentPolicy, Namespace).",
+    "Length of one pass over one object. Labels: kind (AgentDeployment, AgentPolicy, Namespace, Pod).",
     ["kind"],
     # From one read-only pass (about 1 ms) to a pass whose writes are throttled.
     buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
@@ -140,26 +140,26 @@ CHILD_WRITES = Counter(
 )
 QUEUE_DEPTH = Gauge(
     "ringfence_queue_depth",
-    "Objects that wait for a pass. Labels: kind (AgentDeployment, AgentPolicy, Namespace).",
+    "Objects that wait for a pass. Labels: kind (AgentDeployment, AgentPolicy, Namespace, Pod).",
     ["kind"],
     registry=REGISTRY,
 )
 QUEUE_ADDS = Counter(
     "ringfence_queue_adds",
     "Objects put into the queue; one that waits already is not counted. Labels: kind (AgentDeployment, "
-    "AgentPolicy, Namespace).",
+    "AgentPolicy, Namespace, Pod).",
     ["kind"],
     registry=REGISTRY,
 )
 QUEUE_RETRIES = Counter(
     "ringfence_queue_retries",
-    "Objects put back after a pass that failed. Labels: kind (AgentDeployment, AgentPolicy, Namespace).",
+    "Objects put back after a pass that failed. Labels: kind (AgentDeployment, AgentPolicy, Namespace, Pod).",
     ["kind"],
     registry=REGISTRY,
 )
 QUEUE_SECONDS = Histogram(
     "ringfence_queue_duration_seconds",
-    "How long an object waited in the queue for its pass. Labels: kind (AgentDeployment, AgentPolicy, Namespace).",
+    "How long an object waited in the queue for its pass. Labels: kind (AgentDeployment, AgentPolicy, Namespace, Pod).",
     ["kind"],
     buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60),
     registry=REGISTRY,
@@ -317,7 +317,7 @@ def registry_of(component: Component) -> CollectorRegistry:
 
 # A counter that begins with its first increment begins with 1, and Prometheus sees no increase in that: what is
 # known beforehand begins with 0. (Violations by namespace are not; the rules and dashboards allow for that.)
-for _kind in ("AgentDeployment", "AgentPolicy", "Namespace"):
+for _kind in ("AgentDeployment", "AgentPolicy", "Namespace", "Pod"):
     for _metric in (QUEUE_DEPTH, QUEUE_ADDS, QUEUE_RETRIES, QUEUE_SECONDS, RECONCILE_SECONDS):
         _metric.labels(_kind)
     for _result in ("ok", "retry", "error"):

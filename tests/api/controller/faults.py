@@ -10,6 +10,7 @@ import aiohttp
 from ringfence.controller.agent.execute import Executor
 from ringfence.controller.agent.handover import HandOvers
 from ringfence.controller.agent.observe import Observer
+from ringfence.controller.agent.pods import Pods
 from ringfence.controller.agent.reconciler import AgentReconciler
 from ringfence.controller.agent.recorder import Recorder
 from ringfence.controller.agent.secrets import Secrets
@@ -82,7 +83,7 @@ class Bench:
         self.reconciler = AgentReconciler(
             store=self.store,
             observer=Observer(self.kube, self.store, secrets, HandOvers(emit)),
-            executor=Executor(self.writer, secrets, emit),
+            executor=Executor(self.writer, secrets, Pods(self.writer), emit),
             writer=self.writer,
             recorder=Recorder(emit),
             emit=emit,

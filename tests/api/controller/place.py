@@ -182,9 +182,9 @@ class Place:
         return [pod for pod in self.items("Pod") if pod["metadata"]["labels"].get(AGENT_LABEL) == agent]
 
     def run_pods(self, agent: str = "a", *, count: int = 1) -> list[str]:
-        """Do a kubelet's part for an agent's pods: take them in and call them ready. Their names."""
+        """Do a kubelet's part for an agent's new pods: take them in and call them ready. Their names."""
         wait_for("the pods", lambda: len(self.pods(agent)) >= count)
-        names = [pod["metadata"]["name"] for pod in self.pods(agent)]
+        names = [pod["metadata"]["name"] for pod in self.pods(agent) if not pod["spec"].get("nodeName")]
         for name in names:
             target = {"apiVersion": "v1", "kind": "Node", "name": NODE}
             self._must("POST", self.path("Pod", name, "/binding"), {"metadata": {"name": name}, "target": target})

@@ -7,17 +7,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ringfence.api import AgentDeploymentSpec, parse
-from ringfence.controller.agent.fit import Fit
-from ringfence.controller.agent.plan import (
+from ringfence.api.names import AGENT_LABEL
+from ringfence.controller.agent.actions import (
     Action,
     DropPrevious,
+    EndPods,
     EnsureChild,
     MakeSecret,
-    Observed,
-    Plan,
     RemoveChild,
     RemoveSecret,
     StopWorkload,
+)
+from ringfence.controller.agent.fit import Fit
+from ringfence.controller.agent.plan import (
+    Observed,
+    Plan,
 )
 from ringfence.policy.model import Facts
 from ringfence.resources import Agent, JobImage, Manifest, Ref, build
@@ -110,6 +114,19 @@ def available(child: StoredChild) -> StoredChild:
     return replace(child, shown=shown)
 
 
+def left_pod(
+    *, grace: int | None = 3600, ends: int | None = None, kind: str = "ReplicaSet", name: str = "left", version: int = 9
+) -> dict[str, Any]:
+    """A pod of an edited Deployment. `grace`: of its spec; `ends`: that it got when it was deleted."""
+    metadata: dict[str, Any] = {"namespace": KEY.namespace, "name": name, "uid": f"{name}-uid"}
+    metadata |= {"resourceVersion": str(version), "labels": {AGENT_LABEL: KEY.name}}
+    metadata["ownerReferences"] = [{"kind": kind, "name": "ringfence-a-5d", "uid": "set-uid", "controller": True}]
+    if ends is not None:
+        metadata |= {"deletionTimestamp": "2026-01-31T13:00:00Z", "deletionGracePeriodSeconds": ends}
+    spec = {} if grace is None else {"terminationGracePeriodSeconds": grace}
+    return {"kind": "Pod", "metadata": metadata, "spec": spec}
+
+
 NUMBERS = ("replicas", "readyReplicas", "updatedReplicas", "availableReplicas")
 
 
@@ -128,7 +145,7 @@ def told(planned: Plan) -> list[str]:
     return [_told(action) for action in planned.actions]
 
 
-def _told(action: Action) -> str:
+def _told(action: Action) -> str:  # noqa: PLR0911 - one for each kind of action
     match action:
         case EnsureChild():
             marks = "".join(f" {name}" for name in ("known", "keep") if getattr(action, name))
@@ -142,6 +159,8 @@ def _told(action: Action) -> str:
             return f"make {action.name}" + (" known" if action.known else "")
         case DropPrevious():
             return f"drop {action.secret.name}"
+        case EndPods():
+            return f"end {' '.join(pod.key[1] for pod in action.pods)}"
         case StopWorkload():
             return f"stop {action.ref.name} {action.why.message}"
 

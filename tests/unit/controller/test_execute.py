@@ -1,12 +1,22 @@
 """A plan is done in order, and stops where it cannot go on."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
 
 from ringfence.api.status import ConditionType, Reason
+from ringfence.controller.agent.actions import (
+    Action,
+    DropPrevious,
+    EndPods,
+    EnsureChild,
+    MakeSecret,
+    RemoveChild,
+    RemoveSecret,
+    StopWorkload,
+)
 from ringfence.controller.agent.ages import ObservedSecret
 from ringfence.controller.agent.errors import (
     AgentGone,
@@ -21,20 +31,14 @@ from ringfence.controller.agent.fence import TRY_AGAIN, Fences, Stop, unfenced
 from ringfence.controller.agent.fit import Fit
 from ringfence.controller.agent.plan import (
     BEING_DELETED,
-    Action,
-    DropPrevious,
-    EnsureChild,
-    MakeSecret,
     Mode,
     Plan,
-    RemoveChild,
-    RemoveSecret,
-    StopWorkload,
 )
 from ringfence.kube import ApiError, Conflict, NotFound, RingfenceError, Unreachable
 from ringfence.resources import Ref
 from ringfence.resources.phases import ALLOW, DENY, PERMISSIONS, PHASES, SECRETS, WORKLOAD, Order, Phase
 from ringfence.store.context import PolicyContext
+from ringfence.store.records import StoredPod, read_pod
 from ringfence.store.store import Store
 from ringfence.telemetry.events import AgentName, AgentStopped
 from unit.controller.make import (
@@ -50,6 +54,7 @@ from unit.controller.make import (
     agent,
     as_stored,
     built,
+    left_pod,
     observed,
 )
 from unit.controller.make import SECRETS as WITH_SECRETS
@@ -85,6 +90,9 @@ class Hands:
         self._do(f"make {secret.name} {known}")
         return {"uid": "s"}
 
+    async def end(self, pods: Iterable[StoredPod], _: Any) -> None:
+        self._do(f"end {' '.join(pod.key[1] for pod in pods)}")
+
     async def drop_previous(self, _: Any, one: ObservedSecret) -> None:
         self._do(f"drop {one.name}")
 
@@ -107,7 +115,7 @@ class Run:
     def __init__(self) -> None:
         self.hands, self.told = Hands(), list[Any]()
         hands: Any = self.hands
-        self.executor = Executor(hands, hands, self.told.append)
+        self.executor = Executor(hands, hands, hands, self.told.append)
 
     async def do(self, *actions: Action, mode: Mode = Mode.APPLY, **more: Any) -> Outcome:
         return await self.executor.execute(
@@ -131,6 +139,7 @@ FIVE = [
     ensure(PERMISSIONS, ROLE),
     ensure(WORKLOAD, DEPLOYMENT),
 ]
+END = EndPods(phase=WORKLOAD, pods=(read_pod(left_pod()),))
 DENIED, ALLOWED, ACCOUNTED, ROLED, WORKING = (f"{one.desired.ref.kind} {one.desired.ref.name}" for one in FIVE)
 UNFENCED = Stop(Reason.UNFENCED, "x")
 REFUSED = ApiError(422, "Invalid", "no such thing")
@@ -160,8 +169,9 @@ async def test_each_action_has_its_hand(run: Run) -> None:
         RemoveSecret(phase=SECRETS, name="x"),
         MakeSecret(phase=SECRETS, name="signing", known=True),
         DropPrevious(phase=SECRETS, secret=ObservedSecret("signing", "x", None)),
+        END,
     )
-    assert run.hands.done == ["remove Role", "remove x", "make signing True", "drop signing"]
+    assert run.hands.done == ["remove Role", "remove x", "make signing True", "drop signing", "end left"]
     assert outcome.made == {"signing": {"uid": "s"}}
     assert outcome.wrote
 
@@ -174,6 +184,15 @@ async def test_it_stops_at_the_first_phase_that_cannot_be_done(run: Run, number:
     assert run.hands.done == order[: number + 1]
     assert outcome.blocked is not None
     assert outcome.blocked.condition is FIVE[number].phase.condition
+
+
+async def test_pods_that_cannot_be_ended_are_told_and_hinder_nothing(run: Run) -> None:
+    run.hands.fails["end left"] = ApiError(403, "Forbidden", "no right to delete pods")
+    outcome = await run.do(END, *FIVE)
+    assert run.hands.done == ["end left", DENIED, ALLOWED, ACCOUNTED, ROLED, WORKING]
+    assert outcome.blocked is not None
+    assert (outcome.blocked.reason, outcome.unfenced) == (Reason.WRITE_FAILED, "")
+    assert "no right to delete pods" in outcome.blocked.message
 
 
 async def test_what_is_there_is_kept_as_it_should_be_whatever_blocks(run: Run) -> None:

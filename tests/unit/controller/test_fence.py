@@ -109,6 +109,12 @@ def test_edits_are_counted_in_a_row(fences: Fences, clock: Clock) -> None:
     assert fences.edited(KEY, ROLE) == 1
 
 
+def test_pods_that_were_ended_are_counted_in_a_row(fences: Fences, clock: Clock) -> None:
+    assert [fences.pod_ended(KEY) for _ in range(3)] == [1, 2, 3]
+    clock.now += QUIET_SECONDS
+    assert fences.pod_ended(KEY) == 1
+
+
 def test_a_stop_is_news_once(fences: Fences) -> None:
     assert [fences.stop(KEY), fences.stop(KEY)] == [True, False]
     fences.run(KEY)

@@ -7,7 +7,10 @@ from typing import Any
 import orjson
 import pytest
 
-from ringfence.controller.agent.plan import Mode, plan
+from ringfence.controller.agent.plan import (
+    Mode,
+    plan,
+)
 from ringfence.kube import ApiError, Unreachable, path_of
 from ringfence.policy.handover import HandOver
 from ringfence.store.records import agent_path, child_path

@@ -6,13 +6,23 @@ from typing import Any
 import pytest
 
 from ringfence.api import AgentPolicySpec
+from ringfence.controller.agent.actions import (
+    EndPods,
+)
 from ringfence.controller.agent.fence import GRACE, FenceHistory
 from ringfence.controller.agent.fit import Fit, is_right, judge
-from ringfence.controller.agent.plan import BEING_DELETED, Mode, Observed, Plan, plan
+from ringfence.controller.agent.plan import (
+    BEING_DELETED,
+    PODS_IN_A_PASS,
+    Mode,
+    Observed,
+    Plan,
+    plan,
+)
 from ringfence.policy.model import Facts, NamedPolicy
 from ringfence.resources import Ref
 from ringfence.resources.stored import STOPPED
-from ringfence.store.records import Key
+from ringfence.store.records import Key, read_pod
 from ringfence.store.store import OwnershipRecord
 from unit.controller.make import (
     ACCOUNT,
@@ -34,6 +44,7 @@ from unit.controller.make import (
     built,
     edited,
     fits,
+    left_pod,
     observed,
     remembered,
     told,
@@ -55,6 +66,32 @@ def test_one_that_is_being_deleted_has_no_pods_unless_they_are_to_be_orphans(
     going = body(status={"acceptedGeneration": 1}, deletionTimestamp="x", finalizers=finalizers)
     planned = plan(observed(agent_body=going, children=all_children()))
     assert (planned.mode, told(planned)) == (Mode.WIND_DOWN, actions)
+
+
+def test_pods_that_an_edit_left_behind_end_first_and_in_any_case() -> None:
+    """Whoever takes them away before gives them all the time that the edit says."""
+    pods = [
+        read_pod(left_pod()),
+        read_pod(left_pod(name="right", grace=30)),
+        read_pod(left_pod(name="new", version=10)),
+    ]
+    assert told(plan(observed(accepted=1, children=all_children(), pods=pods))) == ["end new left"]
+    edited_too = plan(observed(accepted=1, children=all_children(without=[DEPLOYMENT]), pods=pods))
+    assert (told(edited_too)[0], len(edited_too.actions)) == ("end new left", 2)
+    stopped = plan(observed(accepted=1, children=all_children(), pods=pods, fence=CONTESTED))
+    assert told(stopped)[0] == "end new left"
+    assert any(one.startswith("stop ") for one in told(stopped)[1:])
+    assert told(plan(observed({"image": "x"}, pods=pods)))[0] == "end new left", "also of one that is not accepted"
+    going = body(status={"acceptedGeneration": 1}, deletionTimestamp="x", finalizers=["x/y"])
+    winding_down = told(plan(observed(agent_body=going, children=all_children(), pods=pods)))
+    assert (winding_down[0], len(winding_down)) == ("end new left", 2)
+
+
+def test_one_pass_ends_not_too_many_pods_and_the_newest_first() -> None:
+    pods = [read_pod(left_pod(name=f"p{number}", version=number)) for number in range(200)]
+    (action,) = plan(observed(accepted=1, children=all_children(), pods=pods)).actions
+    assert isinstance(action, EndPods)
+    assert [pod.version for pod in action.pods] == list(range(199, 199 - PODS_IN_A_PASS, -1))
 
 
 CLOSED = Facts(namespace_labels={})

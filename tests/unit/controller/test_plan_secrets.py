@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from ringfence.api.status import ConditionType
-from ringfence.controller.agent.conditions import condition_before
-from ringfence.controller.agent.plan import (
+from ringfence.controller.agent.actions import (
     RemoveChild,
     RemoveSecret,
+)
+from ringfence.controller.agent.conditions import condition_before
+from ringfence.controller.agent.plan import (
     plan,
     workload_of,
 )

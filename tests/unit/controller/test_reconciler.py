@@ -11,6 +11,7 @@ from ringfence.controller.agent.errors import NotLeading, Requeue
 from ringfence.controller.agent.execute import Executor
 from ringfence.controller.agent.handover import HandOvers
 from ringfence.controller.agent.observe import Observer
+from ringfence.controller.agent.pods import Pods
 from ringfence.controller.agent.reconciler import FIRST_STATUS, AgentReconciler
 from ringfence.controller.agent.recorder import Recorder
 from ringfence.controller.agent.secrets import Secrets
@@ -51,7 +52,7 @@ class Place:
         self.reconciler = AgentReconciler(
             store=self.store,
             observer=Observer(self.kube, self.store, secrets, self.hand_overs, clock=lambda: NOW),
-            executor=Executor(self.writer, secrets, emit),
+            executor=Executor(self.writer, secrets, Pods(self.writer), emit),
             writer=self.writer,
             recorder=Recorder(emit),
             emit=emit,

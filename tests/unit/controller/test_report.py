@@ -10,7 +10,10 @@ from ringfence.api.status import ConditionType, Reason
 from ringfence.controller.agent import ages
 from ringfence.controller.agent.execute import Blocked, Outcome
 from ringfence.controller.agent.fence import FenceHistory, Stop
-from ringfence.controller.agent.plan import Mode, Plan
+from ringfence.controller.agent.plan import (
+    Mode,
+    Plan,
+)
 from ringfence.controller.agent.report import SECRETS_AGAIN, After, Report, report
 from ringfence.controller.runtime.loop import Look
 from ringfence.policy.model import RuleName, Violation

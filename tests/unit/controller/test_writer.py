@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from ringfence.controller.agent.actions import (
+    EnsureChild,
+)
 from ringfence.controller.agent.errors import AgentGone, MutatedOnWrite, NotLeading, OwnershipConflict, Requeue
 from ringfence.controller.agent.fit import Fit, is_right, judge
-from ringfence.controller.agent.plan import EnsureChild
 from ringfence.controller.agent.writer import Writer
 from ringfence.kube import ApiError, Conflict, Object, Unreachable
 from ringfence.resources import CHILD_KINDS, Ref

@@ -138,16 +138,25 @@ class FakeCluster:
             self._tell(path, before, stored)
         return copy.deepcopy(stored)
 
-    def delete(self, path: str, uid: str | None) -> None:
-        """Raises NotFound, Conflict. What has finalizers stays until they are taken away."""
+    def delete(self, path: str, uid: str | None, grace: int | None = None) -> Object:
+        """Raises NotFound, Conflict. What has finalizers stays until they are taken away.
+
+        With a `grace` it is there until that is over; of what is ending already it only shortens it.
+        """
         live = self.found(path)
         if uid is not None and live["metadata"]["uid"] != uid:
             raise Conflict(409, "Conflict", f"the UID in the precondition ({uid}) is not that of {path}")
-        if not live["metadata"].get("finalizers"):
+        if grace:
+            shorter = min(grace, live["metadata"].get("deletionGracePeriodSeconds", grace))
+            marks = {"deletionTimestamp": self.time, "deletionGracePeriodSeconds": shorter}
+            marks["resourceVersion"] = self._next()
+            self.put(path, live | {"metadata": live["metadata"] | marks})
+        elif not live["metadata"].get("finalizers"):
             self.remove(path)
         elif not live["metadata"].get("deletionTimestamp"):
             marks = {"deletionTimestamp": self.time, "resourceVersion": self._next()}
             self.put(path, live | {"metadata": live["metadata"] | marks})
+        return self.objects.get(path, live)
 
     def _next(self) -> str:
         self.version += 1

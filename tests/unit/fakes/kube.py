@@ -187,9 +187,11 @@ class FakeKube(Kube):
 
         return await self._carry_out(Request("json_patch", path, {"operations": list(operations)}), change)
 
-    async def delete(self, path: str, *, uid: str | None = None) -> None:
+    async def delete(self, path: str, *, uid: str | None = None, grace: int | None = None) -> Object | None:
         with contextlib.suppress(NotFound):
-            await self._carry_out(Request("delete", path, options={"uid": uid}), lambda: self.cluster.delete(path, uid))
+            request = Request("delete", path, options={"uid": uid} | ({} if grace is None else {"grace": grace}))
+            return await self._carry_out(request, lambda: self.cluster.delete(path, uid, grace))
+        return None
 
     async def watch(
         self, path: str, version: str, *, label_selector: str | None = None

@@ -7,10 +7,11 @@ import pytest
 from ringfence.resources import Ref
 from ringfence.resources.stored import stored
 from ringfence.store.context import PolicyContext
-from ringfence.store.records import Key, packed
+from ringfence.store.records import Key, PodKey, packed
 from ringfence.store.sources import AGENT_POLICY, ENDPOINT_SLICE, NAMESPACE, NODE, SERVICE_CIDR
 from ringfence.store.store import OwnershipRecord, Store
 from ringfence.store.urgency import Urgency
+from unit.controller.make import left_pod
 from unit.store.make import agent, owned, pod, policy, service
 
 A, B, C = Key("ns", "a"), Key("ns", "b"), Key("ns", "c")
@@ -272,6 +273,13 @@ class TestPods:
 
     def test_a_pod_of_nobody_wakes_nobody(self, with_agents: Woken) -> None:
         assert self.see(with_agents, pod(1, agent="nobody"), "ADDED") == []
+
+    def test_one_that_seems_to_be_left_behind_is_looked_at_by_itself(self, with_agents: Woken) -> None:
+        woken: list[PodKey] = []
+        with_agents.store.wake_pod = woken.append
+        for body in (left_pod(version=1), left_pod(version=2, ends=3600), left_pod(version=3, ends=1)):
+            with_agents.store.pods.observe("MODIFIED", body | {"metadata": body["metadata"] | {"namespace": "ns"}})
+        assert woken == [("ns", "left"), ("ns", "left")], "not once it ends"
 
     def test_they_come_by_name(self, store: Store) -> None:
         for name in ("y", "x"):

@@ -13,6 +13,7 @@ from ringfence.telemetry.events import (
     ConditionChanged,
     FinalizersRemoved,
     OverlapEnded,
+    PodEnded,
     ServiceRedirected,
 )
 from ringfence.telemetry.metrics import EVENTS_DROPPED
@@ -105,6 +106,14 @@ async def test_who_kept_a_child_is_said(
     (event,) = kube.objects.values()
     assert (event["type"], event["reason"]) == ("Warning", "FinalizerRemoved")
     assert f"{says}: taken off" in event["note"]
+
+
+async def test_a_pod_that_was_ended_is_said(sink: KubernetesEventSink, kube: FakeKube) -> None:
+    for name in ("p", "q"):
+        await say(sink, PodEnded(agent=AGENT, uid="u", name=name))
+    (event,) = kube.objects.values()
+    assert (event["regarding"]["name"], event["type"], event["reason"]) == (AGENT.name, "Warning", "PodEnded")
+    assert "an edit of the Deployment" in event["note"]
 
 
 async def test_a_service_that_leads_elsewhere_is_said(sink: KubernetesEventSink, kube: FakeKube) -> None:

@@ -20,9 +20,14 @@ from ringfence.admission.app import Admission
 from ringfence.admission.requester import Requester
 from ringfence.api.status import ConditionType, Reason
 from ringfence.controller.agent import ages
+from ringfence.controller.agent.actions import (
+    EnsureChild,
+)
 from ringfence.controller.agent.conditions import Finding, merge
 from ringfence.controller.agent.fit import Fit
-from ringfence.controller.agent.plan import EnsureChild, Observed
+from ringfence.controller.agent.plan import (
+    Observed,
+)
 from ringfence.controller.agent.recorder import Recorder
 from ringfence.controller.agent.report import changes
 from ringfence.controller.agent.secrets import Secrets
@@ -48,6 +53,7 @@ from ringfence.telemetry.events import (
     HandOverUnchecked,
     HandOverUndecided,
     OrphansFound,
+    PodEnded,
     RegistrationChanged,
     SecretOverwritten,
     StandingPolicyMissing,
@@ -355,6 +361,15 @@ class TestController:
         line = one(lines, "finalizers removed")
         assert line | about == line
         assert (line["finalizers"], line["level"]) == (["x/y"], "warning")
+
+    def test_pods_that_were_ended(self, lines: Lines) -> None:
+        """In a loop the first, the second, the fourth."""
+        for count in range(1, 8):
+            to_log(PodEnded(agent=AgentName("team", "a"), name=f"p{count}", count=count))
+        found = told(lines, "pod ended")
+        assert [(line["name"], line["count"]) for line in found] == [("p1", 1), ("p2", 2), ("p4", 4)]
+        about = {"agent": "a", "namespace": "team", "kind": "Pod", "rule": "PodLeftBehind", "level": "warning"}
+        assert all(line | about == line for line in found)
 
     def test_rotations_and_keys_that_are_too_old(self, lines: Lines) -> None:
         recorder, month = Recorder(to_log), timedelta(hours=720)

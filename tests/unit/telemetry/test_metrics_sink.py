@@ -105,6 +105,11 @@ def _repair(agent: AgentName) -> Any:
             "drift",
             "ChildHeld",
         ),
+        (
+            lambda agent: events.PodEnded(agent=agent, name="p"),
+            "drift",
+            "PodLeftBehind",
+        ),
         (lambda agent: events.SecretTooOld(agent=agent, secret="s", rotated_at="x"), "rotation", "SecretTooOld"),
     ],
 )

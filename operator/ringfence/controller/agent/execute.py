@@ -13,21 +13,25 @@ from ringfence.resources.phases import Order, Phase
 from ringfence.store.records import Key
 from ringfence.telemetry.events import EDITED, AgentName, AgentStopped, Emit
 
-from .errors import AgentGone, MutatedOnWrite, NotGranted, NotLeading, OwnershipConflict, Requeue
-from .fence import TRY_AGAIN, Stop, unfenced
-from .plan import (
+from .actions import (
     Action,
     DropPrevious,
+    EndPods,
     EnsureChild,
     MakeSecret,
-    Mode,
-    Observed,
-    Plan,
     RemoveChild,
     RemoveSecret,
     StopWorkload,
+)
+from .errors import AgentGone, MutatedOnWrite, NotGranted, NotLeading, OwnershipConflict, Requeue
+from .fence import TRY_AGAIN, Stop, unfenced
+from .plan import (
+    Mode,
+    Observed,
+    Plan,
     part_of_fence,
 )
+from .pods import Pods
 from .secrets import Secrets
 from .writer import Writer
 
@@ -82,6 +86,7 @@ class Executor:
 
     writer: Writer
     secrets: Secrets
+    pods: Pods
     emit: Emit
 
     async def execute(self, seen: Observed, planned: Plan) -> Outcome:
@@ -92,6 +97,7 @@ class Executor:
         """
         outcome = Outcome()
         self.writer.remember(planned.right, seen.identity)
+        last: list[tuple[Action, RingfenceError]] = []
         for action in planned.actions:
             if outcome.halted and not _goes_on(action, outcome):
                 continue
@@ -100,9 +106,14 @@ class Executor:
             except (AgentGone, NotLeading):
                 raise
             except RingfenceError as failure:
-                await self._failed(action, failure, seen, planned, outcome)
+                if isinstance(action, EndPods):  # it hinders nothing, and comes before all: it is told last
+                    last.append((action, failure))
+                else:
+                    await self._failed(action, failure, seen, planned, outcome)
                 if isinstance(failure, Unreachable):
                     break  # nor will there be an answer to the next one
+        for one in last:
+            await self._failed(*one, seen, planned, outcome)
         self._remember(seen.key, planned, outcome)
         if outcome.failure is not None and planned.stop is None:
             outcome.failure.longest_pause = TRY_AGAIN if outcome.unfenced else None
@@ -168,6 +179,8 @@ class Executor:
                 await self.secrets.remove(action.name, planned.agent)
             case DropPrevious() if planned.agent is not None:
                 await self.secrets.drop_previous(planned.agent, action.secret)
+            case EndPods():
+                await self.pods.end(action.pods, seen.identity)
 
     async def _stop(self, agent: Identity, why: Stop) -> None:
         """No pods. To scale up what was stopped is one more edit."""

@@ -111,6 +111,7 @@ class _Memory:
     stopped: bool = False
     edits: dict[Ref, _Edits] = field(default_factory=dict)
     edited: float = float("-inf")
+    ended: tuple[int, float] = (0, float("-inf"))
     contested: Ref | None = None
 
 
@@ -166,6 +167,13 @@ class Fences:
         if len(edits.times) == EDITS_IN_A_ROW and now - edits.times[0] <= ROW_SECONDS:
             known.contested = known.contested or child
         return edits.count
+
+    def pod_ended(self, key: Key) -> int:
+        """A pod of an edited Deployment was ended. How many that makes in a row."""
+        known, now = self._of(key), self._clock()
+        before, at = known.ended
+        known.ended = (before + 1 if now - at < QUIET_SECONDS else 1, now)
+        return known.ended[0]
 
     def forget(self, key: Key) -> bool:
         """The agent is gone. Whether it was known."""

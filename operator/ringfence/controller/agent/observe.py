@@ -19,7 +19,12 @@ from .conditions import condition_before
 from .errors import NotGranted
 from .execute import Outcome
 from .handover import HandOvers
-from .plan import Mode, Observed, Plan, workload_of
+from .plan import (
+    Mode,
+    Observed,
+    Plan,
+    workload_of,
+)
 from .report import After
 from .secrets import Secrets
 from .warnings import Warnings
@@ -51,7 +56,14 @@ class Observer:
         agent = self.store.agents.get(key)
         if agent is None or agent.deleting:
             status = agent.status if agent else {}
-            return Observed(key=key, agent=agent, now=self.clock(), status=status, children=self.store.children.items)
+            return Observed(
+                key=key,
+                agent=agent,
+                now=self.clock(),
+                status=status,
+                children=self.store.children.items,
+                pods=self.store.pods_of(key),
+            )
         await self._know_namespace(key.namespace)
         hand_over = await self.hand_overs.of(key, agent)
         raw, status = agent.spec, agent.status
@@ -79,6 +91,7 @@ class Observer:
             not_granted=not_granted,
             widened=self.store.widenings(key),
             hand_over=hand_over,
+            pods=self.store.pods_of(key),
         )
 
     async def after(self, seen: Observed, planned: Plan, outcome: Outcome) -> After:

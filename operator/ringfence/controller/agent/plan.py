@@ -22,14 +22,27 @@ from ringfence.resources.phases import DENY as DENY_PHASE
 from ringfence.resources.secrets import restart_annotation, when
 from ringfence.resources.stored import STOPPED, Desired, StoredChild, controlled_by
 from ringfence.resources.workload import rolled_out
-from ringfence.store.records import Key, StoredAgent
+from ringfence.store.left_behind import is_left_behind
+from ringfence.store.records import Key, StoredAgent, StoredPod
 from ringfence.store.store import OwnershipRecord
 
 from . import ages
 from .accepted import edited_since, stop_for
+from .actions import (
+    Action,
+    DropPrevious,
+    EndPods,
+    EnsureChild,
+    MakeSecret,
+    RemoveChild,
+    RemoveSecret,
+    StopWorkload,
+)
 from .fence import FenceHistory, Stop, stop_of
 from .fit import Fit, judge
 
+PODS_IN_A_PASS = 50
+"""Pods that one pass ends at most, so that the fence waits for no more. Whoever ends them in any case is pods.py."""
 BEING_DELETED = Stop(Reason.DELETING, "it is being deleted")
 
 
@@ -42,7 +55,7 @@ class Observed:
     one. `ownership`: what is remembered of children. `secrets`: the metadata of each secret's Secret by the secret's
     name (None: it is not there); None as a whole where they were not looked at.
     `not_granted`: why they could not be, where a permission is missing. `fence`: what is remembered of its fence.
-    `widened`: what others wrote that reaches it. `hand_over`: of its existing Secrets.
+    `widened`: what others wrote that reaches it. `hand_over`: of its existing Secrets. `pods`: those with its label.
     """
 
     key: Key
@@ -65,6 +78,7 @@ class Observed:
     fence: FenceHistory = field(default_factory=FenceHistory)
     widened: Sequence[Widening] = ()
     hand_over: HandOver = HandOver.DECIDED
+    pods: Sequence[StoredPod] = ()
 
     @property
     def identity(self) -> Identity:
@@ -96,67 +110,6 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EnsureChild:
-    """Have a child stored exactly as desired.
-
-    `known`: it was there before, so that its absence is somebody's deletion. `keep`: to be done even where a phase
-    before it is blocked: it is there, and stays as it should be. `behind_fence`: the deny policy, made in this very
-    pass, is to own it too.
-    """
-
-    phase: Phase
-    desired: Desired
-    fit: Fit
-    known: bool
-    keep: bool = False
-    behind_fence: Ref | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class RemoveChild:
-    """Delete a child that is not wanted any more."""
-
-    phase: Phase
-    child: StoredChild
-
-
-@dataclass(frozen=True, kw_only=True)
-class StopWorkload:
-    """No pods."""
-
-    ref: Ref
-    why: Stop
-
-
-@dataclass(frozen=True, kw_only=True)
-class MakeSecret:
-    """The first value of a secret that Ringfence keeps. `name`: in the spec. `known`: it was there before."""
-
-    phase: Phase
-    name: str
-    known: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class RemoveSecret:
-    """Delete the Secret of a secret that the spec does not name any more. `name`: of the object."""
-
-    phase: Phase
-    name: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class DropPrevious:
-    """Remove a value whose overlap is over."""
-
-    phase: Phase
-    secret: ages.ObservedSecret
-
-
-Action = EnsureChild | RemoveChild | StopWorkload | MakeSecret | RemoveSecret | DropPrevious
-
-
-@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What to do, in order. `agent`: None where its spec cannot be read. `right`: children that are as they should be.
 
@@ -181,7 +134,7 @@ def plan(seen: Observed) -> Plan:
     if seen.agent.deleting:
         if seen.agent.orphans:
             return Plan(mode=Mode.WIND_DOWN)
-        return Plan(mode=Mode.WIND_DOWN, actions=(_stop(seen, BEING_DELETED),), stop=BEING_DELETED)
+        return Plan(mode=Mode.WIND_DOWN, actions=(*_ends(seen), _stop(seen, BEING_DELETED)), stop=BEING_DELETED)
     decided = decide(candidate(seen, seen.agent), seen.policies, seen.facts)
     violations = (*decided, *check_hand_over(seen.raw, seen.hand_over))
     bound = tuple(binding(seen.policies, seen.facts))
@@ -201,7 +154,7 @@ def plan(seen: Observed) -> Plan:
         violations=violations,
         bound=bound,
         agent=agent,
-        actions=_with_stop(seen, stop, actions) if stop else actions,
+        actions=(*_ends(seen), *(_with_stop(seen, stop, actions) if stop else actions)),
         right=right,
         max_age=max_age,
         stop=stop,
@@ -271,6 +224,12 @@ def _with_stop(seen: Observed, stop: Stop, actions: Sequence[Action]) -> tuple[A
 
 def _stop(seen: Observed, why: Stop) -> StopWorkload:
     return StopWorkload(ref=_workload_ref(seen), why=why)
+
+
+def _ends(seen: Observed) -> tuple[EndPods, ...]:
+    """Before all else: whoever takes such a pod away first decides how long it stays. The newest first."""
+    pods = sorted(filter(is_left_behind, seen.pods), key=lambda pod: pod.version, reverse=True)[:PODS_IN_A_PASS]
+    return (EndPods(phase=WORKLOAD, pods=tuple(pods)),) if pods else ()
 
 
 def candidate(seen: Observed, agent: StoredAgent) -> AgentObject:

@@ -36,11 +36,13 @@ from ringfence.telemetry.events import (
     FinalizersRemoved,
 )
 
+from .actions import (
+    EnsureChild,
+)
 from .blocking import even_unknown, is_good
 from .errors import AgentGone, MutatedOnWrite, NotLeading, Requeue, in_the_way
 from .fence import Fences
 from .fit import Fit, is_right, judge
-from .plan import EnsureChild
 
 CERTAIN = {Fit.RIGHT, Fit.ABSENT, Fit.WRONG}
 """What can be acted on by what the watches showed: the answer to the write says whether it was so. The others stand in

@@ -42,6 +42,14 @@ def _(event: events.FinalizersRemoved) -> None:
 
 
 @to_log.register
+def _(event: events.PodEnded) -> None:
+    if event.count & (event.count - 1):
+        return  # the same
+    told = {"kind": "Pod", "name": event.name, "rule": event.rule, "count": event.count}
+    log.warning("pod ended", **_about(event), **told)
+
+
+@to_log.register
 def _(event: events.ServiceRedirected) -> None:
     told = {"service": event.service, "previous": event.previous, "leads_to": event.leads_to}
     log.warning("a service leads elsewhere", **_about(event), **told)

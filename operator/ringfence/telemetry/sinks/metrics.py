@@ -25,6 +25,7 @@ class MetricsSink:
             events.ViolationFound: self._violation_found,
             events.ChildRepaired: self._child_repaired,
             events.FinalizersRemoved: self._finalizers_removed,
+            events.PodEnded: self._pod_ended,
             events.ServiceRedirected: self._service_redirected,
             events.ChildWritten: self._child_written,
             events.AgentObserved: self._agent_observed,
@@ -65,6 +66,9 @@ class MetricsSink:
     def _finalizers_removed(self, event: events.FinalizersRemoved) -> None:
         metrics.VIOLATIONS.labels("drift", event.rule, event.agent.namespace).inc()
         metrics.AGENT_COLLECTOR.repaired(event.agent)
+
+    def _pod_ended(self, event: events.PodEnded) -> None:
+        metrics.VIOLATIONS.labels("drift", event.rule, event.agent.namespace).inc()
 
     def _service_redirected(self, event: events.ServiceRedirected) -> None:
         metrics.SERVICE_REDIRECTS.labels(event.agent.namespace).inc()

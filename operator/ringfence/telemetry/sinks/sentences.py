@@ -45,6 +45,11 @@ def _(event: events.FinalizersRemoved) -> Sentence:
 
 
 @sentence_of.register
+def _(event: events.PodEnded) -> Sentence:  # without its name: each pod of a loop would be news
+    return _of_agent(event, Reason.POD_ENDED, "a pod that an edit of the Deployment made is ended at once")
+
+
+@sentence_of.register
 def _(event: events.StandingPolicyRepaired) -> Sentence:
     note = f"NetworkPolicy {STANDING_POLICY} {_put_back(event.rule)}"
     return Sentence(_namespace(event.namespace), event.namespace, Reason.DRIFT_REPAIRED, note)

@@ -1,0 +1,81 @@
+"""What a pass can do to an agent's surroundings: plan.py chooses, execute.py does."""
+
+from dataclasses import dataclass
+
+from ringfence.resources import Ref
+from ringfence.resources.phases import Phase
+from ringfence.resources.stored import Desired, StoredChild
+from ringfence.store.records import StoredPod
+
+from . import ages
+from .fence import Stop
+from .fit import Fit
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnsureChild:
+    """Have a child stored exactly as desired.
+
+    `known`: it was there before, so that its absence is somebody's deletion. `keep`: to be done even where a phase
+    before it is blocked: it is there, and stays as it should be. `behind_fence`: the deny policy, made in this very
+    pass, is to own it too.
+    """
+
+    phase: Phase
+    desired: Desired
+    fit: Fit
+    known: bool
+    keep: bool = False
+    behind_fence: Ref | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoveChild:
+    """Delete a child that is not wanted any more."""
+
+    phase: Phase
+    child: StoredChild
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopWorkload:
+    """No pods."""
+
+    ref: Ref
+    why: Stop
+
+
+@dataclass(frozen=True, kw_only=True)
+class MakeSecret:
+    """The first value of a secret that Ringfence keeps. `name`: in the spec. `known`: it was there before."""
+
+    phase: Phase
+    name: str
+    known: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoveSecret:
+    """Delete the Secret of a secret that the spec does not name any more. `name`: of the object."""
+
+    phase: Phase
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropPrevious:
+    """Remove a value whose overlap is over."""
+
+    phase: Phase
+    secret: ages.ObservedSecret
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndPods:
+    """End pods at once that an edited Deployment seems to have left behind."""
+
+    phase: Phase
+    pods: tuple[StoredPod, ...]
+
+
+Action = EnsureChild | RemoveChild | StopWorkload | MakeSecret | RemoveSecret | DropPrevious | EndPods

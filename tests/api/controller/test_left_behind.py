@@ -1,0 +1,109 @@
+"""A pod of an edited Deployment ends as soon as it is seen, not when the edit says; others keep their time."""
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from api.controller.conftest import Shared
+from api.controller.place import NODE, Place
+from cluster.shell import wait_for
+from ringfence.resources import Manifest
+from ringfence.resources.workload import GRACE_SECONDS
+from ringfence.store.left_behind import END_WITHIN
+
+HOUR = 3600
+_NUMBER = itertools.count()
+
+
+def edit(place: Place, replicas: int = 1) -> None:
+    """As somebody would who wants a pod that stays."""
+    pod = {"terminationGracePeriodSeconds": HOUR}
+    place.merge("Deployment", "ringfence-a", {"spec": {"replicas": replicas, "template": {"spec": pod}}})
+
+
+def of(place: Place, replica_set: Manifest) -> list[Manifest]:
+    """The pods of a ReplicaSet."""
+    uid = replica_set["metadata"]["uid"]
+    return [pod for pod in place.pods() if pod["metadata"]["ownerReferences"][0]["uid"] == uid]
+
+
+def replica_set(place: Place, grace: int) -> Manifest:
+    """The one whose template gives that time."""
+
+    def look() -> Manifest | None:
+        found = place.items("ReplicaSet")
+        pods = {one["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]: one for one in found}
+        return pods.get(grace)
+
+    return wait_for(f"a ReplicaSet whose pods have {grace} seconds", look)
+
+
+def going(place: Place, owner: Manifest, labels: Mapping[str, str]) -> str:
+    """A pod that is being deleted with an hour, on a node where nobody ends it. Its name."""
+    name, metadata = f"going-{next(_NUMBER)}", owner["metadata"]
+    reference = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": metadata["name"], "uid": metadata["uid"]}
+    about = {"name": name, "labels": dict(labels), "ownerReferences": [reference | {"controller": True}]}
+    spec = replica_set(place, GRACE_SECONDS)["spec"]["template"]["spec"] | {"nodeName": NODE}
+    place.create("Pod", {"metadata": about, "spec": spec | {"terminationGracePeriodSeconds": HOUR}})
+    assert place.delete("Pod", name).ok
+    return name
+
+
+def ends_within(pod: Manifest) -> Any:
+    return pod["metadata"].get("deletionGracePeriodSeconds")
+
+
+@pytest.fixture
+def running(place: Place) -> Place:
+    """With an agent that runs."""
+    place.agent("a")
+    place.wait_applied()
+    place.run_pods()
+    return place
+
+
+def test_a_pod_that_an_edit_left_behind_ends_at_once(running: Place, shared: Shared) -> None:
+    """Those that an edit made while no controller ran; they run, and their ReplicaSet would make more for ever."""
+    place = running
+    (own,) = place.pods()
+    shared.pause()
+    edit(place, replicas=3)
+    left = replica_set(place, HOUR)
+
+    def run() -> bool:
+        place.run_pods()
+        return len(of(place, left)) >= 2
+
+    wait_for("pods of the edit", run)
+    controller = shared.resume()
+    place.wait_right()
+    wait_for("it makes no more", lambda: place.get("ReplicaSet", left["metadata"]["name"])["spec"]["replicas"] == 0)
+    wait_for("all are to end at once", lambda: {ends_within(pod) for pod in of(place, left)} == {END_WITHIN})
+    assert ends_within(place.get("Pod", own["metadata"]["name"])) in {None, GRACE_SECONDS}, "the agent's own"
+    wait_for("an Event", lambda: "PodEnded" in [reason for reason, _ in place.events()])
+    assert controller.metric("ringfence_violations_total", rule="PodLeftBehind", namespace=place.name) >= 2
+    lines = [line for line in controller.warnings() if line.get("namespace") == place.name]
+    assert [line["count"] for line in lines if line["event"] == "pod ended"][:2] == [1, 2]
+
+
+def test_pods_of_our_own_templates_keep_their_time(running: Place, shared: Shared) -> None:
+    """Whatever time something else gave them. That an edit's pods end beside them tells that the controller looked."""
+    place = running
+    ours = replica_set(place, GRACE_SECONDS)
+    labels = ours["spec"]["template"]["metadata"]["labels"]
+    selector = {"matchLabels": {"of": "a-stranger"}}
+    template = ours["spec"]["template"] | {"metadata": {"labels": {"of": "a-stranger"}}}
+    template["spec"] = template["spec"] | {"terminationGracePeriodSeconds": HOUR}
+    body = {"metadata": {"name": "a-strangers"}, "spec": {"replicas": 0, "selector": selector, "template": template}}
+    stranger = place.create("ReplicaSet", body)
+    kept = [
+        going(place, ours, labels),
+        going(place, stranger, labels | {"of": "a-stranger", "pod-template-hash": "x"}),
+    ]
+    edit(place)
+    metric = {"rule": "PodLeftBehind", "namespace": place.name}
+    wait_for("an edit's pod is ended", lambda: shared.current.metric("ringfence_violations_total", **metric) >= 1)
+    place.wait_right()
+    assert [ends_within(place.get("Pod", name)) for name in kept] == [HOUR, HOUR]
