@@ -11,15 +11,7 @@ from ringfence.kube import Conflict, Kube, Object, path_of
 from ringfence.resources.secrets import stamp
 from ringfence.sources.generated import new_value
 
-from .plan import (
-    Order,
-    Step,
-    look,
-    next_step,
-    rotated,
-    scheduled,
-    without_previous,
-)
+from .plan import Order, Step, look, next_step, rotated, scheduled, without_previous
 
 log = structlog.get_logger()
 

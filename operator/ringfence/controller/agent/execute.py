@@ -13,24 +13,10 @@ from ringfence.resources.phases import Order, Phase
 from ringfence.store.records import Key
 from ringfence.telemetry.events import EDITED, AgentName, AgentStopped, Emit
 
-from .actions import (
-    Action,
-    DropPrevious,
-    EndPods,
-    EnsureChild,
-    MakeSecret,
-    RemoveChild,
-    RemoveSecret,
-    StopWorkload,
-)
+from .actions import Action, DropPrevious, EndPods, EnsureChild, MakeSecret, RemoveChild, RemoveSecret, StopWorkload
 from .errors import AgentGone, MutatedOnWrite, NotGranted, NotLeading, OwnershipConflict, Requeue
 from .fence import TRY_AGAIN, Stop, unfenced
-from .plan import (
-    Mode,
-    Observed,
-    Plan,
-    part_of_fence,
-)
+from .plan import Mode, Observed, Plan, part_of_fence
 from .pods import Pods
 from .secrets import Secrets
 from .writer import Writer

@@ -19,12 +19,7 @@ from .conditions import condition_before
 from .errors import NotGranted
 from .execute import Outcome
 from .handover import HandOvers
-from .plan import (
-    Mode,
-    Observed,
-    Plan,
-    workload_of,
-)
+from .plan import Mode, Observed, Plan, workload_of
 from .report import After
 from .secrets import Secrets
 from .warnings import Warnings

@@ -28,16 +28,7 @@ from ringfence.store.store import OwnershipRecord
 
 from . import ages
 from .accepted import edited_since, stop_for
-from .actions import (
-    Action,
-    DropPrevious,
-    EndPods,
-    EnsureChild,
-    MakeSecret,
-    RemoveChild,
-    RemoveSecret,
-    StopWorkload,
-)
+from .actions import Action, DropPrevious, EndPods, EnsureChild, MakeSecret, RemoveChild, RemoveSecret, StopWorkload
 from .fence import FenceHistory, Stop, stop_of
 from .fit import Fit, judge
 

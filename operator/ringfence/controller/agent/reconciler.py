@@ -25,14 +25,7 @@ from .errors import AgentGone
 from .execute import Executor, Outcome
 from .fence import TRY_AGAIN, TRY_LATER
 from .observe import Observer
-from .plan import (
-    Mode,
-    Observed,
-    Plan,
-    candidate,
-    plan,
-    pods_wanted,
-)
+from .plan import Mode, Observed, Plan, candidate, plan, pods_wanted
 from .recorder import Recorder
 from .report import After, Report, changes, going, report
 from .writer import Writer

@@ -19,13 +19,7 @@ from .accepted import with_digests
 from .conditions import Finding, condition_before
 from .execute import Blocked, Outcome
 from .fence import Stop, condition_of, contest, unfenced
-from .plan import (
-    Mode,
-    Observed,
-    Plan,
-    pods_wanted,
-    workload_of,
-)
+from .plan import Mode, Observed, Plan, pods_wanted, workload_of
 
 SECRETS_AGAIN = 60.0
 """Seconds until the next look at an agent with secrets: their Secrets are not watched, a watch would carry values."""

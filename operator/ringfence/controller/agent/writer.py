@@ -36,9 +36,7 @@ from ringfence.telemetry.events import (
     FinalizersRemoved,
 )
 
-from .actions import (
-    EnsureChild,
-)
+from .actions import EnsureChild
 from .blocking import even_unknown, is_good
 from .errors import AgentGone, MutatedOnWrite, NotLeading, Requeue, in_the_way
 from .fence import Fences
