@@ -6,7 +6,7 @@ import re
 import time
 from dataclasses import dataclass
 
-from cluster.errors import ClusterError
+from cluster.errors import ClusterError, CommandFailed
 from cluster.shell import seconds_until, step, wait_for
 from harness import agents, manifests, metrics
 from harness.api import Api
@@ -22,7 +22,10 @@ from .report import Report
 __all__ = ["Narrative", "point", "sentences"]
 
 OTHERS = tuple(agent for agent in manifests.EXAMPLE_AGENTS if agent != "researcher")
-RESEARCHER = "21-researcher.yaml"
+RESEARCHER, RESEARCHER_NAME = "21-researcher.yaml", "researcher"
+ANYBODY = ("--as=anybody", "--as-group=system:masters")
+"""With every right, and without an exemption in the chart's values."""
+GUARD = "ringfence-guard-"
 ORDINARY = ((TOOLS, "search"), (TOOLS, "ledger"), (TOOLS, "console"), (NAMESPACE, "unfenced"))
 POLICIES = f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/networkpolicies"
 REPAIR_SECONDS = 5.0
@@ -107,8 +110,36 @@ class Narrative:
             else:
                 self.report.check(example.rule in told, f"examples/refused/{example.name}", point(told, example.rule))
 
+    def guarded(self) -> None:
+        """What widens a fence from beside it, tried by somebody with every right and no exemption: refused."""
+        kubectl = self.environment.kubectl
+        researcher = f"ringfence-{RESEARCHER_NAME}"
+        pod = pod_of(kubectl, NAMESPACE, f"ringfence.dev/agent={RESEARCHER_NAME}")["metadata"]["name"]
+        tried = {
+            "deletes its policy": ("delete", "networkpolicy", f"{researcher}-deny"),
+            "takes the label off its pod": ("label", "pod", pod, "ringfence.dev/agent-"),
+            "binds it to cluster-admin": (
+                "create",
+                "rolebinding",
+                "more",
+                "--clusterrole=cluster-admin",
+                f"--serviceaccount={NAMESPACE}:{researcher}",
+            ),
+            "takes a token of it": ("create", "token", researcher),
+            "runs a shell in it": ("exec", pod, "--", "/testbox"),
+            "deletes it without its children": ("delete", "agd", RESEARCHER_NAME, "--cascade=orphan"),
+        }
+        for what, words in tried.items():
+            try:
+                kubectl(words[0], *ANYBODY, "-n", NAMESPACE, *words[1:], timeout=30)
+            except CommandFailed as refused:
+                told = refused.output.strip()
+                self.report.check(GUARD in told, f"somebody {what}", told.rpartition("denied request: ")[2])
+            else:
+                self.report.failed(f"somebody {what}", "nothing refused it")
+
     def put_back(self) -> None:
-        """A policy deleted, and one edited, by somebody who may: an administrator."""
+        """A policy deleted, and one edited, by somebody whom the guards let do it: the one who tries this out."""
         deny, allow = (f"{POLICIES}/ringfence-researcher-{suffix}" for suffix in ("deny", "allow"))
         uid = self.api.get(deny)["metadata"]["uid"]
         self.api.delete(deny)

@@ -41,6 +41,10 @@ def test_requests_that_go_too_far_are_refused(environment: Environment, api: Api
     assert told(environment, api, "refused") == []
 
 
+def test_nobody_widens_a_fence_from_beside_it(environment: Environment, api: Api, examples: None) -> None:
+    assert told(environment, api, "guarded") == []
+
+
 def test_a_deleted_and_an_edited_policy_are_put_back(environment: Environment, api: Api, examples: None) -> None:
     assert told(environment, api, "put_back") == []
 
