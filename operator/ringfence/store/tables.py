@@ -1,11 +1,15 @@
 """A table of records: the latest known of each object, whatever order news comes in. Without I/O."""
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from ringfence.resources.stored import resource_version
 
 Body = Mapping[str, Any]
+
+RECENT: Final = 1024
+"""Deletions that are remembered: the answer to a write may come later than the news that its object is gone again, and
+an object that is believed to be there is not put back."""
 
 
 class Record(Protocol):
@@ -46,6 +50,8 @@ class Table(Generic[K, V]):
         self._deleted: dict[K, int] = {}
         """While lists are read: what was deleted meanwhile, and at which version."""
         self._lists = 0
+        self._gone: dict[K, int] = {}
+        """What a watch told to be deleted lately, and at which version; the latest last."""
 
     def __len__(self) -> int:
         return len(self.items)
@@ -61,6 +67,7 @@ class Table(Generic[K, V]):
         """
         if event_type == "DELETED":
             record = self.read(body)
+            self._note_gone(self.key(record), record.version)
             return self.remove(self.key(record), record.version)
         return not self._is_old(body) and self.take(self.read(body))
 
@@ -78,9 +85,17 @@ class Table(Generic[K, V]):
             return False
         if known is None and self._deleted.get(key, -1) >= record.version:
             return False
+        if known is None and record.version and self._gone.get(key, 0) > record.version:
+            return False  # at the same version it is there still, and lost but the label that the watch selects by
         self.items[key] = record
         self._changed(known, record)
         return True
+
+    def _note_gone(self, key: K, version: int) -> None:
+        self._gone.pop(key, None)
+        self._gone[key] = version
+        if len(self._gone) > RECENT:
+            del self._gone[next(iter(self._gone))]
 
     def remove(self, key: K, version: int) -> bool:
         """Forget what was deleted at `version`, unless something newer is known by that key."""

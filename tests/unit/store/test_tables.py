@@ -4,7 +4,7 @@ import pytest
 
 from ringfence.resources import Ref
 from ringfence.resources.stored import StoredChild, stored
-from ringfence.store.tables import Table
+from ringfence.store.tables import RECENT, Table
 from unit.store.make import child
 
 REF = Ref("Role", "ns", "ringfence-a")
@@ -94,9 +94,28 @@ def test_a_list_that_was_read_before_a_deletion_does_not_bring_it_back(table: Ch
     assert table._deleted == {}, "nothing is remembered for longer than a list takes"
 
 
-def test_without_a_list_deletions_are_not_remembered(table: Children) -> None:
+def test_an_answer_that_comes_later_than_the_end_of_its_object_does_not_bring_it_back(
+    table: Children, changes: Changes
+) -> None:
+    table.observe("ADDED", child(5))
+    table.observe("DELETED", child(6))
+    assert not table.take(stored(child(5))), "the answer to the write that made it"
+    assert changes == [(None, 5), (5, None)]
+    assert table.take(stored(child(6))), "it is there still, and had lost its label"
+    table.observe("DELETED", child(7))
+    assert table.take(stored(child(8, "new"))), "made anew"
     table.observe("DELETED", child(9))
-    assert table._deleted == {}
+    assert table.take(stored(child(0))), "whose version is not known counts as news"
+
+
+def test_deletions_are_remembered_within_a_bound(table: Children) -> None:
+    for number in range(RECENT + 10):
+        table.observe("DELETED", child(9, name=f"r-{number}"))
+    table.observe("DELETED", child(9, name="r-10"))
+    table.observe("DELETED", child(9, name="last"))
+    assert len(table._gone) == RECENT
+    assert next(iter(table._gone)).name == "r-12", "r-10 is of the latest"
+    assert table._deleted == {}, "lists apart"
 
 
 def test_a_list_that_was_read_before_a_creation_does_not_take_it_away(table: Children) -> None:
