@@ -192,9 +192,11 @@ class Place:
             self.merge("Pod", name, {"status": {"phase": "Running", "conditions": ready}}, "/status")
         return names
 
-    def end_pods(self, agent: str = "a") -> None:
-        """Do a kubelet's part for pods that are to go."""
+    def end_pods(self, agent: str = "a", *, going: bool = False) -> None:
+        """Do a kubelet's part for pods that are to go. `going`: those alone that somebody deleted."""
         for pod in self.pods(agent):
+            if going and "deletionTimestamp" not in pod["metadata"]:
+                continue
             self.delete("Pod", pod["metadata"]["name"], gracePeriodSeconds=0)
 
     # --- requests
