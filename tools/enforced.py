@@ -302,6 +302,7 @@ FIELDS: dict[str, Row] = {
         "the controller: no pods while a child is edited again and again; the strictest policy decides",
         f"{CONTROLLER}/test_contested_fence.py::test_who_edits_again_and_again_stops_the_agent",
         f"{CONTROLLER}/test_contested_fence.py::test_a_policy_may_keep_it_running",
+        f"{AGENTS}/test_edited.py::test_an_editor_in_a_loop_has_the_agent_stopped_and_nothing_passes_once_it_is_gone",
         "tests/unit/controller/test_fence.py::test_the_strictest_policy_decides_what_becomes_of_a_contested_agent",
     ),
 }

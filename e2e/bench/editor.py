@@ -39,10 +39,11 @@ NAMESPACES = {"bench-stop": "Stop", "bench-keep": "Keep"}
 """What the policy says of an agent that is edited again and again."""
 LOOPS = {
     "stop": ("bench-stop", ["agent"]),
-    "stop_ignores_sigterm": ("bench-stop", ["agent", "-stay"]),
+    "stop_ignores_sigterm": ("bench-stop", ["cat", "/dev/ptmx"]),
     "keep": ("bench-keep", ["agent"]),
 }
-"""Where, and what the agent is. One that ignores SIGTERM runs on for as long as a pod may take for its end."""
+"""Where, and what the agent is. One that reads from a terminal to which nobody writes never gets to its answer to
+SIGTERM, and runs on for as long as a pod may take for its end."""
 
 
 def namespace(name: str, on_repeated_edits: str) -> list[Object]:

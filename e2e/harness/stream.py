@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class Attempt:
 class Attempts:
     """What a stream found, by start. Periods are in unix seconds, and hold their beginning but not their end."""
 
-    all: tuple[Attempt, ...] = ()
+    all: tuple[Attempt, ...] = field(default=(), repr=False)
 
     def between(self, since: float = -inf, until: float = inf, *, address: str = "") -> tuple[Attempt, ...]:
         """Those of one period, at one address or at any."""

@@ -26,12 +26,8 @@ func runAgent(ctx context.Context, args []string) int {
 	keyFile := flags.String("key-file", os.Getenv("AGENT_KEY_FILE"), "the same from a file, read anew for each call")
 	strict := flags.Bool("strict", os.Getenv("AGENT_STRICT") != "", "/healthz answers 503 until a call got a 200")
 	caFile := flags.String("ca", "", "trust this CA (default: trust anything)")
-	stay := flags.Bool("stay", false, "do not end when told to (SIGTERM), only when killed")
 	if flags.Parse(args) != nil {
 		return 2
-	}
-	if *stay {
-		ctx = context.WithoutCancel(ctx)
 	}
 	config, err := trust(*caFile)
 	if err != nil {
