@@ -36,6 +36,7 @@ REQUESTER = "tests/unit/admission/test_requester.py"
 ADMISSION = "tests/api/test_admission.py"
 CONTROLLER = "tests/api/controller"
 AGENTS = "e2e/suites/agents"
+ATTACKS = "e2e/suites/attacks"
 ROTATION = "e2e/suites/rotation"
 
 LIMITS_LIVE = f"{CONTROLLER}/test_limits.py"
@@ -329,7 +330,7 @@ ALWAYS: dict[str, Row] = {
     ),
     "A pod with an agent's label is fenced, whether its agent is there or not": Row(
         "NetworkPolicy `ringfence-agents`, one in each opened namespace, which belongs to no agent",
-        f"{AGENTS}/test_cut_loose.py::test_a_pod_whose_replicaset_was_cut_loose_reaches_nothing_once_its_agent_is_gone",
+        f"{ATTACKS}/test_cut_loose.py::test_a_pod_whose_replicaset_was_cut_loose",
         f"{CONTROLLER}/test_standing.py::test_it_stays_until_the_last_agent_and_the_last_pod_are_gone",
         f"{CONTROLLER}/test_standing.py::test_every_edit_is_put_right_counted_and_told",
     ),

@@ -6,7 +6,7 @@ from typing import Any
 
 from cluster.shell import wait_for
 from harness import agents, metrics
-from harness.api import Api
+from harness.api import Api, Refused
 from harness.kubectl import Kubectl, Object
 from harness.manifests import NAMESPACE
 from harness.probing import ELSEWHERE, LLM, METADATA, node_address
@@ -29,6 +29,7 @@ ALLOW, DENY = "ringfence-{}-allow", "ringfence-{}-deny"
 STANDING = "ringfence-agents"
 OPEN: Object = {"spec": {"egress": [{}], "policyTypes": ["Ingress", "Egress"]}}
 NOBODY: Object = {"spec": {"podSelector": {"matchLabels": {"ringfence.dev/agent": None, "nothing": "at-all"}}}}
+GONE = 404
 HOLD = "example.com/hold"
 
 
@@ -38,10 +39,14 @@ def path(kind: str, name: str = "", *, namespace: str = NAMESPACE) -> str:
 
 
 def held(who: Api, at: str, edit: Object) -> None:
-    """Keep an object by a finalizer while it is being deleted, and edit it."""
+    """Keep an object by a finalizer while it is being deleted, and edit it, as far as it is still there."""
     who.patch(at, {"metadata": {"finalizers": [HOLD]}})
     who.delete(at)
-    who.patch(at, edit)
+    try:
+        who.patch(at, edit)
+    except Refused as refused:
+        if refused.code != GONE:
+            raise
 
 
 def closed_to(kubectl: Kubectl) -> list[str]:

@@ -2,10 +2,14 @@
 
 import pytest
 
+from cluster.shell import wait_for
+from harness.api import Api
 from harness.kubectl import Kubectl, Object
+from harness.manifests import NAMESPACE
+from harness.stream import streaming
 from suites.attacks.agent import NOBODY, OPEN, STANDING, path
 from suites.attacks.conftest import Make
-from suites.attacks.packets import MOMENT, no_longer_than, trying
+from suites.attacks.packets import MOMENT, PACE, no_longer_than, trying
 from suites.attacks.people import People
 
 OTHER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "nobody", "uid": "00000000-0000-0000-0000-000000000000"}
@@ -13,15 +17,18 @@ FORGED: Object = {"metadata": {"ownerReferences": [OTHER]}}
 NO_OWNER: Object = {"metadata": {"ownerReferences": None}}
 EDITS: dict[str, list[tuple[str, Object]]] = {
     "allow widened": [("allow", OPEN)],
-    "no owner": [("allow", {"metadata": {"ownerReferences": None}}), ("deny", {"metadata": {"ownerReferences": None}})],
-    "a forged owner": [
-        ("allow", {"metadata": {"ownerReferences": FORGED}}),
-        ("deny", {"metadata": {"ownerReferences": FORGED}}),
-    ],
+    "no owner": [("allow", NO_OWNER), ("deny", NO_OWNER)],
+    "a forged owner": [("allow", FORGED), ("deny", FORGED)],
     "labels, owner and spec": [("allow", OPEN | {"metadata": {"labels": None, "ownerReferences": None}})],
     "other pods": [("deny", NOBODY), ("allow", OPEN)],
     "one direction": [("deny", {"spec": {"policyTypes": ["Ingress"]}}), ("allow", OPEN)],
 }
+
+
+def test_without_a_fence_all_of_it_is_reached(api: Api, kubectl: Kubectl, closed: list[str]) -> None:
+    """So that "nothing passed", in all that follows, is the fence's work."""
+    with streaming(kubectl, NAMESPACE, "deploy/unfenced", closed, every=PACE) as stream:
+        wait_for("each to be reached", lambda: all(stream.attempts.reached(one) for one in closed))
 
 
 @pytest.mark.parametrize("edits", EDITS.values(), ids=EDITS.keys())

@@ -7,7 +7,7 @@ import pytest
 from cluster.shell import wait_for
 from harness.api import Api
 from harness.kubectl import Kubectl, Object
-from suites.attacks.agent import HOLD, OPEN
+from suites.attacks.agent import OPEN, held
 from suites.attacks.conftest import Make
 from suites.attacks.controllers import LEASE, kill_leader, lines, wait_leader
 from suites.attacks.packets import SECONDS, TAKEOVER, no_longer_than, trying
@@ -69,15 +69,13 @@ def test_without_its_right_to_write_policies(
     agent.wait()
 
 
-def test_the_leader_is_killed_between_two_edits(
+def test_a_policy_is_held_when_the_leader_was_killed(
     make: Make, people: People, kubectl: Kubectl, closed: list[str]
 ) -> None:
-    agent, netp = make(), people("netp")
+    agent = make()
     with trying(kubectl, agent, closed) as stream:
-        netp.patch(agent.allow, {"metadata": {"finalizers": [HOLD]}})
         kill_leader(agent.api)
-        netp.delete(agent.allow)
-        netp.patch(agent.allow, OPEN)
+        held(people("netp"), agent.allow, OPEN)
         agent.wait_right(timeout=90)
     no_longer_than(TAKEOVER, stream)
     agent.wait_event("FinalizerRemoved")
