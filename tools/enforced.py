@@ -339,6 +339,7 @@ ALWAYS: dict[str, Row] = {
         f"{CONTROLLER}/test_widened.py::test_a_strangers_policy",
         f"{CONTROLLER}/test_widened.py::test_a_strangers_binding",
         f"{CONTROLLER}/test_widened.py::test_a_relabelled_pod",
+        f"{ATTACKS}/test_widened.py::test_another_policy_that_allows_all",
     ),
     "A part of the fence that somebody edits or deletes is put back": Row(
         "the controller, within seconds; counted as a violation",
@@ -350,11 +351,13 @@ ALWAYS: dict[str, Row] = {
         "the controller: it scales the Deployment to zero, whatever is in the way, and says so",
         f"{CONTROLLER}/test_unfenced.py::test_a_fence_that_cannot_be_put_right_stops_the_agent",
         f"{CONTROLLER}/test_unfenced.py::test_a_strangers_object_in_place_of_a_part_stops_the_agent",
+        f"{ATTACKS}/test_leader.py::test_without_its_right_to_write_policies",
     ),
     "A part of the fence that is being deleted, and that somebody keeps by a finalizer, is right and made anew": Row(
         "the controller: it corrects what is being deleted, takes others' finalizers off, and counts it",
         f"{CONTROLLER}/test_held_fence.py::test_a_held_child_is_right_and_made_anew",
         f"{CONTROLLER}/test_held_fence.py::test_rights_that_are_taken_away_cannot_be_held",
+        f"{ATTACKS}/test_held.py::test_all_policies_held_at_once",
     ),
     "No agent gets more than the ceiling, whatever policies say": Row(
         "the API server: the controller may grant only what it holds, the ClusterRole `ringfence-agent-ceiling`",

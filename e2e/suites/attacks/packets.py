@@ -14,8 +14,8 @@ from suites.attacks.agent import Agent
 MOMENT = 2.0
 """Seconds for which an edit may be in force until it is put back. It takes less than 0.1; the machine may be busy."""
 SECONDS = 10.0
-"""The same where it cannot be put back: the agent is stopped after three seconds, as soon as that can be written, and
-its processes take a moment to end."""
+"""The same where the agent is stopped, since the edit cannot be put back within three seconds or comes again and again.
+Then it is in force until the pod is gone, and attempts go on beside the agent until its network is."""
 TAKEOVER = 30.0
 """Seconds for which nobody may lead after a hard kill, or while somebody forges the Lease: it is good for 15."""
 PACE = 0.01

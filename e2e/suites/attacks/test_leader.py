@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from cluster.shell import wait_for
+from harness import metrics
 from harness.api import Api
 from harness.kubectl import Kubectl, Object
-from suites.attacks.agent import OPEN, held
+from suites.attacks.agent import OPEN
 from suites.attacks.conftest import Make
-from suites.attacks.controllers import LEASE, kill_leader, lines, wait_leader
+from suites.attacks.controllers import LEASE, wait_leader
 from suites.attacks.packets import SECONDS, TAKEOVER, no_longer_than, trying
 from suites.attacks.people import People
 
@@ -29,10 +30,9 @@ def led(api: Api) -> None:
 
 def test_a_forged_lease(make: Make, people: People, kubectl: Kubectl, closed: list[str]) -> None:
     agent, lease = make(), people("lease")
-    before = len(lines(kubectl, "lost the lease"))
     with trying(kubectl, agent, closed) as stream:
         lease.patch(LEASE, {"spec": FORGED})
-        wait_for("the leader to stop", lambda: len(lines(kubectl, "lost the lease")) > before)
+        wait_for("the leader to stop", lambda: metrics.total(agent.api, "ringfence_leader") == 0)
         people("ed").patch(agent.allow, OPEN)
         agent.wait_right(timeout=90)
     no_longer_than(TAKEOVER, stream)
@@ -64,18 +64,3 @@ def test_without_its_right_to_write_policies(
     no_longer_than(SECONDS, stream)
     agent.wait("Ready", "False", "Unfenced")
     agent.wait_event("Unfenced")
-    agent.api.patch(ROLE, {"rules": rules})
-    agent.wait_right()
-    agent.wait()
-
-
-def test_a_policy_is_held_when_the_leader_was_killed(
-    make: Make, people: People, kubectl: Kubectl, closed: list[str]
-) -> None:
-    agent = make()
-    with trying(kubectl, agent, closed) as stream:
-        kill_leader(agent.api)
-        held(people("netp"), agent.allow, OPEN)
-        agent.wait_right(timeout=90)
-    no_longer_than(TAKEOVER, stream)
-    agent.wait_event("FinalizerRemoved")

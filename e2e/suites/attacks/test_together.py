@@ -7,7 +7,7 @@ import pytest
 from harness.kubectl import Kubectl
 from suites.attacks.conftest import Make
 from suites.attacks.controllers import kill_leader, wait_leader
-from suites.attacks.packets import MOMENT, TAKEOVER, no_longer_than, trying_all
+from suites.attacks.packets import SECONDS, TAKEOVER, no_longer_than, trying_all
 from suites.attacks.people import People
 from suites.attacks.together import Act, at_once, deletes, holds, opens, wait_stopped
 
@@ -22,7 +22,7 @@ def test_the_agent_is_stopped(
     with trying_all(kubectl, agent, closed) as streams, at_once(agent, people, acts):
         wait_stopped(agent)
     for stream in streams:
-        no_longer_than(MOMENT, stream)
+        no_longer_than(SECONDS, stream)
     agent.wait_event("FenceContested", "edited again and again")
 
 
