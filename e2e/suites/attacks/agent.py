@@ -11,7 +11,7 @@ from harness.kubectl import Kubectl, Object
 from harness.manifests import NAMESPACE
 from harness.probing import ELSEWHERE, LLM, METADATA, node_address
 
-__all__ = ["ALLOW", "DENY", "HOLD", "NOBODY", "OPEN", "STANDING", "Agent", "closed_to", "held", "path"]
+__all__ = ["HOLD", "NOBODY", "OPEN", "RULES", "STANDING", "Agent", "closed_to", "held", "path"]
 
 GROUPS = {
     "networkpolicies": "/apis/networking.k8s.io/v1",
@@ -25,12 +25,13 @@ GROUPS = {
     "pods": "/api/v1",
     "secrets": "/api/v1",
 }
-ALLOW, DENY = "ringfence-{}-allow", "ringfence-{}-deny"
 STANDING = "ringfence-agents"
 OPEN: Object = {"spec": {"egress": [{}], "policyTypes": ["Ingress", "Egress"]}}
 NOBODY: Object = {"spec": {"podSelector": {"matchLabels": {"ringfence.dev/agent": None, "nothing": "at-all"}}}}
-GONE = 404
 HOLD = "example.com/hold"
+RULES = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}]
+"""Rights that an agent may ask for here."""
+GONE = 404
 
 
 def path(kind: str, name: str = "", *, namespace: str = NAMESPACE) -> str:
@@ -80,11 +81,11 @@ class Agent:
 
     @property
     def allow(self) -> str:
-        return path("networkpolicies", ALLOW.format(self.name))
+        return path("networkpolicies", f"ringfence-{self.name}-allow")
 
     @property
     def deny(self) -> str:
-        return path("networkpolicies", DENY.format(self.name))
+        return path("networkpolicies", f"ringfence-{self.name}-deny")
 
     @property
     def workload(self) -> str:
@@ -111,13 +112,12 @@ class Agent:
     def pods(self) -> list[Object]:
         return agents.pods(self.api, NAMESPACE, self.name)
 
-    def right(self, *, anew: bool = False) -> bool:
-        """Whether all children are as they were. `anew`: none is the object that it was."""
+    def right(self) -> bool:
+        """Whether all children are as they were."""
         for at, spec in self.specs.items():
             live = self.api.get(at)
             assert _essence(live) == spec, f"{at} is {_essence(live)}"
             assert "deletionTimestamp" not in live["metadata"], at
-            assert not anew or live["metadata"]["uid"] != self.uids[at], f"{at} is still the same object"
         return True
 
     def wait_right(self, *, timeout: float = 60) -> None:

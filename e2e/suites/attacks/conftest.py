@@ -64,7 +64,7 @@ def make(environment: Environment, api: Api) -> Iterator[Make]:
     made: list[str] = []
 
     def create(**spec: Any) -> Agent:
-        name = f"a{os.getpid()}-{next(_NUMBER)}"
+        name = f"a{os.getpid()}-{next(_NUMBER):02}"
         body = {
             "apiVersion": "ringfence.dev/v1alpha1",
             "kind": "AgentDeployment",

@@ -16,20 +16,10 @@ CHANGE = ("get", "list", "watch", "update", "patch", "delete")
 BUILT_IN = {"ed": ("edit", NAMESPACE), "adm": ("admin", NAMESPACE), "tooled": ("edit", TOOLS)}
 """User -> one of Kubernetes' own ClusterRoles, and the namespace in which they have it."""
 OWN: Mapping[str, tuple[str, Rule]] = {
-    "dev": (
-        NAMESPACE,
-        (
-            "ringfence.dev",
-            "agentdeployments",
-            ("get", "list", "watch", "create", "update", "patch", "delete"),
-        ),
-    ),
-    "netp": (
-        NAMESPACE,
-        ("networking.k8s.io", "networkpolicies", ("get", "list", "watch", "update", "patch", "delete")),
-    ),
-    "eps": ("default", ("discovery.k8s.io", "endpointslices", ("get", "list", "create", "update", "patch", "delete"))),
-    "lease": (RELEASE, ("coordination.k8s.io", "leases", ("get", "list", "update", "patch", "delete"))),
+    "dev": (NAMESPACE, ("ringfence.dev", "agentdeployments", ("create", *CHANGE))),
+    "netp": (NAMESPACE, ("networking.k8s.io", "networkpolicies", CHANGE)),
+    "eps": ("default", ("discovery.k8s.io", "endpointslices", ("create", *CHANGE))),
+    "lease": (RELEASE, ("coordination.k8s.io", "leases", CHANGE)),
     "whadm": ("", ("admissionregistration.k8s.io", "validatingwebhookconfigurations", ("*",))),
 }
 """User -> the namespace of their own role (empty: the whole cluster), and what it allows."""

@@ -4,13 +4,12 @@ from cluster.shell import seconds_until, wait_for
 from harness.api import Api
 from harness.kubectl import Kubectl, Object
 from harness.manifests import NAMESPACE
-from suites.attacks.agent import HOLD, NOBODY, OPEN, STANDING, Agent, held, path, violations
+from suites.attacks.agent import HOLD, NOBODY, OPEN, RULES, STANDING, Agent, held, path, violations
 from suites.attacks.conftest import Make
 from suites.attacks.packets import MOMENT, no_longer_than, trying
 from suites.attacks.people import People
 
 NO_AGENT: Object = {"spec": {"podSelector": {"matchExpressions": [{"key": "nothing", "operator": "Exists"}]}}}
-RULES = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}]
 SECRETS = [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list"]}]
 
 

@@ -10,14 +10,12 @@ from harness.api import Api
 from harness.kubectl import Kubectl, Object
 from harness.manifests import NAMESPACE, TOOLS
 from harness.probing import ELSEWHERE, probe
-from suites.attacks.agent import Agent, path
+from suites.attacks.agent import RULES, Agent, path
 from suites.attacks.conftest import Make
 from suites.attacks.packets import nothing, trying
 from suites.attacks.people import People
 
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices"
-RULES = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}]
-API_SERVER = "https://kubernetes.default.svc/version"
 
 
 def _slice(name: str, service: str, address: str, *ports: int) -> Object:
@@ -57,9 +55,8 @@ def test_a_slice_of_somebody_elses_opens_nothing(
             wait_for("it is counted", lambda: _doubted(agent.api) >= 1)
             _another_pass(agent, people("ed"))
         nothing(stream)
-        assert probe(kubectl, NAMESPACE, agent.pod_name(), [f"tcp://{ELSEWHERE}:7"]) == {
-            f"tcp://{ELSEWHERE}:7": "blocked"
-        }
+        other = f"tcp://{ELSEWHERE}:7"
+        assert probe(kubectl, NAMESPACE, agent.pod_name(), [other])[other] == "blocked"
     finally:
         eps.delete(SLICES.format("default") + "/kubernetes-x")
     wait_for("it is forgotten", lambda: _doubted(agent.api) == 0)
@@ -71,12 +68,14 @@ def test_the_api_servers_own_slice_with_one_more_address(
     agent, eps = make(permissions={"level": "ReadOnly", "rules": RULES}), people("eps")
     at = SLICES.format("default") + "/kubernetes"
     before = eps.get(at)
-    with trying(kubectl, agent, closed) as stream:
-        eps.patch(at, {"endpoints": [*before["endpoints"], {"addresses": [ELSEWHERE]}]})
-        wait_for("it is told", lambda: _said(agent.api, "kubernetes"))
-        _another_pass(agent, people("ed"))
-    nothing(stream)
-    eps.patch(at, {"endpoints": before["endpoints"]})  # else the API server does it, within ten seconds
+    try:
+        with trying(kubectl, agent, closed) as stream:
+            eps.patch(at, {"endpoints": [*before["endpoints"], {"addresses": [ELSEWHERE]}]})
+            wait_for("it is told", lambda: _said(agent.api, "kubernetes"))
+            _another_pass(agent, people("ed"))
+        nothing(stream)
+    finally:
+        eps.patch(at, {"endpoints": before["endpoints"]})  # else the API server does it, within ten seconds
 
 
 @pytest.fixture
@@ -107,9 +106,8 @@ def test_a_service_that_leads_elsewhere_is_told(
 
             wait_for("it is shown", shown)
             target = f"http://search.{TOOLS}.svc.cluster.local:8443/"
-            wait_for(
-                "it is followed", lambda: probe(kubectl, NAMESPACE, agent.pod_name(), [target])[target] == "reachable"
-            )
+            pod = agent.pod_name()
+            wait_for("it is followed", lambda: probe(kubectl, NAMESPACE, pod, [target])[target] == "reachable")
         nothing(stream)
     finally:
         api.delete(f"{slices}/search-by-hand")

@@ -8,7 +8,7 @@ from harness.api import Refused
 from harness.kubectl import Kubectl, Object
 from harness.manifests import NAMESPACE
 from harness.probing import probe
-from suites.attacks.agent import Agent, path
+from suites.attacks.agent import RULES, Agent, path
 from suites.attacks.conftest import Make
 from suites.attacks.people import People
 
@@ -72,9 +72,6 @@ def test_a_binding_of_its_account(make: Make, people: People) -> None:
     _told(agent, "ForeignBinding", name)
     people("adm").delete(path("rolebindings", name))
     agent.wait()
-
-
-RULES = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}]
 
 
 def test_an_agent_that_is_being_deleted_is_not_ready(make: Make, people: People) -> None:
