@@ -36,6 +36,7 @@ REQUESTER = "tests/unit/admission/test_requester.py"
 ADMISSION = "tests/api/test_admission.py"
 CONTROLLER = "tests/api/controller"
 AGENTS = "e2e/suites/agents"
+ATTACKS = "e2e/suites/attacks"
 ROTATION = "e2e/suites/rotation"
 
 LIMITS_LIVE = f"{CONTROLLER}/test_limits.py"
@@ -329,7 +330,7 @@ ALWAYS: dict[str, Row] = {
     ),
     "A pod with an agent's label is fenced, whether its agent is there or not": Row(
         "NetworkPolicy `ringfence-agents`, one in each opened namespace, which belongs to no agent",
-        f"{AGENTS}/test_cut_loose.py::test_a_pod_whose_replicaset_was_cut_loose_reaches_nothing_once_its_agent_is_gone",
+        f"{ATTACKS}/test_cut_loose.py::test_a_pod_whose_replicaset_was_cut_loose",
         f"{CONTROLLER}/test_standing.py::test_it_stays_until_the_last_agent_and_the_last_pod_are_gone",
         f"{CONTROLLER}/test_standing.py::test_every_edit_is_put_right_counted_and_told",
     ),
@@ -338,6 +339,7 @@ ALWAYS: dict[str, Row] = {
         f"{CONTROLLER}/test_widened.py::test_a_strangers_policy",
         f"{CONTROLLER}/test_widened.py::test_a_strangers_binding",
         f"{CONTROLLER}/test_widened.py::test_a_relabelled_pod",
+        f"{ATTACKS}/test_widened.py::test_another_policy_that_allows_all",
     ),
     "A part of the fence that somebody edits or deletes is put back": Row(
         "the controller, within seconds; counted as a violation",
@@ -349,11 +351,12 @@ ALWAYS: dict[str, Row] = {
         "the controller: it scales the Deployment to zero, whatever is in the way, and says so",
         f"{CONTROLLER}/test_unfenced.py::test_a_fence_that_cannot_be_put_right_stops_the_agent",
         f"{CONTROLLER}/test_unfenced.py::test_a_strangers_object_in_place_of_a_part_stops_the_agent",
+        f"{ATTACKS}/test_leader.py::test_without_its_right_to_write_policies",
     ),
     "A pod of an edited Deployment ends within seconds, however long the edit lets it take": Row(
         "the controller: it deletes that pod as soon as it sees it, by uid, with one second to end, and counts it",
-        f"{AGENTS}/test_left_behind.py::test_no_pod_of_an_edit_outlives_it",
-        f"{AGENTS}/test_left_behind.py::test_what_was_edited_while_no_controller_ran_ends_when_one_comes",
+        f"{ATTACKS}/test_left_behind.py::test_no_pod_of_an_edit_outlives_it",
+        f"{ATTACKS}/test_left_behind.py::test_what_was_edited_while_no_controller_ran_ends_when_one_comes",
         f"{CONTROLLER}/test_left_behind.py::test_a_pod_that_an_edit_left_behind_ends_at_once",
         f"{CONTROLLER}/test_left_behind.py::test_pods_of_our_own_templates_keep_their_time",
     ),
@@ -361,6 +364,7 @@ ALWAYS: dict[str, Row] = {
         "the controller: it corrects what is being deleted, takes others' finalizers off, and counts it",
         f"{CONTROLLER}/test_held_fence.py::test_a_held_child_is_right_and_made_anew",
         f"{CONTROLLER}/test_held_fence.py::test_rights_that_are_taken_away_cannot_be_held",
+        f"{ATTACKS}/test_held.py::test_all_policies_held_at_once",
     ),
     "No agent gets more than the ceiling, whatever policies say": Row(
         "the API server: the controller may grant only what it holds, the ClusterRole `ringfence-agent-ceiling`",

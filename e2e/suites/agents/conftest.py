@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from cluster import Cluster
-from harness import agents, manifests
+from harness import agents
+from harness import examples as running
 from harness.api import Api, connect
 from harness.environment import Environment, environment_of
 from harness.install import install, own_image
 from harness.kubectl import Kubectl, Object
-from harness.manifests import NAMESPACE, TOOLS
+from harness.manifests import NAMESPACE
 
 NAME = "e2e"
 
@@ -40,12 +41,7 @@ def api(kubectl: Kubectl) -> Iterator[Api]:
 @pytest.fixture(scope="package")
 def examples(environment: Environment, api: Api) -> None:
     """All of examples/, running, and the unfenced pods beside them."""
-    environment.kubectl.apply(manifests.accepted(environment.testbox))
-    environment.kubectl.apply(manifests.unfenced(environment.testbox))
-    for namespace, name in ((TOOLS, "search"), (TOOLS, "ledger"), (TOOLS, "console"), (NAMESPACE, "unfenced")):
-        environment.kubectl("rollout", "status", f"deploy/{name}", "-n", namespace, "--timeout=180s", timeout=190)
-    for agent in manifests.EXAMPLE_AGENTS:
-        agents.wait(api, NAMESPACE, agent, timeout=180)
+    running.start(environment, api)
 
 
 Make = Callable[..., Object]

@@ -112,6 +112,13 @@ class Busy:
             return answer
 
 
+def now_and_then(method: str, path: str, number: int) -> int | None:
+    """Every third write and every seventh read fails; of the Lease's those as well."""
+    if method in {"GET", "WATCH"}:
+        return 429 if number % 7 == 0 else None
+    return {0: 409, 3: 429}.get(number % 6)
+
+
 def _context(config: dict[str, list[dict[str, dict[str, str]]]], pair: Path) -> ssl.SSLContext:
     user, cluster = config["users"][0]["user"], config["clusters"][0]["cluster"]
     context = ssl.create_default_context(cadata=_decoded(cluster["certificate-authority-data"]))

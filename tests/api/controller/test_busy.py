@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from api.controller.busy import Busy
+from api.controller.busy import Busy, now_and_then
 from api.controller.place import FULL, Place
 from api.controller.process import USER, Controller, Options
 from api.server import Server
@@ -42,13 +42,6 @@ def fresh(client: Server) -> Iterator[Place]:
     yield found
     found.remove()
     client.request("DELETE", answer)
-
-
-def now_and_then(method: str, path: str, number: int) -> int | None:
-    """Every third write and every seventh read fails; of the Lease's those as well."""
-    if method in {"GET", "WATCH"}:
-        return 429 if number % 7 == 0 else None
-    return {0: 409, 3: 429}.get(number % 6)
 
 
 def test_fences_are_repaired_and_nothing_is_lost(cluster: Cluster, fresh: Place, begin: Begin) -> None:

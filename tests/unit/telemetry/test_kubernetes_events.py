@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from ringfence.api.status import Reason
-from ringfence.kube import ApiError
+from ringfence.kube import ApiError, Conflict, Unreachable
 from ringfence.telemetry.events import (
     AgentName,
     ApiServerDoubted,
@@ -200,6 +200,44 @@ async def test_what_waits_is_written_in_the_background(sink: KubernetesEventSink
     assert len(kube.objects) == 1
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+BUSY = ApiError(429, "TooManyRequests", "busy")
+CONFLICT = Conflict(409, "Conflict", "busy")
+EXISTS = Conflict(409, "AlreadyExists", "there already")
+FORBIDDEN = ApiError(403, "Forbidden", "no")
+
+
+@pytest.mark.parametrize(
+    ("failures", "lost"),
+    [([BUSY, CONFLICT], 0), ([Unreachable("away")], 0), ([EXISTS], 0), ([FORBIDDEN], 1), ([BUSY] * module.TRIES, 1)],
+    ids=["busy", "away", "there already", "refused", "busy for too long"],
+)
+async def test_an_event_is_written_again_where_that_may_help(
+    sink: KubernetesEventSink,
+    kube: FakeKube,
+    monkeypatch: pytest.MonkeyPatch,
+    failures: list[Exception],
+    lost: int,
+) -> None:
+    monkeypatch.setattr(module, "PAUSE", 0.0)
+    monkeypatch.setattr(module, "WRITERS", 1)
+    before, left, written = dropped(), list(failures), asyncio.Event()
+
+    def fail(_: object) -> None:
+        if left:
+            raise left.pop(0)
+
+    kube.before.append(fail)
+    kube.after.append(lambda request: written.set() if "next" in str(request.body) else None)
+    task = asyncio.create_task(sink.run())
+    sink(ACCEPTED)
+    sink(changed("True", Reason.ACCEPTED, "next"))  # it is its turn when the first one is decided
+    async with asyncio.timeout(20):
+        await written.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert (left, dropped() - before) == ([], lost)
 
 
 async def test_the_end_of_the_process_does_not_wait_for_ever(sink: KubernetesEventSink, kube: FakeKube) -> None:

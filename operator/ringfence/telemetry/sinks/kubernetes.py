@@ -36,6 +36,10 @@ WAITING: Final = 20_000
 """Events that may wait to be written: two of each of ten thousand agents. Some 20 MiB."""
 WRITERS: Final = 2
 """Written at a time: the rest of the connections is for what agents need."""
+TRIES: Final = 6
+PAUSE: Final = 1.0
+"""Seconds before the second try to write an Event, and so much more before each further one: 15 in all. What waits
+behind it waits as long, for it would fare no better."""
 
 
 @dataclass
@@ -120,7 +124,7 @@ class KubernetesEventSink:
 
     async def _write_for_ever(self) -> None:
         while True:
-            await self._write(await self._waiting.get())
+            await self._write(await self._waiting.get(), TRIES)
 
     async def _count_for_ever(self) -> None:
         while True:
@@ -136,16 +140,38 @@ class KubernetesEventSink:
             with contextlib.suppress(ApiError, Unreachable):
                 await self._kube.merge(path, {"series": {"count": said.count, "lastObservedTime": _now()}})
 
-    async def _write(self, body: Object) -> None:
-        """A failure to write one is logged and nothing else."""
+    async def _write(self, body: Object, tries: int = 1) -> None:
+        """A failure to write one is logged and nothing else. `tries`: while the API server is busy, or away."""
         metadata = body["metadata"]
-        try:
-            await self._kube.create(path_of("events.k8s.io/v1", "events", metadata["namespace"]), body)
-        except (ApiError, Unreachable) as failure:
-            EVENTS_DROPPED.inc()
-            if not (isinstance(failure, ApiError) and failure.terminating):
-                about = {"agent": body["regarding"]["name"], "namespace": metadata["namespace"]}
-                log.warning("could not write an Event", **about, error=str(failure))
+        path = path_of("events.k8s.io/v1", "events", metadata["namespace"])
+        for tried in range(1, tries + 1):
+            try:
+                await self._kube.create(path, body)
+            except (ApiError, Unreachable) as failure:
+                if tried < tries and _may_pass(failure):
+                    await asyncio.sleep(failure.pause(PAUSE * tried))
+                    continue
+                self._give_up(body, failure)
+            return
+
+    @staticmethod
+    def _give_up(body: Object, failure: ApiError | Unreachable) -> None:
+        if _is_stored(failure):
+            return
+        EVENTS_DROPPED.inc()
+        if not (isinstance(failure, ApiError) and failure.terminating):
+            about = {"agent": body["regarding"]["name"], "namespace": body["metadata"]["namespace"]}
+            log.warning("could not write an Event", **about, error=str(failure))
+
+
+def _is_stored(failure: ApiError | Unreachable) -> bool:
+    """Nobody else makes that name: the answer to an earlier try was lost."""
+    return isinstance(failure, ApiError) and failure.reason == "AlreadyExists"
+
+
+def _may_pass(failure: ApiError | Unreachable) -> bool:
+    """Whether the same write may succeed later."""
+    return not _is_stored(failure) and not (isinstance(failure, ApiError) and failure.final)
 
 
 def _now() -> str:

@@ -16,8 +16,9 @@ from harness.environment import Environment
 from harness.install import NAMESPACE as SYSTEM
 from harness.kubectl import Kubectl, Object
 from harness.manifests import NAMESPACE
+from suites.attacks.agent import Agent
 
-Make = Callable[..., Object]
+Make = Callable[..., Agent]
 EDITS_A_SECOND, SECONDS = 13, 20
 HOUR = 3600
 GONE_WITHIN = 60.0
@@ -66,7 +67,7 @@ def is_foreign(pod: Object) -> bool:
 
 @pytest.fixture
 def editor(environment: Environment, api: Api, make: Make) -> Iterator[Editor]:
-    agent = make()["metadata"]["name"]
+    agent = make().name
     agents.wait(api, NAMESPACE, agent)
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"}
     subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "editors"}
@@ -96,7 +97,7 @@ def edit_in_a_loop(editor: Editor, look: Callable[[], None]) -> int:
 
 
 @pytest.fixture(params=["Stop", "Keep"])
-def repeated_edits(request: pytest.FixtureRequest, api: Api, examples: None) -> Iterator[str]:
+def repeated_edits(request: pytest.FixtureRequest, api: Api) -> Iterator[str]:
     """What becomes of an agent whose Deployment somebody edits in a loop, by the policies that bind it."""
     before = {one["metadata"]["name"]: one["spec"].get("onRepeatedEdits") for one in api.get(POLICIES)["items"]}
     for name in before:

@@ -1,0 +1,20 @@
+"""The examples, running."""
+
+from __future__ import annotations
+
+from . import agents, manifests
+from .api import Api
+from .environment import Environment
+from .manifests import NAMESPACE, TOOLS
+
+__all__ = ["start"]
+
+
+def start(environment: Environment, api: Api) -> None:
+    """Apply all of examples/ and the unfenced pods beside them, and wait until they run."""
+    environment.kubectl.apply(manifests.accepted(environment.testbox))
+    environment.kubectl.apply(manifests.unfenced(environment.testbox))
+    for namespace, name in ((TOOLS, "search"), (TOOLS, "ledger"), (TOOLS, "console"), (NAMESPACE, "unfenced")):
+        environment.kubectl("rollout", "status", f"deploy/{name}", "-n", namespace, "--timeout=180s", timeout=190)
+    for agent in manifests.EXAMPLE_AGENTS:
+        agents.wait(api, NAMESPACE, agent, timeout=180)
