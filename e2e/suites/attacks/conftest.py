@@ -25,7 +25,7 @@ _NUMBER = count()
 def environment() -> Iterator[Environment]:
     with Cluster.for_tests(NAME) as cluster:
         environment = environment_of(cluster)
-        # What the controller does about edits; that the API server refuses them before, tests/chart/test_guards.py shows.
+        # What the controller does about edits. That the API server refuses them before: tests/chart/test_guards.py.
         install(environment, own_image(environment), "guards.enabled=false")
         yield environment
 
