@@ -398,6 +398,46 @@ def test_no_policy_of_others_lets_an_agent_through(place: Place, admin: Somebody
         passed(admin.create(path, head | {"spec": selector | OPEN}))
 
 
+PLUGINS = {"cilium.io": ("v2", "ciliumnetworkpolicies"), "crd.projectcalico.org": ("v1", "networkpolicies")}
+
+
+@pytest.fixture
+def plugins(guarded: Cluster, place: Place, admin: Somebody) -> Iterator[dict[str, str]]:
+    """The kinds of network plugins, as far as a guard looks at them: group -> path of a collection."""
+    names, found = [], {}
+    for group, (version, plural) in PLUGINS.items():
+        schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        served = {"name": version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+        kind = "CiliumNetworkPolicy" if group == "cilium.io" else "NetworkPolicy"
+        spec = {"group": group, "scope": "Namespaced", "names": {"plural": plural, "kind": kind}, "versions": [served]}
+        names.append(f"{plural}.{group}")
+        crd = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
+        guarded.apply(crd | {"metadata": {"name": names[-1]}, "spec": spec})
+        found[group] = path = f"/apis/{group}/{version}/namespaces/{place.name}/{plural}"
+        wait_for(kind, lambda path=path: admin.server.request("GET", path).ok)  # type: ignore[misc]
+    yield found
+    guarded.kubectl("delete", "crd", *names)
+
+
+def test_no_policy_of_a_network_plugin_lets_an_agent_through(plugins: dict[str, str], admin: Somebody) -> None:
+    def ask(group: str, **spec: Any) -> Answer:
+        kind = "CiliumNetworkPolicy" if group == "cilium.io" else "NetworkPolicy"
+        head = {"apiVersion": f"{group}/{PLUGINS[group][0]}", "kind": kind, "metadata": {"name": "p"}}
+        return admin.create(plugins[group], head | spec)
+
+    cilium, calico = PLUGINS
+    for selector in ({}, {"matchLabels": {"app": "x"}}, {"matchExpressions": [{**OUT, "operator": "Exists"}]}):
+        refused(ask(cilium, spec={"endpointSelector": selector, "egress": [{}]}), "endpointSelector.matchExpressions")
+    without = {"endpointSelector": {"matchExpressions": [OUT]}}
+    passed(ask(cilium, spec=without))
+    passed(ask(cilium, specs=[without, without]))
+    refused(ask(cilium, specs=[without, {"endpointSelector": {}}]))
+    for text in ("", "all()", "app == 'x'", "!has(ringfence.dev/agent) || app == 'x'", "!has(other)"):
+        refused(ask(calico, spec={"selector": text, "types": ["Egress"]}), "!has(ringfence.dev/agent)")
+    for text in ("!has(ringfence.dev/agent)", "!has(ringfence.dev/agent) && app == 'x'"):
+        passed(ask(calico, spec={"selector": text}))
+
+
 def test_no_service_shows_an_agent_to_the_outside(place: Place, admin: Somebody) -> None:
     port, path = {"ports": [{"port": 80}]}, place.path("Service")
     outside: list[dict[str, Any]] = [{"type": "NodePort"}, {"type": "LoadBalancer"}, {"externalIPs": ["203.0.113.9"]}]
