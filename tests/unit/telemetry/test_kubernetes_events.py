@@ -240,6 +240,27 @@ async def test_an_event_is_written_again_where_that_may_help(
     assert (left, dropped() - before) == ([], lost)
 
 
+async def test_what_was_to_be_written_again_is_written_at_the_end_of_the_process(
+    sink: KubernetesEventSink, kube: FakeKube
+) -> None:
+    asked = asyncio.Event()
+
+    def busy(_: object) -> None:
+        asked.set()
+        raise BUSY
+
+    kube.before.append(busy)
+    task = asyncio.create_task(sink.run())
+    sink(ACCEPTED)
+    async with asyncio.timeout(20):
+        await asked.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    kube.allow()
+    await sink.flush(5)
+    assert len(kube.objects) == 1
+
+
 async def test_the_end_of_the_process_does_not_wait_for_ever(sink: KubernetesEventSink, kube: FakeKube) -> None:
     kube.gate.clear()
     sink(ACCEPTED)

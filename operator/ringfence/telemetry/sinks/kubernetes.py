@@ -124,7 +124,13 @@ class KubernetesEventSink:
 
     async def _write_for_ever(self) -> None:
         while True:
-            await self._write(await self._waiting.get(), TRIES)
+            body = await self._waiting.get()
+            try:
+                await self._write(body, TRIES)
+            except asyncio.CancelledError:  # the process ends: `flush` writes it, as far as there is time
+                with contextlib.suppress(asyncio.QueueFull):
+                    self._waiting.put_nowait(body)
+                raise
 
     async def _count_for_ever(self) -> None:
         while True:
