@@ -243,9 +243,11 @@ FIELDS: dict[str, Row] = {
     "AgentPolicy.spec.permissions.allow[].resourceNames": Row(_ALLOW, f"{RIGHTS}::test_above_policy"),
     "AgentPolicy.spec.permissions.allow[].verbs": Row(_ALLOW, f"{RIGHTS}::test_every_policy_must_allow"),
     "AgentPolicy.spec.egress.cidrs": Row(
-        "`decide`: each address of an agent's cidr lies inside, in every binding policy",
+        "`decide`: each address of an agent's cidr lies inside, in every binding policy; what is not the public "
+        "internet inside of an entry of its own",
         f"{EGRESS}::test_egress_above_policy_names_what_is_outside",
         f"{EGRESS}::test_b71_two_policies_do_not_add_up",
+        f"{EGRESS}::test_what_is_not_public_is_not_opened_from_outside_of_its_range",
     ),
     "AgentPolicy.spec.egress.serviceNamespaces": Row(
         "`decide`; the cluster's own namespaces stay closed", f"{EGRESS}::test_services_elsewhere_need_every_policy"

@@ -56,7 +56,8 @@ class PolicyEgress(Model):
 
     cidrs: Annotated[list[Cidr], Field(max_length=256), ListType("set")] = Field(
         default_factory=list,
-        description="Networks that an agent's cidr must lie inside. Empty: no egress by address.",
+        description="Networks that an agent's cidr must lie inside. Empty: no egress by address. Private and other "
+        "special ranges are opened only by entries inside of them: 0.0.0.0/0 opens nothing of 10.0.0.0/8.",
     )
     service_namespaces: Annotated[list[DnsLabel], Field(max_length=256), ListType("set")] = Field(
         default_factory=list,

@@ -9,7 +9,7 @@ from ringfence.api.network import EgressRule, ServiceTarget
 
 from .addresses import Addresses, Network
 from .model import Facts, NamedPolicy, RuleName, Violation
-from .special import ALL_PROTECTED, PROTECTED, PublicCount, count_public, reach
+from .special import ALL_APART, ALL_PROTECTED, PROTECTED, PublicCount, count_public, reach, what_apart
 from .text import listed, quote
 
 _AT = "spec.network.egress"
@@ -34,11 +34,14 @@ class _Asked:
     reached: Addresses
     """With the IPv4 addresses that the IPv6 ones embed."""
     public: PublicCount
+    apart: Addresses
+    """What is reached and is not the public internet."""
 
     @classmethod
     def of(cls, cidr: str) -> Self:
         addresses = Addresses.from_networks([network(cidr)])
-        return cls(addresses, reach(addresses), count_public(addresses))
+        reached = reach(addresses)
+        return cls(addresses, reached, count_public(addresses), reached & ALL_APART)
 
 
 class _Cluster:
@@ -92,9 +95,7 @@ def _check_cidr(at: str, cidr: str, reached: Addresses, cluster: Addresses) -> I
     """What no policy can allow."""
     if reached & ALL_PROTECTED:
         hits = [
-            f"{(reached & protected.addresses).display(1)} ({protected.what})"
-            for protected in PROTECTED
-            if reached & protected.addresses
+            f"{hit.display(1)} ({protected.what})" for protected in PROTECTED if (hit := reached & protected.addresses)
         ]
         message = f"{cidr} reaches {listed(hits, 3)}: name the networks that the agent needs, without these"
         yield Violation(at, RuleName.EGRESS_METADATA, message)
@@ -112,6 +113,8 @@ def _check_inside(asked: dict[int, _Asked], policy: NamedPolicy) -> Iterator[Vio
     fix = ""
     for index, one in asked.items():
         outside = one.addresses - allowed
+        if unnamed := one.apart - policy.opened_apart - reach(outside):
+            yield _unnamed(f"{_AT}[{index}].cidr", one, unnamed, policy)
         if not outside:
             continue
         fix = fix or (f"keep to {allowed.display()}" if allowed else "name a service instead")
@@ -120,6 +123,18 @@ def _check_inside(asked: dict[int, _Asked], policy: NamedPolicy) -> Iterator[Vio
             "or have the network added to its spec.egress.cidrs"
         )
         yield Violation(f"{_AT}[{index}].cidr", RuleName.EGRESS_ABOVE_POLICY, message)
+
+
+def _unnamed(at: str, asked: _Asked, unnamed: Addresses, policy: NamedPolicy) -> Violation:
+    """What a policy's entries hold, and none of them was written for: 10.0.0.0/8 within 0.0.0.0/0."""
+    own = next(unnamed.networks())
+    carried = "" if unnamed <= asked.addresses else ", which the IPv6 network carries,"
+    message = (
+        f"policy {quote(policy.name)} does not open {unnamed.display()}{carried} by an entry of its own: this is "
+        f"{what_apart(unnamed)}, and not the public internet. Keep out of it, or have {own}, or what is around it in "
+        "the same range, added to the policy's spec.egress.cidrs: a wider entry, such as 0.0.0.0/0, does not open it"
+    )
+    return Violation(at, RuleName.EGRESS_ABOVE_POLICY, message)
 
 
 def _check_public(asked: dict[int, _Asked], policy: NamedPolicy) -> Iterator[Violation]:

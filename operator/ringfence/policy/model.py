@@ -14,6 +14,7 @@ from ringfence.api.parsing import Parsed
 from .addresses import Addresses, Network
 from .atoms import PermissionSet, expand
 from .levels import CATALOGUE
+from .special import named_apart
 
 __all__ = ["NOTHING", "AgentObject", "Asks", "Facts", "NamedPolicy", "Network", "RuleName", "Violation"]
 
@@ -79,6 +80,11 @@ class NamedPolicy:
     def allowed_networks(self) -> Addresses:
         """What an agent may reach by address."""
         return Addresses.from_networks(network(cidr) for cidr in self.spec.egress.cidrs)
+
+    @cached_property
+    def opened_apart(self) -> Addresses:
+        """What of that is not the public internet, and is opened by an entry of its own."""
+        return named_apart(Addresses.from_networks([network(cidr)]) for cidr in self.spec.egress.cidrs)
 
     @cached_property
     def allowed_permissions(self) -> PermissionSet | None:

@@ -83,7 +83,10 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "Name a `service`; ask for permissions on the API in `permissions.rules`.",
     ),
     RuleName.EGRESS_ABOVE_POLICY: RuleText(
-        "The platform team lists the networks that agents of a namespace may reach.",
+        "The platform team lists the networks that agents of a namespace may reach. What is not the public internet "
+        "(private and shared networks, documentation and other special ranges) it lists by entries that lie inside of "
+        "the one range: `0.0.0.0/0` opens no address of `10.0.0.0/8`, `10.2.0.0/16` does. IPv4 that an IPv6 network "
+        "carries (NAT64, 6to4) is judged as that IPv4, too.",
         "Keep to the policy's `egress.cidrs`, or have the network added to it.",
     ),
     RuleName.EGRESS_SERVICE_FORBIDDEN: RuleText(
