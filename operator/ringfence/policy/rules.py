@@ -140,9 +140,10 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "Name a Secret of your own, or have a value made: `source: {generate: {}}`.",
     ),
     RuleName.SECRET_DELIVERY: RuleText(
-        "Two secrets in one place hide one another, and some variables tell loaders and interpreters what to run: "
-        "whoever writes the Secret would run code in the agent.",
-        "Give each secret a path or a variable of its own, such as `API_KEY`.",
+        "Two secrets in one place hide one another, and some variables tell loaders, shells and interpreters what to "
+        "run, or whom to trust and ask: whoever writes the Secret would run code in the agent, or read along.",
+        "Give each secret a path or a variable of its own, such as `API_KEY`. What is no secret, such as a proxy or "
+        "`JAVA_TOOL_OPTIONS`, goes to `spec.env`.",
     ),
     RuleName.SECRET_UNREADABLE: RuleText(
         "Who may create agents but not read a Secret could read it through an agent of his own.",
