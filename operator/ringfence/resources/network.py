@@ -57,11 +57,11 @@ def standing_policy(namespace: str) -> Manifest:
 
 
 def allow_policy(agent: Agent) -> Manifest:
-    """Exactly the declared paths. A Service that was not found opens nothing."""
+    """Exactly the declared paths. A Service that was not found opens nothing, also not DNS to look for it."""
     egress: list[Manifest] = []
     for rule in agent.spec.network.egress:
         egress += _egress(agent, rule)
-    if any(rule.service for rule in agent.spec.network.egress):
+    if any(key in agent.services for key in _service_keys(agent)):
         egress.append(_dns())
     if agent.spec.permissions.rules:
         egress += _api_server(agent)
@@ -121,10 +121,11 @@ def _bounded(line: str) -> str:
 
 def missing_services(agent: Agent) -> list[str]:
     """Services that the spec names and that are not there (or have no selector, or no such port)."""
-    keys = [key for rule in agent.spec.network.egress if (key := service_key(agent.namespace, rule))]
-    return [
-        f"{namespace}/{name}:{port}" for namespace, name, port in keys if (namespace, name, port) not in agent.services
-    ]
+    return [f"{key[0]}/{key[1]}:{key[2]}" for key in _service_keys(agent) if key not in agent.services]
+
+
+def _service_keys(agent: Agent) -> list[tuple[str, str, int]]:
+    return [key for rule in agent.spec.network.egress if (key := service_key(agent.namespace, rule))]
 
 
 def _egress(agent: Agent, rule: EgressRule) -> list[Manifest]:

@@ -127,8 +127,8 @@ def test_the_sentence_says_why_and_what_to_do_instead() -> None:
     (violation,) = judge({"secrets": [variable("JAVA_TOOL_OPTIONS")]})
     assert violation.message == (
         '"JAVA_TOOL_OPTIONS" tells an interpreter or a virtual machine what code to load, and whoever writes the '
-        "Secret would decide it: choose a name such as API_KEY, or deliver the secret as a file; what is no secret goes to "
-        "spec.env"
+        "Secret would decide it: choose a name such as API_KEY, or deliver the secret as a file; what is no secret "
+        "goes to spec.env"
     )
 
 
