@@ -160,12 +160,14 @@ FIELDS: dict[str, Row] = {
         f"{AGENTS}/test_network.py::test_a_service_that_comes_later_is_opened_then",
     ),
     "AgentDeployment.spec.network.egress[].cidr": Row(
-        f"{_PEER}; `decide`: sums of addresses, metadata, the cluster's own networks",
+        f"{_PEER}; `decide`: sums of addresses, metadata, the cluster's own networks; nodes, pods and Services that come "
+        "later inside of it are left out of the policy",
         PACKETS,
         f"{AGENTS}/test_network.py::test_the_way_closes_when_the_rule_goes",
         f"{EGRESS}::test_unrestricted_in_every_spelling",
         f"{EGRESS}::test_b75_metadata_and_the_machine_itself",
         f"{EGRESS}::test_b76_the_cluster_is_never_reached_by_address",
+        f"{CONTROLLER}/test_nodes.py::test_a_node_that_joins_inside_of_an_accepted_network_is_left_out",
     ),
     "AgentDeployment.spec.network.egress[].ports": Row(
         f"{_PEER}: these ports alone, over TCP alone",

@@ -7,7 +7,8 @@ from typing import Self
 from ringfence.api.fields import network
 from ringfence.api.network import EgressRule, ServiceTarget
 
-from .addresses import Addresses, Network
+from .addresses import Addresses
+from .closed import cluster_addresses
 from .model import Facts, NamedPolicy, RuleName, Violation
 from .special import ALL_APART, ALL_PROTECTED, PROTECTED, PublicCount, count_public, reach, what_apart
 from .text import listed, quote
@@ -44,23 +45,6 @@ class _Asked:
         return cls(addresses, reached, count_public(addresses), reached & ALL_APART)
 
 
-class _Cluster:
-    """The addresses of the last tuple of networks that was asked about: it is the same object for a long time."""
-
-    def __init__(self) -> None:
-        self._last: tuple[tuple[Network, ...], Addresses] = ((), Addresses())
-
-    def addresses(self, networks: tuple[Network, ...]) -> Addresses:
-        known, found = self._last
-        if known is not networks:
-            found = reach(Addresses.from_networks(networks))
-            self._last = (networks, found)
-        return found
-
-
-_CLUSTER = _Cluster()
-
-
 def check_egress(
     rules: Sequence[EgressRule], namespace: str, policies: Sequence[NamedPolicy], facts: Facts
 ) -> Iterator[Violation]:
@@ -72,7 +56,7 @@ def check_egress(
         if rule.cidr is not None:
             asked[index] = _Asked.of(rule.cidr)
             yield from _check_ports(f"{_AT}[{index}].ports", rule)
-            cluster = _CLUSTER.addresses(facts.cluster_networks)
+            cluster = cluster_addresses(facts.cluster_networks)
             yield from _check_cidr(f"{_AT}[{index}].cidr", rule.cidr, asked[index].reached, cluster)
     if not asked:
         return

@@ -81,6 +81,27 @@ class Embedding:
             return EVERYTHING.v4 if inside else Ranges()
         return Ranges.of(part for pair in inside.items for part in self._image(*pair))
 
+    def carriers(self, v4: Ranges, v6: Ranges) -> Ranges:
+        """Those of `v6` that carry one of `v4`."""
+        inside = v6 & self.within
+        if self.shift is None:
+            return inside if v4 else Ranges()
+        return Ranges.of(part for pair in inside.items for part in self._preimage(v4, *pair))
+
+    def _preimage(self, v4: Ranges, first: int, last: int) -> Iterator[Range]:
+        """The same of one range: its carried numbers, as they stand, lie in one or two runs of all of IPv4."""
+        shift = self.shift or 0
+        if (last >> shift) - (first >> shift) >= V4_MAX:
+            yield first, last  # such a range carries all of IPv4: nothing of it is let through
+            return
+        for high in {first >> shift >> V4_BITS, last >> shift >> V4_BITS}:
+            for low, top in v4.items:
+                if self.inverted:
+                    low, top = V4_MAX - top, V4_MAX - low  # noqa: PLW2901 - the range that stands in the address
+                start = ((high << V4_BITS) | low) << shift
+                end = (((high << V4_BITS) | top) << shift) | ((1 << shift) - 1)
+                yield max(start, first), min(end, last)  # where that is empty, Ranges.of leaves it out
+
     def _image(self, first: int, last: int) -> list[Range]:
         low, high = first >> (self.shift or 0), last >> (self.shift or 0)
         if high - low >= V4_MAX:
@@ -121,6 +142,13 @@ def reach(addresses: Addresses) -> Addresses:
         if carried := embedding.carried(addresses.v6):
             v4 |= carried
     return Addresses(v4, addresses.v6)
+
+
+def carriers(v4: Ranges, v6: Ranges) -> Ranges:
+    """Those of `v6` that carry one of `v4`, in any form."""
+    if not v4 or not v6:
+        return Ranges()
+    return Ranges.of(part for embedding in EMBEDDINGS for part in embedding.carriers(v4, v6).items)
 
 
 def named_apart(entries: Iterable[Addresses]) -> Addresses:

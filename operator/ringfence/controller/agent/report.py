@@ -217,7 +217,8 @@ def _status(seen: Observed, planned: Plan, outcome: Outcome, after: After, findi
     }
     if after.secrets is not None:
         new |= ages.status(after.secrets)
-    if not planned.violations and agent and outcome.blocked is None:
+    # An agent that runs on as it was accepted before has what is in force, too: it changes when a node joins.
+    if (not planned.violations or seen.known) and agent and outcome.blocked is None:
         new["acceptedGeneration"] = generation
         new["effectivePermissions"] = effective_permissions(agent)
         new["effectiveEgress"] = effective_egress(agent)
