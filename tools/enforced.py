@@ -160,10 +160,11 @@ FIELDS: dict[str, Row] = {
         f"{AGENTS}/test_network.py::test_a_service_that_comes_later_is_opened_then",
     ),
     "AgentDeployment.spec.network.egress[].cidr": Row(
-        f"{_PEER}; `decide`: sums of addresses, metadata, the cluster's own networks; nodes, pods and Services that come "
-        "later inside of it are left out of the policy",
+        f"{_PEER}; `decide`: sums of addresses, metadata, the cluster's own networks; nodes, pods and Services that "
+        "come later inside of it are left out of the policy",
         PACKETS,
         f"{AGENTS}/test_network.py::test_the_way_closes_when_the_rule_goes",
+        f"{AGENTS}/test_network.py::test_a_node_that_joins_inside_of_an_open_network_is_out_of_reach",
         f"{EGRESS}::test_unrestricted_in_every_spelling",
         f"{EGRESS}::test_b75_metadata_and_the_machine_itself",
         f"{EGRESS}::test_b76_the_cluster_is_never_reached_by_address",
@@ -175,7 +176,8 @@ FIELDS: dict[str, Row] = {
         f"{AGENTS}/test_network.py::test_udp_does_not_pass_where_tcp_is_allowed",
     ),
     "AgentDeployment.spec.network.ingress[].from.namespace": Row(
-        f"{_PEER}: namespace and labels must both match",
+        f"{_PEER}: namespace and labels must both match; `decide` asks every AgentPolicy's ingress.namespaces",
+        "tests/unit/policy/test_ingress.py::test_who_may_be_let_in",
         f"{AGENTS}/test_network.py::test_a_peer_of_the_right_labels_in_another_namespace_is_not_the_named_one",
     ),
     "AgentDeployment.spec.network.ingress[].from.podLabels": Row(
@@ -258,6 +260,10 @@ FIELDS: dict[str, Row] = {
         "`decide`: addresses of all egress rules of an agent added up; the lowest of all binding policies",
         f"{EGRESS}::test_exactly_the_bound_is_allowed",
         f"{EGRESS}::test_splitting_a_network_does_not_change_the_verdict",
+    ),
+    "AgentPolicy.spec.ingress.namespaces": Row(
+        "`decide`: the namespace of each caller that an agent names, in every binding policy",
+        "tests/unit/policy/test_ingress.py::test_who_may_be_let_in",
     ),
     "AgentPolicy.spec.images.registries": Row("`decide`", f"{IMAGES}::test_registries_match_by_segments"),
     "AgentPolicy.spec.images.requireDigest": Row("`decide`", f"{IMAGES}::test_b68_no_digest"),

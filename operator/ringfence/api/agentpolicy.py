@@ -72,6 +72,16 @@ class PolicyEgress(Model):
     )
 
 
+class PolicyIngress(Model):
+    """Bounds on who may be let in."""
+
+    namespaces: Annotated[list[DnsLabel], Field(max_length=256), ListType("set")] | None = Field(
+        default=None,
+        description="Other namespaces whose pods an agent may let in. Its own is always allowed. Absent: those of "
+        "egress.serviceNamespaces. Empty: none.",
+    )
+
+
 class PolicyImages(Model):
     """Bounds on the images that an agent may run."""
 
@@ -128,6 +138,7 @@ class AgentPolicySpec(Model):
     )
     permissions: PolicyPermissions = Field(default_factory=PolicyPermissions)
     egress: PolicyEgress = Field(default_factory=PolicyEgress)
+    ingress: PolicyIngress = Field(default_factory=PolicyIngress)
     images: PolicyImages = Field(default_factory=PolicyImages)
     sandbox: PolicySandbox = Field(default_factory=PolicySandbox)
     secrets: PolicySecrets = Field(default_factory=PolicySecrets)

@@ -10,6 +10,7 @@ from . import text
 from .builtin import RESTRICTED
 from .egress import check_egress
 from .images import check_image
+from .ingress import check_ingress
 from .limits import check_limits
 from .malformed import Parts, readable
 from .model import AgentObject, Facts, NamedPolicy, RuleName, Violation
@@ -75,6 +76,7 @@ def _check_parts(
         yield from check_image(parts.image, policies)
     yield from check_permissions(parts.permissions, policies)
     yield from check_egress(parts.network.egress, namespace, policies, facts)
+    yield from check_ingress(parts.network.ingress, namespace, policies)
     if parts.resources is not None:
         yield from check_resources(parts.resources)
     yield from check_storage(parts.storage)

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from ringfence.api import parse
 from ringfence.api.agentdeployment import EnvVar, Resources, Sandbox, Storage
 from ringfence.api.base import Model
-from ringfence.api.network import EgressRule, Network, ServiceTarget
+from ringfence.api.network import EgressRule, IngressRule, Network, Peer, ServiceTarget
 from ringfence.api.permissions import Permissions, PolicyRule
 from ringfence.api.secrets import (
     AgentSecret,
@@ -63,9 +63,7 @@ def readable(spec: Any) -> Parts:
     return Parts(
         image=image if isinstance(image, str) and _IMAGE.fullmatch(image) else None,
         permissions=_permissions(_mapping(raw.get("permissions"))),
-        network=Network.model_construct(
-            egress=[_egress(_mapping(one)) for one in _list(_mapping(raw.get("network")).get("egress"))], ingress=[]
-        ),
+        network=_network(_mapping(raw.get("network"))),
         secrets=[_secret(_mapping(one)) for one in _list(raw.get("secrets"))],
         env=[found for one in _list(raw.get("env")) if (found := _read(EnvVar, one)) is not None],
         resources=_read(Resources, raw.get("resources")),
@@ -89,6 +87,20 @@ def _rule(raw: Mapping[str, Any]) -> PolicyRule:
         resource_names=_words(raw.get("resourceNames")),
         verbs=_words(raw.get("verbs")),
     )
+
+
+def _network(raw: Mapping[str, Any]) -> Network:
+    return Network.model_construct(
+        egress=[_egress(_mapping(one)) for one in _list(raw.get("egress"))],
+        ingress=[_ingress(_mapping(one)) for one in _list(raw.get("ingress"))],
+    )
+
+
+def _ingress(raw: Mapping[str, Any]) -> IngressRule:
+    """Who is named as the caller; the agent's own namespace where that cannot be read."""
+    caller = _mapping(raw.get("from")).get("namespace")
+    peer = _read(Peer, {"namespace": caller, "podLabels": {"any": "one"}}) or Peer(pod_labels={"any": "one"})
+    return IngressRule.model_construct(from_=peer, port=_UNREADABLE)
 
 
 def _egress(raw: Mapping[str, Any]) -> EgressRule:

@@ -41,6 +41,7 @@ class RuleName(StrEnum):
     EGRESS_CLUSTER_ADDRESS = "EgressClusterAddress"
     EGRESS_ABOVE_POLICY = "EgressAbovePolicy"
     EGRESS_SERVICE_FORBIDDEN = "EgressServiceForbidden"
+    INGRESS_ABOVE_POLICY = "IngressAbovePolicy"
     IMAGE_INVALID = "ImageInvalid"
     IMAGE_NO_DIGEST = "ImageNoDigest"
     IMAGE_REGISTRY = "ImageRegistry"
@@ -96,6 +97,12 @@ class NamedPolicy:
     def service_namespaces(self) -> frozenset[str]:
         """Other namespaces whose Services an agent may reach."""
         return frozenset(self.spec.egress.service_namespaces)
+
+    @cached_property
+    def caller_namespaces(self) -> frozenset[str]:
+        """Other namespaces whose pods an agent may let in."""
+        named = self.spec.ingress.namespaces
+        return self.service_namespaces if named is None else frozenset(named)
 
 
 class Asks(NamedTuple):

@@ -94,6 +94,12 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "Name a Service of the agent's own namespace, or have the namespace added to the policy's "
         "`egress.serviceNamespaces`. Kubernetes' own namespaces stay closed.",
     ),
+    RuleName.INGRESS_ABOVE_POLICY: RuleText(
+        "Who may connect to an agent may tell it what to do: the platform team says in which other namespaces callers "
+        "may be.",
+        "Name callers in the agent's own namespace, or have the namespace added to the policy's `ingress.namespaces` "
+        "(where that is absent, those of `egress.serviceNamespaces` count).",
+    ),
     RuleName.IMAGE_INVALID: RuleText(
         "A reference that runtimes read differently from us would run another image than the one that was judged.",
         "Write HOST/PATH@sha256:DIGEST in lower case.",

@@ -336,6 +336,7 @@ def test_every_rule_can_be_broken() -> None:
             "delivery": {"env": {"name": "B"}},
         },
     ]
+    spec["network"]["ingress"] = [{"from": {"namespace": "y", "podLabels": {"a": "b"}}, "port": "panel"}]  # type: ignore[index]
     closed = {"permissions": {"allow": []}, "images": {"registries": []}, "sandbox": {"runtimeClassNames": ["x"]}}
     broken = names(judge(spec, closed, known=facts("10.0.0.0/8", labels={}))) | names(judge({"image": "A/b"}, closed))
     broken |= names(judge({"secrets": keys}, {}))
