@@ -55,6 +55,7 @@ _LIMIT = "the container's limits (kubelet, kernel); absent is never unlimited, a
 _REQUEST = "the container's requests: the cluster's LimitRanges and quotas count them, and its scheduler"
 _SELECTOR = "`decide` binds the policy by it; an unreadable selector binds everywhere"
 _SUM = "`decide`, at admission and at write: what the agents of a namespace ask for in sum; all policies must allow it"
+_EACH = "`decide`, at admission and at write: what one agent asks for, whatever others do; all policies must allow it"
 _ALLOW = "`decide`: each right of an agent must be in every binding policy"
 
 FIELDS: dict[str, Row] = {
@@ -303,6 +304,10 @@ FIELDS: dict[str, Row] = {
         LIMITS_DOOR,
         f"{LIMITS_LIVE}::test_two_at_once_and_room_for_one",
     ),
+    "AgentPolicy.spec.limits.perAgent.replicas": Row(_EACH, f"{LIMITS}::test_each_limit_of_one_agent"),
+    "AgentPolicy.spec.limits.perAgent.cpu": Row(_EACH, f"{LIMITS}::test_each_limit_of_one_agent"),
+    "AgentPolicy.spec.limits.perAgent.memory": Row(_EACH, f"{LIMITS}::test_each_limit_of_one_agent"),
+    "AgentPolicy.spec.limits.perAgent.storage": Row(_EACH, f"{LIMITS}::test_each_limit_of_one_agent"),
     "AgentPolicy.spec.secrets.maxAge": Row(
         "`decide`: `rotation.every` of all agents; condition SecretsFresh and a violation for a key of any source",
         f"{KEYS}::test_no_key_lives_longer_than_every_policy_allows",

@@ -106,6 +106,19 @@ class PolicySandbox(Model):
     )
 
 
+class AgentLimits(Model):
+    """Bounds on what one agent may ask for: all of its pods together, and its volume."""
+
+    replicas: int | None = Field(default=None, ge=0, le=1000000, description="Its pods. Absent: any number.")
+    cpu: Quantity | None = Field(
+        default=None, description="CPUs: its limit times its replicas, such as 2. Absent: any amount."
+    )
+    memory: Quantity | None = Field(
+        default=None, description="Memory in bytes: its limit times its replicas, such as 4Gi. Absent: any amount."
+    )
+    storage: Quantity | None = Field(default=None, description="Size of its volume in bytes. Absent: any.")
+
+
 class PolicyLimits(Model):
     """Bounds on what all agents of one namespace may ask for in sum. Each namespace that is bound has its own sum.
 
@@ -127,6 +140,9 @@ class PolicyLimits(Model):
     )
     storage: Quantity | None = Field(
         default=None, description="Sizes of the agents' volumes in bytes; a suspended agent keeps its own. Absent: any."
+    )
+    per_agent: AgentLimits = Field(
+        default_factory=AgentLimits, description="The same of each agent by itself, whatever others ask for."
     )
 
 
