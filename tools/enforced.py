@@ -56,6 +56,7 @@ _LIMIT = "the container's limits (kubelet, kernel); absent is never unlimited, a
 _REQUEST = "the container's requests: the cluster's LimitRanges and quotas count them, and its scheduler"
 _SELECTOR = "`decide` binds the policy by it; an unreadable selector binds everywhere"
 _SUM = "`decide`, at admission and at write: what the agents of a namespace ask for in sum; all policies must allow it"
+_EACH = "`decide`, at admission and at write: what one agent asks for, whatever others do; all policies must allow it"
 _ALLOW = "`decide`: each right of an agent must be in every binding policy"
 
 FIELDS: dict[str, Row] = {
@@ -161,12 +162,15 @@ FIELDS: dict[str, Row] = {
         f"{AGENTS}/test_network.py::test_a_service_that_comes_later_is_opened_then",
     ),
     "AgentDeployment.spec.network.egress[].cidr": Row(
-        f"{_PEER}; `decide`: sums of addresses, metadata, the cluster's own networks",
+        f"{_PEER}; `decide`: sums of addresses, metadata, the cluster's own networks; nodes, pods and Services that "
+        "come later inside of it are left out of the policy",
         PACKETS,
         f"{AGENTS}/test_network.py::test_the_way_closes_when_the_rule_goes",
+        f"{AGENTS}/test_network.py::test_a_node_that_joins_inside_of_an_open_network_is_out_of_reach",
         f"{EGRESS}::test_unrestricted_in_every_spelling",
         f"{EGRESS}::test_b75_metadata_and_the_machine_itself",
         f"{EGRESS}::test_b76_the_cluster_is_never_reached_by_address",
+        f"{CONTROLLER}/test_nodes.py::test_a_node_that_joins_inside_of_an_accepted_network_is_left_out",
     ),
     "AgentDeployment.spec.network.egress[].ports": Row(
         f"{_PEER}: these ports alone, over TCP alone",
@@ -174,7 +178,8 @@ FIELDS: dict[str, Row] = {
         f"{AGENTS}/test_network.py::test_udp_does_not_pass_where_tcp_is_allowed",
     ),
     "AgentDeployment.spec.network.ingress[].from.namespace": Row(
-        f"{_PEER}: namespace and labels must both match",
+        f"{_PEER}: namespace and labels must both match; `decide` asks every AgentPolicy's ingress.namespaces",
+        "tests/unit/policy/test_ingress.py::test_who_may_be_let_in",
         f"{AGENTS}/test_network.py::test_a_peer_of_the_right_labels_in_another_namespace_is_not_the_named_one",
     ),
     "AgentDeployment.spec.network.ingress[].from.podLabels": Row(
@@ -244,9 +249,11 @@ FIELDS: dict[str, Row] = {
     "AgentPolicy.spec.permissions.allow[].resourceNames": Row(_ALLOW, f"{RIGHTS}::test_above_policy"),
     "AgentPolicy.spec.permissions.allow[].verbs": Row(_ALLOW, f"{RIGHTS}::test_every_policy_must_allow"),
     "AgentPolicy.spec.egress.cidrs": Row(
-        "`decide`: each address of an agent's cidr lies inside, in every binding policy",
+        "`decide`: each address of an agent's cidr lies inside, in every binding policy; what is not the public "
+        "internet inside of an entry of its own",
         f"{EGRESS}::test_egress_above_policy_names_what_is_outside",
         f"{EGRESS}::test_b71_two_policies_do_not_add_up",
+        f"{EGRESS}::test_what_is_not_public_is_not_opened_from_outside_of_its_range",
     ),
     "AgentPolicy.spec.egress.serviceNamespaces": Row(
         "`decide`; the cluster's own namespaces stay closed", f"{EGRESS}::test_services_elsewhere_need_every_policy"
@@ -255,6 +262,10 @@ FIELDS: dict[str, Row] = {
         "`decide`: addresses of all egress rules of an agent added up; the lowest of all binding policies",
         f"{EGRESS}::test_exactly_the_bound_is_allowed",
         f"{EGRESS}::test_splitting_a_network_does_not_change_the_verdict",
+    ),
+    "AgentPolicy.spec.ingress.namespaces": Row(
+        "`decide`: the namespace of each caller that an agent names, in every binding policy",
+        "tests/unit/policy/test_ingress.py::test_who_may_be_let_in",
     ),
     "AgentPolicy.spec.images.registries": Row("`decide`", f"{IMAGES}::test_registries_match_by_segments"),
     "AgentPolicy.spec.images.requireDigest": Row("`decide`", f"{IMAGES}::test_b68_no_digest"),
@@ -294,6 +305,10 @@ FIELDS: dict[str, Row] = {
         LIMITS_DOOR,
         f"{LIMITS_LIVE}::test_two_at_once_and_room_for_one",
     ),
+    "AgentPolicy.spec.limits.perAgent.replicas": Row(_EACH, f"{LIMITS}::test_each_limit_of_one_agent"),
+    "AgentPolicy.spec.limits.perAgent.cpu": Row(_EACH, f"{LIMITS}::test_each_limit_of_one_agent"),
+    "AgentPolicy.spec.limits.perAgent.memory": Row(_EACH, f"{LIMITS}::test_each_limit_of_one_agent"),
+    "AgentPolicy.spec.limits.perAgent.storage": Row(_EACH, f"{LIMITS}::test_each_limit_of_one_agent"),
     "AgentPolicy.spec.secrets.maxAge": Row(
         "`decide`: `rotation.every` of all agents; condition SecretsFresh and a violation for a key of any source",
         f"{KEYS}::test_no_key_lives_longer_than_every_policy_allows",

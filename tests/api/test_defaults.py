@@ -41,10 +41,11 @@ def test_defaults_are_the_most_restrictive(parity: Parity) -> None:
         "namespaceSelector": {"matchLabels": {}, "matchExpressions": []},
         "permissions": {"maxLevel": "ReadOnly"},
         "egress": {"cidrs": [], "serviceNamespaces": [], "maxPublicAddresses": 65536},
+        "ingress": {},
         "images": {"registries": ["*"], "requireDigest": True},
         "sandbox": {},
         "secrets": {"maxAge": "720h"},
         "onOrphans": "Stop",
         "onRepeatedEdits": "Stop",
-        "limits": {},
+        "limits": {"perAgent": {}},
     }

@@ -1,6 +1,7 @@
 """The floor: what the API server refuses by itself, our webhook's registration edited or gone (S-a, B37 to B39)."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -8,9 +9,12 @@ import pytest
 
 from api.server import Server
 from chart.conftest import OPENED
-from chart.rendering import NAMESPACE
+from chart.rendering import NAMESPACE, of_kind
 from cluster import Cluster
 from cluster.shell import wait_for
+from ringfence.policy.addresses import Addresses
+from ringfence.policy.metadata import METADATA
+from ringfence.policy.special import LINK_LOCAL
 
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 REGISTRATION = f"{CONFIGURATIONS}/ringfence"
@@ -58,6 +62,8 @@ WORST = {
     "metadata": {"egress": [{"cidr": "169.254.169.254/32", "ports": [80]}]},
     "metadata in a network": {"egress": [{"cidr": "169.254.0.0/16", "ports": [80]}]},
     "metadata of another cloud": {"egress": [{"cidr": "100.100.0.0/16", "ports": [80]}]},
+    "a part of link-local": {"egress": [{"cidr": "169.254.7.0/24", "ports": [80]}]},
+    "a part of link-local by IPv6": {"egress": [{"cidr": "fe80::7:0/112", "ports": [80]}]},
     "metadata by IPv6": {"egress": [{"cidr": "fd00:ec2::/32", "ports": [80]}]},
     "second of two": {"egress": [{"cidr": "192.0.2.0/24", "ports": [443]}, {"cidr": "0.0.0.0/0", "ports": [443]}]},
 }
@@ -70,6 +76,15 @@ RIGHTS = {
     "bind": {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles"], "verbs": ["bind"]},
     "impersonate": {"apiGroups": [""], "resources": ["users"], "verbs": ["impersonate"]},
 }
+
+
+def test_the_floor_and_the_webhook_know_the_same_metadata_addresses() -> None:
+    """The floor's list is in CEL: it is read out of the chart as helm makes it."""
+    floor = of_kind("ValidatingAdmissionPolicy")["ringfence-floor"]["spec"]["validations"]
+    (expression,) = (one["expression"] for one in floor if "containsCIDR" in one["expression"])
+    listed = Addresses.of(*re.findall(r"'([0-9a-f.:]+/[0-9]+)'", expression))
+    assert listed == METADATA | LINK_LOCAL
+
 
 Edit = Callable[[dict[str, Any]], None]
 

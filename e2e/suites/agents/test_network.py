@@ -1,5 +1,6 @@
 """The fence in packets, beyond what the demo shows."""
 
+import json
 from collections.abc import Callable
 
 from cluster.shell import wait_for
@@ -81,6 +82,31 @@ def test_the_way_closes_when_the_rule_goes(make: Callable[..., Object], api: Api
     wait_for(
         "the way to close", lambda: probe(kubectl, NAMESPACE, pod, [target], seconds=1)[target] == "blocked", timeout=30
     )
+
+
+def test_a_node_that_joins_inside_of_an_open_network_is_out_of_reach(
+    make: Callable[..., Object], api: Api, kubectl: Kubectl
+) -> None:
+    """A node on paper takes the address of the LLM. The rest of the network stays open, and the agent runs on."""
+    name = make(network={"egress": [{"cidr": "203.0.113.0/28", "ports": [443]}]})["metadata"]["name"]
+    agents.wait(api, NAMESPACE, name)
+    target, pod = f"https://{LLM}/", f"deploy/ringfence-{name}"
+    assert probe(kubectl, NAMESPACE, pod, [target])[target] == "reachable"
+    running = [one["metadata"]["uid"] for one in agents.pods(api, NAMESPACE, name)]
+    kubectl.apply(
+        {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "late"}, "spec": {"unschedulable": True}},
+    )
+    try:
+        addresses = json.dumps({"status": {"addresses": [{"type": "InternalIP", "address": LLM}]}})
+        kubectl("patch", "node", "late", "--subresource=status", "--type=merge", "-p", addresses)
+        wait_for("out of reach", lambda: probe(kubectl, NAMESPACE, pod, [target], seconds=1)[target] == "blocked")
+        agents.wait(api, NAMESPACE, name, "Accepted", status="False", reason="Refused")
+        assert [one["metadata"]["uid"] for one in agents.pods(api, NAMESPACE, name)] == running
+    finally:
+        kubectl("delete", "node", "late")
+    wait_for("open again", lambda: probe(kubectl, NAMESPACE, pod, [target], seconds=1)[target] == "reachable")
+    for agent in (name, "researcher"):  # which asks for the same network
+        agents.wait(api, NAMESPACE, agent)
 
 
 def test_a_service_that_comes_later_is_opened_then(make: Callable[..., Object], api: Api, kubectl: Kubectl) -> None:

@@ -56,7 +56,8 @@ class PolicyEgress(Model):
 
     cidrs: Annotated[list[Cidr], Field(max_length=256), ListType("set")] = Field(
         default_factory=list,
-        description="Networks that an agent's cidr must lie inside. Empty: no egress by address.",
+        description="Networks that an agent's cidr must lie inside. Empty: no egress by address. Private and other "
+        "special ranges are opened only by entries inside of them: 0.0.0.0/0 opens nothing of 10.0.0.0/8.",
     )
     service_namespaces: Annotated[list[DnsLabel], Field(max_length=256), ListType("set")] = Field(
         default_factory=list,
@@ -68,6 +69,16 @@ class PolicyEgress(Model):
         le=16777216,
         description="Most public IPv4 addresses that one agent may reach, added up over all its rules; "
         "for IPv6 each /64 counts as one.",
+    )
+
+
+class PolicyIngress(Model):
+    """Bounds on who may be let in."""
+
+    namespaces: Annotated[list[DnsLabel], Field(max_length=256), ListType("set")] | None = Field(
+        default=None,
+        description="Other namespaces whose pods an agent may let in. Its own is always allowed. Absent: those of "
+        "egress.serviceNamespaces. Empty: none.",
     )
 
 
@@ -95,6 +106,19 @@ class PolicySandbox(Model):
     )
 
 
+class AgentLimits(Model):
+    """Bounds on what one agent may ask for: all of its pods together, and its volume."""
+
+    replicas: int | None = Field(default=None, ge=0, le=1000000, description="Its pods. Absent: any number.")
+    cpu: Quantity | None = Field(
+        default=None, description="CPUs: its limit times its replicas, such as 2. Absent: any amount."
+    )
+    memory: Quantity | None = Field(
+        default=None, description="Memory in bytes: its limit times its replicas, such as 4Gi. Absent: any amount."
+    )
+    storage: Quantity | None = Field(default=None, description="Size of its volume in bytes. Absent: any.")
+
+
 class PolicyLimits(Model):
     """Bounds on what all agents of one namespace may ask for in sum. Each namespace that is bound has its own sum.
 
@@ -117,6 +141,9 @@ class PolicyLimits(Model):
     storage: Quantity | None = Field(
         default=None, description="Sizes of the agents' volumes in bytes; a suspended agent keeps its own. Absent: any."
     )
+    per_agent: AgentLimits = Field(
+        default_factory=AgentLimits, description="The same of each agent by itself, whatever others ask for."
+    )
 
 
 class AgentPolicySpec(Model):
@@ -127,6 +154,7 @@ class AgentPolicySpec(Model):
     )
     permissions: PolicyPermissions = Field(default_factory=PolicyPermissions)
     egress: PolicyEgress = Field(default_factory=PolicyEgress)
+    ingress: PolicyIngress = Field(default_factory=PolicyIngress)
     images: PolicyImages = Field(default_factory=PolicyImages)
     sandbox: PolicySandbox = Field(default_factory=PolicySandbox)
     secrets: PolicySecrets = Field(default_factory=PolicySecrets)

@@ -37,7 +37,8 @@ class EgressRule(Model):
 
     service: ServiceTarget | None = Field(
         default=None,
-        description="A Service in the cluster. The agent gets DNS, at the cluster's DNS pods only, to find it.",
+        description="A Service in the cluster. As long as it is there, the agent gets DNS to find it, at the cluster's "
+        "DNS pods only.",
     )
     cidr: Cidr | None = Field(
         default=None,

@@ -131,7 +131,8 @@ class AgentStatus(Model):
         list[Annotated[str, Field(max_length=256)]], Field(max_length=64), ListType("atomic")
     ] = Field(
         default_factory=list,
-        description="Destinations in force: `203.0.113.0/28:443`; a Service with the labels and the port of the pods "
+        description="Destinations in force: `203.0.113.0/28:443`, or `203.0.113.0/28:443 except 203.0.113.9/32` where "
+        "a node has joined since; a Service with the labels and the port of the pods "
         "that it leads to: `tools/search:8443 -> app=search:8443`.",
     )
     secrets: Annotated[list[SecretStatus], Field(max_length=16), ListType("map", ("name",))] = Field(

@@ -8,7 +8,7 @@ from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL
 from ringfence.policy.decide import binding
 from ringfence.policy.limits import described
 from ringfence.policy.model import Facts, NamedPolicy
-from ringfence.resources.network import DNS_PORT, NAMESPACE_NAME_LABEL
+from ringfence.resources.network import DNS_PORT, LEADS, NAMESPACE_NAME_LABEL
 
 from .status import row
 
@@ -63,13 +63,15 @@ def account(seen: Seen) -> dict[str, Any]:
 
 def _egress(seen: Seen, spec: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, Any]:
     """What is in force, by the status; DNS by the stored policy where that can be read."""
-    rules = (spec.get("network") or {}).get("egress") or []
-    dns = any(rule.get("service") for rule in rules) and status.get("acceptedGeneration") is not None
+    named = [rule["service"] for rule in (spec.get("network") or {}).get("egress") or [] if rule.get("service")]
+    own, shown = seen.agent["metadata"]["namespace"], status.get("effectiveEgress") or []
+    there = {line.partition(LEADS)[0] for line in shown}
+    dns = any(f"{one.get('namespace') or own}/{one['name']}:{one['port']}" in there for one in named)
     if seen.allow_policy is not None:
         stored = (seen.allow_policy.get("spec") or {}).get("egress") or []
         dns = any(port.get("port") == DNS_PORT for rule in stored for port in rule.get("ports") or [])
     return {
-        "destinations": list(status.get("effectiveEgress") or []),
+        "destinations": list(shown),
         "dns": dns,
         "apiServer": bool(status.get("effectivePermissions")),
     }

@@ -1,30 +1,23 @@
 """The one decision: whether this agent may be, here, under these policies."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from ringfence.api import AgentDeployment, AgentDeploymentSpec, parse
-from ringfence.api.agentdeployment import Resources, Sandbox, Storage
 from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL
-from ringfence.api.network import Network
-from ringfence.api.permissions import Permissions
 
 from . import text
 from .builtin import RESTRICTED
 from .egress import check_egress
 from .images import check_image
+from .ingress import check_ingress
 from .limits import check_limits
+from .malformed import Parts, readable
 from .model import AgentObject, Facts, NamedPolicy, RuleName, Violation
 from .permissions import check_permissions
 from .pods import check_resources, check_sandbox, check_storage
 from .secrets import check_secrets
 from .selectors import matches
-
-_IMAGE = re.compile(r"[!-~]{1,512}")
-"""What is looked at as an image when the spec as a whole is malformed: not longer than the API's own bound.
-"""
 
 
 def decide(agent: AgentObject, policies: Sequence[NamedPolicy], facts: Facts) -> list[Violation]:
@@ -61,46 +54,33 @@ def _check_place(agent: AgentObject, facts: Facts) -> Iterator[Violation]:
 def _check_spec(agent: AgentObject, policies: Sequence[NamedPolicy], facts: Facts) -> Iterator[Violation]:
     """A malformed spec is still judged by those of its parts that can be read: all violations at once."""
     parsed = agent.parsed or parse(AgentDeploymentSpec, agent.spec)
+    if parsed.value is not None:
+        yield from _check_parts(parsed.value, agent.namespace, policies, facts)
+        yield from check_sandbox(parsed.value.sandbox, policies)
+        yield from check_limits(parsed.value, policies, facts)
+        return
+    malformed = {text.path(error.path) for error in parsed.errors}
     for error in parsed.errors:
         yield Violation(text.path(error.path), RuleName.INVALID_FIELD, error.message)
-    parts = parsed.value or _readable(agent.spec)
+    parts = readable(agent.spec)
+    found = list(_check_parts(parts, agent.namespace, policies, facts))
+    if parts.sandbox_is_read:
+        found += check_sandbox(parts.sandbox, policies)
+    yield from (violation for violation in found if violation.path not in malformed)
+
+
+def _check_parts(
+    parts: AgentDeploymentSpec | Parts, namespace: str, policies: Sequence[NamedPolicy], facts: Facts
+) -> Iterator[Violation]:
     if parts.image is not None:
         yield from check_image(parts.image, policies)
-    if parts.permissions is not None:
-        yield from check_permissions(parts.permissions, policies)
-    if parts.network is not None:
-        yield from check_egress(parts.network.egress, agent.namespace, policies, facts)
+    yield from check_permissions(parts.permissions, policies)
+    yield from check_egress(parts.network.egress, namespace, policies, facts)
+    yield from check_ingress(parts.network.ingress, namespace, policies)
     if parts.resources is not None:
         yield from check_resources(parts.resources)
     yield from check_storage(parts.storage)
-    if parsed.value is not None:
-        yield from check_sandbox(parts.sandbox, policies)
-        yield from check_secrets(parsed.value.secrets, parsed.value.env, policies)
-        yield from check_limits(parsed.value, policies, facts)
-
-
-@dataclass(frozen=True)
-class _Parts:
-    """What can be read of a malformed spec; None where it is absent or itself malformed."""
-
-    image: str | None
-    permissions: Permissions | None
-    network: Network | None
-    resources: Resources | None
-    storage: Storage | None
-    sandbox: Sandbox | None = None
-
-
-def _readable(spec: Any) -> _Parts:
-    raw = spec if isinstance(spec, Mapping) else {}
-    image = raw.get("image")
-    return _Parts(
-        image=image if isinstance(image, str) and _IMAGE.fullmatch(image) else None,
-        permissions=parse(Permissions, raw.get("permissions")).value,
-        network=parse(Network, raw.get("network")).value,
-        resources=parse(Resources, raw.get("resources")).value,
-        storage=parse(Storage, raw.get("storage")).value,
-    )
+    yield from check_secrets(parts.secrets, parts.env, policies)
 
 
 _INDEX = re.compile(r"\[([0-9]{1,6})\]")

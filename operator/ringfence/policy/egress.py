@@ -7,9 +7,10 @@ from typing import Self
 from ringfence.api.fields import network
 from ringfence.api.network import EgressRule, ServiceTarget
 
-from .addresses import Addresses, Network
+from .addresses import Addresses
+from .closed import cluster_addresses
 from .model import Facts, NamedPolicy, RuleName, Violation
-from .special import ALL_PROTECTED, PROTECTED, PublicCount, count_public, reach
+from .special import ALL_APART, ALL_PROTECTED, PROTECTED, PublicCount, count_public, reach, what_apart
 from .text import listed, quote
 
 _AT = "spec.network.egress"
@@ -34,28 +35,14 @@ class _Asked:
     reached: Addresses
     """With the IPv4 addresses that the IPv6 ones embed."""
     public: PublicCount
+    apart: Addresses
+    """What is reached and is not the public internet."""
 
     @classmethod
     def of(cls, cidr: str) -> Self:
         addresses = Addresses.from_networks([network(cidr)])
-        return cls(addresses, reach(addresses), count_public(addresses))
-
-
-class _Cluster:
-    """The addresses of the last tuple of networks that was asked about: it is the same object for a long time."""
-
-    def __init__(self) -> None:
-        self._last: tuple[tuple[Network, ...], Addresses] = ((), Addresses())
-
-    def addresses(self, networks: tuple[Network, ...]) -> Addresses:
-        known, found = self._last
-        if known is not networks:
-            found = reach(Addresses.from_networks(networks))
-            self._last = (networks, found)
-        return found
-
-
-_CLUSTER = _Cluster()
+        reached = reach(addresses)
+        return cls(addresses, reached, count_public(addresses), reached & ALL_APART)
 
 
 def check_egress(
@@ -69,7 +56,7 @@ def check_egress(
         if rule.cidr is not None:
             asked[index] = _Asked.of(rule.cidr)
             yield from _check_ports(f"{_AT}[{index}].ports", rule)
-            cluster = _CLUSTER.addresses(facts.cluster_networks)
+            cluster = cluster_addresses(facts.cluster_networks)
             yield from _check_cidr(f"{_AT}[{index}].cidr", rule.cidr, asked[index].reached, cluster)
     if not asked:
         return
@@ -92,9 +79,7 @@ def _check_cidr(at: str, cidr: str, reached: Addresses, cluster: Addresses) -> I
     """What no policy can allow."""
     if reached & ALL_PROTECTED:
         hits = [
-            f"{(reached & protected.addresses).display(1)} ({protected.what})"
-            for protected in PROTECTED
-            if reached & protected.addresses
+            f"{hit.display(1)} ({protected.what})" for protected in PROTECTED if (hit := reached & protected.addresses)
         ]
         message = f"{cidr} reaches {listed(hits, 3)}: name the networks that the agent needs, without these"
         yield Violation(at, RuleName.EGRESS_METADATA, message)
@@ -112,6 +97,8 @@ def _check_inside(asked: dict[int, _Asked], policy: NamedPolicy) -> Iterator[Vio
     fix = ""
     for index, one in asked.items():
         outside = one.addresses - allowed
+        if unnamed := one.apart - policy.opened_apart - reach(outside):
+            yield _unnamed(f"{_AT}[{index}].cidr", one, unnamed, policy)
         if not outside:
             continue
         fix = fix or (f"keep to {allowed.display()}" if allowed else "name a service instead")
@@ -120,6 +107,18 @@ def _check_inside(asked: dict[int, _Asked], policy: NamedPolicy) -> Iterator[Vio
             "or have the network added to its spec.egress.cidrs"
         )
         yield Violation(f"{_AT}[{index}].cidr", RuleName.EGRESS_ABOVE_POLICY, message)
+
+
+def _unnamed(at: str, asked: _Asked, unnamed: Addresses, policy: NamedPolicy) -> Violation:
+    """What a policy's entries hold, and none of them was written for: 10.0.0.0/8 within 0.0.0.0/0."""
+    own = next(unnamed.networks())
+    carried = "" if unnamed <= asked.addresses else ", which the IPv6 network carries,"
+    message = (
+        f"policy {quote(policy.name)} does not open {unnamed.display()}{carried} by an entry of its own: this is "
+        f"{what_apart(unnamed)}, and not the public internet. Keep out of it, or have {own}, or what is around it in "
+        "the same range, added to the policy's spec.egress.cidrs: a wider entry, such as 0.0.0.0/0, does not open it"
+    )
+    return Violation(at, RuleName.EGRESS_ABOVE_POLICY, message)
 
 
 def _check_public(asked: dict[int, _Asked], policy: NamedPolicy) -> Iterator[Violation]:

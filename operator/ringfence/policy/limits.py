@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from ringfence.api import AgentDeploymentSpec, AgentPolicySpec
+from ringfence.api.agentpolicy import AgentLimits, PolicyLimits
 
 from .model import NOTHING, Asks, Facts, NamedPolicy, RuleName, Violation
 from .quantities import FINEST, amount, canonical
@@ -121,9 +122,11 @@ def _gets(claim: Claim, total: Asks, bounds: Sequence[Mapping[str, int]]) -> boo
 def check_limits(spec: AgentDeploymentSpec, policies: Sequence[NamedPolicy], facts: Facts) -> Iterator[Violation]:
     """All policies must allow. Who asks for no more than he has may always do so: else nobody could shrink."""
     bounded = [(policy, bounds) for policy in policies if (bounds := _bounds(policy.spec))]
-    if not bounded:
+    single = [(policy, bounds) for policy in policies if (bounds := _bounds_of(policy.spec.limits.per_agent))]
+    if not bounded and not single:
         return
     own, others = asks_of(spec.manifest()), facts.others
+    yield from _check_single(own, single, facts)
     for policy, bounds in bounded:
         for limit in _LIMITS:
             bound, asked = bounds.get(limit.name), getattr(own, limit.name)
@@ -132,6 +135,22 @@ def check_limits(spec: AgentDeploymentSpec, policies: Sequence[NamedPolicy], fac
             there = getattr(others, limit.name) if others else 0
             if there + asked > bound:
                 yield Violation(limit.path, limit.rule, _message(limit, policy, (bound, there, asked), others is None))
+
+
+def _check_single(
+    own: Asks, bounded: Sequence[tuple[NamedPolicy, Mapping[str, int]]], facts: Facts
+) -> Iterator[Violation]:
+    """What one agent may ask for by itself."""
+    for policy, bounds in bounded:
+        for limit in _LIMITS:
+            bound, asked = bounds.get(limit.name), getattr(own, limit.name)
+            if bound is not None and asked > max(bound, getattr(facts.held, limit.name)):
+                message = (
+                    f"asks for {limit.what}: {_spelled(limit.name, asked)}; policy {quote(policy.name)} allows one "
+                    f"agent {_spelled(limit.name, bound)} (limits.perAgent.{limit.name}): {limit.fix}, or have the "
+                    "limit raised"
+                )
+                yield Violation(limit.path, limit.rule, message)
 
 
 def _message(limit: _Limit, policy: NamedPolicy, amounts: tuple[int, int, int], alone: bool) -> str:
@@ -152,10 +171,14 @@ def _spelled(name: str, value: int) -> str:
 
 
 def _bounds(spec: AgentPolicySpec) -> dict[str, int]:
+    return _bounds_of(spec.limits)
+
+
+def _bounds_of(limits: PolicyLimits | AgentLimits) -> dict[str, int]:
     """By the names of the limits that are set."""
     found = {}
     for limit in _LIMITS:
-        value = getattr(spec.limits, limit.name)
+        value = getattr(limits, limit.name, None)  # the number of agents is none of a single agent's
         if value is not None:
             found[limit.name] = value if limit.name in _WHOLE else _units(value)
     return found
@@ -164,7 +187,8 @@ def _bounds(spec: AgentPolicySpec) -> dict[str, int]:
 def described(spec: AgentPolicySpec) -> list[str]:
     """The limits that are set, in few words."""
     return [
-        f"at most {_spelled(limit.name, bound)} {limit.what} in sum"
+        f"at most {_spelled(limit.name, bound)} {limit.what} {whose}"
+        for bounds, whose in ((_bounds(spec), "in sum"), (_bounds_of(spec.limits.per_agent), "of each agent"))
         for limit in _LIMITS
-        if (bound := _bounds(spec).get(limit.name)) is not None
+        if (bound := bounds.get(limit.name)) is not None
     ]

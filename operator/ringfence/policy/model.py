@@ -14,6 +14,7 @@ from ringfence.api.parsing import Parsed
 from .addresses import Addresses, Network
 from .atoms import PermissionSet, expand
 from .levels import CATALOGUE
+from .special import named_apart
 
 __all__ = ["NOTHING", "AgentObject", "Asks", "Facts", "NamedPolicy", "Network", "RuleName", "Violation"]
 
@@ -40,6 +41,7 @@ class RuleName(StrEnum):
     EGRESS_CLUSTER_ADDRESS = "EgressClusterAddress"
     EGRESS_ABOVE_POLICY = "EgressAbovePolicy"
     EGRESS_SERVICE_FORBIDDEN = "EgressServiceForbidden"
+    INGRESS_ABOVE_POLICY = "IngressAbovePolicy"
     IMAGE_INVALID = "ImageInvalid"
     IMAGE_NO_DIGEST = "ImageNoDigest"
     IMAGE_REGISTRY = "ImageRegistry"
@@ -81,6 +83,11 @@ class NamedPolicy:
         return Addresses.from_networks(network(cidr) for cidr in self.spec.egress.cidrs)
 
     @cached_property
+    def opened_apart(self) -> Addresses:
+        """What of that is not the public internet, and is opened by an entry of its own."""
+        return named_apart(Addresses.from_networks([network(cidr)]) for cidr in self.spec.egress.cidrs)
+
+    @cached_property
     def allowed_permissions(self) -> PermissionSet | None:
         """What `permissions.allow` lists; None where it is absent and the level alone counts."""
         allow = self.spec.permissions.allow
@@ -90,6 +97,12 @@ class NamedPolicy:
     def service_namespaces(self) -> frozenset[str]:
         """Other namespaces whose Services an agent may reach."""
         return frozenset(self.spec.egress.service_namespaces)
+
+    @cached_property
+    def caller_namespaces(self) -> frozenset[str]:
+        """Other namespaces whose pods an agent may let in."""
+        named = self.spec.ingress.namespaces
+        return self.service_namespaces if named is None else frozenset(named)
 
 
 class Asks(NamedTuple):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ringfence.api import AgentPolicySpec, parse
-from ringfence.api.agentpolicy import LabelSelector, PolicyEgress, PolicyImages, PolicyPermissions
+from ringfence.api.agentpolicy import LabelSelector, PolicyEgress, PolicyImages, PolicyIngress, PolicyPermissions
 from ringfence.api.parsing import FieldError
 
 from .model import NamedPolicy
@@ -31,5 +31,6 @@ def _nothing(selector: LabelSelector | None) -> AgentPolicySpec:
         namespace_selector=selector or LabelSelector(),
         permissions=PolicyPermissions(max_level="ReadOnly", allow=[]),
         egress=PolicyEgress(cidrs=[], service_namespaces=[], max_public_addresses=0),
+        ingress=PolicyIngress(namespaces=[]),
         images=PolicyImages(registries=[], require_digest=True),
     )

@@ -83,13 +83,22 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "Name a `service`; ask for permissions on the API in `permissions.rules`.",
     ),
     RuleName.EGRESS_ABOVE_POLICY: RuleText(
-        "The platform team lists the networks that agents of a namespace may reach.",
+        "The platform team lists the networks that agents of a namespace may reach. What is not the public internet "
+        "(private and shared networks, documentation and other special ranges) it lists by entries that lie inside of "
+        "the one range: `0.0.0.0/0` opens no address of `10.0.0.0/8`, `10.2.0.0/16` does. IPv4 that an IPv6 network "
+        "carries (NAT64, 6to4) is judged as that IPv4, too.",
         "Keep to the policy's `egress.cidrs`, or have the network added to it.",
     ),
     RuleName.EGRESS_SERVICE_FORBIDDEN: RuleText(
         "The cluster's own Services and other teams' namespaces are not open to an agent unless their policy says so.",
         "Name a Service of the agent's own namespace, or have the namespace added to the policy's "
         "`egress.serviceNamespaces`. Kubernetes' own namespaces stay closed.",
+    ),
+    RuleName.INGRESS_ABOVE_POLICY: RuleText(
+        "Who may connect to an agent may tell it what to do: the platform team says in which other namespaces callers "
+        "may be.",
+        "Name callers in the agent's own namespace, or have the namespace added to the policy's `ingress.namespaces` "
+        "(where that is absent, those of `egress.serviceNamespaces` count).",
     ),
     RuleName.IMAGE_INVALID: RuleText(
         "A reference that runtimes read differently from us would run another image than the one that was judged.",
@@ -137,9 +146,10 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "Name a Secret of your own, or have a value made: `source: {generate: {}}`.",
     ),
     RuleName.SECRET_DELIVERY: RuleText(
-        "Two secrets in one place hide one another, and some variables tell loaders and interpreters what to run: "
-        "whoever writes the Secret would run code in the agent.",
-        "Give each secret a path or a variable of its own, such as `API_KEY`.",
+        "Two secrets in one place hide one another, and some variables tell loaders, shells and interpreters what to "
+        "run, or whom to trust and ask: whoever writes the Secret would run code in the agent, or read along.",
+        "Give each secret a path or a variable of its own, such as `API_KEY`. What is no secret, such as a proxy or "
+        "`JAVA_TOOL_OPTIONS`, goes to `spec.env`.",
     ),
     RuleName.SECRET_UNREADABLE: RuleText(
         "Who may create agents but not read a Secret could read it through an agent of his own.",

@@ -7,45 +7,11 @@ from ringfence.api.agentdeployment import EnvVar
 from ringfence.api.names import CHILD_PREFIX
 from ringfence.api.secrets import PREVIOUS_SUFFIX, AgentSecret, duration
 
+from . import variables
 from .model import NamedPolicy, RuleName, Violation
 from .text import quote
 
 _AT: Final = "spec.secrets"
-
-LOADING_NAMES: Final = frozenset(
-    {
-        "PATH",
-        "IFS",
-        "ENV",
-        "BASH_ENV",
-        "SHELLOPTS",
-        "PYTHONPATH",
-        "PYTHONHOME",
-        "PYTHONSTARTUP",
-        "NODE_OPTIONS",
-        "NODE_PATH",
-        "PERL5LIB",
-        "PERL5OPT",
-        "RUBYLIB",
-        "RUBYOPT",
-        "CLASSPATH",
-        "JAVA_TOOL_OPTIONS",
-        "JDK_JAVA_OPTIONS",
-        "GCONV_PATH",
-        "LOCPATH",
-        "SSL_CERT_FILE",
-        "SSL_CERT_DIR",
-        "NODE_EXTRA_CA_CERTS",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "ALL_PROXY",
-        "NO_PROXY",
-    }
-)
-"""Variables by which shells, interpreters and loaders are told what to run or whom to trust: a secret is no such thing,
-and whoever writes the Secret would run code in the agent. From the manuals of ld.so, bash, CPython, Node, perl, ruby
-and the JDK."""
-LOADING_PREFIXES: Final = ("LD_", "DYLD_", "GIT_", "KUBERNETES_", "MALLOC_")
 
 
 def check_secrets(
@@ -86,9 +52,11 @@ def _check_age(at: str, secret: AgentSecret, policies: Sequence[NamedPolicy]) ->
 
 
 def _check_variable(path: str, name: str, plain: set[str]) -> Iterator[Violation]:
-    upper = name.upper()
-    if upper in LOADING_NAMES or upper.startswith(LOADING_PREFIXES):
-        message = f"{quote(name)} changes how programs load or whom they trust: choose a name such as API_KEY"
+    if told := variables.why(name):
+        message = (
+            f"{quote(name)} {told}, and whoever writes the Secret would decide it: choose a name such as API_KEY, "
+            "or deliver the secret as a file; what is no secret goes to spec.env"
+        )
         yield Violation(path, RuleName.SECRET_DELIVERY, message)
     if name in plain:
         message = f"spec.env sets {quote(name)} as well: drop one of the two"

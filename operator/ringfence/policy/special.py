@@ -1,27 +1,10 @@
 """Addresses with a meaning of their own, each with its source, and what they mean for an agent."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from .addresses import EVERYTHING, V4_BITS, V4_MAX, Addresses, Range, Ranges
-
-METADATA = Addresses.of(
-    "169.254.169.254",
-    "169.254.170.2",
-    "169.254.170.23",
-    "100.100.100.200",
-    "168.63.129.16",
-    "192.0.0.192",
-    "fd00:ec2::254",
-    "fd00:ec2::23",
-    "fd20:ce::254",
-)
-"""Where clouds give credentials to any program on a machine.
-
-169.254.169.254 and fd00:ec2::254: instance metadata (AWS EC2 User Guide; the IPv4 one on nearly every cloud);
-169.254.170.2: ECS task credentials; 169.254.170.23 and fd00:ec2::23: EKS Pod Identity (AWS EKS User Guide);
-fd20:ce::254: Google Compute Engine over IPv6; 100.100.100.200: Alibaba Cloud ECS; 168.63.129.16: Azure's
-WireServer (a public address); 192.0.0.192: Oracle Cloud's former one.
-"""
+from .metadata import HANDOUTS
 
 LINK_LOCAL = Addresses.of("169.254.0.0/16", "fe80::/10")
 """RFC 3927 and RFC 4291 section 2.5.6: the wire and the node itself; clouds put their services here."""
@@ -40,26 +23,46 @@ MULTICAST = Addresses.of("224.0.0.0/4", "ff00::/8")
 BROADCAST = Addresses.of("255.255.255.255")
 """RFC 919 section 7."""
 
-PRIVATE = Addresses.of("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
-"""RFC 1918, RFC 6598 (shared by carriers, used inside clouds) and RFC 4193."""
 
-NOT_GLOBAL = Addresses.of(
-    "192.0.0.0/24",  # RFC 6890: IETF protocol assignments
-    "192.0.2.0/24",  # RFC 5737: documentation
-    "198.51.100.0/24",
-    "203.0.113.0/24",
-    "198.18.0.0/15",  # RFC 2544: benchmarks
-    "240.0.0.0/4",  # RFC 1112 section 4: reserved
-    "100::/64",  # RFC 6666: discarded
-    "100:0:0:1::/64",  # RFC 9780: dummy prefix
-    "2001:2::/48",  # RFC 5180: benchmarks
-    "2001:db8::/32",  # RFC 3849: documentation
-    "3fff::/20",  # RFC 9637: documentation
-    "5f00::/16",  # RFC 9602: segment routing
+@dataclass(frozen=True)
+class SetApart:
+    """One range that is not the public internet, and what it is. A policy opens it by entries inside of it alone."""
+
+    what: str
+    addresses: Addresses
+
+
+def _apart(network: str, what: str) -> SetApart:
+    return SetApart(what, Addresses.of(network))
+
+
+SET_APART = (
+    _apart("10.0.0.0/8", "private, RFC 1918"),
+    _apart("172.16.0.0/12", "private, RFC 1918"),
+    _apart("192.168.0.0/16", "private, RFC 1918"),
+    _apart("100.64.0.0/10", "shared by carriers and used inside clouds, RFC 6598"),
+    _apart("192.0.0.0/24", "IETF protocol assignments, RFC 6890"),
+    _apart("192.0.2.0/24", "documentation, RFC 5737"),
+    _apart("198.51.100.0/24", "documentation, RFC 5737"),
+    _apart("203.0.113.0/24", "documentation, RFC 5737"),
+    _apart("198.18.0.0/15", "benchmarks, RFC 2544"),
+    _apart("192.88.99.0/24", "relays of 6to4, RFC 7526"),
+    _apart("240.0.0.0/4", "reserved, RFC 1112"),
+    _apart("fc00::/7", "unique local, RFC 4193"),
+    _apart("fec0::/10", "site-local, RFC 3879"),
+    _apart("100::/64", "discarded, RFC 6666"),
+    _apart("100:0:0:1::/64", "dummy prefix, RFC 9780"),
+    _apart("2001::/23", "IETF protocol assignments, RFC 2928"),
+    _apart("2001:db8::/32", "documentation, RFC 3849"),
+    _apart("3fff::/20", "documentation, RFC 9637"),
+    _apart("5f00::/16", "segment routing, RFC 9602"),
 )
-"""What IANA's special-purpose address registries (RFC 6890) call not globally reachable, besides the ones
-above.
+"""What IANA's special-purpose address registries (RFC 6890) do not call globally reachable, and what was so before
+(site-local), besides the ranges above, which no policy opens. RFC 1918 and its like are inside of organizations: who
+writes 0.0.0.0/0 into a policy means the internet, and not these.
 """
+
+ALL_APART = Addresses.union(apart.addresses for apart in SET_APART)
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,27 @@ class Embedding:
         if self.shift is None:
             return EVERYTHING.v4 if inside else Ranges()
         return Ranges.of(part for pair in inside.items for part in self._image(*pair))
+
+    def carriers(self, v4: Ranges, v6: Ranges) -> Ranges:
+        """Those of `v6` that carry one of `v4`."""
+        inside = v6 & self.within
+        if self.shift is None:
+            return inside if v4 else Ranges()
+        return Ranges.of(part for pair in inside.items for part in self._preimage(v4, *pair))
+
+    def _preimage(self, v4: Ranges, first: int, last: int) -> Iterator[Range]:
+        """The same of one range: its carried numbers, as they stand, lie in one or two runs of all of IPv4."""
+        shift = self.shift or 0
+        if (last >> shift) - (first >> shift) >= V4_MAX:
+            yield first, last  # such a range carries all of IPv4: nothing of it is let through
+            return
+        for high in {first >> shift >> V4_BITS, last >> shift >> V4_BITS}:
+            for low, top in v4.items:
+                if self.inverted:
+                    low, top = V4_MAX - top, V4_MAX - low  # noqa: PLW2901 - the range that stands in the address
+                start = ((high << V4_BITS) | low) << shift
+                end = (((high << V4_BITS) | top) << shift) | ((1 << shift) - 1)
+                yield max(start, first), min(end, last)  # where that is empty, Ranges.of leaves it out
 
     def _image(self, first: int, last: int) -> list[Range]:
         low, high = first >> (self.shift or 0), last >> (self.shift or 0)
@@ -120,8 +144,40 @@ def reach(addresses: Addresses) -> Addresses:
     return Addresses(v4, addresses.v6)
 
 
+def carriers(v4: Ranges, v6: Ranges) -> Ranges:
+    """Those of `v6` that carry one of `v4`, in any form."""
+    if not v4 or not v6:
+        return Ranges()
+    return Ranges.of(part for embedding in EMBEDDINGS for part in embedding.carriers(v4, v6).items)
+
+
+def named_apart(entries: Iterable[Addresses]) -> Addresses:
+    """What `entries`, each one network of a policy, open of the ranges that are set apart.
+
+    An entry opens such a range only from inside: one that is wider was not written for it. An entry of IPv6 that
+    carries IPv4 is judged as the IPv4, too.
+    """
+    return Addresses.union(view for entry in entries for view in _views(entry) if _inside_one(view))
+
+
+def _views(entry: Addresses) -> Iterator[Addresses]:
+    yield entry
+    if entry.v6:
+        for embedding in EMBEDDINGS:
+            yield Addresses(embedding.carried(entry.v6))
+
+
+def _inside_one(addresses: Addresses) -> bool:
+    return bool(addresses & ALL_APART) and any(addresses <= apart.addresses for apart in SET_APART)
+
+
+def what_apart(addresses: Addresses) -> str:
+    """What the first range is of which `addresses` hold something."""
+    return next((apart.what for apart in SET_APART if addresses & apart.addresses), "public")
+
+
 def _public() -> Addresses:
-    left = EVERYTHING - PRIVATE - NOT_GLOBAL - LINK_LOCAL - LOOPBACK - UNSPECIFIED - MULTICAST - BROADCAST
+    left = EVERYTHING - ALL_APART - LINK_LOCAL - LOOPBACK - UNSPECIFIED - MULTICAST - BROADCAST
     v6 = left.v6
     for embedding in EMBEDDINGS:
         v6 -= embedding.within
@@ -145,9 +201,16 @@ class Protected:
 _FIRST_METADATA = Addresses.of("169.254.169.254")
 """The one that readers know: it goes first into messages."""
 
+
+def _other_metadata() -> Iterator[Protected]:
+    for one in HANDOUTS:
+        if (addresses := Addresses.of(one.address)) != _FIRST_METADATA:
+            yield Protected(f"{one.cloud}'s metadata service, which gives out {one.gives}", addresses)
+
+
 PROTECTED = (
     Protected("the metadata service of nearly every cloud, which gives out credentials", _FIRST_METADATA),
-    Protected("metadata services of clouds, which give out credentials", METADATA - _FIRST_METADATA),
+    *_other_metadata(),
     Protected("link-local: the node and the cloud's own services", LINK_LOCAL),
     Protected("loopback: the machine itself", LOOPBACK),
     Protected("'this network', which Linux takes for the machine itself", UNSPECIFIED),

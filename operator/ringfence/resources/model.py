@@ -13,6 +13,7 @@ from ringfence.api.names import (
     MANAGED_BY,
     MANAGED_BY_LABEL,
 )
+from ringfence.policy.addresses import Network
 
 from .kinds import CHILD_KINDS, Manifest
 
@@ -98,7 +99,8 @@ class Agent(Identity):
     """One accepted AgentDeployment and what was read of its surroundings.
 
     `fence_uid`: uid of its deny policy once that is stored. `services`: (namespace, name, port) -> where it leads; a
-    Service that was not found is left out. `job_image`: what rotation jobs run; None: there are none. `restarts`:
+    Service that was not found is left out. `cluster`: addresses of nodes, pods and Services, which no network of the
+    agent's opens. `job_image`: what rotation jobs run; None: there are none. `restarts`:
     annotations of the pods' template by which rotation jobs have restarted the agent.
     """
 
@@ -106,6 +108,7 @@ class Agent(Identity):
     fence_uid: str | None = None
     services: Mapping[tuple[str, str, int], ServicePort] = field(default_factory=dict)
     api_server: tuple[Endpoint, ...] = ()
+    cluster: tuple[Network, ...] = ()
     job_image: JobImage | None = None
     restarts: Mapping[str, str] = field(default_factory=dict)
 

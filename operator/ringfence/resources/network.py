@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from ringfence.api.names import AGENT_LABEL, MANAGED_BY, MANAGED_BY_LABEL, STANDING_POLICY
 from ringfence.api.network import EgressRule, IngressRule
+from ringfence.policy.closed import exceptions
+from ringfence.policy.text import listed
 
 from .kinds import Manifest
 from .model import ALLOW, DENY, FOREGROUND, Agent, Identity, ServicePort, child
@@ -18,6 +20,8 @@ DNS_POD_LABELS = {"k8s-app": "kube-dns"}
 DNS_PORT = 53
 LEADS = " -> "
 """Between a Service and where it leads, in a line of the status."""
+EXCEPT = " except "
+"""Between a network and what is left out of it, in a line of the status."""
 MAX_LINE = 256
 """Characters of such a line, as the CRD bounds it."""
 
@@ -57,11 +61,11 @@ def standing_policy(namespace: str) -> Manifest:
 
 
 def allow_policy(agent: Agent) -> Manifest:
-    """Exactly the declared paths. A Service that was not found opens nothing."""
+    """Exactly the declared paths. A Service that was not found opens nothing, also not DNS to look for it."""
     egress: list[Manifest] = []
     for rule in agent.spec.network.egress:
         egress += _egress(agent, rule)
-    if any(rule.service for rule in agent.spec.network.egress):
+    if any(key in agent.services for key in _service_keys(agent)):
         egress.append(_dns())
     if agent.spec.permissions.rules:
         egress += _api_server(agent)
@@ -94,10 +98,18 @@ def effective_egress(agent: Agent) -> list[str]:
     for rule in agent.spec.network.egress:
         key = service_key(agent.namespace, rule)
         if key is None:
-            lines.append(f"{rule.cidr}:{','.join(str(port) for port in rule.ports or [])}")
+            lines += _line(str(rule.cidr), rule.ports or [], agent)
         elif key in agent.services:
             lines.append(_bounded(f"{key[0]}/{key[1]}:{key[2]}{LEADS}{_lead(agent.services[key])}"))
     return lines
+
+
+def _line(cidr: str, ports: list[int], agent: Agent) -> list[str]:
+    left_out = exceptions(cidr, agent.cluster)
+    if left_out is None:
+        return []
+    without = f"{EXCEPT}{listed(map(str, left_out))}" if left_out else ""
+    return [_bounded(f"{cidr}:{','.join(map(str, ports))}{without}")]
 
 
 def leads(lines: Iterable[str]) -> dict[str, str]:
@@ -121,19 +133,31 @@ def _bounded(line: str) -> str:
 
 def missing_services(agent: Agent) -> list[str]:
     """Services that the spec names and that are not there (or have no selector, or no such port)."""
-    keys = [key for rule in agent.spec.network.egress if (key := service_key(agent.namespace, rule))]
-    return [
-        f"{namespace}/{name}:{port}" for namespace, name, port in keys if (namespace, name, port) not in agent.services
-    ]
+    return [f"{key[0]}/{key[1]}:{key[2]}" for key in _service_keys(agent) if key not in agent.services]
+
+
+def _service_keys(agent: Agent) -> list[tuple[str, str, int]]:
+    return [key for rule in agent.spec.network.egress if (key := service_key(agent.namespace, rule))]
 
 
 def _egress(agent: Agent, rule: EgressRule) -> list[Manifest]:
     key = service_key(agent.namespace, rule)
     if key is None:
-        return [_addresses(str(rule.cidr), rule.ports or [])]
+        return _network(str(rule.cidr), rule.ports or [], agent)
     if (service := agent.services.get(key)) is None:
         return []
     return [{"to": [_pods(key[0], dict(service.selector))], "ports": [_tcp(service.target_port)]}]
+
+
+def _network(cidr: str, ports: list[int], agent: Agent) -> list[Manifest]:
+    """A network without what is the cluster's, also what came to be that after the agent was accepted."""
+    left_out = exceptions(cidr, agent.cluster)
+    if left_out is None:
+        return []
+    rule = _addresses(cidr, ports)
+    if left_out:
+        rule["to"][0]["ipBlock"]["except"] = [str(network) for network in left_out]
+    return [rule]
 
 
 def _ingress(agent: Agent, rule: IngressRule) -> Manifest:

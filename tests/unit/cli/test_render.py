@@ -25,7 +25,7 @@ def documents(result: Result) -> list[Any]:
 
 def test_children_are_the_controllers_own() -> None:
     manifest = yaml.safe_load((EXAMPLES / "23-panel.yaml").read_text())
-    result = run("render", "-", stdin=yaml.safe_dump(manifest))
+    result = run("render", "--policy", str(EXAMPLES / "01-policy.yaml"), "-", stdin=yaml.safe_dump(manifest))
     spec = parse(AgentDeploymentSpec, manifest["spec"]).value
     assert spec is not None
     metadata = manifest["metadata"]

@@ -1,25 +1,17 @@
 """What a pass is about, and what it does about children: every branch of the plan, without a cluster."""
 
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
 
 from ringfence.api import AgentPolicySpec
-from ringfence.controller.agent.actions import (
-    EndPods,
-)
+from ringfence.controller.agent.actions import EndPods, EnsureChild
 from ringfence.controller.agent.fence import GRACE, FenceHistory
 from ringfence.controller.agent.fit import Fit, is_right, judge
-from ringfence.controller.agent.plan import (
-    BEING_DELETED,
-    PODS_IN_A_PASS,
-    Mode,
-    Observed,
-    Plan,
-    plan,
-)
-from ringfence.policy.model import Facts, NamedPolicy
+from ringfence.controller.agent.plan import BEING_DELETED, PODS_IN_A_PASS, Mode, Observed, Plan, plan
+from ringfence.policy.model import Facts, NamedPolicy, RuleName
 from ringfence.resources import Ref
 from ringfence.resources.stored import STOPPED
 from ringfence.store.records import Key, read_pod
@@ -33,6 +25,7 @@ from unit.controller.make import (
     KEY,
     NAME,
     NOW,
+    OPEN,
     POLICY_ALLOW,
     POLICY_DENY,
     ROLE,
@@ -145,6 +138,19 @@ def test_one_that_policies_do_not_allow_any_more_is_kept_as_it_was() -> None:
     assert planned.mode is Mode.APPLY
     assert planned.violations
     assert told(planned) == ["absent ServiceAccount/ known"]
+
+
+def test_a_node_inside_of_an_accepted_network_is_left_out_of_the_policy_and_nothing_else_changes() -> None:
+    late = replace(OPEN, cluster_networks=(ip_network("203.0.113.7/32"),))
+    children = all_children(EGRESS)
+    planned = plan(observed(EGRESS, accepted=1, children=children, ownership=remembered(children), facts=late))
+    assert planned.mode is Mode.APPLY
+    assert RuleName.EGRESS_CLUSTER_ADDRESS in {one.rule for one in planned.violations}
+    assert fits(planned) == {POLICY_ALLOW: Fit.WRONG}
+    (action,) = planned.actions
+    assert isinstance(action, EnsureChild)
+    block = {"cidr": "203.0.113.0/28", "except": ["203.0.113.7/32"]}
+    assert action.desired.manifest["spec"]["egress"][0]["to"] == [{"ipBlock": block}]
 
 
 @pytest.mark.parametrize(("ages", "oldest"), [([], 2160), (["48h"], 48), (["48h", "24h"], 24)])

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -10,13 +11,10 @@ from ringfence.api.status import ConditionType, Reason
 from ringfence.controller.agent import ages
 from ringfence.controller.agent.execute import Blocked, Outcome
 from ringfence.controller.agent.fence import FenceHistory, Stop
-from ringfence.controller.agent.plan import (
-    Mode,
-    Plan,
-)
+from ringfence.controller.agent.plan import Mode, Plan
 from ringfence.controller.agent.report import SECRETS_AGAIN, After, Report, report
 from ringfence.controller.runtime.loop import Look
-from ringfence.policy.model import RuleName, Violation
+from ringfence.policy.model import Network, RuleName, Violation
 from ringfence.policy.widening import Way, Widening
 from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, stamp
 from unit.controller.make import HOUR, NOW, NUMBERS, POLICY_ALLOW, RULES, SECRETS, agent, observed
@@ -42,9 +40,10 @@ def come_to(
     mode: Mode = Mode.APPLY,
     stop: Stop | None = None,
     unfenced: str = "",
+    cluster: tuple[Network, ...] = (),
     **seen: Any,
 ) -> Report:
-    planned = Plan(mode=mode, violations=violations, agent=agent(spec), max_age=MONTH, stop=stop)
+    planned = Plan(mode=mode, violations=violations, agent=agent(spec, cluster=cluster), max_age=MONTH, stop=stop)
     return report(observed(spec, **seen), planned, Outcome(blocked=blocked, unfenced=unfenced), after)
 
 
@@ -272,6 +271,14 @@ class TestStatus:
     def test_the_egress_that_is_applied(self, more: Any, egress: list[str] | None) -> None:
         spec = {"network": {"egress": [{"cidr": "203.0.113.0/28", "ports": [443]}]}}
         assert come_to(spec, **more).egress == egress
+
+    def test_one_that_runs_on_as_it_was_accepted_shows_what_is_in_force(self) -> None:
+        """It is refused since a node joined inside of its network, and its policy leaves the node out."""
+        spec = {"network": {"egress": [{"cidr": "203.0.113.0/28", "ports": [443]}]}}
+        old = {"acceptedGeneration": 1, "effectiveEgress": ["203.0.113.0/28:443"]}
+        found = come_to(spec, status=old, violations=(VIOLATION,), cluster=(ip_network("203.0.113.7/32"),)).status
+        assert found["effectiveEgress"] == ["203.0.113.0/28:443 except 203.0.113.7/32"]
+        assert found["acceptedGeneration"] == 1
 
     def test_children_are_listed_anew_for_a_new_generation_only(self) -> None:
         assert come_to(status=self.OLD).status["managedResources"]

@@ -7,6 +7,7 @@ from typing import Any
 from ringfence.api import AgentPolicySpec
 from ringfence.policy.decide import decide
 from ringfence.policy.model import AgentObject, Facts, NamedPolicy, RuleName, Violation
+from ringfence.policy.special import SET_APART
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 IMAGE = f"registry.example/acme/agent@{DIGEST}"
@@ -15,8 +16,12 @@ NAMESPACE = "team-a"
 
 CRITICAL = {"permissions": {"maxLevel": "Critical"}}
 """A policy that leaves permissions to the levels."""
-WIDE = {"egress": {"cidrs": ["0.0.0.0/0", "::/0"], "maxPublicAddresses": 65536}}
+EVERYWHERE = ["0.0.0.0/0", "::/0"]
+APART = [str(network) for apart in SET_APART for network in apart.addresses.networks()]
+WIDE = {"egress": {"cidrs": [*EVERYWHERE, *APART], "maxPublicAddresses": 65536}}
 """A policy that leaves egress to the rules that no policy can lift, and to the sum of addresses."""
+CARELESS = {"egress": {"cidrs": EVERYWHERE, "maxPublicAddresses": 65536}}
+"""A policy whose author thought of the internet, and of nothing else."""
 
 
 def policy(spec: Mapping[str, Any], name: str = "wide") -> NamedPolicy:

@@ -101,6 +101,100 @@ def test_a_malformed_spec_is_judged_as_far_as_it_can_be_read() -> None:
     }
 
 
+BROKEN: dict[str, tuple[dict[str, Any], str]] = {
+    "a verb": (rule(["ge t", "bind"], "secrets"), "spec.permissions.rules[0].verbs[0]"),
+    "a verb that is a number": (
+        rule(["bind"], "secrets") | {"verbs": [7, "bind"]},
+        "spec.permissions.rules[0].verbs[0]",
+    ),
+    "a resource": (rule("bind", ["", "secrets"]), "spec.permissions.rules[0].resources[0]"),
+    "a group": (rule("bind", "secrets", ["", "\u0430pps"]), "spec.permissions.rules[0].apiGroups[1]"),
+    "a name": (rule("bind", "secrets", resourceNames=["A B"]), "spec.permissions.rules[0].resourceNames[0]"),
+    "another field": (rule("bind", "secrets", nonResourceURLs=["*"]), "spec.permissions.rules[0].nonResourceURLs"),
+    "a long word": (rule(["x" * 400, "bind"], "secrets"), "spec.permissions.rules[0].verbs[0]"),
+    "no groups": ({"verbs": ["bind"], "resources": ["secrets"]}, "spec.permissions.rules[0].apiGroups"),
+    "too many verbs": (rule(["bind", *["get"] * 16], "secrets"), "spec.permissions.rules[0].verbs"),
+}
+
+
+@pytest.mark.parametrize(("broken", "at"), BROKEN.values(), ids=BROKEN.keys())
+def test_one_malformed_word_of_a_rule_hides_nothing(broken: dict[str, Any], at: str) -> None:
+    """Not the rest of the rule, nor other rules, nor the level."""
+    rules = [broken, rule("escalate", "configmaps"), rule("create", "configmaps")]
+    found = judge({"permissions": {"level": "ReadOnly", "rules": rules}, "network": {"ingress": 3}})
+    words = {place: rule for rule, place in places(found) if "permissions" in place}
+    verb = broken["verbs"].index("bind")
+    resource = broken["resources"].index("secrets")
+    assert words == {
+        at: "InvalidField",
+        f"spec.permissions.rules[0].verbs[{verb}]": "RightsEscalation",
+        f"spec.permissions.rules[0].resources[{resource}]": "RightsSecrets",
+        "spec.permissions.rules[1].verbs[0]": "RightsEscalation",
+        "spec.permissions.rules[2].resources[0]": "RightsAboveLevel",
+    }
+
+
+def test_a_malformed_level_hides_no_rule_and_is_told_once() -> None:
+    found = judge({"permissions": {"level": "Root", "rules": [rule("create", "configmaps"), rule("get", "secrets")]}})
+    assert places(found) == {
+        ("InvalidField", "spec.permissions.level"),
+        ("RightsSecrets", "spec.permissions.rules[1].resources[0]"),
+    }
+
+
+def test_malformed_entries_hide_no_others_and_keep_their_places() -> None:
+    sources = {"source": {"generate": {}}, "rotation": {"every": "9999h"}, "surprise": 1}
+    spec = {
+        "network": {
+            "egress": [
+                7,
+                {"cidr": "1.2.3.4/0", "ports": [443]},
+                {"cidr": "169.254.169.254/32", "ports": []},
+                {"cidr": "169.254.169.254/32", "except": [], "ports": ["https", 53]},
+                {"service": {"name": "a", "namespace": "kube-system", "port": 1}, "cidr": "127.0.0.1/32"},
+            ]
+        },
+        "secrets": [3, {"name": "B A D", **sources, "delivery": {"env": {"name": "LD_PRELOAD"}, "file": None}}],
+        "surprise": True,
+    }
+    found = {(rule, path.removeprefix("spec.")) for rule, path in places(judge(spec, {"sandbox": RUNTIMES}))}
+    assert {place for place in found if place[0] != "InvalidField" and "AbovePolicy" not in place[0]} == {
+        ("EgressMetadata", "network.egress[2].cidr"),
+        ("EgressMetadata", "network.egress[3].cidr"),
+        ("EgressMetadata", "network.egress[4].cidr"),
+        ("EgressDnsBypass", "network.egress[3].ports[1]"),
+        ("EgressServiceForbidden", "network.egress[4].service.namespace"),
+        ("SecretDelivery", "secrets[1].delivery.env.name"),
+        ("SandboxRequired", "sandbox.runtimeClassName"),
+    }
+    assert ("RotationAbovePolicy", "secrets[1].rotation.every") in found
+    assert {("InvalidField", f"network.egress[{index}]") for index in (0, 2, 4)} < found
+
+
+@given(st.data())
+@settings(max_examples=150)
+def test_what_is_malformed_beside_it_takes_no_violation_away(data: Any) -> None:
+    """A spec with violations, and one entry of any JSON put at the end of any of its lists."""
+    rules = [rule("bind", "secrets"), rule("create", "pods")]
+    egress: list[Any] = [
+        {"cidr": "127.0.0.0/8", "ports": [53]},
+        {"service": {"name": "x", "namespace": "y", "port": 1}},
+    ]
+    spec: dict[str, Any] = {"permissions": {"rules": rules}, "network": {"egress": egress}}
+    before = places(judge(spec))
+    lists: list[Any] = [
+        rules,
+        egress,
+        rules[0]["verbs"],
+        rules[0]["apiGroups"],
+        rules[1]["resources"],
+        egress[0]["ports"],
+    ]
+    data.draw(st.sampled_from(lists)).append(data.draw(JSON))
+    spec["surprise"] = {}
+    assert before <= places(judge(spec))
+
+
 def test_no_value_of_a_field_that_may_be_secret_is_repeated() -> None:
     secret = "sk-live-0123456789"  # not a key: any text
     spec = {
@@ -117,6 +211,7 @@ def test_no_value_of_a_field_that_may_be_secret_is_repeated() -> None:
     assert secret not in repr(found)
 
 
+RUNTIMES = {"runtimeClassNames": ["gvisor"]}
 CONTROL = "".join(map(chr, range(32))) + "\x7f\x80\u202e\u2028\ud800"
 
 
@@ -241,6 +336,7 @@ def test_every_rule_can_be_broken() -> None:
             "delivery": {"env": {"name": "B"}},
         },
     ]
+    spec["network"]["ingress"] = [{"from": {"namespace": "y", "podLabels": {"a": "b"}}, "port": "panel"}]  # type: ignore[index]
     closed = {"permissions": {"allow": []}, "images": {"registries": []}, "sandbox": {"runtimeClassNames": ["x"]}}
     broken = names(judge(spec, closed, known=facts("10.0.0.0/8", labels={}))) | names(judge({"image": "A/b"}, closed))
     broken |= names(judge({"secrets": keys}, {}))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ringfence.policy.model import RuleName
 from ringfence.policy.special import PROTECTED
-from unit.policy.make import NAMESPACE, WIDE, egress, facts, judge, names, places
+from unit.policy.make import APART, CARELESS, NAMESPACE, WIDE, egress, facts, judge, names, places
 
 UNRESTRICTED = RuleName.EGRESS_UNRESTRICTED
 METADATA = RuleName.EGRESS_METADATA
@@ -93,6 +93,14 @@ def test_the_strictest_policy_wins() -> None:
         "100.100.100.200/32",
         "168.63.129.16/32",
         "192.0.0.192/32",
+        "192.80.8.0/24",
+        "77.221.156.49/32",
+        "100.96.0.96/32",
+        "100.80.80.80/32",
+        "fd00:100::100:200/128",
+        "fd00:c1::a9fe:a9fe/128",
+        "fd00:42::42/128",
+        "fd00:a9fe:a9fe::1/128",
         "169.254.0.0/16",
         "169.252.0.0/14",
         "100.100.0.0/16",
@@ -152,6 +160,114 @@ def test_egress_above_policy_names_what_is_outside() -> None:
     assert (violation.rule, violation.path) == (ABOVE, "spec.network.egress[0].cidr")
     assert "203.0.113.128/25" in violation.message
     assert '"p0"' in violation.message
+
+
+NOT_FROM_OUTSIDE = {
+    "RFC 1918 under everything": (["0.0.0.0/0", "::/0"], "10.2.0.0/24"),
+    "RFC 1918 under what is around it": (["8.0.0.0/6"], "10.2.0.0/24"),
+    "RFC 1918 under a bit more than it": (["192.168.0.0/15"], "192.168.1.0/24"),
+    "RFC 1918 by two halves of everything": (["0.0.0.0/1", "128.0.0.0/1"], "172.16.0.0/12"),
+    "shared address space": (["100.0.0.0/8"], "100.64.7.0/24"),
+    "documentation": (["203.0.112.0/23"], "203.0.113.0/28"),
+    "unique local": (["::/0"], "fd12::/64"),
+    "site-local": (["fe00::/7"], "fec0::/64"),
+    "NAT64 under IPv6": (["::/0"], "64:ff9b::a00:1/128"),
+    "NAT64 under NAT64": (["64:ff9b::/96"], "64:ff9b::a00:1/128"),
+    "NAT64 where only IPv4 is named": (["::/0", "172.16.0.0/12"], "64:ff9b::a00:1/128"),
+    "6to4": (["2002::/16"], "2002:a00:1::/48"),
+    "6to4 of a shared address": (["2000::/3"], "2002:6440:1::/48"),
+    "Teredo's client": (["::/0", "2001::/32"], "2001:0:808:808:0:0:f5ff:fffe/128"),
+    "IPv4-compatible": (["::/0"], "::a00:1/128"),
+}
+
+
+@pytest.mark.parametrize(("cidrs", "cidr"), NOT_FROM_OUTSIDE.values(), ids=NOT_FROM_OUTSIDE.keys())
+def test_what_is_not_public_is_not_opened_from_outside_of_its_range(cidrs: list[str], cidr: str) -> None:
+    (violation,) = egress(cidr, policies=[{"egress": {"cidrs": cidrs, "maxPublicAddresses": 65536}}])
+    assert (violation.rule, violation.path) == (ABOVE, "spec.network.egress[0].cidr")
+    assert "not the public internet" in violation.message
+    assert "spec.egress.cidrs: a wider entry, such as 0.0.0.0/0, does not open it" in violation.message
+
+
+FROM_INSIDE = {
+    "itself": (["0.0.0.0/0", "10.0.0.0/8"], "10.0.0.0/8"),
+    "a part": (["10.2.0.0/16"], "10.2.3.0/24"),
+    "halves": (["10.0.0.0/9", "10.128.0.0/9"], "10.0.0.0/8"),
+    "public beside it": (["0.0.0.0/0"], "11.0.0.0/24"),
+    "unique local": (["fd12::/16"], "fd12::/64"),
+    "NAT64 of a network that is named": (["64:ff9b::/96", "10.0.0.0/8"], "64:ff9b::a00:1/128"),
+    "NAT64 of a part": (["64:ff9b::a00:0/104"], "64:ff9b::a00:1/128"),
+    "NAT64 of a public address": (["64:ff9b::/96"], "64:ff9b::808:808/128"),
+    "6to4 of a public address": (["2002::/16"], "2002:808:808::/48"),
+}
+
+
+@pytest.mark.parametrize(("cidrs", "cidr"), FROM_INSIDE.values(), ids=FROM_INSIDE.keys())
+def test_what_is_not_public_is_opened_by_an_entry_of_its_own(cidrs: list[str], cidr: str) -> None:
+    assert egress(cidr, policies=[{"egress": {"cidrs": cidrs, "maxPublicAddresses": 65536}}]) == []
+
+
+def test_the_sentence_says_what_the_policys_author_has_to_write() -> None:
+    (violation,) = egress("10.2.0.0/24", policies=[CARELESS])
+    assert violation.message.startswith(
+        'policy "p0" does not open 10.2.0.0/24 by an entry of its own: this is private, RFC 1918'
+    )
+    assert "or have 10.2.0.0/24, or what is around it in the same range, added" in violation.message
+    (carried,) = egress("64:ff9b::a00:1/128", policies=[CARELESS])
+    assert "does not open 10.0.0.1, which the IPv6 network carries, by an entry" in carried.message
+
+
+def test_what_is_not_listed_at_all_is_told_once() -> None:
+    (violation,) = egress("10.2.0.0/24", policies=[{"egress": {"cidrs": ["8.8.8.0/24"]}}])
+    assert "does not allow 10.2.0.0/24: keep to 8.8.8.0/24" in violation.message
+
+
+@st.composite
+def near(draw: Any) -> str:
+    """A network within, around or beside a range that is set apart, as it is or carried by IPv6."""
+    edge = ip_network(draw(st.sampled_from([*APART, "0.0.0.0/0", "8.8.8.0/24", "2600::/16"])))
+    prefix = draw(st.integers(max(edge.prefixlen - 4, 0), min(edge.prefixlen + 6, edge.max_prefixlen)))
+    shift = draw(st.integers(0, 3)) << (edge.max_prefixlen - edge.prefixlen)
+    base = min(int(edge.network_address) + shift, 2**edge.max_prefixlen - 1)
+    found = ip_network((base, prefix), strict=False)
+    form = draw(st.sampled_from(["as it is", "NAT64", "6to4"])) if found.version == 4 else "as it is"
+    number = int(found.network_address)
+    if form == "NAT64":
+        return str(ip_network(((0x64FF9B << 96) | number, 96 + found.prefixlen)))
+    return str(ip_network(((0x2002 << 112) | number << 80, 16 + found.prefixlen)) if form == "6to4" else found)
+
+
+def _plain(cidr: str) -> Any:
+    """What an IPv6 network of one of the two forms carries, by another way than the decision goes."""
+    network = ip_network(cidr)
+    number = int(network.network_address)
+    if network.version == 6 and number >> 96 == 0x64FF9B and network.prefixlen >= 96:
+        return ip_network((number & 0xFFFFFFFF, network.prefixlen - 96))
+    if network.version == 6 and number >> 112 == 0x2002 and 16 <= network.prefixlen <= 48:
+        return ip_network((number >> 80 & 0xFFFFFFFF, network.prefixlen - 16))
+    return network
+
+
+def _subnet(inner: Any, outer: Any) -> bool:
+    return bool(inner.version == outer.version and inner.subnet_of(outer))
+
+
+@given(near(), st.lists(near(), min_size=1, max_size=3))
+@settings(max_examples=300)
+def test_by_hand_nothing_that_is_set_apart_passes_without_an_entry_inside_of_its_range(
+    cidr: str, entries: list[str]
+) -> None:
+    """By a model with networks instead of sets: the first address of the agent's cidr, its last and one between."""
+    asked = _plain(cidr)
+    policy = {"egress": {"cidrs": list(dict.fromkeys(entries)), "maxPublicAddresses": 16777216}}
+    accepted = not egress(cidr, policies=[policy])
+    ranges = [ip_network(one) for one in APART]
+    for address in {asked[0], asked[-1], asked[asked.num_addresses // 2]}:
+        host = ip_network(address)
+        home = next((one for one in ranges if _subnet(host, one)), None)
+        opened = [_plain(entry) for entry in entries]
+        if home and not any(_subnet(host, entry) and _subnet(entry, home) for entry in opened):
+            assert not accepted, (address, home)
 
 
 def test_adjacent_networks_of_a_policy_add_up() -> None:

@@ -67,6 +67,38 @@ def test_each_limit_alone(limit: str, spec: dict[str, Any], bounds: tuple[Any, A
     assert judge(spec, limits(**{limit: less}), known=replace(known, held=asks_of(spec))) == [], "it has it already"
 
 
+OWN = {"replicas": (2, 1), "cpu": ("2", "1999m"), "memory": ("1Gi", "1023Mi"), "storage": ("1Gi", "1023Mi")}
+"""Exactly what one agent of EACH asks for by itself, and a little less."""
+
+
+@pytest.mark.parametrize(("limit", "spec", "told"), [(one[0], one[1], one[3]) for one in EACH if one[0] in OWN])
+def test_each_limit_of_one_agent(limit: str, spec: dict[str, Any], told: tuple[str, str]) -> None:
+    """It does not count what others have."""
+    enough, less = ({"limits": {"perAgent": {limit: bound}}} for bound in OWN[limit])
+    known = replace(facts(), others=OTHERS)
+    assert judge(spec, enough, known=known) == []
+    assert judge(spec, enough, enough) == []
+    assert places(judge(spec, less, known=known)) == {told}
+    assert places(judge(spec, enough, less)) == {told}, "every policy must allow it"
+    assert judge(spec, less, known=replace(known, held=asks_of(spec))) == [], "it has it already"
+    assert judge(spec | {"suspended": True}, less) == [] or limit == "storage"
+
+
+def test_a_bound_on_one_agent_needs_no_sum_and_is_described() -> None:
+    one = policy({"limits": {"perAgent": {"cpu": 2, "storage": "1Gi"}, "replicas": 9}})
+    assert described(one.spec) == [
+        "at most 9 pods in sum",
+        "at most 2 CPUs of each agent",
+        "at most 1Gi storage of each agent",
+    ]
+    assert not limited([policy({"limits": {"perAgent": {"cpu": 2}}})])
+    (violation,) = judge({"replicas": 3}, {"limits": {"perAgent": {"cpu": 2}}})
+    assert violation.message == (
+        'asks for CPUs: 3; policy "p0" allows one agent 2 (limits.perAgent.cpu): lower it, or replicas, or have the '
+        "limit raised"
+    )
+
+
 def test_none_and_no_limits_bound_nothing() -> None:
     known = replace(facts(), others=Asks(*[10**30] * 5))
     assert judge({"replicas": 100}, {}, known=known) == []

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from ringfence.policy import variables
 from ringfence.policy.model import RuleName
 from unit.policy.make import judge, places
 
@@ -71,40 +72,82 @@ def test_an_existing_key_has_no_period_to_bound() -> None:
     assert judge({"secrets": [existing("anthropic")]}, {"secrets": {"maxAge": "1h"}}) == []
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "PATH",
-        "Path",
-        "LD_PRELOAD",
-        "LD_AUDIT",
-        "ld_library_path",
-        "DYLD_INSERT_LIBRARIES",
-        "PYTHONPATH",
-        "PYTHONSTARTUP",
-        "NODE_OPTIONS",
-        "BASH_ENV",
-        "ENV",
-        "IFS",
-        "PERL5OPT",
-        "RUBYOPT",
-        "JAVA_TOOL_OPTIONS",
-        "GIT_SSH_COMMAND",
-        "SSL_CERT_FILE",
-        "https_proxy",
-        "KUBERNETES_SERVICE_HOST",
-        "GCONV_PATH",
-        "MALLOC_CHECK_",
-    ],
-)
+LOADING = {
+    "glibc, musl": "LD_PRELOAD LD_AUDIT ld_library_path GCONV_PATH LOCPATH NLSPATH MALLOC_CHECK_ GLIBC_TUNABLES TZDIR",
+    "resolver": "RES_OPTIONS HOSTALIASES LOCALDOMAIN RESOLV_HOST_CONF",
+    "macOS": "DYLD_INSERT_LIBRARIES",
+    "shells": "PATH Path IFS ENV BASH_ENV BASH_FUNC_x PROMPT_COMMAND PS4 SHELLOPTS ZDOTDIR SHELL",
+    "Python": "PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONINSPECT PYTHONUSERBASE PYTHONHTTPSVERIFY REQUESTS_CA_BUNDLE",
+    "Node": "NODE_OPTIONS NODE_PATH NODE_EXTRA_CA_CERTS NODE_TLS_REJECT_UNAUTHORIZED NPM_CONFIG_REGISTRY",
+    "JVM": "JAVA_TOOL_OPTIONS JDK_JAVA_OPTIONS _JAVA_OPTIONS CLASSPATH JAVA_HOME JAVA_OPTS MAVEN_OPTS CATALINA_OPTS",
+    "Lua": "LUA_INIT LUA_INIT_5_4 LUA_PATH LUA_PATH_5_4 LUA_CPATH",
+    "Erlang": "ERL_AFLAGS ERL_FLAGS ERL_ZFLAGS ERL_LIBS ELIXIR_ERL_OPTIONS",
+    ".NET": "DOTNET_STARTUP_HOOKS DOTNET_ADDITIONAL_DEPS CORECLR_PROFILER CORECLR_PROFILER_PATH_64 "
+    "CORECLR_ENABLE_PROFILING COMPlus_StartupHooks COR_PROFILER COR_ENABLE_PROFILING",
+    "OpenSSL": "OPENSSL_CONF OPENSSL_ENGINES OPENSSL_MODULES SSL_CERT_FILE SSL_CERT_DIR SSLKEYLOGFILE",
+    "Ruby": "RUBYOPT RUBYLIB GEM_HOME GEM_PATH BUNDLE_GEMFILE",
+    "Perl": "PERL5LIB PERL5OPT PERL5DB PERL_MM_OPT",
+    "PHP": "PHPRC PHP_INI_SCAN_DIR",
+    "R": "R_PROFILE R_PROFILE_USER R_ENVIRON_USER R_LIBS R_HOME",
+    "Julia, Tcl": "JULIA_LOAD_PATH JULIA_DEPOT_PATH TCLLIBPATH TCL_LIBRARY",
+    "Go": "GODEBUG GOCOVERDIR GOFLAGS GOPROXY GOPATH GOSUMDB",
+    "Git, SSH": "GIT_SSH_COMMAND GIT_EXEC_PATH GIT_CONFIG_GLOBAL GIT_CONFIG_COUNT GIT_TEMPLATE_DIR SSH_ASKPASS",
+    "clients": "CURL_HOME CURL_CA_BUNDLE AWS_CA_BUNDLE AWS_CONFIG_FILE VAULT_CACERT VAULT_SKIP_VERIFY PGSSLROOTCERT",
+    "proxies": "HTTP_PROXY https_proxy All_Proxy NO_PROXY FTP_PROXY",
+    "GTK, GIO": "GIO_EXTRA_MODULES GTK_MODULES GTK_PATH GST_PLUGIN_PATH QT_PLUGIN_PATH",
+    "what others start": "EDITOR VISUAL PAGER BROWSER LESSOPEN RUSTC_WRAPPER CC",
+    "configuration": "HOME XDG_CONFIG_HOME KUBECONFIG DOCKER_CONFIG PIP_INDEX_URL TMPDIR",
+    "Kubernetes": "KUBERNETES_SERVICE_HOST HOSTNAME",
+}
+
+
+@pytest.mark.parametrize("name", [name for names in LOADING.values() for name in names.split()])
 def test_no_key_is_a_variable_that_loads_code(name: str) -> None:
     found = places(judge({"secrets": [variable(name)]}))
     assert found == {(RuleName.SECRET_DELIVERY.value, "spec.secrets[0].delivery.env.name")}
 
 
-@pytest.mark.parametrize("name", ["API_KEY", "PATHS", "MY_LD_PRELOAD", "LDAP_PASSWORD", "GITHUB_TOKEN", "ENVIRONMENT"])
+GOOD = "API_KEY ANTHROPIC_API_KEY OPENAI_API_KEY AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN GITHUB_TOKEN"
+GOOD += (
+    " GH_TOKEN GITLAB_TOKEN NPM_TOKEN NODE_AUTH_TOKEN CARGO_REGISTRY_TOKEN HF_TOKEN SLACK_BOT_TOKEN VAULT_TOKEN DB_URL"
+)
+GOOD += " DATABASE_URL REDIS_URL SENTRY_DSN PGPASSWORD MYSQL_PWD LDAP_PASSWORD JAVA_KEYSTORE_PASSWORD MAKE_API_KEY"
+GOOD += (
+    " TLS_KEY CLIENT_CERT SSH_PRIVATE_KEY GOOGLE_API_KEY DENO_AUTH_TOKENS BUNDLE_GITHUB__COM RUBYGEMS_API_KEY K PATHS"
+)
+GOOD += " MY_LD_PRELOAD ENVIRONMENT PATHFINDER_KEY R_TOKEN PROXY_PASSWORD HOMEBREW_TOKEN SMTP_PASS USERNAME TWILIO_AUTH"
+
+
+@pytest.mark.parametrize("name", GOOD.split())
 def test_plain_names_are_accepted(name: str) -> None:
     assert judge({"secrets": [variable(name)]}) == []
+
+
+def test_the_sentence_says_why_and_what_to_do_instead() -> None:
+    (violation,) = judge({"secrets": [variable("JAVA_TOOL_OPTIONS")]})
+    assert violation.message == (
+        '"JAVA_TOOL_OPTIONS" tells an interpreter or a virtual machine what code to load, and whoever writes the '
+        "Secret would decide it: choose a name such as API_KEY, or deliver the secret as a file; what is no secret "
+        "goes to spec.env"
+    )
+
+
+def test_the_author_may_set_them_by_value() -> None:
+    """Who writes spec.env chooses the command as well."""
+    env = [{"name": name, "value": "x"} for names in list(LOADING.values())[:7] for name in names.split()]
+    assert judge({"env": env}) == []
+
+
+def test_no_family_is_written_twice() -> None:
+    """An entry that another one covers says nothing."""
+    prefixes = list(variables.PREFIXES)
+    assert not [(a, b) for a in prefixes for b in prefixes if a != b and a.startswith(b)]
+    families = [
+        name for name in variables.NAMES if name.startswith(tuple(prefixes)) or name.endswith(tuple(variables.ENDINGS))
+    ]
+    assert families == []
+    every = [*prefixes, *variables.ENDINGS, *variables.NAMES]
+    assert every == [name.upper() for name in every]
 
 
 def test_no_variable_is_set_twice() -> None:

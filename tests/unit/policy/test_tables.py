@@ -267,6 +267,7 @@ NOT_PUBLIC_V4 = ["0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169
 NOT_PUBLIC_V4 += [
     "192.0.0.0/24",
     "192.0.2.0/24",
+    "192.88.99.0/24",
     "192.168.0.0/16",
     "198.18.0.0/15",
     "198.51.100.0/24",
@@ -282,10 +283,10 @@ NOT_PUBLIC_V6 = [
     "100::/64",
     "100:0:0:1::/64",
 ]
-NOT_PUBLIC_V6 += ["2001::/32", "2001:2::/48", "2001:db8::/32", "2002::/16", "3fff::/20", "5f00::/16"]
-NOT_PUBLIC_V6 += ["fc00::/7", "fe80::/10", "ff00::/8"]
-"""IANA's registries of special-purpose addresses (RFC 6890) that are not globally reachable, multicast, and the IPv6
-forms that carry an IPv4 address."""
+NOT_PUBLIC_V6 += ["2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "5f00::/16"]
+NOT_PUBLIC_V6 += ["fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8"]
+"""IANA's registries of special-purpose addresses (RFC 6890) that are not globally reachable, or no longer, multicast,
+and the IPv6 forms that carry an IPv4 address."""
 
 
 def test_the_public_internet_is_all_but_the_registries() -> None:

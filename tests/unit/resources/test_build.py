@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.api.fields import DNS_LABEL
-from ringfence.resources import Identity, ServicePort, build, build_deny
+from ringfence.resources import Agent, Identity, ServicePort, build, build_deny
 from ringfence.resources.model import child_name
 from ringfence.resources.network import effective_egress, leads, missing_services
 from ringfence.resources.permissions import effective_permissions
@@ -150,6 +151,53 @@ def test_what_is_in_force_in_words() -> None:
 
 def _rules(name: str) -> Any:
     return build(read(name))[1]["spec"].get("egress")
+
+
+@pytest.mark.parametrize(
+    ("there", "opened"),
+    [
+        ([], False),
+        ([("tools", "search", 80)], True),
+        ([("ns", "cache", 6379)], True),
+        ([("tools", "search", 81)], False),
+        ([("ns", "search", 80)], False),
+        ([("tools", "other", 80)], False),
+    ],
+    ids=["none", "one of three", "another one", "another port", "another namespace", "another name"],
+)
+def test_dns_is_open_as_long_as_a_service_that_is_named_is_there(
+    there: list[tuple[str, str, int]], *, opened: bool
+) -> None:
+    agent = replace(read("service"), services=dict.fromkeys(there, ServicePort({"app": "x"}, 80)))
+    egress = build(agent)[1]["spec"].get("egress", [])
+    assert ("kube-dns" in str(egress)) is opened
+    assert len(egress) == 2 * opened
+
+
+def _cluster(*networks: str) -> Agent:
+    return replace(read("cidr"), cluster=tuple(ip_network(one) for one in networks))
+
+
+def test_a_node_that_joins_inside_of_a_network_is_left_out_of_it() -> None:
+    agent = _cluster("203.0.113.9/32", "10.0.0.0/8", "2001:db8::1/128")
+    first, second = build(agent)[1]["spec"]["egress"]
+    assert first["to"] == [{"ipBlock": {"cidr": "203.0.113.0/28", "except": ["203.0.113.9/32"]}}]
+    assert second["to"] == [{"ipBlock": {"cidr": "2001:db8::/64", "except": ["2001:db8::1/128"]}}]
+    assert effective_egress(agent) == [
+        "203.0.113.0/28:443,8443 except 203.0.113.9/32",
+        "2001:db8::/64:443 except 2001:db8::1/128",
+    ]
+
+
+def test_a_network_that_is_all_the_clusters_own_opens_nothing() -> None:
+    agent = _cluster("203.0.113.0/24")
+    (rule,) = build(agent)[1]["spec"]["egress"]
+    assert rule["to"] == [{"ipBlock": {"cidr": "2001:db8::/64"}}]
+    assert effective_egress(agent) == ["2001:db8::/64:443"]
+
+
+def test_other_networks_of_the_cluster_change_nothing() -> None:
+    assert build(_cluster("10.0.0.0/8", "fd00::/8")) == build(read("cidr"))
 
 
 def test_dns_only_where_a_service_is_named() -> None:

@@ -244,6 +244,7 @@ def _agent(seen: Observed) -> Agent | None:
         fence_uid=_fence_uid(seen),
         services=seen.services,
         api_server=seen.api_server,
+        cluster=seen.facts.cluster_networks,
         job_image=seen.job_image,
         restarts=_restarts(seen, seen.spec),
     )

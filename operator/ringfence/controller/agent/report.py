@@ -241,7 +241,8 @@ def _status(
     }
     if after.secrets is not None:
         new |= ages.status(after.secrets)
-    if not planned.violations and agent and egress is not None:
+    # An agent that runs on as it was accepted before has what is in force, too: it changes when a node joins.
+    if (not planned.violations or seen.known) and agent and egress is not None:
         new["acceptedGeneration"] = generation
         withheld = planned.stop is not None and planned.stop.withholds
         new["effectivePermissions"] = [] if withheld else effective_permissions(agent)

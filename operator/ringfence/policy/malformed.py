@@ -1,0 +1,140 @@
+"""What can be read of a spec that is malformed, so that all that is wrong with it is told at once.
+
+One malformed word takes nothing else out of the judgement: what stands beside it is read as it is. Words and entries
+keep their places, because a violation names its place. That a word is malformed is told by `parse`; what a rule says
+about the very same place besides is left out (`decide`).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from ringfence.api import parse
+from ringfence.api.agentdeployment import EnvVar, Resources, Sandbox, Storage
+from ringfence.api.base import Model
+from ringfence.api.network import EgressRule, IngressRule, Network, Peer, ServiceTarget
+from ringfence.api.permissions import Permissions, PolicyRule
+from ringfence.api.secrets import (
+    AgentSecret,
+    EnvDelivery,
+    ExistingSecret,
+    FileDelivery,
+    Rotation,
+    SecretDelivery,
+    SecretSource,
+)
+
+from . import levels
+
+M = TypeVar("M", bound=Model)
+
+_IMAGE: Final = re.compile(r"[!-~]{1,512}")
+"""What is looked at as an image: not longer than the API's own bound."""
+_MOST: Final = 64
+"""Entries of a list that are read: no list of the API that is judged is longer. That it is too long is told anyway."""
+_MOST_CHARACTERS: Final = 300
+"""Of a word: longer than any that is known."""
+_UNREADABLE: Final = "?"
+"""In place of a word that is no text."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What can be read. None: absent where the API asks for it, or so malformed that nothing can be said about it."""
+
+    image: str | None
+    permissions: Permissions
+    network: Network
+    secrets: list[AgentSecret]
+    env: list[EnvVar]
+    resources: Resources | None
+    storage: Storage | None
+    sandbox: Sandbox | None
+    sandbox_is_read: bool = True
+    """Whether `sandbox` is None because there is none."""
+
+
+def readable(spec: Any) -> Parts:
+    """The parts of `spec`, any JSON. Never raises."""
+    raw = _mapping(spec)
+    image, sandbox = raw.get("image"), raw.get("sandbox")
+    read = _read(Sandbox, sandbox)
+    return Parts(
+        image=image if isinstance(image, str) and _IMAGE.fullmatch(image) else None,
+        permissions=_permissions(_mapping(raw.get("permissions"))),
+        network=_network(_mapping(raw.get("network"))),
+        secrets=[_secret(_mapping(one)) for one in _list(raw.get("secrets"))],
+        env=[found for one in _list(raw.get("env")) if (found := _read(EnvVar, one)) is not None],
+        resources=_read(Resources, raw.get("resources")),
+        storage=_read(Storage, raw.get("storage")),
+        sandbox=read,
+        sandbox_is_read=sandbox is None or read is not None,
+    )
+
+
+def _permissions(raw: Mapping[str, Any]) -> Permissions:
+    level = raw.get("level", levels.LEVELS[0])
+    # Under the highest one only what no level gives is wrong.
+    known = level if isinstance(level, str) and level in levels.LEVELS else levels.LEVELS[-1]
+    return Permissions.model_construct(level=known, rules=[_rule(_mapping(one)) for one in _list(raw.get("rules"))])
+
+
+def _rule(raw: Mapping[str, Any]) -> PolicyRule:
+    return PolicyRule.model_construct(
+        api_groups=_words(raw.get("apiGroups")),
+        resources=_words(raw.get("resources")),
+        resource_names=_words(raw.get("resourceNames")),
+        verbs=_words(raw.get("verbs")),
+    )
+
+
+def _network(raw: Mapping[str, Any]) -> Network:
+    return Network.model_construct(
+        egress=[_egress(_mapping(one)) for one in _list(raw.get("egress"))],
+        ingress=[_ingress(_mapping(one)) for one in _list(raw.get("ingress"))],
+    )
+
+
+def _ingress(raw: Mapping[str, Any]) -> IngressRule:
+    """Who is named as the caller; the agent's own namespace where that cannot be read."""
+    caller = _mapping(raw.get("from")).get("namespace")
+    peer = _read(Peer, {"namespace": caller, "podLabels": {"any": "one"}}) or Peer(pod_labels={"any": "one"})
+    return IngressRule.model_construct(from_=peer, port=_UNREADABLE)
+
+
+def _egress(raw: Mapping[str, Any]) -> EgressRule:
+    """The cidr, the ports and the Service each by itself, whatever the others are."""
+    cidr = raw.get("cidr")
+    found = _read(EgressRule, {"cidr": cidr, "ports": [1]}) if isinstance(cidr, str) else None
+    ports = [port if type(port) is int else 0 for port in _list(raw.get("ports"))]
+    service = _read(ServiceTarget, raw.get("service"))
+    return EgressRule.model_construct(cidr=found.cidr if found else None, ports=ports, service=service)
+
+
+def _secret(raw: Mapping[str, Any]) -> AgentSecret:
+    source, delivery = _mapping(raw.get("source")), _mapping(raw.get("delivery"))
+    return AgentSecret.model_construct(
+        name=_UNREADABLE,
+        source=SecretSource.model_construct(existing=_read(ExistingSecret, source.get("existing")), generate=None),
+        rotation=_read(Rotation, raw.get("rotation")),
+        delivery=SecretDelivery.model_construct(
+            file=_read(FileDelivery, delivery.get("file")), env=_read(EnvDelivery, delivery.get("env"))
+        ),
+    )
+
+
+def _read(model: type[M], raw: Any) -> M | None:
+    return parse(model, raw).value
+
+
+def _words(raw: Any) -> list[str]:
+    return [word[:_MOST_CHARACTERS] if isinstance(word, str) else _UNREADABLE for word in _list(raw)]
+
+
+def _list(raw: Any) -> list[Any]:
+    return raw[:_MOST] if isinstance(raw, list) else []
+
+
+def _mapping(raw: Any) -> Mapping[str, Any]:
+    return raw if isinstance(raw, Mapping) else {}
