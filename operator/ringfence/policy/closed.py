@@ -17,39 +17,54 @@ and what a network plugin has to keep for each rule."""
 
 
 class _Cluster:
-    """The addresses of the last tuple of networks that was asked about: it is the same object for a long time."""
+    """What is made of the cluster's networks, once: they are the same tuple for a long time, for all agents.
 
-    def __init__(self) -> None:
-        self._last: tuple[tuple[Network, ...], Addresses] = ((), Addresses())
+    `left_out`: by cidr, what `exceptions` found.
+    """
 
-    def addresses(self, networks: tuple[Network, ...]) -> Addresses:
-        known, found = self._last
-        if known is not networks:
-            found = reach(Addresses.from_networks(networks))
-            self._last = (networks, found)
-        return found
+    def __init__(self, networks: tuple[Network, ...] = ()) -> None:
+        self.networks = networks
+        self.addresses = reach(Addresses.from_networks(networks))
+        self.closed = self.addresses | ALL_PROTECTED
+        self.left_out: dict[str, tuple[Network, ...] | None] = {}
 
 
-_CLUSTER: Final = _Cluster()
+_MOST_KEPT: Final = 4096
+_last = _Cluster()
+
+
+def _cluster(networks: tuple[Network, ...]) -> _Cluster:
+    global _last  # noqa: PLW0603 - the one that is kept
+    if _last.networks is not networks:
+        _last = _Cluster(networks)
+    return _last
 
 
 def cluster_addresses(networks: tuple[Network, ...]) -> Addresses:
     """All addresses of `networks`, with the IPv4 ones that their IPv6 part embeds."""
-    return _CLUSTER.addresses(networks)
+    return _cluster(networks).addresses
 
 
-def exceptions(cidr: str, networks: tuple[Network, ...]) -> list[Network] | None:
+def exceptions(cidr: str, networks: tuple[Network, ...]) -> tuple[Network, ...] | None:
     """What is to be left out of `cidr` as long as the cluster has `networks`. None: nothing of it may be reached.
 
     Each lies strictly inside of `cidr`; there are at most MOST_EXCEPTIONS.
     """
+    known = _cluster(networks)
+    if cidr not in known.left_out:
+        if len(known.left_out) >= _MOST_KEPT:
+            known.left_out.clear()
+        known.left_out[cidr] = _exceptions(cidr, known.closed)
+    return known.left_out[cidr]
+
+
+def _exceptions(cidr: str, closed: Addresses) -> tuple[Network, ...] | None:
     asked = Addresses.from_networks([network(cidr)])
-    closed = cluster_addresses(networks) | ALL_PROTECTED
     inside = (asked & closed) | Addresses(v6=carriers(closed.v4, asked.v6))
     if not inside:
-        return []
+        return ()
     found = _few(inside, cidr)
-    return None if asked <= Addresses.from_networks(found) else found
+    return None if asked <= Addresses.from_networks(found) else tuple(found)
 
 
 def _few(inside: Addresses, cidr: str) -> list[Network]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Self
+from functools import lru_cache
 
 from ringfence.api.fields import network
 from ringfence.api.network import EgressRule, ServiceTarget
@@ -29,7 +29,7 @@ API_SERVER = ("default", "kubernetes")
 
 @dataclass(frozen=True)
 class _Asked:
-    """What one rule asks for by address. Looked at once, however many policies there are."""
+    """What one rule asks for by address."""
 
     addresses: Addresses
     reached: Addresses
@@ -38,11 +38,13 @@ class _Asked:
     apart: Addresses
     """What is reached and is not the public internet."""
 
-    @classmethod
-    def of(cls, cidr: str) -> Self:
-        addresses = Addresses.from_networks([network(cidr)])
-        reached = reach(addresses)
-        return cls(addresses, reached, count_public(addresses), reached & ALL_APART)
+
+@lru_cache(maxsize=4096)
+def _asked(cidr: str) -> _Asked:
+    """Kept, as `network` is: a spec is looked at many times, and many agents ask for the same networks."""
+    addresses = Addresses.from_networks([network(cidr)])
+    reached = reach(addresses)
+    return _Asked(addresses, reached, count_public(addresses), reached & ALL_APART)
 
 
 def check_egress(
@@ -54,7 +56,7 @@ def check_egress(
         if rule.service is not None:
             yield from _check_service(f"{_AT}[{index}].service", rule.service, namespace, policies)
         if rule.cidr is not None:
-            asked[index] = _Asked.of(rule.cidr)
+            asked[index] = _asked(rule.cidr)
             yield from _check_ports(f"{_AT}[{index}].ports", rule)
             cluster = cluster_addresses(facts.cluster_networks)
             yield from _check_cidr(f"{_AT}[{index}].cidr", rule.cidr, asked[index].reached, cluster)
