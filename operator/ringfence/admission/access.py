@@ -21,8 +21,8 @@ AT_A_TIME: Final = 16
 """Questions in flight, of all reviews together: it bounds our own load."""
 OF_ONE: Final = 8
 """Of these for one review, so that one with many questions leaves room for others."""
-MOST_NAMES: Final = 512
-"""Questions about one object each, for one review."""
+MOST_NAMES: Final = 256
+"""Questions about one object each, for one review: what a busy API server answers in a second or so."""
 KEPT_SECONDS: Final = 3.0
 """As long a permission that was taken away may still count."""
 MOST_KEPT: Final = 4096

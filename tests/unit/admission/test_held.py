@@ -237,14 +237,14 @@ class TestMany:
         kube = Reviewer("get configmaps object-1")
         verdict = await refused(kube, request)
         assert "10000 permissions on single objects" in verdict.message
-        assert "512 are the most" in verdict.message
+        assert "256 are the most" in verdict.message
         assert len(kube.reviews) == 6
         assert time.monotonic() - began < 2
 
     async def test_as_many_as_are_asked_about_at_all(self) -> None:
-        kube = Reviewer(*(f"get {resource} object-{number}" for number in range(102) for resource in RESOURCES))
-        assert await check(kube, asked(many(510))) is None
-        assert len(kube.reviews) == 6 + 510
+        kube = Reviewer(*(f"get {resource} object-{number}" for number in range(51) for resource in RESOURCES))
+        assert await check(kube, asked(many(255))) is None
+        assert len(kube.reviews) == 6 + 255
 
     @pytest.mark.parametrize(("reviews", "most"), [(1, access.OF_ONE), (3, access.AT_A_TIME)])
     async def test_not_all_at_once(self, reviews: int, most: int) -> None:
@@ -257,7 +257,7 @@ class TestMany:
 
         kube.before.append(hold)
         asks = Requester(kube)
-        running = asyncio.gather(*(asks.check(asked(many(500), username=f"{n}")) for n in range(reviews)))
+        running = asyncio.gather(*(asks.check(asked(many(250), username=f"{n}")) for n in range(reviews)))
         for _ in range(1000):
             await asyncio.sleep(0)
         assert len(kube.requests) - len(kube.reviews) == most
