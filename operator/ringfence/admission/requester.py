@@ -34,6 +34,7 @@ SECONDS: Final = 2.0
 """Of the 5 s that the API server waits for us."""
 GET_SECRETS: Final = Atom("", "secrets", "get")
 _RULES: Final = "spec.permissions.rules"
+_NONE: Final = Permissions()
 
 
 def newly_named(request: Request) -> dict[str, str]:
@@ -59,14 +60,14 @@ def _spec(body: Any) -> Any:
 
 
 def _permitted(spec: Any) -> PermissionSet:
-    rules = _permissions(spec).rules
-    return expand(rules, CATALOGUE)
+    return expand(_permissions(spec).rules, CATALOGUE)
 
 
 def _permissions(spec: Any) -> Permissions:
     """Those of a spec; none where they cannot be read: such a spec was refused before."""
     asked = spec.get("permissions") if isinstance(spec, Mapping) else None
-    return (parse(Permissions, asked).value if asked else None) or Permissions()
+    rules = asked.get("rules") if isinstance(asked, Mapping) else None
+    return (parse(Permissions, asked).value if rules else None) or _NONE
 
 
 class Requester:
