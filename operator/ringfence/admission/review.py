@@ -61,7 +61,7 @@ def _by_operation(request: Request) -> Verdict | None:
 
 
 def asks_about_requester(request: Request) -> bool:
-    """Whether it writes a spec that may name what the requester himself must be allowed to read."""
+    """Whether it writes a spec that may give what the requester himself, or a delegate, must hold."""
     validator: Validator | None = VALIDATORS.get(request.resource)
     writes_spec = not request.subresource and request.operation is not Operation.DELETE
     return validator is not None and validator.asks_about_requester and writes_spec
