@@ -67,10 +67,12 @@ class Answers:
         """Remember it, if it is of the kind."""
         if not answer and key[2] != EVERYTHING:
             return
+        now = monotonic()
         self._until.pop(key, None)
-        self._until[key] = (monotonic() + KEPT_SECONDS, answer)
-        while len(self._until) > MOST_KEPT or next(iter(self._until.values()))[0] <= monotonic():
+        # The oldest stand first, as all are kept for the same time.
+        while self._until and (len(self._until) >= MOST_KEPT or next(iter(self._until.values()))[0] <= now):
             del self._until[next(iter(self._until))]
+        self._until[key] = (now + KEPT_SECONDS, answer)
 
 
 class AccessReviews:
@@ -79,7 +81,7 @@ class AccessReviews:
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
         self._free = asyncio.Semaphore(AT_A_TIME)
-        self._answers = Answers()
+        self.answers = Answers()
 
     async def lacking(self, subject: Subject, namespace: str, wanted: PermissionSet) -> PermissionSet:
         """What of `wanted` the subject may not do in the namespace. Raises TooManyError, ApiError, Unreachable."""
@@ -96,17 +98,15 @@ class AccessReviews:
         found = await asking.held(named)
         return _without(left, found)
 
-    async def ask(self, subject: bytes, identity: Object, namespace: str, question: Question) -> bool:
-        """One answer, of before or of now. `subject` stands for `identity` in memory."""
-        key = (subject, namespace, question)
-        if (known := self._answers.get(key)) is not None:
-            return known
+    async def ask(self, identity: Object, key: _KEY) -> bool:
+        """One answer of now; it is remembered by `key`, in which a digest stands for `identity`."""
+        _, namespace, question = key
         async with self._free:
             answer = await self._kube.create(
                 path_of(_API, "subjectaccessreviews"), _review(identity, namespace, question)
             )
         allowed = (answer.get("status") or {}).get("allowed") is True
-        self._answers.put(key, allowed)
+        self.answers.put(key, allowed)
         return allowed
 
 
@@ -120,16 +120,22 @@ class _Asking:
 
     async def held(self, questions: Sequence[Question]) -> set[Question]:
         """Those that are answered with yes."""
-        left, found = iter(questions), set[Question]()
+        keys = [(self._subject, self._namespace, question) for question in questions]
+        known = {key: self._reviews.answers.get(key) for key in keys}
+        found = {key[2] for key, answer in known.items() if answer}
+        unknown = [key for key, answer in known.items() if answer is None]
+        if not unknown:
+            return found
+        left = iter(unknown)
 
         async def work() -> None:
-            for question in left:
-                if await self._reviews.ask(self._subject, self._identity, self._namespace, question):
-                    found.add(question)
+            for key in left:
+                if await self._reviews.ask(self._identity, key):
+                    found.add(key[2])
 
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(min(OF_ONE, len(questions))):
+                for _ in range(min(OF_ONE, len(unknown))):
                     group.create_task(work())
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None

@@ -312,9 +312,21 @@ class TestMemory:
         assert await asks.check(asked(asking(READS))) is None
         assert kube.questions.count("* *") == 1, "but for the one that decides nothing"
 
+    def test_what_is_old_is_thrown_away_with_the_next_answer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        now = [100.0]
+        monkeypatch.setattr(access, "monotonic", lambda: now[0])
+        answers = access.Answers()
+        for number in range(3):
+            answers.put((b"", "team", access.Question(access.EVERYTHING.atom, str(number))), True)
+        now[0] += access.KEPT_SECONDS
+        answers.put((b"", "team", access.EVERYTHING), False)
+        assert len(answers) == 1
+        assert answers.get((b"", "team", access.EVERYTHING)) is False
+
     def test_it_is_bounded(self) -> None:
         answers = access.Answers()
         for number in range(access.MOST_KEPT + 10):
             answers.put((b"", "team", access.Question(access.EVERYTHING.atom, str(number))), True)
         assert len(answers) == access.MOST_KEPT
+        assert answers.get((b"", "team", access.Question(access.EVERYTHING.atom, str(access.MOST_KEPT + 9)))) is True
         assert answers.get((b"", "team", access.Question(access.EVERYTHING.atom, "0"))) is None
