@@ -33,6 +33,9 @@ KEY_CHILDREN = "tests/unit/resources/test_rotation.py"
 JOB = "tests/unit/rotation/test_job.py"
 HELD = "tests/api/test_requests.py::test_what_is_requested_is_held_to_a_limit_range"
 REQUESTER = "tests/unit/admission/test_requester.py"
+HOLDS = "tests/api/test_requester.py"
+HELD_BY_REQUESTER = f"{HOLDS}::test_a_tenant_gives_what_the_tenant_holds"
+HELD_BY_DELEGATE = f"{HOLDS}::test_the_delegate_is_asked_about_in_place_of_an_applier_that_is_cluster_admin"
 ADMISSION = "tests/api/test_admission.py"
 CONTROLLER = "tests/api/controller"
 AGENTS = "e2e/suites/agents"
@@ -51,7 +54,10 @@ OTHER_RIGHTS = f"{AGENTS}/test_rights.py::test_an_agent_with_rights_can_do_nothi
 INSIDE = f"{AGENTS}/test_fields.py"
 
 _PEER = "NetworkPolicy `-allow`, over `-deny` that drops all else"
-_RULE = "Role and RoleBinding in the agent's namespace, behind `decide` and the ClusterRole `ringfence-agent-ceiling`"
+_RULE = (
+    "Role and RoleBinding in the agent's namespace, behind `decide` and the ClusterRole `ringfence-agent-ceiling`; "
+    "admission asks whether the requester, or the namespace's delegate, holds what is new"
+)
 _LIMIT = "the container's limits (kubelet, kernel); absent is never unlimited, and `decide` refuses 0"
 _REQUEST = "the container's requests: the cluster's LimitRanges and quotas count them, and its scheduler"
 _SELECTOR = "`decide` binds the policy by it; an unreadable selector binds everywhere"
@@ -136,15 +142,18 @@ FIELDS: dict[str, Row] = {
         f"{RIGHTS}::test_everything_of_the_ceiling_is_allowed_at_its_level_and_above",
         f"{RIGHTS}::test_level_above_policy",
     ),
-    "AgentDeployment.spec.permissions.rules[].apiGroups": Row(_RULE, OWN_RIGHTS, OTHER_RIGHTS),
+    "AgentDeployment.spec.permissions.rules[].apiGroups": Row(_RULE, OWN_RIGHTS, OTHER_RIGHTS, HELD_BY_REQUESTER),
     "AgentDeployment.spec.permissions.rules[].resources": Row(
-        _RULE, OTHER_RIGHTS, f"{RIGHTS}::test_refused_with_the_rule_that_helps"
+        _RULE, OTHER_RIGHTS, f"{RIGHTS}::test_refused_with_the_rule_that_helps", HELD_BY_REQUESTER, HELD_BY_DELEGATE
     ),
     "AgentDeployment.spec.permissions.rules[].resourceNames": Row(
-        _RULE, f"{INSIDE}::test_resource_names", f"{RIGHTS}::test_b12_b13_names_undone_by_another_rule"
+        _RULE,
+        f"{INSIDE}::test_resource_names",
+        f"{RIGHTS}::test_b12_b13_names_undone_by_another_rule",
+        HELD_BY_REQUESTER,
     ),
     "AgentDeployment.spec.permissions.rules[].verbs": Row(
-        _RULE, OTHER_RIGHTS, f"{RIGHTS}::test_refused_with_the_rule_that_helps", WORDS
+        _RULE, OTHER_RIGHTS, f"{RIGHTS}::test_refused_with_the_rule_that_helps", HELD_BY_REQUESTER, WORDS
     ),
     "AgentDeployment.spec.network.egress[].service.name": Row(
         f"{_PEER}: the pods behind the Service's own selector",
@@ -192,10 +201,11 @@ FIELDS: dict[str, Row] = {
         SAMPLES,
     ),
     "AgentDeployment.spec.secrets[].source.existing.secretName": Row(
-        "`decide`: none of Ringfence's own; admission asks whether the requester may get it; where admission could be "
-        "passed, nobody gets it",
+        "`decide`: none of Ringfence's own; admission asks whether the requester, or the namespace's delegate, "
+        "may get it, and again when what gets it changes; where admission could be passed, nobody gets it",
         f"{KEYS}::test_names_of_ours_are_reserved",
         f"{REQUESTER}::test_who_may_not_get_a_secret_may_not_name_it",
+        f"{HOLDS}::test_a_tenant_takes_no_secret_by_changing_what_runs",
         f"{ROTATION}/test_existing.py::test_only_who_may_read_a_secret_may_hand_it_to_an_agent",
         "tests/api/controller/test_handover.py::test_a_secret_that_nobody_was_asked_about_is_not_handed_over",
     ),

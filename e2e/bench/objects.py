@@ -121,7 +121,7 @@ def review(spec: dict[str, Any], *, namespace: str, old: dict[str, Any] | None =
         "name": "bench",
         "namespace": namespace,
         "operation": "UPDATE" if old else "CREATE",
-        "userInfo": {"username": "somebody", "groups": ["system:authenticated"]},
+        "userInfo": {"username": "ringfence-admin", "groups": ["system:masters", "system:authenticated"]},
         "object": body(spec),
         "oldObject": body(old) if old else None,
         "dryRun": True,

@@ -9,6 +9,7 @@ CLUSTER = (
     "docs/how-to/open-a-namespace.md",
     "docs/how-to/allow-a-host.md",
     "docs/how-to/write-a-policy.md",
+    "docs/how-to/gitops.md",
     "docs/how-to/rotate-a-key.md",
     "docs/how-to/break-glass.md",
     "docs/how-to/upgrade.md",

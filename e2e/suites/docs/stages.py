@@ -64,6 +64,7 @@ BEFORE = {
     "docs/how-to/open-a-namespace.md": "kubectl delete namespace team-a --ignore-not-found",
     "docs/how-to/allow-a-host.md": opened("team-a") + TOOLS,
     "docs/how-to/write-a-policy.md": "kubectl delete namespace team-b --ignore-not-found",
+    "docs/how-to/gitops.md": "kubectl delete namespace team-c --ignore-not-found",
     "docs/how-to/rotate-a-key.md": opened("team-a") + SECRETS,
     "docs/how-to/break-glass.md": opened("team-a") + PERMISSIVE + agents("team-a", "researcher", "forger", "steady"),
     "docs/how-to/upgrade.md": opened("team-a") + PERMISSIVE + agents("team-a", "researcher"),

@@ -41,11 +41,19 @@ def as_user(environment: Environment, name: str, body: Object) -> None:
     environment.cluster.kubectl("create", "-f", "-", stdin=json.dumps(body), kubeconfig=config)
 
 
+def change(environment: Environment, name: str, agent_name: str, spec: Object) -> None:
+    """Patch an agent with a developer's own certificate. Raises CommandFailed."""
+    assert environment.cluster
+    config: Path = environment.cluster.user_kubeconfig(name)
+    patch = ["--type=merge", "-p", json.dumps({"spec": spec})]
+    environment.cluster.kubectl("patch", "agd", agent_name, "-n", KEYS, *patch, kubeconfig=config)
+
+
 @pytest.mark.usefixtures("secret")
 def test_only_who_may_read_a_secret_may_hand_it_to_an_agent(environment: Environment, kubectl: Kubectl) -> None:
     """Asked of the API server by the webhook at the time of the request."""
     for name in ("dev", "lead"):
-        grant = ["--verb=create,get", "--resource=agentdeployments.ringfence.dev"]
+        grant = ["--verb=create,get,patch", "--resource=agentdeployments.ringfence.dev"]
         kubectl("create", "role", name, "-n", KEYS, *grant)
         kubectl("create", "rolebinding", name, "-n", KEYS, f"--role={name}", f"--user={name}")
     kubectl("create", "role", "reads", "-n", KEYS, "--verb=get", "--resource=secrets", f"--resource-name={SECRET}")
@@ -55,6 +63,10 @@ def test_only_who_may_read_a_secret_may_hand_it_to_an_agent(environment: Environ
     assert "spec.secrets[0].source.existing" in str(refused.value)
     assert SECRET in str(refused.value)
     as_user(environment, "lead", agent(environment, "lent"))
+    with pytest.raises(CommandFailed) as refused:
+        change(environment, "dev", "lent", {"args": ["agent", "-env"]})
+    assert "change what an agent with it runs" in str(refused.value)
+    change(environment, "dev", "lent", {"replicas": 0})
     kubectl("delete", "agd", "lent", "-n", KEYS)
 
 

@@ -48,7 +48,7 @@ class ReadsLive(Protocol):
 class AsksAboutRequester(Protocol):
     """Asks whether the requester may do himself what the agent is to do; see requester.py."""
 
-    async def check(self, request: Request) -> Verdict | None: ...
+    async def check(self, request: Request, delegate: str | None) -> Verdict | None: ...
 
 
 class Admission:
@@ -135,13 +135,14 @@ class Admission:
                 code=503,
                 reason="ServiceUnavailable",
             )
-        verdict = await self._judge(request, self._context, size)
+        known: View = self._context
+        verdict = await self._judge(request, known, size)
         if could_be_stale(verdict) and self._live_reader is not None:
             view = await self._live_reader.view(request.namespace)
             if view is not None:
-                verdict = await self._judge(request, view, size)
+                known, verdict = view, await self._judge(request, view, size)
         if verdict.allowed and self._requester is not None and asks_about_requester(request):
-            return await self._requester.check(request) or verdict
+            return await self._requester.check(request, known.delegate(request.namespace)) or verdict
         return verdict
 
     async def _judge(self, request: Request, view: View, size: int) -> Verdict:

@@ -17,6 +17,7 @@ OF_THE_CONTEXT: Final = frozenset(
         RuleName.LEVEL_ABOVE_POLICY,
         RuleName.RIGHTS_ABOVE_POLICY,
         RuleName.EGRESS_ABOVE_POLICY,
+        RuleName.INGRESS_ABOVE_POLICY,
         RuleName.EGRESS_SERVICE_FORBIDDEN,
         RuleName.IMAGE_NO_DIGEST,
         RuleName.IMAGE_REGISTRY,
@@ -61,7 +62,7 @@ def _by_operation(request: Request) -> Verdict | None:
 
 
 def asks_about_requester(request: Request) -> bool:
-    """Whether it writes a spec that may name what the requester himself must be allowed to read."""
+    """Whether it writes a spec that may give what the requester himself, or a delegate, must hold."""
     validator: Validator | None = VALIDATORS.get(request.resource)
     writes_spec = not request.subresource and request.operation is not Operation.DELETE
     return validator is not None and validator.asks_about_requester and writes_spec

@@ -8,6 +8,9 @@ AGENTS_LABEL = f"{GROUP}/agents"
 """On a Namespace: a platform engineer opens it to agents with the value `enabled`."""
 AGENTS_ENABLED = "enabled"
 
+DELEGATE_ANNOTATION = f"{GROUP}/delegate"
+"""On a Namespace: whose permissions are asked about there, in place of those of whoever writes an agent."""
+
 AGENT_LABEL = f"{GROUP}/agent"
 """On every child and on the agent's pods: the AgentDeployment's name. The NetworkPolicies select by it."""
 

@@ -40,5 +40,6 @@ class Permissions(Model):
     )
     rules: Annotated[list[PolicyRule], Field(max_length=32), ListType("atomic")] = Field(
         default_factory=list,
-        description="The rights. They become a Role for the agent's own ServiceAccount. Empty: none.",
+        description="The rights. They become a Role for the agent's own ServiceAccount. Empty: none. Whoever adds one "
+        "must hold it himself, or the namespace's delegate must.",
     )

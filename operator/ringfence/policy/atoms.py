@@ -69,6 +69,14 @@ class PermissionSet:
         """The atoms of this set that `other` does not hold in full, sorted."""
         return sorted(atom for atom, names in self.atoms.items() if not other.allows(atom, names))
 
+    def without(self, other: "PermissionSet") -> "PermissionSet":
+        """What of this set `other` does not hold; of an atom on named objects, those objects alone."""
+        left: dict[Atom, Names] = {}
+        for atom in self.beyond(other):
+            names, held = self.atoms[atom], other.atoms.get(atom)
+            left[atom] = names if names is None or held is None else names - held
+        return PermissionSet(left)
+
 
 def pairs(rule: RuleLike, known: Catalogue) -> Iterator[tuple[str, str]]:
     """The (group, resource) pairs of `rule` that `known` holds, each once, sorted."""

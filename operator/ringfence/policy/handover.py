@@ -7,7 +7,7 @@ so for this generation: the status remembers it.
 
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from ringfence.api.status import ConditionType, Reason
 
@@ -23,8 +23,38 @@ class HandOver(StrEnum):
     UNDECIDED = "undecided"
 
 
+_WHAT_RUNS: Final = ("image", "command", "args", "env")
+
+
 def existing_secrets(spec: Any) -> list[tuple[str, str]]:
     """(path of the field, name) of each existing Secret that a spec names. `spec`: whatever somebody sent."""
+    return [(path, name) for path, name, _ in _named(spec)]
+
+
+def newly_delivered(spec: Any, old: Any) -> dict[str, str]:
+    """Existing Secrets that are delivered otherwise than by the `old` spec: name -> path of the field.
+
+    They are all of them where something else runs than before: it would get what the old program was trusted with.
+    """
+    same = _what_runs(spec) == _what_runs(old)
+    before = [_delivered(secret) for _, _, secret in _named(old)] if same else []
+    return {name: path for path, name, secret in _named(spec) if _delivered(secret) not in before}
+
+
+def _what_runs(spec: Any) -> list[Any]:
+    """What decides which program runs: absent is the same as empty. A volume may hide files of the image."""
+    found = spec if isinstance(spec, Mapping) else {}
+    storage = found.get("storage")
+    mounted = storage.get("mountPath") if isinstance(storage, Mapping) else None
+    return [*(found.get(field) or None for field in _WHAT_RUNS), mounted]
+
+
+def _delivered(secret: Mapping[str, Any]) -> list[Any]:
+    """Which key of which Secret arrives where."""
+    return [secret["source"]["existing"], secret.get("delivery")]
+
+
+def _named(spec: Any) -> list[tuple[str, str, Mapping[str, Any]]]:
     secrets = spec.get("secrets") if isinstance(spec, Mapping) else None
     found = []
     for index, secret in enumerate(secrets if isinstance(secrets, list) else []):
@@ -32,7 +62,7 @@ def existing_secrets(spec: Any) -> list[tuple[str, str]]:
         existing = source.get("existing") if isinstance(source, Mapping) else None
         name = existing.get("secretName") if isinstance(existing, Mapping) else None
         if isinstance(name, str):
-            found.append((f"spec.secrets[{index}].source.existing.secretName", name))
+            found.append((f"spec.secrets[{index}].source.existing.secretName", name, secret))
     return found
 
 

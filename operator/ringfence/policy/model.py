@@ -54,6 +54,7 @@ class RuleName(StrEnum):
     SECRET_RESERVED = "SecretReserved"  # noqa: S105 - a rule
     SECRET_DELIVERY = "SecretDelivery"  # noqa: S105 - a rule
     SECRET_UNREADABLE = "SecretNotReadableByRequester"  # noqa: S105 - a rule
+    PERMISSION_NOT_HELD = "PermissionNotHeldByRequester"
     HAND_OVER_UNDECIDED = "HandOverUndecided"
     ROTATION_ABOVE_POLICY = "RotationAbovePolicy"
 

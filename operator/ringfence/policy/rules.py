@@ -152,8 +152,15 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "`JAVA_TOOL_OPTIONS`, goes to `spec.env`.",
     ),
     RuleName.SECRET_UNREADABLE: RuleText(
-        "Who may create agents but not read a Secret could read it through an agent of his own.",
-        "Have somebody who may get the Secret apply the object, or be given that permission.",
+        "Who may create or change agents but not read a Secret could read it through an agent of his own, or through "
+        "one that has the Secret already, by changing what that one runs.",
+        "Have somebody who may get the Secret apply the object, or be given that permission; where the namespace "
+        "names a delegate, have the delegate given it.",
+    ),
+    RuleName.PERMISSION_NOT_HELD: RuleText(
+        "Who may create agents but may not do a thing himself could have an agent do it for him.",
+        "Leave the permission out, have somebody who holds it apply the object, or be given it; where the namespace "
+        "names a delegate (annotation `ringfence.dev/delegate`), have the delegate given it.",
     ),
     RuleName.HAND_OVER_UNDECIDED: RuleText(
         "Admission alone knows who writes a spec. Where it could be passed when the controller first saw the spec, "

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 
+from ringfence.api.names import DELEGATE_ANNOTATION
 from ringfence.kube.proof import Proof
 from ringfence.policy.limits import Claim
 from ringfence.policy.model import Facts, NamedPolicy, Network
@@ -34,6 +35,9 @@ class View(Protocol):
     def claims(self, namespace: str) -> list[Claim] | None:
         """What agents of the namespace ask for; None: not known."""
 
+    def delegate(self, namespace: str) -> str | None:
+        """What the namespace's annotation says of whose permissions are asked about; None: nothing."""
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -42,6 +46,7 @@ class Snapshot:
     seen: Facts
     bound: tuple[NamedPolicy, ...]
     agents: tuple[Claim, ...] | None = None
+    delegate_name: str | None = None
 
     def facts(self, namespace: str) -> Facts:  # noqa: ARG002 - it was made for that one
         """What `decide` is to know."""
@@ -54,6 +59,10 @@ class Snapshot:
     def claims(self, namespace: str) -> list[Claim] | None:  # noqa: ARG002 - it was made for that one
         """What agents of the namespace ask for."""
         return None if self.agents is None else list(self.agents)
+
+    def delegate(self, namespace: str) -> str | None:  # noqa: ARG002 - it was made for that one
+        """Whose permissions are asked about."""
+        return self.delegate_name
 
 
 class PolicyContext:
@@ -69,6 +78,7 @@ class PolicyContext:
         """What agents ask for, as the admission server keeps it; the controller asks its store, which knows more."""
         self._listed: set[str] = set()
         self._labels: dict[str, Mapping[str, str]] = {}
+        self._delegates: dict[str, str] = {}
         self._policies: dict[str, NamedPolicy] = {}
         self._networks: dict[tuple[str, str], tuple[Network, ...]] = {}
         self._all_networks: tuple[Network, ...] | None = None
@@ -92,6 +102,8 @@ class PolicyContext:
         """Take `found` as all objects of `kind`; those that are not among them are forgotten."""
         known: Any = {NAMESPACE: self._labels, AGENT_POLICY: self._policies}.get(kind)
         present = {full_name(item) for item in found}
+        if kind == NAMESPACE:
+            self._delegates = {name: named for name, named in self._delegates.items() if name in present}
         if known is not None:
             for gone in known.keys() - present:
                 self._put(known, gone, None)
@@ -110,6 +122,7 @@ class PolicyContext:
         deleted = event_type == "DELETED"
         if kind == NAMESPACE:
             self._put(self._labels, name, None if deleted else labels(body))
+            self._put_delegate(name, None if deleted else _delegate(body))
         elif kind == AGENT_POLICY:
             self._put(self._policies, name, None if deleted else _policy(name, body))
         elif kind == ENDPOINT_SLICE:
@@ -130,6 +143,13 @@ class PolicyContext:
         else:
             store[key] = value
         return True
+
+    def _put_delegate(self, namespace: str, named: str | None) -> None:
+        """No decision depends on it, so no new version: admission asks for it by itself."""
+        if named is None:
+            self._delegates.pop(namespace, None)
+        else:
+            self._delegates[namespace] = named
 
     def _put_networks(self, key: tuple[str, str], found: tuple[Network, ...] | None) -> None:
         before = self._networks.get(key, ())
@@ -165,6 +185,10 @@ class PolicyContext:
         """What agents of the namespace ask for; None while that is not known."""
         return self.agents.of(namespace) if self.agents is not None and self.agents.listed else None
 
+    def delegate(self, namespace: str) -> str | None:
+        """What the namespace's annotation says of whose permissions are asked about; None: nothing."""
+        return self._delegates.get(namespace)
+
     def with_fresh(
         self, namespace: Mapping[str, Any], policies: Sequence[Any], agents: Sequence[Claim] | None = None
     ) -> Snapshot:
@@ -174,7 +198,7 @@ class PolicyContext:
         """
         facts = Facts(namespace_labels=labels(namespace), cluster_networks=self._cluster_networks())
         named = sorted((_policy(full_name(body), body) for body in policies), key=lambda policy: policy.name)
-        return Snapshot(facts, tuple(named), None if agents is None else tuple(agents))
+        return Snapshot(facts, tuple(named), None if agents is None else tuple(agents), _delegate(namespace))
 
     def namespaces(self) -> list[str]:
         """All that were seen."""
@@ -224,6 +248,11 @@ def _collapsed(found: Iterable[Network]) -> tuple[Network, ...]:
     v4 = collapse_addresses(network for network in known if isinstance(network, IPv4Network))
     v6 = collapse_addresses(network for network in known if isinstance(network, IPv6Network))
     return (*v4, *v6)
+
+
+def _delegate(namespace: Any) -> str | None:
+    named = at(namespace, "metadata", "annotations", DELEGATE_ANNOTATION)
+    return named if isinstance(named, str) else None
 
 
 def _policy(name: str, body: Any) -> NamedPolicy:

@@ -153,6 +153,7 @@ OF_THE_CLUSTER = {
     "NamespaceNotOpened",
     "LevelAbovePolicy",
     "EgressAbovePolicy",
+    "IngressAbovePolicy",
     "EgressServiceForbidden",
     "ImageNoDigest",
     "ImageRegistry",

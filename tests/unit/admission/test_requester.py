@@ -44,7 +44,7 @@ class Reviewer(FakeKube):
 
     def _review(self, body: dict[str, Any]) -> dict[str, Any]:
         self.reviews.append(body["spec"])
-        return {"status": {"allowed": body["spec"]["resourceAttributes"]["name"] in self.mine}}
+        return {"status": {"allowed": body["spec"]["resourceAttributes"].get("name") in self.mine}}
 
 
 async def check(kube: Reviewer, request: Request) -> Any:
@@ -64,7 +64,7 @@ async def test_who_may_get_it_may() -> None:
     kube = Reviewer("mine")
     assert await check(kube, asked(naming("mine"))) is None
     (spec,) = kube.reviews
-    place = {"namespace": "team", "verb": "get", "version": "v1", "resource": "secrets", "name": "mine"}
+    place = {"namespace": "team", "verb": "get", "resource": "secrets", "name": "mine"}
     assert spec["resourceAttributes"] == place
     assert {key: spec[key] for key in ("user", "uid", "groups", "extra")} == {
         "user": "dev",

@@ -118,6 +118,25 @@ def test_events_alone_do_not_make_it_synced() -> None:
     assert not world.synced
 
 
+def test_a_delegate_follows_the_namespace_and_is_no_change_to_decisions() -> None:
+    world = PolicyContext()
+    named = namespace("a", open="yes")
+    world.observe(NAMESPACE, "ADDED", named)
+    version = world.version
+    assert world.delegate("a") is None
+    named["metadata"]["annotations"] = {"ringfence.dev/delegate": "group:x"}
+    world.observe(NAMESPACE, "MODIFIED", named)
+    assert (world.delegate("a"), world.version) == ("group:x", version)
+    world.replace(NAMESPACE, [namespace("a")])
+    assert world.delegate("a") is None
+    world.observe(NAMESPACE, "ADDED", named)
+    world.replace(NAMESPACE, [])
+    assert world.delegate("a") is None
+    world.observe(NAMESPACE, "ADDED", named)
+    world.observe(NAMESPACE, "DELETED", named)
+    assert world.delegate("a") is None
+
+
 def test_labels_follow_the_namespace() -> None:
     world = PolicyContext()
     assert world.facts("a").namespace_labels == {}, "an unseen namespace is closed, not unknown"

@@ -177,7 +177,7 @@ class TestAdmission:
         spec = {**make.agent()["spec"], "secrets": [_existing("llm")]}
         app = Admission(make.world(), requester=Requester(cast("Kube", Silent())))
         await self.ask(make.agent(spec), app=app)
-        assert "could not ask whether you may read" in one(lines, "refused")["reason"]
+        assert "could not ask the API server" in one(lines, "refused")["reason"]
         monkeypatch.setattr(app_module, "judge", lambda *_: 1 / 0)
         await self.ask(make.agent())
         line = one(lines, "refused")

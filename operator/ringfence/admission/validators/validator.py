@@ -17,7 +17,7 @@ class Validator:
     plural: str
     judge: Callable[[Request, View], Verdict]
     asks_about_requester: bool = False
-    """Whether what a request names must be allowed to the one who asks, too; see requester.py."""
+    """Whether what a request gives must be held by the one who asks, or by a delegate; see requester.py."""
 
     @property
     def resource(self) -> str:

@@ -1,0 +1,238 @@
+"""Who applies an agent holds what it gets, or the namespace's delegate does: a real API server with real RBAC.
+
+The applier is bound to cluster-admin, as those of GitOps tools mostly are; the tenant has a Role.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from api.review_server import Service
+from api.server import Server
+from api.test_admission import PINNED, SYSTEM, Setup, configuration, namespace
+from cluster import Cluster
+from cluster.shell import wait_for
+
+SPACE = "tenants"
+AGENTS = f"/apis/ringfence.dev/v1alpha1/namespaces/{SPACE}/agentdeployments"
+RBAC = "rbac.authorization.k8s.io"
+DELEGATE = f"system:serviceaccount:{SPACE}:deployer"
+PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "delete"]}
+LIST_PODS = PODS | {"verbs": ["list"]}
+RESOURCES = ["configmaps", "endpoints", "events", "persistentvolumeclaims", "pods"]
+OWN = [f"own-{number}" for number in range(50)]
+KEY = {
+    "name": "llm",
+    "source": {"existing": {"secretName": "llm", "key": "k"}},
+    "delivery": {"file": {"path": "/var/run/ringfence/llm"}},
+}
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@dataclass
+class People:
+    """Each with a certificate of his own."""
+
+    setup: Setup
+    applier: Server
+    tenant: Server
+
+    def requests(self) -> float:
+        """Questions to the API server until now: all that admission posts."""
+        return sum(one.metric('ringfence_kube_requests_total{code="201",verb="POST"}') for one in self.setup.replicas)
+
+    def delegate(self, value: str | None) -> None:
+        change = "ringfence.dev/delegate" + ("-" if value is None else f"={value}")
+        self.setup.cluster.kubectl("annotate", "namespace", SPACE, "--overwrite", change)
+
+
+def agent(name: str, *rules: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "ringfence.dev/v1alpha1",
+        "kind": "AgentDeployment",
+        "metadata": {"name": name, "namespace": SPACE},
+        "spec": {"image": PINNED, "permissions": {"level": "Critical", "rules": list(rules)}, **spec},
+    }
+
+
+def write(who: Server, body: dict[str, Any], *, dry_run: bool = False) -> str:
+    """Create it, or put it in place of the stored one. What is said against it; empty: it got in."""
+    query = "?dryRun=All" if dry_run else ""
+    path = f"{AGENTS}/{body['metadata']['name']}"
+    if (found := who.request("GET", path)).ok:
+        answer = who.request("PUT", path + query, json.dumps(found.body | {"spec": body["spec"]}).encode())
+    else:
+        answer = who.request("POST", AGENTS + query, json.dumps(body).encode())
+    return "" if answer.ok else answer.message
+
+
+def role(name: str, *rules: dict[str, Any], subject: dict[str, Any]) -> list[dict[str, Any]]:
+    place = {"name": name, "namespace": SPACE}
+    reference = {"apiGroup": RBAC, "kind": "Role", "name": name}
+    return [
+        {"apiVersion": f"{RBAC}/v1", "kind": "Role", "metadata": place, "rules": list(rules)},
+        {
+            "apiVersion": f"{RBAC}/v1",
+            "kind": "RoleBinding",
+            "metadata": place,
+            "roleRef": reference,
+            "subjects": [subject],
+        },
+    ]
+
+
+def user(name: str) -> dict[str, Any]:
+    return {"apiGroup": RBAC, "kind": "User", "name": name}
+
+
+@pytest.fixture(scope="module")
+def people(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
+    setup = Setup(cluster, Service(), tmp_path_factory.mktemp("requester"))
+    space = namespace(SPACE)
+    space["metadata"]["labels"]["requester"] = "tested"
+    lax = {"namespaceSelector": {"matchLabels": {"requester": "tested"}}, "permissions": {"maxLevel": "Critical"}}
+    everything = {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "requester-applier"},
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [user("applier")],
+    }
+    writes = {"apiGroups": ["ringfence.dev"], "resources": ["agentdeployments"], "verbs": ["get", "create", "update"]}
+    own = {"apiGroups": [""], "resources": RESOURCES, "resourceNames": OWN, "verbs": ["get"]}
+    cluster.apply(
+        namespace(SYSTEM, opened=False),
+        space,
+        {"apiVersion": "ringfence.dev/v1alpha1", "kind": "AgentPolicy", "metadata": {"name": "lax"}, "spec": lax},
+        everything,
+        *role("tenant", writes, LIST_PODS, own, subject=user("tenant")),
+    )
+    cluster.apply(configuration(setup.service.port))
+    clients = [Server(cluster.server, cluster.user_kubeconfig(name)) for name in ("applier", "tenant")]
+    try:
+        assert setup.keep() < setup.keep()
+        setup.service.replicas.append(setup.start().wait_ready())
+        setup.service.wait_all()
+        found = People(setup, *clients)
+        wait_for("the webhook", lambda: "PermissionNotHeld" in write(found.tenant, agent("probe", PODS), dry_run=True))
+        yield found
+    finally:
+        for one in clients:
+            one.close()
+        for replica in setup.replicas:
+            replica.process.kill()
+            replica.process.wait()
+        setup.service.close()
+        cluster.kubectl("delete", "--ignore-not-found", "validatingwebhookconfiguration", "ringfence")
+        cluster.kubectl("delete", "--ignore-not-found", "agp", "lax")
+        cluster.kubectl("delete", "--ignore-not-found", "clusterrolebinding", "requester-applier")
+        cluster.kubectl("delete", "--ignore-not-found", "namespace", SPACE, SYSTEM)
+
+
+def test_who_may_do_everything_is_asked_one_question_and_without_permissions_none(people: People) -> None:
+    before = people.requests()
+    assert write(people.applier, agent("plain")) == ""
+    assert people.requests() == before
+    named = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["a", "b"], "verbs": ["get"]}
+    wait_for("what was answered before to be forgotten", lambda: asked(people, agent("rich", PODS, named)))
+    before = people.requests()
+    assert write(people.applier, agent("rich", PODS, named, replicas=2)) == ""
+    assert people.requests() == before, "no permission is new"
+
+
+def asked(people: People, body: dict[str, Any]) -> bool:
+    """Whether the applier's write of this cost a question: one, never more."""
+    before = people.requests()
+    assert write(people.applier, body, dry_run=True) == ""
+    assert people.requests() - before in {0, 1}
+    return people.requests() > before
+
+
+def test_a_tenant_gives_what_the_tenant_holds(people: People) -> None:
+    assert write(people.tenant, agent("lists", LIST_PODS)) == ""
+    named = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["own-1", "own-2"], "verbs": ["get"]}
+    assert write(people.tenant, agent("reads", named)) == ""
+    said = write(people.tenant, agent("deletes", LIST_PODS, PODS | {"verbs": ["delete"]}))
+    assert "spec.permissions.rules[1]: PermissionNotHeldByRequester: you may not do this yourself" in said
+    assert ": delete pods; leave it out" in said
+    said = write(people.tenant, agent("reads-more", named | {"resourceNames": ["own-1", "another"]}))
+    assert ': get configmaps "another"; leave it out' in said
+
+
+def test_a_tenant_adds_nothing_to_an_agent_and_may_change_the_rest(people: People) -> None:
+    assert write(people.applier, agent("shared", PODS)) == ""
+    assert write(people.tenant, agent("shared", PODS, replicas=2)) == "", "it had that before"
+    assert "update configmaps" in write(
+        people.tenant, agent("shared", PODS, {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["update"]})
+    )
+
+
+def test_a_tenant_takes_no_secret_by_changing_what_runs(people: People) -> None:
+    assert write(people.applier, agent("keyed", secrets=[KEY])) == ""
+    assert write(people.tenant, agent("keyed", secrets=[KEY], replicas=0)) == ""
+    other = KEY | {"source": {"existing": {"secretName": "llm", "key": "other"}}}
+    moved = KEY | {"delivery": {"env": {"name": "LLM"}}}
+    changes: list[dict[str, Any]] = [{"image": PINNED[:-1] + "b"}, {"command": ["sh"]}, {"args": ["x"]}]
+    changes += [{"env": [{"name": "A", "value": "b"}]}, {"secrets": [other]}, {"secrets": [moved]}]
+    for change in changes:
+        said = write(people.tenant, agent("keyed", **{"secrets": [KEY], **change}))
+        assert "SecretNotReadableByRequester" in said, change
+    assert write(people.applier, agent("keyed", secrets=[KEY], args=["x"])) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "subject"),
+    [
+        (DELEGATE, {"kind": "ServiceAccount", "name": "deployer", "namespace": SPACE}),
+        ("group:oidc:team-a", {"apiGroup": RBAC, "kind": "Group", "name": "oidc:team-a"}),
+    ],
+)
+def test_the_delegate_is_asked_about_in_place_of_an_applier_that_is_cluster_admin(
+    people: People, value: str, subject: dict[str, Any]
+) -> None:
+    """At first it does not exist: it holds nothing."""
+    wanted = agent("by-gitops", PODS, secrets=[KEY])
+    try:
+        people.delegate(value)
+        wait_for("the delegate", lambda: "delegate of this namespace" in write(people.applier, wanted, dry_run=True))
+        said = write(people.applier, wanted)
+        assert "spec.permissions.rules[0]: PermissionNotHeldByRequester" in said
+        assert "delete pods, list pods" in said
+        assert "spec.secrets[0].source.existing.secretName: SecretNotReadableByRequester" in said
+        assert write(people.applier, agent("by-gitops-plain")) == ""
+        reads = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["llm"], "verbs": ["get"]}
+        people.setup.cluster.apply(*role("delegate", PODS, reads, subject=subject))
+        wait_for("what was granted", lambda: write(people.applier, wanted, dry_run=True) == "")
+        assert write(people.tenant, wanted, dry_run=True) == "", "whoever applies it"
+        people.setup.cluster.kubectl("delete", "-n", SPACE, "rolebinding", "delegate")
+        wait_for("what was taken away", lambda: "PermissionNotHeld" in write(people.applier, wanted, dry_run=True))
+    finally:
+        people.delegate(None)
+    wait_for("no delegate", lambda: write(people.applier, wanted, dry_run=True) == "")
+
+
+def test_a_delegate_that_names_nobody(people: People) -> None:
+    try:
+        people.delegate("deployer")
+        wait_for("the refusal", lambda: "names nobody" in write(people.applier, agent("x", PODS), dry_run=True))
+        assert write(people.applier, agent("x"), dry_run=True) == ""
+    finally:
+        people.delegate(None)
+    wait_for("no delegate", lambda: write(people.applier, agent("x", PODS), dry_run=True) == "")
+
+
+def test_very_many_permissions(people: People) -> None:
+    names = [f"object-{number}" for number in range(2000)]
+    rule = {"apiGroups": [""], "resources": RESOURCES, "verbs": ["get"]}
+    rules = [rule | {"resourceNames": names[at : at + 64]} for at in range(0, len(names), 64)]
+    began = time.monotonic()
+    assert "10000 permissions on single objects" in write(people.tenant, agent("many", *rules), dry_run=True)
+    assert write(people.applier, agent("many", *rules), dry_run=True) == ""
+    assert time.monotonic() - began < 5
+    held = agent("many", rule | {"resourceNames": OWN})
+    wait_for("the answers within two seconds", lambda: write(people.tenant, held, dry_run=True) == "")
