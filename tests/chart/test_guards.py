@@ -453,6 +453,7 @@ def test_a_namespace_with_agents_stays_open(place: Place, admin: Somebody, contr
     for value in (None, "disabled"):
         refused(admin.merge(path, {"metadata": {"labels": {AGENTS_LABEL: value}}}), "delete its agents before")
     passed(admin.merge(path, {"metadata": {"labels": {"team": "x"}}}))
+    passed(admin.merge("/api/v1/namespaces/default", {"metadata": {"labels": {"team": "x"}}}))
     empty = Place(controller)
     passed(admin.merge(f"/api/v1/namespaces/{empty.name}", {"metadata": {"labels": {AGENTS_LABEL: None}}}))
     empty.remove()
