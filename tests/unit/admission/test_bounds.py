@@ -154,6 +154,7 @@ OF_THE_CLUSTER = {
     "LevelAbovePolicy",
     "EgressAbovePolicy",
     "EgressServiceForbidden",
+    "IngressAbovePolicy",
     "ImageNoDigest",
     "ImageRegistry",
     "SandboxRequired",
