@@ -19,6 +19,7 @@ OF_THE_CONTEXT: Final = frozenset(
         RuleName.EGRESS_ABOVE_POLICY,
         RuleName.INGRESS_ABOVE_POLICY,
         RuleName.EGRESS_SERVICE_FORBIDDEN,
+        RuleName.INGRESS_ABOVE_POLICY,
         RuleName.IMAGE_NO_DIGEST,
         RuleName.IMAGE_REGISTRY,
         RuleName.SANDBOX_REQUIRED,
