@@ -85,6 +85,8 @@ class AccessReviews:
 
     async def lacking(self, subject: Subject, namespace: str, wanted: PermissionSet) -> PermissionSet:
         """What of `wanted` the subject may not do in the namespace. Raises TooManyError, ApiError, Unreachable."""
+        if not wanted:
+            return wanted
         asking = _Asking(self, subject, namespace)
         single = len(wanted.atoms) == 1 and all(len(names or "*") == 1 for names in wanted.atoms.values())
         if not single and await asking.held([EVERYTHING]):
@@ -95,8 +97,12 @@ class AccessReviews:
         named = [Question(atom, name) for atom, names in left.items() for name in sorted(names or ())]
         if len(named) > MOST_NAMES:
             raise TooManyError(len(named))
-        found = await asking.held(named)
-        return _without(left, found)
+        return _without(left, await asking.held(named))
+
+    async def lacking_names(self, subject: Subject, namespace: str, atom: Atom, names: frozenset[str]) -> PermissionSet:
+        """The same of one atom on few objects: each is asked about by its name, as an authorizer may deny that one."""
+        questions = [Question(atom, name) for name in sorted(names)]
+        return _without({atom: names} if names else {}, await _Asking(self, subject, namespace).held(questions))
 
     async def ask(self, identity: Object, key: _KEY) -> bool:
         """One answer of now; it is remembered by `key`, in which a digest stands for `identity`."""

@@ -87,10 +87,11 @@ class Requester:
         subject = requester(request.user_info) if delegate is None else read_delegate(delegate)
         if subject is None:
             return forbid([Violation("metadata.namespace", RuleName.PERMISSION_NOT_HELD, malformed(delegate or ""))])
-        wanted = PermissionSet({**permitted.atoms, **({GET_SECRETS: frozenset(secrets)} if secrets else {})})
         try:
             async with asyncio.timeout(SECONDS):
-                lacking = await self._reviews.lacking(subject, request.namespace, wanted)
+                where, named = request.namespace, frozenset(secrets)
+                hidden = await self._reviews.lacking_names(subject, where, GET_SECRETS, named)
+                lacking = await self._reviews.lacking(subject, where, permitted)
         except TooManyError as failure:
             return forbid([Violation(_RULES, RuleName.PERMISSION_NOT_HELD, _too_many(failure))])
         except (ApiError, Unreachable, TimeoutError) as failure:
@@ -100,12 +101,12 @@ class Requester:
                 code=503,
                 reason="ServiceUnavailable",
             )
-        broken = [*_unreadable(secrets, lacking, subject), *_not_held(request, lacking, subject)]
+        broken = [*_unreadable(secrets, hidden, subject), *_not_held(request, lacking, subject)]
         return forbid(broken) if broken else None
 
 
-def _unreadable(secrets: Mapping[str, str], lacking: PermissionSet, subject: Subject) -> Iterator[Violation]:
-    for name in sorted(lacking.atoms.get(GET_SECRETS) or (), key=list(secrets).index):
+def _unreadable(secrets: Mapping[str, str], hidden: PermissionSet, subject: Subject) -> Iterator[Violation]:
+    for name in sorted(hidden.atoms.get(GET_SECRETS) or (), key=list(secrets).index):
         if subject.delegate is None:
             message = (
                 f"you may not get Secret {quote(name)} in this namespace, so you may not give it to an agent or change "

@@ -85,8 +85,7 @@ class TestWhatIsAsked:
 
     async def test_one_question_of_who_may_do_everything(self) -> None:
         kube = Reviewer("*")
-        body = asking(READS, NAMED, secrets=with_secret()["spec"]["secrets"])
-        assert await check(kube, asked(body)) is None
+        assert await check(kube, asked(asking(READS, NAMED))) is None
         assert kube.questions == ["* *"]
         assert kube.reviews[0]["resourceAttributes"] == {
             "namespace": "team",
@@ -94,6 +93,12 @@ class TestWhatIsAsked:
             "group": "*",
             "resource": "*",
         }
+
+    async def test_each_secret_by_its_name_also_of_who_may_do_everything(self) -> None:
+        """An authorizer beside RBAC may deny that one."""
+        kube = Reviewer("*")
+        assert await check(kube, asked(asking(READS, secrets=with_secret()["spec"]["secrets"]))) is None
+        assert kube.questions == ["get secrets llm", "* *"]
 
     async def test_one_question_about_one_permission(self) -> None:
         kube = Reviewer("list pods")
