@@ -18,6 +18,7 @@ from .images import check_image
 from .limits import check_limits
 from .model import AgentObject, Facts, NamedPolicy, RuleName, Violation
 from .permissions import check_permissions
+from .plaintext import check_plaintext
 from .pods import check_resources, check_sandbox, check_storage
 from .secrets import check_secrets
 from .selectors import matches
@@ -76,6 +77,7 @@ def _check_spec(agent: AgentObject, policies: Sequence[NamedPolicy], facts: Fact
     if parsed.value is not None:
         yield from check_sandbox(parts.sandbox, policies)
         yield from check_secrets(parsed.value.secrets, parsed.value.env, policies)
+        yield from check_plaintext(parsed.value)
         yield from check_limits(parsed.value, policies, facts)
 
 

@@ -145,6 +145,14 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "Who may create agents but not read a Secret could read it through an agent of his own.",
         "Have somebody who may get the Secret apply the object, or be given that permission.",
     ),
+    RuleName.SECRET_IN_PLAIN_TEXT: RuleText(
+        "A secret in `env`, `args` or `command` is read by whoever reads the object, its history in git, or a backup. "
+        "Refused are known shapes of credentials, URLs with a password, and values whose name says that they are "
+        "secrets; digests, UUIDs, paths and public keys are none.",
+        "Put the value into a Secret, and name that in `spec.secrets`: `source: {existing: {secretName: NAME, "
+        "key: KEY}}`, `delivery: {env: {name: VARIABLE}}`, with the same variable's name. An argument takes it as "
+        "`$(VARIABLE)`. A key that was in an object should be replaced.",
+    ),
     RuleName.HAND_OVER_UNDECIDED: RuleText(
         "Admission alone knows who writes a spec. Where it could be passed when the controller first saw the spec, "
         "nobody asked whether the writer may read the Secret, and the agent does not get it.",
