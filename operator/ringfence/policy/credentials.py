@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 SHORTEST: Final = 16
 """No shape is shorter, so shorter texts are not looked at."""
 _PLAIN_TAIL: Final = 5
-"""Fewer different characters in the last 16 than this are `xxxx` or `0000`: an example, not a key."""
+"""Fewer different characters in the last 16 than this are `xxxx` or `0000`: an example, not a key. Amazon's manuals end
+theirs with EXAMPLE."""
 
 _PEM_LABELS: Final = ("", "RSA ", "EC ", "DSA ", "OPENSSH ", "ENCRYPTED ", "PGP ")
 _WORD: Final = "[A-Za-z0-9_-]"
@@ -129,7 +130,7 @@ OTHERS: Final = (
 
 _BOUNDARY: Final = "[^A-Za-z0-9_-]"
 """What comes before a credential, so that the end of a longer word is none. Texts begin with it, too."""
-_REFERENCE: Final = re.compile(r"\$\(|\$\{|\$[A-Z_]+$|\{\{|^<.*>$|%[sv]$")
+_REFERENCE: Final = re.compile(r"\$\(|\$\{|\$[A-Z_]+$|\{\{|^\{[^{}]*\}$|^<.*>$|%[sv]$")
 """Left for something else to fill in: `$(NAME)` is filled in by Kubernetes itself."""
 
 
@@ -159,7 +160,8 @@ def _is_example(found: str) -> bool:
     if found.startswith("//"):
         password = found.partition(":")[2][:-1]
         return is_reference(password) or len(set(password)) == 1
-    return not found.startswith("-----") and len(set(found[-SHORTEST:])) < _PLAIN_TAIL
+    tail = found[-SHORTEST:]
+    return not found.startswith("-----") and (len(set(tail)) < _PLAIN_TAIL or tail.endswith("EXAMPLE"))
 
 
 @cache

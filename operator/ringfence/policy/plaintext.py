@@ -57,9 +57,9 @@ _PLACEHOLDER: Final = re.compile(
 
 def check_plaintext(spec: AgentDeploymentSpec) -> Iterator[Violation]:
     """Every value that is a secret, or is called one: at most one violation for each."""
-    suspicious = looks_like([*(variable.value for variable in spec.env), *spec.args, *spec.command])
+    suspicious = looks_like([*[variable.value for variable in spec.env], *spec.args, *spec.command])
     for index, variable in enumerate(spec.env):
-        found = suspicious and kind(variable.value)
+        found = kind(variable.value) if suspicious else None
         if found or _is_named_secret(variable.name, variable.value):
             what = f"looks like {found}" if found else "the variable's name says that this is a secret"
             how = f"delivery: {{env: {{name: {variable.name[:80]}}}}}"
@@ -68,14 +68,15 @@ def check_plaintext(spec: AgentDeploymentSpec) -> Iterator[Violation]:
                 f"and name the Secret in spec.secrets: source: {{existing: ...}}, {how} or a file"
             )
             yield Violation(f"spec.env[{index}].value", RuleName.SECRET_IN_PLAIN_TEXT, message)
-    yield from _check_words("spec.command", spec.command, suspicious)
-    yield from _check_words("spec.args", spec.args, suspicious)
+    for at, words in (("spec.command", spec.command), ("spec.args", spec.args)):
+        if words:
+            yield from _check_words(at, words, suspicious)
 
 
 def _check_words(at: str, words: Sequence[str], suspicious: bool) -> Iterator[Violation]:
     flag = ""
     for index, word in enumerate(words):
-        found = suspicious and kind(word)
+        found = kind(word) if suspicious else None
         name, value = _named(flag, word)
         if found or (name and _is_named_secret(name, value)):
             what = f"looks like {found}" if found else "the name before it says that this is a secret"
