@@ -195,7 +195,7 @@ HARMLESS = [
     "Authorization: Bearer $(TOKEN)",
     "npm_config_registry=https://registry.example/npm/",
     "hf_hub_download_timeout_in_seconds=30",
-    "AKIAISNOTAKEYASITISTOOLONGTOBEONE".lower(),
+    "akiaisnotakeyasitisallinlowercase",
     "arn:aws:iam::123456789012:role/agents/researcher",
     "arn:aws:secretsmanager:eu-west-1:123456789012:secret:agent-AbCdEf",
     "projects/acme/secrets/agent/versions/latest",
