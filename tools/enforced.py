@@ -29,6 +29,8 @@ PODS = "tests/unit/policy/test_pods.py"
 RIGHTS = "tests/unit/policy/test_permissions.py"
 KEYS = "tests/unit/policy/test_secrets.py"
 LIMITS = "tests/unit/policy/test_limits.py"
+SHAPES = "tests/unit/policy/test_plaintext.py::test_known_shapes_are_refused_wherever_they_stand"
+CALLED = "tests/unit/policy/test_plaintext.py::test_a_name_says_that_its_value_is_a_secret"
 KEY_CHILDREN = "tests/unit/resources/test_rotation.py"
 JOB = "tests/unit/rotation/test_job.py"
 HELD = "tests/api/test_requests.py::test_what_is_requested_is_held_to_a_limit_range"
@@ -53,6 +55,7 @@ OWN_RIGHTS = f"{AGENTS}/test_rights.py::test_an_agent_with_rights_reads_what_its
 OTHER_RIGHTS = f"{AGENTS}/test_rights.py::test_an_agent_with_rights_can_do_nothing_else"
 INSIDE = f"{AGENTS}/test_fields.py"
 
+_PLAIN = "`decide` refuses known shapes of credentials, and values that are called secrets"
 _PEER = "NetworkPolicy `-allow`, over `-deny` that drops all else"
 _RULE = (
     "Role and RoleBinding in the agent's namespace, behind `decide` and the ClusterRole `ringfence-agent-ceiling`; "
@@ -72,14 +75,21 @@ FIELDS: dict[str, Row] = {
         f"{IMAGES}::test_registries_match_by_segments",
         EDITED,
     ),
-    "AgentDeployment.spec.command": Row("the container's command, without a shell", f"{INSIDE}::test_what_runs"),
-    "AgentDeployment.spec.args": Row("the container's arguments", f"{INSIDE}::test_what_runs"),
+    "AgentDeployment.spec.command": Row(
+        f"the container's command, without a shell; {_PLAIN}", f"{INSIDE}::test_what_runs", SHAPES
+    ),
+    "AgentDeployment.spec.args": Row(
+        f"the container's arguments; {_PLAIN}", f"{INSIDE}::test_what_runs", SHAPES, CALLED
+    ),
     "AgentDeployment.spec.env[].name": Row(
         "the container's environment; no second entry of one name", f"{INSIDE}::test_what_runs", SAMPLES
     ),
     "AgentDeployment.spec.env[].value": Row(
-        "the container's environment; no field refers to a Secret or another object",
+        f"the container's environment; no field refers to a Secret or another object; {_PLAIN}",
         f"{INSIDE}::test_what_runs",
+        SHAPES,
+        CALLED,
+        f"{ADMISSION}::test_a_secret_in_plain_text_is_refused_and_not_repeated",
         "tests/api/test_yaml.py::test_kubectl_apply_names_the_unknown_field",
     ),
     "AgentDeployment.spec.resources.requests.cpu": Row(

@@ -207,6 +207,18 @@ class TestWhatUsersSee:
         assert "spec.network.egress[0].cidr" in line["paths"]
         assert [line["dryRun"] for line in said("told-dry")] == [True]
 
+    def test_a_secret_in_plain_text_is_refused_and_not_repeated(self, setup: Setup) -> None:
+        value = "hunter2-in-the-clear"
+        env = [{"name": "DB_PASSWORD", "value": value}, {"name": "URL", "value": f"https://agent:{value}@example.com/"}]
+        said = refused(setup.cluster, agent("plain", {"image": PINNED, "env": env, "args": ["--token", value]}))
+        assert "spec.args[1]: SecretInPlainText: the name before it says that this is a secret" in said
+        assert "spec.env[0].value: SecretInPlainText: the variable's name says that this is a secret" in said
+        assert "delivery: {env: {name: DB_PASSWORD}}" in said
+        assert "spec.env[1].value: SecretInPlainText: looks like a URL with a password" in said
+        logs = "".join(replica.log.read_text() for replica in setup.replicas)
+        assert "SecretInPlainText" in logs
+        assert value not in said + logs
+
     @pytest.mark.parametrize("how", ["--server-side", "--dry-run=server"])
     def test_other_ways_in_meet_the_same_rules(self, setup: Setup, how: str) -> None:
         text = json.dumps(agent("greedy", WIDE_OPEN))

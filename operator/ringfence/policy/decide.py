@@ -15,6 +15,7 @@ from .limits import check_limits
 from .malformed import Parts, readable
 from .model import AgentObject, Facts, NamedPolicy, RuleName, Violation
 from .permissions import check_permissions
+from .plaintext import check_plaintext
 from .pods import check_resources, check_sandbox, check_storage
 from .secrets import check_secrets
 from .selectors import matches
@@ -57,6 +58,7 @@ def _check_spec(agent: AgentObject, policies: Sequence[NamedPolicy], facts: Fact
     if parsed.value is not None:
         yield from _check_parts(parsed.value, agent.namespace, policies, facts)
         yield from check_sandbox(parsed.value.sandbox, policies)
+        yield from check_plaintext(parsed.value)
         yield from check_limits(parsed.value, policies, facts)
         return
     malformed = {text.path(error.path) for error in parsed.errors}

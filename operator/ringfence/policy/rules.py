@@ -162,6 +162,14 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "Leave the permission out, have somebody who holds it apply the object, or be given it; where the namespace "
         "names a delegate (annotation `ringfence.dev/delegate`), have the delegate given it.",
     ),
+    RuleName.SECRET_IN_PLAIN_TEXT: RuleText(
+        "A secret in `env`, `args` or `command` is read by whoever reads the object, its history in git, or a backup. "
+        "Refused are known shapes of credentials, URLs with a password, and values whose name says that they are "
+        "secrets; digests, UUIDs, paths and public keys are none.",
+        "Put the value into a Secret, and name that in `spec.secrets`: `source: {existing: {secretName: NAME, "
+        "key: KEY}}`, `delivery: {env: {name: VARIABLE}}`, with the same variable's name. An argument takes it as "
+        "`$(VARIABLE)`. A key that was in an object should be replaced.",
+    ),
     RuleName.HAND_OVER_UNDECIDED: RuleText(
         "Admission alone knows who writes a spec. Where it could be passed when the controller first saw the spec, "
         "nobody asked whether the writer may read the Secret, and the agent does not get it.",

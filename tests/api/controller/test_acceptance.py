@@ -191,6 +191,18 @@ def test_a_bad_update_leaves_the_last_good_state(place: Place) -> None:
     assert place.get("Deployment", "ringfence-a")["spec"]["template"]["spec"]["containers"][0]["args"] == ["new"]
 
 
+def test_what_was_accepted_before_there_was_the_rule_runs_on(place: Place) -> None:
+    """An upgrade brings a rule; the status says what the Ringfence of before accepted."""
+    variable = {"name": "DB_PASSWORD", "value": "hunter2-in-the-clear"}
+    place.agent("a", FULL, env=[variable])
+    place.wait_condition("Accepted", "False", "Refused")
+    place.merge("AgentDeployment", "a", {"status": {"acceptedGeneration": 1}}, "/status")
+    place.wait_right()
+    wait_for("to be told", lambda: "is kept as it was" in place.condition("Accepted")["message"])
+    assert "spec.env[0].value: SecretInPlainText" in place.condition("Accepted")["message"]
+    assert place.get("Deployment", "ringfence-a")["spec"]["template"]["spec"]["containers"][0]["env"] == [variable]
+
+
 def test_two_policies_must_both_allow(place: Place, policies: Policies) -> None:
     policies.put("wide", egress={"cidrs": ["203.0.113.0/24"]})
     policies.put("narrow", egress={"cidrs": ["198.51.100.0/24"]})

@@ -39,7 +39,7 @@ def write(place: Place, method: str, path: str, manager: str, body: Manifest) ->
 
 def test_each_line_has_its_fields_and_no_others(controller: Controller, place: Place) -> None:
     """Of everything that the tests so far made it say, as well."""
-    place.agent("a", env=[{"name": "TOKEN", "value": VALUE}], args=[VALUE])
+    place.agent("a", env=[{"name": "SETTING", "value": VALUE}], args=[VALUE])
     place.wait_applied()
     place.delete("NetworkPolicy", DENY)
     wait_said(controller, place, "put back")
@@ -80,6 +80,16 @@ def test_a_spec_that_is_not_accepted_names_rule_path_and_manager(controller: Con
         "gitops",
     )
     assert line["changed_at"] == place.get("AgentDeployment", "a")["metadata"]["creationTimestamp"]
+
+
+def test_a_secret_in_plain_text_is_not_accepted_and_not_repeated(controller: Controller, place: Place) -> None:
+    """It got past admission; neither the status, nor an Event, nor the log has the value."""
+    place.agent("a", env=[{"name": "TOKEN", "value": VALUE}])
+    message = place.wait_condition("Accepted", "False")["message"]
+    assert message.startswith("spec.env[0].value: SecretInPlainText: the variable's name says that this is a secret")
+    wait_said(controller, place, "not accepted", rule="SecretInPlainText", path="spec.env[0].value")
+    wait_for("an Event", lambda: [note for reason, note in place.events() if reason == "Refused"])
+    assert VALUE not in str(place.get("AgentDeployment", "a")["status"]) + str(place.events()) + controller.output
 
 
 def test_drift_names_the_child_and_the_manager_of_the_edit(controller: Controller, place: Place) -> None:

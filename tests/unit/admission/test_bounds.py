@@ -155,7 +155,6 @@ OF_THE_CLUSTER = {
     "EgressAbovePolicy",
     "IngressAbovePolicy",
     "EgressServiceForbidden",
-    "IngressAbovePolicy",
     "ImageNoDigest",
     "ImageRegistry",
     "SandboxRequired",

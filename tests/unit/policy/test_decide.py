@@ -339,7 +339,7 @@ def test_every_rule_can_be_broken() -> None:
     spec["network"]["ingress"] = [{"from": {"namespace": "y", "podLabels": {"a": "b"}}, "port": "panel"}]  # type: ignore[index]
     closed = {"permissions": {"allow": []}, "images": {"registries": []}, "sandbox": {"runtimeClassNames": ["x"]}}
     broken = names(judge(spec, closed, known=facts("10.0.0.0/8", labels={}))) | names(judge({"image": "A/b"}, closed))
-    broken |= names(judge({"secrets": keys}, {}))
+    broken |= names(judge({"secrets": keys, "env": [{"name": "PASSWORD", "value": "hunter2hunter2"}]}, {}))
     none = {"limits": {"agents": 0, "replicas": 0, "cpu": 0, "memory": 0, "storage": 0}}
     broken |= names(judge({"storage": {"mountPath": "/data", "size": "1Gi"}}, none))
     # What the requester may do is asked of the API server: tests/unit/admission/test_requester.py.
