@@ -1,7 +1,7 @@
 """What known credentials look like: a closed list, so that digests, UUIDs, names and public keys are none.
 
-The comment names the issuer's page about such keys. Prefixes are the issuers'; where a page gives no length, ours is a lower
-bound. Entropy is not looked at: what is long and random is mostly a digest. Why no library: docs/adr/0002.
+The comment names the issuer's page about such keys. Prefixes are the issuers'; where a page gives no length, ours is a
+lower bound. Entropy is not looked at: what is long and random is mostly a digest. Why no library: docs/adr/0002.
 """
 
 import re
