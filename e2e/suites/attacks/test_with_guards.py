@@ -39,13 +39,15 @@ def refused(*attempts: Callable[[], object]) -> None:
 
 
 def _by_ed(who: Api, agent: Agent) -> None:
-    pod = path("pods", agent.pod_name())
+    (pod,) = agents.pods(who, NAMESPACE, agent.name)
     refused(
         lambda: who.patch(agent.allow, OPEN),
         lambda: who.create(path("networkpolicies"), FOREIGN),
         lambda: who.patch(agent.workload, IMAGE),
         lambda: who.patch(f"{agent.workload}/scale", {"spec": {"replicas": 2}}),
-        lambda: who.patch(pod, {"metadata": {"labels": {"ringfence.dev/agent": None}}}),
+        lambda: who.patch(
+            path("pods", pod["metadata"]["name"]), {"metadata": {"labels": {"ringfence.dev/agent": None}}}
+        ),
         lambda: who.create(f"{path('serviceaccounts')}/ringfence-{agent.name}/token", {"spec": {"audiences": []}}),
     )
 
