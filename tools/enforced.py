@@ -42,6 +42,7 @@ ADMISSION = "tests/api/test_admission.py"
 CONTROLLER = "tests/api/controller"
 AGENTS = "e2e/suites/agents"
 ATTACKS = "e2e/suites/attacks"
+GUARDS = "tests/chart/test_guards.py"
 ROTATION = "e2e/suites/rotation"
 
 LIMITS_LIVE = f"{CONTROLLER}/test_limits.py"
@@ -368,6 +369,16 @@ ALWAYS: dict[str, Row] = {
         f"{ATTACKS}/test_cut_loose.py::test_a_pod_whose_replicaset_was_cut_loose",
         f"{CONTROLLER}/test_standing.py::test_it_stays_until_the_last_agent_and_the_last_pod_are_gone",
         f"{CONTROLLER}/test_standing.py::test_every_edit_is_put_right_counted_and_told",
+    ),
+    "Nobody but the controller and the cluster's parts changes what was made for an agent, or widens its fence": Row(
+        "the guards of the chart: ValidatingAdmissionPolicies in namespaces that are open to agents",
+        f"{GUARDS}::test_nobody_changes_a_child",
+        f"{GUARDS}::test_an_agents_pod_keeps_its_labels_and_its_owner",
+        f"{GUARDS}::test_no_policy_of_others_lets_an_agent_through",
+        f"{GUARDS}::test_no_binding_adds_to_an_agents_permissions",
+        f"{GUARDS}::test_no_token_of_an_agent_but_by_its_kubelet",
+        f"{GUARDS}::test_nobody_gets_into_an_agent",
+        f"{ATTACKS}/test_with_guards.py::test_all_are_refused_also_while_nobody_leads",
     ),
     "What others write that widens an agent's fence is said, and the agent is not Ready meanwhile": Row(
         "condition `FenceWidened`: foreign policies and bindings that reach the agent, pods that were relabelled",
