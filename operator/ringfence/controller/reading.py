@@ -82,7 +82,8 @@ class Reading:
                 for informer in (*self.others, self.policies):
                     group.create_task(_installed(informer))
             await _installed(self.agents)
-        await self.strays.look()
+        with contextlib.suppress(ApiError, Unreachable):  # that is due still, and nothing else waits for it
+            await self.strays.look()
 
     async def follow(self) -> None:
         """For ever: the watches of all kinds."""

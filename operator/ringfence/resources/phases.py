@@ -12,7 +12,8 @@ from ringfence.api.status import ConditionType
 
 from .compare import stamp
 from .kinds import Manifest
-from .model import ROTATION_LABEL, Agent, Ref
+from .model import ALLOW as ALLOWING
+from .model import ROTATION_LABEL, Agent, Ref, child_name
 from .network import allow_policy, deny_policy
 from .permissions import role, role_binding, service_account
 from .rotation import rotation_children
@@ -58,7 +59,8 @@ def _never(_: StoredChild) -> bool:
 
 
 def _opens(child: StoredChild) -> bool:
-    return child.ref.kind == "NetworkPolicy" and not _rotates(child)
+    """The one of this name: another one that claims to be the agent's is somebody's, and is told."""
+    return child.ref.kind == "NetworkPolicy" and child.ref.name == child_name(child.agent_label or "", ALLOWING)
 
 
 def _rotates(child: StoredChild) -> bool:

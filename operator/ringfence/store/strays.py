@@ -80,19 +80,27 @@ class StrayPods:
         return {pod.key[0] for pod in self._store.wider.unlabelled.items.values() if pod.is_stray}
 
     async def _look_at(self, namespaces: Iterable[str]) -> None:
-        """At each of them; what fails is due again."""
+        """At each of them; what fails is due again, by itself: the others are done, so that each try comes further."""
         todo = sorted(namespaces)
         self._due.difference_update(todo)
         if not self._due:
             self._asked.clear()
+        free = asyncio.Semaphore(AT_ONCE)
+
+        async def one(namespace: str) -> None:
+            async with free:
+                await self._look_into(namespace)
+
         try:
-            while todo:
-                await asyncio.gather(*(self._look_into(one) for one in todo[:AT_ONCE]))
-                del todo[:AT_ONCE]
-        except BaseException:
-            for namespace in todo:
-                self._look_soon(namespace)
+            answers = await asyncio.gather(*map(one, todo), return_exceptions=True)
+        except asyncio.CancelledError:
+            self._due.update(todo)
             raise
+        failures = [(namespace, one) for namespace, one in zip(todo, answers, strict=True) if one is not None]
+        for namespace, _ in failures:
+            self._look_soon(namespace)
+        if failures:
+            raise failures[0][1]
 
     async def _look_into(self, namespace: str) -> None:
         sink = TableSink(self._store.wider.unlabelled, "Pod", wanted=may_be_stray, namespace=namespace)

@@ -152,6 +152,20 @@ async def test_what_fails_is_tried_again_and_told_once(place: Place) -> None:
     assert [one["event"] for one in said] == ["cannot look for relabelled pods: trying on"]
 
 
+async def test_only_what_failed_is_asked_for_again(place: Place) -> None:
+    """Else a busy API server, of which one answer in seven fails, would never have all namespaces looked at."""
+    for number in range(20):
+        body = agent(uid=f"u-{number}", name="a")
+        body["metadata"]["namespace"] = f"ns-{number}"
+        place.store.agents.observe("ADDED", body)
+    place.kube.refuse(ApiError(429, "TooManyRequests", "busy"), path=path_of("v1", "pods", "ns-7"), times=1)
+    with pytest.raises(ApiError):
+        await place.strays.look()
+    assert len(place.lists()) == 21
+    await place.strays.look()
+    assert place.lists()[21:] == ["ns-7"]
+
+
 async def test_a_surprise_does_not_end_it(place: Place) -> None:
     place.put()
     place.kube.refuse(KeyError("x"), times=1)
