@@ -16,8 +16,8 @@ ALLOWED, FORBIDDEN = f"tcp://{LLM}:443", f"tcp://{ELSEWHERE}:443"
 WIDER: Object = {"spec": {"egress": [{}]}}
 MOMENT = 2.0
 """Seconds; 30 ms is usual."""
-AFTER = 0.5
-"""Seconds; until packets are dropped after a policy is gone, 10 ms are usual."""
+AFTER = 2.0
+"""Seconds until packets are dropped after a policy is gone; 10 ms are usual."""
 MANY = 100
 
 
