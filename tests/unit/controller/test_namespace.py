@@ -7,7 +7,7 @@ import pytest
 
 from ringfence.api.names import STANDING_POLICY
 from ringfence.controller.namespace.reconciler import AGAIN, PATIENCE, NamespaceReconciler
-from ringfence.controller.namespace.standing import Standing
+from ringfence.controller.namespace.standing import ENDING_SECONDS, Standing
 from ringfence.controller.runtime.lease import NotLeading
 from ringfence.controller.runtime.loop import Look
 from ringfence.kube import ApiError, Object
@@ -153,9 +153,16 @@ async def test_the_end_of_the_namespace_accuses_nobody(standing: Place) -> None:
     standing.store.children.remove(REF, 10_000)
     ending = ApiError(403, "Forbidden", "because it is being terminated")
     standing.kube.refuse(ending, verb="apply_new", times=1)
-    with pytest.raises(ApiError):
-        await standing.reconcile()
+    standing.kube.requests.clear()
+    now = 100.0
+    standing.standing.clock = lambda: now
+    for _ in range(3):
+        with pytest.raises(ApiError):
+            await standing.reconcile()
+    assert [one.verb for one in standing.kube.requests].count("apply_new") == 1, "one request tells all passes"
+    now += ENDING_SECONDS
     await standing.reconcile()
+    assert standing.right(), "it did not end after all, or there is another one of that name"
     assert standing.of(StandingPolicyRepaired) == []
     assert standing.of(StandingPolicyMissing) == []
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
+from time import monotonic
 
 from ringfence.api.names import FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL, STANDING_POLICY
 from ringfence.controller.runtime.lease import NotLeading
@@ -19,6 +20,9 @@ from ringfence.store.orphans import standing_ref
 from ringfence.store.records import child_path
 from ringfence.store.store import Store
 from ringfence.telemetry.events import DELETED, EDITED, ChildWritten, Emit, StandingPolicyRepaired
+
+ENDING_SECONDS = 5.0
+"""For so long nothing is written to a namespace that was found to be on its way out: each agent's pass would."""
 
 
 class InTheWay(RingfenceError):
@@ -60,6 +64,9 @@ class Standing:
     store: Store
     leading: Callable[[], bool]
     emit: Emit
+    clock: Callable[[], float] = monotonic
+    _ending: dict[str, tuple[float, ApiError]] = field(default_factory=dict)
+    """Namespaces that are being deleted: when that was last found, and what the API server said."""
     _known: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     """By namespace: uid of the policy that was written or found right, and the mark that it had."""
     _locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
@@ -74,6 +81,9 @@ class Standing:
         if self.right(namespace):
             self._note(namespace)
             return
+        found, ending = self._ending.get(namespace, (float("-inf"), None))
+        if ending is not None and self.clock() - found < ENDING_SECONDS:
+            raise ending.with_traceback(None)  # once more, and without asking once more
         async with self._locks[namespace]:
             if not self.right(namespace):
                 await self._put_right(namespace)
@@ -121,6 +131,8 @@ class Standing:
         except ApiError as failure:
             if failure.terminating or isinstance(failure, NotFound):
                 self._known.pop(namespace, None)  # the namespace takes it away, nobody else
+            if failure.terminating:
+                self._note_ending(namespace, failure)
             raise
         live = self._took(answer)
         self.emit(ChildWritten(ref.kind, "create"))
@@ -128,6 +140,11 @@ class Standing:
             raise NotStored(namespace)
         if lost:
             self._repaired(namespace, DELETED)
+
+    def _note_ending(self, namespace: str, failure: ApiError) -> None:
+        now = self.clock()
+        fresh = {one: (at, why) for one, (at, why) in self._ending.items() if now - at < ENDING_SECONDS}
+        self._ending = fresh | {namespace: (now, failure)}
 
     async def _correct(self, namespace: str, live: StoredChild) -> None:
         """Apply; and where others' additions remain, which apply leaves alone, replace the object."""
