@@ -71,7 +71,7 @@ WORDS: Final = (
     Shape("a Tavily API key", rf"tvly-(?=[A-Za-z_-]{{0,32}}[0-9]){_WORD}{{24}}"),
     # github.blog/changelog/2021-09-23-npm-has-a-new-access-token-format
     Shape("an npm token", rf"npm_{_ALNUM}{{36}}"),
-    # pypi.org/help/#apitoken, pypi.org/project/pypitoken: a macaroon of version 2 in base64
+    # the help page of the Python Package Index about API tokens: a macaroon of version 2 in base64
     Shape("a PyPI token", rf"pypi-AgE{_WORD}{{50}}"),
     # docs.docker.com/security/access-tokens
     Shape("a Docker token", rf"dckr_(?:pat|oat)_{_WORD}{{20}}"),
