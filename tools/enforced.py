@@ -366,7 +366,7 @@ ALWAYS: dict[str, Row] = {
     ),
     "A pod with an agent's label is fenced, whether its agent is there or not": Row(
         "NetworkPolicy `ringfence-agents`, one in each opened namespace, which belongs to no agent",
-        f"{ATTACKS}/test_cut_loose.py::test_a_pod_whose_replicaset_was_cut_loose",
+        f"{ATTACKS}/test_orphaned.py::test_a_pod_whose_replicaset_lost_its_owner",
         f"{CONTROLLER}/test_standing.py::test_it_stays_until_the_last_agent_and_the_last_pod_are_gone",
         f"{CONTROLLER}/test_standing.py::test_every_edit_is_put_right_counted_and_told",
     ),

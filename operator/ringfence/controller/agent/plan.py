@@ -173,7 +173,7 @@ def part_of_fence(action: "Action") -> Ref | None:
     return None
 
 
-def lets_reach(phase: Phase, ref: Ref) -> bool:
+def _lets_reach(phase: Phase, ref: Ref) -> bool:
     """Whether a child gives its agent something: without it the agent reaches less, and a fence is no wider."""
     return phase is ALLOW or (phase is PERMISSIONS and ref.kind == "RoleBinding")
 
@@ -272,7 +272,7 @@ def _apply(seen: Observed, agent: Agent, stop: Stop | None) -> tuple[tuple[Actio
     """
     withheld = stop is not None and stop.withholds
     wanted = {
-        phase.order: [one for one in phase.desired(agent) if not (withheld and lets_reach(phase, one.ref))]
+        phase.order: [one for one in phase.desired(agent) if not (withheld and _lets_reach(phase, one.ref))]
         for phase in PHASES
     }
     refs = frozenset(desired.ref for built in wanted.values() for desired in built)

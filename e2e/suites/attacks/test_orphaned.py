@@ -1,4 +1,4 @@
-"""Pods and objects that were cut loose from their agent reach nothing, and are told."""
+"""Pods and objects that lost their agent or their owner reach nothing, and are told."""
 
 from cluster.shell import wait_for
 from harness import metrics
@@ -46,7 +46,7 @@ def test_an_agent_that_is_deleted_without_its_children(
     wait_for("nothing is left", lambda: _left(agent.api) == 0)
 
 
-def test_a_pod_whose_replicaset_was_cut_loose(make: Make, people: People, kubectl: Kubectl, closed: list[str]) -> None:
+def test_a_pod_whose_replicaset_lost_its_owner(make: Make, people: People, kubectl: Kubectl, closed: list[str]) -> None:
     """It reaches what its agent may reach, for as long as there is an agent; then nothing."""
     agent = make(network=EGRESS)
     (replica_set,) = kubectl.items("replicasets", "-n", NAMESPACE, "-l", f"ringfence.dev/agent={agent.name}")
