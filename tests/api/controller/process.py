@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,6 +154,12 @@ class Record:
             and (entry.get("objectRef") or {}).get("resource") not in {"leases", "selfsubjectreviews"}
             and (namespace is None or (entry.get("objectRef") or {}).get("namespace") == namespace)
         ]
+
+    def rests(self, namespace: str, *, user: str = USER) -> bool:
+        """Whether nothing is written there for three seconds: what was under way is over."""
+        before = len(self.writes(namespace, user=user))
+        time.sleep(3)
+        return len(self.writes(namespace, user=user)) == before
 
     def created(self, namespace: str) -> list[str]:
         """`networkpolicies/NAME`, ... in the order in which they were stored."""

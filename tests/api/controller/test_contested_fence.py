@@ -46,6 +46,7 @@ def times(place: Place) -> dict[str, str]:
     return {one["type"]: one["lastTransitionTime"] for one in place.status()["conditions"]}
 
 
+@pytest.mark.timeout(400)
 def test_who_edits_again_and_again_stops_the_agent(place: Place, controller: Controller) -> None:
     place.agent("a", FULL)
     place.wait_applied()
@@ -75,7 +76,7 @@ def test_who_edits_again_and_again_stops_the_agent(place: Place, controller: Con
 
     place.merge("Deployment", "ringfence-a", {"spec": {"replicas": 1}})
     wait_for("stopped again", lambda: replicas(place) == 0)
-    wait_for("it runs again", lambda: replicas(place) == 1, timeout=QUIET_SECONDS + 60)
+    wait_for("it runs again", lambda: replicas(place) == 1, timeout=QUIET_SECONDS + 120)
     place.wait_right()
     place.wait_condition("NetworkPolicyApplied", "True", "Applied")
     assert place.status()["effectivePermissions"] != []

@@ -81,7 +81,9 @@ def test_a_pod_that_an_edit_left_behind_ends_at_once(running: Place, shared: Sha
     place.wait_right()
     wait_for("it makes no more", lambda: place.get("ReplicaSet", left["metadata"]["name"])["spec"]["replicas"] == 0)
     wait_for("all are to end at once", lambda: {ends_within(pod) for pod in of(place, left)} == {END_WITHIN})
-    assert {ends_within(pod) for pod in of(place, replica_set(place, GRACE_SECONDS))} == {None}, "the agent's own"
+    own = replica_set(place, GRACE_SECONDS)
+    wait_for("the agent has a pod of its own", lambda: of(place, own))
+    assert {ends_within(pod) for pod in of(place, own)} == {None}
     wait_for("an Event", lambda: "PodEnded" in [reason for reason, _ in place.events()])
     assert controller.metric("ringfence_violations_total", rule="PodLeftBehind", namespace=place.name) >= 2
     lines = [line for line in controller.warnings() if line.get("namespace") == place.name]

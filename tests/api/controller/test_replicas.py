@@ -79,7 +79,9 @@ def test_a_leader_that_was_asleep_writes_nothing_more(cluster: Cluster, fresh: P
     first = begin("first").wait_leading()
     fresh.agent("a", FULL)
     fresh.wait_applied()
-    second = begin("second")
+    second, record = begin("second"), Record(cluster)
+    # A request that is on its way in this very instant would be sent on waking: docs/limits.md.
+    wait_for("the first has nothing to do", lambda: record.rests(fresh.name, user="replica-first"))
     first.send(signal.SIGSTOP)
     second.wait_leading()
     record = Record(cluster)

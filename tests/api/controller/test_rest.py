@@ -1,7 +1,5 @@
 """Agents at rest: nothing is written. And many at once: all are served, none waits for another that fails."""
 
-import time
-
 from api.controller.place import FULL, Place, json_bytes
 from api.controller.process import Controller, Record
 from cluster import Cluster
@@ -18,13 +16,8 @@ def test_agents_at_rest_cause_no_write(cluster: Cluster, place: Place, controlle
         place.wait_applied(f"a{number}")
         place.wait_right(f"a{number}")
 
-    def settled() -> bool:
-        """No write for a while: the Deployments' own news has arrived."""
-        record = Record(cluster)
-        time.sleep(3)
-        return record.writes(place.name) == []
-
-    wait_for("rest", settled, timeout=60)
+    record = Record(cluster)
+    wait_for("rest: the Deployments' own news has arrived", lambda: record.rests(place.name))
     record, passes = Record(cluster), controller.metric("ringfence_reconcile_total", result="ok")
     place.label({"looks": "please"})  # what policies select by: every agent of the namespace is looked at
 
@@ -33,7 +26,7 @@ def test_agents_at_rest_cause_no_write(cluster: Cluster, place: Place, controlle
         return done and controller.metric("ringfence_queue_depth") == 0
 
     wait_for("a look at each", looked)
-    wait_for("the last passes are over", settled, timeout=60)
+    wait_for("the last passes are over", lambda: record.rests(place.name))
     assert [(entry["verb"], entry["requestURI"]) for entry in record.writes(place.name)] == []
     assert controller.drift(place.name) == 0
 

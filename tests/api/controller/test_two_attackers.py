@@ -12,6 +12,7 @@ from api.controller.process import Controller
 from api.server import Server
 from cluster import Cluster
 from cluster.shell import wait_for
+from ringfence.controller.agent.fence import QUIET_SECONDS
 
 HOLD = "example.com/hold"
 FENCE = {"NetworkPolicy", "Role", "RoleBinding"}
@@ -97,6 +98,7 @@ def harmless(place: Place) -> bool:
     return stopped(place) or fenced(place)
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     "acts",
     [(widens, holds), (deletes, orphans), (widens, deletes)],
@@ -118,7 +120,7 @@ def test_the_fence_is_right_or_the_agent_is_stopped(
         wait_for("it stays stopped", lambda: stopped(place))
         wait_for("it is said", lambda: place.condition("Ready").get("reason") in {"FenceContested", "Unfenced"})
     place.end_pods()
-    wait_for("the fence is right afterwards", lambda: fenced(place))
+    wait_for("the fence is right afterwards", lambda: fenced(place), timeout=QUIET_SECONDS + 120)
     assert controller.drift(place.name) >= 3
     reasons = {reason for reason, _ in place.events()}
     assert reasons & {"FenceContested", "Unfenced", "AgentStopped"}, reasons

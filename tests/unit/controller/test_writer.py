@@ -296,6 +296,27 @@ async def test_an_edited_child_is_put_right_and_told(place: Place) -> None:
     assert stored(place.live(POLICY_ALLOW)).digest == built(POLICY_ALLOW, RULES).digest
 
 
+async def test_an_edit_counts_though_the_next_one_is_seen_before_the_answer(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await place.ensure(DEPLOYMENT)
+    await place.edit(DEPLOYMENT, {"spec": {"replicas": 9}})
+    place.take()
+    apply = place.kube.apply
+
+    async def late(*told: Any, **how: Any) -> Object:
+        answer = copy.deepcopy(await apply(*told, **how))
+        await place.edit(DEPLOYMENT, {"spec": {"replicas": 9}})
+        return answer
+
+    monkeypatch.setattr(place.kube, "apply", late)
+    await place.ensure(DEPLOYMENT)
+    monkeypatch.undo()
+    assert place.take()[1] == ["update", "ChildEdited kubectl-edit"]
+    await place.ensure(DEPLOYMENT)
+    assert place.take() == (["apply"], ["update", "ChildEdited kubectl-edit"])
+
+
 async def test_a_changed_field_of_ours_is_one_apply(place: Place) -> None:
     await place.ensure(DEPLOYMENT)
     place.take()

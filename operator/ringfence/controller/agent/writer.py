@@ -352,12 +352,14 @@ class Writer:
                 self.store.children.remove(ref, live.version)
 
     def _took(self, answer: Object, ref: Ref, agent: Identity) -> StoredChild:
-        """The stored object in an answer to a write: into the store, and remembered as the agent's."""
+        """The stored object in an answer to a write: into the store, and remembered as the agent's.
+
+        It is judged by itself: the watch may have shown already what somebody made of it since.
+        """
         record = stored(answer, ref.kind)
         self.store.children.take(record)
-        live = self.store.children.items.get(ref, record)
-        self._remember(live, agent)
-        return live
+        self._remember(record, agent)
+        return record
 
     def _judge(self, desired: Desired, agent: Identity) -> Fit:
         ref = desired.ref
