@@ -268,9 +268,9 @@ def test_what_a_namespace_may_ask_for_in_sum(setup: Setup, server: Server) -> No
         text = json.dumps(body).encode()
         return all(server.request("POST", f"{path}?dryRun=All", text).code == HTTPStatus.FORBIDDEN for _ in range(5))
 
-    wait_for("the replicas to know the policy", lambda: refuses(small("large", replicas=5)), timeout=30)
+    wait_for("the replicas to know the policy", lambda: refuses(small("large", replicas=5)))
     apply(small("a", replicas=3))
-    wait_for("the replicas to know the agent", lambda: refuses(small("b", replicas=2)), timeout=30)
+    wait_for("the replicas to know the agent", lambda: refuses(small("b", replicas=2)))
     expected: dict[str, dict[str, Any]] = {
         "spec.replicas: ReplicasAbovePolicy": {"replicas": 2},
         "spec.resources.limits.cpu: CpuAbovePolicy": {"resources": {"limits": {"cpu": 3, "memory": "1Mi"}}},
@@ -283,7 +283,7 @@ def test_what_a_namespace_may_ask_for_in_sum(setup: Setup, server: Server) -> No
         setup.cluster, small("b", resources={"limits": {"cpu": "2971m", "memory": "1Mi"}})
     )
     apply(small("b"))
-    wait_for("the replicas to know both", lambda: refuses(small("c", suspended=True)), timeout=30)
+    wait_for("the replicas to know both", lambda: refuses(small("c", suspended=True)))
     assert "spec: AgentsAbovePolicy" in refused(setup.cluster, small("c", suspended=True))
     # Room that is left is there at once: what a cache that lags refuses is read again.
     setup.cluster.kubectl("delete", "-n", name, "agd", "a")

@@ -28,7 +28,7 @@ def cluster() -> Iterator[Cluster]:
     # What an earlier run left on it would be in the way of `helm install`.
     with Cluster.for_tests(NAME, mode="api", fresh=True) as found:
         found.kubectl("create", "-f", str(ROOT / "crds"))
-        wait_for("the CRDs", lambda: found.kubectl("explain", "agd"), timeout=30)
+        wait_for("the CRDs", lambda: found.kubectl("explain", "agd"))
         found.kubectl("create", "namespace", NAMESPACE)
         # Everything we run has to pass the strictest Pod Security Standard.
         found.kubectl("label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")

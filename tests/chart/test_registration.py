@@ -63,7 +63,7 @@ def _as_the_chart_has_it(cluster: Cluster, folder: Path) -> Path:
 
 
 def _wait(controller: Controller, *, in_force: bool) -> None:
-    wait_for("it is seen", lambda: f"{IN_FORCE} {float(in_force)}" in controller.get("/metrics")[1], timeout=60)
+    wait_for("it is seen", lambda: f"{IN_FORCE} {float(in_force)}" in controller.get("/metrics")[1])
 
 
 def _told(controller: Controller) -> list[str]:

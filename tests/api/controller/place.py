@@ -175,7 +175,7 @@ class Place:
             assert matches(manifest, live), f"wanted {json.dumps(manifest)}\nfound {json.dumps(live)}"
         return True
 
-    def wait_right(self, name: str = "a", timeout: float = 60) -> None:
+    def wait_right(self, name: str = "a", timeout: float = 150) -> None:
         wait_for(f"the children of {name} are as they should be", lambda: self.right(name), timeout=timeout)
 
     def pods(self, agent: str = "a") -> list[Manifest]:

@@ -1,5 +1,7 @@
 """A new agent: its children in order, read back, and what a person is told."""
 
+import pytest
+
 from api.controller.golden import as_written_down
 from api.controller.place import FULL, Place
 from api.controller.process import Controller, Record
@@ -19,8 +21,13 @@ IN_ORDER = [
 ]
 
 
-def test_children_are_stored_in_order_and_as_built(cluster: Cluster, place: Place) -> None:
-    record = Record(cluster)
+@pytest.fixture
+def record(cluster: Cluster) -> Record:
+    """From before there is a namespace: its standing policy is stored with the first agent, or before."""
+    return Record(cluster)
+
+
+def test_children_are_stored_in_order_and_as_built(record: Record, place: Place) -> None:
     place.agent("a", FULL)
     status = place.wait_applied()
     place.wait_right()
@@ -32,8 +39,7 @@ def test_children_are_stored_in_order_and_as_built(cluster: Cluster, place: Plac
     ]
 
 
-def test_the_smallest_agent_has_no_rights_and_no_volume(cluster: Cluster, place: Place) -> None:
-    record = Record(cluster)
+def test_the_smallest_agent_has_no_rights_and_no_volume(record: Record, place: Place) -> None:
     place.agent()
     place.wait_applied()
     made = [name for name in record.created(place.name) if not name.startswith("events/")]

@@ -98,7 +98,6 @@ def harmless(place: Place) -> bool:
     return stopped(place) or fenced(place)
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     "acts",
     [(widens, holds), (deletes, orphans), (widens, deletes)],
