@@ -132,7 +132,11 @@ class _Parts:
     def reading(self) -> Reading:
         """A store, and what keeps it."""
         settings = self.settings
-        context = PolicyContext(settings.cluster_networks, api_server_networks=settings.api_server_networks)
+        context = PolicyContext(
+            settings.cluster_networks,
+            api_server_networks=settings.api_server_networks,
+            own_namespace=settings.namespace,
+        )
         return Reading(self.kube, Store(context), self.emit, settings.resync)
 
     def prover(self, store: Store) -> Prover:

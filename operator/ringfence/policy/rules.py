@@ -23,7 +23,8 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
     ),
     RuleName.NAMESPACE_NOT_OPENED: RuleText(
         "The guards that keep an agent's fence in place work in namespaces that a platform engineer has opened.",
-        "Deploy to a namespace that carries the label `ringfence.dev/agents: enabled`, or have it set.",
+        "Deploy to a namespace that carries the label `ringfence.dev/agents: enabled`, or have it set; no label opens "
+        "the cluster's own namespaces or the one that Ringfence runs in.",
     ),
     RuleName.LEVEL_ABOVE_POLICY: RuleText(
         "The level is the ceiling of an agent's permissions; the platform team says how high it may be in a namespace.",

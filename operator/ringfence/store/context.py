@@ -69,10 +69,17 @@ class PolicyContext:
     """The context of decisions. Not to be asked before it is synced: every kind of `SOURCES` was listed once.
 
     `api_server_networks`: where the API server's addresses are believed without being named by its certificate.
+    `own_namespace`: where Ringfence runs, which is closed to agents; the API server does not call the webhook there.
     """
 
-    def __init__(self, extra_networks: Iterable[Network] = (), *, api_server_networks: Iterable[Network] = ()) -> None:
-        self._extra = tuple(extra_networks)
+    def __init__(
+        self,
+        extra_networks: Iterable[Network] = (),
+        *,
+        api_server_networks: Iterable[Network] = (),
+        own_namespace: str | None = None,
+    ) -> None:
+        self._extra, self._own = tuple(extra_networks), own_namespace
         self.api_server_addresses = ApiServerAddresses(api_server_networks)
         self.agents: Claims | None = None
         """What agents ask for, as the admission server keeps it; the controller asks its store, which knows more."""
@@ -175,7 +182,10 @@ class PolicyContext:
     def facts(self, namespace: str) -> Facts:
         """What `decide` is to know about `namespace`. One that was never seen has no labels: it is closed."""
         known = self._labels.get(namespace, {})
-        return Facts(namespace_labels=known, cluster_networks=self._cluster_networks())
+        return self._facts(known)
+
+    def _facts(self, known: Mapping[str, str]) -> Facts:
+        return Facts(namespace_labels=known, cluster_networks=self._cluster_networks(), own_namespace=self._own)
 
     def policies(self) -> list[NamedPolicy]:
         """Every AgentPolicy, by name. One that cannot be read is among them and allows nothing."""
@@ -196,7 +206,7 @@ class PolicyContext:
 
         The cache itself does not change: a watch may have shown it something newer in the meantime.
         """
-        facts = Facts(namespace_labels=labels(namespace), cluster_networks=self._cluster_networks())
+        facts = self._facts(labels(namespace))
         named = sorted((_policy(full_name(body), body) for body in policies), key=lambda policy: policy.name)
         return Snapshot(facts, tuple(named), None if agents is None else tuple(agents), _delegate(namespace))
 

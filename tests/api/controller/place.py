@@ -56,6 +56,13 @@ class Place:
         labels = {AGENTS_LABEL: AGENTS_ENABLED} if labels is None else labels
         self._must("POST", "/api/v1/namespaces", {"metadata": {"name": self.name, "labels": labels}})
 
+    @classmethod
+    def at(cls, server: Server, name: str) -> "Place":
+        """A namespace that is there already."""
+        found = cls.__new__(cls)
+        found.server, found.name = server, name
+        return found
+
     def remove(self) -> None:
         """Leave it to the cluster to empty it."""
         self.server.request("DELETE", f"/api/v1/namespaces/{self.name}")

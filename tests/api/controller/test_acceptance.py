@@ -11,6 +11,7 @@ import pytest
 
 from api.controller.place import CHILDREN, FULL, RULES, Place, json_bytes
 from api.controller.process import Controller
+from api.server import Server
 from cluster.shell import wait_for
 from ringfence.api.names import AGENTS_LABEL, API_VERSION
 from ringfence.kube import path_of
@@ -172,6 +173,19 @@ def test_an_agent_in_a_closed_namespace_gets_a_fence_and_nothing_else(place: Pla
     closed.label({AGENTS_LABEL: "enabled"})
     closed.wait_applied()
     closed.remove()
+
+
+def test_no_label_opens_the_namespace_of_the_controller(
+    client: Server, controller: Controller, lease_namespace: str
+) -> None:
+    """`kubectl label namespaces --all`: neither the webhook nor a guard looks there."""
+    own = Place.at(client, lease_namespace)
+    own.label({AGENTS_LABEL: "enabled"})
+    own.agent()
+    assert "Ringfence's own pods" in own.wait_condition("Accepted", "False", "Refused")["message"]
+    assert own.child("workload") is None
+    own.delete("AgentDeployment", "a")
+    own.label({AGENTS_LABEL: None})
 
 
 def test_a_bad_update_leaves_the_last_good_state(place: Place) -> None:

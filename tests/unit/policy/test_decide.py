@@ -1,6 +1,7 @@
 """The decision as a whole: everything at once, in order, and never an exception."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,6 +27,22 @@ def test_a_namespace_must_be_opened(labels: dict[str, str]) -> None:
     (violation,) = judge({}, known=facts(labels=labels))
     assert (violation.rule, violation.path) == (RuleName.NAMESPACE_NOT_OPENED, "metadata.namespace")
     assert "ringfence.dev/agents: enabled" in violation.message
+
+
+@pytest.mark.parametrize(
+    ("namespace", "whose"),
+    [
+        ("kube-system", "the cluster's"),
+        ("kube-public", "the cluster's"),
+        ("kube-node-lease", "the cluster's"),
+        ("ringfence-system", "Ringfence's"),
+    ],
+)
+def test_no_label_opens_a_namespace_where_no_webhook_and_no_guard_looks(namespace: str, whose: str) -> None:
+    known = replace(facts(labels=OPEN), own_namespace="ringfence-system")
+    (violation,) = decide(AgentObject("agent", namespace, {"image": IMAGE}), [], known)
+    assert (violation.rule, violation.path) == (RuleName.NAMESPACE_NOT_OPENED, "metadata.namespace")
+    assert f'"{namespace}" holds {whose} own pods' in violation.message
 
 
 def test_offline_the_namespace_is_not_judged_and_all_policies_bind() -> None:
