@@ -32,6 +32,9 @@ CLIENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "netpol": ("ringfence:network-policy", ("system:masters",)),
 }
 """Each program of the cluster has a user of its own: program -> user, groups."""
+OF_REAL_NODES = ("node-lifecycle-controller", "pod-garbage-collector-controller")
+"""Not in mode `api`, whose nodes exist on paper: the first calls their pods unready, since no kubelet reports; the
+second deletes the pods of a node that another test has removed."""
 
 
 def write_credentials(instance: Instance) -> None:
@@ -227,6 +230,7 @@ def _controller_manager(instance: Instance) -> list[str]:
         "--allocate-node-cidrs",
         f"--cluster-cidr={POD_CIDR}",
         f"--service-cluster-ip-range={SERVICE_CIDR}",
+        *([f"--controllers=*,{','.join(f'-{one}' for one in OF_REAL_NODES)}"] if instance.mode == "api" else []),
     ]
 
 
