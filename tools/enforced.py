@@ -414,7 +414,7 @@ ALWAYS: dict[str, Row] = {
         f"{ATTACKS}/test_held.py::test_all_policies_held_at_once",
     ),
     "No agent gets more than the ceiling, whatever policies say": Row(
-        "the API server: the controller may give what it holds, and of what agents can be given that is the ClusterRole "
+        "the API server: the controller may give what it holds, and of what agents can be given that is ClusterRole "
         "`ringfence-agent-ceiling`",
         f"{LEVELS}::test_ceiling_rules_are_exactly_the_ceiling",
         f"{LEVELS}::test_no_level_holds_what_is_forbidden",
