@@ -43,6 +43,7 @@ CONTROLLER = "tests/api/controller"
 AGENTS = "e2e/suites/agents"
 ATTACKS = "e2e/suites/attacks"
 GUARDS = "tests/chart/test_guards.py"
+ESCALATION = "tests/chart/test_escalation.py"
 ROTATION = "e2e/suites/rotation"
 
 LIMITS_LIVE = f"{CONTROLLER}/test_limits.py"
@@ -413,9 +414,19 @@ ALWAYS: dict[str, Row] = {
         f"{ATTACKS}/test_held.py::test_all_policies_held_at_once",
     ),
     "No agent gets more than the ceiling, whatever policies say": Row(
-        "the API server: the controller may grant only what it holds, the ClusterRole `ringfence-agent-ceiling`",
+        "the API server: the controller may give what it holds, and of what agents can be given that is ClusterRole "
+        "`ringfence-agent-ceiling`",
         f"{LEVELS}::test_ceiling_rules_are_exactly_the_ceiling",
         f"{LEVELS}::test_no_level_holds_what_is_forbidden",
+        f"{ESCALATION}::test_and_takes_all_that_is_in_it",
+    ),
+    "The controller holds what it may give agents in namespaces that are open to agents, and nowhere else": Row(
+        "RoleBinding `ringfence-agents.ceiling` in each, which it makes by `bind` on that one ClusterRole; the guard "
+        "`ceiling` refuses it such a binding elsewhere, or to somebody else",
+        f"{CONTROLLER}/test_ceiling.py::test_it_holds_it_while_the_namespace_is_open",
+        f"{ESCALATION}::test_without_its_binding_the_controller_can_give_nothing",
+        f"{ESCALATION}::test_it_binds_the_ceiling_where_agents_are_let_in_and_nowhere_else",
+        f"{ESCALATION}::test_it_binds_it_to_itself_alone",
     ),
     "An agent runs only in a namespace that is opened to agents": Row(
         "`decide`, and the ValidatingAdmissionPolicy of the chart",

@@ -82,17 +82,18 @@ LINES = {
         "A Service that an agent may call leads to other pods than before, and the agent's policy follows.",
         (*ABOUT, "service", "previous", "leads_to"),
     ),
-    "standing policy put back": Line(
+    "put back in a namespace": Line(
         "controller",
         "warning",
-        "A namespace's policy for all of its agents' pods was edited or deleted by somebody else, and is put right.",
-        ("namespace", "rule", *AUTHOR),
+        "What a namespace has for all of its agents, a NetworkPolicy and a RoleBinding, was edited or deleted by "
+        "somebody else, and is put right.",
+        ("namespace", "kind", "name", "rule", *AUTHOR),
     ),
-    "no standing policy": Line(
+    "missing in a namespace": Line(
         "controller",
         "error",
-        "That policy cannot be stored: a stranger's has its name, or it is refused.",
-        ("namespace", "why"),
+        "One of the two cannot be stored: a stranger's has its name, or it is refused.",
+        ("namespace", "kind", "name", "why"),
     ),
     "orphans": Line(
         "controller",

@@ -9,10 +9,15 @@ from api.server import Server
 from chart.conftest import OPENED
 from chart.rendering import NAMESPACE
 from cluster import Cluster, CommandFailed
+from cluster.shell import wait_for
+from ringfence.policy.levels import ceiling_rules
+from ringfence.resources import build_ceiling
 
 CONTROLLER = f"system:serviceaccount:{NAMESPACE}:ringfence-controller"
 ADMISSION = f"system:serviceaccount:{NAMESPACE}:ringfence-admission"
 RBAC = "rbac.authorization.k8s.io"
+CLOSED = "default"
+"""A namespace that nobody opened to agents."""
 ADMISSION_GROUP = "admissionregistration.k8s.io"
 
 pytestmark = pytest.mark.timeout(120)
@@ -32,6 +37,13 @@ pytestmark = pytest.mark.timeout(120)
         ("escalate", RBAC, "clusterroles", {}),
         ("escalate", RBAC, "roles", {"namespace": OPENED}),
         ("bind", RBAC, "clusterroles", {}),
+        ("bind", RBAC, "clusterroles", {"name": "cluster-admin"}),
+        ("bind", RBAC, "roles", {"namespace": OPENED}),
+        # What agents may be given is held where agents are let in, and only once the controller bound it there.
+        ("create", "", "configmaps", {"namespace": CLOSED}),
+        ("get", "", "configmaps", {"namespace": NAMESPACE}),
+        ("delete", "coordination.k8s.io", "leases", {"namespace": "kube-system"}),
+        ("delete", "batch", "jobs", {}),
         ("impersonate", "", "users", {}),
         ("impersonate", "", "serviceaccounts", {}),
         ("create", RBAC, "clusterroles", {}),
@@ -67,14 +79,92 @@ def test_may_not(installed: Cluster, server: Server, user: str, asked: tuple[str
     assert answer.body["status"].get("allowed") is False
 
 
-def _role(rules: list[dict[str, Any]]) -> str:
-    metadata = {"name": "ringfence-probe", "namespace": OPENED}
+def _role(rules: list[dict[str, Any]], namespace: str = OPENED) -> str:
+    metadata = {"name": "ringfence-probe", "namespace": namespace}
     return json.dumps(
         {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": metadata, "rules": rules}
     )
 
 
-def test_the_api_server_refuses_to_let_the_controller_grant_more_than_the_ceiling(installed: Cluster) -> None:
+def _ceiling(namespace: str = OPENED, **changes: Any) -> str:
+    return json.dumps(build_ceiling(namespace, (NAMESPACE, "ringfence-controller")) | changes)
+
+
+def _as_controller(cluster: Cluster, manifest: str) -> None:
+    """Create without storing."""
+    cluster.kubectl("create", "--as", CONTROLLER, "--dry-run=server", "-f", "-", stdin=manifest)
+
+
+@pytest.fixture(scope="module")
+def opened(installed: Cluster) -> Cluster:
+    """With the binding in the opened namespace, as the controller makes it; with the guards at work."""
+    wrong = _ceiling(subjects=[])
+    wait_for("the guard", lambda: "guard-ceiling" in _refusal(installed, wrong))
+    installed.kubectl("create", "--as", CONTROLLER, "-f", "-", stdin=_ceiling())
+    wait_for("the binding is known", lambda: _refusal(installed, _role(READING)) == "")
+    return installed
+
+
+def _refusal(cluster: Cluster, manifest: str) -> str:
+    try:
+        _as_controller(cluster, manifest)
+    except CommandFailed as failure:
+        return str(failure)
+    return ""
+
+
+READING = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}]
+
+
+def test_without_its_binding_the_controller_can_give_nothing(installed: Cluster) -> None:
+    for namespace in (OPENED, CLOSED, "kube-system"):
+        with pytest.raises(CommandFailed, match="attempting to grant RBAC permissions not currently held"):
+            _as_controller(installed, _role(READING, namespace))
+
+
+def test_it_binds_the_ceiling_where_agents_are_let_in_and_nowhere_else(opened: Cluster) -> None:
+    for namespace in (CLOSED, "kube-system", NAMESPACE):
+        assert "is not open to agents" in _refusal(opened, _ceiling(namespace))
+    opened.kubectl("label", "namespace", "kube-public", "ringfence.dev/agents=enabled")
+    try:
+        assert _refusal(opened, _ceiling("kube-public")) == "", "the label is all that a platform engineer writes"
+    finally:
+        opened.kubectl("label", "namespace", "kube-public", "ringfence.dev/agents-")
+
+
+SOMEBODY = {"kind": "ServiceAccount", "name": "default", "namespace": OPENED}
+ITSELF = {"kind": "ServiceAccount", "name": "ringfence-controller", "namespace": NAMESPACE}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"subjects": [SOMEBODY]},
+        {"subjects": [ITSELF, SOMEBODY]},
+        {"subjects": [ITSELF | {"namespace": OPENED}]},
+        {"subjects": [{"kind": "Group", "name": "system:authenticated", "apiGroup": RBAC}]},
+        {"subjects": []},
+        {"metadata": {"name": "another", "namespace": OPENED}},
+    ],
+    ids=["somebody", "and somebody", "another namespace", "everybody", "nobody", "another name"],
+)
+def test_it_binds_it_to_itself_alone(opened: Cluster, changes: dict[str, Any]) -> None:
+    opened.kubectl("create", "namespace", "other")
+    opened.kubectl("label", "namespace", "other", "ringfence.dev/agents=enabled")
+    try:
+        manifest = json.loads(_ceiling("other", **changes))
+        manifest["metadata"]["namespace"] = "other"
+        assert "guard-" in _refusal(opened, json.dumps(manifest)), "of the ceiling or, of a group, that of groups"
+    finally:
+        opened.kubectl("delete", "namespace", "other", "--wait=true")
+
+
+def test_it_cannot_bind_it_everywhere_at_once(opened: Cluster) -> None:
+    binding = json.loads(_ceiling()) | {"kind": "ClusterRoleBinding", "metadata": {"name": "ringfence-probe"}}
+    assert "cannot create resource" in _refusal(opened, json.dumps(binding))
+
+
+def test_the_api_server_refuses_to_let_the_controller_grant_more_than_the_ceiling(opened: Cluster) -> None:
     too_much = [
         {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]},
         {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
@@ -83,15 +173,17 @@ def test_the_api_server_refuses_to_let_the_controller_grant_more_than_the_ceilin
     ]
     for rule in too_much:
         with pytest.raises(CommandFailed, match="attempting to grant RBAC permissions not currently held"):
-            installed.kubectl("create", "--as", CONTROLLER, "--dry-run=server", "-f", "-", stdin=_role([rule]))
+            _as_controller(opened, _role([rule]))
 
 
-def test_and_takes_what_is_below_it(installed: Cluster) -> None:
-    rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}]
-    installed.kubectl("create", "--as", CONTROLLER, "--dry-run=server", "-f", "-", stdin=_role(rules))
+def test_and_takes_all_that_is_in_it(opened: Cluster) -> None:
+    for rule in ceiling_rules():
+        _as_controller(opened, _role([rule]))
+    with pytest.raises(CommandFailed, match="attempting to grant RBAC permissions not currently held"):
+        _as_controller(opened, _role(READING, CLOSED))
 
 
-def test_a_binding_to_a_stronger_role_is_refused(installed: Cluster) -> None:
+def test_a_binding_to_a_stronger_role_is_refused(opened: Cluster) -> None:
     binding = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "RoleBinding",
@@ -100,4 +192,4 @@ def test_a_binding_to_a_stronger_role_is_refused(installed: Cluster) -> None:
         "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": OPENED}],
     }
     with pytest.raises(CommandFailed, match="attempting to grant RBAC permissions not currently held"):
-        installed.kubectl("create", "--as", CONTROLLER, "--dry-run=server", "-f", "-", stdin=json.dumps(binding))
+        _as_controller(opened, json.dumps(binding))

@@ -10,6 +10,7 @@ from ringfence.resources import CHILD_KINDS
 from ringfence.store.sources import CLUSTER_WIDE, SOURCES, Source
 
 FORBIDDEN_VERBS = {"*", "escalate", "bind", "impersonate"}
+"""`bind` but of the one ClusterRole that is made to be bound."""
 READ = {"get", "list", "watch"}
 
 
@@ -41,7 +42,10 @@ def test_no_wildcard_and_no_right_to_get_more(values: tuple[str, ...]) -> None:
     for role in roles(*values):
         for rule in role["rules"]:
             where = f"{role['kind']} {role['metadata']['name']}: {rule}"
-            assert not FORBIDDEN_VERBS & {verb.lower() for verb in rule["verbs"]}, where
+            forbidden = FORBIDDEN_VERBS & {verb.lower() for verb in rule["verbs"]}
+            assert not forbidden or (forbidden == {"bind"} and rule.get("resourceNames") == [CEILING_CLUSTER_ROLE]), (
+                where
+            )
             assert not any("*" in text for text in rule["resources"] + rule["apiGroups"]), where
             assert "nonResourceURLs" not in rule, where
             assert rule["verbs"], where
@@ -146,10 +150,19 @@ def test_the_admission_server_only_reads() -> None:
     assert names == ["ringfence-admission"]
 
 
-def test_the_controller_is_bound_to_the_ceiling_that_the_api_names() -> None:
-    bound = [i for i in render() if i["kind"] == "ClusterRoleBinding"]
-    names = {b["roleRef"]["name"] for b in bound if b["subjects"][0]["name"] == "ringfence-controller"}
-    assert names == {"ringfence-controller", CEILING_CLUSTER_ROLE}
+def test_the_ceiling_is_bound_nowhere_by_the_chart_and_the_controller_may_bind_it_alone() -> None:
+    manifests = render()
+    assert [one for one in manifests if one.get("roleRef", {}).get("name") == CEILING_CLUSTER_ROLE] == []
+    assert CEILING_CLUSTER_ROLE in {one["metadata"]["name"] for one in manifests if one["kind"] == "ClusterRole"}
+    (rule,) = [one for one in rules("ringfence-controller") if "bind" in one["verbs"]]
+    group = "rbac.authorization.k8s.io"
+    assert rule == {
+        "apiGroups": [group],
+        "resources": ["clusterroles"],
+        "resourceNames": [CEILING_CLUSTER_ROLE],
+        "verbs": ["bind"],
+    }
+    assert allowed(rules("ringfence-controller"), group, "clusterrolebindings") == READ, "never cluster-wide"
 
 
 def test_every_subject_is_a_service_account_of_ours(values: tuple[str, ...]) -> None:

@@ -30,3 +30,6 @@ MAX_AGENT_NAME = 63
 
 CEILING_CLUSTER_ROLE = "ringfence-agent-ceiling"
 """The chart's ClusterRole with the most that any agent can ever be given."""
+
+CEILING_BINDING = f"{CHILD_PREFIX}agents.ceiling"
+"""The RoleBinding by which the controller holds that ClusterRole in a namespace: no agent's child has this name."""

@@ -78,7 +78,7 @@ from . import options
     "--service-account",
     default="ringfence-controller",
     show_default=True,
-    help="ServiceAccount that this process runs as; named where a right is missing.",
+    help="ServiceAccount that this process runs as: bound, in each opened namespace, to what may be given to agents.",
 )
 @options.of_every_process
 def command(http_port: int, log_format: logs.Format, log_level: str, **given: Any) -> None:

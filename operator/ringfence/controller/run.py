@@ -37,7 +37,7 @@ from .certificates.keeper import Settings as CertificateSettings
 from .certificates.keeper import keep
 from .inputs import ApiServerRecorder
 from .namespace.reconciler import NamespaceReconciler
-from .namespace.standing import Standing
+from .namespace.standing import Standing, ceiling, policy
 from .policy.reconciler import PolicyReconciler
 from .reading import NotInstalled, Reading
 from .registration import Registration, RegistrationWatch
@@ -148,7 +148,13 @@ class _Parts:
             tell=ApiServerRecorder(self.emit).looked,
         )
 
-    def agents(self, store: Store, standing: Standing) -> AgentReconciler:
+    def standing(self, store: Store) -> tuple[Standing, Standing]:
+        """What each namespace with agents has: its policy, and its binding of the ceiling."""
+        account = self.settings.namespace, self.settings.account
+        fence, held = (Standing(one, self.kube, store, self.leading, self.emit) for one in (policy(), ceiling(account)))
+        return fence, held
+
+    def agents(self, store: Store, fence: Standing, held: Standing) -> AgentReconciler:
         """What looks after agents."""
         settings = self.settings
         writer = Writer(self.kube, store, self.leading, self.emit)
@@ -156,11 +162,11 @@ class _Parts:
         return AgentReconciler(
             store=store,
             observer=Observer(self.kube, store, secrets, HandOvers(self.emit, self.registration()), settings.job_image),
-            executor=Executor(writer, secrets, Pods(writer), self.emit),
+            executor=Executor(writer, secrets, Pods(writer), self.emit, held),
             writer=writer,
             recorder=Recorder(self.emit),
             emit=self.emit,
-            hold_namespace=standing.hold,
+            hold_namespace=(fence.hold, held.hold),
         )
 
 
@@ -196,12 +202,12 @@ class _Work:
 
 async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -> int:
     reading = parts.reading()
-    standing = Standing(parts.kube, reading.store, parts.leading, parts.emit)
-    reconciler = parts.agents(reading.store, standing)
+    fence, held = parts.standing(reading.store)
+    reconciler = parts.agents(reading.store, fence, held)
     agents = ReconcileLoop(reconciler, parts.emit, repair_workers=REPAIR_WORKERS)
     pods = ReconcileLoop(reconciler.executor.pods, parts.emit, workers=POD_WORKERS)
     namespaces = ReconcileLoop(
-        NamespaceReconciler(parts.kube, reading.store, standing, parts.leading, parts.emit),
+        NamespaceReconciler(parts.kube, reading.store, fence, held, parts.leading, parts.emit),
         parts.emit,
         workers=NAMESPACE_WORKERS,
     )

@@ -1,6 +1,6 @@
 """The children that an AgentDeployment becomes. Pure: `build(agent) -> [manifest]`."""
 
-from .build import build, build_deny, build_standing
+from .build import build, build_ceiling, build_deny, build_standing
 from .kinds import CHILD_KINDS, ChildKind, Manifest
 from .model import Agent, Endpoint, Identity, JobImage, Ref, ServicePort
 
@@ -15,6 +15,7 @@ __all__ = [
     "Ref",
     "ServicePort",
     "build",
+    "build_ceiling",
     "build_deny",
     "build_standing",
 ]

@@ -4,6 +4,7 @@ from .compare import stamp
 from .kinds import Manifest
 from .model import Agent, Identity
 from .network import deny_policy, standing_policy
+from .permissions import ceiling_binding
 from .phases import PHASES
 
 
@@ -20,3 +21,8 @@ def build_deny(agent: Identity) -> Manifest:
 def build_standing(namespace: str) -> Manifest:
     """The policy of a namespace for all of its agents' pods."""
     return stamp(standing_policy(namespace))
+
+
+def build_ceiling(namespace: str, account: tuple[str, str]) -> Manifest:
+    """The binding by which the controller, `account` (namespace, name), may give agents of a namespace anything."""
+    return stamp(ceiling_binding(namespace, account))

@@ -1,5 +1,7 @@
 """The fence in rights: a ServiceAccount of its own, and a Role only where the spec names rules."""
 
+from ringfence.api.names import CEILING_BINDING, CEILING_CLUSTER_ROLE, MANAGED_BY, MANAGED_BY_LABEL
+
 from .kinds import Manifest
 from .model import Agent, child, child_name
 
@@ -30,6 +32,21 @@ def role_binding(agent: Agent) -> Manifest | None:
         roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
         subjects=[{"kind": "ServiceAccount", "name": name, "namespace": agent.namespace}],
     )
+
+
+def ceiling_binding(namespace: str, account: tuple[str, str]) -> Manifest:
+    """Has the controller hold, in one namespace, all that it may give the agents there. `account`: (namespace, name).
+
+    The API server lets nobody give what they do not hold. It belongs to no agent: whoever edits an agent's Role while
+    another agent is deleted is answered all the same.
+    """
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": CEILING_BINDING, "namespace": namespace, "labels": {MANAGED_BY_LABEL: MANAGED_BY}},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": CEILING_CLUSTER_ROLE},
+        "subjects": [{"kind": "ServiceAccount", "name": account[1], "namespace": account[0]}],
+    }
 
 
 def effective_permissions(agent: Agent) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Iterable
 from typing import TypeVar
 
-from ringfence.api.names import API_VERSION, MANAGED_BY, MANAGED_BY_LABEL, STANDING_POLICY
+from ringfence.api.names import API_VERSION, CEILING_BINDING, MANAGED_BY, MANAGED_BY_LABEL, STANDING_POLICY
 from ringfence.resources import Ref
 from ringfence.resources.stored import StoredChild
 
@@ -15,6 +15,11 @@ V = TypeVar("V", bound=Hashable)
 def standing_ref(namespace: str) -> Ref:
     """The policy of a namespace for all of its agents' pods."""
     return Ref("NetworkPolicy", namespace, STANDING_POLICY)
+
+
+def ceiling_ref(namespace: str) -> Ref:
+    """The binding by which the controller holds, in a namespace, what it may give agents."""
+    return Ref("RoleBinding", namespace, CEILING_BINDING)
 
 
 def ownerless(child: StoredChild) -> bool:
@@ -56,7 +61,7 @@ class OrphanIndex:
         if new is None:
             self._left.pop(record.ref, None)
         _put(self._children, place, record.ref, there=orphaned)
-        if orphaned or (old is not None and ownerless(old)) or record.ref == standing_ref(place):
+        if orphaned or (old is not None and ownerless(old)) or record.ref in {standing_ref(place), ceiling_ref(place)}:
             self._wake(place)
         elif new is None and Key(place, record.agent_label or "") in self._pods.get(place, ()):
             self._wake(place)  # pods that should go with this workload, and perhaps do not

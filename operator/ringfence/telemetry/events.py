@@ -248,20 +248,27 @@ class ReviewFailed:
 
 
 @dataclass(frozen=True)
-class StandingPolicyRepaired:
-    """The standing policy of a namespace was edited or deleted by somebody else, and is put right. `rule`: as above."""
+class StandingRepaired:
+    """What a namespace has for all of its agents was edited or deleted by somebody else, and is put right.
+
+    `rule`: as above.
+    """
 
     namespace: str
+    kind: str
+    name: str
     rule: str
     manager: str | None = None
     changed_at: str | None = None
 
 
 @dataclass(frozen=True)
-class StandingPolicyMissing:
-    """The standing policy of a namespace cannot be stored. `why`: a sentence for a person."""
+class StandingMissing:
+    """What a namespace has for all of its agents cannot be stored. `why`: a sentence for a person."""
 
     namespace: str
+    kind: str
+    name: str
     why: str
 
 

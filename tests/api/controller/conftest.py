@@ -11,8 +11,12 @@ import pytest
 from api.controller.place import NODE, Place
 from api.controller.process import Controller, Options
 from api.server import Server
+from chart.rendering import render
 from cluster import Cluster
 
+HOME = "ringfence-system"
+ACCOUNT = f"system:serviceaccount:{HOME}:ringfence-controller"
+GUARD = "ringfence-guard-ceiling"
 _NUMBER = itertools.count()
 
 
@@ -75,6 +79,25 @@ def shared(cluster: Cluster, lease_namespace: str, logs: Path) -> Iterator[Share
     found.pause()
     # Whatever was done to its agents, nothing in it went wrong.
     assert [line for line in output.warnings() if "exception" in line or line["event"] == "pass failed"] == []
+
+
+@pytest.fixture(scope="module")
+def bare(cluster: Cluster, client: Server, shared: Shared, logs: Path) -> Iterator[Controller]:
+    """A controller with the rights that the chart gives it, as its ServiceAccount, and the guard of these."""
+    shared.pause()
+    client.request("POST", "/api/v1/namespaces", f'{{"metadata": {{"name": "{HOME}"}}}}'.encode())
+    kinds = {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
+    chart = render("--namespace", HOME)
+    cluster.apply(*(one for one in chart if one["kind"] in kinds or one["metadata"]["name"] == GUARD))
+    # All that it can say: even then no secret value is among it.
+    options = Options(HOME, kubeconfig=cluster.user_kubeconfig(ACCOUNT, []), log_level="debug")
+    found = Controller(cluster, logs / f"bare-{next(_NUMBER)}.log", options).wait_leading()
+    yield found
+    assert found.stop() == 0, found.output[-3000:]
+    for kind in ("validatingadmissionpolicybinding", "validatingadmissionpolicy"):
+        cluster.kubectl("delete", kind, GUARD)
+    cluster.kubectl("delete", "namespace", HOME, "--wait=false")
+    shared.resume()
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from api.controller.process import JOB_IMAGE
 from api.server import Answer, Server
 from cluster.shell import wait_for
 from ringfence.api import AgentDeploymentSpec, parse
-from ringfence.api.names import AGENT_LABEL, AGENTS_ENABLED, AGENTS_LABEL, API_VERSION, STANDING_POLICY
+from ringfence.api.names import AGENT_LABEL, AGENTS_ENABLED, AGENTS_LABEL, API_VERSION, CEILING_BINDING, STANDING_POLICY
 from ringfence.kube import path_of
 from ringfence.resources import CHILD_KINDS, Agent, Endpoint, JobImage, Manifest, ServicePort, build
 from ringfence.resources.compare import matches
@@ -222,9 +222,9 @@ class Place:
         return found
 
     def items(self, kind: str) -> list[Manifest]:
-        """All of a kind but the policy that the namespace has for itself."""
+        """All of a kind but what the namespace has for itself."""
         found: list[Manifest] = self._must("GET", self.path(kind))["items"]
-        return [one for one in found if one["metadata"]["name"] != STANDING_POLICY]
+        return [one for one in found if one["metadata"]["name"] not in {STANDING_POLICY, CEILING_BINDING}]
 
     def create(self, kind: str, body: Mapping[str, Any]) -> Manifest:
         version = KINDS[kind][0]

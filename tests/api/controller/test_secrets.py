@@ -4,7 +4,6 @@ It runs as the chart's ServiceAccount, so that what is refused here is refused b
 """
 
 import base64
-import itertools
 import os
 import subprocess
 import sys
@@ -16,18 +15,15 @@ from typing import Any
 
 import pytest
 
-from api.controller.conftest import Shared
+from api.controller.conftest import HOME
 from api.controller.place import IMAGE, Place, json_bytes
-from api.controller.process import JOB_IMAGE, Controller, Options
+from api.controller.process import JOB_IMAGE, Controller
 from api.server import Server
-from chart.rendering import render
 from cluster import Cluster
 from cluster.shell import wait_for
 from ringfence.resources import Manifest
 from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, ROTATED_BY, restart_annotation, rotation_name, stamp
 
-HOME = "ringfence-system"
-ACCOUNT = f"system:serviceaccount:{HOME}:ringfence-controller"
 NAME = rotation_name("a", "signing")
 SIGNING = {
     "name": "signing",
@@ -43,24 +39,6 @@ EXISTING = {
 }
 FENCE = ["NetworkPolicy", "ServiceAccount", "Role", "RoleBinding", "CronJob"]
 _ROOT = Path(__file__).parents[3]
-_NUMBER = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def bare(cluster: Cluster, client: Server, shared: Shared, logs: Path) -> Iterator[Controller]:
-    """A controller with the rights that the chart gives it."""
-    shared.pause()
-    client.request("POST", "/api/v1/namespaces", f'{{"metadata": {{"name": "{HOME}"}}}}'.encode())
-    kinds = {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
-    rights = [item for item in render("--namespace", HOME) if item["kind"] in kinds]
-    cluster.apply(*rights)
-    # All that it can say: even then no value is among it.
-    options = Options(HOME, kubeconfig=cluster.user_kubeconfig(ACCOUNT, []), log_level="debug")
-    found = Controller(cluster, logs / f"bare-{next(_NUMBER)}.log", options).wait_leading()
-    yield found
-    assert found.stop() == 0, found.output[-3000:]
-    cluster.kubectl("delete", "namespace", HOME, "--wait=false")
-    shared.resume()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -22,9 +23,11 @@ from ringfence.controller.agent.errors import (
     AgentGone,
     MutatedOnWrite,
     NotGranted,
+    NotHeld,
     NotLeading,
     OwnershipConflict,
     Requeue,
+    Settling,
 )
 from ringfence.controller.agent.execute import Blocked, Executor, Outcome, obstacle
 from ringfence.controller.agent.fence import TRY_AGAIN, Fences, Stop, unfenced
@@ -388,6 +391,7 @@ FENCE_ONLY = None
     [
         (OwnershipConflict(ROLE), Reason.CHILD_NOT_OURS, True, False, None),
         (NotGranted("team", "x:y"), Reason.NOT_GRANTED, False, False, None),
+        (NotHeld("team"), Reason.NOT_GRANTED, False, True, None),
         (MutatedOnWrite(ROLE), Reason.WRITE_FAILED, True, FENCE_ONLY, None),
         (Requeue("later", 3.0), Reason.PROGRESSING, False, True, 3.0),
         (ApiError(403, "Forbidden", "quota"), Reason.WRITE_FAILED, True, FENCE_ONLY, None),
@@ -408,3 +412,53 @@ def test_each_obstacle_is_classified(
     assert (found.fenceless, found.retry, found.retry_after) == (fenceless, soon, after)
     assert 0 < len(found.message) <= 1000
     assert (str(found.error()), found.error().retry_after) == (found.message, after)
+
+
+@dataclass
+class Ceiling:
+    """Of a namespace in which the controller holds it, or does not, or does since a moment."""
+
+    held: bool
+    new: bool = False
+
+    def right(self, _: str) -> bool:
+        return self.held
+
+    def settles(self, _: str) -> bool:
+        return self.new
+
+
+NOT_HELD = ApiError(403, "Forbidden", "attempting to grant RBAC permissions not currently held")
+
+
+async def test_a_role_that_cannot_be_given_says_that_nothing_is_held_there(run: Run) -> None:
+    run.hands.fails["Role ringfence-a"] = NOT_HELD
+    run.executor.ceiling = Ceiling(held=False)
+    blocked = (await run.do(*FIVE)).blocked
+    assert blocked is not None
+    assert (blocked.condition, blocked.reason) == (ConditionType.RIGHTS_APPLIED, Reason.NOT_GRANTED)
+    assert "RoleBinding ringfence-agents.ceiling is not there" in blocked.message
+
+
+async def test_a_role_that_cannot_be_given_yet_is_no_news(run: Run) -> None:
+    run.hands.fails["Role ringfence-a"] = NOT_HELD
+    run.executor.ceiling = Ceiling(held=True, new=True)
+    with pytest.raises(Settling):
+        await run.do(*FIVE)
+
+
+@pytest.mark.parametrize(
+    ("what", "failure", "held"),
+    [
+        ("Role ringfence-a", NOT_HELD, True),
+        ("Role ringfence-a", ApiError(422, "Invalid", "no"), False),
+        (ALLOWED, NOT_HELD, False),
+    ],
+    ids=["held", "another answer", "another phase"],
+)
+async def test_all_else_is_told_as_it_was_answered(run: Run, what: str, failure: ApiError, *, held: bool) -> None:
+    run.hands.fails[what] = failure
+    run.executor.ceiling = Ceiling(held=held)
+    blocked = (await run.do(*FIVE)).blocked
+    assert blocked is not None
+    assert (blocked.reason, blocked.message) == (Reason.WRITE_FAILED, failure.message)

@@ -7,7 +7,7 @@ import pytest
 
 from ringfence.api.names import STANDING_POLICY
 from ringfence.controller.namespace.reconciler import AGAIN, PATIENCE, NamespaceReconciler
-from ringfence.controller.namespace.standing import ENDING_SECONDS, Standing
+from ringfence.controller.namespace.standing import ENDING_SECONDS, SETTLING_SECONDS, Standing, ceiling, policy
 from ringfence.controller.runtime.lease import NotLeading
 from ringfence.controller.runtime.loop import Look
 from ringfence.kube import ApiError, Object
@@ -17,7 +17,7 @@ from ringfence.store.context import PolicyContext
 from ringfence.store.records import Key, agent_path, child_path
 from ringfence.store.sources import NAMESPACE
 from ringfence.store.store import Store
-from ringfence.telemetry.events import NamespaceObserved, OrphansFound, StandingPolicyMissing, StandingPolicyRepaired
+from ringfence.telemetry.events import NamespaceObserved, OrphansFound, StandingMissing, StandingRepaired
 from unit.controller.make import RULES, agent, all_children
 from unit.fakes.kube import FakeKube, Request
 from unit.store.make import agent as agent_body
@@ -26,6 +26,9 @@ from unit.store.make import pod
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 REF = Ref("NetworkPolicy", "team", STANDING_POLICY)
 PATH = child_path(REF)
+CEILING = ceiling(("ringfence-system", "ringfence-controller"))
+BINDING = CEILING.ref("team")
+BINDING_PATH = child_path(BINDING)
 OPEN = {"ringfence.dev/agents": "enabled"}
 WORKLOAD = Ref("Deployment", "team", "ringfence-a")
 
@@ -36,9 +39,17 @@ class Place:
     def __init__(self) -> None:
         self.kube, self.store, self.now, self.leads = FakeKube(), Store(PolicyContext()), NOW, True
         self.told: list[Any] = []
-        self.standing = Standing(self.kube, self.store, lambda: self.leads, self.told.append)
+        self.standing, self.ceiling = (
+            Standing(one, self.kube, self.store, lambda: self.leads, self.told.append) for one in (policy(), CEILING)
+        )
         self.reconciler = NamespaceReconciler(
-            self.kube, self.store, self.standing, lambda: self.leads, self.told.append, lambda: self.now
+            self.kube,
+            self.store,
+            self.standing,
+            self.ceiling,
+            lambda: self.leads,
+            self.told.append,
+            lambda: self.now,
         )
         self.label(OPEN)
 
@@ -88,7 +99,7 @@ async def test_an_opened_namespace_gets_it_and_then_rests(place: Place) -> None:
     requests = len(place.kube.requests)
     assert await place.reconcile() == Look()
     assert len(place.kube.requests) == requests
-    assert place.of(StandingPolicyRepaired) == []
+    assert place.of(StandingRepaired) == []
 
 
 async def test_an_agents_pass_that_sees_it_before_the_answer_makes_no_repair_of_it(place: Place) -> None:
@@ -100,7 +111,7 @@ async def test_an_agents_pass_that_sees_it_before_the_answer_makes_no_repair_of_
     place.kube.after.append(the_watch_is_faster)
     await place.reconcile()
     assert place.right()
-    assert place.of(StandingPolicyRepaired) == []
+    assert place.of(StandingRepaired) == []
 
 
 async def test_a_closed_one_gets_none(place: Place) -> None:
@@ -127,7 +138,7 @@ async def test_edited_it_is_put_right_and_told(standing: Place) -> None:
     standing.edit(egress=[{}])
     await standing.reconcile()
     assert standing.right()
-    assert [one.rule for one in standing.of(StandingPolicyRepaired)] == ["ChildEdited"]
+    assert [one.rule for one in standing.of(StandingRepaired)] == ["ChildEdited"]
 
 
 async def test_deleted_it_is_back_and_told(standing: Place) -> None:
@@ -135,7 +146,7 @@ async def test_deleted_it_is_back_and_told(standing: Place) -> None:
     standing.store.children.remove(REF, 10_000)
     await standing.reconcile()
     assert standing.right()
-    assert [one.rule for one in standing.of(StandingPolicyRepaired)] == ["ChildDeleted"]
+    assert [one.rule for one in standing.of(StandingRepaired)] == ["ChildDeleted"]
 
 
 async def test_held_by_a_finalizer_it_is_made_anew(standing: Place) -> None:
@@ -163,8 +174,8 @@ async def test_the_end_of_the_namespace_accuses_nobody(standing: Place) -> None:
     now += ENDING_SECONDS
     await standing.reconcile()
     assert standing.right(), "it did not end after all, or there is another one of that name"
-    assert standing.of(StandingPolicyRepaired) == []
-    assert standing.of(StandingPolicyMissing) == []
+    assert standing.of(StandingRepaired) == []
+    assert standing.of(StandingMissing) == []
 
 
 async def test_a_strangers_is_left_and_told_once(place: Place) -> None:
@@ -173,7 +184,7 @@ async def test_a_strangers_is_left_and_told_once(place: Place) -> None:
     for _ in range(2):
         assert await place.reconcile() == Look(after=AGAIN)
     assert place.kube.writes == []
-    assert len(place.of(StandingPolicyMissing)) == 1
+    assert len(place.of(StandingMissing)) == 1
     assert place.of(NamespaceObserved)[-1].missing
     place.kube.cluster.remove(PATH)
     place.store.children.remove(REF, 10_000)
@@ -270,3 +281,51 @@ async def test_pods_without_an_agent_are_looked_at_once_more_when_the_workload_i
     place.now += timedelta(seconds=PATIENCE)
     await place.reconcile()
     assert place.of(NamespaceObserved)[-1].orphans == 1  # but this one it left
+
+
+def bound(place: Place) -> bool:
+    return matches(CEILING.build("team").manifest, place.kube.objects[BINDING_PATH])
+
+
+async def test_an_opened_namespace_has_the_ceiling_bound_and_a_closed_one_loses_it(standing: Place) -> None:
+    assert bound(standing)
+    assert standing.ceiling.right("team")
+    standing.label({})
+    await standing.reconcile()
+    assert BINDING_PATH not in standing.kube.objects
+
+
+async def test_one_that_binds_another_role_is_made_anew_and_told(standing: Place) -> None:
+    other = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin"}
+    stored = standing.kube.objects[BINDING_PATH]
+    standing.kube.cluster.remove(BINDING_PATH)
+    standing.kube.cluster.put(BINDING_PATH, {name: one for name, one in stored.items() if name != "roleRef"}
+                              | {"roleRef": other, "metadata": stored["metadata"] | {"uid": "another"}})  # fmt: skip
+    standing.store.children.remove(BINDING, 10_000)
+    await standing.reconcile()
+    assert bound(standing)
+    assert [(one.kind, one.rule) for one in standing.of(StandingRepaired)] == [("RoleBinding", "ChildDeleted")]
+
+
+async def test_a_strangers_binding_leaves_the_policy_alone_and_is_told(place: Place) -> None:
+    theirs: Object = {"metadata": {"name": BINDING.name, "namespace": "team"}, "subjects": []}
+    place.kube.cluster.put(BINDING_PATH, theirs)
+    for _ in range(2):
+        assert await place.reconcile() == Look(after=AGAIN)
+    assert place.right()
+    assert place.kube.objects[BINDING_PATH].get("subjects") == []
+    (told,) = place.of(StandingMissing)
+    assert (told.kind, told.name) == ("RoleBinding", BINDING.name)
+    assert "agents with permissions do not start here" in told.why
+    assert not place.of(NamespaceObserved)[-1].missing, "that is said of the policy alone"
+    assert not place.ceiling.right("team")
+
+
+async def test_a_new_binding_settles_for_a_moment(place: Place) -> None:
+    now = 100.0
+    place.ceiling.clock = lambda: now
+    assert not place.ceiling.settles("team")
+    await place.reconcile()
+    assert place.ceiling.settles("team")
+    now += SETTLING_SECONDS
+    assert not place.ceiling.settles("team")

@@ -52,8 +52,8 @@ from ringfence.telemetry.events import (
     PodEnded,
     RegistrationChanged,
     SecretOverwritten,
-    StandingPolicyMissing,
-    StandingPolicyRepaired,
+    StandingMissing,
+    StandingRepaired,
     StoreCompared,
 )
 from ringfence.telemetry.sinks.lines import to_log
@@ -265,11 +265,11 @@ class TestController:
         assert (line["manager"], line["changed_at"]) == ("argocd-controller", "2026-01-31T10:00:00Z")
 
     def test_a_namespace_and_what_is_left_in_it(self, lines: Lines) -> None:
-        to_log(StandingPolicyRepaired("team", "ChildEdited", "kubectl-edit", "then"))
-        line = one(lines, "standing policy put back")
+        to_log(StandingRepaired("team", "RoleBinding", "b", "ChildEdited", "kubectl-edit", "then"))
+        line = one(lines, "put back in a namespace")
         assert (line["namespace"], line["rule"], line["manager"]) == ("team", "ChildEdited", "kubectl-edit")
-        to_log(StandingPolicyMissing("team", "in the way"))
-        assert one(lines, "no standing policy")["why"] == "in the way"
+        to_log(StandingMissing("team", "RoleBinding", "b", "in the way"))
+        assert one(lines, "missing in a namespace")["why"] == "in the way"
         to_log(OrphansFound(namespace="team", agent="a", objects=("Deployment/x",), stopped=True, message="m"))
         line = one(lines, "orphans")
         assert (line["agent"], line["objects"], line["stopped"]) == ("a", ["Deployment/x"], True)

@@ -47,10 +47,13 @@ def orphans(*objects: str) -> events.OrphansFound:
             ),
         ),
         (
-            events.StandingPolicyRepaired("ns", DELETED),
+            events.StandingRepaired("ns", "NetworkPolicy", "ringfence-agents", DELETED),
             Sentence(NAMESPACE, "ns", Reason.DRIFT_REPAIRED, "NetworkPolicy ringfence-agents was deleted and is back"),
         ),
-        (events.StandingPolicyMissing("ns", "no"), Sentence(NAMESPACE, "ns", Reason.NOT_APPLIED, "no")),
+        (
+            events.StandingMissing("ns", "RoleBinding", "ringfence-agents.ceiling", "no"),
+            Sentence(NAMESPACE, "ns", Reason.NOT_APPLIED, "no"),
+        ),
         (
             orphans("Deployment/ringfence-a", "Pod/ringfence-a-1"),
             Sentence(

@@ -1,5 +1,6 @@
 """What can stand in the way of a pass, each of a kind that says what to do: see ringfence.kube.errors."""
 
+from ringfence.api.names import CEILING_BINDING, CEILING_CLUSTER_ROLE
 from ringfence.controller.runtime.lease import NotLeading
 from ringfence.kube import ErrorKind, RingfenceError
 from ringfence.resources import Ref
@@ -7,7 +8,17 @@ from ringfence.resources.model import removal
 
 from .fit import Fit
 
-__all__ = ["AgentGone", "MutatedOnWrite", "NotGranted", "NotLeading", "OwnershipConflict", "Requeue", "in_the_way"]
+__all__ = [
+    "AgentGone",
+    "MutatedOnWrite",
+    "NotGranted",
+    "NotHeld",
+    "NotLeading",
+    "OwnershipConflict",
+    "Requeue",
+    "Settling",
+    "in_the_way",
+]
 
 GRANT = "kubectl create rolebinding ringfence-secrets --clusterrole=ringfence-secrets"
 """How a namespace is opened to secrets: the API server lets nobody give a right that he does not hold."""
@@ -64,6 +75,23 @@ class NotGranted(RingfenceError):
             f"namespace {namespace} is not open to secrets: have a platform engineer list it in the chart's value "
             f"agentNamespaces, or run: {GRANT} --serviceaccount={account} -n {namespace}"
         )
+
+
+class NotHeld(RingfenceError):
+    """The controller holds nothing in the namespace that it could give to agents."""
+
+    kind = ErrorKind.REFUSED
+
+    def __init__(self, namespace: str) -> None:
+        super().__init__(
+            f"RoleBinding {CEILING_BINDING} is not there, by which Ringfence holds in namespace {namespace} what it "
+            f"may give to agents (ClusterRole {CEILING_CLUSTER_ROLE}): Ringfence makes it where the namespace is open "
+            "to agents. What is in the way, the Events of the namespace and the controller's log tell."
+        )
+
+
+class Settling(RingfenceError):
+    """The same, but it was bound a moment ago: the API server that was asked does not know it yet."""
 
 
 def in_the_way(ref: Ref, fit: Fit) -> OwnershipConflict | Requeue:

@@ -2,19 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from http import HTTPStatus
+from typing import Any, Protocol
 
 from ringfence.api.status import ConditionType, Reason
 from ringfence.kube import ApiError, ErrorKind, RingfenceError, Unreachable
 from ringfence.resources import Identity, Ref
 from ringfence.resources.model import child_name
 from ringfence.resources.phases import DENY as DENY_PHASE
-from ringfence.resources.phases import Order, Phase
+from ringfence.resources.phases import PERMISSIONS, Order, Phase
 from ringfence.store.records import Key
 from ringfence.telemetry.events import EDITED, AgentName, AgentStopped, Emit
 
 from .actions import Action, DropPrevious, EndPods, EnsureChild, MakeSecret, RemoveChild, RemoveSecret, StopWorkload
-from .errors import AgentGone, MutatedOnWrite, NotGranted, NotLeading, OwnershipConflict, Requeue
+from .errors import AgentGone, MutatedOnWrite, NotGranted, NotHeld, NotLeading, OwnershipConflict, Requeue, Settling
 from .fence import TRY_AGAIN, Stop, unfenced
 from .plan import Mode, Observed, Plan, part_of_fence
 from .pods import Pods
@@ -66,6 +67,16 @@ class Outcome:
         return self.blocked is not None or self.failure is not None
 
 
+class Ceiling(Protocol):
+    """The controller's own binding in a namespace, without which it can give agents nothing there."""
+
+    def right(self, namespace: str) -> bool:
+        """Whether it is stored as it should be."""
+
+    def settles(self, namespace: str) -> bool:
+        """Whether it was made a moment ago, and may not be known yet to the API server that was asked."""
+
+
 @dataclass
 class Executor:
     """Works on one agent at a time."""
@@ -74,6 +85,7 @@ class Executor:
     secrets: Secrets
     pods: Pods
     emit: Emit
+    ceiling: Ceiling | None = None
 
     async def execute(self, seen: Observed, planned: Plan) -> Outcome:
         """Do it; stop at the first phase that cannot be done, but for what is there and stays as it should be.
@@ -95,7 +107,8 @@ class Executor:
                 if isinstance(action, EndPods):  # it hinders nothing, and comes before all: it is told last
                     last.append((action, failure))
                 else:
-                    await self._failed(action, failure, seen, planned, outcome)
+                    told = self._explained(action, failure, seen)
+                    await self._failed(action, told, seen, planned, outcome)
                 if isinstance(failure, Unreachable):
                     break  # nor will there be an answer to the next one
         for one in last:
@@ -135,6 +148,17 @@ class Executor:
             outcome.without_deny = True
             if blocked is not None and blocked.fenceless:  # no prospect of it
                 await self._stop(seen.identity, unfenced(outcome.unfenced or str(failure)))
+
+    def _explained(self, action: Action, failure: RingfenceError, seen: Observed) -> RingfenceError:
+        """The failure, or why it had to be: who holds nothing can give nothing."""
+        if not (isinstance(action, EnsureChild) and action.phase is PERMISSIONS and isinstance(failure, ApiError)):
+            return failure
+        if failure.status != HTTPStatus.FORBIDDEN or failure.terminating:
+            return failure
+        namespace = seen.key.namespace
+        if self.ceiling is not None and not self.ceiling.right(namespace):
+            return NotHeld(namespace)
+        return Settling() if self.ceiling is not None and self.ceiling.settles(namespace) else failure
 
     def _lets_more(self, action: Action, part: Ref, failure: RingfenceError, agent: Identity) -> bool:
         """Whether what an action could not put right may give the agent more than its spec says.
@@ -200,6 +224,8 @@ def obstacle(phase: Phase, failure: RingfenceError) -> Blocked | None:
             found = Blocked(condition, Reason.CHILD_NOT_OURS, str(failure), fenceless=True)
         case NotGranted():
             found = Blocked(condition, Reason.NOT_GRANTED, str(failure))
+        case NotHeld():
+            found = Blocked(condition, Reason.NOT_GRANTED, str(failure), retry=True)
         case MutatedOnWrite():
             soon = phase.order <= Order.ALLOW
             found = Blocked(condition, Reason.WRITE_FAILED, str(failure), fenceless=True, retry=soon)

@@ -37,10 +37,6 @@ FIRST_STATUS = 1.0
 milliseconds, wakes it sooner: one status then says all, in place of two."""
 
 
-async def _no_namespace(_: str) -> None:
-    """Nothing to hold."""
-
-
 @dataclass
 class AgentReconciler:
     """Works on one key at a time; holds no state of its own about agents."""
@@ -51,7 +47,7 @@ class AgentReconciler:
     writer: Writer
     recorder: Recorder
     emit: Emit
-    hold_namespace: Callable[[str], Awaitable[None]] = _no_namespace
+    hold_namespace: Sequence[Callable[[str], Awaitable[None]]] = ()
     kind: str = field(default="AgentDeployment", init=False)
     _deferred: set[Key] = field(default_factory=set, init=False)
     """New agents whose first status waits for their workload's: once, and not for ever."""
@@ -125,9 +121,10 @@ class AgentReconciler:
         return told.look
 
     async def _hold_namespace(self, key: Key) -> None:
-        """The namespace's own policy first, before any pod. What hinders it, the namespace's pass tells."""
-        with contextlib.suppress(RingfenceError):
-            await self.hold_namespace(key.namespace)
+        """What the namespace has for itself first, before any pod. What hinders it, the namespace's pass tells."""
+        for hold in self.hold_namespace:
+            with contextlib.suppress(RingfenceError):
+                await hold(key.namespace)
 
     def _begins_to_be_contested(self, seen: Observed) -> bool:
         """Whether a repair of this very pass was one too many."""

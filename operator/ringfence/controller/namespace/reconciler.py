@@ -1,4 +1,4 @@
-"""One pass over one namespace: its standing policy, and what agents that are not there any more left in it."""
+"""One pass over one namespace: what it has for all of its agents, and what those left that are not there any more."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from ringfence.resources.stored import StoredChild, stored, without_pods
 from ringfence.store.orphans import ownerless
 from ringfence.store.records import Key, agent_path, child_path
 from ringfence.store.store import Store
-from ringfence.telemetry.events import ChildWritten, Emit, NamespaceObserved, OrphansFound, StandingPolicyMissing
+from ringfence.telemetry.events import ChildWritten, Emit, NamespaceObserved, OrphansFound, StandingMissing
 
 from .orphans import Orphan, Remedy, deployment_of, of_child, of_pods, sentence, stops
 from .standing import InTheWay, NotStored, Standing
@@ -33,7 +33,8 @@ class NamespaceReconciler:
 
     kube: Kube
     store: Store
-    standing: Standing
+    policy: Standing
+    ceiling: Standing
     leading: Callable[[], bool]
     emit: Emit
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -41,8 +42,8 @@ class NamespaceReconciler:
     _noticed: dict[str, dict[Ref, datetime]] = field(default_factory=dict)
     """When each orphan of a namespace was first seen."""
     _told: dict[str, dict[Key, frozenset[Ref]]] = field(default_factory=dict)
-    _missing: dict[str, str] = field(default_factory=dict)
-    """Why the policy of a namespace is not stored, as it was told."""
+    _missing: dict[Ref, str] = field(default_factory=dict)
+    """Why an object of a namespace is not stored, as it was told."""
 
     def about(self, key: str) -> Mapping[str, str]:
         """As fields of a log line."""
@@ -50,12 +51,13 @@ class NamespaceReconciler:
 
     async def reconcile(self, key: str) -> Look:
         """One pass. Raises RingfenceError: the caller tries again later."""
-        failure = await self._policy(key)
+        unfenced = await self._keep(self.policy, key)
+        failure = unfenced or await self._keep(self.ceiling, key)
         orphans, pause = self._orphans(key)
         try:
             await self._tell_and_stop(key, orphans)
         finally:
-            self._observed(key, len(orphans), missing=failure is not None)
+            self._observed(key, len(orphans), missing=unfenced is not None)
         if failure is not None and not isinstance(failure, InTheWay | NotStored):
             raise failure
         pauses = [one for one in (pause, AGAIN if failure else None) if one is not None]
@@ -65,33 +67,34 @@ class NamespaceReconciler:
         """A mistake of ours: the log has it."""
 
     def is_wanted(self, namespace: str) -> bool:
-        """Whether the policy is to stand: the namespace is open, or there are agents or pods of agents in it."""
+        """Whether they are to stand: the namespace is open, or there are agents or pods of agents in it."""
         labels = self.store.context.facts(namespace).namespace_labels or {}
         is_open = labels.get(AGENTS_LABEL) == AGENTS_ENABLED
         return bool(is_open or self.store.agents_in(namespace) or self.store.orphans.agents_of_pods(namespace))
 
-    async def _policy(self, namespace: str) -> RingfenceError | None:
-        """Have the policy as it should be. What stands in the way of that is told, once, where it does not pass."""
+    async def _keep(self, standing: Standing, namespace: str) -> RingfenceError | None:
+        """Have an object as it should be. What stands in the way of that is told, once, where it does not pass."""
+        ref = standing.wanted.ref(namespace)
         try:
             if self.is_wanted(namespace):
-                await self.standing.hold(namespace)
+                await standing.hold(namespace)
             elif self.store.context.knows(namespace):
-                await self.standing.release(namespace)
+                await standing.release(namespace)
         except NotFound:
             if not self.store.context.knows(namespace):
                 return None  # the namespace itself is gone
             raise
         except RingfenceError as failure:
             if failure.kind in {ErrorKind.NOT_OURS, ErrorKind.REFUSED}:
-                self._say_missing(namespace, str(failure))
+                self._say_missing(ref, str(failure))
             return failure
-        self._missing.pop(namespace, None)
+        self._missing.pop(ref, None)
         return None
 
-    def _say_missing(self, namespace: str, why: str) -> None:
-        if self._missing.get(namespace) != why:
-            self._missing[namespace] = why
-            self.emit(StandingPolicyMissing(namespace, why))
+    def _say_missing(self, ref: Ref, why: str) -> None:
+        if self._missing.get(ref) != why:
+            self._missing[ref] = why
+            self.emit(StandingMissing(ref.namespace, ref.kind, ref.name, why))
 
     def _orphans(self, namespace: str) -> tuple[list[Orphan], float | None]:
         """Those that are certain; and in how many seconds more may be."""

@@ -1,4 +1,4 @@
-"""Keeps the standing policy of a namespace: stored exactly as built, or gone."""
+"""Keeps what a namespace has for all of its agents: a policy and a binding, each stored exactly as built, or gone."""
 
 import asyncio
 import contextlib
@@ -9,32 +9,64 @@ from functools import lru_cache
 from http import HTTPStatus
 from time import monotonic
 
-from ringfence.api.names import FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL, STANDING_POLICY
+from ringfence.api.names import FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL
 from ringfence.controller.runtime.lease import NotLeading
 from ringfence.kube import ApiError, Conflict, ErrorKind, Kube, NotFound, Object, RingfenceError
-from ringfence.resources import build_standing
+from ringfence.resources import Ref, build_ceiling, build_standing
 from ringfence.resources.compare import fits, whole
 from ringfence.resources.field_manager import UNKNOWN, FieldManager
-from ringfence.resources.stored import Desired, StoredChild, edited, stored
-from ringfence.store.orphans import standing_ref
+from ringfence.resources.stored import Desired, StoredChild, edited, immutable_differs, stored
 from ringfence.store.records import child_path
 from ringfence.store.store import Store
-from ringfence.telemetry.events import DELETED, EDITED, ChildWritten, Emit, StandingPolicyRepaired
+from ringfence.telemetry.events import DELETED, EDITED, ChildWritten, Emit, StandingRepaired
 
 ENDING_SECONDS = 5.0
 """For so long nothing is written to a namespace that was found to be on its way out: each agent's pass would."""
+SETTLING_SECONDS = 5.0
+"""For so long after it was made, a binding may not be known yet to the API server that is asked; mostly for less."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One object that each namespace with agents has. `without`: what is so where it cannot be stored, for a person."""
+
+    build: Callable[[str], Desired]
+    without: str
+
+    def ref(self, namespace: str) -> Ref:
+        """Which object."""
+        return self.build(namespace).ref
+
+
+def policy() -> Wanted:
+    """The policy that drops everything of every pod with an agent's label."""
+
+    @lru_cache(maxsize=1024)
+    def build(namespace: str) -> Desired:
+        return Desired(build_standing(namespace))
+
+    return Wanted(build, "pods that outlive their agent are not fenced here")
+
+
+def ceiling(account: tuple[str, str]) -> Wanted:
+    """The binding that has the controller, `account` (namespace, name), hold what it may give agents."""
+
+    @lru_cache(maxsize=1024)
+    def build(namespace: str) -> Desired:
+        return Desired(build_ceiling(namespace, account))
+
+    return Wanted(build, "agents with permissions do not start here")
 
 
 class InTheWay(RingfenceError):
-    """A policy of that name is there and is not ours. It is left as it is."""
+    """An object of that name is there and is not ours. It is left as it is."""
 
     kind = ErrorKind.NOT_OURS
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, ref: Ref, without: str) -> None:
         super().__init__(
-            f"NetworkPolicy {STANDING_POLICY} exists already in namespace {namespace} and is not Ringfence's; it was "
-            "left untouched, and pods that outlive their agent are not fenced here. Delete or rename it, and "
-            "Ringfence goes on by itself."
+            f"{ref.kind} {ref.name} exists already in namespace {ref.namespace} and is not Ringfence's; it was left "
+            f"untouched, and {without}. Delete or rename it, and Ringfence goes on by itself."
         )
 
 
@@ -43,23 +75,18 @@ class NotStored(RingfenceError):
 
     kind = ErrorKind.REFUSED
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, ref: Ref) -> None:
         super().__init__(
-            f"NetworkPolicy {STANDING_POLICY} in namespace {namespace} is not stored as it was written: something in "
-            "the cluster, such as a mutating webhook, changes it on the way. Exempt Ringfence's objects from it."
+            f"{ref.kind} {ref.name} in namespace {ref.namespace} is not stored as it was written: something in the "
+            "cluster, such as a mutating webhook, changes it on the way. Exempt Ringfence's objects from it."
         )
-
-
-@lru_cache(maxsize=1024)
-def wanted(namespace: str) -> Desired:
-    """The policy as it is to be stored."""
-    return Desired(build_standing(namespace))
 
 
 @dataclass
 class Standing:
-    """The only place that writes standing policies. For one event loop."""
+    """Keeps one object of each namespace. The only place that writes it. For one event loop."""
 
+    wanted: Wanted
     kube: Kube
     store: Store
     leading: Callable[[], bool]
@@ -68,13 +95,19 @@ class Standing:
     _ending: dict[str, tuple[float, ApiError]] = field(default_factory=dict)
     """Namespaces that are being deleted: when that was last found, and what the API server said."""
     _known: dict[str, tuple[str, str | None]] = field(default_factory=dict)
-    """By namespace: uid of the policy that was written or found right, and the mark that it had."""
+    """By namespace: uid of the object that was written or found right, and the mark that it had."""
+    _made: dict[str, float] = field(default_factory=dict)
+    """By namespace: when it was made, for a moment."""
     _locks: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     def right(self, namespace: str) -> bool:
         """Whether it is stored as it should be, and is to stay."""
-        live = self.store.children.get(standing_ref(namespace))
-        return live is not None and not live.deleting and fits(wanted(namespace), live)
+        live = self._live(namespace)
+        return live is not None and not live.deleting and fits(self.wanted.build(namespace), live)
+
+    def settles(self, namespace: str) -> bool:
+        """Whether it was made a moment ago."""
+        return self.clock() - self._made.get(namespace, float("-inf")) < SETTLING_SECONDS
 
     async def hold(self, namespace: str) -> None:
         """Have it stored. Raises InTheWay, NotStored, NotLeading, ApiError, Unreachable."""
@@ -93,20 +126,29 @@ class Standing:
         """Have it gone, where it is ours: no agent and no pod of one is left in a namespace that is closed."""
         self._known.pop(namespace, None)
         self._locks.pop(namespace, None)
-        live = self.store.children.get(standing_ref(namespace))
-        if live is None or live.deleting or not self._is_ours(live):
-            return
+        self._made.pop(namespace, None)
+        live = self._live(namespace)
+        if live is not None and not live.deleting and self._is_ours(live):
+            await self._remove(live)
+
+    def _live(self, namespace: str) -> StoredChild | None:
+        return self.store.children.get(self.wanted.ref(namespace))
+
+    async def _remove(self, live: StoredChild) -> None:
         self._guard()
         await self.kube.delete(child_path(live.ref), uid=live.uid)
         self.emit(ChildWritten(live.ref.kind, "delete"))
 
     async def _put_right(self, namespace: str) -> None:
-        live = self.store.children.get(standing_ref(namespace))
+        live = self._live(namespace)
         if live is None or live.deleting or not self._is_ours(live):
             live = await self._read(namespace)  # it is in the way: by what is stored now, not by what a watch showed
         if live is not None and not self._is_ours(live):
             self._known.pop(namespace, None)
-            raise InTheWay(namespace)
+            raise InTheWay(live.ref, self.wanted.without)
+        if live is not None and not live.deleting and immutable_differs(self.wanted.build(namespace), live):
+            await self._remove(live)  # what it binds cannot be changed: somebody made another one in place of ours
+            live = await self._read(namespace)
         if live is not None and live.deleting:
             live = await self._let_go(live)
         if live is None:
@@ -115,7 +157,7 @@ class Standing:
             await self._correct(namespace, live)
 
     async def _let_go(self, live: StoredChild) -> StoredChild | None:
-        """Take off the finalizers that hold a deleted policy: it can be edited still, and would not come back."""
+        """Take off the finalizers that hold a deleted object: it can be edited still, and would not come back."""
         self._guard()
         body = {"metadata": {"uid": live.uid, "finalizers": None}}
         with contextlib.suppress(NotFound, Conflict):  # gone meanwhile, or another one by now
@@ -123,11 +165,12 @@ class Standing:
         return await self._read(live.ref.namespace)
 
     async def _make(self, namespace: str) -> None:
-        ref = standing_ref(namespace)
+        desired = self.wanted.build(namespace)
+        ref = desired.ref
         lost = namespace in self._known  # now: an agent's pass may note what a watch shows sooner than the answer comes
         self._guard()
         try:
-            answer = await self.kube.apply_new(child_path(ref), wanted(namespace).manifest, manager=FIELD_MANAGER)
+            answer = await self.kube.apply_new(child_path(ref), desired.manifest, manager=FIELD_MANAGER)
         except ApiError as failure:
             if failure.terminating or isinstance(failure, NotFound):
                 self._known.pop(namespace, None)  # the namespace takes it away, nobody else
@@ -136,8 +179,10 @@ class Standing:
             raise
         live = self._took(answer)
         self.emit(ChildWritten(ref.kind, "create"))
-        if not fits(wanted(namespace), live):
-            raise NotStored(namespace)
+        if not fits(desired, live):
+            raise NotStored(ref)
+        now = self.clock()
+        self._made = {one: at for one, at in self._made.items() if now - at < SETTLING_SECONDS} | {namespace: now}
         if lost:
             self._repaired(namespace, DELETED)
 
@@ -148,7 +193,7 @@ class Standing:
 
     async def _correct(self, namespace: str, live: StoredChild) -> None:
         """Apply; and where others' additions remain, which apply leaves alone, replace the object."""
-        desired, path = wanted(namespace), child_path(live.ref)
+        desired, path = self.wanted.build(namespace), child_path(live.ref)
         uid, mark = self._known.get(namespace, ("", None))
         foreign = edited(desired, live, mark if uid == live.uid else None)
         answer = await self._apply(desired, live)
@@ -159,7 +204,7 @@ class Standing:
         after = self._took(answer)
         self.emit(ChildWritten(live.ref.kind, "update"))
         if not fits(desired, after):
-            raise NotStored(namespace)
+            raise NotStored(live.ref)
         if foreign:
             self._repaired(namespace, EDITED, live.editor)
 
@@ -177,7 +222,7 @@ class Standing:
 
     async def _read(self, namespace: str) -> StoredChild | None:
         """What is stored at this moment, put into the store."""
-        ref = standing_ref(namespace)
+        ref = self.wanted.ref(namespace)
         try:
             self._took(await self.kube.get(child_path(ref)))
         except NotFound:
@@ -186,7 +231,7 @@ class Standing:
         return self.store.children.get(ref)
 
     def _took(self, answer: Object) -> StoredChild:
-        record = stored(answer, "NetworkPolicy")
+        record = stored(answer, self.wanted.ref(answer["metadata"]["namespace"]).kind)
         self.store.children.take(record)
         return record
 
@@ -196,7 +241,7 @@ class Standing:
         return marked or self._known.get(live.ref.namespace, ("", None))[0] == live.uid
 
     def _note(self, namespace: str) -> None:
-        live = self.store.children.get(standing_ref(namespace))
+        live = self._live(namespace)
         if live is not None:
             self._known[namespace] = (live.uid, live.mark)
 
@@ -205,4 +250,5 @@ class Standing:
             raise NotLeading("the lease is not held any more")
 
     def _repaired(self, namespace: str, rule: str, editor: FieldManager = UNKNOWN) -> None:
-        self.emit(StandingPolicyRepaired(namespace, rule, editor.manager, editor.time))
+        ref = self.wanted.ref(namespace)
+        self.emit(StandingRepaired(namespace, ref.kind, ref.name, rule, editor.manager, editor.time))

@@ -56,14 +56,14 @@ def _(event: events.ServiceRedirected) -> None:
 
 
 @to_log.register
-def _(event: events.StandingPolicyRepaired) -> None:
-    told = {"namespace": event.namespace, "rule": event.rule}
-    log.warning("standing policy put back", **told, manager=event.manager, changed_at=event.changed_at)
+def _(event: events.StandingRepaired) -> None:
+    told = {"namespace": event.namespace, "kind": event.kind, "name": event.name, "rule": event.rule}
+    log.warning("put back in a namespace", **told, manager=event.manager, changed_at=event.changed_at)
 
 
 @to_log.register
-def _(event: events.StandingPolicyMissing) -> None:
-    log.error("no standing policy", namespace=event.namespace, why=event.why)
+def _(event: events.StandingMissing) -> None:
+    log.error("missing in a namespace", namespace=event.namespace, kind=event.kind, name=event.name, why=event.why)
 
 
 @to_log.register

@@ -35,7 +35,7 @@ class MetricsSink:
             events.SecretRotated: self._secret_rotated,
             events.RotationFailed: self._rotation_failed,
             events.SecretTooOld: self._secret_too_old,
-            events.StandingPolicyRepaired: self._standing_policy_repaired,
+            events.StandingRepaired: self._standing_repaired,
             events.NamespaceObserved: self._namespace_observed,
             events.SecretOverwritten: self._secret_overwritten,
             events.PassEnded: self._pass_ended,
@@ -103,7 +103,7 @@ class MetricsSink:
     def _secret_too_old(self, event: events.SecretTooOld) -> None:
         metrics.VIOLATIONS.labels("rotation", TOO_OLD, event.agent.namespace).inc()
 
-    def _standing_policy_repaired(self, event: events.StandingPolicyRepaired) -> None:
+    def _standing_repaired(self, event: events.StandingRepaired) -> None:
         metrics.VIOLATIONS.labels("drift", event.rule, event.namespace).inc()
 
     def _namespace_observed(self, event: events.NamespaceObserved) -> None:

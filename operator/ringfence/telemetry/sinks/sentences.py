@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any, Final, Literal
 
-from ringfence.api.names import API_VERSION, STANDING_POLICY
+from ringfence.api.names import API_VERSION
 from ringfence.api.status import Reason, is_met
 from ringfence.kube import Object
 from ringfence.resources import CHILD_KINDS
@@ -50,13 +50,13 @@ def _(event: events.PodEnded) -> Sentence:  # without its name: each pod of a lo
 
 
 @sentence_of.register
-def _(event: events.StandingPolicyRepaired) -> Sentence:
-    note = f"NetworkPolicy {STANDING_POLICY} {_put_back(event.rule)}"
+def _(event: events.StandingRepaired) -> Sentence:
+    note = f"{event.kind} {event.name} {_put_back(event.rule)}"
     return Sentence(_namespace(event.namespace), event.namespace, Reason.DRIFT_REPAIRED, note)
 
 
 @sentence_of.register
-def _(event: events.StandingPolicyMissing) -> Sentence:
+def _(event: events.StandingMissing) -> Sentence:
     return Sentence(_namespace(event.namespace), event.namespace, Reason.NOT_APPLIED, event.why)
 
 
