@@ -236,6 +236,20 @@ def test_an_agents_pod_keeps_its_labels_and_its_owner(place: Place, admin: Someb
     passed(admin.merge(place.path("Pod", others), {"metadata": {"labels": {"app": "y"}, "ownerReferences": None}}))
 
 
+def test_an_agents_pod_keeps_what_it_runs(place: Place, admin: Somebody) -> None:
+    found = place.pods()[0]
+    path, container = place.path("Pod", found["metadata"]["name"]), found["spec"]["containers"][0]["name"]
+    other = [{"op": "replace", "path": "/spec/containers/0/image", "value": DIGEST}]
+    for changes in (other, [{"op": "add", "path": "/spec/activeDeadlineSeconds", "value": 9}]):
+        refused(admin.ask("PATCH", path, changes, "application/json-patch+json"), "is in its AgentDeployment")
+    more = {"spec": {"containers": [{"name": container, "resources": {"requests": {"cpu": "1m"}}}]}}
+    strategic = "application/strategic-merge-patch+json"
+    refused(admin.ask("PATCH", f"{path}/resize", more, strategic), "is in its AgentDeployment")
+    others = next(one["metadata"]["name"] for one in place.items("Pod") if AGENT_LABEL not in one["metadata"]["labels"])
+    another = [{"op": "replace", "path": "/spec/containers/0/image", "value": DIGEST.replace("/x@", "/y@")}]
+    passed(admin.ask("PATCH", place.path("Pod", others), another, "application/json-patch+json"))
+
+
 def template(label: str = "", account: str = "") -> dict[str, Any]:
     labels = {"app": "z"} | ({label.partition("=")[0]: label.partition("=")[2]} if label else {})
     spec: dict[str, Any] = {"containers": [{"name": "c", "image": DIGEST}], "restartPolicy": "Always"}
@@ -445,7 +459,7 @@ def test_no_service_shows_an_agent_to_the_outside(place: Place, admin: Somebody)
         body = {"metadata": {"name": "s"}, "spec": port | way | {"selector": {AGENT_LABEL: "a"}}}
         refused(admin.create(path, body), "network.ingress")
         passed(admin.create(path, body | {"spec": port | way | {"selector": {"app": "x"}}}))
-    passed(admin.create(path, {"metadata": {"name": "s"}, "spec": port | {"selector": {AGENT_LABEL: "a"}}}))
+    passed(admin.create(path, {"metadata": {"name": "ringfence-s"}, "spec": port | {"selector": {AGENT_LABEL: "a"}}}))
 
 
 def test_a_namespace_with_agents_stays_open(place: Place, admin: Somebody, controller: Server) -> None:

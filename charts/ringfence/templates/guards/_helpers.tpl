@@ -34,3 +34,11 @@ spec:
 {{- $names = append $names "system:kube-controller-manager" -}}
 {{- concat $names $root.Values.guards.exempt | toJson -}}
 {{- end }}
+
+{{- /*
+Whether somebody may change the guards themselves. Kubernetes asks no admission about these: who may, could take any guard away, and
+nobody else is an administrator of Ringfence. As a string of YAML.
+*/}}
+{{- define "ringfence.guard.keeper" -}}
+{{- printf "authorizer.group('admissionregistration.k8s.io').resource('validatingadmissionpolicies').name('%s-guard-own').check('update').allowed()" (include "ringfence.name" .) | quote -}}
+{{- end -}}
