@@ -1,15 +1,15 @@
 """operator/ringfence/policy/floor.json: the chart's floor and guards as the API server takes them from files.
 
-One source: the chart's own templates, rendered by helm with a mark for each value, so that a new guard is in the files by
-itself. What files cannot have are parameters (no policy of a file may look at an object): a policy that takes some has an entry
-in WITHOUT_PARAMETERS, which says what is decided instead.
+One source: the chart's own templates, rendered by helm with a mark for each value, so that a new guard is in the files
+by itself. What files cannot have are parameters (no policy of a file may look at an object): a policy that takes some
+has an entry in WITHOUT_PARAMETERS, which says what is decided instead.
 """
 
 import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +41,9 @@ def files(root: Path, others: Mapping[str, str]) -> dict[str, str]:
     """Path -> content. `others`: generated files, of which those in the chart are rendered, too. Raises FloorError."""
     with tempfile.TemporaryDirectory() as folder:
         chart = Path(shutil.copytree(root / CHART, Path(folder) / "chart"))
-        for path, content in others.items():
+        for path, other in others.items():
             if path.startswith(f"{CHART}/"):
-                (chart / path.removeprefix(f"{CHART}/")).write_text(content, encoding="utf-8")
+                (chart / path.removeprefix(f"{CHART}/")).write_text(other, encoding="utf-8")
         lists = _lists(chart)
         marked = {path: [LIST_MARK.format(path)] for path in lists}
         values = Path(folder) / "values.yaml"
@@ -58,7 +58,7 @@ def files(root: Path, others: Mapping[str, str]) -> dict[str, str]:
     return {PATH: json.dumps(content, indent=1, ensure_ascii=False) + "\n"}
 
 
-def static(rendered: Iterator[Manifest], *, name: str) -> dict[str, list[Manifest]]:
+def static(rendered: Iterable[Manifest], *, name: str) -> dict[str, list[Manifest]]:
     """The policies and bindings of what helm rendered, by part, as files hold them. Raises FloorError."""
     parts: dict[str, list[Manifest]] = {part: [] for part in PARTS}
     for manifest in rendered:
@@ -98,7 +98,10 @@ def _floor(spec: Manifest) -> None:
     (webhook,) = (one for one in spec["variables"] if one["name"] == "webhook")
     webhook["expression"] = "false"
     changed = "oldObject == null || object.?spec != oldObject.?spec"
-    spec["matchConditions"] = [*spec.get("matchConditions", []), {"name": "asks-for-something-new", "expression": changed}]
+    spec["matchConditions"] = [
+        *spec.get("matchConditions", []),
+        {"name": "asks-for-something-new", "expression": changed},
+    ]
 
 
 def _namespaces(spec: Manifest) -> None:
@@ -106,8 +109,8 @@ def _namespaces(spec: Manifest) -> None:
     spec["failurePolicy"] = "Fail"
     (only,) = spec["validations"]
     only["messageExpression"] = (
-        "'namespace ' + request.name + ' may have agents, and a policy in a file of the API server cannot look: those in "
-        "guards.exempt of the chart ringfence may close it, others delete it'"
+        "'namespace ' + request.name + ' may have agents, and a policy in a file of the API server cannot look: "
+        "who is in guards.exempt of the chart ringfence closes it, others delete it'"
     )
 
 

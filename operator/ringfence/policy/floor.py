@@ -73,7 +73,9 @@ def static_manifests(values: FloorValues) -> list[Manifest]:
     """ValidatingAdmissionPolicies, each with its binding; none where both parts are off."""
     packaged = _packaged()
     lists = packaged["values"] | dict(values.lists)
-    found: list[Manifest] = _filled([one for part in PARTS if part in values.parts for one in packaged[part]], values, lists)
+    found: list[Manifest] = _filled(
+        [one for part in PARTS if part in values.parts for one in packaged[part]], values, lists
+    )
     return found
 
 
