@@ -19,6 +19,7 @@ from tools import (
     metrics_reference,
     reference,
     rules_reference,
+    static_floor,
 )
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,10 +28,10 @@ FOLDERS = ("crds", "charts/ringfence-crds/templates")
 
 
 def wanted() -> dict[str, str]:
-    """Path -> content of all generated files. Raises SchemaError, EnforcementError, CatalogueError."""
+    """Path -> content of all generated files. Raises SchemaError, EnforcementError, CatalogueError, FloorError."""
     monitoring = dashboards.files() | metrics_reference.files()
     words = cli_reference.files() | rules_reference.files() | logs_reference.files()
-    return (
+    found = (
         crds.files()
         | reference.files()
         | enforcement.files(ROOT)
@@ -39,6 +40,7 @@ def wanted() -> dict[str, str]:
         | monitoring
         | words
     )
+    return found | static_floor.files(ROOT, found)
 
 
 def stale(files: dict[str, str], root: Path) -> list[str]:
@@ -72,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         files = wanted()
-    except (SchemaError, enforcement.EnforcementError, catalogue.CatalogueError) as error:
+    except (SchemaError, enforcement.EnforcementError, catalogue.CatalogueError, static_floor.FloorError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     if not options.check:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import ssl
 import time
@@ -15,7 +16,15 @@ from .instance import Instance
 from .processes import Component, running
 from .shell import nsenter, wait_for
 
-__all__ = ["admin_kubeconfig", "components", "environment", "user_kubeconfig", "wait_ready", "write_credentials"]
+__all__ = [
+    "admin_kubeconfig",
+    "components",
+    "environment",
+    "user_kubeconfig",
+    "wait_ready",
+    "write_admission_config",
+    "write_credentials",
+]
 
 DEATH_SECONDS = 2
 """How long a program must be missing to count as dead: while it becomes another by `exec` (nsenter, then
@@ -57,6 +66,20 @@ def write_credentials(instance: Instance) -> None:
     pki.write_key_pair(folder, "service-account")
     for program, (user, groups) in CLIENTS.items():
         user_kubeconfig(instance, user, groups, path=folder / f"{program}.kubeconfig")
+
+
+def write_admission_config(instance: Instance) -> None:
+    """Have the API server read ValidatingAdmissionPolicies from a folder, which is empty at first (KEP-5793)."""
+    instance.admission_manifests.mkdir()
+    version = "apiserver.config.k8s.io/v1"
+    policies = {
+        "apiVersion": version,
+        "kind": "ValidatingAdmissionPolicyConfiguration",
+        "staticManifestsDir": str(instance.admission_manifests),
+    }
+    plugins = [{"name": "ValidatingAdmissionPolicy", "configuration": policies}]
+    config = {"apiVersion": version, "kind": "AdmissionConfiguration", "plugins": plugins}
+    instance.admission_config.write_text(json.dumps(config, indent=1))
 
 
 def admin_kubeconfig(instance: Instance) -> Path:
@@ -215,6 +238,14 @@ def _apiserver(instance: Instance, audit_policy: Path) -> list[str]:
         # Tests read the record: it must be complete before the answer goes out, hence not batched.
         "--audit-log-mode=blocking-strict",
         "--profiling=false",
+        *(_static_admission(instance) if instance.static_admission else []),
+    ]
+
+
+def _static_admission(instance: Instance) -> list[str]:
+    return [
+        "--feature-gates=ManifestBasedAdmissionControlConfig=true",  # alpha, and off, in 1.36
+        f"--admission-control-config-file={instance.admission_config}",
     ]
 
 
