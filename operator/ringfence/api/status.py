@@ -42,6 +42,7 @@ class Reason(StrEnum):
     FOREIGN_POLICY = "ForeignPolicy"
     FOREIGN_BINDING = "ForeignBinding"
     POD_RELABELLED = "PodRelabelled"
+    POD_NOT_RESTRICTED = "PodNotRestricted"
     APPLIED = "Applied"
     NOT_APPLIED = "NotApplied"
     NO_RIGHTS = "NoRights"

@@ -355,7 +355,7 @@ def _urgency(old: StoredChild | None, new: StoredChild | None) -> Urgency:
 
 def _pod_tells(pod: StoredPod) -> tuple[object, ...]:
     """What a pass looks at of a pod."""
-    return pod.told, pod.labels, pod.uid, pod.ends_within
+    return pod.told, pod.labels, pod.uid, pod.ends_within, pod.unrestricted
 
 
 def _telling(child: StoredChild) -> tuple[object, ...]:

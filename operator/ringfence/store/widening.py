@@ -5,6 +5,7 @@ from typing import Any
 
 from ringfence.api.names import AGENT_LABEL, MANAGED_BY, MANAGED_BY_LABEL, STANDING_POLICY
 from ringfence.policy.selectors import selects
+from ringfence.policy.text import listed
 from ringfence.policy.widening import Opening, Way, Widening, openings_for
 from ringfence.resources import Ref
 from ringfence.resources.model import child_name
@@ -17,6 +18,8 @@ from .tables import Table
 
 Labels = Mapping[str, str]
 Own = Callable[[StoredChild], bool]
+NAMED_FIELDS = 3
+"""Fields of a pod that are named in a sentence."""
 Place = tuple[str, str, str]
 """Kind, namespace (empty: none) and name."""
 
@@ -53,6 +56,11 @@ class Widenings:
     def of(self, key: Key, namespace: Labels, is_own: Own) -> tuple[Widening, ...]:
         """All that widens an agent's fence. `namespace`: its labels. `is_own`: whether a child belongs to the agent."""
         found = [Widening(Way.PODS, f"Pod {name}") for name in {name for _, name in self._strays.get(key, ())}]
+        found += [
+            Widening(Way.SHAPES, f"Pod {pod.key.name} ({listed(pod.unrestricted, NAMED_FIELDS)})")
+            for pod in self._pods(key)
+            if pod.unrestricted and pod.account == key and not pod.ends
+        ]
         own = {child_name(key.name) + suffix for suffix in OWN_SUFFIXES}
         written = self._policies.get(key.namespace, {}).values()
         openings = [one for one, child in written if not (child.ref.name in own and is_own(child))]

@@ -1,16 +1,20 @@
 """What others write that reaches an agent is said: in its condition, in Ready, as an Event."""
 
+from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from api.controller.conftest import Shared
-from api.controller.place import Place, json_bytes
+from api.controller.place import IMAGE, Place, json_bytes
 from api.controller.process import Controller
 from cluster.shell import wait_for
+from ringfence.api import AgentDeploymentSpec
 from ringfence.api.names import AGENT_LABEL
 from ringfence.kube import path_of
+from ringfence.policy.pod_security import unrestricted
+from ringfence.resources import Agent, build
 
 RBAC = "rbac.authorization.k8s.io"
 
@@ -144,3 +148,62 @@ def test_a_pod_that_was_relabelled_while_nobody_looked(agent: Place, shared: Sha
     assert f"Pod {pod}" in agent.wait_condition("FenceWidened", "True", "PodRelabelled")["message"]
     agent.delete("Pod", pod, gracePeriodSeconds=0)
     agent.wait_condition("FenceWidened", "False", "AsDeclared")
+
+
+MUTATIONS = "/apis/admissionregistration.k8s.io/v1"
+CHANGES = [
+    ("Object{spec: Object.spec{hostPID: true}}", "spec.hostPID)"),
+    (
+        "Object{spec: Object.spec{initContainers: [Object.spec.initContainers{name: 'sidecar', image: 'x'}]}}",
+        "spec.initContainers[0].securityContext.",
+    ),
+    (
+        "Object{spec: Object.spec{securityContext: Object.spec.securityContext{runAsNonRoot: false}}}",
+        "spec.securityContext.runAsNonRoot)",
+    ),
+]
+
+
+@pytest.fixture(params=CHANGES, ids=["a namespace of the node", "a container", "as root"])
+def changed(place: Place, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The path of what somebody's MutatingAdmissionPolicy makes of every pod of the namespace."""
+    change, path = request.param
+    name = f"mutate-{place.name}"
+    pods = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    spec: dict[str, Any] = {
+        "reinvocationPolicy": "Never",
+        "matchConstraints": {"resourceRules": [pods]},
+        "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": change}}],
+    }
+    space = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": place.name}}}
+    made = {
+        "mutatingadmissionpolicies": {"metadata": {"name": name}, "spec": spec},
+        "mutatingadmissionpolicybindings": {
+            "metadata": {"name": name},
+            "spec": {"policyName": name, "matchResources": space},
+        },
+    }
+    for plural, body in made.items():
+        answer = place.server.request("POST", f"{MUTATIONS}/{plural}", json_bytes(body))
+        assert answer.ok, answer
+    wait_for("it to be in force", lambda: arrives_changed(place), timeout=60)
+    yield path
+    for plural in made:
+        place.server.request("DELETE", f"{MUTATIONS}/{plural}/{name}")
+
+
+def arrives_changed(place: Place) -> bool:
+    """Whether a pod of an agent would be stored as one that falls short."""
+    spec = AgentDeploymentSpec.model_validate({"image": IMAGE})
+    pod = build(Agent(name="a", namespace=place.name, uid="u", spec=spec))[-1]["spec"]["template"]["spec"]
+    own = {key: value for key, value in pod.items() if not key.startswith("serviceAccount")}
+    path = path_of("v1", "pods", place.name) + "?dryRun=All"
+    answer = place.server.request("POST", path, json_bytes({"metadata": {"name": "a"}, "spec": own}))
+    return answer.ok and unrestricted(answer.body["spec"]) != []
+
+
+def test_a_pod_that_is_changed_on_its_way_in(changed: str, place: Place) -> None:
+    place.agent("a", replicas=1)
+    said = place.wait_condition("FenceWidened", "True", "PodNotRestricted")["message"]
+    assert f"({changed}" in said
+    place.wait_condition("Ready", "False", "FenceWidened")

@@ -143,7 +143,12 @@ def test_what_comes_after_the_obstacle_waits_for_it(at: ConditionType) -> None:
 
 @pytest.mark.parametrize(
     ("way", "reason"),
-    [(Way.PODS, "PodRelabelled"), (Way.POLICIES, "ForeignPolicy"), (Way.BINDINGS, "ForeignBinding")],
+    [
+        (Way.PODS, "PodRelabelled"),
+        (Way.SHAPES, "PodNotRestricted"),
+        (Way.POLICIES, "ForeignPolicy"),
+        (Way.BINDINGS, "ForeignBinding"),
+    ],
 )
 def test_an_agent_whose_fence_is_widened_is_not_ready_and_a_person_hears_of_it(way: Way, reason: str) -> None:
     found = come_to(widened=[Widening(way, "Thing x")])

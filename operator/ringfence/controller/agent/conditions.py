@@ -12,6 +12,7 @@ from ringfence.resources.phases import PHASES
 Status = Literal["True", "False", "Unknown"]
 WIDENED_BY = {
     Way.PODS: Reason.POD_RELABELLED,
+    Way.SHAPES: Reason.POD_NOT_RESTRICTED,
     Way.POLICIES: Reason.FOREIGN_POLICY,
     Way.BINDINGS: Reason.FOREIGN_BINDING,
 }
