@@ -343,6 +343,14 @@ FIELDS: dict[str, Row] = {
         f"{AGENTS}/test_edited.py::test_an_editor_in_a_loop_has_the_agent_stopped_and_nothing_passes_from_then_on",
         "tests/unit/controller/test_fence.py::test_the_strictest_policy_decides_what_becomes_of_a_contested_agent",
     ),
+    "AgentPolicy.spec.existing": Row(
+        "the controller: with Suspend no pods, no allow policy and no RoleBinding while an agent that was accepted "
+        "does not fit; the strictest policy decides",
+        f"{CONTROLLER}/test_policies.py::test_existing_suspend_stops_it_and_tells_until_it_fits_again",
+        f"{CONTROLLER}/test_policies.py::test_existing_report_lets_it_run_on",
+        f"{CONTROLLER}/test_policies.py::test_the_strictest_of_those_that_bind_decides",
+        "tests/unit/controller/test_plan.py::test_a_policy_may_suspend_what_does_not_fit_any_more",
+    ),
 }
 """Every field of every spec. `decide` is ringfence.policy.decide: the same in the webhook and in the controller."""
 

@@ -105,7 +105,8 @@ LINES = {
         "controller",
         "error",
         "The pods of an agent are taken away: a part of its fence cannot be put right (Unfenced), or a child is edited "
-        "again and again (FenceContested), or it is being deleted (Deleting).",
+        "again and again (FenceContested), or it does not fit its policies any more and one says `existing: Suspend` "
+        "(SuspendedByPolicy), or it is being deleted (Deleting).",
         (*ABOUT, "reason", "why"),
     ),
     "nobody leads": Line(

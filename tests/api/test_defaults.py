@@ -47,5 +47,6 @@ def test_defaults_are_the_most_restrictive(parity: Parity) -> None:
         "secrets": {"maxAge": "720h"},
         "onOrphans": "Stop",
         "onRepeatedEdits": "Stop",
+        "existing": "Report",
         "limits": {"perAgent": {}},
     }

@@ -1,8 +1,9 @@
 """May the one who asks do this himself? Whoever may not do a thing must not have it done by an agent.
 
-Asked only about what a request newly gives: permissions that the stored object does not have, Secrets that it does not
-deliver to the same program in the same way. Whoever changes another field of an agent is asked nothing. But where the
-controller found that nobody was asked (its condition says HandOverUndecided), all is asked about.
+Asked only about what a request newly gives to a program: permissions that the stored object does not have, Secrets that
+it does not deliver in the same way; and all of them where another program would get them. Whoever changes another field
+of an agent is asked nothing. But where the controller found that nobody was asked (its condition says
+HandOverUndecided), all is asked about.
 
 Where the namespace names a delegate, the delegate is asked about, whoever makes the request.
 """
@@ -19,7 +20,7 @@ from ringfence.kube import ApiError, Kube, Unreachable
 from ringfence.policy.atoms import Atom, Names, PermissionSet, expand
 from ringfence.policy.delegate import Subject, malformed, requester
 from ringfence.policy.delegate import delegate as read_delegate
-from ringfence.policy.handover import newly_delivered, undecided_generation
+from ringfence.policy.handover import newly_delivered, runs_the_same, undecided_generation
 from ringfence.policy.levels import CATALOGUE
 from ringfence.policy.model import RuleName, Violation
 from ringfence.policy.text import listed, quote
@@ -43,9 +44,10 @@ def newly_named(request: Request) -> dict[str, str]:
 
 
 def newly_permitted(request: Request) -> PermissionSet:
-    """Permissions that the stored object does not have."""
-    wanted = _permitted(_spec(request.object))
-    return wanted.without(_permitted(_before(request))) if wanted else wanted
+    """Permissions that the stored object does not have, or that another program had until now."""
+    spec, before = _spec(request.object), _before(request)
+    wanted = _permitted(spec)
+    return wanted.without(_permitted(before)) if wanted and runs_the_same(spec, before) else wanted
 
 
 def _before(request: Request) -> Any:
@@ -140,8 +142,8 @@ def _words(atom: Atom, names: Names) -> str:
 def _sentence(what: str, subject: Subject) -> str:
     if subject.delegate is None:
         return (
-            f"you may not do this yourself in this namespace, so you may not give it to an agent: {what}; leave it "
-            "out, or ask somebody who may, or for that permission"
+            "you may not do this yourself in this namespace, so you may not give it to an agent or change what an "
+            f"agent with it runs: {what}; leave it out, or ask somebody who may, or for that permission"
         )
     return (
         f"{subject.delegate}, the delegate of this namespace, may not do this here, so no agent is given it: {what}; "

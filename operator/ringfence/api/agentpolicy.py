@@ -170,6 +170,12 @@ class AgentPolicySpec(Model):
         "10 seconds: Stop takes its pods away until nobody has edited any for 60 seconds; Keep lets it run on between "
         "an edit and its repair. Several policies: Stop wins.",
     )
+    existing: Literal["Report", "Suspend"] = Field(
+        default="Report",
+        description="What becomes of an agent that was accepted and does not fit any more. Report: it runs on as it "
+        "was accepted, and its condition Accepted says why. Suspend: no pods, and neither its allow policy nor its "
+        "RoleBinding stays, until it fits again. Several policies: Suspend wins.",
+    )
     limits: PolicyLimits = Field(default_factory=PolicyLimits)
 
 

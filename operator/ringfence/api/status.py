@@ -61,6 +61,7 @@ class Reason(StrEnum):
     PROGRESSING = "Progressing"
     UNAVAILABLE = "Unavailable"
     SUSPENDED = "Suspended"
+    SUSPENDED_BY_POLICY = "SuspendedByPolicy"
     UNFENCED = "Unfenced"
     FENCE_CONTESTED = "FenceContested"
     DRIFT_REPAIRED = "DriftRepaired"

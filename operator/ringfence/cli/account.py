@@ -182,6 +182,8 @@ def _bounds(policy: NamedPolicy) -> list[str]:
         found.append("images without a digest")
     if spec.sandbox.runtime_class_names:
         found.append(f"sandbox {' or '.join(spec.sandbox.runtime_class_names)}")
+    if spec.existing == "Suspend":
+        found.append("agents that no longer fit are suspended")
     return [*found, f"keys for {spec.secrets.max_age}", *described(spec)]
 
 

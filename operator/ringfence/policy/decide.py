@@ -40,6 +40,11 @@ def binding(policies: Sequence[NamedPolicy], facts: Facts) -> list[NamedPolicy]:
     return bound or [RESTRICTED]
 
 
+def suspending(bound: Sequence[NamedPolicy]) -> NamedPolicy | None:
+    """The policy by which agents that do not fit any more get no pods; one of those that bind is enough."""
+    return next((policy for policy in bound if policy.spec.existing == "Suspend"), None)
+
+
 def _check_place(agent: AgentObject, facts: Facts) -> Iterator[Violation]:
     rule = AgentDeployment.name_rule
     if not rule.check(agent.name):

@@ -117,7 +117,7 @@ class ChildWritten:
 
 @dataclass(frozen=True, kw_only=True)
 class AgentStopped(AgentEvent):
-    """Its pods are taken away. `reason`: Unfenced, FenceContested, Deleting."""
+    """Its pods are taken away. `reason`: Unfenced, FenceContested, SuspendedByPolicy, Deleting."""
 
     reason: str
     why: str

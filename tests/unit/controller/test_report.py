@@ -96,6 +96,24 @@ def test_a_stop_is_what_ready_says() -> None:
     ]
 
 
+@pytest.mark.parametrize("mode", [Mode.APPLY, Mode.HOLD])
+def test_one_that_a_policy_suspends_says_so_and_has_nothing_in_force(mode: Mode) -> None:
+    stop = Stop(Reason.SUSPENDED_BY_POLICY, "stopped, as strict says")
+    blocked = Blocked(ConditionType.ACCEPTED, Reason.REFUSED, "not accepted") if mode is Mode.HOLD else None
+    before = {"acceptedGeneration": 1, "effectivePermissions": ["get pods"], "effectiveEgress": ["203.0.113.0/28:443"]}
+    seen = observed(RULES, accepted=1)
+    planned = Plan(mode=mode, violations=(VIOLATION,), agent=agent(RULES), max_age=MONTH, stop=stop)
+    found = report(replace(seen, status=before), planned, Outcome(blocked=blocked), After(workload=STOPPED, secrets=[]))
+    states = conditions(found)
+    assert states["Ready"] == states["WorkloadAvailable"] == ("False", "SuspendedByPolicy")
+    assert states["Accepted"] == ("False", "Refused")
+    assert states["NetworkPolicyApplied"][0] == states["RightsApplied"][0] == "False"
+    assert said(found, ConditionType.ACCEPTED).endswith("has no pods until it fits again.")
+    assert (found.status["effectivePermissions"], found.status["effectiveEgress"]) == ([], [])
+    told = [one.type for one in found.changed if one.told and one.reason == "SuspendedByPolicy"]
+    assert told == ["WorkloadAvailable"]
+
+
 def test_one_that_was_never_started_was_not_stopped() -> None:
     assert conditions(come_to(blocked=REFUSED, after=After(), stop=STOP))["Ready"] == ("False", "WriteFailed")
 

@@ -243,6 +243,15 @@ def test_a_policy_whose_selector_is_unreadable_binds_everywhere(spec: Any) -> No
     assert policy.spec.images.registries == []
 
 
+@pytest.mark.parametrize(
+    ("said", "existing"), [("Suspend", "Suspend"), ("Report", "Report"), (None, "Report"), ("Stop", "Report")]
+)
+def test_an_unreadable_policy_stops_what_runs_only_where_it_says_so_itself(said: str | None, existing: str) -> None:
+    world = PolicyContext()
+    world.observe(AGENT_POLICY, "ADDED", named("broken", spec={"existing": said, "surprise": 1}))
+    assert [policy.spec.existing for policy in world.policies()] == [existing]
+
+
 def test_a_policy_that_is_repaired_counts_again() -> None:
     world = PolicyContext()
     world.observe(AGENT_POLICY, "ADDED", named("p", spec=None))

@@ -31,14 +31,16 @@ class Finding:
     message: str
 
 
-def accepted(violations: Sequence[Violation], *, kept: bool) -> Finding:
-    """The decision. `kept`: the children of the last good state are still maintained."""
+def accepted(violations: Sequence[Violation], *, kept: bool, suspended: bool = False) -> Finding:
+    """The decision. `kept`: the children of the last good state are still maintained; `suspended`: without pods."""
     if not violations:
         return Finding(ConditionType.ACCEPTED, "True", Reason.ACCEPTED, "asks for nothing beyond its policies")
     lines = [f"{v.path}: {v.rule}: {v.message}" for v in violations[:MAX_VIOLATIONS]]
     if len(violations) > MAX_VIOLATIONS:
         lines.append(f"and {len(violations) - MAX_VIOLATIONS} more")
-    if kept:
+    if suspended:
+        lines.append("The agent was accepted before, and has no pods until it fits again.")
+    elif kept:
         lines.append("The agent was accepted before and is kept as it was; nothing new is given to it.")
     return Finding(ConditionType.ACCEPTED, "False", _why_refused({v.rule for v in violations}), "\n".join(lines))
 

@@ -27,7 +27,7 @@ from ringfence.store.records import Key, StoredAgent, StoredPod
 from ringfence.store.store import OwnershipRecord
 
 from . import ages
-from .accepted import edited_since, stop_for
+from .accepted import edited_since, stop_for, suspended
 from .actions import Action, DropPrevious, EndPods, EnsureChild, MakeSecret, RemoveChild, RemoveSecret, StopWorkload
 from .fence import FenceHistory, Stop, stop_of
 from .fit import Fit, judge
@@ -131,12 +131,15 @@ def plan(seen: Observed) -> Plan:
     bound = tuple(binding(seen.policies, seen.facts))
     max_age = min(duration(policy.spec.secrets.max_age) for policy in bound)
     agent, stop = _agent(seen), stop_of(seen.fence, bound)
+    if stop is None and seen.accepted_before:
+        stop = suspended(decided, bound)
     if agent is None or (violations and not seen.known):
         deny = Desired(build_deny(seen.identity))
         actions, right = _ensure(seen, [(DENY_PHASE, deny)], known=seen.accepted_before)
         edited = _edited(seen)
         stop = stop or stop_for(edited, seen.children.get(_workload_ref(seen)) if seen.accepted_before else None)
-        actions, mode = (*actions, *_take_away(seen, edited)), Mode.HOLD
+        taken = [*edited, *_reaching(seen)] if stop and stop.withholds else edited
+        actions, mode = (*actions, *_take_away(seen, taken)), Mode.HOLD
     else:
         actions, right = _apply(seen, agent, stop)
         mode = Mode.APPLY
@@ -198,11 +201,18 @@ def _edited(seen: Observed) -> list[StoredChild]:
     return edited_since(seen.status, seen.owned, seen.children, seen.ownership, restored=_deny_ref(seen))
 
 
+def _reaching(seen: Observed) -> Iterator[StoredChild]:
+    """What of its own children lets it reach anything, where it is not accepted."""
+    name = child_name(seen.key.name)
+    kinds = {("NetworkPolicy", f"{name}-{ALLOW_SUFFIX}"), ("RoleBinding", name)}
+    yield from (child for child in seen.owned if (child.ref.kind, child.ref.name) in kinds)
+
+
 def _take_away(seen: Observed, edited: Sequence[StoredChild]) -> Iterator[RemoveChild]:
     """What of it is the agent's own: its pods may take half a minute to end. It is made anew with the agent."""
     name = child_name(seen.key.name)
     phases = {f"{name}-{ALLOW_SUFFIX}": ALLOW, name: PERMISSIONS}
-    for child in edited:
+    for child in {one.ref: one for one in edited}.values():
         if child in seen.owned and child.ref.name in phases:
             yield RemoveChild(phase=phases[child.ref.name], child=child)
 

@@ -126,6 +126,8 @@ def _is_told(finding: Finding) -> bool:
         return finding.status == "True" or finding.reason is Reason.INTERNAL_ERROR
     if finding.type is ConditionType.FENCE_WIDENED:
         return finding.status == "True"
+    if finding.reason is Reason.SUSPENDED_BY_POLICY:  # what is taken away with the pods is no news of its own
+        return finding.type is ConditionType.WORKLOAD_AVAILABLE
     return finding.type is ConditionType.ACCEPTED or finding.reason in TOLD
 
 
@@ -136,7 +138,7 @@ def find(seen: Observed, planned: Plan, outcome: Outcome, after: After) -> list[
     if contested and outcome.blocked and outcome.blocked.reason is Reason.PROGRESSING:
         outcome = replace(outcome, blocked=None)  # one edit more or less is no news
     parts = [
-        conditions.accepted(planned.violations, kept=kept),
+        conditions.accepted(planned.violations, kept=kept, suspended=_by_policy(planned)),
         conditions.widened(seen.widened),
         _network(planned.agent, outcome),
         _permissions(planned.agent, outcome),
@@ -151,6 +153,10 @@ def find(seen: Observed, planned: Plan, outcome: Outcome, after: After) -> list[
         parts = [*parts[:-1], Finding(ConditionType.WORKLOAD_AVAILABLE, "False", stop.reason, stop.message)]
         return [Finding(ConditionType.READY, "False", stop.reason, stop.message), *parts]
     return [conditions.ready(parts), *parts]
+
+
+def _by_policy(planned: Plan) -> bool:
+    return planned.stop is not None and planned.stop.reason is Reason.SUSPENDED_BY_POLICY
 
 
 WITHHELD = {
@@ -244,13 +250,14 @@ def _status(
     # An agent that runs on as it was accepted before has what is in force, too: it changes when a node joins.
     if (not planned.violations or seen.known) and agent and egress is not None:
         new["acceptedGeneration"] = generation
-        withheld = planned.stop is not None and planned.stop.withholds
-        new["effectivePermissions"] = [] if withheld else effective_permissions(agent)
-        new["effectiveEgress"] = [] if withheld else egress
+        new["effectivePermissions"] = effective_permissions(agent)
+        new["effectiveEgress"] = egress
         listed = old.get("managedResources") or []
         if old.get("acceptedGeneration") != generation or _names_missing(old, agent):
             listed = [{"kind": m["kind"], "name": m["metadata"]["name"]} for m in build(agent)]
         new["managedResources"] = with_digests(listed, seen.key.namespace, seen.ownership)
+    if planned.stop is not None and planned.stop.withholds and seen.accepted_before:
+        new |= {"effectivePermissions": [], "effectiveEgress": []}
     return {name: value for name, value in (old | new).items() if value is not None}
 
 
