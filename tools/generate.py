@@ -12,11 +12,13 @@ from tools import (
     catalogue,
     ceiling,
     cli_reference,
+    coverage,
     crds,
     dashboards,
     enforcement,
     logs_reference,
     metrics_reference,
+    pack,
     reference,
     rules_reference,
     static_floor,
@@ -36,6 +38,8 @@ def wanted() -> dict[str, str]:
         | reference.files()
         | enforcement.files(ROOT)
         | catalogue.files(ROOT)
+        | coverage.files(ROOT)
+        | pack.files()
         | ceiling.files()
         | monitoring
         | words
@@ -52,6 +56,7 @@ def stale(files: dict[str, str], root: Path) -> list[str]:
 def leftovers(files: dict[str, str], root: Path) -> list[str]:
     """Generated files that nothing generates any more."""
     present = [path for folder in FOLDERS for path in (root / folder).glob("*.yaml")]
+    present += [path for path in (root / pack.FOLDER).rglob("*.yaml") if path.read_text("utf-8").startswith(pack.MARK)]
     return [str(path.relative_to(root)) for path in present if str(path.relative_to(root)) not in files]
 
 
