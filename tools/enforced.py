@@ -369,8 +369,8 @@ ALWAYS: dict[str, Row] = {
         f"{AGENTS}/test_rights.py::test_an_agents_service_account_has_no_rights_by_itself",
     ),
     "No root, no capability, no writable root file system, a seccomp filter": Row(
-        "the Deployment passes the Pod Security Standard `restricted`, by the API server's check and by ours; every pod that "
-        "is seen is held to it: one that was changed on its way in shows in `FenceWidened`",
+        "the Deployment passes the Pod Security Standard `restricted`, by the API server's check and by ours; "
+        "every pod that is seen is held to it: one that was changed on its way in shows in `FenceWidened`",
         f"{AGENTS}/test_pod.py::test_it_runs_as_nobody_in_particular_without_any_capability",
         f"{AGENTS}/test_pod.py::test_the_root_file_system_is_read_only",
         "tests/api/test_pod_security.py::test_every_pod_of_an_agent_passes",

@@ -182,7 +182,7 @@ def test_what_was_admitted_once_is_not_locked(guarded: Cluster, server: Server) 
 
 @pytest.mark.parametrize("kind", [*EDITS, "Secret", "ReplicaSet", "AgentDeployment"])
 def test_deletes_are_decided_by_what_is_there(place: Place, admin: Somebody, kind: str) -> None:
-    """Of a deletion there is no `object`, of many at once no name either: the guard says its own sentence all the same."""
+    """Of a deletion there is no `object`, of many at once no name either: the guard says its own sentence yet."""
     options = {"propagationPolicy": "Orphan"}
     name = "a" if kind == "AgentDeployment" else place.items(kind)[0]["metadata"]["name"]
     for path in (place.path(kind, name), f"{place.path(kind)}?labelSelector=app%21%3Dother"):
