@@ -1,18 +1,18 @@
-"""charts/ringfence/templates/agent-ceiling.yaml: the most that any agent can ever get: one ClusterRole.
+"""The most that any agent can ever get, in the chart: the ClusterRole, and the same list for the floor.
 
-The controller is bound to it, and the API server lets nobody grant what they do not hold.
+The controller holds the ClusterRole where agents are let in: the API server lets nobody grant what they do not hold.
 """
 
 import yaml
 
 from ringfence.api.names import CEILING_CLUSTER_ROLE
-from ringfence.policy.levels import ceiling_rules
+from ringfence.policy.levels import LEVELS, LOWEST, VERB_ORDER, ceiling_rules
 
 PATH = "charts/ringfence/templates/agent-ceiling.yaml"
 HEAD = f"""\
-# Made by `make generate` from operator/ringfence/policy/levels.py. Do not edit.
-# The most that any agent can ever get. The controller holds these rights, and the API server lets nobody grant what
-# they do not hold: more than this is refused with every line of ours removed.
+# Made by `make generate` from operator/ringfence/policy/grants.py. Do not edit.
+# The most that any agent can ever get. The controller holds these rights where agents are let in: the API server lets
+# nobody grant what they do not hold.
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata:
@@ -21,11 +21,29 @@ metadata:
     {{{{- include "ringfence.labels" (list . "agent-ceiling") | nindent 4 }}}}
 rules:
 """
+FLOOR_PATH = "charts/ringfence/templates/_permissions.tpl"
+FLOOR_HEAD = """\
+{{- /*
+Made by `make generate` from operator/ringfence/policy/grants.py. Do not edit.
+For the floor, as CEL: GROUP/RESOURCE -> verb -> the first level that holds it (0: ReadOnly, 3: Critical).
+*/}}
+{{- define "ringfence.permissions" -}}
+"""
+FLOOR_TAIL = "{{- end }}\n"
 
 
 def files() -> dict[str, str]:
     """Path -> content."""
-    return {PATH: HEAD + "".join(map(_rule, ceiling_rules()))}
+    return {PATH: HEAD + "".join(map(_rule, ceiling_rules())), FLOOR_PATH: FLOOR_HEAD + _for_the_floor() + FLOOR_TAIL}
+
+
+def _for_the_floor() -> str:
+    """CEL: GROUP/RESOURCE -> verb -> the first level that holds it, as its place among the levels."""
+    rows = []
+    for (group, resource), verbs in sorted(LOWEST.items()):
+        words = ", ".join(f"'{verb}': {LEVELS.index(verbs[verb])}" for verb in VERB_ORDER if verb in verbs)
+        rows.append(f"'{group}/{resource}': {{{words}}}")
+    return "{" + ",\n".join(rows) + "}\n"
 
 
 def _rule(rule: dict[str, list[str]]) -> str:

@@ -44,6 +44,7 @@ AGENTS = "e2e/suites/agents"
 ATTACKS = "e2e/suites/attacks"
 GUARDS = "tests/chart/test_guards.py"
 ESCALATION = "tests/chart/test_escalation.py"
+FLOOR = "tests/chart/test_floor.py"
 ROTATION = "e2e/suites/rotation"
 
 LIMITS_LIVE = f"{CONTROLLER}/test_limits.py"
@@ -431,6 +432,11 @@ ALWAYS: dict[str, Row] = {
         f"{LEVELS}::test_ceiling_rules_are_exactly_the_ceiling",
         f"{LEVELS}::test_no_level_holds_what_is_forbidden",
         f"{ESCALATION}::test_and_takes_all_that_is_in_it",
+    ),
+    "No agent gets a permission above its level, also while the webhook is out of the way": Row(
+        "the ValidatingAdmissionPolicy of the chart, made from the same list as the levels",
+        f"{FLOOR}::test_every_permission_passes_at_its_level_and_is_refused_below",
+        f"{FLOOR}::test_the_floor_and_decide_agree_on_any_mixture",
     ),
     "The controller holds what it may give agents in namespaces that are open to agents, and nowhere else": Row(
         "RoleBinding `ringfence-agents.ceiling` in each, which it makes by `bind` on that one ClusterRole; the guard "

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 
 from ringfence.policy.builtin import RESTRICTED
-from ringfence.policy.levels import ATOMS, LEVELS, ordered
+from ringfence.policy.grants import GRANTS
+from ringfence.policy.levels import LEVELS, ordered
 from ringfence.policy.rules import RULES
 from tools.crds import dump_plain
 
 PATH = "docs/reference/rules.md"
 HEAD = """\
-<!-- Made by `make generate` from operator/ringfence/policy/rules.py, levels.py and builtin.py. Do not edit. -->
+<!-- Made by `make generate` from operator/ringfence/policy/rules.py, grants.py and builtin.py. Do not edit. -->
 # Rules
 
 One function decides on an AgentDeployment, for admission, for the controller and for `ringfence lint` alike, and says
@@ -22,7 +23,9 @@ LEVELS_HEAD = """\
 `permissions.level` names the ceiling that an agent's rules must fit under; it grants nothing by itself. Each level
 holds what stands in its table and all levels before it. What is in none of them, no agent ever gets: Secrets, writing
 anything that runs, commands in pods, tokens, roles, admission, NetworkPolicies, whatever redirects or publishes
-traffic, anything outside of a namespace.
+traffic, anything outside of a namespace. The floor in the API server and the ClusterRole `ringfence-agent-ceiling` are
+made from the same list. The last column says what somebody could come to who gets hold of such an agent: objects of the
+namespace that are not agents are as safe as their own owners made them.
 """
 BUILT_IN = """\
 ## The built-in policy
@@ -43,15 +46,13 @@ def _rules() -> Iterator[str]:
 
 
 def _levels() -> Iterator[str]:
-    before: frozenset[tuple[str, str, str]] = frozenset()
     for level in LEVELS:
-        added: dict[tuple[str, str], list[str]] = {}
-        for group, resource, verb in ATOMS[level] - before:
-            added.setdefault((group, resource), []).append(verb)
         rows = [
-            f"| {f'`{group}`' if group else 'core'} | `{resource}` | {', '.join(ordered(verbs))} |"
-            for (group, resource), verbs in sorted(added.items())
+            f"| {f'`{one.group}`' if one.group else 'core'} | `{one.resource}` | {', '.join(ordered(one.verbs))} "
+            f"| {one.use} | {one.risk} |"
+            for one in GRANTS
+            if one.level == level
         ]
-        title = level if not before else f"{level}: all of the level before, and"
-        yield "\n".join([f"### {title}\n", "| Group | Resource | Verbs |", "|---|---|---|", *rows, ""])
-        before = ATOMS[level]
+        title = level if level == LEVELS[0] else f"{level}: all of the level before, and"
+        head = "| Group | Resource | Verbs | To | Who misuses it |", "|---|---|---|---|---|"
+        yield "\n".join([f"### {title}\n", *head, *rows, ""])

@@ -19,6 +19,7 @@ from cluster import programs
 from cluster.errors import ClusterError
 from cluster.shell import run
 from ringfence.policy.floor import LIST_MARK, NAME_MARK, NAMESPACE_MARK, PARTS, SUFFIX
+from tools import static_rules
 
 PATH = "operator/ringfence/policy/floor.json"
 CHART = "charts/ringfence"
@@ -97,10 +98,13 @@ def _converted(manifest: Manifest, release: str) -> Manifest:
 def _floor(spec: Manifest) -> None:
     """The chart's floor steps back while the webhook's registration is in order; this one always decides.
 
-    What leaves the spec alone passes, as in the webhook: labels and finalizers come off whatever was admitted once.
+    So it also holds what no policy can allow, for which the chart's counts on the webhook. What leaves the spec alone
+    passes, as in the webhook: labels and finalizers come off whatever was admitted once.
     """
     (webhook,) = (one for one in spec["variables"] if one["name"] == "webhook")
     webhook["expression"] = "false"
+    spec["variables"] += static_rules.variables()
+    spec["validations"] += static_rules.validations()
     changed = "oldObject == null || object.?spec != oldObject.?spec"
     spec["matchConditions"] = [
         *spec.get("matchConditions", []),

@@ -1,8 +1,10 @@
 """The floor: what the API server refuses by itself, our webhook's registration edited or gone (S-a, B37 to B39)."""
 
 import json
+import random
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise, product
 from typing import Any
 
 import pytest
@@ -12,8 +14,12 @@ from chart.conftest import OPENED
 from chart.rendering import NAMESPACE, of_kind
 from cluster import Cluster
 from cluster.shell import wait_for
+from ringfence.api.permissions import Permissions
 from ringfence.policy.addresses import Addresses
+from ringfence.policy.atoms import Atom
+from ringfence.policy.levels import ATOMS, LEVELS, role_rules
 from ringfence.policy.metadata import METADATA
+from ringfence.policy.permissions import check_permissions
 from ringfence.policy.special import LINK_LOCAL
 
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
@@ -78,6 +84,15 @@ RIGHTS = {
 }
 
 
+MIXED = {
+    "apiGroups": ["", "", "", "apps", "batch", "coordination.k8s.io", "rbac.authorization.k8s.io"],
+    "resources": ["pods", "pods", "configmaps", "configmaps", "pods/log", "pods/exec", "secrets", "deployments",
+                  "deployments/scale", "jobs", "leases", "roles"],
+    "verbs": ["get", "get", "get", "list", "create", "update", "delete", "deletecollection"],
+}  # fmt: skip
+"""What is common more than once: half of the mixtures would else be of nothing that there is."""
+
+
 def test_the_floor_and_the_webhook_know_the_same_metadata_addresses() -> None:
     """The floor's list is in CEL: it is read out of the chart as helm makes it."""
     floor = of_kind("ValidatingAdmissionPolicy")["ringfence-floor"]["spec"]["validations"]
@@ -107,9 +122,19 @@ EDITS: dict[str, Edit] = {
 @pytest.fixture(params=EDITS)
 def edited(request: pytest.FixtureRequest, server: Server, registration: dict[str, Any]) -> None:
     """The registration with one edit that takes the webhook out of the way, however that is done."""
-    EDITS[request.param](registration["webhooks"][0])
+    edit(server, registration, request.param)
+
+
+@pytest.fixture
+def alone(server: Server, registration: dict[str, Any]) -> None:
+    """The floor alone, by one of these."""
+    edit(server, registration, "Ignore")
+
+
+def edit(server: Server, registration: dict[str, Any], which: str) -> None:
+    EDITS[which](registration["webhooks"][0])
     # Where the edit leaves the webhook to be called (and nothing answers), a failure is let by, to see the floor alone.
-    if request.param == "service":
+    if which == "service":
         _switched_off(registration["webhooks"][0])
     say(server, "PUT", REGISTRATION, registration)
     wait_for("the edit to count", lambda: answer(server, agent()) == "")
@@ -137,6 +162,51 @@ def test_a_modest_agent_passes_the_floor(edited: None, server: Server) -> None:
     rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}
     network = {"egress": [{"cidr": "203.0.113.0/28", "ports": [443]}]}
     assert answer(server, agent(network=network, permissions={"level": "ReadOnly", "rules": [rule]})) == ""
+
+
+def beyond(server: Server, rules: list[dict[str, list[str]]], level: str) -> bool:
+    """Whether the floor says that this is more than an agent of the level can be given; else it passes."""
+    said = answer(server, agent(permissions={"level": level, "rules": rules}))
+    assert said == "" or "what the level does not give to any agent" in said, said
+    return said != ""
+
+
+def test_every_permission_passes_at_its_level_and_is_refused_below(alone: None, server: Server) -> None:
+    for level in LEVELS:
+        assert not beyond(server, role_rules(ATOMS[level]), level), level
+    for lower, higher in pairwise(LEVELS):
+        for atom in sorted(ATOMS[higher] - ATOMS[lower]):
+            assert beyond(server, role_rules([atom]), lower), f"{atom} at {lower}"
+
+
+def test_the_floor_and_decide_agree_on_any_mixture(alone: None, server: Server) -> None:
+    """Against the plain reading of RBAC: the product of the words, nothing left out. The seed is fixed: no luck."""
+    choose = random.Random(9)
+    seen = set()
+    for _ in range(400):
+        rules = [
+            {field: choose.sample(words, choose.randint(1, 2)) for field, words in MIXED.items()}
+            for _ in range(choose.randint(1, 3))
+        ]
+        level = choose.choice(LEVELS)
+        asked = {Atom(*words) for one in rules for words in product(one["apiGroups"], one["resources"], one["verbs"])}
+        within = asked <= ATOMS[level]
+        assert beyond(server, rules, level) is not within, (level, rules)
+        permissions = Permissions.model_validate({"level": level, "rules": rules})
+        assert (list(check_permissions(permissions, [])) == []) == within, (level, rules)
+        seen.add(within)
+    assert seen == {True, False}
+
+
+def test_as_much_as_a_spec_can_hold_is_decided_within_the_api_servers_patience(alone: None, server: Server) -> None:
+    reads = [atom for atom in ATOMS["ReadOnly"] if atom.group == "" and atom.resource != "pods/log"]
+    every = {
+        "apiGroups": [""],
+        "resources": sorted({atom.resource for atom in reads}),
+        "verbs": ["get", "list", "watch"],
+    }
+    assert not beyond(server, [every] * 32, "Critical")
+    assert beyond(server, [*[every] * 31, every | {"resources": ["secrets"]}], "Critical")
 
 
 def test_without_a_registration_nothing_is_admitted(server: Server, registration: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -19,8 +20,12 @@ from chart.test_guards import *  # noqa: F403 - every guard's cases once more, w
 from chart.test_guards import EDITS, Somebody, of_user, passed, refused
 from cluster import Cluster
 from cluster.shell import run, wait_for
-from ringfence.api.names import AGENTS_LABEL
+from ringfence.api.names import AGENT_LABEL, AGENTS_LABEL
 from ringfence.cli.main import cli
+from ringfence.policy.egress import DNS_PORTS
+from ringfence.policy.levels import LEVELS, LOWEST, above
+from unit.policy.test_egress import B70_TO_B73, B77_TO_B79
+from unit.policy.test_permissions import CATALOGUE
 
 NAME = instance("ringfence-static", "RINGFENCE_STATIC_CLUSTER")
 OURS = "app.kubernetes.io/part-of=ringfence"
@@ -142,6 +147,76 @@ def test_the_worst_is_still_refused(opened: str, server: Server) -> None:
         assert f"kubectl label namespace {closed} ringfence.dev/agents=enabled" in answer(server, agent(), closed)
 
 
+@pytest.mark.parametrize("asked", [case[1] for case in CATALOGUE], ids=[case[0] for case in CATALOGUE])
+def test_permissions_of_the_catalogue_are_still_refused(opened: str, server: Server, asked: dict[str, Any]) -> None:
+    said = answer(server, agent(permissions={"level": "Critical", "rules": [asked]}), opened)
+    assert by_floor_or_schema(said), said
+
+
+EGRESS = {
+    **{name: [{"cidr": cidr, "ports": [443]} for cidr in cidrs] for name, cidrs in B70_TO_B73.items()},
+    **{name: [entry] for name, entry in B77_TO_B79.items()},
+    **{f"B80 port {port}": [{"cidr": "203.0.113.9/32", "ports": [443, port]}] for port in DNS_PORTS},
+}
+UP_TO_THE_POLICY = {"B73 one /8", "B73 many small"}
+"""As much as the widest policy could allow: which one binds is for the webhook and the controller to say."""
+
+
+EGRESS |= {
+    f"B72 {cidr}": [{"cidr": cidr, "ports": [443]}]
+    for cidr in ("::fffe:0:0/95", "64:ff9b::/103", "64:ff9b:1::8:0:0/128", "2002::/23", "2001::/64", "::8.0.0.0/103")
+}
+
+
+@pytest.mark.parametrize("name", EGRESS.keys() - UP_TO_THE_POLICY)
+def test_egress_of_the_catalogue_is_still_refused(opened: str, server: Server, name: str) -> None:
+    said = answer(server, agent(network={"egress": EGRESS[name]}), opened)
+    assert by_floor_or_schema(said), said
+
+
+def by_floor_or_schema(said: str) -> bool:
+    return (
+        "ringfence-floor.static.k8s.io" in said or "is invalid" in said or "unknown field" in said or "strict" in said
+    )
+
+
+PIECES = [f"{part}.0.0.0/8" for part in range(11, 75)]
+
+
+@pytest.mark.parametrize(
+    "cidrs",
+    [
+        PIECES[:2],
+        PIECES,
+        ["20.0.0.0/8", "2600::/64"],
+        ["2600::/39"],
+        [f"2600:{part:x}::/42" for part in range(0, 320, 64)],
+    ],
+)
+def test_many_pieces_are_added_up(opened: str, server: Server, cidrs: list[str]) -> None:
+    said = answer(server, agent(network={"egress": [{"cidr": cidr, "ports": [443]} for cidr in cidrs]}), opened)
+    assert "together more of the internet" in said, said
+
+
+def test_what_some_policy_may_allow_passes_the_floor(opened: str, server: Server) -> None:
+    """Each permission at its own level, and no earlier; networks up to the most, however often they are named."""
+    for (group, resource), verbs in LOWEST.items():
+        for verb, lowest in verbs.items():
+            rules = [{"apiGroups": [group], "resources": [resource], "verbs": [verb]}]
+            for level in LEVELS:
+                said = answer(server, agent(permissions={"level": level, "rules": rules}), opened)
+                assert (said == "") != above(lowest, level), (level, rules, said)
+    for cidrs in (
+        ["20.0.0.0/8", "20.1.0.0/16", "20.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "fd12::/16"],
+        [f"20.{part}.0.0/16" for part in range(64)],
+        [f"2600:0:{part:x}::/48" for part in range(64)],
+        ["64:ff9b::808:808/128", "2002:808:808::/48"],
+    ):
+        wide = [{"cidr": cidr, "ports": [443]} for cidr in cidrs]
+        said = answer(server, agent(network={"egress": wide}), opened)
+        assert said == "", said
+
+
 def test_a_good_agent_still_passes(opened: str, server: Server) -> None:
     rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}
     network = {"egress": [{"cidr": "203.0.113.0/28", "ports": [443]}]}
@@ -182,13 +257,15 @@ def test_what_was_admitted_once_is_not_locked(guarded: Cluster, server: Server) 
 
 @pytest.mark.parametrize("kind", [*EDITS, "Secret", "ReplicaSet", "AgentDeployment"])
 def test_deletes_are_decided_by_what_is_there(place: Place, admin: Somebody, kind: str) -> None:
-    """Of a deletion there is no `object`, of many at once no name either: the guard says its own sentence yet."""
+    """Of a deletion there is no `object`, of many at once no name either: the guard says its sentence all the same."""
     options = {"propagationPolicy": "Orphan"}
-    name = "a" if kind == "AgentDeployment" else place.items(kind)[0]["metadata"]["name"]
+    ours = [one["metadata"]["name"] for one in place.items(kind) if AGENT_LABEL in one["metadata"].get("labels", {})]
+    name = "a" if kind == "AgentDeployment" else ours[0]
     for path in (place.path(kind, name), f"{place.path(kind)}?labelSelector=app%21%3Dother"):
         answer = admin.delete(path, **options)
         refused(answer)
         assert "expression" not in answer.message, answer.message
+        assert name in answer.message
 
 
 # --- they are files

@@ -8,7 +8,7 @@ from .base import ListType, Model
 from .fields import DnsSubdomain, RbacGroup, RbacWord
 
 Level = Literal["ReadOnly", "LimitedWrite", "Admin", "Critical"]
-"""Ordered from least to most; `policy/levels.py` says what each holds."""
+"""Ordered from least to most; `policy/grants.py` says what each holds."""
 
 
 class PolicyRule(Model):

@@ -1,6 +1,6 @@
 """Permissions that no agent gets at any level, and why: the words for the messages.
 
-This decides nothing: what is not in the ceiling is refused anyway (`levels.py`). It only tells a dangerous
+This decides nothing: what is not in the ceiling is refused anyway (`grants.py`). It only tells a dangerous
 permission from a misspelt one. Reasons follow Kubernetes' "Role Based Access Control Good Practices" and CIS 5.1.
 """
 

@@ -1,10 +1,7 @@
-"""The four levels of permissions, each a set of atoms that holds the one before it.
+"""The four levels of permissions, each a set of atoms that holds the one before it: made from `grants.py`.
 
-What no level holds, no agent ever gets: Secrets; writing anything that runs, since such a pod would stand
-outside the fence; running commands in pods or tunnels into them; ServiceAccounts and tokens; RBAC, admission,
-certificates and Ringfence's own API; NetworkPolicies; whatever redirects or publishes traffic; anything outside
-of a namespace. The last level is the ceiling of all agents: the chart's ClusterRole `ringfence-agent-ceiling`
-is `ceiling_rules()`, so the API server itself refuses more.
+The last level is the ceiling of all agents: the chart's ClusterRole `ringfence-agent-ceiling` is `ceiling_rules()`, so
+the API server itself refuses more.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,6 +11,7 @@ from typing import Any, Final
 from ringfence.api.permissions import Level
 
 from .atoms import Atom, Catalogue
+from .grants import GRANTS
 
 LEVELS: Final[tuple[Level, ...]] = ("ReadOnly", "LimitedWrite", "Admin", "Critical")
 """From least to most."""
@@ -23,58 +21,10 @@ VERB_ORDER: Final = ("get", "list", "watch", "create", "update", "patch", "delet
 
 VERBS: Final = frozenset(VERB_ORDER)
 
-_READ = ("get", "list", "watch")
-
-_Grant = tuple[str, str, tuple[str, ...]]
-
-_ADDED: Final[Mapping[Level, tuple[_Grant, ...]]] = {
-    "ReadOnly": (
-        ("", "configmaps", _READ),
-        ("", "endpoints", _READ),
-        ("", "events", _READ),
-        ("", "persistentvolumeclaims", _READ),
-        ("", "pods", _READ),
-        ("", "pods/log", ("get",)),
-        ("", "services", _READ),
-        ("apps", "daemonsets", _READ),
-        ("apps", "deployments", _READ),
-        ("apps", "replicasets", _READ),
-        ("apps", "statefulsets", _READ),
-        ("autoscaling", "horizontalpodautoscalers", _READ),
-        ("batch", "cronjobs", _READ),
-        ("batch", "jobs", _READ),
-        ("coordination.k8s.io", "leases", _READ),
-        ("discovery.k8s.io", "endpointslices", _READ),
-        ("events.k8s.io", "events", _READ),
-        ("networking.k8s.io", "ingresses", _READ),
-        ("policy", "poddisruptionbudgets", _READ),
-    ),
-    "LimitedWrite": (
-        ("", "configmaps", ("create", "update", "patch")),
-        ("", "events", ("create",)),
-        ("coordination.k8s.io", "leases", ("create", "update", "patch")),
-        ("events.k8s.io", "events", ("create",)),
-    ),
-    "Admin": (
-        ("", "configmaps", ("delete",)),
-        ("", "pods", ("delete",)),
-        ("apps", "deployments/scale", ("update", "patch")),
-        ("apps", "statefulsets/scale", ("update", "patch")),
-        ("coordination.k8s.io", "leases", ("delete",)),
-    ),
-    "Critical": (
-        ("", "configmaps", ("deletecollection",)),
-        ("", "persistentvolumeclaims", ("delete",)),
-        ("batch", "jobs", ("delete",)),
-    ),
-}
-
 
 def _atoms(level: Level) -> frozenset[Atom]:
     held = LEVELS[: LEVELS.index(level) + 1]
-    return frozenset(
-        Atom(group, resource, verb) for name in held for group, resource, verbs in _ADDED[name] for verb in verbs
-    )
+    return frozenset(Atom(one.group, one.resource, verb) for one in GRANTS if one.level in held for verb in one.verbs)
 
 
 ATOMS: Final[Mapping[Level, frozenset[Atom]]] = {level: _atoms(level) for level in LEVELS}

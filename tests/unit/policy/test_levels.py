@@ -6,6 +6,7 @@ import pytest
 
 from ringfence.policy import forbidden, levels
 from ringfence.policy.atoms import Atom, PermissionSet
+from ringfence.policy.grants import GRANTS
 
 
 def test_each_level_holds_the_one_before_and_more() -> None:
@@ -14,6 +15,14 @@ def test_each_level_holds_the_one_before_and_more() -> None:
         assert levels.above(higher, lower)
         assert not levels.above(lower, higher)
     assert levels.ATOMS["Critical"] == levels.CEILING
+
+
+def test_each_grant_says_what_it_is_for_and_what_misuse_could_come_to() -> None:
+    said = {(one.level, one.group, one.resource) for one in GRANTS}
+    assert len(said) == len(GRANTS), "one entry for what a level adds on one resource"
+    atoms = [Atom(one.group, one.resource, verb) for one in GRANTS for verb in one.verbs]
+    assert sorted(atoms) == sorted(levels.CEILING), "each once, at one level"
+    assert all(one.use and one.risk and "|" not in one.use + one.risk for one in GRANTS)
 
 
 def test_read_only_only_reads() -> None:
