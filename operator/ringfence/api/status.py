@@ -137,6 +137,13 @@ class AgentStatus(Model):
         "a node has joined since; a Service with the labels and the port of the pods "
         "that it leads to: `tools/search:8443 -> app=search:8443`.",
     )
+    accepted_services: Annotated[
+        list[Annotated[str, Field(max_length=256)]], Field(max_length=64), ListType("atomic")
+    ] = Field(
+        default_factory=list,
+        description="Where each Service led for the accepted generation: `tools/search:8443 -> app=search:8443`. "
+        "One that leads elsewhere since opens nothing, until the spec is changed.",
+    )
     secrets: Annotated[list[SecretStatus], Field(max_length=16), ListType("map", ("name",))] = Field(
         default_factory=list, description="Age of each key."
     )

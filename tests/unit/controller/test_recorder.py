@@ -76,7 +76,7 @@ class TestServices:
     SEARCH, LEDGER = "tools/search:8443 -> app=search:8443", "tools/search:8443 -> app=ledger:9000"
 
     def moves(self, told: Told, egress: list[str], *, key: Key = ONE, stored: tuple[str, ...] = ()) -> list[str]:
-        told.recorder.services(key, "u", stored=stored, egress=egress)
+        told.recorder.services(key, "u", stored=stored, found=egress)
         return [f"{one.service}: {one.previous} {one.leads_to}" for one in told.take()]
 
     def test_where_a_service_leads_is_news_when_it_is_another(self, told: Told) -> None:

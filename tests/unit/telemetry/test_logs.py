@@ -315,7 +315,7 @@ class TestController:
     def test_a_service_that_leads_elsewhere(self, lines: Lines) -> None:
         recorder = Recorder(to_log)
         for lead in ("app=search:80", "app=ledger:80"):
-            recorder.services(KEY, "u", stored=(), egress=[f"tools/search:80 -> {lead}"])
+            recorder.services(KEY, "u", stored=(), found=[f"tools/search:80 -> {lead}"])
         line = one(lines, "a service leads elsewhere")
         assert (line["agent"], line["service"], line["level"]) == ("a", "tools/search:80", "warning")
         assert (line["previous"], line["leads_to"]) == ("app=search:80", "app=ledger:80")

@@ -17,6 +17,7 @@ from ringfence.policy.widening import Widening
 from ringfence.resources import Agent, Endpoint, Identity, JobImage, Ref, ServicePort, build_deny
 from ringfence.resources.model import ALLOW as ALLOW_SUFFIX
 from ringfence.resources.model import DENY, child_name
+from ringfence.resources.network import ServiceKey
 from ringfence.resources.phases import ALLOW, PERMISSIONS, PHASES, SECRETS, WORKLOAD, Order, Phase
 from ringfence.resources.phases import DENY as DENY_PHASE
 from ringfence.resources.secrets import restart_annotation, when
@@ -26,7 +27,7 @@ from ringfence.store.left_behind import is_left_behind
 from ringfence.store.records import Key, StoredAgent, StoredPod
 from ringfence.store.store import OwnershipRecord
 
-from . import ages
+from . import ages, redirects
 from .accepted import edited_since, stop_for, suspended
 from .actions import Action, DropPrevious, EndPods, EnsureChild, MakeSecret, RemoveChild, RemoveSecret, StopWorkload
 from .fence import FenceHistory, Stop, stop_of
@@ -81,6 +82,16 @@ class Observed:
     def known(self) -> bool:
         """Whether all children were written for this very generation: what is missing was taken away by somebody."""
         return self.agent is not None and self.status.get("acceptedGeneration") == self.agent.generation
+
+    @property
+    def accepted_services(self) -> dict[str, str]:
+        """Where Services led when this generation was accepted."""
+        return redirects.accepted(self.status, known=self.known)
+
+    @property
+    def redirected(self) -> dict[ServiceKey, tuple[str, str]]:
+        """Services that lead elsewhere since, with where they led and where they lead."""
+        return redirects.redirected(self.services, self.accepted_services)
 
     @property
     def accepted_before(self) -> bool:
@@ -252,7 +263,7 @@ def _agent(seen: Observed) -> Agent | None:
         **vars(seen.identity),
         spec=seen.spec,
         fence_uid=_fence_uid(seen),
-        services=seen.services,
+        services=redirects.followed(seen.services, seen.accepted_services),
         api_server=seen.api_server,
         cluster=seen.facts.cluster_networks,
         job_image=seen.job_image,

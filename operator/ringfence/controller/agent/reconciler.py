@@ -13,13 +13,14 @@ from ringfence.policy.decide import decide
 from ringfence.policy.limits import LIMIT_RULES
 from ringfence.policy.model import NamedPolicy, RuleName
 from ringfence.resources import Ref
+from ringfence.resources.network import lead_lines
 from ringfence.resources.rotation import rotating
 from ringfence.resources.secrets import rotation_name, stamp
 from ringfence.store.records import Key, agent_path, packed, read_agent
 from ringfence.store.store import Store
 from ringfence.telemetry.events import AgentDeleted, AgentName, AgentObserved, ConditionChanged, Emit
 
-from . import conditions
+from . import conditions, redirects
 from .conditions import Finding
 from .errors import AgentGone
 from .execute import Executor, Outcome
@@ -114,8 +115,8 @@ class AgentReconciler:
         told = report(seen, planned, outcome, after)
         await self._store_status(seen, told.status, told.changed)
         if told.egress is not None:
-            stored = seen.status.get("effectiveEgress") or []
-            self.recorder.services(seen.key, seen.identity.uid, stored=stored, egress=told.egress)
+            stored = seen.status.get(redirects.FIELD) or []
+            self.recorder.services(seen.key, seen.identity.uid, stored=stored, found=lead_lines(seen.services))
         self._observed(seen, planned, told, after)
         self._try_again(outcome, after)
         return told.look

@@ -101,21 +101,21 @@ class Recorder:
         if failed or known:
             self._failed[key] = failed
 
-    def services(self, key: Key, uid: str, *, stored: Sequence[str], egress: Sequence[str]) -> None:
+    def services(self, key: Key, uid: str, *, stored: Sequence[str], found: Sequence[str]) -> None:
         """Take where the Services that an agent may call lead to; one that led elsewhere before is told.
 
-        `stored`, `egress`: lines of `effective_egress`, of the status before this pass, and of now. A Service that is
+        `stored`, `found`: lines of `lead_lines`, of the status before this pass, and of now. A Service that is
         not there for a while is remembered: to delete it and make another one is no way around.
         """
         known = self._leads.get(key, leads(stored))
-        found = leads(egress)
-        for service, lead in found.items():
+        now = leads(found)
+        for service, lead in now.items():
             if (before := known.get(service, lead)) != lead:
                 about = {"service": service, "previous": before, "leads_to": lead}
                 self._emit(ServiceRedirected(agent=AgentName(*key), uid=uid, **about))
-        kept = {service: lead for service, lead in known.items() if service not in found}
-        if found or kept:
-            self._leads[key] = found | dict(list(kept.items())[:MOST_ABSENT])
+        kept = {service: lead for service, lead in known.items() if service not in now}
+        if now or kept:
+            self._leads[key] = now | dict(list(kept.items())[:MOST_ABSENT])
 
     def forget(self, key: Key) -> None:
         """The agent is gone."""

@@ -14,7 +14,7 @@ from ringfence.resources.secrets import stamp
 from ringfence.resources.workload import is_stopped, rolled_out
 from ringfence.telemetry.events import AgentName, ConditionChanged
 
-from . import ages, conditions
+from . import ages, conditions, redirects
 from .accepted import with_digests
 from .conditions import Finding, condition_before
 from .execute import Blocked, Outcome
@@ -140,7 +140,7 @@ def find(seen: Observed, planned: Plan, outcome: Outcome, after: After) -> list[
     parts = [
         conditions.accepted(planned.violations, kept=kept, suspended=_by_policy(planned)),
         conditions.widened(seen.widened),
-        _network(planned.agent, outcome),
+        _network(seen, planned.agent, outcome),
         _permissions(planned.agent, outcome),
         _secrets(seen, planned, outcome, after),
         _workload(planned.agent, outcome, after),
@@ -189,8 +189,10 @@ def _stop(planned: Plan, outcome: Outcome, after: After) -> Stop | None:
     return unfenced(outcome.unfenced) if outcome.unfenced and wanted and not pods_wanted(after.workload) else None
 
 
-def _network(agent: Agent | None, outcome: Outcome) -> Finding:
+def _network(seen: Observed, agent: Agent | None, outcome: Outcome) -> Finding:
     found = _applied(ConditionType.NETWORK_POLICY_APPLIED, outcome.blocked, "the deny and the allow policy are stored")
+    if found.status == "True" and (elsewhere := seen.redirected):
+        return Finding(found.type, "False", Reason.SERVICE_REDIRECTED, redirects.sentence(elsewhere))
     if agent and found.status == "True" and (missing := missing_services(agent)):
         sentence = f"no Service with a selector and that port: {', '.join(missing)}; nothing is opened for it"
         return Finding(found.type, "False", Reason.SERVICE_NOT_FOUND, sentence)
@@ -252,6 +254,7 @@ def _status(
         new["acceptedGeneration"] = generation
         new["effectivePermissions"] = effective_permissions(agent)
         new["effectiveEgress"] = egress
+        new[redirects.FIELD] = redirects.remembered(agent.services, seen.accepted_services) or None
         listed = old.get("managedResources") or []
         if old.get("acceptedGeneration") != generation or _names_missing(old, agent):
             listed = [{"kind": m["kind"], "name": m["metadata"]["name"]} for m in build(agent)]
