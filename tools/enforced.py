@@ -23,6 +23,7 @@ SAMPLES = "tests/api/test_samples.py::test_invalid_with_the_path_or_the_sentence
 WORDS = "tests/api/test_text.py::test_words_are_plain_ascii"
 DECIDE = "tests/unit/policy/test_decide.py"
 EGRESS = "tests/unit/policy/test_egress.py"
+SIGNED = "tests/unit/policy/test_signatures.py"
 IMAGES = "tests/unit/policy/test_images.py"
 LEVELS = "tests/unit/policy/test_levels.py"
 PODS = "tests/unit/policy/test_pods.py"
@@ -59,6 +60,7 @@ OTHER_RIGHTS = f"{AGENTS}/test_rights.py::test_an_agent_with_rights_can_do_nothi
 INSIDE = f"{AGENTS}/test_fields.py"
 
 _PLAIN = "`decide` refuses known shapes of credentials, and values that are called secrets"
+_SIGNED = "`decide`, at admission and at write (the floor, which is CEL, can verify nothing)"
 _PEER = "NetworkPolicy `-allow`, over `-deny` that drops all else"
 _RULE = (
     "Role and RoleBinding in the agent's namespace, behind `decide` and the ClusterRole `ringfence-agent-ceiling`; "
@@ -77,6 +79,12 @@ FIELDS: dict[str, Row] = {
         f"{IMAGES}::test_b68_no_digest",
         f"{IMAGES}::test_registries_match_by_segments",
         EDITED,
+    ),
+    "AgentDeployment.spec.imageSignatures[].bundle": Row(
+        f"{_SIGNED}, where an AgentPolicy asks for it; what cannot be read is refused always",
+        f"{SIGNED}::test_a_malformed_bundle_is_told_with_its_place",
+        f"{SIGNED}::test_what_was_changed_after_signing_is_no_signature",
+        f"{ADMISSION}::test_an_image_that_nobody_signed_is_refused",
     ),
     "AgentDeployment.spec.command": Row(
         f"the container's command, without a shell; {_PLAIN}", f"{INSIDE}::test_what_runs", SHAPES
@@ -292,6 +300,20 @@ FIELDS: dict[str, Row] = {
     ),
     "AgentPolicy.spec.images.registries": Row("`decide`", f"{IMAGES}::test_registries_match_by_segments"),
     "AgentPolicy.spec.images.requireDigest": Row("`decide`", f"{IMAGES}::test_b68_no_digest"),
+    "AgentPolicy.spec.images.signedBy[].name": Row(
+        "`decide` names the key in refusals", f"{SIGNED}::test_the_refusal_says_why_and_what_to_do"
+    ),
+    "AgentPolicy.spec.images.signedBy[].publicKey": Row(
+        f"{_SIGNED}: one of the keys signed the image's digest, in every binding policy",
+        f"{SIGNED}::test_what_cosign_signs_is_verified",
+        f"{SIGNED}::test_what_was_changed_after_signing_is_no_signature",
+        f"{SIGNED}::test_every_policy_must_be_content",
+        f"{ADMISSION}::test_an_image_that_nobody_signed_is_refused",
+    ),
+    "AgentPolicy.spec.images.attestations": Row(
+        f"{_SIGNED}: one of the keys attested each type; what it says is not looked at",
+        f"{SIGNED}::test_what_cosign_attests_is_verified",
+    ),
     "AgentPolicy.spec.sandbox.runtimeClassNames": Row("`decide`", f"{PODS}::test_sandbox"),
     "AgentPolicy.spec.onOrphans": Row(
         "the pass over a namespace: an orphaned Deployment gets no pods, an orphaned allow policy or RoleBinding goes",
@@ -370,8 +392,8 @@ ALWAYS: dict[str, Row] = {
         f"{AGENTS}/test_rights.py::test_an_agents_service_account_has_no_rights_by_itself",
     ),
     "No root, no capability, no writable root file system, a seccomp filter": Row(
-        "the Deployment passes the Pod Security Standard `restricted`, by the API server's check and by ours; "
-        "every pod that is seen is held to it: one that was changed on its way in shows in `FenceWidened`",
+        "the Deployment passes the Pod Security Standard `restricted`, by the API server's check and by ours; each pod "
+        "that is seen is held to it: one that was changed on its way in shows in `FenceWidened`",
         f"{AGENTS}/test_pod.py::test_it_runs_as_nobody_in_particular_without_any_capability",
         f"{AGENTS}/test_pod.py::test_the_root_file_system_is_read_only",
         "tests/api/test_pod_security.py::test_every_pod_of_an_agent_passes",

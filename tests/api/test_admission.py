@@ -29,6 +29,7 @@ from cluster import Cluster
 from cluster.shell import wait_for
 from ringfence.controller.certificates import Names, Settings, keep
 from ringfence.kube import Kube
+from unit.policy.signing import Signer, asking, carried
 
 SYSTEM = "ringfence-system"
 NAMES = Names.of_service("ringfence-admission", SYSTEM)
@@ -251,6 +252,33 @@ def test_namespace_policy_and_agent_in_one_apply(setup: Setup) -> None:
         setup.cluster.apply(namespace(name), bound, unpinned)
         setup.cluster.kubectl("delete", "--wait=false", "namespace", name)
         setup.cluster.kubectl("delete", "agp", name)
+
+
+def test_an_image_that_nobody_signed_is_refused(setup: Setup, server: Server) -> None:
+    """Until it is signed, and while one key is replaced by another."""
+    apply, name = setup.cluster.apply, "signed"
+    old, new = Signer(), Signer()
+    bound = policy(name, {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}})
+    apply(namespace(name), bound)
+    digest = PINNED.partition("@")[2]
+
+    def brings(*bundles: Any) -> dict[str, Any]:
+        return agent("a", {"image": PINNED} | carried(*bundles), namespace=name)
+
+    def answers(expected: int, body: dict[str, Any]) -> None:
+        path, text = AGENTS.replace("/team/", f"/{name}/") + "?dryRun=All", json.dumps(body).encode()
+        wait_for(str(expected), lambda: {server.request("POST", path, text).code for _ in range(5)} == {expected})
+
+    apply(bound | {"spec": bound["spec"] | asking(old.pem)})
+    answers(HTTPStatus.FORBIDDEN, brings())
+    said = refused(setup.cluster, brings(new.bundle(digest)))
+    assert "spec.image: ImageNotSigned: is not signed by a key of policy" in said
+    assert "spec.imageSignatures[0] is not by one of these keys" in said
+    assert f"cosign sign --key KEY --bundle FILE NAME@{digest}" in said
+    apply(brings(old.bundle(digest)))
+    apply(bound | {"spec": bound["spec"] | asking(old.pem, new.pem)})
+    answers(HTTPStatus.CREATED, brings(new.bundle(digest)) | {"metadata": {"name": "b", "namespace": name}})
+    apply(brings(old.bundle(digest), new.bundle(digest)))
 
 
 def test_what_a_namespace_may_ask_for_in_sum(setup: Setup, server: Server) -> None:

@@ -180,6 +180,8 @@ def _bounds(policy: NamedPolicy) -> list[str]:
         found.append(f"images of {', '.join(spec.images.registries) or 'nowhere'}")
     if not spec.images.require_digest:
         found.append("images without a digest")
+    if spec.images.signed_by:
+        found.append(f"images signed by {' or '.join(key.name for key in spec.images.signed_by)}")
     if spec.sandbox.runtime_class_names:
         found.append(f"sandbox {' or '.join(spec.sandbox.runtime_class_names)}")
     if spec.existing == "Suspend":

@@ -19,6 +19,7 @@ from .plaintext import check_plaintext
 from .pods import check_resources, check_sandbox, check_storage
 from .secrets import check_secrets
 from .selectors import matches
+from .signatures import check_signatures
 
 
 def decide(agent: AgentObject, policies: Sequence[NamedPolicy], facts: Facts) -> list[Violation]:
@@ -88,6 +89,7 @@ def _check_parts(
 ) -> Iterator[Violation]:
     if parts.image is not None:
         yield from check_image(parts.image, policies)
+    yield from check_signatures([("spec.image", parts.image or "")], parts.image_signatures, policies)
     yield from check_permissions(parts.permissions, policies)
     yield from check_egress(parts.network.egress, namespace, policies, facts)
     yield from check_ingress(parts.network.ingress, namespace, policies)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from ringfence.api import parse
-from ringfence.api.agentdeployment import EnvVar, Resources, Sandbox, Storage
+from ringfence.api.agentdeployment import EnvVar, ImageSignature, Resources, Sandbox, Storage
 from ringfence.api.base import Model
 from ringfence.api.network import EgressRule, IngressRule, Network, Peer, ServiceTarget
 from ringfence.api.permissions import Permissions, PolicyRule
@@ -44,6 +44,7 @@ class Parts:
     """What can be read. None: absent where the API asks for it, or so malformed that nothing can be said about it."""
 
     image: str | None
+    image_signatures: list[ImageSignature]
     permissions: Permissions
     network: Network
     secrets: list[AgentSecret]
@@ -62,6 +63,10 @@ def readable(spec: Any) -> Parts:
     read = _read(Sandbox, sandbox)
     return Parts(
         image=image if isinstance(image, str) and _IMAGE.fullmatch(image) else None,
+        image_signatures=[
+            _read(ImageSignature, one) or ImageSignature.model_construct(bundle="")
+            for one in _list(raw.get("imageSignatures"))
+        ],
         permissions=_permissions(_mapping(raw.get("permissions"))),
         network=_network(_mapping(raw.get("network"))),
         secrets=[_secret(_mapping(one)) for one in _list(raw.get("secrets"))],

@@ -45,6 +45,8 @@ class RuleName(StrEnum):
     IMAGE_INVALID = "ImageInvalid"
     IMAGE_NO_DIGEST = "ImageNoDigest"
     IMAGE_REGISTRY = "ImageRegistry"
+    IMAGE_NOT_SIGNED = "ImageNotSigned"
+    IMAGE_NOT_ATTESTED = "ImageNotAttested"
     SANDBOX_REQUIRED = "SandboxRequired"
     AGENTS_ABOVE_POLICY = "AgentsAbovePolicy"
     REPLICAS_ABOVE_POLICY = "ReplicasAbovePolicy"

@@ -113,6 +113,19 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "The platform team lists the registries that images may come from.",
         "Take the image from one of the policy's `images.registries`, or have its registry added.",
     ),
+    RuleName.IMAGE_NOT_SIGNED: RuleText(
+        "A digest says which image it is, not who stands for it: whoever may push to the registry makes images. The "
+        "platform team names the keys of those who may.",
+        "Sign the image (`cosign sign --key KEY --bundle FILE NAME@sha256:DIGEST`) with a key of each policy's "
+        "`images.signedBy`, and put the content of FILE into `imageSignatures[].bundle`; "
+        "docs/how-to/signed-images.md has it step by step.",
+    ),
+    RuleName.IMAGE_NOT_ATTESTED: RuleText(
+        "The platform team wants to know of an image how it was built, or what it was scanned for, from somebody whom "
+        "it trusts.",
+        "Attest it (`cosign attest --key KEY --type TYPE --predicate PREDICATE --bundle FILE NAME@sha256:DIGEST`) with "
+        "a key of the policy's `images.signedBy`, and put the content of FILE into `imageSignatures[].bundle`.",
+    ),
     RuleName.SANDBOX_REQUIRED: RuleText(
         "The platform team wants a stronger wall between the agents of a namespace and the node's kernel.",
         "Set `sandbox.runtimeClassName` to one that the policy names.",
