@@ -18,7 +18,20 @@ whatever else is logged is for whoever looks for a fault, and may change.
   a hint alone; whoever deleted something, or only took fields away, is in the API server's audit log, not here (null).
 """
 ABOUT = "agent", "namespace"
-REVIEW = ("uid", "operation", "kind", "namespace", "name", "user", "dryRun", "allowed", "rules", "paths", "reason")
+REVIEW = (
+    "uid",
+    "operation",
+    "kind",
+    "namespace",
+    "name",
+    "user",
+    "groups",
+    "dryRun",
+    "allowed",
+    "rules",
+    "paths",
+    "reason",
+)
 AUTHOR = "manager", "changed_at"
 
 
@@ -169,6 +182,7 @@ FIELDS = {
     "uid": "Of the review (`request.uid`).",
     "operation": "CREATE, UPDATE; UNKNOWN where the review could not be read.",
     "user": "`userInfo.username`.",
+    "groups": "`userInfo.groups`, the first ten.",
     "dryRun": "Whether nothing was to be stored.",
     "allowed": "The decision.",
     "rules": "Names of the broken [rules](rules.md).",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from api.controller.place import FULL, Place
+from api.controller.process import Record
 from api.server import Answer, Server
 from chart.rendering import CHART, NAMESPACE
 from cluster import Cluster
@@ -481,6 +482,37 @@ def test_who_leads_is_between_the_replicas(place: Place, admin: Somebody, contro
     passed(admin.create(leases, lease | {"metadata": {"name": "another"}}))
     passed(admin.create(leases, {"metadata": lease["metadata"]}))  # as `helm uninstall` does
     passed(admin.create("/apis/coordination.k8s.io/v1/namespaces/default/leases", lease))
+
+
+@pytest.mark.parametrize("verb", ["delete", "patch"])
+def test_a_refusal_stands_in_the_audit_log(place: Place, admin: Somebody, guarded: Cluster, verb: str) -> None:
+    """Who, what, where, by which guard: of deletions, too."""
+    record = Record(guarded)
+    path = place.path("NetworkPolicy", "ringfence-a-deny")
+    refused(admin.delete(path) if verb == "delete" else admin.merge(path, {"metadata": {"labels": {"x": "y"}}}))
+
+    def told() -> dict[str, Any] | None:
+        mark = "validation.policy.admission.k8s.io/validation_failure"
+        return next((one for one in record.all() if mark in one.get("annotations", {})), None)
+
+    entry = wait_for("the entry", told)
+    assert entry is not None
+    (failure,) = json.loads(entry["annotations"]["validation.policy.admission.k8s.io/validation_failure"])
+    assert failure["policy"] == "ringfence-guard-children"
+    assert (entry["user"]["username"], entry["verb"], entry["responseStatus"]["code"]) == (
+        "an-administrator",
+        verb,
+        403,
+    )
+    assert (
+        entry["objectRef"].items()
+        >= {
+            "resource": "networkpolicies",
+            "namespace": place.name,
+            "name": "ringfence-a-deny",
+        }.items()
+    )
+    assert entry["auditID"]
 
 
 def test_elsewhere_nothing_is_guarded(place: Place, admin: Somebody) -> None:

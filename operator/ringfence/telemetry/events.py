@@ -220,8 +220,9 @@ class OverlapEnded(AgentEvent):
 class ReviewDecided:
     """The admission server answered a review. Names are bounded and clean; `user` is whom the API server authenticated.
 
-    `rules`, `paths`: what it violates. `reason`: of a refusal that violates no rule. `changes_nothing`: an update that
-    leaves all that people write as it is. `counted`: whether it counts in metrics, under `counted_namespace`.
+    `groups`: some of that user's. `rules`, `paths`: what it violates. `reason`: of a refusal that violates no rule.
+    `changes_nothing`: an update that leaves all that people write as it is. `counted`: whether it counts in metrics,
+    under `counted_namespace`.
     """
 
     uid: str
@@ -230,6 +231,7 @@ class ReviewDecided:
     namespace: str
     name: str
     user: str
+    groups: tuple[str, ...]
     dry_run: bool
     allowed: bool
     rules: tuple[str, ...] = ()

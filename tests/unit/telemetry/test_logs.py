@@ -17,6 +17,7 @@ from tools.logs_reference import FIELDS, LINES
 
 from ringfence.admission import app as app_module
 from ringfence.admission.app import Admission
+from ringfence.admission.recording import MAX_GROUPS
 from ringfence.admission.requester import Requester
 from ringfence.api.status import ConditionType, Reason
 from ringfence.controller.agent import ages
@@ -202,8 +203,24 @@ class TestAdmission:
 
     async def test_words_of_the_user_are_tamed(self, lines: Lines) -> None:
         spec = {NASTY: 1, "image": NASTY}
-        await self.ask(make.agent(spec), name=NASTY, userInfo={"username": NASTY}, namespace=NASTY)
-        tame(one(lines, "refused"))
+        asker = {"username": NASTY, "groups": [NASTY] * 1000}
+        await self.ask(make.agent(spec), name=NASTY, userInfo=asker, namespace=NASTY)
+        line = one(lines, "refused")
+        tame(line)
+        assert len(line["groups"]) == MAX_GROUPS
+
+    @pytest.mark.parametrize(
+        ("given", "expected"),
+        [
+            (["developers", "system:authenticated"], ["developers", "system:authenticated"]),
+            (["a", 1, None, ["b"], "c"], ["a", "c"]),
+            (None, []),
+            ("developers", []),
+        ],
+    )
+    async def test_groups_of_who_asked(self, lines: Lines, given: Any, expected: list[str]) -> None:
+        await self.ask(make.agent(BAD), userInfo={"username": "dev", "groups": given})
+        assert one(lines, "refused")["groups"] == expected
 
     async def test_no_value_is_told(self, lines: Lines) -> None:
         spec = {**make.agent()["spec"], "env": [{"name": "TOKEN", "value": VALUE}], "args": [VALUE]}

@@ -10,7 +10,10 @@ name: {{ include "ringfence.name" $root }}-guard-{{ last . }}
 labels: {{- include "ringfence.labels" (list $root "guard") | nindent 2 }}
 {{- end }}
 
-{{- /* The binding of a guard to the opened namespaces; nothing else pays for it. */}}
+{{- /*
+The binding of a guard to the opened namespaces; nothing else pays for it. Audit: the refusal stands in the API server's audit
+log with the names of policy and binding, beside who asked for what.
+*/}}
 {{- define "ringfence.guard.binding" -}}
 {{- $root := first . -}}
 apiVersion: admissionregistration.k8s.io/v1
@@ -18,7 +21,7 @@ kind: ValidatingAdmissionPolicyBinding
 metadata: {{- include "ringfence.guard.metadata" . | nindent 2 }}
 spec:
   policyName: {{ include "ringfence.name" $root }}-guard-{{ last . }}
-  validationActions: [Deny]
+  validationActions: [Deny, Audit]
   matchResources:
     matchPolicy: Equivalent
     namespaceSelector: {matchLabels: {ringfence.dev/agents: enabled}}

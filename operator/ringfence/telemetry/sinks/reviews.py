@@ -38,6 +38,7 @@ def _tell(event: events.ReviewDecided) -> None:
         "namespace": event.namespace,
         "name": event.name,
         "user": event.user,
+        "groups": list(event.groups),
         "dryRun": event.dry_run,
         "allowed": event.allowed,
         "rules": list(event.rules),
