@@ -7,7 +7,7 @@ from typing import Any
 from ringfence.api.status import ConditionType, Reason
 from ringfence.controller.runtime.loop import Look
 from ringfence.kube import Object
-from ringfence.resources import Agent, Ref, build
+from ringfence.resources import Agent, Ref
 from ringfence.resources.network import effective_egress, missing_services
 from ringfence.resources.permissions import effective_permissions
 from ringfence.resources.secrets import stamp
@@ -249,7 +249,7 @@ def _status(
         new["effectiveEgress"] = [] if withheld else egress
         listed = old.get("managedResources") or []
         if old.get("acceptedGeneration") != generation or _names_missing(old, agent):
-            listed = [{"kind": m["kind"], "name": m["metadata"]["name"]} for m in build(agent)]
+            listed = [{"kind": ref.kind, "name": ref.name} for ref in planned.children]
         new["managedResources"] = with_digests(listed, seen.key.namespace, seen.ownership)
     return {name: value for name, value in (old | new).items() if value is not None}
 
