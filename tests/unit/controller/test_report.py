@@ -16,6 +16,7 @@ from ringfence.controller.agent.report import SECRETS_AGAIN, After, Report, repo
 from ringfence.controller.runtime.loop import Look
 from ringfence.policy.model import Network, RuleName, Violation
 from ringfence.policy.widening import Way, Widening
+from ringfence.resources import Ref, build
 from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, stamp
 from unit.controller.make import HOUR, NOW, NUMBERS, POLICY_ALLOW, RULES, SECRETS, agent, observed
 
@@ -43,7 +44,9 @@ def come_to(
     cluster: tuple[Network, ...] = (),
     **seen: Any,
 ) -> Report:
-    planned = Plan(mode=mode, violations=violations, agent=agent(spec, cluster=cluster), max_age=MONTH, stop=stop)
+    one = agent(spec, cluster=cluster)
+    children = tuple(map(Ref.of, build(one)))
+    planned = Plan(mode=mode, violations=violations, agent=one, children=children, max_age=MONTH, stop=stop)
     return report(observed(spec, **seen), planned, Outcome(blocked=blocked, unfenced=unfenced), after)
 
 

@@ -115,8 +115,8 @@ class Mode(StrEnum):
 class Plan:
     """What to do, in order. `agent`: None where its spec cannot be read. `right`: children that are as they should be.
 
-    `bound`: the policies that bind the agent. `max_age`: the oldest that these let a secret become. `stop`: why it is
-    to have no pods.
+    `children`: all that the spec asks for, where it is applied; of a stopped agent too. `bound`: the policies that bind
+    the agent. `max_age`: the oldest that these let a secret become. `stop`: why it is to have no pods.
     """
 
     mode: Mode
@@ -125,6 +125,7 @@ class Plan:
     agent: Agent | None = None
     actions: tuple[Action, ...] = ()
     right: tuple[StoredChild, ...] = ()
+    children: tuple[Ref, ...] = ()
     max_age: timedelta = timedelta.max
     stop: Stop | None = None
 
@@ -144,6 +145,7 @@ def plan(seen: Observed) -> Plan:
     agent, stop = _agent(seen), stop_of(seen.fence, bound)
     if stop is None and seen.accepted_before:
         stop = suspended(decided, bound)
+    children: tuple[Ref, ...] = ()
     if agent is None or (violations and not seen.known):
         deny = Desired(build_deny(seen.identity))
         actions, right = _ensure(seen, [(DENY_PHASE, deny)], known=seen.accepted_before)
@@ -152,7 +154,9 @@ def plan(seen: Observed) -> Plan:
         taken = [*edited, *_reaching(seen)] if stop and stop.withholds else edited
         actions, mode = (*actions, *_take_away(seen, taken)), Mode.HOLD
     else:
-        actions, right = _apply(seen, agent, stop)
+        wanted = {phase.order: phase.desired(agent) for phase in PHASES}
+        children = tuple(desired.ref for built in wanted.values() for desired in built)
+        actions, right = _apply(seen, agent, wanted, stop)
         mode = Mode.APPLY
     return Plan(
         mode=mode,
@@ -161,6 +165,7 @@ def plan(seen: Observed) -> Plan:
         agent=agent,
         actions=(*_ends(seen), *(_with_stop(seen, stop, actions) if stop else actions)),
         right=right,
+        children=children,
         max_age=max_age,
         stop=stop,
     )
@@ -286,16 +291,17 @@ def _restarts(seen: Observed, spec: AgentDeploymentSpec) -> dict[str, str]:
     return {name: marks[name] for name in names if when(marks.get(name))}
 
 
-def _apply(seen: Observed, agent: Agent, stop: Stop | None) -> tuple[tuple[Action, ...], tuple[StoredChild, ...]]:
+def _apply(
+    seen: Observed, agent: Agent, wanted: Mapping[Order, Sequence[Desired]], stop: Stop | None
+) -> tuple[tuple[Action, ...], tuple[StoredChild, ...]]:
     """The deny policy; what is withdrawn, which waits for nothing else; then phase by phase.
 
-    `stop`: the workload is left without pods, and as it is otherwise.
+    `wanted`: its children by phase. `stop`: the workload is left without pods, and as it is otherwise.
     """
-    withheld = stop is not None and stop.withholds
-    wanted = {
-        phase.order: [one for one in phase.desired(agent) if not (withheld and _lets_reach(phase, one.ref))]
-        for phase in PHASES
-    }
+    if stop is not None and stop.withholds:
+        wanted = {
+            phase.order: [one for one in wanted[phase.order] if not _lets_reach(phase, one.ref)] for phase in PHASES
+        }
     refs = frozenset(desired.ref for built in wanted.values() for desired in built)
     first, right = _ensure(seen, [(DENY_PHASE, one) for one in wanted[Order.DENY]], known=seen.known)
     rest: list[Action] = []

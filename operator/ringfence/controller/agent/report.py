@@ -7,7 +7,7 @@ from typing import Any
 from ringfence.api.status import ConditionType, Reason
 from ringfence.controller.runtime.loop import Look
 from ringfence.kube import Object
-from ringfence.resources import Agent, Ref, build
+from ringfence.resources import Agent, Ref
 from ringfence.resources.network import effective_egress, missing_services
 from ringfence.resources.permissions import effective_permissions
 from ringfence.resources.secrets import stamp
@@ -257,7 +257,7 @@ def _status(
         new[redirects.FIELD] = redirects.remembered(agent.services, seen.accepted_services) or None
         listed = old.get("managedResources") or []
         if old.get("acceptedGeneration") != generation or _names_missing(old, agent):
-            listed = [{"kind": m["kind"], "name": m["metadata"]["name"]} for m in build(agent)]
+            listed = [{"kind": ref.kind, "name": ref.name} for ref in planned.children]
         new["managedResources"] = with_digests(listed, seen.key.namespace, seen.ownership)
     if planned.stop is not None and planned.stop.withholds and seen.accepted_before:
         new |= {"effectivePermissions": [], "effectiveEgress": []}
