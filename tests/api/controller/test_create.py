@@ -9,6 +9,7 @@ from ringfence.resources.stored import DESIRED_ANNOTATION
 
 IN_ORDER = [
     "networkpolicies/ringfence-agents",
+    "rolebindings/ringfence-agents.ceiling",
     "networkpolicies/ringfence-a-deny",
     "networkpolicies/ringfence-a-allow",
     "serviceaccounts/ringfence-a",
@@ -37,7 +38,8 @@ def test_the_smallest_agent_has_no_rights_and_no_volume(cluster: Cluster, place:
     place.agent()
     place.wait_applied()
     made = [name for name in record.created(place.name) if not name.startswith("events/")]
-    assert made == [name for name in IN_ORDER if "role" not in name and "volume" not in name]
+    none = {"roles/ringfence-a", "rolebindings/ringfence-a", "persistentvolumeclaims/ringfence-a"}
+    assert made == [name for name in IN_ORDER if name not in none]
     assert place.condition("RightsApplied")["reason"] == "NoRights"
     assert "egress" not in (place.child("allow") or {})["spec"]
 
