@@ -1,21 +1,24 @@
 """The rights of our ServiceAccounts as the API server sees them, and its refusal to let them grow."""
 
 import json
+from itertools import product
 from typing import Any
 
 import pytest
 
 from api.server import Server
 from chart.conftest import OPENED
-from chart.rendering import NAMESPACE
+from chart.rendering import NAMESPACE, render
 from cluster import Cluster, CommandFailed
 from cluster.shell import wait_for
-from ringfence.policy.levels import ceiling_rules
+from ringfence.policy.atoms import Atom
+from ringfence.policy.levels import CEILING, VERB_ORDER, ceiling_rules
 from ringfence.resources import build_ceiling
 
 CONTROLLER = f"system:serviceaccount:{NAMESPACE}:ringfence-controller"
 ADMISSION = f"system:serviceaccount:{NAMESPACE}:ringfence-admission"
 RBAC = "rbac.authorization.k8s.io"
+CONTROLLER_ROLE = "ringfence-controller"
 CLOSED = "default"
 """A namespace that nobody opened to agents."""
 ADMISSION_GROUP = "admissionregistration.k8s.io"
@@ -181,6 +184,44 @@ def test_and_takes_all_that_is_in_it(opened: Cluster) -> None:
         _as_controller(opened, _role([rule]))
     with pytest.raises(CommandFailed, match="attempting to grant RBAC permissions not currently held"):
         _as_controller(opened, _role(READING, CLOSED))
+
+
+_PODS = ("exec", "attach", "portforward", "proxy", "ephemeralcontainers", "eviction")
+_CORE = ["pods", "serviceaccounts", "nodes", "namespaces", "persistentvolumes", "secrets", "services", "users"]
+NEVER: dict[str, list[str]] = {
+    "": [*_CORE, *(f"pods/{sub}" for sub in _PODS), "serviceaccounts/token", "nodes/proxy", "services/proxy"],
+    "apps": ["deployments", "replicasets", "statefulsets", "daemonsets"],
+    "batch": ["jobs", "cronjobs"],
+    RBAC: ["roles", "rolebindings", "clusterroles", "clusterrolebindings"],
+    "networking.k8s.io": ["networkpolicies", "ingresses"],
+    ADMISSION_GROUP: ["validatingwebhookconfigurations", "validatingadmissionpolicies"],
+    "certificates.k8s.io": ["certificatesigningrequests", "certificatesigningrequests/approval"],
+    "ringfence.dev": ["agentdeployments", "agentpolicies", "agentdeployments/status"],
+}
+"""What `decide` calls an escalation, each in its usual group."""
+WILDCARDS = {Atom("*", "*", "*"), Atom("", "*", "get"), Atom("*", "pods", "get"), Atom("", "pods", "*")}
+
+
+def test_of_what_no_agent_may_get_the_api_server_lets_it_give_what_it_needs_itself(opened: Cluster) -> None:
+    """With webhook, floor and `decide` out of the way: beyond the ceiling there are the controller's own rights."""
+    verbs = (*VERB_ORDER, "bind", "escalate", "impersonate")
+    asked = {Atom(group, one, verb) for group, names in NEVER.items() for one in names for verb in verbs} - CEILING
+    (own,) = [one for one in render() if (one["kind"], one["metadata"]["name"]) == ("ClusterRole", CONTROLLER_ROLE)]
+    held = {
+        Atom(*words)
+        for rule in own["rules"]
+        if not rule.get("resourceNames")
+        for words in product(rule["apiGroups"], rule["resources"], rule["verbs"])
+    }
+    server = Server(opened.server, opened.user_kubeconfig(CONTROLLER))
+    path, given = f"/apis/{RBAC}/v1/namespaces/{OPENED}/roles?dryRun=All", set()
+    for atom in asked | WILDCARDS:
+        rule = {"apiGroups": [atom.group], "resources": [atom.resource], "verbs": [atom.verb]}
+        if server.request("POST", path, _role([rule]).encode()).ok:
+            given.add(atom)
+    server.close()
+    assert given == asked & held
+    assert not {atom.resource for atom in given} & {"secrets", "pods/exec", "serviceaccounts/token", "nodes/proxy"}
 
 
 def test_a_binding_to_a_stronger_role_is_refused(opened: Cluster) -> None:

@@ -16,7 +16,7 @@ import orjson
 
 from cluster.errors import ClusterError
 from cluster.shell import step
-from ringfence.api.names import STANDING_POLICY
+from ringfence.api.names import CEILING_BINDING, STANDING_POLICY
 
 from .client import APPLY, Client, each
 from .objects import Key
@@ -49,11 +49,11 @@ class Template:
 async def templates(client: Client, made: Sequence[Entry], agent: Key) -> list[Template]:
     """The children of an agent, in the order in which the record says that they were made.
 
-    The policy of the namespace is none of them.
+    What the namespace has for itself is none of them.
     """
     found = []
     for entry in made:
-        if entry.name == STANDING_POLICY:
+        if entry.name in {STANDING_POLICY, CEILING_BINDING}:
             continue
         empty = Template(entry.group_version, entry.resource, entry.name, "")
         stored = await client.get(f"{empty.collection(entry.namespace)}/{entry.name}")

@@ -10,7 +10,8 @@ def opened(namespace: str) -> str:
     return f"""
 kubectl get namespace {namespace} || kubectl create namespace {namespace}
 kubectl label namespace {namespace} ringfence.dev/agents=enabled --overwrite
-kubectl delete agd,rolebindings --all -n {namespace}
+kubectl delete agd --all -n {namespace}
+kubectl delete rolebindings ringfence-secrets -n {namespace} --ignore-not-found
 kubectl wait networkpolicies,pods -l ringfence.dev/agent -n {namespace} --for=delete --timeout=180s
 kubectl delete secrets --all -n {namespace}
 """
