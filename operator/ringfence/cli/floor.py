@@ -123,14 +123,17 @@ def _merged(before: Mapping[str, Any], after: Mapping[str, Any]) -> Mapping[str,
 def _write(folder: Path, text: str) -> Path:
     """Replace the file as a whole. What it is made from has no suffix that the API server reads. Raises Unreadable."""
     target = folder / FILE
+    made: Path | None = None
     try:
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=folder, prefix=f".{FILE}.", delete=False) as new:
-            new.write(text)
             made = Path(new.name)
+            new.write(text)
+        made.chmod(0o644)  # the API server need not run as who writes it, and there is no secret in it
+        made.replace(target)
     except OSError as failure:
+        if made is not None:
+            made.unlink(missing_ok=True)
         raise Unreadable(
             str(folder), f"{failure.strerror}: --output wants a directory that you may write to"
         ) from failure
-    made.chmod(0o644)  # the API server need not run as who writes it, and there is no secret in it
-    made.replace(target)
     return target
