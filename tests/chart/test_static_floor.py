@@ -18,7 +18,7 @@ from chart.rendering import CHART, NAMESPACE, ROOT, VALUES, render
 from chart.test_floor import RIGHTS, WORST, agent, answer
 from chart.test_guards import *  # noqa: F403 - every guard's cases once more, with the fixtures below
 from chart.test_guards import EDITS, Somebody, of_user, passed, refused
-from cluster import Cluster
+from cluster import Cluster, ClusterError
 from cluster.shell import run, wait_for
 from ringfence.api.names import AGENT_LABEL, AGENTS_LABEL
 from ringfence.cli.main import cli
@@ -311,3 +311,18 @@ def test_a_broken_file_leaves_the_last_good_state(file: Path, server: Server, op
         wait_for("the failure", lambda before=failures: reloads(server, "failure") > before, timeout=90)  # type: ignore[misc]
         assert "ringfence-floor.static.k8s.io" in answer(server, bad, opened)
         assert answer(server, agent(), opened) == ""
+
+
+def test_an_api_server_starts_with_the_floor_or_not_at_all(file: Path, guarded: Cluster, opened: str) -> None:
+    """Last: it restarts the API server."""
+    good = file.read_text()
+    guarded.stop_apiserver()
+    replace(file, "{")
+    with pytest.raises(ClusterError, match="does not come up"):
+        guarded.start_apiserver()
+    replace(file, good)
+    guarded.start_apiserver()
+    again = Server(guarded.server, guarded.kubeconfig)
+    assert "ringfence-floor.static.k8s.io" in answer(again, agent(network=WORST["everything"]), opened)
+    assert answer(again, agent(), opened) == ""
+    again.close()
