@@ -24,6 +24,7 @@ from ringfence.api.names import AGENT_LABEL, AGENTS_LABEL
 from ringfence.cli.main import cli
 from ringfence.policy.egress import DNS_PORTS
 from ringfence.policy.levels import LEVELS, LOWEST, above
+from unit.policy import test_egress
 from unit.policy.test_egress import B70_TO_B73, B77_TO_B79
 from unit.policy.test_permissions import CATALOGUE
 
@@ -151,13 +152,15 @@ def test_permissions_of_the_catalogue_are_still_refused(opened: str, server: Ser
     assert by_floor_or_schema(said), said
 
 
+B75: list[str] = vars(test_egress.test_b75_metadata_and_the_machine_itself)["pytestmark"][0].args[1]
 EGRESS = {
     **{name: [{"cidr": cidr, "ports": [443]} for cidr in cidrs] for name, cidrs in B70_TO_B73.items()},
     **{name: [entry] for name, entry in B77_TO_B79.items()},
+    **{f"B75 {cidr}": [{"cidr": cidr, "ports": [443]}] for cidr in B75},
     **{f"B80 port {port}": [{"cidr": "203.0.113.9/32", "ports": [443, port]}] for port in DNS_PORTS},
 }
-UP_TO_THE_POLICY = {"B73 one /8", "B73 many small"}
-"""As much as the widest policy could allow: which one binds is for the webhook and the controller to say."""
+UP_TO_THE_POLICY = {"B75 2001:0:808:808:0:0:5601:5601/128", "B73 one /8", "B73 many small"}
+"""As much as the widest policy could allow, and what only the webhook and the controller read out of Teredo."""
 
 
 EGRESS |= {
@@ -166,7 +169,7 @@ EGRESS |= {
 }
 
 
-@pytest.mark.parametrize("name", EGRESS.keys() - UP_TO_THE_POLICY)
+@pytest.mark.parametrize("name", sorted(EGRESS.keys() - UP_TO_THE_POLICY))
 def test_egress_of_the_catalogue_is_still_refused(opened: str, server: Server, name: str) -> None:
     said = answer(server, agent(network={"egress": EGRESS[name]}), opened)
     assert by_floor_or_schema(said), said
