@@ -9,6 +9,7 @@ from typing import Any
 
 from ringfence.api.agentpolicy import PolicyEgress
 from ringfence.api.network import Network
+from ringfence.policy import forbidden
 from ringfence.policy.addresses import Addresses
 from ringfence.policy.egress import DNS_PORTS
 from ringfence.policy.levels import LEVELS, LOWEST
@@ -63,8 +64,10 @@ def validations() -> list[Entry]:
         f" : cidr(c).prefixLength() > 64 ? 1 : {v6}[cidr(c).prefixLength() - {V6_LEAST}])"
     )
     return [
+        # Of custom resources the webhook knows: those of Kubernetes' own groups, and of groups that give power, never.
         _rule(
-            "variables.rules.all(r, r.?apiGroups.orValue(['']).all(g, r.resources.all(x, r.verbs.all(v,"
+            "variables.rules.all(r, r.?apiGroups.orValue(['']).all(g, (g.contains('.') && !g.endsWith('.k8s.io')"
+            f" && !(g in {_cel(sorted(forbidden.GROUPS))})) || r.resources.all(x, r.verbs.all(v,"
             " variables.ceiling[?g][?x][?v].orValue(99) <= variables.level))))",
             "spec.permissions.rules goes beyond spec.permissions.level, or names what nobody gets: see ringfence lint",
         ),

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +82,17 @@ def opened(guarded: Cluster, server: Server) -> Iterator[str]:
 # --- one source
 
 
+def by_name(manifests: Iterable[Any]) -> list[Any]:
+    return sorted(manifests, key=lambda one: (one["metadata"]["name"], one["kind"]))
+
+
 @pytest.mark.parametrize("name", VALUES)
 def test_the_files_hold_what_the_chart_installs(name: str) -> None:
     """Policy by policy, but for the names, and for what stands instead of a parameter."""
     chosen = [argument for argument in VALUES[name] if argument != "-f"]
     printed = yaml.safe_load_all(floor(*(word for file in chosen for word in ("-f", file))))
     rendered = static_floor.static(render(*VALUES[name]), name="ringfence")
-    assert list(printed) == [*rendered["floor"], *rendered["guards"]]
+    assert by_name(printed) == by_name([*rendered["floor"], *rendered["guards"]])
 
 
 def test_the_chart_and_the_files_take_the_same_values(tmp_path: Path) -> None:
@@ -98,7 +102,7 @@ def test_the_chart_and_the_files_take_the_same_values(tmp_path: Path) -> None:
     values.write_text(yaml.safe_dump({"fullnameOverride": "fence", "guards": guards}))
     printed = list(yaml.safe_load_all(floor("-n", NAMESPACE, "-f", str(values))))
     rendered = static_floor.static(render("-f", str(values)), name="fence")
-    assert printed == [*rendered["floor"], *rendered["guards"]]
+    assert by_name(printed) == by_name([*rendered["floor"], *rendered["guards"]])
     assert json.dumps(names[0]) in json.dumps(printed).replace('\\"', '"')
 
 
@@ -106,7 +110,7 @@ def test_the_chart_and_the_files_take_the_same_values(tmp_path: Path) -> None:
 def test_what_is_off_in_the_chart_is_off_in_the_files(part: str) -> None:
     printed = list(yaml.safe_load_all(floor("-f", "-", stdin=f"{part}: {{enabled: false}}")))
     rendered = static_floor.static(render("--set", f"{part}.enabled=false"), name="ringfence")
-    assert printed == [*rendered["floor"], *rendered["guards"]]
+    assert by_name(printed) == by_name([*rendered["floor"], *rendered["guards"]])
     assert rendered[part] == []
 
 
@@ -146,7 +150,12 @@ def test_the_worst_is_still_refused(opened: str, server: Server) -> None:
         assert f"kubectl label namespace {closed} ringfence.dev/agents=enabled" in answer(server, agent(), closed)
 
 
-@pytest.mark.parametrize("asked", [case[1] for case in CATALOGUE], ids=[case[0] for case in CATALOGUE])
+OF_CUSTOM_RESOURCES = "a custom resource"
+"""Whether a kind of somebody's own gives power, files cannot know: the webhook and the controller say."""
+PERMISSIONS = {case[0]: case[1] for case in CATALOGUE if case[0] != OF_CUSTOM_RESOURCES}
+
+
+@pytest.mark.parametrize("asked", PERMISSIONS.values(), ids=PERMISSIONS.keys())
 def test_permissions_of_the_catalogue_are_still_refused(opened: str, server: Server, asked: dict[str, Any]) -> None:
     said = answer(server, agent(permissions={"level": "Critical", "rules": [asked]}), opened)
     assert by_floor_or_schema(said), said

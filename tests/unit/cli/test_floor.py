@@ -101,7 +101,8 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
     ("arguments", "said"),
     [
         ((), "--manifests prints it"),
-        (("--manifests", "-n", "Not_One"), "is no name of a namespace"),
+        (("--manifests", "-n", "Not_One"), "is no such name"),
+        (("--manifests", "--release", "a b"), "is no such name"),
         (("--manifests", "-f", "/no/such/file"), "no such file"),
         (("--manifests", "--output", "/no/such/folder"), "a directory that you may write to"),
     ],

@@ -1,5 +1,6 @@
 """The chart's policies become files; what cannot become one is told, and never left out."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -10,7 +11,8 @@ from tools import static_floor
 from tools.generate import ROOT
 from tools.static_floor import FloorError, static
 
-from ringfence.policy.floor import FloorValues, static_manifests
+from ringfence.policy import floor
+from ringfence.policy.floor import FloorValues, read_values, static_manifests
 
 Manifest = dict[str, Any]
 
@@ -57,6 +59,43 @@ def test_a_value_that_has_no_place_in_the_files_is_told(tmp_path: Path, text: st
     (chart / "templates/guards/new.yaml").write_text(text)
     with pytest.raises(FloorError, match=said):
         static_floor.files(tmp_path, {})
+
+
+GUARD = """
+{{- if .Values.guards.enabled }}
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {{- include "ringfence.guard.metadata" (list . "new") | nindent 2 }}
+spec:
+  validations:
+    - expression: "'{{ .Release.Name }}' == '{{ .Release.Namespace }}'"
+    {{- if eq .Values.certificates.provider "self" }}
+    - expression: "false"
+    {{- end }}
+{{- end }}
+"""
+
+
+def test_what_is_chosen_from_a_few_is_chosen_in_the_files_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chart = tmp_path / static_floor.CHART
+    shutil.copytree(ROOT / static_floor.CHART, chart)
+    (chart / "templates/guards/new.yaml").write_text(GUARD)
+    packaged = json.loads(static_floor.files(tmp_path, {})[static_floor.PATH])
+    monkeypatch.setattr(floor, "_packaged", lambda: packaged)
+    plain = {one["metadata"]["name"] for one in static_manifests(FloorValues("x"))}
+    assert len(plain) * 2 == len(static_manifests(FloorValues("x"))) + 1, "each with its binding, but for the new one"
+    for values, expected in (
+        ({}, ["'r' == 'x'", "false"]),
+        ({"certificates": {"provider": "self"}}, ["'r' == 'x'", "false"]),
+        ({"certificates": {"provider": "cert-manager"}}, ["'r' == 'x'"]),
+    ):
+        chosen, wrong = read_values("x", "r", values)
+        (new,) = (
+            one for one in static_manifests(chosen) if one["metadata"]["name"] == "ringfence-guard-new.static.k8s.io"
+        )
+        assert (wrong, [one["expression"] for one in new["spec"]["validations"]]) == ([], expected)
+    _, wrong = read_values("x", "r", {"certificates": {"provider": "vault"}})
+    assert wrong == ['certificates.provider: must be one of "self", "cert-manager"']
 
 
 OBJECT = re.compile(r"(?<![\w.])object\b")
