@@ -106,7 +106,9 @@ def _values(file: str) -> Mapping[str, Any]:
     documents = list(read(file))
     if len(documents) > 1:
         raise Unreadable(file, "more than one YAML document; values of a chart are one")
-    content = documents[0].content if documents else {}
+    content = documents[0].content if documents else None
+    if content is None:  # what `helm get values` prints of a release without any
+        return {}
     if not isinstance(content, Mapping):
         raise Unreadable(file, "no values of a chart: a mapping is wanted, such as guards: {exempt: [...]}")
     return content

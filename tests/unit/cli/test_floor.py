@@ -65,7 +65,13 @@ def test_the_last_file_wins_and_leaves_the_rest(tmp_path: Path) -> None:
     assert "on-call" in text
 
 
+@pytest.mark.parametrize("text", ["null\n", "# nothing\n", "{}"])
+def test_a_release_without_values_is_as_the_chart(text: str) -> None:
+    assert manifests("-f", "-", stdin=text) == manifests()
+
+
 BAD = {
+    "a helm that failed": ("", "-: is empty"),
     "a word": ("guards: {exempt: velero}", "guards.exempt: must be a list of names"),
     "a number": ("guards: {exempt: [7]}", "guards.exempt: must be a list of names"),
     "an empty name": ("guards: {exempt: ['']}", "guards.exempt: must be a list of names"),
