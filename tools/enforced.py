@@ -46,6 +46,7 @@ ATTACKS = "e2e/suites/attacks"
 GUARDS = "tests/chart/test_guards.py"
 ESCALATION = "tests/chart/test_escalation.py"
 FLOOR = "tests/chart/test_floor.py"
+STATIC = "tests/chart/test_static_floor.py"
 ROTATION = "e2e/suites/rotation"
 
 LIMITS_LIVE = f"{CONTROLLER}/test_limits.py"
@@ -415,6 +416,14 @@ ALWAYS: dict[str, Row] = {
         f"{GUARDS}::test_no_token_of_an_agent_but_by_its_kubelet",
         f"{GUARDS}::test_nobody_gets_into_an_agent",
         f"{ATTACKS}/test_with_guards.py::test_all_are_refused_also_while_nobody_leads",
+    ),
+    "Floor and guards hold with every object of Ringfence deleted, where the API server has them as files": Row(
+        "`ringfence floor --manifests`, and the API server's feature gate `ManifestBasedAdmissionControlConfig`",
+        f"{STATIC}::test_nothing_of_ours_is_left_in_the_api_server",
+        f"{STATIC}::test_the_worst_is_still_refused",
+        f"{STATIC}::test_permissions_of_the_catalogue_are_still_refused",
+        f"{STATIC}::test_a_good_agent_still_passes",
+        f"{STATIC}::test_a_broken_file_leaves_the_last_good_state",
     ),
     "What others write that widens an agent's fence is said, and the agent is not Ready meanwhile": Row(
         "condition `FenceWidened`: foreign policies and bindings that reach the agent, pods that were relabelled",

@@ -10,6 +10,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import yaml
 from cluster import programs
 from cluster.errors import ClusterError
 from cluster.shell import run
-from ringfence.policy.floor import LIST_MARK, NAME_MARK, NAMESPACE_MARK, PARTS, SUFFIX
+from ringfence.policy.floor import LIST_MARK, NAME_MARK, NAMESPACE_MARK, PARTS, RELEASE_MARK, SUFFIX
 from tools import static_rules
 
 PATH = "operator/ringfence/policy/floor.json"
@@ -35,6 +36,8 @@ PARAMETER = re.compile(r"(?<![\w.])params\b")
 KINDS = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 
 Manifest = dict[str, Any]
+Choice = dict[str, Any]
+"""Path of a value -> the value, of those that change what is rendered and not only what stands in it."""
 
 
 class FloorError(Exception):
@@ -48,18 +51,44 @@ def files(root: Path, others: Mapping[str, str]) -> dict[str, str]:
         for path, other in others.items():
             if path.startswith(f"{CHART}/"):
                 (chart / path.removeprefix(f"{CHART}/")).write_text(other, encoding="utf-8")
-        lists = _lists(chart)
-        marked = {path: [LIST_MARK.format(path)] for path in lists}
-        values = Path(folder) / "values.yaml"
-        values.write_text(yaml.safe_dump({"fullnameOverride": NAME_MARK} | _nested(marked)))
-        try:
-            rendered = run(
-                [programs.tools() / "helm", "template", "x", str(chart), "-n", NAMESPACE_MARK, "-f", str(values)]
-            )
-        except ClusterError as error:
-            raise FloorError(f"helm cannot render {CHART} with a mark for each value: {error}") from error
-    content: dict[str, Any] = {"values": lists} | static(yaml.safe_load_all(rendered), name=NAME_MARK)
+        lists, choices = _values(chart)
+        marked: dict[str, Any] = {path: [LIST_MARK.format(path)] for path in lists}
+        variants: list[tuple[Choice, dict[str, list[Manifest]]]] = []
+        for chosen in product(*(of["of"] for of in choices.values())):
+            choice = dict(zip(choices, chosen, strict=True))
+            text = _rendered(chart, {"fullnameOverride": NAME_MARK} | marked | choice)
+            variants.append((choice, static(yaml.safe_load_all(text), name=NAME_MARK)))
+    content: dict[str, Any] = {"values": lists, "choices": choices}
+    content |= {part: _entries([(choice, found[part]) for choice, found in variants]) for part in PARTS}
     return {PATH: json.dumps(content, indent=1, ensure_ascii=False) + "\n"}
+
+
+def _rendered(chart: Path, values: Mapping[str, Any]) -> str:
+    file = chart.with_name("values.yaml")
+    file.write_text(yaml.safe_dump(_nested(values)))
+    try:
+        return run(
+            [programs.tools() / "helm", "template", RELEASE_MARK, str(chart), "-n", NAMESPACE_MARK, "-f", str(file)]
+        )
+    except ClusterError as error:
+        raise FloorError(f"helm cannot render {CHART} with a mark for each value: {error}") from error
+
+
+def _entries(variants: list[tuple[Choice, list[Manifest]]]) -> list[dict[str, Any]]:
+    """Each manifest once; with `when` where it is so under some choices alone."""
+    found: list[dict[str, Any]] = []
+    for choice, manifests in variants:
+        for manifest in manifests:
+            for entry in found:
+                if entry["manifest"] == manifest:
+                    entry["when"].append(choice)
+                    break
+            else:
+                found.append({"manifest": manifest, "when": [choice]})
+    for entry in found:
+        if len(entry["when"]) == len(variants):
+            del entry["when"]
+    return found
 
 
 def static(rendered: Iterable[Manifest], *, name: str) -> dict[str, list[Manifest]]:
@@ -126,22 +155,30 @@ WITHOUT_PARAMETERS: dict[str, Callable[[Manifest], None]] = {"floor": _floor, "g
 """Policy that takes a parameter -> what is changed so that it needs none."""
 
 
-def _lists(chart: Path) -> dict[str, list[str]]:
-    """The chart's values that floor and guards use: path -> default. All are lists of names, but for the known ones."""
+def _values(chart: Path) -> tuple[dict[str, list[str]], dict[str, dict[str, Any]]]:
+    """The chart's values that floor and guards use: lists of names, with defaults, and what is chosen from a few."""
     values = yaml.safe_load((chart / "values.yaml").read_text(encoding="utf-8"))
-    found: dict[str, list[str]] = {}
+    schema = json.loads((chart / "values.schema.json").read_text(encoding="utf-8"))
+    lists: dict[str, list[str]] = {}
+    choices: dict[str, dict[str, Any]] = {}
     for pattern in TEMPLATES:
         for file in sorted((chart / "templates").glob(pattern)):
             for path in () if file.name == LEFT_OUT else REFERENCE.findall(file.read_text(encoding="utf-8")):
                 if path in {f"{part}.enabled" for part in PARTS}:
                     continue
-                default = values
+                default, kind = values, schema
                 for key in path.split("."):
-                    default = default[key]
-                if not isinstance(default, list):
-                    raise FloorError(f"{file.name} uses .Values.{path}, and only lists of names get into the files")
-                found[path] = default
-    return dict(sorted(found.items()))
+                    default, kind = default[key], kind["properties"][key]
+                if isinstance(default, list):
+                    lists[path] = default
+                elif isinstance(default, bool) or "enum" in kind:
+                    choices[path] = {"default": default, "of": kind.get("enum", [False, True])}
+                else:
+                    raise FloorError(
+                        f"{file.name} uses .Values.{path}: only lists of names, switches, and what values.schema.json "
+                        "has an enum for get into the files"
+                    )
+    return dict(sorted(lists.items())), dict(sorted(choices.items()))
 
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from typing import Any
 
 from ringfence.api.agentpolicy import PolicyEgress
 from ringfence.api.network import Network
+from ringfence.policy import forbidden
 from ringfence.policy.addresses import Addresses
 from ringfence.policy.egress import DNS_PORTS
 from ringfence.policy.levels import LEVELS, LOWEST
-from ringfence.policy.special import EMBEDDINGS, SET_APART
+from ringfence.policy.special import ALL_PROTECTED, EMBEDDINGS, SET_APART, Embedding
 
 NAMELESS = ("list", "watch", "create", "deletecollection")
 """Verbs whose requests carry no name."""
@@ -36,6 +37,7 @@ def variables() -> list[Entry]:
             "name": "level",
             "expression": f"{_cel(ranks)}[?object.spec.?permissions.?level.orValue('ReadOnly')].orValue(-1)",
         },
+        {"name": "protected", "expression": _cel(_protected())},
         {"name": "carriers", "expression": _cel(_carriers())},
         {
             "name": "public",
@@ -62,8 +64,10 @@ def validations() -> list[Entry]:
         f" : cidr(c).prefixLength() > 64 ? 1 : {v6}[cidr(c).prefixLength() - {V6_LEAST}])"
     )
     return [
+        # Of custom resources the webhook knows: those of Kubernetes' own groups, and of groups that give power, never.
         _rule(
-            "variables.rules.all(r, r.?apiGroups.orValue(['']).all(g, r.resources.all(x, r.verbs.all(v,"
+            "variables.rules.all(r, r.?apiGroups.orValue(['']).all(g, (g.contains('.') && !g.endsWith('.k8s.io')"
+            f" && !(g in {_cel(sorted(forbidden.GROUPS))})) || r.resources.all(x, r.verbs.all(v,"
             " variables.ceiling[?g][?x][?v].orValue(99) <= variables.level))))",
             "spec.permissions.rules goes beyond spec.permissions.level, or names what nobody gets: see ringfence lint",
         ),
@@ -76,6 +80,11 @@ def validations() -> list[Entry]:
             "object.spec.?network.?egress.orValue([]).all(e, !has(e.cidr)"
             f" || e.?ports.orValue([]).all(p, !(p in {_cel(sorted(DNS_PORTS))})))",
             "spec.network.egress[].ports: a resolver of one's own is no way out; leave ports 53 and 853 out",
+        ),
+        _rule(
+            "variables.cidrs.all(c, isCIDR(c) && !variables.protected.exists(a,"
+            " cidr(a).containsCIDR(c) || cidr(c).containsCIDR(a)))",
+            "spec.network.egress[].cidr contains the machine itself, or what gives out a cloud's keys, or many at once",
         ),
         _rule(
             "variables.cidrs.all(c, isCIDR(c) && variables.carriers.all(a, cidr(a).containsCIDR(c)"
@@ -91,14 +100,32 @@ def validations() -> list[Entry]:
     ]
 
 
+def _protected() -> list[str]:
+    """What no policy opens, also as IPv6 that carries it; of Teredo's two places, the second is left to `decide`."""
+    found = list(ALL_PROTECTED.networks())
+    for embedding in EMBEDDINGS:
+        if embedding.shift is None or embedding.inverted or _unknown_to_cel(embedding):
+            continue
+        (within,) = Addresses(v6=embedding.within).networks()
+        for v4 in Addresses(v4=ALL_PROTECTED.v4).networks():
+            carried = int(v4.network_address) << embedding.shift
+            found.append(IPv6Network((int(within.network_address) | carried, 96 + v4.prefixlen - embedding.shift)))
+    return [str(network) for network in found]
+
+
+def _unknown_to_cel(embedding: Embedding) -> bool:
+    """CEL takes no IPv4-mapped address."""
+    (within,) = Addresses(v6=embedding.within).networks()
+    return isinstance(within, IPv6Network) and within.network_address.ipv4_mapped is not None
+
+
 def _carriers() -> dict[str, int]:
     """IPv6 that carries IPv4 -> the prefix from which on that is no more than 2 to the 24th addresses; 129: none."""
     found: dict[str, int] = {}
     for embedding in EMBEDDINGS:
         least = 129 if embedding.shift is None else 128 - embedding.shift - 24
         for network in Addresses(v6=embedding.within).networks():
-            if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped is not None:
-                # CEL takes no address of this range, not even here: nothing of what is around it is let through.
+            if _unknown_to_cel(embedding):  # so nothing of what is around it is let through
                 network, least = network.supernet(), 129  # noqa: PLW2901
             found[str(network)] = max(least, found.get(str(network), 0))
     return found

@@ -11,12 +11,12 @@ import click
 
 from ringfence import __version__
 from ringfence.cli.manifests import Unreadable, read
-from ringfence.policy.floor import FloorValues, Manifest, read_values, static_manifests
+from ringfence.policy.floor import Manifest, read_values, static_manifests
 
 from .render import dump
 
 FILE: Final = "ringfence.yaml"
-NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 HEAD: Final = """\
 ---
 # The floor and the guards of Ringfence {version} in namespace {namespace}, for the API server's staticManifestsDir.
@@ -35,6 +35,7 @@ HEAD: Final = """\
     show_default=True,
     help="Namespace in which the chart `ringfence` is installed.",
 )
+@click.option("--release", default="ringfence", show_default=True, help="Name of its release, as `helm list` shows it.")
 @click.option(
     "-f",
     "--values",
@@ -50,7 +51,7 @@ HEAD: Final = """\
     type=click.Path(file_okay=False),
     help=f"Write DIR/{FILE} in one step instead of printing: the API server never reads half of it.",
 )
-def command(manifests: bool, namespace: str, value_files: Sequence[str], output: str | None) -> None:
+def command(manifests: bool, namespace: str, release: str, value_files: Sequence[str], output: str | None) -> None:
     """Print the floor and the guards as files for the API server: nobody deletes those through the API.
 
     For an API server with the feature gate ManifestBasedAdmissionControlConfig (alpha in Kubernetes 1.36), whose
@@ -70,10 +71,11 @@ def command(manifests: bool, namespace: str, value_files: Sequence[str], output:
     """
     if not manifests:
         raise click.UsageError("Say what of the floor: --manifests prints it as files for the API server.")
-    if not NAMESPACE.fullmatch(namespace):
-        raise click.BadParameter(f"{namespace!r} is no name of a namespace", param_hint="--namespace")
+    for option, name in {"--namespace": namespace, "--release": release}.items():
+        if not NAME.fullmatch(name):
+            raise click.BadParameter(f"{name!r} is no such name: a-z, 0-9 and '-', at most 63", param_hint=option)
     try:
-        found = _floor(namespace, value_files)
+        found = _floor(namespace, release, value_files)
         text = HEAD.format(version=__version__, namespace=namespace) + "---\n".join(dump(one) for one in found)
         if output is None:
             click.echo(text, nl=False)
@@ -84,16 +86,15 @@ def command(manifests: bool, namespace: str, value_files: Sequence[str], output:
         sys.exit(2)
 
 
-def _floor(namespace: str, value_files: Sequence[str]) -> list[Manifest]:
+def _floor(namespace: str, release: str, value_files: Sequence[str]) -> list[Manifest]:
     """Raises Unreadable."""
     merged: Mapping[str, Any] = {}
     for file in value_files:
         merged = _merged(merged, _values(file))
-        _, wrong = read_values(namespace, merged)
+        _, wrong = read_values(namespace, release, merged)
         if wrong:
             raise Unreadable(file, "; ".join(wrong))
-    values = read_values(namespace, merged)[0] if merged else FloorValues(namespace)
-    found = static_manifests(values)
+    found = static_manifests(read_values(namespace, release, merged)[0])
     if not found:
         raise Unreadable(
             ", ".join(value_files), "floor.enabled and guards.enabled are both false: there is nothing to write"
@@ -105,7 +106,9 @@ def _values(file: str) -> Mapping[str, Any]:
     documents = list(read(file))
     if len(documents) > 1:
         raise Unreadable(file, "more than one YAML document; values of a chart are one")
-    content = documents[0].content if documents else {}
+    content = documents[0].content if documents else None
+    if content is None:  # what `helm get values` prints of a release without any
+        return {}
     if not isinstance(content, Mapping):
         raise Unreadable(file, "no values of a chart: a mapping is wanted, such as guards: {exempt: [...]}")
     return content
@@ -123,14 +126,17 @@ def _merged(before: Mapping[str, Any], after: Mapping[str, Any]) -> Mapping[str,
 def _write(folder: Path, text: str) -> Path:
     """Replace the file as a whole. What it is made from has no suffix that the API server reads. Raises Unreadable."""
     target = folder / FILE
+    made: Path | None = None
     try:
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=folder, prefix=f".{FILE}.", delete=False) as new:
-            new.write(text)
             made = Path(new.name)
+            new.write(text)
+        made.chmod(0o644)  # the API server need not run as who writes it, and there is no secret in it
+        made.replace(target)
     except OSError as failure:
+        if made is not None:
+            made.unlink(missing_ok=True)
         raise Unreadable(
             str(folder), f"{failure.strerror}: --output wants a directory that you may write to"
         ) from failure
-    made.chmod(0o644)  # the API server need not run as who writes it, and there is no secret in it
-    made.replace(target)
     return target

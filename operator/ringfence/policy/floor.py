@@ -12,11 +12,21 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
-__all__ = ["LIST_MARK", "NAMESPACE_MARK", "NAME_MARK", "SUFFIX", "FloorValues", "read_values", "static_manifests"]
+__all__ = [
+    "LIST_MARK",
+    "NAMESPACE_MARK",
+    "NAME_MARK",
+    "RELEASE_MARK",
+    "SUFFIX",
+    "FloorValues",
+    "read_values",
+    "static_manifests",
+]
 
 SUFFIX: Final = ".static.k8s.io"
 """How every name in such a file ends; the API server demands it, and takes no such name from anybody else."""
 NAME_MARK: Final = "name-of-ringfence"
+RELEASE_MARK: Final = "release-of-ringfence"
 NAMESPACE_MARK: Final = "namespace-of-ringfence"
 LIST_MARK: Final = "@{}@"
 """The only item of a list that comes from the chart's values, such as @guards.exempt@."""
@@ -33,23 +43,28 @@ class FloorValues:
     """What a release of the chart was installed with, as far as floor and guards depend on it."""
 
     namespace: str
+    release: str = "ringfence"
     name: str = "ringfence"
     parts: frozenset[str] = frozenset(PARTS)
     lists: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Path of a value of the chart, such as guards.exempt -> its items. What is not here is as in the chart."""
+    choices: Mapping[str, Any] = field(default_factory=dict)
+    """The same of a value that is chosen from a few, such as certificates.provider."""
 
 
-def read_values(namespace: str, values: Mapping[str, Any]) -> tuple[FloorValues, list[str]]:
+def read_values(namespace: str, release: str, values: Mapping[str, Any]) -> tuple[FloorValues, list[str]]:
     """What a file of values of the chart says of floor and guards, and what is wrong with it, each with its path.
 
     Values of other parts of the chart are not looked at: helm does.
     """
     known = _packaged()["values"]
+    choices, wrong = _chosen(values)
     lists: dict[str, Sequence[str]] = {}
     off: set[str] = set()
-    wrong: list[str] = []
     for path, value in _leaves({part: values[part] for part in PARTS if values.get(part) is not None}):
         part, _, rest = path.partition(".")
+        if path in choices:
+            continue
         if rest == "enabled" and isinstance(value, bool):
             off |= set() if value else {part}
         elif rest == "enabled":
@@ -66,16 +81,30 @@ def read_values(namespace: str, values: Mapping[str, Any]) -> tuple[FloorValues,
     if not isinstance(name, str) or not NAME.fullmatch(name):
         wrong.append("fullnameOverride: must be at most 40 of a-z, 0-9 and '-', a letter or digit first and last")
         name = FloorValues.name
-    return FloorValues(namespace, name, frozenset(PARTS) - off, lists), wrong
+    return FloorValues(namespace, release, name, frozenset(PARTS) - off, lists, choices), wrong
+
+
+def _chosen(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    found: dict[str, Any] = {}
+    wrong: list[str] = []
+    for path, choice in _packaged()["choices"].items():
+        value: Any = values
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, Mapping) else None
+        found[path] = choice["default"] if value is None else value
+        if not any(found[path] is one or found[path] == one for one in choice["of"]):
+            wrong.append(f"{path}: must be one of {', '.join(map(json.dumps, choice['of']))}")
+    return found, wrong
 
 
 def static_manifests(values: FloorValues) -> list[Manifest]:
     """ValidatingAdmissionPolicies, each with its binding; none where both parts are off."""
     packaged = _packaged()
     lists = packaged["values"] | dict(values.lists)
-    found: list[Manifest] = _filled(
-        [one for part in PARTS if part in values.parts for one in packaged[part]], values, lists
-    )
+    choice = {path: one["default"] for path, one in packaged["choices"].items()} | dict(values.choices)
+    entries = [one for part in PARTS if part in values.parts for one in packaged[part]]
+    chosen = [one["manifest"] for one in entries if "when" not in one or choice in one["when"]]
+    found: list[Manifest] = _filled(chosen, values, lists)
     return found
 
 
@@ -86,7 +115,8 @@ def _packaged() -> dict[str, Any]:
 
 
 def _paths(known: Mapping[str, Any]) -> list[str]:
-    return sorted([*known, *(f"{part}.enabled" for part in PARTS)])
+    choices = [path for path in _packaged()["choices"] if path.partition(".")[0] in PARTS]
+    return sorted([*known, *choices, *(f"{part}.enabled" for part in PARTS)])
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -101,6 +131,7 @@ def _filled(value: Any, values: FloorValues, lists: Mapping[str, Sequence[str]])
     """A copy with the values in place of their marks."""
     if isinstance(value, str):
         text = value.replace(NAMESPACE_MARK, values.namespace).replace(NAME_MARK, values.name)
+        text = text.replace(RELEASE_MARK, values.release)
         for path, items in lists.items():
             text = _with_items(text, json.dumps(LIST_MARK.format(path)), [_quoted(item) for item in items])
         return text
