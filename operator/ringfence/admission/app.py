@@ -14,8 +14,9 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 import structlog
 
 from ringfence.store.context import PolicyContext, Snapshot, View
-from ringfence.telemetry.events import Emit, ReviewFailed
+from ringfence.telemetry.events import Emit
 from ringfence.telemetry.metrics import ADMISSION_SECONDS
+from ringfence.telemetry.reviews import ReviewFailed
 from ringfence.telemetry.sinks.reviews import record_review
 
 from .answer import Verdict, deny, respond

@@ -3,7 +3,7 @@
 from typing import Final
 
 from ringfence.policy.text import clean
-from ringfence.telemetry.events import ReviewDecided, ReviewFailed
+from ringfence.telemetry.reviews import ReviewDecided, ReviewFailed
 
 from .answer import MAX_LINES, Verdict
 from .request import Operation, Request
