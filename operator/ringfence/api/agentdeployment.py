@@ -124,7 +124,7 @@ class AgentDeploymentSpec(Model):
     image: Image = Field(
         description="Container image, pinned by digest (NAME@sha256:...) unless an AgentPolicy relaxes it."
     )
-    image_signatures: Annotated[list[ImageSignature], Field(max_length=16), ListType("atomic")] = Field(
+    image_signatures: Annotated[list[ImageSignature], Field(max_length=8), ListType("atomic")] = Field(
         default_factory=list,
         description="Signatures of the image, and attestations about it: verified where an AgentPolicy asks for them "
         "(images.signedBy).",

@@ -125,7 +125,7 @@ class PolicyImages(Model):
         '("registry.example/team"). "*" is any; an empty list is none.',
     )
     require_digest: bool = Field(default=True, description="Whether an image must be pinned by digest.")
-    signed_by: Annotated[list[SigningKey], Field(min_length=1, max_length=16), ListType("map", ("name",))] | None = (
+    signed_by: Annotated[list[SigningKey], Field(min_length=1, max_length=8), ListType("map", ("name",))] | None = (
         Field(
             default=None,
             description="Keys, one of which must have signed the image; the agent brings the signature along "

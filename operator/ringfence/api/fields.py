@@ -105,12 +105,13 @@ Bundle = Annotated[str, Field(min_length=2, max_length=32768, pattern=r"^\{")]
 PublicKey = Annotated[
     str,
     Field(
+        min_length=64,
         max_length=1024,
         pattern=r"^-----BEGIN PUBLIC KEY-----\r?\n([A-Za-z0-9+/=]+\r?\n)+-----END PUBLIC KEY-----\r?\n?$",
     ),
 ]
 """PEM of a SubjectPublicKeyInfo, as `cosign public-key` prints it; `policy/signing_keys.py` reads it."""
-Uri = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z][a-z0-9+.-]*:[!-~]+$")]
+Uri = Annotated[str, Field(min_length=3, max_length=253, pattern=r"^[a-z][a-z0-9+.-]*:[!-~]+$")]
 Cidr = Annotated[str, Field(min_length=4, max_length=43), _CIDR]
 AbsolutePath = Annotated[str, Field(min_length=2, max_length=512, pattern=r"^(/[A-Za-z0-9_][A-Za-z0-9._-]*)+$")]
 """No dot segments, no trailing slash, no blanks."""

@@ -33,6 +33,8 @@ _IMAGE: Final = re.compile(r"[!-~]{1,512}")
 """What is looked at as an image: not longer than the API's own bound."""
 _MOST: Final = 64
 """Entries of a list that are read: no list of the API that is judged is longer. That it is too long is told anyway."""
+_MOST_SIGNATURES: Final = 8
+"""As the API bounds them, since each is verified by each key."""
 _MOST_CHARACTERS: Final = 300
 """Of a word: longer than any that is known."""
 _UNREADABLE: Final = "?"
@@ -65,7 +67,7 @@ def readable(spec: Any) -> Parts:
         image=image if isinstance(image, str) and _IMAGE.fullmatch(image) else None,
         image_signatures=[
             _read(ImageSignature, one) or ImageSignature.model_construct(bundle="")
-            for one in _list(raw.get("imageSignatures"))
+            for one in _list(raw.get("imageSignatures"))[:_MOST_SIGNATURES]
         ],
         permissions=_permissions(_mapping(raw.get("permissions"))),
         network=_network(_mapping(raw.get("network"))),

@@ -25,6 +25,8 @@ SIGNATURE: Final = "https://sigstore.dev/cosign/sign/v1"
 """What `cosign sign` states: the key's owner stands for the image. All other statements are attestations."""
 _PAYLOAD: Final = "application/vnd.in-toto+json"
 _SHA256: Final = "sha256:"
+_MOST_KEPT: Final = 128
+"""Bundles, of 32 KiB at most, and verdicts about them."""
 _HOW: Final = "and put the content of FILE into spec.imageSignatures[].bundle"
 
 
@@ -81,7 +83,7 @@ class Statement:
     """The bytes that were signed: DSSE's pre-authentication encoding of the payload."""
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=_MOST_KEPT)
 def read_bundle(text: str) -> Statement:
     """The statement of a bundle. Nothing is verified. Raises BundleError."""
     try:
@@ -96,7 +98,7 @@ def read_bundle(text: str) -> Statement:
     return Statement(digests, statement.predicate_type, envelope.signatures[0].sig, head + envelope.payload)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=_MOST_KEPT)
 def _signed(bundle: str, key: str) -> bool:
     """Whether the key's owner signed the statement. Kept, as an agent is decided about many times."""
     from .signing_keys import verifies  # noqa: PLC0415 - only here is it needed, and start-up time counts

@@ -16,6 +16,7 @@ from ringfence.policy.rules import RULES
 from ringfence.policy.selectors import matches
 from ringfence.policy.text import listed, path, quote
 from unit.policy.make import DIGEST, IMAGE, NAMESPACE, OPEN, facts, judge, names, places, policy, rule
+from unit.policy.signing import Signer, asking
 
 
 def test_the_smallest_agent_is_accepted() -> None:
@@ -360,6 +361,8 @@ def test_every_rule_can_be_broken() -> None:
     closed = {"permissions": {"allow": []}, "images": {"registries": []}, "sandbox": {"runtimeClassNames": ["x"]}}
     broken = names(judge(spec, closed, known=facts("10.0.0.0/8", labels={}))) | names(judge({"image": "A/b"}, closed))
     broken |= names(judge({"secrets": keys, "env": [{"name": "PASSWORD", "value": "hunter2hunter2"}]}, {}))
+    signed = asking(Signer().pem, attestations=["https://slsa.dev/provenance/v1"])
+    broken |= names(judge({}, signed))
     none = {"limits": {"agents": 0, "replicas": 0, "cpu": 0, "memory": 0, "storage": 0}}
     broken |= names(judge({"storage": {"mountPath": "/data", "size": "1Gi"}}, none))
     # What the requester may do is asked of the API server: tests/unit/admission/test_requester.py.
