@@ -146,6 +146,11 @@ def test_the_admission_server_only_reads() -> None:
     assert names == ["ringfence-admission"]
 
 
+def test_the_controller_asks_who_holds_what_and_grants_nothing_by_it() -> None:
+    (rule,) = [r for r in rules("ringfence-controller") if "authorization.k8s.io" in r["apiGroups"]]
+    assert (rule["resources"], rule["verbs"]) == (["subjectaccessreviews"], ["create"])
+
+
 def test_the_controller_is_bound_to_the_ceiling_that_the_api_names() -> None:
     bound = [i for i in render() if i["kind"] == "ClusterRoleBinding"]
     names = {b["roleRef"]["name"] for b in bound if b["subjects"][0]["name"] == "ringfence-controller"}
