@@ -133,7 +133,7 @@ def test_it_is_told_within_five_seconds_and_counted_once(agent: Place, controlle
     agent.create("NetworkPolicy", policy("wide", {}, egress=[{}]))
     agent.wait_condition("FenceWidened", "True", "ForeignPolicy")
     assert time.monotonic() - begun < 10
-    labels = {"source": "drift", "namespace": agent.name}
+    labels = {"source": "widening", "namespace": agent.name}
     for rule in ("ForeignBinding", "ForeignPolicy"):
         assert controller.metric("ringfence_violations_total", rule=rule, **labels) == 1
     lines = [line for line in controller.warnings() if line.get("namespace") == agent.name]

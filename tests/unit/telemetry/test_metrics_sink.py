@@ -112,7 +112,7 @@ def _repair(agent: AgentName) -> Any:
         ),
         (
             lambda agent: events.FenceWidenedBy(agent=agent, rule="ForeignBinding", name="RoleBinding x"),
-            "drift",
+            "widening",
             "ForeignBinding",
         ),
         (lambda agent: events.SecretTooOld(agent=agent, secret="s", rotated_at="x"), "rotation", "SecretTooOld"),

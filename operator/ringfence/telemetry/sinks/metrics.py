@@ -75,7 +75,7 @@ class MetricsSink:
         metrics.SERVICE_REDIRECTS.labels(event.agent.namespace).inc()
 
     def _fence_widened(self, event: events.FenceWidenedBy) -> None:
-        metrics.VIOLATIONS.labels("drift", event.rule, event.agent.namespace).inc()
+        metrics.VIOLATIONS.labels("widening", event.rule, event.agent.namespace).inc()
 
     def _child_written(self, event: events.ChildWritten) -> None:
         metrics.series(metrics.CHILD_WRITES, event.kind, event.verb).inc()
