@@ -65,7 +65,8 @@ _SIGNED = "`decide`, at admission and at write (the floor, which is CEL, can ver
 _PEER = "NetworkPolicy `-allow`, over `-deny` that drops all else"
 _RULE = (
     "Role and RoleBinding in the agent's namespace, behind `decide` and the ClusterRole `ringfence-agent-ceiling`; "
-    "admission asks whether the requester, or the namespace's delegate, holds what is new"
+    "admission asks whether the requester, or the namespace's delegate, holds what is new to it or to its program, and "
+    "the controller whether the delegate still does"
 )
 _LIMIT = "the container's limits (kubelet, kernel); absent is never unlimited, and `decide` refuses 0"
 _REQUEST = "the container's requests: the cluster's LimitRanges and quotas count them, and its scheduler"
@@ -391,6 +392,16 @@ ALWAYS: dict[str, Row] = {
         f"{AGENTS}/test_rights.py::test_an_agent_without_rights_has_no_token",
         f"{AGENTS}/test_rights.py::test_its_token_is_short_lived_and_bound_to_its_pod",
         f"{AGENTS}/test_rights.py::test_an_agents_service_account_has_no_rights_by_itself",
+    ),
+    "What the namespace's delegate does not hold any more is a violation of the agents that have it": Row(
+        "the controller asks the API server again when Roles or bindings change, and every few minutes",
+        f"{CONTROLLER}/test_delegates.py::test_a_binding_that_is_taken_away_is_told_and_counted",
+        f"{CONTROLLER}/test_delegates.py::test_a_policy_may_suspend_for_it",
+        "tests/unit/controller/test_delegates.py::test_what_is_answered_in_the_moment_of_a_change_is_asked_once_more",
+    ),
+    "What no longer fits after a change around an agent shows within five seconds": Row(
+        "the controller decides again when policies, namespaces, NetworkPolicies, bindings or Services change",
+        f"{CONTROLLER}/test_around.py::test_what_no_longer_fits_shows_within_five_seconds",
     ),
     "No root, no capability, no writable root file system, a seccomp filter": Row(
         "the Deployment passes the Pod Security Standard `restricted`, by the API server's check and by ours; each pod "

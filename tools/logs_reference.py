@@ -114,6 +114,12 @@ LINES = {
         "Objects carry an agent's label, and there is no such agent.",
         (*ABOUT, "objects", "stopped"),
     ),
+    "fence widened": Line(
+        "controller",
+        "warning",
+        "A policy or binding of others, or a pod that lost its label, widens an agent's fence, and did not before.",
+        (*ABOUT, "rule", "name"),
+    ),
     "stopped": Line(
         "controller",
         "error",

@@ -63,7 +63,12 @@ class Reading:
         self.others = (
             *(self._informer(source, ContextSink(store.context, source.kind, changed)) for source in context),
             *(
-                self._informer(source, TableSink(store.children, source.kind, wanted=keeps(source.kind)))
+                self._informer(
+                    source,
+                    TableSink(
+                        store.children, source.kind, wanted=keeps(source.kind), passed_over=store.rights.passed_over
+                    ),
+                )
                 for source in CHILDREN
             ),
             self._informer(SERVICES, TableSink(store.services, "Service")),

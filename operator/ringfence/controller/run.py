@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from ringfence.kube import ApiError, Kube, Unreachable
+from ringfence.kube.access import AccessReviews
 from ringfence.policy.model import Network
 from ringfence.resources import JobImage
 from ringfence.store.context import PolicyContext
@@ -25,6 +26,7 @@ from ringfence.telemetry.sinks.lines import to_log
 from ringfence.telemetry.sinks.metrics import MetricsSink
 
 from . import kopf_adapter
+from .agent.delegates import KEPT, Delegates
 from .agent.execute import Executor
 from .agent.handover import HandOvers
 from .agent.observe import Observer
@@ -161,7 +163,14 @@ class _Parts:
         secrets = Secrets(self.kube, self.leading, f"{settings.namespace}:{settings.account}", self.emit)
         return AgentReconciler(
             store=store,
-            observer=Observer(self.kube, store, secrets, HandOvers(self.emit, self.registration()), settings.job_image),
+            observer=Observer(
+                self.kube,
+                store,
+                secrets,
+                HandOvers(self.emit, self.registration()),
+                settings.job_image,
+                Delegates(AccessReviews(self.kube, KEPT), store),
+            ),
             executor=Executor(writer, secrets, Pods(writer), self.emit, held),
             writer=writer,
             recorder=Recorder(self.emit),

@@ -110,7 +110,8 @@ class PolicyContext:
         known: Any = {NAMESPACE: self._labels, AGENT_POLICY: self._policies}.get(kind)
         present = {full_name(item) for item in found}
         if kind == NAMESPACE:
-            self._delegates = {name: named for name, named in self._delegates.items() if name in present}
+            for gone in self._delegates.keys() - present:
+                self._put_delegate(gone, None)
         if known is not None:
             for gone in known.keys() - present:
                 self._put(known, gone, None)
@@ -152,11 +153,7 @@ class PolicyContext:
         return True
 
     def _put_delegate(self, namespace: str, named: str | None) -> None:
-        """No decision depends on it, so no new version: admission asks for it by itself."""
-        if named is None:
-            self._delegates.pop(namespace, None)
-        else:
-            self._delegates[namespace] = named
+        self._put(self._delegates, namespace, named)
 
     def _put_networks(self, key: tuple[str, str], found: tuple[Network, ...] | None) -> None:
         before = self._networks.get(key, ())

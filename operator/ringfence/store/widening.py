@@ -37,6 +37,8 @@ class Widenings:
         pods: Callable[[Key], Iterable[StoredPod]],
     ) -> None:
         self._wake, self._agents, self._pods = wake, agents, pods
+        self.bound: Callable[[], None] = lambda: None
+        """Told that a binding of the whole cluster changed."""
         self.look: Callable[[str], None] = lambda _: None
         """Told of a namespace in which a pod may have lost its agent's label."""
         self.cluster_wide: dict[str, Table[str, StoredClusterObject]] = {
@@ -122,6 +124,8 @@ class Widenings:
 
     def _cluster_changed(self, old: StoredClusterObject | None, new: StoredClusterObject | None) -> None:
         record = new or old
+        if record is not None and record.kind == "ClusterRoleBinding":
+            self.bound()  # whomever it names
         if record is None or (old is not None and new is not None and old.shown == new.shown):
             return
         place = (record.kind, "", record.name)

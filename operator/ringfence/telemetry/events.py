@@ -107,6 +107,17 @@ class ServiceRedirected(AgentEvent):
     leads_to: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class FenceWidenedBy(AgentEvent):
+    """An object of others widens the fence that did not before. `rule`: ForeignPolicy, ForeignBinding, PodRelabelled.
+
+    `name`: KIND NAME of it.
+    """
+
+    rule: str
+    name: str
+
+
 @dataclass(frozen=True)
 class ChildWritten:
     """One write to a child. `verb`: create, update, delete."""

@@ -1,5 +1,6 @@
 """What others write that reaches an agent is said: in its condition, in Ready, as an Event."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -114,12 +115,33 @@ def test_a_strangers_binding(agent: Place, kind: str, who: str) -> None:
     agent.wait_condition("FenceWidened", "False", "AsDeclared")
 
 
-def test_everybodys_binding_is_left_out(agent: Place) -> None:
-    path = binding(agent, "RoleBinding", {"kind": "Group", "apiGroup": RBAC, "name": "system:serviceaccounts"})
-    mine = binding(agent, "RoleBinding", {"kind": "ServiceAccount", "name": "ringfence-a", "namespace": agent.name})
-    said = agent.wait_condition("FenceWidened", "True", "ForeignBinding")["message"]
-    assert mine.rpartition("/")[2] in said
-    assert path.rpartition("/")[2] not in said
+@pytest.mark.parametrize("group", ["system:serviceaccounts", "system:authenticated"])
+def test_a_binding_of_everybody_counts_in_its_namespace(agent: Place, group: str) -> None:
+    subject = {"kind": "Group", "apiGroup": RBAC, "name": group}
+    everywhere = binding(agent, "ClusterRoleBinding", subject)
+    here = binding(agent, "RoleBinding", subject)
+    try:
+        said = agent.wait_condition("FenceWidened", "True", "ForeignBinding")["message"]
+        assert here.rpartition("/")[2] in said
+        assert everywhere.rpartition("/")[2] not in said, "every cluster has some of these"
+    finally:
+        agent.server.request("DELETE", everywhere)
+
+
+def test_it_is_told_within_five_seconds_and_counted_once(agent: Place, controller: Controller) -> None:
+    """With the guards off: nothing refuses the binding at the door."""
+    begun = time.monotonic()
+    binding(agent, "RoleBinding", {"kind": "ServiceAccount", "name": "ringfence-a", "namespace": agent.name})
+    agent.wait_condition("FenceWidened", "True", "ForeignBinding")
+    assert time.monotonic() - begun < 5
+    agent.create("NetworkPolicy", policy("wide", {}, egress=[{}]))
+    agent.wait_condition("FenceWidened", "True", "ForeignPolicy")
+    assert time.monotonic() - begun < 10
+    labels = {"source": "widening", "namespace": agent.name}
+    for rule in ("ForeignBinding", "ForeignPolicy"):
+        assert controller.metric("ringfence_violations_total", rule=rule, **labels) == 1
+    lines = [line for line in controller.warnings() if line.get("namespace") == agent.name]
+    assert [line["rule"] for line in lines if line["event"] == "fence widened"] == ["ForeignBinding", "ForeignPolicy"]
 
 
 @pytest.mark.parametrize("label", [None, "other"], ids=["taken off", "another agent's"])

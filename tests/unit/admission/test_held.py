@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from ringfence.admission import access, requester
+from ringfence.admission import requester
 from ringfence.admission.answer import Verdict
 from ringfence.admission.request import Request, read
 from ringfence.admission.requester import Requester, newly_named, newly_permitted
-from ringfence.kube import ApiError, Unreachable
+from ringfence.kube import ApiError, Unreachable, access
 from ringfence.policy.atoms import NAMELESS_VERBS
 from ringfence.policy.levels import CATALOGUE, CEILING
 from ringfence.policy.model import RuleName

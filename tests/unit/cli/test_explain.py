@@ -202,6 +202,24 @@ def test_it_binds_all_the_same_and_the_built_in_does_not(kube: Cluster, monkeypa
     assert "built-in" not in str(said["Policies that bind it"])
 
 
+def test_several_policies_are_shown_together(full: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Together they allow" not in sections(full.run(monkeypatch, "explain", "researcher").stdout)
+    strict = {"egress": {"serviceNamespaces": []}, "secrets": {"maxAge": "24h"}, "limits": {"agents": 3}}
+    full.put(API_VERSION, "agentpolicies", {"metadata": {"name": "strict"}, "spec": strict})
+    full.put(API_VERSION, "agentpolicies", {"metadata": {"name": "newer"}, "spec": {"unheard": 1}})
+    said = sections(full.run(monkeypatch, "explain", "researcher").stdout)["Together they allow"]
+    for line in (
+        "egress.serviceNamespaces: its own alone (by newer, strict)",
+        "secrets.maxAge: 24h (by strict)",
+        "limits.agents: 3 (by strict)",
+        "images.registries: none (by newer)",
+        "images.requireDigest: true (by newer, open, strict)",
+    ):
+        assert line in said
+    found = json.loads(full.run(monkeypatch, "explain", "researcher", "-o", "json").stdout)["together"]
+    assert {"field": "images.registries", "value": "none", "narrowedBy": ["newer"]} in found
+
+
 def test_exit_codes(kube: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     assert kube.run(monkeypatch, "explain", "nobody").exit_code == 1
     kube.put_agent()

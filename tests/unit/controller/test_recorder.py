@@ -8,6 +8,7 @@ import pytest
 from ringfence.controller.agent import ages
 from ringfence.controller.agent.recorder import MOST_ABSENT, Recorder
 from ringfence.policy.model import RuleName, Violation
+from ringfence.policy.widening import Way, Widening
 from ringfence.resources.field_manager import FieldManager
 from ringfence.resources.secrets import ROTATED_AT, stamp
 from ringfence.store.records import Key
@@ -220,3 +221,18 @@ class TestJobs:
         told.recorder.forget(ONE)
         told.take()
         assert [type(event) for event in self.tick(told, "12:00:00")] == [RotationFollowed]
+
+
+def test_what_widens_a_fence_is_told_once() -> None:
+    told: list[Any] = []
+    recorder = Recorder(told.append)
+    binding, policy = Widening(Way.BINDINGS, "RoleBinding b"), Widening(Way.POLICIES, "NetworkPolicy p")
+    recorder.widened(ONE, "u", [binding])
+    recorder.widened(ONE, "u", [policy, binding])
+    recorder.widened(ONE, "u", [])
+    recorder.widened(ONE, "u", [binding])
+    assert [(one.rule, one.name) for one in told] == [
+        ("ForeignBinding", "RoleBinding b"),
+        ("ForeignPolicy", "NetworkPolicy p"),
+        ("ForeignBinding", "RoleBinding b"),
+    ]

@@ -118,7 +118,7 @@ def test_events_alone_do_not_make_it_synced() -> None:
     assert not world.synced
 
 
-def test_a_delegate_follows_the_namespace_and_is_no_change_to_decisions() -> None:
+def test_a_delegate_follows_the_namespace_and_is_a_change() -> None:
     world = PolicyContext()
     named = namespace("a", open="yes")
     world.observe(NAMESPACE, "ADDED", named)
@@ -126,7 +126,7 @@ def test_a_delegate_follows_the_namespace_and_is_no_change_to_decisions() -> Non
     assert world.delegate("a") is None
     named["metadata"]["annotations"] = {"ringfence.dev/delegate": "group:x"}
     world.observe(NAMESPACE, "MODIFIED", named)
-    assert (world.delegate("a"), world.version) == ("group:x", version)
+    assert (world.delegate("a"), world.version) == ("group:x", version + 1)
     world.replace(NAMESPACE, [namespace("a")])
     assert world.delegate("a") is None
     world.observe(NAMESPACE, "ADDED", named)

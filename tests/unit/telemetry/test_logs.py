@@ -33,6 +33,7 @@ from ringfence.controller.runtime.lease import NOBODY_AFTER, Lease
 from ringfence.kube import Kube, Object, Unreachable
 from ringfence.policy.decide import decide
 from ringfence.policy.model import AgentObject, Facts
+from ringfence.policy.widening import Way, Widening
 from ringfence.resources import build_deny
 from ringfence.resources.phases import DENY
 from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, rotation_name, stamp
@@ -336,6 +337,11 @@ class TestController:
         line = one(lines, "a service leads elsewhere")
         assert (line["agent"], line["service"], line["level"]) == ("a", "tools/search:80", "warning")
         assert (line["previous"], line["leads_to"]) == ("app=search:80", "app=ledger:80")
+
+    def test_a_fence_that_others_widen(self, lines: Lines) -> None:
+        Recorder(to_log).widened(KEY, "u", [Widening(Way.BINDINGS, "RoleBinding b")])
+        line = one(lines, "fence widened")
+        assert (line["rule"], line["name"], line["level"]) == ("ForeignBinding", "RoleBinding b", "warning")
 
     def test_pods_that_are_taken_away(self, lines: Lines) -> None:
         to_log(AgentStopped(agent=AgentName(*KEY), reason="Deleting", why="it is being deleted"))

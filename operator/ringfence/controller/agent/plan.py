@@ -12,6 +12,7 @@ from ringfence.api.secrets import duration
 from ringfence.api.status import Reason
 from ringfence.policy.decide import binding, decide
 from ringfence.policy.handover import HandOver, check_hand_over
+from ringfence.policy.held import ALL, Held
 from ringfence.policy.model import AgentObject, Facts, NamedPolicy, Violation
 from ringfence.policy.widening import Widening
 from ringfence.resources import Agent, Endpoint, Identity, JobImage, Ref, ServicePort, build_deny
@@ -47,7 +48,8 @@ class Observed:
     one. `ownership`: what is remembered of children. `secrets`: the metadata of each secret's Secret by the secret's
     name (None: it is not there); None as a whole where they were not looked at.
     `not_granted`: why they could not be, where a permission is missing. `fence`: what is remembered of its fence.
-    `widened`: what others wrote that reaches it. `hand_over`: of its existing Secrets. `pods`: those with its label.
+    `widened`: what others wrote that reaches it. `hand_over`: of its existing Secrets. `held`: what the
+    delegate of its namespace holds of what it gets. `pods`: those with its label.
     """
 
     key: Key
@@ -70,6 +72,7 @@ class Observed:
     fence: FenceHistory = field(default_factory=FenceHistory)
     widened: Sequence[Widening] = ()
     hand_over: HandOver = HandOver.DECIDED
+    held: Held = ALL
     pods: Sequence[StoredPod] = ()
 
     @property
@@ -139,6 +142,7 @@ def plan(seen: Observed) -> Plan:
             return Plan(mode=Mode.WIND_DOWN)
         return Plan(mode=Mode.WIND_DOWN, actions=(*_ends(seen), _stop(seen, BEING_DELETED)), stop=BEING_DELETED)
     decided = decide(candidate(seen, seen.agent), seen.policies, seen.facts)
+    decided = [*decided, *seen.held.violations]
     violations = (*decided, *check_hand_over(seen.raw, seen.hand_over))
     bound = tuple(binding(seen.policies, seen.facts))
     max_age = min(duration(policy.spec.secrets.max_age) for policy in bound)

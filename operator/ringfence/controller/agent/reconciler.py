@@ -38,6 +38,10 @@ FIRST_STATUS = 1.0
 milliseconds, wakes it sooner: one status then says all, in place of two."""
 
 
+OF_NO_POLICY = {RuleName.HAND_OVER_UNDECIDED, RuleName.PERMISSION_NOT_HELD, RuleName.SECRET_UNREADABLE}
+"""Rules about who asked, and not about what."""
+
+
 @dataclass
 class AgentReconciler:
     """Works on one key at a time; holds no state of its own about agents."""
@@ -162,6 +166,7 @@ class AgentReconciler:
             return
         agent = seen.agent
         self.recorder.violations(seen.key, agent.uid, agent.generation, planned.violations, agent.manager)
+        self.recorder.widened(seen.key, agent.uid, seen.widened)
         if planned.agent is not None:
             self.recorder.jobs(seen.key, self._cron_jobs(seen, planned))
         self._note_fit(seen, planned)
@@ -178,7 +183,7 @@ class AgentReconciler:
         """For the policies' own status: which bind the agent, and which of them it does not fit."""
         # The built-in policy is no object: one that has its name does not bind the agent by that.
         bound = [policy for policy in planned.bound if policy is not RESTRICTED]
-        of_policies = [one for one in planned.violations if one.rule is not RuleName.HAND_OVER_UNDECIDED]
+        of_policies = [one for one in planned.violations if one.rule not in OF_NO_POLICY]
         misfits = frozenset(_misfits(seen, bound)) if of_policies else frozenset[str]()
         self.store.note_fit(seen.key, frozenset(map(_object_name, bound)), misfits)
 

@@ -280,5 +280,6 @@ def _look(seen: Observed, planned: Plan, outcome: Outcome, after: After, finding
     # A value before goes when its time is up, not up to a minute later.
     ends = [one.previous_until for one in after.secrets or () if one.has_previous and one.previous_until]
     pauses += [(end - seen.now).total_seconds() for end in ends if end > seen.now]
+    pauses += [seen.held.again] if seen.held.again is not None else []
     pauses += [seen.fence.quiet_in] if seen.fence.contested is not None else []
     return Look(after=min(pauses, default=None), waiting=waiting)
