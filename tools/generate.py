@@ -20,6 +20,7 @@ from tools import (
     metrics_reference,
     pack,
     reference,
+    results,
     rules_reference,
     static_floor,
 )
@@ -40,6 +41,7 @@ def wanted() -> dict[str, str]:
         | catalogue.files(ROOT)
         | coverage.files(ROOT)
         | pack.files()
+        | results.files(ROOT)
         | ceiling.files()
         | monitoring
         | words
