@@ -11,13 +11,12 @@ from ringfence.api.status import Reason
 from ringfence.policy.decide import suspending
 from ringfence.policy.model import NamedPolicy, Violation
 from ringfence.resources import Ref
+from ringfence.resources.phases import DECIDES_REACH
 from ringfence.resources.stored import STOPPED, StoredChild
 from ringfence.store.store import OwnershipRecord
 
 from .fence import Stop
 
-DECIDES_REACH = frozenset({"NetworkPolicy", "Role", "RoleBinding"})
-"""Kinds of children of which an edit may let an agent or its jobs do more."""
 STAYS_STOPPED = "stopped: no pods until the agent is accepted again"
 
 

@@ -191,14 +191,8 @@ def part_of_fence(action: "Action") -> Ref | None:
     """The child that an action is about, where that one decides what the agent can reach."""
     match action:
         case EnsureChild(phase=phase, desired=Desired(ref=ref)) | RemoveChild(phase=phase, child=StoredChild(ref=ref)):
-            decides = phase.order <= Order.ALLOW or (phase is PERMISSIONS and ref.kind in {"Role", "RoleBinding"})
-            return ref if decides else None
+            return ref if ref.kind in phase.fence else None
     return None
-
-
-def _lets_reach(phase: Phase, ref: Ref) -> bool:
-    """Whether a child gives its agent something: without it the agent reaches less, and a fence is no wider."""
-    return phase is ALLOW or (phase is PERMISSIONS and ref.kind == "RoleBinding")
 
 
 def _was_stopped(seen: Observed) -> bool:
@@ -304,7 +298,7 @@ def _apply(
     """
     if stop is not None and stop.withholds:
         wanted = {
-            phase.order: [one for one in wanted[phase.order] if not _lets_reach(phase, one.ref)] for phase in PHASES
+            phase.order: [one for one in wanted[phase.order] if one.ref.kind not in phase.gives] for phase in PHASES
         }
     refs = frozenset(desired.ref for built in wanted.values() for desired in built)
     first, right = _ensure(seen, [(DENY_PHASE, one) for one in wanted[Order.DENY]], known=seen.known)
@@ -314,7 +308,7 @@ def _apply(
             rest += _make_secrets(seen, agent)
         pairs = [(phase, one) for one in wanted[phase.order] if not (stop and one.ref == _workload_ref(seen))]
         # What was withheld is missing rightly, when the agent is to run again.
-        known = seen.known and not (phase in {ALLOW, PERMISSIONS} and _was_stopped(seen))
+        known = seen.known and not (phase.gives and _was_stopped(seen))
         actions, fine = _ensure(seen, pairs, known=known, fence_comes=bool(first))
         rest += actions
         right += fine

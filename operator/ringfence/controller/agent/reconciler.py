@@ -16,7 +16,7 @@ from ringfence.resources import Ref
 from ringfence.resources.network import lead_lines
 from ringfence.resources.rotation import rotating
 from ringfence.resources.secrets import rotation_name, stamp
-from ringfence.store.records import Key, agent_path, packed, read_agent
+from ringfence.store.records import Key, agent_path, packed
 from ringfence.store.store import Store
 from ringfence.telemetry.events import AgentDeleted, AgentName, AgentObserved, ConditionChanged, Emit
 
@@ -216,7 +216,7 @@ class AgentReconciler:
         key = seen.key
         self.store.expected_status[key] = packed(status)
         try:
-            self.store.agents.take(read_agent(await self._write_status(seen, status)))
+            self.store.agents.take(self.store.agents.record(await self._write_status(seen, status)))
         finally:
             self.store.expected_status.pop(key, None)
         for change in changed:

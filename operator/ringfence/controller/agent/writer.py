@@ -19,7 +19,6 @@ from ringfence.resources.stored import (
     immutable_differs,
     lacks_block,
     metadata_fits,
-    stored,
     without_pods,
 )
 from ringfence.resources.workload import owned_by_fence
@@ -116,7 +115,7 @@ class Writer:
             return False
         self.guard()
         answer = await self.kube.merge(child_path(ref), without_pods(live.uid), manager=FIELD_MANAGER)
-        self._took(stored(answer, ref.kind), agent)
+        self._took(self.store.children.record(answer), agent)
         self.emit(ChildWritten(ref.kind, "update"))
         return True
 
@@ -178,7 +177,7 @@ class Writer:
         try:
             with self.store.expecting(ref, desired.digest):
                 answer = await self._create(desired)
-                live = stored(answer, ref.kind)
+                live = self.store.children.record(answer)
                 right = self._is_good(desired, live)
                 self._took(live, agent, right=right)
         except Conflict:
@@ -222,7 +221,7 @@ class Writer:
         foreign = edited(desired, before, remembered)
         with self.store.expecting(ref, desired.digest):
             answer = await self._apply(desired, before)
-            after = stored(answer, ref.kind) if answer is not None else None
+            after = self.store.children.record(answer) if answer is not None else None
             right = after is not None and self._is_good(desired, after)
             if after is not None and right:
                 self._took(after, agent, right=True)
@@ -239,7 +238,7 @@ class Writer:
         before = self.store.children.items[desired.ref]
         answer = await self._apply(desired, before)
         if answer is not None:
-            after = stored(answer, desired.ref.kind)
+            after = self.store.children.record(answer)
             self._took(after, agent, right=self._is_good(desired, after))
             if after.owners != before.owners:
                 self.emit(ChildWritten(desired.ref.kind, "update"))
@@ -293,7 +292,7 @@ class Writer:
                 raise
             await self._read(ref)  # somebody wrote to it meanwhile: it is to be right first
             raise Requeue(f"{ref.kind} {ref.name} changed while its finalizers were taken off") from failure
-        record = stored(answer, ref.kind)
+        record = self.store.children.record(answer)
         if kept:
             self.store.children.take(record)
         else:
@@ -339,7 +338,7 @@ class Writer:
             return await self.kube.replace(child_path(ref), body, manager=FIELD_MANAGER)
 
         answer = await even_unknown(whole(desired.manifest, live), put)
-        record = stored(answer, ref.kind)
+        record = self.store.children.record(answer)
         if not (metadata_fits(desired, record) or lacks_block(desired, record)) or not completed_only(
             desired.manifest, answer
         ):
