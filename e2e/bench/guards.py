@@ -1,6 +1,6 @@
 """What the guards cost requests that have nothing to do with agents, and agents' own.
 
-Two API servers without a node, one with the guards and one without, which change places after half of the requests. Each
+Two API servers without a node, one with the guards and one without, which change places after half of the requests. A
 request goes to both, one after the other, so that a busy moment of the machine hits both alike, and what one of them
 is slower by is on each side once.
 """
