@@ -47,6 +47,8 @@ GUARDS = "tests/chart/test_guards.py"
 ESCALATION = "tests/chart/test_escalation.py"
 FLOOR = "tests/chart/test_floor.py"
 STATIC = "tests/chart/test_static_floor.py"
+EXPOSURE = "tests/chart/test_guards_exposure.py"
+OWN = "tests/chart/test_guards_own.py"
 ROTATION = "e2e/suites/rotation"
 
 LIMITS_LIVE = f"{CONTROLLER}/test_limits.py"
@@ -426,6 +428,7 @@ ALWAYS: dict[str, Row] = {
         f"{GUARDS}::test_no_binding_adds_to_an_agents_permissions",
         f"{GUARDS}::test_no_token_of_an_agent_but_by_its_kubelet",
         f"{GUARDS}::test_nobody_gets_into_an_agent",
+        f"{GUARDS}::test_an_agents_pod_keeps_what_it_runs",
         f"{ATTACKS}/test_with_guards.py::test_all_are_refused_also_while_nobody_leads",
     ),
     "Floor and guards hold with every object of Ringfence deleted, where the API server has them as files": Row(
@@ -435,6 +438,30 @@ ALWAYS: dict[str, Row] = {
         f"{STATIC}::test_permissions_of_the_catalogue_are_still_refused",
         f"{STATIC}::test_a_good_agent_still_passes",
         f"{STATIC}::test_a_broken_file_leaves_the_last_good_state",
+    ),
+    "Nothing in a namespace of agents makes one of them public": Row(
+        "the guards of the chart: a Service for agents has a name of its own, to which no Ingress, route or proxy leads",
+        f"{EXPOSURE}::test_a_service_for_agents_is_told_by_its_name",
+        f"{EXPOSURE}::test_no_ingress_leads_to_an_agent",
+        f"{EXPOSURE}::test_no_route_leads_to_an_agent",
+        f"{EXPOSURE}::test_no_route_of_another_namespace_does",
+        f"{EXPOSURE}::test_nobody_writes_where_a_service_for_agents_leads",
+        f"{EXPOSURE}::test_no_proxy_leads_to_an_agent",
+    ),
+    "What Ringfence itself consists of is changed by who may change its guards": Row(
+        "the guards of the chart, by a question to the API server's own authorization",
+        f"{OWN}::test_a_part_is_changed_by_who_may_change_the_guards",
+        f"{OWN}::test_nobody_blunts_the_webhook",
+        f"{OWN}::test_nothing_else_runs_as_ringfence",
+        f"{OWN}::test_its_tokens_are_made_by_kubelets",
+        f"{OWN}::test_nobody_adds_to_its_rights",
+        f"{OWN}::test_break_glass",
+    ),
+    "A Service that an agent may call leads where it led when the agent was accepted": Row(
+        "the controller: elsewhere nothing is opened until the agent is changed",
+        f"{CONTROLLER}/test_services.py::test_a_service_that_leads_elsewhere_is_told_and_shown",
+        f"{CONTROLLER}/test_services.py::test_who_writes_the_agent_takes_the_service_as_it_is",
+        f"{CONTROLLER}/test_services.py::test_a_controller_that_begins_anew_knows_where_it_led",
     ),
     "What others write that widens an agent's fence is said, and the agent is not Ready meanwhile": Row(
         "condition `FenceWidened`: foreign policies and bindings that reach the agent, pods that were relabelled",

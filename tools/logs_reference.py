@@ -92,7 +92,7 @@ LINES = {
     "a service leads elsewhere": Line(
         "controller",
         "warning",
-        "A Service that an agent may call leads to other pods than before, and the agent's policy follows.",
+        "A Service that an agent may call leads to other pods than before; they are reached once the agent is changed.",
         (*ABOUT, "service", "previous", "leads_to"),
     ),
     "put back in a namespace": Line(
