@@ -26,9 +26,6 @@ PATH = "operator/ringfence/policy/floor.json"
 CHART = "charts/ringfence"
 TEMPLATES = ("floor.yaml", "guards/*")
 """Where the floor and the guards are, below the chart's templates."""
-LEFT_OUT = "own.yaml"
-"""The guards of what Ringfence itself consists of. They let those pass who may change guards, and those are the people
-against whom files are for; and what they say depends on how this very release was installed."""
 COMPONENTS = {"floor": "floor", "guard": "guards"}
 """Label app.kubernetes.io/component -> part of the chart's values."""
 REFERENCE = re.compile(r"\.Values\.([A-Za-z0-9_.]+)")
@@ -94,9 +91,8 @@ def _entries(variants: list[tuple[Choice, list[Manifest]]]) -> list[dict[str, An
 def static(rendered: Iterable[Manifest], *, name: str) -> dict[str, list[Manifest]]:
     """The policies and bindings of what helm rendered, by part, as files hold them. Raises FloorError."""
     parts: dict[str, list[Manifest]] = {part: [] for part in PARTS}
-    own = re.compile(rf"{re.escape(name)}-guard-own(-|$)")
     for manifest in rendered:
-        if manifest and manifest["kind"] in KINDS and not own.match(manifest["metadata"]["name"]):
+        if manifest and manifest["kind"] in KINDS:
             component = manifest["metadata"]["labels"]["app.kubernetes.io/component"]
             parts[COMPONENTS[component]].append(_converted(manifest, name))
     return parts
@@ -163,7 +159,7 @@ def _values(chart: Path) -> tuple[dict[str, list[str]], dict[str, dict[str, Any]
     choices: dict[str, dict[str, Any]] = {}
     for pattern in TEMPLATES:
         for file in sorted((chart / "templates").glob(pattern)):
-            for path in () if file.name == LEFT_OUT else REFERENCE.findall(file.read_text(encoding="utf-8")):
+            for path in REFERENCE.findall(file.read_text(encoding="utf-8")):
                 if path in {f"{part}.enabled" for part in PARTS}:
                     continue
                 default, kind = values, schema

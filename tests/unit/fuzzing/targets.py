@@ -20,7 +20,7 @@ from ringfence.cli.judge import judge
 from ringfence.cli.manifests import Unreadable, read
 from ringfence.policy.decide import decide
 from ringfence.policy.model import AgentObject, Facts
-from ringfence.telemetry.events import ReviewFailed
+from ringfence.telemetry.reviews import ReviewFailed
 from unit.admission import make
 from unit.admission.test_app import send
 
