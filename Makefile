@@ -44,7 +44,7 @@ test-unit: setup ## tests that need no cluster
 	$(PY) -m pytest tests/unit -n 2
 
 test-chart: setup ## the chart: helm lint, kubeconform, kube-score, rights; Pod Security and the floor on a real API server
-	$(PY) -m pytest tests/chart
+	$(PY) -m pytest tests/chart -n 2 --dist loadgroup
 
 test-monitoring: setup ## metrics' names, every alert (fires, does not), monitors and dashboards: promtool and helm, no cluster
 	$(PY) -m pytest tests/monitoring

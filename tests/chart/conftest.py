@@ -16,6 +16,12 @@ OPENED = "opened"
 AGENTS = {"ringfence.dev/agents": "enabled"}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two workers: what needs an API server with files is a group, and so is all else, for it shares one cluster."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("files" if item.path.name == "test_static_floor.py" else "chart"))
+
+
 @pytest.fixture(params=VALUES)
 def values(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """Arguments for one set of values."""

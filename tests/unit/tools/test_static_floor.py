@@ -99,7 +99,9 @@ def test_what_is_chosen_from_a_few_is_chosen_in_the_files_too(tmp_path: Path, mo
 
 
 OBJECT = re.compile(r"(?<![\w.])object\b")
-ASKS = re.compile(r"object != null|oldObject [!=]= null|request\.operation [!=]=")
+ASKS = re.compile(
+    r"object != null|\[object, oldObject\]\.exists\(o, o != null|oldObject [!=]= null|request\.operation [!=]="
+)
 
 
 def test_what_guards_deletions_looks_at_the_old_object() -> None:
