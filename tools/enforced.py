@@ -440,7 +440,7 @@ ALWAYS: dict[str, Row] = {
         f"{STATIC}::test_a_broken_file_leaves_the_last_good_state",
     ),
     "Nothing in a namespace of agents makes one of them public": Row(
-        "the guards of the chart: a Service for agents has a name of its own, where no Ingress, route or proxy leads",
+        "the guards of the chart: a Service for agents has its own name, to which no Ingress, route or proxy leads",
         f"{EXPOSURE}::test_a_service_for_agents_is_told_by_its_name",
         f"{EXPOSURE}::test_no_ingress_leads_to_an_agent",
         f"{EXPOSURE}::test_no_route_leads_to_an_agent",
