@@ -8,15 +8,15 @@ Where the namespace names a delegate, the delegate is asked about, whoever makes
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
 
 from ringfence.api import parse
-from ringfence.api.permissions import Permissions
+from ringfence.api.permissions import Permissions, PolicyRule
 from ringfence.kube import ApiError, Kube, Unreachable
-from ringfence.policy.atoms import Atom, Names, PermissionSet, expand
+from ringfence.policy.atoms import Atom, Names, PermissionSet, expand, spelled_out
 from ringfence.policy.delegate import Subject, malformed, requester
 from ringfence.policy.delegate import delegate as read_delegate
 from ringfence.policy.handover import newly_delivered, undecided_generation
@@ -60,7 +60,12 @@ def _spec(body: Any) -> Any:
 
 
 def _permitted(spec: Any) -> PermissionSet:
-    return expand(_permissions(spec).rules, CATALOGUE)
+    return _expanded(_permissions(spec).rules)
+
+
+def _expanded(rules: Sequence[PolicyRule]) -> PermissionSet:
+    """Custom resources by their words: which there are, policies say, and these were asked before."""
+    return expand(rules, {**spelled_out(rules), **CATALOGUE})
 
 
 def _permissions(spec: Any) -> Permissions:
@@ -123,7 +128,7 @@ def _unreadable(secrets: Mapping[str, str], hidden: PermissionSet, subject: Subj
 def _not_held(request: Request, lacking: PermissionSet, subject: Subject) -> Iterator[Violation]:
     """One for each rule that asks for something that is lacking."""
     for index, rule in enumerate(_permissions(_spec(request.object)).rules if lacking else ()):
-        asked = expand([rule], CATALOGUE)
+        asked = _expanded([rule])
         missing = {
             atom: names if (these := lacking.atoms[atom]) is None or names is None else names & these
             for atom, names in asked.atoms.items()
