@@ -97,6 +97,8 @@ REFUSED = [
     ("batch", "cronjobs"),
     ("rbac.authorization.k8s.io", "roles"),
     ("networking.k8s.io", "networkpolicies"),
+    ("metrics.k8s.io", "widgets"),
+    ("autoscaling.k8s.io", "verticalpodautoscalers"),
     ("gateway.networking.k8s.io", "httproutes"),
     ("ringfence.dev", "agentdeployments"),
     ("kyverno.io", "clusterpolicies"),
