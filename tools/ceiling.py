@@ -5,7 +5,7 @@ The controller holds the ClusterRole where agents are let in: the API server let
 
 import yaml
 
-from ringfence.api.names import CEILING_CLUSTER_ROLE
+from ringfence.api.names import CEILING_CLUSTER_ROLE, CEILING_LABEL
 from ringfence.policy.levels import LEVELS, LOWEST, VERB_ORDER, ceiling_rules
 
 PATH = "charts/ringfence/templates/agent-ceiling.yaml"
@@ -18,6 +18,20 @@ kind: ClusterRole
 metadata:
   name: {CEILING_CLUSTER_ROLE}
   labels:
+    {{{{- include "ringfence.labels" (list . "agent-ceiling") | nindent 4 }}}}
+# Kubernetes fills it with the rules of all ClusterRoles of this label: the one below, and those that an administrator
+# makes for custom resources. The guard `ceiling-rules` sees to it that they are about these alone.
+aggregationRule:
+  clusterRoleSelectors:
+    - matchLabels: {{{CEILING_LABEL}: "true"}}
+rules: []
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: ringfence-agent-permissions
+  labels:
+    {CEILING_LABEL}: "true"
     {{{{- include "ringfence.labels" (list . "agent-ceiling") | nindent 4 }}}}
 rules:
 """

@@ -28,6 +28,7 @@ IMAGES = "tests/unit/policy/test_images.py"
 LEVELS = "tests/unit/policy/test_levels.py"
 PODS = "tests/unit/policy/test_pods.py"
 RIGHTS = "tests/unit/policy/test_permissions.py"
+CUSTOM = "tests/unit/policy/test_custom.py"
 KEYS = "tests/unit/policy/test_secrets.py"
 LIMITS = "tests/unit/policy/test_limits.py"
 SHAPES = "tests/unit/policy/test_plaintext.py::test_known_shapes_are_refused_wherever_they_stand"
@@ -75,6 +76,7 @@ _REQUEST = "the container's requests: the cluster's LimitRanges and quotas count
 _SELECTOR = "`decide` binds the policy by it; an unreadable selector binds everywhere"
 _SUM = "`decide`, at admission and at write: what the agents of a namespace ask for in sum; all policies must allow it"
 _EACH = "`decide`, at admission and at write: what one agent asks for, whatever others do; all policies must allow it"
+_CUSTOM = "`decide`: an agent may ask for what every binding policy names, word by word"
 _ALLOW = "`decide`: each right of an agent must be in every binding policy"
 
 FIELDS: dict[str, Row] = {
@@ -283,6 +285,27 @@ FIELDS: dict[str, Row] = {
     "AgentPolicy.spec.permissions.allow[].resources": Row(_ALLOW, f"{RIGHTS}::test_above_policy"),
     "AgentPolicy.spec.permissions.allow[].resourceNames": Row(_ALLOW, f"{RIGHTS}::test_above_policy"),
     "AgentPolicy.spec.permissions.allow[].verbs": Row(_ALLOW, f"{RIGHTS}::test_every_policy_must_allow"),
+    "AgentPolicy.spec.permissions.customResources[].group": Row(
+        f"{_CUSTOM}; groups of Kubernetes, and those that are known to give power, count for nothing",
+        f"{CUSTOM}::test_what_a_policy_names_is_allowed",
+        f"{CUSTOM}::test_what_grants_power_counts_for_nothing_and_is_told",
+    ),
+    "AgentPolicy.spec.permissions.customResources[].resources": Row(
+        f"{_CUSTOM}; names of roles, bindings, tokens, secrets, policies, webhooks and the like count for nothing",
+        f"{CUSTOM}::test_and_nothing_else",
+        f"{CUSTOM}::test_what_grants_power_counts_for_nothing_and_is_told",
+        f"{CONTROLLER}/test_ceiling.py::test_a_custom_resource_waits_for_the_ceiling_and_says_what_to_write",
+    ),
+    "AgentPolicy.spec.permissions.customResources[].verbs": Row(
+        f"{_CUSTOM}; plain verbs alone",
+        f"{CUSTOM}::test_and_nothing_else",
+        f"{CUSTOM}::test_so_do_verbs_that_are_not_plain",
+    ),
+    "AgentPolicy.spec.permissions.customResources[].level": Row(
+        f"{_CUSTOM}, from this level on",
+        f"{CUSTOM}::test_it_needs_the_level_that_the_policy_says",
+        f"{CUSTOM}::test_all_policies_must_name_it_and_the_highest_level_counts",
+    ),
     "AgentPolicy.spec.egress.cidrs": Row(
         "`decide`: each address of an agent's cidr lies inside, in every binding policy; what is not the public "
         "internet inside of an entry of its own",

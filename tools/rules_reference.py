@@ -24,7 +24,8 @@ LEVELS_HEAD = """\
 holds what stands in its table and all levels before it. What is in none of them, no agent ever gets: Secrets, writing
 anything that runs, commands in pods, tokens, roles, admission, NetworkPolicies, whatever redirects or publishes
 traffic, anything outside of a namespace. The floor in the API server and the ClusterRole `ringfence-agent-ceiling` are
-made from the same list. The last column says what somebody could come to who gets hold of such an agent: objects of the
+made from the same list. Custom resources are added by policies, one by one. The last
+column says what somebody could come to who gets hold of such an agent: objects of the
 namespace that are not agents are as safe as their own owners made them.
 """
 BUILT_IN = """\

@@ -40,7 +40,7 @@ def test_defaults_are_the_most_restrictive(parity: Parity) -> None:
     }
     assert parity.answer(policy()).body["spec"] == {
         "namespaceSelector": {"matchLabels": {}, "matchExpressions": []},
-        "permissions": {"maxLevel": "ReadOnly"},
+        "permissions": {"maxLevel": "ReadOnly", "customResources": []},
         "egress": {"cidrs": [], "serviceNamespaces": [], "maxPublicAddresses": 65536},
         "ingress": {},
         "images": {"registries": ["*"], "requireDigest": True, "attestations": []},

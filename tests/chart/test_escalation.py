@@ -224,6 +224,52 @@ def test_of_what_no_agent_may_get_the_api_server_lets_it_give_what_it_needs_itse
     assert not {atom.resource for atom in given} & {"secrets", "pods/exec", "serviceaccounts/token", "nodes/proxy"}
 
 
+WIDGETS = {"apiGroups": ["example.com"], "resources": ["widgets"], "verbs": ["get", "list"]}
+
+
+def _addition(*rules: dict[str, Any], **more: Any) -> str:
+    metadata = {"name": "ringfence-probe", "labels": {"ringfence.dev/aggregate-to-ceiling": "true"}}
+    head = {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": metadata}
+    return json.dumps(head | {"rules": list(rules)} | more)
+
+
+def test_what_an_administrator_adds_for_custom_resources_is_part_of_the_ceiling(opened: Cluster) -> None:
+    assert "not currently held" in _refusal(opened, _role([WIDGETS]))
+    opened.kubectl("create", "-f", "-", stdin=_addition(WIDGETS))
+    try:
+        wait_for("it may be given", lambda: _refusal(opened, _role([WIDGETS])) == "")
+        assert "not currently held" in _refusal(opened, _role([WIDGETS | {"verbs": ["delete"]}]))
+    finally:
+        opened.kubectl("delete", "clusterrole", "ringfence-probe")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]},
+        {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["create"]},
+        {"apiGroups": [RBAC], "resources": ["roles"], "verbs": ["get"]},
+        {"apiGroups": ["ringfence.dev"], "resources": ["agentdeployments"], "verbs": ["get"]},
+        {"apiGroups": ["*"], "resources": ["widgets"], "verbs": ["get"]},
+        WIDGETS | {"resources": ["*"]},
+        WIDGETS | {"resources": ["*/status"]},
+        WIDGETS | {"verbs": ["*"]},
+        WIDGETS | {"verbs": ["impersonate"]},
+        WIDGETS | {"apiGroups": ["example.com", ""]},
+        {"nonResourceURLs": ["/metrics"], "verbs": ["get"]},
+    ],
+)
+def test_nothing_else_is_added_to_it_by_anybody(opened: Cluster, rule: dict[str, Any]) -> None:
+    with pytest.raises(CommandFailed, match="guard-ceiling-rules"):
+        opened.kubectl("create", "--dry-run=server", "-f", "-", stdin=_addition(WIDGETS, rule))
+
+
+def test_nor_what_grows_by_itself(opened: Cluster) -> None:
+    everything = {"clusterRoleSelectors": [{"matchLabels": {"rbac.authorization.k8s.io/aggregate-to-admin": "true"}}]}
+    with pytest.raises(CommandFailed, match="guard-ceiling-rules"):
+        opened.kubectl("create", "--dry-run=server", "-f", "-", stdin=_addition(aggregationRule=everything))
+
+
 def test_a_binding_to_a_stronger_role_is_refused(opened: Cluster) -> None:
     binding = {
         "apiVersion": "rbac.authorization.k8s.io/v1",

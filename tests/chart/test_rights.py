@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from chart.rendering import render
-from ringfence.api.names import CEILING_CLUSTER_ROLE
+from ringfence.api.names import CEILING_CLUSTER_ROLE, CEILING_LABEL
 from ringfence.resources import CHILD_KINDS
 from ringfence.store.sources import CLUSTER_WIDE, SOURCES, Source
 
@@ -51,10 +51,17 @@ def test_no_wildcard_and_no_right_to_get_more(values: tuple[str, ...]) -> None:
             assert rule["verbs"], where
 
 
-def test_no_aggregation(values: tuple[str, ...]) -> None:
+def test_nothing_is_aggregated_but_the_ceiling(values: tuple[str, ...]) -> None:
     for role in roles(*values):
+        labels, name = role["metadata"].get("labels", {}), role["metadata"]["name"]
+        if name == CEILING_CLUSTER_ROLE:
+            selector = {"matchLabels": {CEILING_LABEL: "true"}}
+            assert role["aggregationRule"] == {"clusterRoleSelectors": [selector]}
+            continue
         assert "aggregationRule" not in role
-        assert not any("aggregate-to" in label for label in role["metadata"].get("labels", {}))
+        assert [label for label in labels if "aggregate-to" in label] == (
+            [CEILING_LABEL] if name == "ringfence-agent-permissions" else []
+        )
 
 
 def test_secrets_are_out_of_reach_but_for_our_own_certificate(values: tuple[str, ...]) -> None:

@@ -18,12 +18,11 @@ from ringfence.api import parse
 from ringfence.api.permissions import Permissions
 from ringfence.kube import ApiError, Kube, Unreachable
 from ringfence.kube.access import MOST_NAMES, AccessReviews, TooManyError
-from ringfence.policy.atoms import PermissionSet, expand
+from ringfence.policy.atoms import PermissionSet
 from ringfence.policy.delegate import delegate as read_delegate
 from ringfence.policy.delegate import malformed, requester
 from ringfence.policy.handover import newly_delivered, runs_the_same, undecided_generation
-from ringfence.policy.held import GET_SECRETS, not_held, too_many, unreadable
-from ringfence.policy.levels import CATALOGUE
+from ringfence.policy.held import GET_SECRETS, asked_for, not_held, too_many, unreadable
 from ringfence.policy.model import RuleName, Violation
 
 from .answer import Verdict, deny, forbid
@@ -60,7 +59,7 @@ def _spec(body: Any) -> Any:
 
 
 def _permitted(spec: Any) -> PermissionSet:
-    return expand(_permissions(spec).rules, CATALOGUE)
+    return asked_for(_permissions(spec).rules)
 
 
 def _permissions(spec: Any) -> Permissions:

@@ -15,6 +15,7 @@ from .fields import (
     LabelValue,
     PublicKey,
     Quantity,
+    RbacWord,
     Uri,
 )
 from .permissions import Level, PolicyRule
@@ -52,6 +53,21 @@ class LabelSelector(Model):
     )
 
 
+class CustomResource(Model):
+    """Custom resources that agents may use. What grants power is never given, and neither is a built-in group."""
+
+    group: DnsSubdomain = Field(description="API group of the custom resources, such as example.com.")
+    resources: Annotated[list[RbacWord], Field(min_length=1, max_length=32), ListType("atomic")] = Field(
+        description="Resources in the plural, or RESOURCE/status, RESOURCE/scale. No wildcard: name each."
+    )
+    verbs: Annotated[list[RbacWord], Field(min_length=1, max_length=16), ListType("atomic")] = Field(
+        description="Verbs such as get, list, watch. No wildcard: name each."
+    )
+    level: Level = Field(
+        description="Lowest permissions.level of an agent that may ask for them. The highest of all policies counts."
+    )
+
+
 class PolicyPermissions(Model):
     """Bounds on the rights that an agent may ask for."""
 
@@ -59,6 +75,11 @@ class PolicyPermissions(Model):
     allow: Annotated[list[PolicyRule], Field(max_length=64), ListType("atomic")] | None = Field(
         default=None,
         description="Rights an agent may ask for, within the level. Absent: all of the level. Empty: none.",
+    )
+    custom_resources: Annotated[list[CustomResource], Field(max_length=32), ListType("atomic")] = Field(
+        default_factory=list,
+        description="Custom resources that an agent may ask for beside that. All policies that bind it must name them, "
+        "and the cluster's ceiling must hold them: a ClusterRole with the label ringfence.dev/aggregate-to-ceiling.",
     )
 
 

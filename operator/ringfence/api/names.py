@@ -31,5 +31,8 @@ MAX_AGENT_NAME = 63
 CEILING_CLUSTER_ROLE = "ringfence-agent-ceiling"
 """The chart's ClusterRole with the most that any agent can ever be given."""
 
+CEILING_LABEL = f"{GROUP}/aggregate-to-ceiling"
+"""On a ClusterRole, with the value `true`: its rules, on custom resources, are part of the ceiling."""
+
 CEILING_BINDING = f"{CHILD_PREFIX}agents.ceiling"
 """The RoleBinding by which the controller holds that ClusterRole in a namespace: no agent's child has this name."""

@@ -11,6 +11,7 @@ from ringfence.api.agentpolicy import SigningKey
 from ringfence.api.permissions import PolicyRule
 
 from .atoms import WILDCARD
+from .custom import refusal
 from .levels import CATALOGUE
 from .text import listed, quote
 
@@ -21,6 +22,11 @@ MAX_WARNINGS: Final = 10
 def advice(spec: AgentPolicySpec) -> list[str]:
     """Warnings, at most ten, each with the path of its field."""
     found: list[str] = []
+    for index, entry in enumerate(spec.permissions.custom_resources):
+        for resource in entry.resources:
+            if why := refusal(entry.group, resource, entry.verbs):
+                path = f"spec.permissions.customResources[{index}]"
+                found.append(f"{path}: {quote(f'{resource}.{entry.group}')} counts for nothing, since {why}")
     for index, rule in enumerate(spec.permissions.allow or ()):
         found += _about(f"spec.permissions.allow[{index}]", rule)
     found += _about_keys(spec.images.signed_by or ())

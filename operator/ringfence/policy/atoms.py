@@ -85,6 +85,17 @@ def pairs(rule: RuleLike, known: Catalogue) -> Iterator[tuple[str, str]]:
             yield group, resource
 
 
+def spelled_out(rules: Iterable[RuleLike]) -> Catalogue:
+    """The words of `rules` themselves as a catalogue: for what was found to be allowed already."""
+    known: dict[str, dict[str, frozenset[str]]] = {}
+    for rule in rules:
+        for group in rule.api_groups:
+            for resource in rule.resources:
+                resources = known.setdefault(group, {})
+                resources[resource] = resources.get(resource, frozenset()).union(rule.verbs)
+    return known
+
+
 def expand(rules: Iterable[RuleLike], known: Catalogue) -> PermissionSet:
     """The union of the known atoms of `rules`.
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from ringfence.api.permissions import PolicyRule
 
-from .atoms import Atom, Names, PermissionSet, expand
+from .atoms import Atom, Names, PermissionSet, expand, spelled_out
 from .delegate import Subject
 from .levels import CATALOGUE
 from .model import RuleName, Violation
@@ -28,6 +28,11 @@ ALL: Final = Held()
 """Nobody is to be asked about anything."""
 
 
+def asked_for(rules: Sequence[PolicyRule]) -> PermissionSet:
+    """What rules ask for. Custom resources by their words: which there may be was decided before."""
+    return expand(rules, {**spelled_out(rules), **CATALOGUE})
+
+
 def unreadable(secrets: Mapping[str, str], hidden: PermissionSet, subject: Subject) -> Iterator[Violation]:
     """One for each Secret that he may not get. `secrets`: name -> path of the field; `hidden`: what he may not get."""
     for name in sorted(hidden.atoms.get(GET_SECRETS) or (), key=list(secrets).index):
@@ -47,7 +52,7 @@ def unreadable(secrets: Mapping[str, str], hidden: PermissionSet, subject: Subje
 def not_held(rules: Sequence[PolicyRule], lacking: PermissionSet, subject: Subject) -> Iterator[Violation]:
     """One for each rule of a spec that asks for something that he lacks."""
     for index, rule in enumerate(rules if lacking else ()):
-        asked = expand([rule], CATALOGUE)
+        asked = asked_for([rule])
         missing = {
             atom: names if (these := lacking.atoms[atom]) is None or names is None else names & these
             for atom, names in asked.atoms.items()

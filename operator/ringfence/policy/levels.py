@@ -5,6 +5,7 @@ the API server itself refuses more.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Final
 
@@ -67,6 +68,32 @@ def _held(level: Level) -> Mapping[tuple[str, str], frozenset[str]]:
 
 HELD: Final[Mapping[Level, Mapping[tuple[str, str], frozenset[str]]]] = {level: _held(level) for level in LEVELS}
 """What each level holds, as (group, resource) -> verbs."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What agents may be given: the built-in permissions, and those on custom resources that policies add."""
+
+    catalogue: Catalogue
+    lowest: Mapping[tuple[str, str], Mapping[str, Level]]
+
+    def held(self, level: Level, group: str, resource: str) -> frozenset[str]:
+        """The verbs that a level holds."""
+        if (group, resource) in LOWEST:
+            return HELD[level].get((group, resource), frozenset())
+        verbs = self.lowest.get((group, resource), {})
+        return frozenset(verb for verb, needed in verbs.items() if not above(needed, level))
+
+    def and_also(self, custom: Mapping[tuple[str, str], Mapping[str, Level]]) -> "World":
+        """With custom resources: of other groups than these."""
+        catalogue = {group: dict(resources) for group, resources in self.catalogue.items()}
+        for (group, resource), verbs in custom.items():
+            catalogue.setdefault(group, {})[resource] = frozenset(verbs)
+        return World(catalogue, {**self.lowest, **custom})
+
+
+BUILT_IN: Final = World(CATALOGUE, LOWEST)
+"""Without any custom resource."""
 
 
 def above(level: Level, other: Level) -> bool:

@@ -12,7 +12,8 @@ from ringfence.api.fields import network
 from ringfence.api.parsing import Parsed
 
 from .addresses import Addresses, Network
-from .atoms import PermissionSet, expand
+from .atoms import Atom, PermissionSet, expand
+from .custom import Given, given
 from .levels import CATALOGUE
 from .special import named_apart
 
@@ -95,7 +96,15 @@ class NamedPolicy:
     def allowed_permissions(self) -> PermissionSet | None:
         """What `permissions.allow` lists; None where it is absent and the level alone counts."""
         allow = self.spec.permissions.allow
-        return None if allow is None else expand(allow, CATALOGUE)
+        if allow is None:
+            return None
+        custom = {Atom(*pair, verb): None for pair, verbs in self.custom_resources.items() for verb in verbs}
+        return PermissionSet({**expand(allow, CATALOGUE).atoms, **custom})
+
+    @cached_property
+    def custom_resources(self) -> Given:
+        """The custom resources that agents may ask for, whatever `permissions.allow` says of others."""
+        return given(self.spec.permissions.custom_resources)
 
     @cached_property
     def service_namespaces(self) -> frozenset[str]:

@@ -12,6 +12,8 @@ from ringfence.api.permissions import Level, Permissions, PolicyRule
 
 from . import forbidden, levels, spelling
 from .atoms import NAMELESS_VERBS, WILDCARD, expand
+from .custom import world
+from .levels import World
 from .model import NamedPolicy, RuleName, Violation
 from .text import listed, quote
 
@@ -31,12 +33,13 @@ def check_permissions(permissions: Permissions, policies: Sequence[NamedPolicy])
         yield from _check_level(permissions.level, policy)
     if not permissions.rules:
         return
+    known = world([policy.custom_resources for policy in policies])
     for index, rule in enumerate(permissions.rules):
         at = f"{_AT}.rules[{index}]"
-        yield from _check_words(at, rule)
-        yield from _check_resources(at, _Known.of(rule), permissions.level)
-    yield from _check_allowed(permissions.rules, policies)
-    yield from _check_names(permissions.rules)
+        yield from _check_words(at, rule, known)
+        yield from _check_resources(at, _Known.of(rule, known), permissions.level)
+    yield from _check_allowed(permissions.rules, policies, known)
+    yield from _check_names(permissions.rules, known)
 
 
 def _check_level(level: Level, policy: NamedPolicy) -> Iterator[Violation]:
@@ -47,13 +50,13 @@ def _check_level(level: Level, policy: NamedPolicy) -> Iterator[Violation]:
         yield Violation(f"{_AT}.level", RuleName.LEVEL_ABOVE_POLICY, message)
 
 
-def _check_words(at: str, rule: PolicyRule) -> Iterator[Violation]:
+def _check_words(at: str, rule: PolicyRule, known: World) -> Iterator[Violation]:
     """Words that are wrong whatever stands beside them."""
     for index, verb in enumerate(rule.verbs):
         if verb not in levels.VERBS:
             yield _wrong_verb(f"{at}.verbs[{index}]", verb)
     for index, group in enumerate(rule.api_groups):
-        if group not in levels.CATALOGUE:
+        if group not in known.catalogue:
             yield _wrong_group(f"{at}.apiGroups[{index}]", group)
     for index, resource in enumerate(rule.resources):
         if WILDCARD in resource:
@@ -92,17 +95,18 @@ class _Known:
     """A rule, and those of its groups (sorted) and verbs that the ceiling knows: the same for all its resources."""
 
     rule: PolicyRule
+    world: World
     groups: tuple[str, ...]
     verbs: frozenset[str]
 
     @classmethod
-    def of(cls, rule: PolicyRule) -> Self:
-        groups = tuple(sorted(levels.CATALOGUE.keys() & rule.api_groups))
-        return cls(rule, groups, levels.VERBS.intersection(rule.verbs))
+    def of(cls, rule: PolicyRule, known: World) -> Self:
+        groups = tuple(sorted(known.catalogue.keys() & rule.api_groups))
+        return cls(rule, known, groups, levels.VERBS.intersection(rule.verbs))
 
     def groups_with(self, resource: str) -> list[str]:
         """The groups in which `resource` exists."""
-        return [group for group in self.groups if resource in levels.CATALOGUE[group]]
+        return [group for group in self.groups if resource in self.world.catalogue[group]]
 
 
 def _check_resources(at: str, known: _Known, level: Level) -> Iterator[Violation]:
@@ -116,10 +120,10 @@ def _check_resources(at: str, known: _Known, level: Level) -> Iterator[Violation
             yield _escalation(path, f"resource {quote(resource)}", why)
         else:
             groups = known.groups_with(resource)
-            yield from _check_writes(path, resource, groups, known.verbs)
+            yield from _check_writes(path, resource, groups, known)
             if len(groups) < len(known.groups):
                 yield _unknown(path, resource, [group for group in known.groups if group not in groups])
-            yield from _check_atoms(path, resource, groups, known.verbs, level)
+            yield from _check_atoms(path, resource, groups, known, level)
 
 
 def _secrets(path: str, resource: str) -> Violation:
@@ -130,13 +134,13 @@ def _secrets(path: str, resource: str) -> Violation:
     return Violation(path, RuleName.RIGHTS_SECRETS, message)
 
 
-def _check_writes(path: str, resource: str, groups: Sequence[str], verbs: frozenset[str]) -> Iterator[Violation]:
+def _check_writes(path: str, resource: str, groups: Sequence[str], known: _Known) -> Iterator[Violation]:
     """Dangerous verbs on `resource`, unless each group that knows it gives them at some level."""
     if not forbidden.is_read_only(resource):
         return
-    given = frozenset.intersection(*(levels.CATALOGUE[group][resource] for group in groups)) if groups else ()
+    given = frozenset.intersection(*(known.world.catalogue[group][resource] for group in groups)) if groups else ()
     refused: dict[str, list[str]] = {}
-    for verb in levels.ordered(verbs.difference(given)):
+    for verb in levels.ordered(known.verbs.difference(given)):
         if why := forbidden.of_write(resource, verb):
             refused.setdefault(why, []).append(verb)
     for why, found in refused.items():
@@ -150,14 +154,12 @@ def _unknown(path: str, resource: str, strange: Sequence[str]) -> Violation:
     return Violation(path, RuleName.RIGHTS_UNKNOWN, message)
 
 
-def _check_atoms(
-    path: str, resource: str, groups: Sequence[str], verbs: frozenset[str], level: Level
-) -> Iterator[Violation]:
+def _check_atoms(path: str, resource: str, groups: Sequence[str], known: _Known, level: Level) -> Iterator[Violation]:
     """Atoms that the level does not hold."""
     missing: dict[Level | None, set[str]] = {}
     for group in groups:
-        lowest = levels.LOWEST[group, resource]
-        for verb in verbs.difference(levels.HELD[level].get((group, resource), ())):
+        lowest = known.world.lowest[group, resource]
+        for verb in known.verbs.difference(known.world.held(level, group, resource)):
             needed = lowest.get(verb)
             # A write that no level gives is told of by _check_writes.
             if needed is not None or not forbidden.of_write(resource, verb):
@@ -179,11 +181,11 @@ def _above_level(path: str, what: str, level: Level, needed: Level | None) -> Vi
     return Violation(path, RuleName.RIGHTS_ABOVE_LEVEL, message)
 
 
-def _check_allowed(rules: Sequence[PolicyRule], policies: Sequence[NamedPolicy]) -> Iterator[Violation]:
+def _check_allowed(rules: Sequence[PolicyRule], policies: Sequence[NamedPolicy], known: World) -> Iterator[Violation]:
     """Atoms that a policy's `allow` does not list. A wildcard there is no atom and lists nothing."""
     bounded = [(policy, policy.allowed_permissions) for policy in policies]
     for index, rule in enumerate(rules if any(allowed is not None for _, allowed in bounded) else ()):
-        asked = expand([rule], levels.CATALOGUE)
+        asked = expand([rule], known.catalogue)
         for policy, allowed in bounded:
             if allowed is not None and (beyond := asked.beyond(allowed)):
                 what = listed(str(atom) for atom in beyond)
@@ -194,11 +196,11 @@ def _check_allowed(rules: Sequence[PolicyRule], policies: Sequence[NamedPolicy])
                 yield Violation(f"{_AT}.rules[{index}]", RuleName.RIGHTS_ABOVE_POLICY, message)
 
 
-def _check_names(rules: Sequence[PolicyRule]) -> Iterator[Violation]:
+def _check_names(rules: Sequence[PolicyRule], known: World) -> Iterator[Violation]:
     """Names that do not narrow anything."""
     if not any(rule.resource_names for rule in rules):
         return
-    everywhere = expand([rule for rule in rules if not rule.resource_names], levels.CATALOGUE)
+    everywhere = expand([rule for rule in rules if not rule.resource_names], known.catalogue)
     for index, rule in enumerate(rules):
         if not rule.resource_names:
             continue
@@ -210,7 +212,7 @@ def _check_names(rules: Sequence[PolicyRule]) -> Iterator[Violation]:
                     f"move {verb} to a rule without resourceNames, or leave it out"
                 )
                 yield Violation(f"{at}.verbs[{place}]", RuleName.RIGHTS_NAMES_IGNORED, message)
-        undone = [atom for atom in expand([rule], levels.CATALOGUE).atoms if everywhere.allows(atom)]
+        undone = [atom for atom in expand([rule], known.catalogue).atoms if everywhere.allows(atom)]
         if undone:
             message = (
                 f"resourceNames have no effect, since another rule gives {listed(map(str, sorted(undone)))} "

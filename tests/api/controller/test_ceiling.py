@@ -4,6 +4,7 @@ It has the chart's rights and no more: what it does not hold, the API server doe
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -161,3 +162,37 @@ def test_steady_it_writes_nothing(cluster: Cluster, opened: Place) -> None:
                 one["objectRef"]["resource"] == "rolebindings"]  # fmt: skip
     assert bindings == ["ringfence-a"]
     assert AGENT_LABEL not in right(opened)["metadata"]["labels"]
+
+
+WIDGETS = {"apiGroups": ["example.com"], "resources": ["widgets"], "verbs": ["get", "list"]}
+
+
+def test_a_custom_resource_waits_for_the_ceiling_and_says_what_to_write(cluster: Cluster, opened: Place) -> None:
+    entry = {"group": "example.com", "resources": ["widgets"], "verbs": ["get", "list"], "level": "ReadOnly"}
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": opened.name}}
+    policy = {
+        "apiVersion": "ringfence.dev/v1alpha1",
+        "kind": "AgentPolicy",
+        "metadata": {"name": opened.name},
+        "spec": {"namespaceSelector": selector, "permissions": {"customResources": [entry]}},
+    }
+    cluster.apply(policy)
+    added = "ringfence-widgets.example.com"
+    try:
+        opened.agent("a", FULL | {"permissions": {"rules": [*FULL["permissions"]["rules"], WIDGETS]}})
+        found = opened.wait_condition("RightsApplied", "False", "NotGranted")
+        (command,) = re.findall(r"kubectl create clusterrole .+=true", found["message"])
+        assert command == (
+            f"kubectl create clusterrole {added} --verb=get,list --resource=widgets.example.com && "
+            f"kubectl label clusterrole {added} ringfence.dev/aggregate-to-ceiling=true"
+        )
+        assert opened.child("role") is None
+        assert opened.child("workload") is None
+        role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": added}}
+        cluster.apply(role | {"rules": [WIDGETS]})  # kubectl would ask whether the kind is there: here it is not
+        cluster.kubectl("label", "clusterrole", added, "ringfence.dev/aggregate-to-ceiling=true")
+        opened.wait_applied()
+        assert WIDGETS in (opened.child("role") or {})["rules"]
+    finally:
+        cluster.kubectl("delete", "agentpolicy", opened.name)
+        cluster.kubectl("delete", "clusterrole", added, "--ignore-not-found")

@@ -12,7 +12,7 @@ from api.controller.process import Controller, Record
 from api.server import Server
 from cluster import Cluster
 from cluster.shell import wait_for
-from ringfence.api.names import AGENT_LABEL, AGENTS_LABEL, STANDING_POLICY
+from ringfence.api.names import AGENT_LABEL, AGENTS_LABEL, CEILING_BINDING, STANDING_POLICY
 from ringfence.resources import Manifest, build_standing
 from ringfence.resources.compare import matches
 
@@ -34,6 +34,7 @@ def ended(place: Place) -> bool:
 @pytest.fixture
 def opened(place: Place) -> Place:
     wait_for("the policy", lambda: right(place))
+    wait_for("and the binding, which comes next", lambda: place.find("RoleBinding", CEILING_BINDING))
     return place
 
 

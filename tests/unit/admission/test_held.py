@@ -40,6 +40,12 @@ def with_secret(key: str = "k", path: str = "/var/run/ringfence/k", **spec: Any)
     return agent({"image": IMAGE, "secrets": [secret], **spec})
 
 
+def test_custom_resources_are_asked_about_too() -> None:
+    widgets = {"apiGroups": ["example.com"], "resources": ["widgets"], "verbs": ["get"]}
+    permitted = newly_permitted(asked(asking(widgets, READS)))
+    assert {str(atom) for atom in permitted.atoms} == {"get widgets.example.com", *READS_ATOMS}
+
+
 class Reviewer(FakeKube):
     """Answers as RBAC does. `may`: VERB RESOURCE[.GROUP] [NAME], or `*`; `of`: user or groups that hold it."""
 

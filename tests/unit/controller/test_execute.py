@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -40,6 +40,7 @@ from ringfence.controller.agent.plan import (
 from ringfence.kube import ApiError, Conflict, NotFound, RingfenceError, Unreachable
 from ringfence.resources import Ref
 from ringfence.resources.phases import ALLOW, DENY, PERMISSIONS, PHASES, SECRETS, WORKLOAD, Order, Phase
+from ringfence.resources.stored import Desired
 from ringfence.store.context import PolicyContext
 from ringfence.store.records import StoredPod, read_pod
 from ringfence.store.store import Store
@@ -462,3 +463,18 @@ async def test_all_else_is_told_as_it_was_answered(run: Run, what: str, failure:
     blocked = (await run.do(*FIVE)).blocked
     assert blocked is not None
     assert (blocked.reason, blocked.message) == (Reason.WRITE_FAILED, failure.message)
+
+
+async def test_custom_resources_that_the_ceiling_lacks_are_told_with_what_to_write(run: Run) -> None:
+    widgets = {"apiGroups": ["example.com"], "resources": ["widgets", "widgets/status"], "verbs": ["list", "get"]}
+    wanted = ensure(PERMISSIONS, ROLE)
+    manifest = wanted.desired.manifest | {"rules": [*wanted.desired.manifest["rules"], widgets]}
+    run.hands.fails["Role ringfence-a"] = NOT_HELD
+    run.executor.ceiling = Ceiling(held=True)
+    blocked = (await run.do(replace(wanted, desired=Desired(manifest)))).blocked
+    assert blocked is not None
+    assert (blocked.reason, blocked.retry) == (Reason.NOT_GRANTED, True)
+    assert "--verb=get,list --resource=widgets.example.com &&" in blocked.message
+    status = "ringfence-widgets-status.example.com --verb=get,list --resource=widgets.example.com/status"
+    assert status in blocked.message
+    assert "configmaps" not in blocked.message

@@ -1,8 +1,13 @@
 """What can stand in the way of a pass, each of a kind that says what to do: see ringfence.kube.errors."""
 
-from ringfence.api.names import CEILING_BINDING, CEILING_CLUSTER_ROLE
+from collections.abc import Sequence
+
+from ringfence.api.names import CEILING_BINDING, CEILING_CLUSTER_ROLE, CEILING_LABEL
 from ringfence.controller.runtime.lease import NotLeading
 from ringfence.kube import ErrorKind, RingfenceError
+from ringfence.policy.atoms import Atom
+from ringfence.policy.levels import ordered
+from ringfence.policy.text import listed
 from ringfence.resources import Ref
 from ringfence.resources.model import removal
 
@@ -13,6 +18,7 @@ __all__ = [
     "MutatedOnWrite",
     "NotGranted",
     "NotHeld",
+    "NotInCeiling",
     "NotLeading",
     "OwnershipConflict",
     "Requeue",
@@ -88,6 +94,36 @@ class NotHeld(RingfenceError):
             f"may give to agents (ClusterRole {CEILING_CLUSTER_ROLE}): Ringfence makes it where the namespace is open "
             "to agents. What is in the way, the Events of the namespace and the controller's log tell."
         )
+
+
+class NotInCeiling(RingfenceError):
+    """Policies let an agent use custom resources that the cluster's ceiling does not hold."""
+
+    kind = ErrorKind.REFUSED
+
+    def __init__(self, lacking: Sequence[Atom]) -> None:
+        commands = [_addition(*one) for one in _by_resource(lacking)]
+        super().__init__(
+            f"policies allow {listed(map(str, lacking))}, but ClusterRole {CEILING_CLUSTER_ROLE} does not hold all of "
+            f"it, and Ringfence gives only what it holds. A cluster administrator adds it: {'; '.join(commands)}"
+        )
+
+
+def _addition(group: str, resource: str, verbs: Sequence[str]) -> str:
+    """The commands that have the ceiling hold this."""
+    plural, slash, sub = resource.partition("/")
+    name = f"ringfence-{plural}{'-' if slash else ''}{sub}.{group}"
+    return (
+        f"kubectl create clusterrole {name} --verb={','.join(verbs)} --resource={plural}.{group}{slash}{sub} && "
+        f"kubectl label clusterrole {name} {CEILING_LABEL}=true"
+    )
+
+
+def _by_resource(atoms: Sequence[Atom]) -> list[tuple[str, str, list[str]]]:
+    found: dict[tuple[str, str], list[str]] = {}
+    for group, resource, verb in sorted(atoms):
+        found.setdefault((group, resource), []).append(verb)
+    return [(*pair, ordered(verbs)) for pair, verbs in found.items()]
 
 
 class Settling(RingfenceError):

@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from itertools import product
 from typing import Any, Protocol
 
 from ringfence.api.status import ConditionType, Reason
 from ringfence.kube import ApiError, ErrorKind, RingfenceError, Unreachable
-from ringfence.resources import Identity, Ref
+from ringfence.policy.atoms import Atom
+from ringfence.policy.levels import CEILING
+from ringfence.resources import Identity, Manifest, Ref
 from ringfence.resources.model import child_name
 from ringfence.resources.phases import DENY as DENY_PHASE
 from ringfence.resources.phases import PERMISSIONS, Order, Phase
@@ -15,7 +18,17 @@ from ringfence.store.records import Key
 from ringfence.telemetry.events import EDITED, AgentName, AgentStopped, Emit
 
 from .actions import Action, DropPrevious, EndPods, EnsureChild, MakeSecret, RemoveChild, RemoveSecret, StopWorkload
-from .errors import AgentGone, MutatedOnWrite, NotGranted, NotHeld, NotLeading, OwnershipConflict, Requeue, Settling
+from .errors import (
+    AgentGone,
+    MutatedOnWrite,
+    NotGranted,
+    NotHeld,
+    NotInCeiling,
+    NotLeading,
+    OwnershipConflict,
+    Requeue,
+    Settling,
+)
 from .fence import TRY_AGAIN, Stop, unfenced
 from .plan import Mode, Observed, Plan, part_of_fence
 from .pods import Pods
@@ -158,7 +171,10 @@ class Executor:
         namespace = seen.key.namespace
         if self.ceiling is not None and not self.ceiling.right(namespace):
             return NotHeld(namespace)
-        return Settling() if self.ceiling is not None and self.ceiling.settles(namespace) else failure
+        if self.ceiling is not None and self.ceiling.settles(namespace):
+            return Settling()
+        lacking = _custom(action.desired.manifest)
+        return NotInCeiling(lacking) if lacking else failure
 
     def _lets_more(self, action: Action, part: Ref, failure: RingfenceError, agent: Identity) -> bool:
         """Whether what an action could not put right may give the agent more than its spec says.
@@ -216,6 +232,18 @@ def _goes_on(action: Action, outcome: Outcome) -> bool:
     return part_of_fence(action) is not None or not outcome.without_deny
 
 
+def _custom(role: Manifest) -> list[Atom]:
+    """What of a Role is on custom resources."""
+    return sorted(
+        {
+            Atom(*words)
+            for rule in role.get("rules") or []
+            for words in product(rule["apiGroups"], rule["resources"], rule["verbs"])
+        }
+        - CEILING
+    )
+
+
 def obstacle(phase: Phase, failure: RingfenceError) -> Blocked | None:
     """What a failure means for a phase. None: nothing to tell, it passes by itself or the agent is gone."""
     condition, found = phase.condition, None
@@ -224,7 +252,7 @@ def obstacle(phase: Phase, failure: RingfenceError) -> Blocked | None:
             found = Blocked(condition, Reason.CHILD_NOT_OURS, str(failure), fenceless=True)
         case NotGranted():
             found = Blocked(condition, Reason.NOT_GRANTED, str(failure))
-        case NotHeld():
+        case NotHeld() | NotInCeiling():
             found = Blocked(condition, Reason.NOT_GRANTED, str(failure), retry=True)
         case MutatedOnWrite():
             soon = phase.order <= Order.ALLOW
