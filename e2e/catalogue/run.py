@@ -34,6 +34,7 @@ NO_SUCH = re.compile(
 )
 """The cluster has no such kind: there is nothing to refuse. Or RBAC cannot judge a binding of somebody who may not bind
 all: the Role that it names was created in the same dry run, and so is not there."""
+OUTRIGHT = re.compile(r"denied the request|ValidatingAdmissionPolicy|\(Forbidden\)")
 DENIED = re.compile(
     r"\((Forbidden|Invalid|BadRequest|UnprocessableEntity)\)|is forbidden|is invalid"
     r"|strict decoding error|unknown field|cannot be handled as a|unmarshal|failed calling webhook|Error from server"
@@ -216,8 +217,8 @@ def verdict(code: int, said: str) -> str:
     """What kubectl's answer means."""
     if code == 0:
         return ACCEPTED
-    # A refusal may quote anything, so what was denied outright comes first.
-    if "denied the request" in said or "ValidatingAdmissionPolicy" in said:
+    # A refusal may quote anything, and of two manifests one may be refused: what was denied outright comes first.
+    if OUTRIGHT.search(said):
         return REFUSED
     for pattern, found in ((PASSED, ACCEPTED), (NO_SUCH, NOT_APPLICABLE), (DENIED, REFUSED)):
         if pattern.search(said):

@@ -55,6 +55,12 @@ CASE = Case("B1", "agents", "a star", REFUSED, "kind: X\n")
             NOT_APPLICABLE,
             "",
         ),
+        (
+            'Error from server (Forbidden): roles "x" is forbidden: attempting to grant RBAC\n'
+            'Error from server (NotFound): rolebindings.rbac.authorization.k8s.io "case" not found',
+            REFUSED,
+            "RBAC",
+        ),
         ("Unable to connect to the server: dial tcp", UNCLEAR, ""),
         ("", UNCLEAR, ""),
     ],
