@@ -26,16 +26,15 @@ HERE = Path(__file__).resolve().parent
 ACCEPTED, REFUSED, NOT_APPLICABLE, UNCLEAR = "accepted", "refused", "n/a", "unclear"
 DRY = {"create", "apply", "patch", "label", "annotate", "scale", "delete", "replace", "set", "expose", "run"}
 """Verbs of kubectl that know --dry-run=server."""
-PASSED = re.compile(
-    r"does not have a host assigned|address not allowed|error dialing backend|upgrade connection"
-    r"|roles?\.rbac\S* \"[^\"]*\" not found"
-)
-"""What kubectl says after the door: the request was let through, and failed where nothing could answer it (a pod that
-does not run, a Role that a dry run did not store)."""
+PASSED = re.compile(r"does not have a host assigned|address not allowed|error dialing backend|upgrade connection")
+"""What kubectl says after the door: the request was let through, and failed at a pod that does not run."""
 NO_SUCH = re.compile(
-    r"no matches for kind|doesn't have a resource type|could not find the requested resource|not specify .*endpoint"
+    r"no matches for kind|doesn't have a resource type|could not find the requested resource"
+    r"|rolebindings?\.rbac\S* \"[^\"]*\" not found"
 )
-"""The cluster has no such kind: there is nothing to refuse."""
+"""The cluster has no such kind: there is nothing to refuse. Or RBAC cannot judge a binding of somebody who may not bind
+all: the Role that it names was created in the same dry run, and so is not there."""
+OUTRIGHT = re.compile(r"denied the request|ValidatingAdmissionPolicy|\(Forbidden\)")
 DENIED = re.compile(
     r"\((Forbidden|Invalid|BadRequest|UnprocessableEntity)\)|is forbidden|is invalid"
     r"|strict decoding error|unknown field|cannot be handled as a|unmarshal|failed calling webhook|Error from server"
@@ -218,8 +217,8 @@ def verdict(code: int, said: str) -> str:
     """What kubectl's answer means."""
     if code == 0:
         return ACCEPTED
-    # A refusal may quote anything, so what was denied outright comes first.
-    if "denied the request" in said or "ValidatingAdmissionPolicy" in said:
+    # A refusal may quote anything, and of two manifests one may be refused: what was denied outright comes first.
+    if OUTRIGHT.search(said):
         return REFUSED
     for pattern, found in ((PASSED, ACCEPTED), (NO_SUCH, NOT_APPLICABLE), (DENIED, REFUSED)):
         if pattern.search(said):

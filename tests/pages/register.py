@@ -24,6 +24,7 @@ READ_ONLY = {
     "docs/how-to/signed-images.md": "needs cosign; tests/unit/policy/test_signatures.py verifies what it wrote",
     "docs/runbooks/*.md": "for troubles that a test would have to make; tests/monitoring asks for one for each alert",
     "docs/reference/cli.md": "examples of --help; tests/unit/pages has click read each",
+    "e2e/catalogue/README.md": "for clusters of others; tests/chart/test_catalogue.py runs what it runs",
     "e2e/cluster/README.md": "what the cluster can do; e2e/suites/cluster tries it",
 }
 """Pages whose commands are not run, as patterns, and why."""
@@ -57,6 +58,9 @@ NOT_RUN = {
         "make test": "CI does",
         "make bench": "some minutes, and figures that a busy machine spoils",
         "make mutate": "some minutes, and a number to think about: tests/unit/tools/test_mutate.py tries its parts",
+        "make property": "a million cases; tests/unit/policy/test_properties.py tries some thousand",
+        "make fuzz": "some minutes; tests/unit/fuzzing tries the corpus",
+        "make catalogue": "writes into the checkout; tests/chart/test_catalogue.py runs what it runs",
         "make generate": "writes into the checkout; CI runs make check-generated",
     },
     "charts/ringfence/README.md": {

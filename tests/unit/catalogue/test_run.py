@@ -49,11 +49,17 @@ CASE = Case("B1", "agents", "a star", REFUSED, "kind: X\n")
         ),
         ('The NetworkPolicy "x" is invalid: spec.egress[0].to[0]: Required value', REFUSED, "API server"),
         ("Error from server (BadRequest): pod x does not have a host assigned", ACCEPTED, ""),
-        ('Error from server (NotFound): roles.rbac.authorization.k8s.io "case" not found', ACCEPTED, ""),
+        ('Error from server (NotFound): rolebindings.rbac.authorization.k8s.io "case" not found', NOT_APPLICABLE, ""),
         (
             'error: resource mapping not found for name: "x": no matches for kind "AgentDeployment" in version',
             NOT_APPLICABLE,
             "",
+        ),
+        (
+            'Error from server (Forbidden): roles "x" is forbidden: attempting to grant RBAC\n'
+            'Error from server (NotFound): rolebindings.rbac.authorization.k8s.io "case" not found',
+            REFUSED,
+            "RBAC",
         ),
         ("Unable to connect to the server: dial tcp", UNCLEAR, ""),
         ("", UNCLEAR, ""),
