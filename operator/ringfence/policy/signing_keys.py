@@ -5,7 +5,6 @@ Source: Sigstore's registry of algorithms (github.com/sigstore/architecture-docs
 Imported where a signature is to be verified and nowhere else: `ringfence lint` starts without it.
 """
 
-import binascii
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -29,7 +28,7 @@ _Key = EllipticCurvePublicKey | RSAPublicKey
 def _read(pem: str) -> _Key | None:
     try:
         key = load_pem_public_key(pem.encode())
-    except (ValueError, UnsupportedAlgorithm, binascii.Error):
+    except (ValueError, UnsupportedAlgorithm):
         return None
     match key:
         case EllipticCurvePublicKey() if key.curve.name in _ECDSA:

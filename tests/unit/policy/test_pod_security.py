@@ -131,6 +131,25 @@ def test_falls_short(edit: Edit, path: str) -> None:
     assert all(one.startswith(path) for one in found)
 
 
+SYSCTLS = """kernel.shm_rmid_forced net.ipv4.ip_local_port_range net.ipv4.ip_local_reserved_ports
+net.ipv4.ip_unprivileged_port_start net.ipv4.ping_group_range net.ipv4.tcp_fin_timeout net.ipv4.tcp_keepalive_intvl
+net.ipv4.tcp_keepalive_probes net.ipv4.tcp_keepalive_time net.ipv4.tcp_rmem net.ipv4.tcp_syncookies net.ipv4.tcp_wmem"""
+
+
+def test_every_value_of_the_standard_passes() -> None:
+    assert unrestricted(changed(context(sysctls=[{"name": name, "value": "1"} for name in SYSCTLS.split()]))) == []
+    for kind in ("container_t", "container_init_t", "container_kvm_t", "container_engine_t", ""):
+        assert unrestricted(changed(inner(seLinuxOptions={"type": kind}))) == []
+
+
+@pytest.mark.parametrize("junk", ["x", 1, {"name": "kernel.shm_rmid_forced"}, ["kernel.shm_rmid_forced"]])
+def test_what_is_of_another_type_falls_short(junk: Any) -> None:
+    assert unrestricted(changed(context(sysctls=junk))) == [f"{OUTER}.sysctls"]
+    for field in ("seccompProfile", "appArmorProfile", "seLinuxOptions", "windowsOptions"):
+        if not isinstance(junk, dict):
+            assert unrestricted(changed(inner(**{field: junk}))) == [f"{INNER}.{field}"]
+
+
 @pytest.mark.parametrize(
     ("profile", "passes"), [("", True), ("runtime/default", True), ("localhost/x", True), ("unconfined", False)]
 )

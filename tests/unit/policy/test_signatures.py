@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +17,7 @@ from ringfence.api import AgentPolicySpec, parse
 from ringfence.api.agentdeployment import ImageSignature
 from ringfence.policy.advice import advice
 from ringfence.policy.signatures import SIGNATURE, BundleError, check_signatures, read_bundle
+from ringfence.policy.signing_keys import is_usable, verifies
 from unit.policy.make import DIGEST, IMAGE, judge, places, policy
 from unit.policy.signing import SLSA, TYPE, Signer, asking, carried
 
@@ -240,16 +243,29 @@ BAD_KEYS = [
     public("ed25519"),
     public("p224"),
     public("rsa-1024"),
+    public("unknown"),
 ]
 
 
-@pytest.mark.parametrize("pem", BAD_KEYS, ids=["no key", "a broken one", "Ed25519", "P-224", "RSA, 1024 bits"])
+@pytest.mark.parametrize("pem", BAD_KEYS, ids=["none", "broken", "Ed25519", "P-224", "RSA 1024", "unknown"])
 def test_a_key_that_cannot_be_used_verifies_nothing_and_its_author_is_told(pem: str) -> None:
     asked = asking(pem)
     assert places(judge(carried(ONE.bundle()), asked)) == NOT_SIGNED
     (warning,) = advice(AgentPolicySpec.model_validate(asked))
     assert warning.startswith("spec.images.signedBy[0].publicKey: no signature is verified by it")
     assert judge(carried(ONE.bundle()), asking(pem, ONE.pem)) == []
+
+
+@pytest.mark.parametrize("bits", [2048, 4096])
+def test_the_other_lengths_of_rsa(bits: int) -> None:
+    key = rsa.generate_private_key(65537, bits)
+    info = serialization.PublicFormat.SubjectPublicKeyInfo
+    pem = key.public_key().public_bytes(serialization.Encoding.PEM, info).decode()
+    assert is_usable(pem) is True
+    signature = key.sign(b"message", padding.PKCS1v15(), hashes.SHA256())
+    assert verifies(pem, signature, b"message") is True
+    assert verifies(pem, signature, b"another") is False
+    assert verifies(public("unknown"), signature, b"message") is False
 
 
 @pytest.mark.parametrize(
