@@ -44,7 +44,7 @@ test-unit: setup ## tests that need no cluster
 	$(PY) -m pytest tests/unit -n 2
 
 test-chart: setup ## the chart: helm lint, kubeconform, kube-score, rights; Pod Security and the floor on a real API server
-	$(PY) -m pytest tests/chart
+	$(PY) -m pytest tests/chart -n 2 --dist loadgroup
 
 test-monitoring: setup ## metrics' names, every alert (fires, does not), monitors and dashboards: promtool and helm, no cluster
 	$(PY) -m pytest tests/monitoring
@@ -76,5 +76,16 @@ bench: setup ## measure: medians of one run, as JSON (ARGS="--help" lists the op
 mutate: setup ## change the product at one point and see whether the unit tests notice; a sample, minutes (ARGS="--help")
 	@$(PY) -m tools.mutate $(ARGS)
 
+property: setup ## the arithmetic of sets against a model that looks at each member: a million cases (ARGS="--help")
+	@$(PY) -m tools.property $(ARGS)
+
+fuzz: setup ## damaged reviews and manifests, for some minutes (ARGS="--minutes 60")
+	@$(PY) -m tools.fuzz $(ARGS)
+
+catalogue: setup ## the catalogue's pack on the built-in cluster, with Ringfence and without: writes its results
+	CATALOGUE_RESULTS=e2e/catalogue/results $(PY) -m pytest tests/chart/test_catalogue.py
+	$(PY) -m tools.generate
+
+.PHONY: property fuzz catalogue
 .PHONY: test mutate demo demo-down cluster cluster-down test-e2e bench
 .PHONY: image test-chart test-monitoring help setup lock lint fmt generate check-generated test-unit test-api

@@ -13,8 +13,8 @@ from tools.catalogued import ENTRIES, Entry
 
 PATH: Final = "docs/security/catalogue.md"
 PLACES: Final = ("tests", "e2e")
-NOT_HERE: Final = "tests/unit/tools"
-"""Tests of the generators hold ids that are made up."""
+NOT_HERE: Final = ("tests/unit/tools", "tests/unit/catalogue", "e2e/catalogue")
+"""Tests of the generators and of the pack's runner hold ids as samples; the pack's own are in its files' names."""
 ID: Final = re.compile(r"(?<![\w-])([BRTGN][0-9]{1,2})(?!\w)")
 NAME: Final = re.compile(r"_([brtgn])([0-9]{1,2})(?:_to_\1([0-9]{1,2}))?(?=_)")
 """In the names of tests: `test_b75_...`, `test_b3_to_b9_...`."""

@@ -23,6 +23,7 @@ SAMPLES = "tests/api/test_samples.py::test_invalid_with_the_path_or_the_sentence
 WORDS = "tests/api/test_text.py::test_words_are_plain_ascii"
 DECIDE = "tests/unit/policy/test_decide.py"
 EGRESS = "tests/unit/policy/test_egress.py"
+SIGNED = "tests/unit/policy/test_signatures.py"
 IMAGES = "tests/unit/policy/test_images.py"
 LEVELS = "tests/unit/policy/test_levels.py"
 PODS = "tests/unit/policy/test_pods.py"
@@ -46,6 +47,9 @@ ATTACKS = "e2e/suites/attacks"
 GUARDS = "tests/chart/test_guards.py"
 ESCALATION = "tests/chart/test_escalation.py"
 FLOOR = "tests/chart/test_floor.py"
+STATIC = "tests/chart/test_static_floor.py"
+EXPOSURE = "tests/chart/test_guards_exposure.py"
+OWN = "tests/chart/test_guards_own.py"
 ROTATION = "e2e/suites/rotation"
 
 LIMITS_LIVE = f"{CONTROLLER}/test_limits.py"
@@ -60,10 +64,12 @@ OTHER_RIGHTS = f"{AGENTS}/test_rights.py::test_an_agent_with_rights_can_do_nothi
 INSIDE = f"{AGENTS}/test_fields.py"
 
 _PLAIN = "`decide` refuses known shapes of credentials, and values that are called secrets"
+_SIGNED = "`decide`, at admission and at write (the floor, which is CEL, can verify nothing)"
 _PEER = "NetworkPolicy `-allow`, over `-deny` that drops all else"
 _RULE = (
     "Role and RoleBinding in the agent's namespace, behind `decide` and the ClusterRole `ringfence-agent-ceiling`; "
-    "admission asks whether the requester, or the namespace's delegate, holds what is new"
+    "admission asks whether the requester, or the namespace's delegate, holds what is new to it or to its program, and "
+    "the controller whether the delegate still does"
 )
 _LIMIT = "the container's limits (kubelet, kernel); absent is never unlimited, and `decide` refuses 0"
 _REQUEST = "the container's requests: the cluster's LimitRanges and quotas count them, and its scheduler"
@@ -79,6 +85,12 @@ FIELDS: dict[str, Row] = {
         f"{IMAGES}::test_b68_no_digest",
         f"{IMAGES}::test_registries_match_by_segments",
         EDITED,
+    ),
+    "AgentDeployment.spec.imageSignatures[].bundle": Row(
+        f"{_SIGNED}, where an AgentPolicy asks for it; what cannot be read is refused always",
+        f"{SIGNED}::test_a_malformed_bundle_is_told_with_its_place",
+        f"{SIGNED}::test_what_was_changed_after_signing_is_no_signature",
+        f"{ADMISSION}::test_an_image_that_nobody_signed_is_refused",
     ),
     "AgentDeployment.spec.command": Row(
         f"the container's command, without a shell; {_PLAIN}", f"{INSIDE}::test_what_runs", SHAPES
@@ -315,6 +327,20 @@ FIELDS: dict[str, Row] = {
     ),
     "AgentPolicy.spec.images.registries": Row("`decide`", f"{IMAGES}::test_registries_match_by_segments"),
     "AgentPolicy.spec.images.requireDigest": Row("`decide`", f"{IMAGES}::test_b68_no_digest"),
+    "AgentPolicy.spec.images.signedBy[].name": Row(
+        "`decide` names the key in refusals", f"{SIGNED}::test_the_refusal_says_why_and_what_to_do"
+    ),
+    "AgentPolicy.spec.images.signedBy[].publicKey": Row(
+        f"{_SIGNED}: one of the keys signed the image's digest, in every binding policy",
+        f"{SIGNED}::test_what_cosign_signs_is_verified",
+        f"{SIGNED}::test_what_was_changed_after_signing_is_no_signature",
+        f"{SIGNED}::test_every_policy_must_be_content",
+        f"{ADMISSION}::test_an_image_that_nobody_signed_is_refused",
+    ),
+    "AgentPolicy.spec.images.attestations": Row(
+        f"{_SIGNED}: one of the keys attested each type; what it says is not looked at",
+        f"{SIGNED}::test_what_cosign_attests_is_verified",
+    ),
     "AgentPolicy.spec.sandbox.runtimeClassNames": Row("`decide`", f"{PODS}::test_sandbox"),
     "AgentPolicy.spec.onOrphans": Row(
         "the pass over a namespace: an orphaned Deployment gets no pods, an orphaned allow policy or RoleBinding goes",
@@ -367,6 +393,14 @@ FIELDS: dict[str, Row] = {
         f"{AGENTS}/test_edited.py::test_an_editor_in_a_loop_has_the_agent_stopped_and_nothing_passes_from_then_on",
         "tests/unit/controller/test_fence.py::test_the_strictest_policy_decides_what_becomes_of_a_contested_agent",
     ),
+    "AgentPolicy.spec.existing": Row(
+        "the controller: with Suspend no pods, no allow policy and no RoleBinding while an agent that was accepted "
+        "does not fit; the strictest policy decides",
+        f"{CONTROLLER}/test_policies.py::test_existing_suspend_stops_it_and_tells_until_it_fits_again",
+        f"{CONTROLLER}/test_policies.py::test_existing_report_lets_it_run_on",
+        f"{CONTROLLER}/test_policies.py::test_the_strictest_of_those_that_bind_decides",
+        "tests/unit/controller/test_plan.py::test_a_policy_may_suspend_what_does_not_fit_any_more",
+    ),
 }
 """Every field of every spec. `decide` is ringfence.policy.decide: the same in the webhook and in the controller."""
 
@@ -384,10 +418,24 @@ ALWAYS: dict[str, Row] = {
         f"{AGENTS}/test_rights.py::test_its_token_is_short_lived_and_bound_to_its_pod",
         f"{AGENTS}/test_rights.py::test_an_agents_service_account_has_no_rights_by_itself",
     ),
+    "What the namespace's delegate does not hold any more is a violation of the agents that have it": Row(
+        "the controller asks the API server again when Roles or bindings change, and every few minutes",
+        f"{CONTROLLER}/test_delegates.py::test_a_binding_that_is_taken_away_is_told_and_counted",
+        f"{CONTROLLER}/test_delegates.py::test_a_policy_may_suspend_for_it",
+        "tests/unit/controller/test_delegates.py::test_what_is_answered_in_the_moment_of_a_change_is_asked_once_more",
+    ),
+    "What no longer fits after a change around an agent shows within five seconds": Row(
+        "the controller decides again when policies, namespaces, NetworkPolicies, bindings or Services change",
+        f"{CONTROLLER}/test_around.py::test_what_no_longer_fits_shows_within_five_seconds",
+    ),
     "No root, no capability, no writable root file system, a seccomp filter": Row(
-        "the Deployment passes the Pod Security Standard `restricted`",
+        "the Deployment passes the Pod Security Standard `restricted`, by the API server's check and by ours; each pod "
+        "that is seen is held to it: one that was changed on its way in shows in `FenceWidened`",
         f"{AGENTS}/test_pod.py::test_it_runs_as_nobody_in_particular_without_any_capability",
         f"{AGENTS}/test_pod.py::test_the_root_file_system_is_read_only",
+        "tests/api/test_pod_security.py::test_every_pod_of_an_agent_passes",
+        "tests/api/test_pod_security.py::test_upstreams_pods_are_judged_as_the_api_server_judges_them",
+        f"{CONTROLLER}/test_widened.py::test_a_pod_that_is_changed_on_its_way_in",
     ),
     "A pod with an agent's label is fenced, whether its agent is there or not": Row(
         "NetworkPolicy `ringfence-agents`, one in each opened namespace, which belongs to no agent",
@@ -403,7 +451,40 @@ ALWAYS: dict[str, Row] = {
         f"{GUARDS}::test_no_binding_adds_to_an_agents_permissions",
         f"{GUARDS}::test_no_token_of_an_agent_but_by_its_kubelet",
         f"{GUARDS}::test_nobody_gets_into_an_agent",
+        f"{GUARDS}::test_an_agents_pod_keeps_what_it_runs",
         f"{ATTACKS}/test_with_guards.py::test_all_are_refused_also_while_nobody_leads",
+    ),
+    "Floor and guards hold with every object of Ringfence deleted, where the API server has them as files": Row(
+        "`ringfence floor --manifests`, and the API server's feature gate `ManifestBasedAdmissionControlConfig`",
+        f"{STATIC}::test_nothing_of_ours_is_left_in_the_api_server",
+        f"{STATIC}::test_the_worst_is_still_refused",
+        f"{STATIC}::test_permissions_of_the_catalogue_are_still_refused",
+        f"{STATIC}::test_a_good_agent_still_passes",
+        f"{STATIC}::test_a_broken_file_leaves_the_last_good_state",
+    ),
+    "Nothing in a namespace of agents makes one of them public": Row(
+        "the guards of the chart: a Service for agents has a name of its own, where no Ingress, route or proxy leads",
+        f"{EXPOSURE}::test_a_service_for_agents_is_told_by_its_name",
+        f"{EXPOSURE}::test_no_ingress_leads_to_an_agent",
+        f"{EXPOSURE}::test_no_route_leads_to_an_agent",
+        f"{EXPOSURE}::test_no_route_of_another_namespace_does",
+        f"{EXPOSURE}::test_nobody_writes_where_a_service_for_agents_leads",
+        f"{EXPOSURE}::test_no_proxy_leads_to_an_agent",
+    ),
+    "What Ringfence itself consists of is changed by who may change its guards": Row(
+        "the guards of the chart, by a question to the API server's own authorization",
+        f"{OWN}::test_a_part_is_changed_by_who_may_change_the_guards",
+        f"{OWN}::test_nobody_blunts_the_webhook",
+        f"{OWN}::test_nothing_else_runs_as_ringfence",
+        f"{OWN}::test_its_tokens_are_made_by_kubelets",
+        f"{OWN}::test_nobody_adds_to_its_rights",
+        f"{OWN}::test_break_glass",
+    ),
+    "A Service that an agent may call leads where it led when the agent was accepted": Row(
+        "the controller: elsewhere nothing is opened until the agent is changed",
+        f"{CONTROLLER}/test_services.py::test_a_service_that_leads_elsewhere_is_told_and_shown",
+        f"{CONTROLLER}/test_services.py::test_who_writes_the_agent_takes_the_service_as_it_is",
+        f"{CONTROLLER}/test_services.py::test_a_controller_that_begins_anew_knows_where_it_led",
     ),
     "What others write that widens an agent's fence is said, and the agent is not Ready meanwhile": Row(
         "condition `FenceWidened`: foreign policies and bindings that reach the agent, pods that were relabelled",

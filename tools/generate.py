@@ -12,13 +12,17 @@ from tools import (
     catalogue,
     ceiling,
     cli_reference,
+    coverage,
     crds,
     dashboards,
     enforcement,
     logs_reference,
     metrics_reference,
+    pack,
     reference,
+    results,
     rules_reference,
+    static_floor,
 )
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,18 +31,22 @@ FOLDERS = ("crds", "charts/ringfence-crds/templates")
 
 
 def wanted() -> dict[str, str]:
-    """Path -> content of all generated files. Raises SchemaError, EnforcementError, CatalogueError."""
+    """Path -> content of all generated files. Raises SchemaError, EnforcementError, CatalogueError, FloorError."""
     monitoring = dashboards.files() | metrics_reference.files()
     words = cli_reference.files() | rules_reference.files() | logs_reference.files()
-    return (
+    found = (
         crds.files()
         | reference.files()
         | enforcement.files(ROOT)
         | catalogue.files(ROOT)
+        | coverage.files(ROOT)
+        | pack.files()
+        | results.files(ROOT)
         | ceiling.files()
         | monitoring
         | words
     )
+    return found | static_floor.files(ROOT, found)
 
 
 def stale(files: dict[str, str], root: Path) -> list[str]:
@@ -50,6 +58,7 @@ def stale(files: dict[str, str], root: Path) -> list[str]:
 def leftovers(files: dict[str, str], root: Path) -> list[str]:
     """Generated files that nothing generates any more."""
     present = [path for folder in FOLDERS for path in (root / folder).glob("*.yaml")]
+    present += [path for path in (root / pack.FOLDER).rglob("*.yaml") if path.read_text("utf-8").startswith(pack.MARK)]
     return [str(path.relative_to(root)) for path in present if str(path.relative_to(root)) not in files]
 
 
@@ -72,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         files = wanted()
-    except (SchemaError, enforcement.EnforcementError, catalogue.CatalogueError) as error:
+    except (SchemaError, enforcement.EnforcementError, catalogue.CatalogueError, static_floor.FloorError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     if not options.check:

@@ -18,7 +18,20 @@ whatever else is logged is for whoever looks for a fault, and may change.
   a hint alone; whoever deleted something, or only took fields away, is in the API server's audit log, not here (null).
 """
 ABOUT = "agent", "namespace"
-REVIEW = ("uid", "operation", "kind", "namespace", "name", "user", "dryRun", "allowed", "rules", "paths", "reason")
+REVIEW = (
+    "uid",
+    "operation",
+    "kind",
+    "namespace",
+    "name",
+    "user",
+    "groups",
+    "dryRun",
+    "allowed",
+    "rules",
+    "paths",
+    "reason",
+)
 AUTHOR = "manager", "changed_at"
 
 
@@ -79,7 +92,7 @@ LINES = {
     "a service leads elsewhere": Line(
         "controller",
         "warning",
-        "A Service that an agent may call leads to other pods than before, and the agent's policy follows.",
+        "A Service that an agent may call leads to other pods than before; they are reached once the agent is changed.",
         (*ABOUT, "service", "previous", "leads_to"),
     ),
     "put back in a namespace": Line(
@@ -101,11 +114,18 @@ LINES = {
         "Objects carry an agent's label, and there is no such agent.",
         (*ABOUT, "objects", "stopped"),
     ),
+    "fence widened": Line(
+        "controller",
+        "warning",
+        "A policy or binding of others, or a pod that lost its label, widens an agent's fence, and did not before.",
+        (*ABOUT, "rule", "name"),
+    ),
     "stopped": Line(
         "controller",
         "error",
         "The pods of an agent are taken away: a part of its fence cannot be put right (Unfenced), or a child is edited "
-        "again and again (FenceContested), or it is being deleted (Deleting).",
+        "again and again (FenceContested), or it does not fit its policies any more and one says `existing: Suspend` "
+        "(SuspendedByPolicy), or it is being deleted (Deleting).",
         (*ABOUT, "reason", "why"),
     ),
     "nobody leads": Line(
@@ -168,6 +188,7 @@ FIELDS = {
     "uid": "Of the review (`request.uid`).",
     "operation": "CREATE, UPDATE; UNKNOWN where the review could not be read.",
     "user": "`userInfo.username`.",
+    "groups": "`userInfo.groups`, the first ten.",
     "dryRun": "Whether nothing was to be stored.",
     "allowed": "The decision.",
     "rules": "Names of the broken [rules](rules.md).",

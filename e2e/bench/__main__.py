@@ -19,6 +19,7 @@ from harness.rotating import KEYS
 
 from . import editor, gate, rotation
 from .admission import admission
+from .guards import guards
 from .local import local
 from .numbers import machine
 from .scale.run import TRIALS, scale
@@ -50,6 +51,7 @@ def measure(place: Environment, args: argparse.Namespace) -> dict[str, Any]:
             "editor": lambda: editor.editor(place, api, seconds=args.editor_seconds, singles=args.editor_singles),
             "rotation": lambda: rotation.rotations(place, api, args.rotations),
             "admission": lambda: admission(place.name, cycles=args.reviews),
+            "guards": lambda: guards(place.name, cycles=args.guard_cycles),
             "rest": lambda: bench.rest(args.rest_agents, args.rest_seconds),
             "restart": lambda: bench.restart(args.restart_agents),
             "memory_mib": bench.memory,
@@ -104,6 +106,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rotations", type=int, default=10, help="keys rotated, of each way of delivery")
     parser.add_argument("--commands", type=int, default=20, help="runs of ringfence lint, and scrapes")
     parser.add_argument("--reviews", type=int, default=1000, help="dry runs with each way of admission")
+    parser.add_argument(
+        "--guard-cycles", type=int, default=2000, help="requests of each kind with and without the guards"
+    )
     parser.add_argument("--rest-agents", type=int, default=50, help="agents that are left alone")
     parser.add_argument("--rest-seconds", type=int, default=300, help="for how long")
     parser.add_argument("--restart-agents", type=int, default=200, help="agents over which the controller restarts")

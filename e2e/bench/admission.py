@@ -1,7 +1,8 @@
 """What admission adds to a request and costs: none, ten rules in the API server, the webhook, webhook and floor.
 
-An API server without a node, and one `ringfence admission` beside it. The four are namespaces, told apart by a label:
-each cycle asks in all of them, in changing order, so that a busy moment of the machine hits all alike.
+An API server without a node, and one `ringfence admission` beside it. The ways are namespaces, told apart by a label:
+each cycle asks in all of them, in changing order, so that a busy moment of the machine hits all alike. One of the ways
+is a webhook in Go that allows everything: less than that no webhook adds on this machine in this hour.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import http.client
 import itertools
 import json
 import random
+import socket
 import ssl
 import statistics
+import subprocess
 import tempfile
 import threading
 import time
@@ -27,9 +30,9 @@ from typing import Any
 
 import yaml
 
-from api.review_server import HOST, Replica
+from api.review_server import HOST, Replica, free_port
 from api.server import Server
-from cluster import Cluster
+from cluster import Cluster, programs
 from cluster.errors import ClusterError
 from cluster.shell import run, step, wait_for
 from harness.install import ROOT
@@ -42,7 +45,7 @@ from .objects import IMAGE, large_review, review, typical_agent
 __all__ = ["admission"]
 
 LABEL = "ringfence.dev/bench-admission"
-WAYS = ("none", "ten_rules", "webhook", "webhook_and_floor")
+WAYS = ("none", "ten_rules", "allows_everything", "webhook", "webhook_and_floor")
 SERVICE = "ringfence-admission.bench.svc"
 AT_ONCE = 200
 VARIABLES = {
@@ -100,14 +103,41 @@ def _serving(cluster: Cluster, folder: Path) -> Iterator[_Here]:
     wait_for("the CRDs", lambda: cluster.kubectl("explain", "agd"), timeout=30)
     cluster.apply(*map(_namespace, WAYS))
     replica = Replica.start(cluster.kubeconfig, folder, folder / "log", "--drain-seconds=0")
+    port = free_port()
     try:
         replica.wait_ready()
-        cluster.apply(*_ten_rules(), *_floor(cluster), _webhook(replica.port, made.authority))
+        cluster.apply(
+            *_ten_rules(),
+            *_floor(cluster),
+            _webhook("allows-everything", port, made.authority, "allows_everything"),
+            _webhook("ringfence", replica.port, made.authority, "webhook", "webhook_and_floor"),
+        )
         here = _Here(cluster, replica)
         _wait_in_force(here)
-        yield here
+        with _allowing_everything(folder, port):
+            yield here
     finally:
         replica.stop()
+
+
+@contextmanager
+def _allowing_everything(folder: Path, port: int) -> Iterator[None]:
+    """A webhook in Go that decides nothing."""
+    certificate = ("-cert", str(folder / "tls.crt"), "-key", str(folder / "tls.key"))
+    argv = [str(programs.testbox() / "testbox"), "review", "-listen", f"{HOST}:{port}", *certificate]
+    with (folder / "allows-everything.log").open("wb") as log:
+        process = subprocess.Popen(argv, stdout=log, stderr=log)
+    try:
+        wait_for("the webhook that allows everything", lambda: _listens(port), timeout=60)
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as connection:
+        return connection.connect_ex((HOST, port)) == 0
 
 
 def _namespace(way: str) -> dict[str, Any]:
@@ -123,21 +153,21 @@ def _only(*ways: str) -> dict[str, Any]:
     return {"matchExpressions": [{"key": LABEL, "operator": "In", "values": list(ways)}]}
 
 
-def _webhook(port: int, authority: bytes) -> dict[str, Any]:
+def _webhook(name: str, port: int, authority: bytes, *ways: str) -> dict[str, Any]:
     entry = {
-        "name": "admission.ringfence.dev",
+        "name": f"{name}.bench.ringfence.dev",
         "admissionReviewVersions": ["v1"],
         "clientConfig": {
             "url": f"https://{HOST}:{port}/validate",
             "caBundle": base64.b64encode(authority).decode(),
         },
         "rules": [{**_agents(), "operations": ["CREATE", "UPDATE"]}],
-        "namespaceSelector": _only("webhook", "webhook_and_floor"),
+        "namespaceSelector": _only(*ways),
         "failurePolicy": "Fail",
         "sideEffects": "None",
         "timeoutSeconds": 5,
     }
-    return {**_registered("ValidatingWebhookConfiguration", "ringfence"), "webhooks": [entry]}
+    return {**_registered("ValidatingWebhookConfiguration", name), "webhooks": [entry]}
 
 
 def _agents() -> dict[str, Any]:
@@ -177,7 +207,10 @@ def _floor(cluster: Cluster) -> list[dict[str, Any]]:
 
 
 def _wait_in_force(here: _Here) -> None:
-    """Until each of the ways refuses what it is to refuse: the API server learns of it a moment later."""
+    """Until each of the ways refuses what it is to refuse: the API server learns of it a moment later.
+
+    The webhook that allows everything is not started yet, and one that does not answer refuses, too.
+    """
     worst = {"image": IMAGE, "network": {"egress": [{"cidr": "0.0.0.0/0", "ports": [443]}]}}
     client = Server(here.cluster.server, here.cluster.kubeconfig)
     try:
@@ -208,7 +241,7 @@ def _added(here: _Here, cycles: int) -> dict[str, Any]:
         for _ in range(50):  # connections and caches are warm then
             _cycle(client, spec, WAYS)
         before = here.cpu()
-        with step(f"{cycles} cycles of four dry runs"):
+        with step(f"{cycles} cycles of a dry run in each way"):
             for _ in range(cycles):
                 for way, seconds in _cycle(client, spec, order.sample(WAYS, len(WAYS))).items():
                     took[way].append(seconds)

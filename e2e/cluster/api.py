@@ -31,13 +31,15 @@ class Cluster:
         *,
         mode: Mode = "node",
         network_policy: NetworkPolicyMode = "enforce",
+        static_admission: bool = False,
     ) -> Cluster:
         """Bring a cluster up, or return the one that is up already.
 
         `mode`: "api" is etcd, API server and controller manager (3 s, no root needed); "node" runs pods.
         `network_policy`: "ignore" makes a cluster whose network does not enforce NetworkPolicy.
+        `static_admission`: the API server reads ValidatingAdmissionPolicies from files, too (`admission_manifests`).
         """
-        return cls(lifecycle.up(name, mode, network_policy))
+        return cls(lifecycle.up(name, mode, network_policy, static_admission=static_admission))
 
     @classmethod
     def find(cls, name: str = DEFAULT_NAME) -> Cluster | None:
@@ -47,14 +49,16 @@ class Cluster:
 
     @classmethod
     @contextmanager
-    def for_tests(cls, name: str, *, mode: Mode = "node", fresh: bool = False) -> Iterator[Cluster]:
+    def for_tests(
+        cls, name: str, *, mode: Mode = "node", fresh: bool = False, static_admission: bool = False
+    ) -> Iterator[Cluster]:
         """A cluster that ends with the tests that use it; RINGFENCE_KEEP=1 leaves it standing, for the next run, too.
 
         `fresh`: one that an earlier run left is removed first.
         """
         if fresh and find(name):
             lifecycle.down(name)
-        cluster = cls.up(name, mode=mode)
+        cluster = cls.up(name, mode=mode, static_admission=static_admission)
         try:
             yield cluster
         finally:
@@ -109,6 +113,11 @@ class Cluster:
     def logs(self) -> Path:
         """Folder of the components' logs."""
         return self._instance.logs
+
+    @property
+    def admission_manifests(self) -> Path:
+        """Folder whose ValidatingAdmissionPolicies the API server obeys, with `static_admission`."""
+        return self._instance.admission_manifests
 
     @property
     def audit_log(self) -> Path:

@@ -39,7 +39,7 @@ def remove(name: str) -> None:
             continue
         groups = [path for path in top.rglob("*") if path.is_dir()]
         for group in [*sorted(groups, key=lambda path: -len(path.parts)), top]:
-            wait_for(f"cgroup {group} to be empty", partial(_rmdir, group), timeout=20)
+            wait_for(f"cgroup {group} to be empty", partial(_rmdir, group))
 
 
 def _hierarchies() -> list[Path]:

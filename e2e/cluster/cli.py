@@ -51,6 +51,11 @@ def _parser() -> argparse.ArgumentParser:
         default="enforce",
         help="ignore: a network that does not enforce NetworkPolicy (can be changed while it runs)",
     )
+    up.add_argument(
+        "--static-admission",
+        action="store_true",
+        help="have the API server read ValidatingAdmissionPolicies from the instance's folder `admission`, too",
+    )
     command("down", _down, "remove the cluster without a trace")
     command("status", _status, "say what runs; exit code 0 when all is well")
     config = command("kubeconfig", _kubeconfig, "print the path of a kubeconfig")
@@ -74,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _up(args: argparse.Namespace) -> None:
-    cluster = Cluster.up(args.name, mode=args.mode, network_policy=args.network_policy)
+    cluster = Cluster.up(
+        args.name, mode=args.mode, network_policy=args.network_policy, static_admission=args.static_admission
+    )
     print(f"export KUBECONFIG={cluster.kubeconfig}")
 
 
@@ -90,6 +97,8 @@ def _status(args: argparse.Namespace) -> int:
     alive = running(found)
     print(f"{found.name}: mode {found.mode}, NetworkPolicy {found.network_policy}d, {found.server}")
     print(f"  kubeconfig {found.kubeconfig}\n  logs       {found.logs}")
+    if found.static_admission:
+        print(f"  admission  {found.admission_manifests}")
     for name in lifecycle.components(found):
         print(f"  {name:24} {f'process {alive[name]}' if name in alive else 'NOT RUNNING'}")
     return 0 if lifecycle.healthy(found) else 1

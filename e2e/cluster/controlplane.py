@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import ssl
 import time
@@ -15,7 +16,15 @@ from .instance import Instance
 from .processes import Component, running
 from .shell import nsenter, wait_for
 
-__all__ = ["admin_kubeconfig", "components", "environment", "user_kubeconfig", "wait_ready", "write_credentials"]
+__all__ = [
+    "admin_kubeconfig",
+    "components",
+    "environment",
+    "user_kubeconfig",
+    "wait_ready",
+    "write_admission_config",
+    "write_credentials",
+]
 
 DEATH_SECONDS = 2
 """How long a program must be missing to count as dead: while it becomes another by `exec` (nsenter, then
@@ -32,6 +41,9 @@ CLIENTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "netpol": ("ringfence:network-policy", ("system:masters",)),
 }
 """Each program of the cluster has a user of its own: program -> user, groups."""
+OF_REAL_NODES = ("node-lifecycle-controller", "pod-garbage-collector-controller")
+"""Not in mode `api`, whose nodes exist on paper: the first calls their pods unready, since no kubelet reports; the
+second deletes the pods of a node that another test has removed."""
 
 
 def write_credentials(instance: Instance) -> None:
@@ -54,6 +66,20 @@ def write_credentials(instance: Instance) -> None:
     pki.write_key_pair(folder, "service-account")
     for program, (user, groups) in CLIENTS.items():
         user_kubeconfig(instance, user, groups, path=folder / f"{program}.kubeconfig")
+
+
+def write_admission_config(instance: Instance) -> None:
+    """Have the API server read ValidatingAdmissionPolicies from a folder, which is empty at first (KEP-5793)."""
+    instance.admission_manifests.mkdir()
+    version = "apiserver.config.k8s.io/v1"
+    policies = {
+        "apiVersion": version,
+        "kind": "ValidatingAdmissionPolicyConfiguration",
+        "staticManifestsDir": str(instance.admission_manifests),
+    }
+    plugins = [{"name": "ValidatingAdmissionPolicy", "configuration": policies}]
+    config = {"apiVersion": version, "kind": "AdmissionConfiguration", "plugins": plugins}
+    instance.admission_config.write_text(json.dumps(config, indent=1))
 
 
 def admin_kubeconfig(instance: Instance) -> Path:
@@ -212,6 +238,14 @@ def _apiserver(instance: Instance, audit_policy: Path) -> list[str]:
         # Tests read the record: it must be complete before the answer goes out, hence not batched.
         "--audit-log-mode=blocking-strict",
         "--profiling=false",
+        *(_static_admission(instance) if instance.static_admission else []),
+    ]
+
+
+def _static_admission(instance: Instance) -> list[str]:
+    return [
+        "--feature-gates=ManifestBasedAdmissionControlConfig=true",  # alpha, and off, in 1.36
+        f"--admission-control-config-file={instance.admission_config}",
     ]
 
 
@@ -227,6 +261,7 @@ def _controller_manager(instance: Instance) -> list[str]:
         "--allocate-node-cidrs",
         f"--cluster-cidr={POD_CIDR}",
         f"--service-cluster-ip-range={SERVICE_CIDR}",
+        *([f"--controllers=*,{','.join(f'-{one}' for one in OF_REAL_NODES)}"] if instance.mode == "api" else []),
     ]
 
 

@@ -53,6 +53,8 @@ class Instance:
     mode: Mode
     network_policy: NetworkPolicyMode
     home: Path
+    static_admission: bool = False
+    """Whether the API server loads admission policies from files, too: those in `admission_manifests`."""
 
     @property
     def netns(self) -> str:
@@ -98,6 +100,16 @@ class Instance:
     def pki(self) -> Path:
         """Folder of keys and certificates."""
         return self.home / "pki"
+
+    @property
+    def admission_config(self) -> Path:
+        """The API server's AdmissionConfiguration, in an instance with `static_admission`."""
+        return self.home / "admission.json"
+
+    @property
+    def admission_manifests(self) -> Path:
+        """Folder of ValidatingAdmissionPolicies that the API server reads, again whenever one changes."""
+        return self.home / "admission"
 
     @property
     def logs(self) -> Path:
@@ -147,6 +159,7 @@ def find(name: str) -> Instance | None:
             mode=cast("Mode", found["mode"]),
             network_policy=cast("NetworkPolicyMode", found["network_policy"]),
             home=base() / name,
+            static_admission=bool(found.get("static_admission", False)),
         )
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -161,14 +174,14 @@ def names() -> list[str]:
     return sorted(entry.name for entry in base().iterdir() if NAME.fullmatch(entry.name))
 
 
-def allocate(name: str, mode: Mode, network_policy: NetworkPolicyMode) -> Instance:
+def allocate(name: str, mode: Mode, network_policy: NetworkPolicyMode, *, static_admission: bool = False) -> Instance:
     """Choose a free index, store the record, return the instance."""
     with lock(f"{base()}/index", timeout=30):
         taken = {known.index for other in names() if other != name and (known := find(other))}
         # The default instance has the addresses that the documentation shows, whenever they are free.
         first = 0 if name == "ringfence" else 1
         for index in [*range(first, LAST_INDEX), *range(first)]:
-            candidate = Instance(name=name, index=index, mode=mode, network_policy=network_policy, home=base() / name)
+            candidate = Instance(name, index, mode, network_policy, base() / name, static_admission)
             if index not in taken and _free(candidate):
                 candidate.save()
                 return candidate

@@ -23,11 +23,11 @@ def components(instance: Instance) -> dict[str, Component]:
     return found
 
 
-def up(name: str, mode: Mode, network_policy: NetworkPolicyMode) -> Instance:
+def up(name: str, mode: Mode, network_policy: NetworkPolicyMode, *, static_admission: bool = False) -> Instance:
     """Make the instance run as asked and return it; nothing happens when it already does.
 
-    Remains of a run that was killed are cleared first. A change of mode starts from scratch, a change
-    of the network policy mode does not.
+    Remains of a run that was killed are cleared first. A change of mode, or of static admission, starts from
+    scratch, a change of the network policy mode does not.
     """
     node.check(mode)
     programs.tools()
@@ -36,12 +36,13 @@ def up(name: str, mode: Mode, network_policy: NetworkPolicyMode) -> Instance:
         node.build()
     with lock(f"{base()}/{check_name(name)}"):
         current = find(name)
-        if current is not None and current.mode == mode and healthy(current) and _is_current(current):
+        same = current is not None and (current.mode, current.static_admission) == (mode, static_admission)
+        if current is not None and same and healthy(current) and _is_current(current):
             return _switch(current, network_policy)
         clear(name)
         started = time.monotonic()
         with step(f"starting cluster {name}"):
-            instance = allocate(name, mode, network_policy)
+            instance = allocate(name, mode, network_policy, static_admission=static_admission)
             try:
                 _launch(instance)
             except ClusterError as error:
@@ -55,6 +56,8 @@ def up(name: str, mode: Mode, network_policy: NetworkPolicyMode) -> Instance:
 def _launch(instance: Instance) -> None:
     controlplane.write_credentials(instance)
     controlplane.admin_kubeconfig(instance)
+    if instance.static_admission:
+        controlplane.write_admission_config(instance)
     if instance.mode == "node":
         node.prepare(instance)
     # What needs no API server starts with it; the rest would only fill the logs with retries.

@@ -58,7 +58,7 @@ def nsenter(netns: str, *argv: str | Path) -> list[str]:
 
 
 def wait_for(
-    what: str, probe: Callable[[], T | Literal[False] | None], *, timeout: float = 60, every: float = 0.05
+    what: str, probe: Callable[[], T | Literal[False] | None], *, timeout: float = 150, every: float = 0.05
 ) -> T:
     """Call `probe` until it returns something true, and return that.
 
@@ -79,7 +79,7 @@ def wait_for(
         time.sleep(every)
 
 
-def seconds_until(what: str, probe: Callable[[], object], *, timeout: float = 60, every: float = 0.05) -> float:
+def seconds_until(what: str, probe: Callable[[], object], *, timeout: float = 150, every: float = 0.05) -> float:
     """Wait for it, and return how long that took."""
     started = time.monotonic()
     wait_for(what, probe, timeout=timeout, every=every)

@@ -52,7 +52,7 @@ class Narrative:
         with step("removing the researcher of an earlier run"):
             if kubectl.find("crd", "agentdeployments.ringfence.dev") and kubectl.find("namespace", NAMESPACE):
                 kubectl.gone("agd", "researcher", "-n", NAMESPACE)
-                wait_for("its pod to go", lambda: not agents.pods(self.api, NAMESPACE, "researcher"), timeout=90)
+                wait_for("its pod to go", lambda: not agents.pods(self.api, NAMESPACE, "researcher"))
         kubectl.apply(manifests.accepted(self.image, without=RESEARCHER))
         kubectl.apply(manifests.unfenced(self.image))
         with step("waiting for the pods of the other examples"):

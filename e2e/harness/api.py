@@ -200,7 +200,7 @@ def connect(kubectl: Kubectl) -> Iterator[Api]:
         argv = [str(kubectl.kubectl), *chosen, *kubectl.options, "proxy", f"--unix-socket={path}"]
         process = subprocess.Popen(argv, env=dict(kubectl.env), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         try:
-            wait_for("kubectl proxy", lambda: path.exists() or process.poll() is not None, timeout=20)
+            wait_for("kubectl proxy", lambda: path.exists() or process.poll() is not None)
             if process.poll() is not None and process.stderr:
                 raise ClusterError(f"kubectl proxy: {process.stderr.read().decode().strip()}")
             api = Api.of_socket(path)

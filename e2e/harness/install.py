@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster import Cluster
 from cluster.errors import CommandFailed
 from cluster.shell import step, wait_for
 
-from .environment import Environment
+from .environment import Environment, environment_of
 from .image import build
 from .kubectl import Kubectl
 
-__all__ = ["NAMESPACE", "ROOT", "Image", "install", "own_image", "uninstall"]
+__all__ = ["NAMESPACE", "ROOT", "Image", "install", "installed", "own_image", "uninstall"]
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = "ringfence-system"
@@ -69,7 +72,19 @@ def install(environment: Environment, image: Image, *values: str) -> None:
             *("--wait", f"--timeout={WAIT}"),
         )
     with step("waiting for the API server to look for new kinds"):
-        wait_for("the API server to know the kind AgentDeployment", lambda: _known_as_owner(kubectl), timeout=60)
+        wait_for("the API server to know the kind AgentDeployment", lambda: _known_as_owner(kubectl))
+
+
+@contextmanager
+def installed(
+    name: str, *values: str, prepare: Callable[[Environment], None] = lambda _: None
+) -> Iterator[Environment]:
+    """A cluster for the tests of one suite, with Ringfence on it. `prepare`: what has to be done before."""
+    with Cluster.for_tests(name) as cluster:
+        environment = environment_of(cluster)
+        prepare(environment)
+        install(environment, own_image(environment), *values)
+        yield environment
 
 
 def _known_as_owner(kubectl: Kubectl) -> bool:

@@ -253,7 +253,7 @@ def _started(jobs: Sequence[Mapping[str, Any]], rules: Sequence[Path]) -> Iterat
                 list(map(str, argv)), env=kept, stdout=output, stderr=output, start_new_session=True
             )
         try:
-            wait_for("Prometheus", lambda: process.poll() is not None or _ready(port), timeout=60)
+            wait_for("Prometheus", lambda: process.poll() is not None or _ready(port))
             if process.poll() is not None:
                 raise ClusterError(f"Prometheus ended: {log.read_text(errors='replace')[-2000:]}")
             yield Prometheus(f"{HOST}:{port}")

@@ -26,7 +26,7 @@ def cluster() -> Iterator[Cluster]:
         found.kubectl("delete", "--ignore-not-found", "--wait", "-f", str(ROOT / "crds"))
         found.kubectl("create", "-f", str(ROOT / "crds"))
         # Established is not enough: kubectl finds kinds and their documentation a moment later.
-        wait_for("the CRDs", lambda: all(found.kubectl("explain", kind) for kind in ("agd", "agp")), timeout=30)
+        wait_for("the CRDs", lambda: all(found.kubectl("explain", kind) for kind in ("agd", "agp")))
         found.restart_control_plane()  # else they know the kinds up to 30 s later
         yield found
 

@@ -7,11 +7,16 @@ from typing import Any
 from ringfence.api.secrets import KEYS_DIRECTORY
 
 DURATIONS = {2: "9h", 16: "00009h0000m0000s"}
+PEM_HEAD, PEM_END = "-----BEGIN PUBLIC KEY-----\n", "\n-----END PUBLIC KEY-----"
+URI = "^[a-z][a-z0-9+.-]*:"
 LENGTHS: tuple[tuple[str, Callable[[int], str]], ...] = (
     # What a pattern begins with -> a text of n characters that it takes. The last one takes the rest.
     (f"^{KEYS_DIRECTORY}", lambda n: (f"{KEYS_DIRECTORY}/" + "a" * n)[:n]),
     ("^([0-9]{1,5}h)?", lambda n: DURATIONS.get(n, "9" * n)),
     ("^(/", lambda n: ("/" + "a" * n)[:n]),
+    ("^-----BEGIN PUBLIC KEY", lambda n: f"{PEM_HEAD}{'A' * (n - len(PEM_HEAD + PEM_END))}{PEM_END}"),
+    (r"^\{", lambda n: ("{" + " " * n)[:n]),
+    (URI, lambda n: ("a:" + "a" * n)[:n]),
     ("^/", lambda n: ("/" + "a" * n)[:n]),
     ("^[0-9]", lambda n: "1" * n),
     ("^([a-z0-9]([-a-z0-9]*", lambda n: "a" * n if n < 64 else "a" * (n - 64) + "/" + "b" * 63),
@@ -64,6 +69,8 @@ def _list(node: dict[str, Any], sample: list[Any], count: int) -> list[Any]:
     if items.get("type") == "integer":
         return [number + 1 for number in range(count)]
     if items.get("type") == "string":
+        if items.get("pattern", "").startswith(URI):
+            return [f"a:{number}" for number in range(count)]
         return [
             f"10.0.{number % 256}.{number // 256}/32" if _is_network(items) else f"a{number}" for number in range(count)
         ]

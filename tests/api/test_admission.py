@@ -29,6 +29,7 @@ from cluster import Cluster
 from cluster.shell import wait_for
 from ringfence.controller.certificates import Names, Settings, keep
 from ringfence.kube import Kube
+from unit.policy.signing import Signer, asking, carried
 
 SYSTEM = "ringfence-system"
 NAMES = Names.of_service("ringfence-admission", SYSTEM)
@@ -253,6 +254,33 @@ def test_namespace_policy_and_agent_in_one_apply(setup: Setup) -> None:
         setup.cluster.kubectl("delete", "agp", name)
 
 
+def test_an_image_that_nobody_signed_is_refused(setup: Setup, server: Server) -> None:
+    """Until it is signed, and while one key is replaced by another."""
+    apply, name = setup.cluster.apply, "signed"
+    old, new = Signer(), Signer()
+    bound = policy(name, {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}})
+    apply(namespace(name), bound)
+    digest = PINNED.partition("@")[2]
+
+    def brings(*bundles: Any) -> dict[str, Any]:
+        return agent("a", {"image": PINNED} | carried(*bundles), namespace=name)
+
+    def answers(expected: int, body: dict[str, Any]) -> None:
+        path, text = AGENTS.replace("/team/", f"/{name}/") + "?dryRun=All", json.dumps(body).encode()
+        wait_for(str(expected), lambda: {server.request("POST", path, text).code for _ in range(5)} == {expected})
+
+    apply(bound | {"spec": bound["spec"] | asking(old.pem)})
+    answers(HTTPStatus.FORBIDDEN, brings())
+    said = refused(setup.cluster, brings(new.bundle(digest)))
+    assert "spec.image: ImageNotSigned: is not signed by a key of policy" in said
+    assert "spec.imageSignatures[0] is not by one of these keys" in said
+    assert f"cosign sign --key KEY --bundle FILE NAME@{digest}" in said
+    apply(brings(old.bundle(digest)))
+    apply(bound | {"spec": bound["spec"] | asking(old.pem, new.pem)})
+    answers(HTTPStatus.CREATED, brings(new.bundle(digest)) | {"metadata": {"name": "b", "namespace": name}})
+    apply(brings(old.bundle(digest), new.bundle(digest)))
+
+
 def test_what_a_namespace_may_ask_for_in_sum(setup: Setup, server: Server) -> None:
     """Asked at both replicas, of which each counts for itself."""
     apply, name = setup.cluster.apply, "limited"
@@ -268,9 +296,9 @@ def test_what_a_namespace_may_ask_for_in_sum(setup: Setup, server: Server) -> No
         text = json.dumps(body).encode()
         return all(server.request("POST", f"{path}?dryRun=All", text).code == HTTPStatus.FORBIDDEN for _ in range(5))
 
-    wait_for("the replicas to know the policy", lambda: refuses(small("large", replicas=5)), timeout=30)
+    wait_for("the replicas to know the policy", lambda: refuses(small("large", replicas=5)))
     apply(small("a", replicas=3))
-    wait_for("the replicas to know the agent", lambda: refuses(small("b", replicas=2)), timeout=30)
+    wait_for("the replicas to know the agent", lambda: refuses(small("b", replicas=2)))
     expected: dict[str, dict[str, Any]] = {
         "spec.replicas: ReplicasAbovePolicy": {"replicas": 2},
         "spec.resources.limits.cpu: CpuAbovePolicy": {"resources": {"limits": {"cpu": 3, "memory": "1Mi"}}},
@@ -283,7 +311,7 @@ def test_what_a_namespace_may_ask_for_in_sum(setup: Setup, server: Server) -> No
         setup.cluster, small("b", resources={"limits": {"cpu": "2971m", "memory": "1Mi"}})
     )
     apply(small("b"))
-    wait_for("the replicas to know both", lambda: refuses(small("c", suspended=True)), timeout=30)
+    wait_for("the replicas to know both", lambda: refuses(small("c", suspended=True)))
     assert "spec: AgentsAbovePolicy" in refused(setup.cluster, small("c", suspended=True))
     # Room that is left is there at once: what a cache that lags refuses is read again.
     setup.cluster.kubectl("delete", "-n", name, "agd", "a")

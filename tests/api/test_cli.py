@@ -229,6 +229,28 @@ def test_a_developer_sees_what_he_may(team: Team, cluster: Cluster) -> None:
     assert team.run("rotate", "a", "-n", team.name).returncode == 2
 
 
+def test_whom_a_policy_would_hit(team: Team, cluster: Cluster, tmp_path: Path) -> None:
+    team.agent(ready=True)
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": team.name}}
+    spec = {"namespaceSelector": selector, "images": {"registries": ["nowhere.example"]}, "existing": "Suspend"}
+    spec["ingress"] = {"namespaces": ["ops"]}
+    policy = {"apiVersion": API_VERSION, "kind": "AgentPolicy", "metadata": {"name": team.name}, "spec": spec}
+    file = tmp_path / "policy.json"
+    file.write_text(json.dumps(policy))
+    check = ("policy", "check", "--against-cluster", "-o", "json", str(file))
+    shown = team.run(*check)
+    (agent,) = json.loads(shown.stdout)["agents"]
+    assert (shown.returncode, agent["namespace"], agent["then"]) == (1, team.name, "Suspended")
+    assert [one["rule"] for one in agent["violations"]] == ["ImageRegistry"]
+    nobody = cluster.user_kubeconfig("policy-reader", ["policy-readers"])
+    refused = team.run(*check, KUBECONFIG=str(nobody))
+    assert (refused.returncode, refused.stdout) == (2, "")
+    for resource in ("agentpolicies", "namespaces", "agentdeployments"):
+        assert f'cannot list resource "{resource}"' in refused.stderr
+    answer = team.server.request("GET", path_of(API_VERSION, "agentpolicies", name=team.name))
+    assert answer.code == 404, "it reads only"
+
+
 def test_rotate_makes_the_job_that_kubectl_makes(team: Team, cluster: Cluster) -> None:
     team.agent(ready=True)
     cron_job = rotation_name("a", "panel")

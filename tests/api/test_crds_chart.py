@@ -36,7 +36,7 @@ def installed(bare: Cluster) -> list[str]:
 def test_agents_outlive_an_uninstall_unless_asked_otherwise(bare: Cluster) -> None:
     helm(bare, "install", "crds", str(CHART))
     assert installed(bare) == NAMES
-    wait_for("the kinds", lambda: bare.kubectl("get", "agd,agp") == "", timeout=30)
+    wait_for("the kinds", lambda: bare.kubectl("get", "agd,agp") == "")
     bare.apply(agent("old"))
 
     helm(bare, "upgrade", "crds", str(CHART))
@@ -48,7 +48,7 @@ def test_agents_outlive_an_uninstall_unless_asked_otherwise(bare: Cluster) -> No
     helm(bare, "install", "crds", str(CHART), "--set", "keep=false")
     assert bare.kubectl("get", "agd", "-o", "name").strip() == "agentdeployment.ringfence.dev/old"
     helm(bare, "uninstall", "crds", "--wait")
-    wait_for("the CRDs to go", lambda: not installed(bare), timeout=30)
+    wait_for("the CRDs to go", lambda: not installed(bare))
 
 
 def test_the_chart_renders_what_crds_holds(bare: Cluster) -> None:

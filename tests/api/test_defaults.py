@@ -25,6 +25,7 @@ def test_defaults_are_the_most_restrictive(parity: Parity) -> None:
     stored = parity.answer(agent()).body["spec"]
     del stored["image"]
     assert stored == {
+        "imageSignatures": [],
         "command": [],
         "args": [],
         "env": [],
@@ -42,10 +43,11 @@ def test_defaults_are_the_most_restrictive(parity: Parity) -> None:
         "permissions": {"maxLevel": "ReadOnly", "customResources": []},
         "egress": {"cidrs": [], "serviceNamespaces": [], "maxPublicAddresses": 65536},
         "ingress": {},
-        "images": {"registries": ["*"], "requireDigest": True},
+        "images": {"registries": ["*"], "requireDigest": True, "attestations": []},
         "sandbox": {},
         "secrets": {"maxAge": "720h"},
         "onOrphans": "Stop",
         "onRepeatedEdits": "Stop",
+        "existing": "Report",
         "limits": {"perAgent": {}},
     }

@@ -185,6 +185,28 @@ def test_a_tenant_takes_no_secret_by_changing_what_runs(people: People) -> None:
     assert write(people.applier, agent("keyed", secrets=[KEY], args=["x"])) == ""
 
 
+def test_a_tenant_uses_no_permission_by_changing_what_runs(people: People) -> None:
+    """The tenant may list pods, and not delete them."""
+    assert write(people.applier, agent("guarded", PODS, args=["serve"])) == ""
+    assert write(people.tenant, agent("guarded", PODS, args=["serve"], replicas=2)) == "", "the program stays"
+    changes: list[dict[str, Any]] = [{"image": PINNED[:-1] + "b"}, {"command": ["sh"]}, {"args": ["x"]}]
+    changes += [{"env": [{"name": "A", "value": "b"}]}, {"storage": {"mountPath": "/app", "size": "1Gi"}}]
+    for change in changes:
+        said = write(people.tenant, agent("guarded", PODS, **{"args": ["serve"], "replicas": 1, **change}))
+        assert "PermissionNotHeldByRequester" in said, change
+        assert "change what an agent with it runs: delete pods; leave it out" in said
+    assert write(people.tenant, agent("guarded", LIST_PODS, args=["x"])) == "", "with what the tenant holds"
+    assert write(people.applier, agent("guarded", PODS, args=["y"])) == ""
+    try:
+        people.delegate(DELEGATE)
+        other = agent("guarded", PODS, args=["z"])
+        wait_for("the delegate", lambda: "delegate of this namespace" in write(people.applier, other, dry_run=True))
+        assert write(people.applier, agent("guarded", PODS, args=["y"], replicas=3)) == ""
+    finally:
+        people.delegate(None)
+    wait_for("no delegate", lambda: write(people.applier, other, dry_run=True) == "")
+
+
 @pytest.mark.parametrize(
     ("value", "subject"),
     [

@@ -32,7 +32,7 @@ def space(server: Server) -> None:
     """A namespace with the agent's ServiceAccount; the API server says no to pods before it knows of both."""
     make(server, "/api/v1/namespaces", {"metadata": {"name": SPACE}})
     make(server, f"/api/v1/namespaces/{SPACE}/serviceaccounts", {"metadata": {"name": "ringfence-a"}})
-    wait_for("pods to be accepted", lambda: pod(server, REQUESTS).ok, timeout=60)
+    wait_for("pods to be accepted", lambda: pod(server, REQUESTS).ok)
 
 
 @pytest.fixture(params=REQUESTS)
@@ -44,7 +44,7 @@ def least(server: Server, space: None, request: pytest.FixtureRequest) -> Iterat
     make(server, RANGE, {"metadata": {"name": name}, "spec": {"limits": [limit]}})
     yield kind
     server.request("DELETE", f"{RANGE}/{name}")
-    wait_for("the LimitRange to be forgotten", lambda: pod(server, LESS).ok, timeout=60)
+    wait_for("the LimitRange to be forgotten", lambda: pod(server, LESS).ok)
 
 
 def pod(server: Server, requests: dict[str, str]) -> Any:
@@ -59,6 +59,6 @@ def test_what_is_requested_is_held_to_a_limit_range(server: Server, least: str) 
     def refused() -> str:
         return str(pod(server, REQUESTS | {least: LESS[least]}).message)
 
-    wait_for("the LimitRange to be known", refused, timeout=60)
+    wait_for("the LimitRange to be known", refused)
     assert f"minimum {least} usage per Container is {REQUESTS[least]}, but request is {LESS[least]}" in refused()
     assert pod(server, LESS | {least: REQUESTS[least]}).ok, "as much as is asked for, and less of all else"

@@ -16,6 +16,12 @@ OPENED = "opened"
 AGENTS = {"ringfence.dev/agents": "enabled"}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two workers: what needs an API server with files is a group, and so is all else, for it shares one cluster."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("files" if item.path.name == "test_static_floor.py" else "chart"))
+
+
 @pytest.fixture(params=VALUES)
 def values(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """Arguments for one set of values."""
@@ -28,7 +34,7 @@ def cluster() -> Iterator[Cluster]:
     # What an earlier run left on it would be in the way of `helm install`.
     with Cluster.for_tests(NAME, mode="api", fresh=True) as found:
         found.kubectl("create", "-f", str(ROOT / "crds"))
-        wait_for("the CRDs", lambda: found.kubectl("explain", "agd"), timeout=30)
+        wait_for("the CRDs", lambda: found.kubectl("explain", "agd"))
         found.kubectl("create", "namespace", NAMESPACE)
         # Everything we run has to pass the strictest Pod Security Standard.
         found.kubectl("label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")

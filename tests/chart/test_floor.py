@@ -44,7 +44,7 @@ def registration(installed: Cluster, server: Server) -> Iterator[dict[str, Any]]
     yield current
     server.request("DELETE", REGISTRATION)
     say(server, "POST", CONFIGURATIONS, found)
-    wait_for("the webhook", lambda: "failed calling" in answer(server, agent()), timeout=10)
+    wait_for("the webhook", lambda: "failed calling" in answer(server, agent()))
 
 
 def agent(**spec: Any) -> dict[str, Any]:
@@ -137,9 +137,9 @@ def edit(server: Server, registration: dict[str, Any], which: str) -> None:
     if which == "service":
         _switched_off(registration["webhooks"][0])
     say(server, "PUT", REGISTRATION, registration)
-    wait_for("the edit to count", lambda: answer(server, agent()) == "", timeout=10)
+    wait_for("the edit to count", lambda: answer(server, agent()) == "")
     # The floor reads the registration by a watch of its own, which may lag behind the webhook's by a moment.
-    wait_for("the floor to see it", lambda: answer(server, agent(network=WORST["everything"])) != "", timeout=30)
+    wait_for("the floor to see it", lambda: answer(server, agent(network=WORST["everything"])) != "")
 
 
 def test_while_the_webhook_is_registered_it_is_asked(installed: Cluster, server: Server) -> None:
@@ -211,7 +211,7 @@ def test_as_much_as_a_spec_can_hold_is_decided_within_the_api_servers_patience(a
 
 def test_without_a_registration_nothing_is_admitted(server: Server, registration: dict[str, Any]) -> None:
     say(server, "DELETE", REGISTRATION)
-    wait_for("the deletion to count", lambda: "failed calling" not in answer(server, agent()), timeout=10)
+    wait_for("the deletion to count", lambda: "failed calling" not in answer(server, agent()))
     for manifest in (agent(), agent(network=WORST["everything"])):
         assert "ringfence-needs-its-webhook-configuration" in answer(server, manifest)
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from api.controller.place import FULL, Place
+from api.controller.process import Record
 from api.server import Answer, Server
 from chart.rendering import CHART, NAMESPACE
 from cluster import Cluster
@@ -236,6 +237,20 @@ def test_an_agents_pod_keeps_its_labels_and_its_owner(place: Place, admin: Someb
     passed(admin.merge(place.path("Pod", others), {"metadata": {"labels": {"app": "y"}, "ownerReferences": None}}))
 
 
+def test_an_agents_pod_keeps_what_it_runs(place: Place, admin: Somebody) -> None:
+    found = place.pods()[0]
+    path, container = place.path("Pod", found["metadata"]["name"]), found["spec"]["containers"][0]["name"]
+    other = [{"op": "replace", "path": "/spec/containers/0/image", "value": DIGEST}]
+    for changes in (other, [{"op": "add", "path": "/spec/activeDeadlineSeconds", "value": 9}]):
+        refused(admin.ask("PATCH", path, changes, "application/json-patch+json"), "is in its AgentDeployment")
+    more = {"spec": {"containers": [{"name": container, "resources": {"requests": {"cpu": "1m"}}}]}}
+    strategic = "application/strategic-merge-patch+json"
+    refused(admin.ask("PATCH", f"{path}/resize", more, strategic), "is in its AgentDeployment")
+    others = next(one["metadata"]["name"] for one in place.items("Pod") if AGENT_LABEL not in one["metadata"]["labels"])
+    another = [{"op": "replace", "path": "/spec/containers/0/image", "value": DIGEST.replace("/x@", "/y@")}]
+    passed(admin.ask("PATCH", place.path("Pod", others), another, "application/json-patch+json"))
+
+
 def template(label: str = "", account: str = "") -> dict[str, Any]:
     labels = {"app": "z"} | ({label.partition("=")[0]: label.partition("=")[2]} if label else {})
     spec: dict[str, Any] = {"containers": [{"name": "c", "image": DIGEST}], "restartPolicy": "Always"}
@@ -445,7 +460,7 @@ def test_no_service_shows_an_agent_to_the_outside(place: Place, admin: Somebody)
         body = {"metadata": {"name": "s"}, "spec": port | way | {"selector": {AGENT_LABEL: "a"}}}
         refused(admin.create(path, body), "network.ingress")
         passed(admin.create(path, body | {"spec": port | way | {"selector": {"app": "x"}}}))
-    passed(admin.create(path, {"metadata": {"name": "s"}, "spec": port | {"selector": {AGENT_LABEL: "a"}}}))
+    passed(admin.create(path, {"metadata": {"name": "ringfence-s"}, "spec": port | {"selector": {AGENT_LABEL: "a"}}}))
 
 
 def test_a_namespace_with_agents_stays_open(place: Place, admin: Somebody, controller: Server) -> None:
@@ -467,6 +482,37 @@ def test_who_leads_is_between_the_replicas(place: Place, admin: Somebody, contro
     passed(admin.create(leases, lease | {"metadata": {"name": "another"}}))
     passed(admin.create(leases, {"metadata": lease["metadata"]}))  # as `helm uninstall` does
     passed(admin.create("/apis/coordination.k8s.io/v1/namespaces/default/leases", lease))
+
+
+@pytest.mark.parametrize("verb", ["delete", "patch"])
+def test_a_refusal_stands_in_the_audit_log(place: Place, admin: Somebody, guarded: Cluster, verb: str) -> None:
+    """Who, what, where, by which guard: of deletions, too."""
+    record = Record(guarded)
+    path = place.path("NetworkPolicy", "ringfence-a-deny")
+    refused(admin.delete(path) if verb == "delete" else admin.merge(path, {"metadata": {"labels": {"x": "y"}}}))
+
+    def told() -> dict[str, Any] | None:
+        mark = "validation.policy.admission.k8s.io/validation_failure"
+        return next((one for one in record.all() if mark in one.get("annotations", {})), None)
+
+    entry = wait_for("the entry", told)
+    assert entry is not None
+    (failure,) = json.loads(entry["annotations"]["validation.policy.admission.k8s.io/validation_failure"])
+    assert failure["policy"] == "ringfence-guard-children"
+    assert (entry["user"]["username"], entry["verb"], entry["responseStatus"]["code"]) == (
+        "an-administrator",
+        verb,
+        403,
+    )
+    assert (
+        entry["objectRef"].items()
+        >= {
+            "resource": "networkpolicies",
+            "namespace": place.name,
+            "name": "ringfence-a-deny",
+        }.items()
+    )
+    assert entry["auditID"]
 
 
 def test_elsewhere_nothing_is_guarded(place: Place, admin: Somebody) -> None:

@@ -63,7 +63,7 @@ def _as_the_chart_has_it(cluster: Cluster, folder: Path) -> Path:
 
 
 def _wait(controller: Controller, *, in_force: bool) -> None:
-    wait_for("it is seen", lambda: f"{IN_FORCE} {float(in_force)}" in controller.get("/metrics")[1], timeout=60)
+    wait_for("it is seen", lambda: f"{IN_FORCE} {float(in_force)}" in controller.get("/metrics")[1])
 
 
 def _told(controller: Controller) -> list[str]:
@@ -150,7 +150,7 @@ def test_each_field_that_is_edited_is_seen_and_named(server: Server, kubeconfig:
 def test_a_controller_says_whether_it_is_as_installed(
     controller: Controller, server: Server, installed: Cluster, registration: dict[str, Any]
 ) -> None:
-    ca = _some_ca(installed)
+    ca = some_ca(installed)
     _change(server, REGISTRATION, lambda body: body["webhooks"][0]["clientConfig"].update(caBundle=ca))
     _wait(controller, in_force=True)
     _change(server, *BLUNT["webhooks[0].objectSelector"])
@@ -161,7 +161,7 @@ def test_a_controller_says_whether_it_is_as_installed(
     assert f"{IN_FORCE} 0.0" in controller.get("/metrics")[1]
 
 
-def _some_ca(cluster: Cluster) -> str:
+def some_ca(cluster: Cluster) -> str:
     config = json.loads(cluster.kubeconfig.read_text())
     found: str = config["clusters"][0]["cluster"]["certificate-authority-data"]
     return found

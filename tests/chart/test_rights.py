@@ -157,6 +157,11 @@ def test_the_admission_server_only_reads() -> None:
     assert names == ["ringfence-admission"]
 
 
+def test_the_controller_asks_who_holds_what_and_grants_nothing_by_it() -> None:
+    (rule,) = [r for r in rules("ringfence-controller") if "authorization.k8s.io" in r["apiGroups"]]
+    assert (rule["resources"], rule["verbs"]) == (["subjectaccessreviews"], ["create"])
+
+
 def test_the_ceiling_is_bound_nowhere_by_the_chart_and_the_controller_may_bind_it_alone() -> None:
     manifests = render()
     assert [one for one in manifests if one.get("roleRef", {}).get("name") == CEILING_CLUSTER_ROLE] == []

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from cluster import Cluster
 from harness import agents
 from harness import examples as running
 from harness.api import Api, connect
-from harness.environment import Environment, environment_of
-from harness.install import install, own_image
+from harness.environment import Environment
+from harness.install import installed
 from harness.kubectl import Kubectl, Object
 from harness.manifests import NAMESPACE
 
@@ -21,9 +20,7 @@ NAME = "e2e"
 
 @pytest.fixture(scope="package")
 def environment() -> Iterator[Environment]:
-    with Cluster.for_tests(NAME) as cluster:
-        environment = environment_of(cluster)
-        install(environment, own_image(environment))
+    with installed(NAME) as environment:
         yield environment
 
 

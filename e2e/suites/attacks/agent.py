@@ -120,7 +120,7 @@ class Agent:
             assert "deletionTimestamp" not in live["metadata"], at
         return True
 
-    def wait_right(self, *, timeout: float = 60) -> None:
+    def wait_right(self, *, timeout: float = 150) -> None:
         wait_for(f"the children of {self.name} to be right", self.right, timeout=timeout)
 
     def wait(self, kind: str = "Ready", status: str = "True", reason: str = "", *, says: str = "") -> Object:

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from cluster import Cluster
 from harness import agents, examples
 from harness.api import Api, connect
-from harness.environment import Environment, environment_of
-from harness.install import install, own_image
+from harness.environment import Environment
+from harness.install import installed
 from harness.kubectl import Kubectl
 from harness.manifests import NAMESPACE
 from suites.attacks.agent import Agent, closed_to
@@ -23,10 +22,8 @@ _NUMBER = count()
 
 @pytest.fixture(scope="package")
 def environment() -> Iterator[Environment]:
-    with Cluster.for_tests(NAME) as cluster:
-        environment = environment_of(cluster)
-        # What the controller does about edits. That the API server refuses them before: tests/chart/test_guards.py.
-        install(environment, own_image(environment), "guards.enabled=false")
+    # What the controller does about edits. That the API server refuses them before: tests/chart/test_guards.py.
+    with installed(NAME, "guards.enabled=false") as environment:
         yield environment
 
 

@@ -34,7 +34,7 @@ def test_a_forged_lease(make: Make, people: People, kubectl: Kubectl, closed: li
         lease.patch(LEASE, {"spec": FORGED})
         wait_for("the leader to stop", lambda: metrics.total(agent.api, "ringfence_leader") == 0)
         people("ed").patch(agent.allow, OPEN)
-        agent.wait_right(timeout=90)
+        agent.wait_right()
     no_longer_than(TAKEOVER, stream)
     agent.wait_event("DriftRepaired")
     assert lease.get(LEASE)["spec"]["leaseDurationSeconds"] < FORGED["leaseDurationSeconds"]

@@ -85,7 +85,7 @@ def test_a_lost_registration_comes_back_with_an_upgrade(release: Release) -> Non
     with pytest.raises(CommandFailed, match="ringfence-needs-its-webhook-configuration"):
         release.cluster.apply(agent(release.cluster, "late"))
     release.put("upgrade")
-    wait_for("the CA", release.ca_bundle, timeout=90)
+    wait_for("the CA", release.ca_bundle)
     release.helm("test", "ringfence")
 
 

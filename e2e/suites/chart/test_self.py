@@ -90,7 +90,7 @@ def test_with_its_address_known_it_reaches_the_api_server_and_nothing_else(relea
     assert _reach(release, pod, *OUTSIDE) == "reachable", "without: docs/limits.md says so"
     release.put("upgrade", "--set", "networkPolicy.apiServer.discover=true")
     try:
-        wait_for("the way out is closed", lambda: _reach(release, pod, *OUTSIDE) == "blocked", timeout=30)
+        wait_for("the way out is closed", lambda: _reach(release, pod, *OUTSIDE) == "blocked")
         assert _reach(release, pod, "10.96.0.1", 443) == "reachable"
     finally:
         release.put("upgrade")
@@ -128,7 +128,7 @@ def test_metrics_are_for_the_namespaces_that_are_let_in(release: Release, visito
     assert _verdict(release, url) == "blocked"
     labels = '{"kubernetes.io/metadata.name":"visitors"}'
     release.put("upgrade", "--set-json", f"networkPolicy.metrics.namespaceSelector={labels}")
-    wait_for("the way in", lambda: _verdict(release, url) == "reachable", timeout=15)
+    wait_for("the way in", lambda: _verdict(release, url) == "reachable")
     metrics = release.python(
         release.pods("controller")[0]["metadata"]["name"],
         "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:8080/metrics').read().decode())",

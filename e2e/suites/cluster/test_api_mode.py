@@ -104,7 +104,7 @@ def test_it_reaches_webhooks_of_this_process(api: Cluster) -> None:
                 server.accept()[0].close()
                 return True
 
-            wait_for("the webhook to be called", called, timeout=30)
+            wait_for("the webhook to be called", called)
         finally:
             api.kubectl("delete", "validatingwebhookconfiguration", "probe")
 

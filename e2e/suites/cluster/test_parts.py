@@ -1,5 +1,6 @@
 """Parts of the cluster's code that need no cluster."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster import ClusterError, cache, packages, programs
+from cluster import ClusterError, cache, controlplane, instance, packages, programs
 from cluster.images import Image, write_archive
 from cluster.instance import Instance, Mode
 from cluster.shell import lock, run, wait_for
@@ -94,6 +95,24 @@ def test_instances_do_not_share_addresses(tmp_path: Path) -> None:
     modes: tuple[Mode, ...] = ("node", "api")
     servers = {made(index, mode).server for index in range(50) for mode in modes}
     assert len(servers) == 100
+
+
+def test_an_instance_remembers_whether_policies_come_from_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instance, "base", lambda: tmp_path)
+    made = Instance("x", 3, "api", "enforce", tmp_path / "x", static_admission=True)
+    made.save()
+    assert instance.find("x") == made
+    monkeypatch.setattr(programs, "kubernetes", lambda: tmp_path)
+    flags = controlplane.components(made)["kube-apiserver"].argv
+    assert f"--admission-control-config-file={tmp_path}/x/admission.json" in flags
+    without = controlplane.components(Instance("y", 4, "api", "enforce", tmp_path / "y"))["kube-apiserver"].argv
+    assert not [flag for flag in without if "admission-control-config-file" in flag or "ManifestBased" in flag]
+    controlplane.write_admission_config(made)
+    (plugin,) = json.loads(made.admission_config.read_text())["plugins"]
+    assert plugin["configuration"]["staticManifestsDir"] == str(made.admission_manifests)
+    assert list(made.admission_manifests.iterdir()) == []
 
 
 def test_missing_packages_are_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:

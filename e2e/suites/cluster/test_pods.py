@@ -30,7 +30,7 @@ def test_exec_and_logs(space: Space) -> None:
     space.run(pod("talker", "agent", "-interval", "100ms", "-url", "https://llm.example/v1/messages", "-key", "k",
                   image=image))  # fmt: skip
     assert "HOSTNAME=talker" in space.kubectl("exec", "talker", "--", "/testbox", "env")
-    wait_for("the agent's first answer", lambda: "200 OK" in space.logs("talker"), timeout=30)
+    wait_for("the agent's first answer", lambda: "200 OK" in space.logs("talker"))
 
 
 def test_an_open_pod_reaches_everything(space: Space) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from cluster import Cluster
-from harness.environment import Environment, environment_of
-from harness.install import install, own_image
+from harness.environment import Environment
+from harness.install import installed
 
 NAME = "e2e-docs"
 """A cluster of this suite's own, as pages take Ringfence away from it."""
@@ -16,9 +16,7 @@ FRESH = "e2e-docs-new"
 
 @pytest.fixture(scope="module")
 def environment() -> Iterator[Environment]:
-    with Cluster.for_tests(NAME) as cluster:
-        environment = environment_of(cluster)
-        install(environment, own_image(environment))
+    with installed(NAME) as environment:
         yield environment
 
 

@@ -5,13 +5,12 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from cluster import Cluster
 from cluster.errors import ClusterError
 from cluster.shell import wait_for
 from harness import agents, manifests, prometheus
 from harness.api import Api, connect
-from harness.environment import Environment, environment_of
-from harness.install import NAMESPACE, install, own_image
+from harness.environment import Environment
+from harness.install import NAMESPACE, installed
 from harness.manifests import NAMESPACE as AGENTS
 from harness.prometheus import Prometheus
 
@@ -30,9 +29,7 @@ KEY = {
 @pytest.fixture(scope="package")
 def environment() -> Iterator[Environment]:
     """The built-in cluster, with Ringfence as the demo installs it, and series for each agent."""
-    with Cluster.for_tests(NAME) as cluster:
-        environment = environment_of(cluster)
-        install(environment, own_image(environment), "monitoring.perAgentMetrics=true")
+    with installed(NAME, "monitoring.perAgentMetrics=true") as environment:
         yield environment
 
 

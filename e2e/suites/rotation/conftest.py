@@ -10,8 +10,8 @@ import pytest
 from cluster import Cluster
 from harness import rotating
 from harness.api import Api, connect
-from harness.environment import Environment, environment_of
-from harness.install import install, own_image
+from harness.environment import Environment
+from harness.install import installed
 from harness.kubectl import Kubectl, Object
 from harness.rotating import KEYS, RotatingAgent
 
@@ -20,11 +20,7 @@ NAME = "e2e-rotation"
 
 @pytest.fixture(scope="package")
 def environment() -> Iterator[Environment]:
-    with Cluster.for_tests(NAME) as cluster:
-        _look_often(cluster)
-        environment = environment_of(cluster)
-        environment.kubectl.apply(rotating.namespace())
-        install(environment, own_image(environment), f"agentNamespaces={{{KEYS}}}")
+    with installed(NAME, f"agentNamespaces={{{KEYS}}}", prepare=_prepare) as environment:
         environment.kubectl.apply(rotating.policy(environment.testbox))
         yield environment
 
@@ -97,6 +93,12 @@ def traffic(environment: Environment, request: pytest.FixtureRequest) -> Iterato
         yield None
         return
     yield Traffic(environment)
+
+
+def _prepare(environment: Environment) -> None:
+    assert environment.cluster
+    _look_often(environment.cluster)
+    environment.kubectl.apply(rotating.namespace())
 
 
 def _look_often(cluster: Cluster) -> None:

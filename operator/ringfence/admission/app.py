@@ -9,13 +9,14 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import structlog
 
 from ringfence.store.context import PolicyContext, Snapshot, View
-from ringfence.telemetry.events import Emit, ReviewFailed
+from ringfence.telemetry.events import Emit
 from ringfence.telemetry.metrics import ADMISSION_SECONDS
+from ringfence.telemetry.reviews import ReviewFailed
 from ringfence.telemetry.sinks.reviews import record_review
 
 from .answer import Verdict, deny, respond
@@ -37,6 +38,18 @@ LARGE: Final = 32 * 1024
 time than the way to a thread and back."""
 
 T = TypeVar("T")
+
+
+def _nothing() -> None: ...
+
+
+class Answer(NamedTuple):
+    """What goes back. `tell` is called once it is on its way: whoever waits for it does not wait for our log."""
+
+    status: int
+    kind: bytes
+    body: bytes
+    tell: Callable[[], None] = _nothing
 
 
 class ReadsLive(Protocol):
@@ -92,40 +105,46 @@ class Admission:
             async with asyncio.timeout(READ_SECONDS) as waiting, self._room(announced(headers)):
                 body = await read_body(receive)
                 waiting.reschedule(None)
-                status, kind, answer = await self._answer(body)
+                answer = await self._answer(body)
         except TooLongError as failure:
-            status, kind, answer = self._too_long(failure)
+            answer = self._too_long(failure)
         except TimeoutError:
             self._could_not_read("slow", SLOW)
-            status, kind, answer = 408, TEXT, f"{SLOW}\n".encode()
+            answer = Answer(408, TEXT, f"{SLOW}\n".encode())
         except GoneError:
             return
         # After an error that left a part of the body unread the connection is of no more use.
-        await self._send(send, status, kind, answer, last=status == 408 or kind is TEXT)  # noqa: PLR2004
-        ADMISSION_SECONDS.observe(time.perf_counter() - began)
+        last = answer.status == 408 or answer.kind is TEXT  # noqa: PLR2004
+        try:
+            await self._send(send, answer.status, answer.kind, answer.body, last=last)
+            ADMISSION_SECONDS.observe(time.perf_counter() - began)
+        finally:
+            answer.tell()
 
-    async def _answer(self, body: bytearray) -> tuple[int, bytes, bytes]:
+    async def _answer(self, body: bytearray) -> Answer:
         try:
             request = await self._apart(len(body), read, body)
         except NotAReviewError as failure:
             self._could_not_read("malformed", f"{failure} ({len(body)} bytes)")
-            return 400, TEXT, f"{failure}\n".encode()
+            return Answer(400, TEXT, f"{failure}\n".encode())
         try:
             verdict = await self._decide(request, len(body))
-            self._emit(decided(request, verdict, known_namespace=self._context.knows(request.namespace)))
-            return 200, JSON, respond(request.uid, verdict)
+            return Answer(200, JSON, respond(request.uid, verdict), lambda: self._tell(request, verdict))
         except Exception:
             # A mistake of ours refuses; the trace goes to the log, where no user reads it.
             self._emit(ReviewFailed("internal"))
             log.exception("a review could not be decided", uid=request.uid)
-            verdict = deny(
+            refusal = deny(
                 "Ringfence could not decide because of a mistake of its own, and refuses: see the log of its "
                 "admission pods",
                 code=500,
                 reason="InternalError",
             )
-            self._emit(decided(request, verdict, counted=False))
-            return 200, JSON, respond(request.uid, verdict)
+            return Answer(200, JSON, respond(request.uid, refusal), lambda: self._tell(request, refusal, counted=False))
+
+    def _tell(self, request: Request, verdict: Verdict, *, counted: bool = True) -> None:
+        known = self._context.knows(request.namespace)
+        self._emit(decided(request, verdict, counted=counted, known_namespace=known))
 
     async def _decide(self, request: Request, size: int) -> Verdict:
         if not self._context.synced:
@@ -175,10 +194,10 @@ class Admission:
         for event in unreadable(kind, reason, uid=uid):
             self._emit(event)
 
-    def _too_long(self, failure: TooLongError) -> tuple[int, bytes, bytes]:
+    def _too_long(self, failure: TooLongError) -> Answer:
         uid = uid_of_fragment(failure.start)
         self._could_not_read("too_long", str(failure), uid=uid)
         if uid is None:
-            return 400, TEXT, f"{failure}\n".encode()
+            return Answer(400, TEXT, f"{failure}\n".encode())
         verdict = deny(f"{failure}: make the object smaller", code=413, reason="RequestEntityTooLarge")
-        return 200, JSON, respond(uid, verdict)
+        return Answer(200, JSON, respond(uid, verdict))

@@ -3,7 +3,7 @@
 from typing import Final
 
 from ringfence.policy.text import clean
-from ringfence.telemetry.events import ReviewDecided, ReviewFailed
+from ringfence.telemetry.reviews import ReviewDecided, ReviewFailed
 
 from .answer import MAX_LINES, Verdict
 from .request import Operation, Request
@@ -12,6 +12,8 @@ from .validators import VALIDATORS
 MAX_NAME: Final = 253
 """Characters of a name in a log line: as long as a name of Kubernetes can be."""
 MAX_REASON: Final = 600
+MAX_GROUPS: Final = 10
+"""Groups of the requester in a line: who is in more is told by the first ones and the name."""
 
 
 def decided(request: Request, verdict: Verdict, *, counted: bool = True, known_namespace: bool = True) -> ReviewDecided:
@@ -24,6 +26,7 @@ def decided(request: Request, verdict: Verdict, *, counted: bool = True, known_n
         namespace=clean(request.namespace, MAX_NAME),
         name=clean(request.name, MAX_NAME),
         user=clean(request.user, MAX_NAME),
+        groups=_groups(request),
         dry_run=request.dry_run,
         allowed=verdict.allowed,
         rules=tuple(sorted({violation.rule.value for violation in verdict.violations})),
@@ -35,6 +38,12 @@ def decided(request: Request, verdict: Verdict, *, counted: bool = True, known_n
         # Whoever reaches the port without the API server could otherwise mint label values.
         counted_namespace=request.namespace if known_namespace else "",
     )
+
+
+def _groups(request: Request) -> tuple[str, ...]:
+    given = request.user_info.get("groups")
+    texts = [one for one in given if isinstance(one, str)] if isinstance(given, list) else []
+    return tuple(clean(one, MAX_NAME) for one in texts[:MAX_GROUPS])
 
 
 def unreadable(kind: str, reason: str, *, uid: str | None = None) -> tuple[ReviewFailed, ReviewDecided]:

@@ -22,6 +22,8 @@ OF_THE_CONTEXT: Final = frozenset(
         RuleName.INGRESS_ABOVE_POLICY,
         RuleName.IMAGE_NO_DIGEST,
         RuleName.IMAGE_REGISTRY,
+        RuleName.IMAGE_NOT_SIGNED,
+        RuleName.IMAGE_NOT_ATTESTED,
         RuleName.SANDBOX_REQUIRED,
         *LIMIT_RULES,
         RuleName.EGRESS_UNRESTRICTED,

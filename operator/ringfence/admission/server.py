@@ -33,7 +33,10 @@ FINISH_SECONDS: Final = 6
 
 
 class OneWrite:
-    """A transport that gathers what is written in one turn of the loop: head and body cost one record and one send."""
+    """A transport that gathers what is written until it is flushed: head and body cost one record and one send.
+
+    What nobody flushes, such as `100 Continue`, goes out when the loop turns.
+    """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
@@ -44,17 +47,18 @@ class OneWrite:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send `data` with what else is written before the loop turns."""
+        """Send `data` with what else is written until `flush`, or until the loop turns."""
         if not self._gathered:
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
         self._gathered.append(data)
 
     def close(self) -> None:
         """Send what was gathered, then close."""
-        self._flush()
+        self.flush()
         self._transport.close()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send what was gathered."""
         if self._gathered:
             gathered, self._gathered = b"".join(self._gathered), []
             self._transport.write(gathered)
@@ -64,12 +68,13 @@ class Protocol(HttpToolsProtocol):
     """One connection."""
 
     client_names: ClassVar[frozenset[str]] = frozenset()
+    _gathering: OneWrite
     _patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Check the client's name, where names are asked for, and start the clock for the first request."""
-        gathering = OneWrite(cast("asyncio.Transport", transport), self.loop)
-        super().connection_made(cast("asyncio.Transport", gathering))
+        self._gathering = OneWrite(cast("asyncio.Transport", transport), self.loop)
+        super().connection_made(cast("asyncio.Transport", self._gathering))
         if self.client_names and common_name(transport.get_extra_info("peercert")) not in self.client_names:
             log.warning("a client with a valid certificate but another name was turned away")
             self.transport.close()
@@ -80,6 +85,11 @@ class Protocol(HttpToolsProtocol):
         """A request: uvicorn's own clock for idle connections takes over."""
         self._calm()
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """The answer is whole: it does not wait for what the application does after it."""
+        self._gathering.flush()
+        super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock."""

@@ -9,6 +9,7 @@ from .fields import (
     DNS_LABEL,
     AbsolutePath,
     Argument,
+    Bundle,
     DnsSubdomain,
     EnvName,
     EnvValue,
@@ -51,6 +52,15 @@ class ResourceAmounts(Model):
         default=None,
         alias="ephemeral-storage",
         description="Disk for /tmp and logs in bytes, such as 1Gi; over its limit the pod is evicted.",
+    )
+
+
+class ImageSignature(Model):
+    """What somebody signed about an image. AgentPolicies say by which keys; without a key of theirs it says nothing."""
+
+    bundle: Bundle = Field(
+        description="A Sigstore bundle v0.3 in JSON, as `cosign sign --bundle` and `cosign attest --bundle` write it. "
+        "It holds no secret."
     )
 
 
@@ -113,6 +123,11 @@ class AgentDeploymentSpec(Model):
 
     image: Image = Field(
         description="Container image, pinned by digest (NAME@sha256:...) unless an AgentPolicy relaxes it."
+    )
+    image_signatures: Annotated[list[ImageSignature], Field(max_length=8), ListType("atomic")] = Field(
+        default_factory=list,
+        description="Signatures of the image, and attestations about it: verified where an AgentPolicy asks for them "
+        "(images.signedBy).",
     )
     command: Annotated[list[Argument], Field(max_length=64), ListType("atomic")] = Field(
         default_factory=list, description="Replaces the image's entrypoint. Run as it is, without a shell."

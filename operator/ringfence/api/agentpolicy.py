@@ -5,7 +5,19 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from .base import ListType, Model, PrinterColumn, Rule
-from .fields import Cidr, DnsLabel, DnsSubdomain, Generation, LabelKey, Labels, LabelValue, Quantity, RbacWord
+from .fields import (
+    Cidr,
+    DnsLabel,
+    DnsSubdomain,
+    Generation,
+    LabelKey,
+    Labels,
+    LabelValue,
+    PublicKey,
+    Quantity,
+    RbacWord,
+    Uri,
+)
 from .permissions import Level, PolicyRule
 from .secrets import PolicySecrets
 
@@ -102,8 +114,26 @@ class PolicyIngress(Model):
     )
 
 
+class SigningKey(Model):
+    """A key that signs images."""
+
+    name: DnsLabel = Field(description="What it is called in refusals.")
+    public_key: PublicKey = Field(
+        description="Its public half in PEM, as `cosign public-key` prints it: ECDSA (P-256, P-384, P-521), or RSA "
+        "with 2048, 3072 or 4096 bits."
+    )
+
+
 class PolicyImages(Model):
     """Bounds on the images that an agent may run."""
+
+    cel_rules: ClassVar = (
+        Rule(
+            cel="has(self.signedBy) || !has(self.attestations) || size(self.attestations) == 0",
+            message="attestations are signed, too: name the keys in signedBy",
+            check=lambda images: images.signed_by is not None or not images.attestations,
+        ),
+    )
 
     registries: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=253, pattern=r"^(\*|[a-z0-9][a-z0-9._:/-]*)$")]],
@@ -116,6 +146,18 @@ class PolicyImages(Model):
         '("registry.example/team"). "*" is any; an empty list is none.',
     )
     require_digest: bool = Field(default=True, description="Whether an image must be pinned by digest.")
+    signed_by: Annotated[list[SigningKey], Field(min_length=1, max_length=8), ListType("map", ("name",))] | None = (
+        Field(
+            default=None,
+            description="Keys, one of which must have signed the image; the agent brings the signature along "
+            "(imageSignatures). Absent: no signature is asked for. Two at a time are how a key is replaced.",
+        )
+    )
+    attestations: Annotated[list[Uri], Field(max_length=8), ListType("set")] = Field(
+        default_factory=list,
+        description="Types of predicates, such as https://slsa.dev/provenance/v1, each of which one of these keys must "
+        "have attested of the image. What they say is not looked at.",
+    )
 
 
 class PolicySandbox(Model):
@@ -189,6 +231,12 @@ class AgentPolicySpec(Model):
         description="What becomes of an agent one of whose children somebody edits again and again, three times within "
         "10 seconds: Stop takes its pods away until nobody has edited any for 60 seconds; Keep lets it run on between "
         "an edit and its repair. Several policies: Stop wins.",
+    )
+    existing: Literal["Report", "Suspend"] = Field(
+        default="Report",
+        description="What becomes of an agent that was accepted and does not fit any more. Report: it runs on as it "
+        "was accepted, and its condition Accepted says why. Suspend: no pods, and neither its allow policy nor its "
+        "RoleBinding stays, until it fits again. Several policies: Suspend wins.",
     )
     limits: PolicyLimits = Field(default_factory=PolicyLimits)
 

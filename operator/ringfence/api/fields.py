@@ -100,6 +100,18 @@ Argument = Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]*$")]
 """Any text without NUL, which would end an argument early."""
 EnvName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 EnvValue = Annotated[str, Field(max_length=32768, pattern=r"^[^\x00]*$")]
+Bundle = Annotated[str, Field(min_length=2, max_length=32768, pattern=r"^\{")]
+"""JSON of an object; `policy/signatures.py` parses it."""
+PublicKey = Annotated[
+    str,
+    Field(
+        min_length=64,
+        max_length=1024,
+        pattern=r"^-----BEGIN PUBLIC KEY-----\r?\n([A-Za-z0-9+/=]+\r?\n)+-----END PUBLIC KEY-----\r?\n?$",
+    ),
+]
+"""PEM of a SubjectPublicKeyInfo, as `cosign public-key` prints it; `policy/signing_keys.py` reads it."""
+Uri = Annotated[str, Field(min_length=3, max_length=253, pattern=r"^[a-z][a-z0-9+.-]*:[!-~]+$")]
 Cidr = Annotated[str, Field(min_length=4, max_length=43), _CIDR]
 AbsolutePath = Annotated[str, Field(min_length=2, max_length=512, pattern=r"^(/[A-Za-z0-9_][A-Za-z0-9._-]*)+$")]
 """No dot segments, no trailing slash, no blanks."""

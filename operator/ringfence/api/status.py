@@ -42,6 +42,7 @@ class Reason(StrEnum):
     FOREIGN_POLICY = "ForeignPolicy"
     FOREIGN_BINDING = "ForeignBinding"
     POD_RELABELLED = "PodRelabelled"
+    POD_NOT_RESTRICTED = "PodNotRestricted"
     APPLIED = "Applied"
     NOT_APPLIED = "NotApplied"
     NO_RIGHTS = "NoRights"
@@ -60,6 +61,7 @@ class Reason(StrEnum):
     PROGRESSING = "Progressing"
     UNAVAILABLE = "Unavailable"
     SUSPENDED = "Suspended"
+    SUSPENDED_BY_POLICY = "SuspendedByPolicy"
     UNFENCED = "Unfenced"
     FENCE_CONTESTED = "FenceContested"
     DRIFT_REPAIRED = "DriftRepaired"
@@ -134,6 +136,13 @@ class AgentStatus(Model):
         description="Destinations in force: `203.0.113.0/28:443`, or `203.0.113.0/28:443 except 203.0.113.9/32` where "
         "a node has joined since; a Service with the labels and the port of the pods "
         "that it leads to: `tools/search:8443 -> app=search:8443`.",
+    )
+    accepted_services: Annotated[
+        list[Annotated[str, Field(max_length=256)]], Field(max_length=64), ListType("atomic")
+    ] = Field(
+        default_factory=list,
+        description="Where each Service led for the accepted generation: `tools/search:8443 -> app=search:8443`. "
+        "One that leads elsewhere since opens nothing, until the spec is changed.",
     )
     secrets: Annotated[list[SecretStatus], Field(max_length=16), ListType("map", ("name",))] = Field(
         default_factory=list, description="Age of each key."

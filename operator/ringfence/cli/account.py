@@ -8,6 +8,7 @@ from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL
 from ringfence.policy.decide import binding
 from ringfence.policy.limits import described
 from ringfence.policy.model import Facts, NamedPolicy
+from ringfence.policy.together import together
 from ringfence.resources.network import DNS_PORT, LEADS, NAMESPACE_NAME_LABEL
 
 from .status import row
@@ -57,6 +58,7 @@ def account(seen: Seen) -> dict[str, Any]:
         "conditions": list(status.get("conditions") or []),
         "violations": _violations(seen.events),
         "policies": _policies(seen),
+        "together": _together(seen),
         "namespaceOpen": None if seen.namespace_labels is None else _open(seen.namespace_labels),
     }
 
@@ -161,6 +163,18 @@ def _policies(seen: Seen) -> list[dict[str, Any]] | None:
     return [_told(one, readable=one.name not in seen.unreadable) for one in bound]
 
 
+def _together(seen: Seen) -> list[dict[str, Any]] | None:
+    """What they allow together, field by field, and which of them narrow it; None where that cannot be told."""
+    if seen.policies is None or seen.namespace_labels is None:
+        return None
+    found = together(binding(seen.policies, Facts(namespace_labels=seen.namespace_labels)))
+    known = {policy.name: policy.name.partition(" ")[0] for policy in seen.policies}  # one may have a remark behind it
+    return [
+        {"field": one.path, "value": one.value, "narrowedBy": [known.get(name, name) for name in one.policies]}
+        for one in found
+    ]
+
+
 def _told(policy: NamedPolicy, *, readable: bool) -> dict[str, Any]:
     """One that cannot be read allows nothing: there are no bounds to tell."""
     name = policy.name if readable else policy.name.partition(" ")[0]
@@ -180,8 +194,12 @@ def _bounds(policy: NamedPolicy) -> list[str]:
         found.append(f"images of {', '.join(spec.images.registries) or 'nowhere'}")
     if not spec.images.require_digest:
         found.append("images without a digest")
+    if spec.images.signed_by:
+        found.append(f"images signed by {' or '.join(key.name for key in spec.images.signed_by)}")
     if spec.sandbox.runtime_class_names:
         found.append(f"sandbox {' or '.join(spec.sandbox.runtime_class_names)}")
+    if spec.existing == "Suspend":
+        found.append("agents that no longer fit are suspended")
     return [*found, f"keys for {spec.secrets.max_age}", *described(spec)]
 
 

@@ -18,6 +18,8 @@ import click
 
 from ringfence.api.names import API_VERSION
 
+from . import options as cluster_options
+
 if TYPE_CHECKING:
     from ringfence.kube import Kube
 
@@ -49,18 +51,9 @@ class Where:
 
 
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of every subcommand that asks a cluster; they mean what they mean to kubectl."""
-    for option in (
-        click.option("--context", help="Context of the kubeconfig. Default: its current one."),
-        click.option(
-            "--kubeconfig",
-            type=click.Path(dir_okay=False),
-            help="Default: $KUBECONFIG, else ~/.kube/config; in a pod, its ServiceAccount.",
-        ),
-        click.option("-n", "--namespace", help="Namespace of the agent. Default: that of the context."),
-    ):
-        command = option(command)
-    return command
+    """The options of every subcommand that asks about an agent; they mean what they mean to kubectl."""
+    named = click.option("-n", "--namespace", help="Namespace of the agent. Default: that of the context.")
+    return named(cluster_options.connection(command))
 
 
 def run(where: Where, action: Callable[[Session], Awaitable[int]]) -> NoReturn:

@@ -117,6 +117,8 @@ def lines(found: Mapping[str, Any], leads: leader.Leader, now: datetime) -> Iter
     yield from _section("Conditions", list(_conditions(found["conditions"], now)))
     yield from _section("Violations lately", list(_violations(found["violations"], now)))
     yield from _section("Policies that bind it", _policies(found["policies"], found["namespaceOpen"]))
+    if len(found["policies"] or ()) > 1:
+        yield from _section("Together they allow", [_narrowed(one) for one in found["together"]])
     if leads.leads is not False:
         yield from _section("Controller", [leads.sentence(now)])
 
@@ -201,6 +203,10 @@ def _violations(violations: Sequence[Mapping[str, Any]] | None, now: datetime) -
         yield f"{age} ago{times}: {one['reason']}: {formatting.clean(one['message'])}"
     if len(violations) > MOST_EVENTS:
         yield f"and {len(violations) - MOST_EVENTS} more"
+
+
+def _narrowed(one: Mapping[str, Any]) -> str:
+    return f"{one['field']}: {formatting.clean(one['value'])} (by {', '.join(one['narrowedBy'])})"
 
 
 def _policies(policies: Sequence[Mapping[str, Any]] | None, is_open: bool | None) -> list[str]:

@@ -72,6 +72,20 @@ log_level: Decorator = click.option(
 )
 
 
+def connection(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Which cluster."""
+    for option in (
+        click.option("--context", help="Context of the kubeconfig. Default: its current one."),
+        click.option(
+            "--kubeconfig",
+            type=click.Path(dir_okay=False),
+            help="Default: $KUBECONFIG, else ~/.kube/config; in a pod, its ServiceAccount.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def of_every_process(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that each long-running subcommand has."""
     for option in (log_level, log_format, kubeconfig, api_server_networks, cluster_networks, http_port):

@@ -12,6 +12,7 @@ from ringfence.policy.advice import advice
 from ringfence.policy.builtin import RESTRICTED
 from ringfence.policy.model import NamedPolicy
 
+from . import options
 from .judge import read_policies
 from .render import dump
 
@@ -42,29 +43,64 @@ def show(output: str) -> None:
 
 @command.command("check")
 @click.argument("files", nargs=-1, required=True, metavar="FILE|DIR|-...")
-def check(files: Sequence[str]) -> None:
+@click.option("--against-cluster", is_flag=True, help="Tell whom they would hit if they were applied. Reads only.")
+@click.option("-n", "--namespace", help="Look at the agents of this namespace alone. Default: of all namespaces.")
+@options.output
+@options.connection
+def check(
+    files: Sequence[str],
+    against_cluster: bool,
+    namespace: str | None,
+    output: str,
+    kubeconfig: str | None,
+    context: str | None,
+) -> None:
     """Check that AgentPolicies can be read, and warn of what has no effect.
 
-    \b
-    Exit code: 0 all can be read, 2 something cannot.
+    With --against-cluster each agent that they bind is decided by the policies of the cluster, and by these in their
+    place: which do not fit any more, in what, and what becomes of them (spec.existing). You need to list agentpolicies,
+    namespaces and agentdeployments (with -n: get that namespace, and list its agentdeployments). Nodes and servicecidrs
+    are looked at where you may list them.
 
     \b
-    Example:
+    Exit code: 0 all can be read and hit nobody, 1 an agent would be hit, 2 something cannot be read.
+
+    \b
+    Examples:
       ringfence policy check platform/policies.yaml
+      ringfence policy check --against-cluster platform/policies.yaml
     """
+    if not against_cluster and (namespace or kubeconfig or context or output != "text"):
+        raise click.UsageError("--namespace, --kubeconfig, --context and --output need --against-cluster")
+    found = _read(files, said=output == "text")
+    if found is None:
+        sys.exit(2)
+    if against_cluster:
+        from . import against_cluster as live  # noqa: PLC0415 - heavy
+        from . import cluster  # noqa: PLC0415 - heavy
+
+        where = cluster.Where(None, kubeconfig, context)
+        cluster.run(where, lambda session: live.check(session, found, namespace, output))
+
+
+def _read(files: Sequence[str], *, said: bool) -> list[NamedPolicy] | None:
+    """The policies of the files; None, and sentences said, where one cannot be read."""
+    found: list[NamedPolicy] = []
     failed = False
     for argument in files:
         try:
             for file in find(argument):
                 for policy in read_policies([file]):
-                    _say(file, policy)
+                    found.append(policy)
+                    _say(file, policy, ok=said)
         except Unreadable as failure:
             click.echo(f"ringfence policy check: {failure}", err=True)
             failed = True
-    sys.exit(2 if failed else 0)
+    return None if failed else found
 
 
-def _say(file: str, policy: NamedPolicy) -> None:
-    click.echo(f"{file}: AgentPolicy {policy.name}: {click.style('ok', fg='green')}")
+def _say(file: str, policy: NamedPolicy, *, ok: bool) -> None:
+    if ok:
+        click.echo(f"{file}: AgentPolicy {policy.name}: {click.style('ok', fg='green')}")
     for warning in advice(policy.spec):
         click.echo(f"  {file}: {warning}", err=True)

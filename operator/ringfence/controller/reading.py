@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, Final
 
 import structlog
@@ -30,6 +31,9 @@ log = structlog.get_logger(__name__)
 SETTLE_SECONDS: Final = 5.0
 """Until the first comparison: by then the watches follow."""
 
+HEARD_SECONDS: Final = 1.0
+"""Between two tellings that events come."""
+
 
 class NotInstalled(Exception):
     """The CRDs are not there."""
@@ -51,6 +55,7 @@ class Reading:
     agents: Informer = field(init=False)
     others: tuple[Informer, ...] = field(init=False)
     strays: StrayPods = field(init=False)
+    _told: float = field(default=float("-inf"), init=False)
 
     def __post_init__(self) -> None:
         store, changed = self.store, self.store.context_changed
@@ -63,7 +68,12 @@ class Reading:
         self.others = (
             *(self._informer(source, ContextSink(store.context, source.kind, changed)) for source in context),
             *(
-                self._informer(source, TableSink(store.children, source.kind, wanted=keeps(source.kind)))
+                self._informer(
+                    source,
+                    TableSink(
+                        store.children, source.kind, wanted=keeps(source.kind), passed_over=store.rights.passed_over
+                    ),
+                )
                 for source in CHILDREN
             ),
             self._informer(SERVICES, TableSink(store.services, "Service")),
@@ -121,7 +131,14 @@ class Reading:
         return found
 
     def _informer(self, source: Source, sink: Sink) -> Informer:
-        return Informer(self.kube, source, sink, heard=lambda: self.emit(WatchHeard()))
+        return Informer(self.kube, source, sink, heard=self._hear)
+
+    def _hear(self) -> None:
+        """An event came. Of hundreds in a second one is told."""
+        now = monotonic()
+        if now - self._told >= HEARD_SECONDS:
+            self._told = now
+            self.emit(WatchHeard())
 
 
 async def _installed(informer: Informer) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from ringfence.kube import ApiError, Kube, Unreachable
+from ringfence.kube.access import AccessReviews
 from ringfence.policy.model import Network
 from ringfence.resources import JobImage
 from ringfence.store.context import PolicyContext
@@ -25,6 +26,7 @@ from ringfence.telemetry.sinks.lines import to_log
 from ringfence.telemetry.sinks.metrics import MetricsSink
 
 from . import kopf_adapter
+from .agent.delegates import KEPT, Delegates
 from .agent.execute import Executor
 from .agent.handover import HandOvers
 from .agent.observe import Observer
@@ -132,7 +134,11 @@ class _Parts:
     def reading(self) -> Reading:
         """A store, and what keeps it."""
         settings = self.settings
-        context = PolicyContext(settings.cluster_networks, api_server_networks=settings.api_server_networks)
+        context = PolicyContext(
+            settings.cluster_networks,
+            api_server_networks=settings.api_server_networks,
+            own_namespace=settings.namespace,
+        )
         return Reading(self.kube, Store(context), self.emit, settings.resync)
 
     def prover(self, store: Store) -> Prover:
@@ -157,7 +163,14 @@ class _Parts:
         secrets = Secrets(self.kube, self.leading, f"{settings.namespace}:{settings.account}", self.emit)
         return AgentReconciler(
             store=store,
-            observer=Observer(self.kube, store, secrets, HandOvers(self.emit, self.registration()), settings.job_image),
+            observer=Observer(
+                self.kube,
+                store,
+                secrets,
+                HandOvers(self.emit, self.registration()),
+                settings.job_image,
+                Delegates(AccessReviews(self.kube, KEPT), store),
+            ),
             executor=Executor(writer, secrets, Pods(writer), self.emit, held),
             writer=writer,
             recorder=Recorder(self.emit),

@@ -1,12 +1,13 @@
-"""What an author of an AgentPolicy is told although the policy is valid: words in it that allow nothing.
+"""What an author of an AgentPolicy is told although the policy is valid: what in it allows nothing.
 
 For the warnings of admission and for `ringfence policy check` alike.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ringfence.api import AgentPolicySpec
+from ringfence.api.agentpolicy import SigningKey
 from ringfence.api.permissions import PolicyRule
 
 from .atoms import WILDCARD
@@ -28,9 +29,20 @@ def advice(spec: AgentPolicySpec) -> list[str]:
                 found.append(f"{path}: {quote(f'{resource}.{entry.group}')} counts for nothing, since {why}")
     for index, rule in enumerate(spec.permissions.allow or ()):
         found += _about(f"spec.permissions.allow[{index}]", rule)
+    found += _about_keys(spec.images.signed_by or ())
     if len(found) > MAX_WARNINGS:
         found[MAX_WARNINGS - 1 :] = [f"and {len(found) - MAX_WARNINGS + 1} more warnings"]
     return found
+
+
+def _about_keys(keys: Sequence[SigningKey]) -> Iterator[str]:
+    if keys:
+        from .signing_keys import is_usable  # noqa: PLC0415 - only here is it needed, and start-up time counts
+
+        for index, key in enumerate(keys):
+            if not is_usable(key.public_key):
+                path = f"spec.images.signedBy[{index}].publicKey"
+                yield f"{path}: no signature is verified by it: write what cosign public-key prints"
 
 
 def _about(path: str, rule: PolicyRule) -> Iterator[str]:

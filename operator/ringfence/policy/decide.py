@@ -8,7 +8,7 @@ from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL
 
 from . import text
 from .builtin import RESTRICTED
-from .egress import check_egress
+from .egress import CLOSED_NAMESPACES, check_egress
 from .images import check_image
 from .ingress import check_ingress
 from .limits import check_limits
@@ -19,6 +19,7 @@ from .plaintext import check_plaintext
 from .pods import check_resources, check_sandbox, check_storage
 from .secrets import check_secrets
 from .selectors import matches
+from .signatures import check_signatures
 
 
 def decide(agent: AgentObject, policies: Sequence[NamedPolicy], facts: Facts) -> list[Violation]:
@@ -40,11 +41,23 @@ def binding(policies: Sequence[NamedPolicy], facts: Facts) -> list[NamedPolicy]:
     return bound or [RESTRICTED]
 
 
+def suspending(bound: Sequence[NamedPolicy]) -> NamedPolicy | None:
+    """The policy by which agents that do not fit any more get no pods; one of those that bind is enough."""
+    return next((policy for policy in bound if policy.spec.existing == "Suspend"), None)
+
+
 def _check_place(agent: AgentObject, facts: Facts) -> Iterator[Violation]:
     rule = AgentDeployment.name_rule
     if not rule.check(agent.name):
         yield Violation("metadata.name", RuleName.INVALID_FIELD, rule.message)
-    if facts.namespace_labels is not None and facts.namespace_labels.get(AGENTS_LABEL) != AGENTS_ENABLED:
+    if agent.namespace in CLOSED_NAMESPACES or agent.namespace == facts.own_namespace:
+        whose = "Ringfence's" if agent.namespace == facts.own_namespace else "the cluster's"
+        message = (
+            f"namespace {text.quote(agent.namespace)} holds {whose} own pods and is closed to agents, whatever its "
+            "labels say: no webhook and no guard looks there; deploy to a namespace of the agent's team"
+        )
+        yield Violation("metadata.namespace", RuleName.NAMESPACE_NOT_OPENED, message)
+    elif facts.namespace_labels is not None and facts.namespace_labels.get(AGENTS_LABEL) != AGENTS_ENABLED:
         message = (
             f"this namespace is not open to agents: deploy to one that carries the label {AGENTS_LABEL}: "
             f"{AGENTS_ENABLED}, or ask a platform engineer to set it here"
@@ -76,6 +89,7 @@ def _check_parts(
 ) -> Iterator[Violation]:
     if parts.image is not None:
         yield from check_image(parts.image, policies)
+    yield from check_signatures([("spec.image", parts.image or "")], parts.image_signatures, policies)
     yield from check_permissions(parts.permissions, policies)
     yield from check_egress(parts.network.egress, namespace, policies, facts)
     yield from check_ingress(parts.network.ingress, namespace, policies)

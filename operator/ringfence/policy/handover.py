@@ -36,9 +36,13 @@ def newly_delivered(spec: Any, old: Any) -> dict[str, str]:
 
     They are all of them where something else runs than before: it would get what the old program was trusted with.
     """
-    same = _what_runs(spec) == _what_runs(old)
-    before = [_delivered(secret) for _, _, secret in _named(old)] if same else []
+    before = [_delivered(secret) for _, _, secret in _named(old)] if runs_the_same(spec, old) else []
     return {name: path for path, name, secret in _named(spec) if _delivered(secret) not in before}
+
+
+def runs_the_same(spec: Any, old: Any) -> bool:
+    """Whether the program is the one that the `old` spec was trusted with. `spec`, `old`: whatever somebody sent."""
+    return _what_runs(spec) == _what_runs(old)
 
 
 def _what_runs(spec: Any) -> list[Any]:

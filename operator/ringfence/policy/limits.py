@@ -146,15 +146,15 @@ def _check_single(
             bound, asked = bounds.get(limit.name), getattr(own, limit.name)
             if bound is not None and asked > max(bound, getattr(facts.held, limit.name)):
                 message = (
-                    f"asks for {limit.what}: {_spelled(limit.name, asked)}; policy {quote(policy.name)} allows one "
-                    f"agent {_spelled(limit.name, bound)} (limits.perAgent.{limit.name}): {limit.fix}, or have the "
+                    f"asks for {limit.what}: {spelled(limit.name, asked)}; policy {quote(policy.name)} allows one "
+                    f"agent {spelled(limit.name, bound)} (limits.perAgent.{limit.name}): {limit.fix}, or have the "
                     "limit raised"
                 )
                 yield Violation(limit.path, limit.rule, message)
 
 
 def _message(limit: _Limit, policy: NamedPolicy, amounts: tuple[int, int, int], alone: bool) -> str:
-    bound, there, asked = (_spelled(limit.name, value) for value in amounts)
+    bound, there, asked = (spelled(limit.name, value) for value in amounts)
     rest = "whatever others ask for" if alone else f"of which other agents have {there}"
     return (
         f"asks for {limit.what}: {asked}; policy {quote(policy.name)} allows this namespace {bound} in sum "
@@ -162,7 +162,8 @@ def _message(limit: _Limit, policy: NamedPolicy, amounts: tuple[int, int, int], 
     )
 
 
-def _spelled(name: str, value: int) -> str:
+def spelled(name: str, value: int) -> str:
+    """An amount of a limit, as people write it. `value`: a number, or in billionths of a CPU or a byte."""
     if name in _WHOLE:
         return str(value)
     if name == "cpu" or value % FINEST:
@@ -184,10 +185,18 @@ def _bounds_of(limits: PolicyLimits | AgentLimits) -> dict[str, int]:
     return found
 
 
+def bounds_of(spec: AgentPolicySpec) -> dict[str, int]:
+    """By the paths of the limits that are set: `limits.cpu`, `limits.perAgent.cpu`. For `spelled`."""
+    each = _bounds_of(spec.limits.per_agent)
+    return {f"limits.{name}": value for name, value in _bounds(spec).items()} | {
+        f"limits.perAgent.{name}": value for name, value in each.items()
+    }
+
+
 def described(spec: AgentPolicySpec) -> list[str]:
     """The limits that are set, in few words."""
     return [
-        f"at most {_spelled(limit.name, bound)} {limit.what} {whose}"
+        f"at most {spelled(limit.name, bound)} {limit.what} {whose}"
         for bounds, whose in ((_bounds(spec), "in sum"), (_bounds_of(spec.limits.per_agent), "of each agent"))
         for limit in _LIMITS
         if (bound := bounds.get(limit.name)) is not None

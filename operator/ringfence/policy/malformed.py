@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from ringfence.api import parse
-from ringfence.api.agentdeployment import EnvVar, Resources, Sandbox, Storage
+from ringfence.api.agentdeployment import EnvVar, ImageSignature, Resources, Sandbox, Storage
 from ringfence.api.base import Model
 from ringfence.api.network import EgressRule, IngressRule, Network, Peer, ServiceTarget
 from ringfence.api.permissions import Permissions, PolicyRule
@@ -33,6 +33,8 @@ _IMAGE: Final = re.compile(r"[!-~]{1,512}")
 """What is looked at as an image: not longer than the API's own bound."""
 _MOST: Final = 64
 """Entries of a list that are read: no list of the API that is judged is longer. That it is too long is told anyway."""
+_MOST_SIGNATURES: Final = 8
+"""As the API bounds them, since each is verified by each key."""
 _MOST_CHARACTERS: Final = 300
 """Of a word: longer than any that is known."""
 _UNREADABLE: Final = "?"
@@ -44,6 +46,7 @@ class Parts:
     """What can be read. None: absent where the API asks for it, or so malformed that nothing can be said about it."""
 
     image: str | None
+    image_signatures: list[ImageSignature]
     permissions: Permissions
     network: Network
     secrets: list[AgentSecret]
@@ -62,6 +65,10 @@ def readable(spec: Any) -> Parts:
     read = _read(Sandbox, sandbox)
     return Parts(
         image=image if isinstance(image, str) and _IMAGE.fullmatch(image) else None,
+        image_signatures=[
+            _read(ImageSignature, one) or ImageSignature.model_construct(bundle="")
+            for one in _list(raw.get("imageSignatures"))[:_MOST_SIGNATURES]
+        ],
         permissions=_permissions(_mapping(raw.get("permissions"))),
         network=_network(_mapping(raw.get("network"))),
         secrets=[_secret(_mapping(one)) for one in _list(raw.get("secrets"))],

@@ -46,6 +46,8 @@ class RuleName(StrEnum):
     IMAGE_INVALID = "ImageInvalid"
     IMAGE_NO_DIGEST = "ImageNoDigest"
     IMAGE_REGISTRY = "ImageRegistry"
+    IMAGE_NOT_SIGNED = "ImageNotSigned"
+    IMAGE_NOT_ATTESTED = "ImageNotAttested"
     SANDBOX_REQUIRED = "SandboxRequired"
     AGENTS_ABOVE_POLICY = "AgentsAbovePolicy"
     REPLICAS_ABOVE_POLICY = "ReplicasAbovePolicy"
@@ -141,13 +143,15 @@ class Facts:
     then the rules that need them are left out, and the policies given are taken to bind. `cluster_networks`:
     addresses of nodes, pods, Services and the API server: never reachable by address.
     `others`: what other agents of the namespace have that go before this one; None where that is not known. `held`:
-    what the agent has already, by a spec of it that was accepted.
+    what the agent has already, by a spec of it that was accepted. `own_namespace`: where Ringfence itself runs; None
+    where that is not known.
     """
 
     namespace_labels: Mapping[str, str] | None = None
     cluster_networks: tuple[Network, ...] = ()
     others: Asks | None = None
     held: Asks = NOTHING
+    own_namespace: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """From a stored AgentPolicy to one that decides. One rule for all who ask: controller, admission, `explain`."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from ringfence.api import AgentPolicySpec, parse
 from ringfence.api.agentpolicy import LabelSelector, PolicyEgress, PolicyImages, PolicyIngress, PolicyPermissions
@@ -21,16 +21,22 @@ def read_policy(name: str, spec: Any) -> tuple[NamedPolicy, tuple[FieldError, ..
         return NamedPolicy(name, parsed.value), ()
     selector = spec.get("namespaceSelector") if isinstance(spec, Mapping) else None
     selected = parse(LabelSelector, selector, at="spec.namespaceSelector").value
-    closed = NamedPolicy(f"{name} (unreadable: it allows nothing until it is fixed)", _nothing(selected))
+    suspends = isinstance(spec, Mapping) and spec.get("existing") == "Suspend"
+    nothing = _nothing(selected, "Suspend" if suspends else "Report")
+    closed = NamedPolicy(f"{name} (unreadable: it allows nothing until it is fixed)", nothing)
     return closed, parsed.errors
 
 
-def _nothing(selector: LabelSelector | None) -> AgentPolicySpec:
-    """The policy that allows no agent at all in the selected namespaces; without a selector, in any."""
+def _nothing(selector: LabelSelector | None, existing: Literal["Report", "Suspend"]) -> AgentPolicySpec:
+    """The policy that allows no agent at all in the selected namespaces; without a selector, in any.
+
+    `existing`: as it says itself. A mistake in a policy stops what runs only where its author wanted that.
+    """
     return AgentPolicySpec(
         namespace_selector=selector or LabelSelector(),
         permissions=PolicyPermissions(max_level="ReadOnly", allow=[]),
         egress=PolicyEgress(cidrs=[], service_namespaces=[], max_public_addresses=0),
         ingress=PolicyIngress(namespaces=[]),
         images=PolicyImages(registries=[], require_digest=True),
+        existing=existing,
     )

@@ -23,7 +23,8 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
     ),
     RuleName.NAMESPACE_NOT_OPENED: RuleText(
         "The guards that keep an agent's fence in place work in namespaces that a platform engineer has opened.",
-        "Deploy to a namespace that carries the label `ringfence.dev/agents: enabled`, or have it set.",
+        "Deploy to a namespace that carries the label `ringfence.dev/agents: enabled`, or have it set; no label opens "
+        "the cluster's own namespaces or the one that Ringfence runs in.",
     ),
     RuleName.LEVEL_ABOVE_POLICY: RuleText(
         "The level is the ceiling of an agent's permissions; the platform team says how high it may be in a namespace.",
@@ -112,6 +113,19 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "The platform team lists the registries that images may come from.",
         "Take the image from one of the policy's `images.registries`, or have its registry added.",
     ),
+    RuleName.IMAGE_NOT_SIGNED: RuleText(
+        "A digest says which image it is, not who stands for it: whoever may push to the registry makes images. The "
+        "platform team names the keys of those who may.",
+        "Sign the image (`cosign sign --key KEY --bundle FILE NAME@sha256:DIGEST`) with a key of each policy's "
+        "`images.signedBy`, and put the content of FILE into `imageSignatures[].bundle`; "
+        "docs/how-to/signed-images.md has it step by step.",
+    ),
+    RuleName.IMAGE_NOT_ATTESTED: RuleText(
+        "The platform team wants to know of an image how it was built, or what it was scanned for, from somebody whom "
+        "it trusts.",
+        "Attest it (`cosign attest --key KEY --type TYPE --predicate PREDICATE --bundle FILE NAME@sha256:DIGEST`) with "
+        "a key of the policy's `images.signedBy`, and put the content of FILE into `imageSignatures[].bundle`.",
+    ),
     RuleName.SANDBOX_REQUIRED: RuleText(
         "The platform team wants a stronger wall between the agents of a namespace and the node's kernel.",
         "Set `sandbox.runtimeClassName` to one that the policy names.",
@@ -158,7 +172,9 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "names a delegate, have the delegate given it.",
     ),
     RuleName.PERMISSION_NOT_HELD: RuleText(
-        "Who may create agents but may not do a thing himself could have an agent do it for him.",
+        "Who may create agents, or change what they run, but may not do a thing himself could have an agent do it for "
+        "him. So it is asked about when it is new to an agent, and again when another program would get it (`image`, "
+        "`command`, `args`, `env`, the mount path of `storage`).",
         "Leave the permission out, have somebody who holds it apply the object, or be given it; where the namespace "
         "names a delegate (annotation `ringfence.dev/delegate`), have the delegate given it.",
     ),

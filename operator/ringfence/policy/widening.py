@@ -1,4 +1,4 @@
-"""What widens an agent's fence beside Ringfence's own objects: policies add up, and so do bindings. Pure."""
+"""What widens an agent's fence beside our own objects: policies add up, bindings too, and pods are changed. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +17,11 @@ class Way(IntEnum):
 
     PODS = 0
     """A pod of the agent has lost the label that the policies select by: nothing fences it."""
-    POLICIES = 1
+    SHAPES = 1
+    """A pod of the agent was changed on its way into the cluster: it may do what `restricted` forbids."""
+    POLICIES = 2
     """Somebody's policy allows its pods something."""
-    BINDINGS = 2
+    BINDINGS = 3
     """Somebody's binding gives its ServiceAccount permissions."""
 
 
@@ -57,6 +59,7 @@ def sentence(found: Sequence[Widening]) -> str:
     """For a person. `found`: sorted, at least one."""
     said = {
         Way.PODS: "run without the agent's label, and so without its fence",
+        Way.SHAPES: "are not as Ringfence makes pods, and fall short of the Pod Security Standard restricted",
         Way.POLICIES: "allow its pods what its spec does not say",
         Way.BINDINGS: "give its ServiceAccount permissions that its spec does not name",
     }

@@ -4,6 +4,8 @@ import hashlib
 import json
 from typing import Any
 
+from ringfence.policy.pod_security import unrestricted
+
 from .kinds import CHILD_KINDS, Manifest
 from .stored import CONTENT, DESIRED_ANNOTATION, Desired, StoredChild, content_fits, metadata_fits, stored
 
@@ -33,10 +35,14 @@ def completed_only(desired: Manifest, live: Manifest) -> bool:
     """Whether all that `live` says beyond `desired` looks like defaults of the API server.
 
     To be asked of what was stored from the whole of `desired`: what differs then was put in on the way. A default is a
-    plain value that switches nothing on; a container, a volume, `hostNetwork: true` is somebody's addition.
+    plain value that switches nothing on; a container, a volume, `hostNetwork: true` is somebody's addition. So is what
+    takes the pod out of the Pod Security Standard `restricted`, plain as it may be: `runAsUser: 0`.
     """
     if not CHILD_KINDS[desired["kind"]].completed:
         return content_fits(Desired(desired), stored(live, desired["kind"]))
+    template = live["spec"]["template"]
+    if unrestricted(template["spec"], template["metadata"].get("annotations"), closed=False):
+        return False
     return all(_only_defaults(desired.get(key), live.get(key)) for key in CONTENT)
 
 

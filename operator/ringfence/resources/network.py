@@ -2,7 +2,7 @@
 
 import hashlib
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ringfence.api.names import AGENT_LABEL, MANAGED_BY, MANAGED_BY_LABEL, STANDING_POLICY
 from ringfence.api.network import EgressRule, IngressRule
@@ -24,6 +24,9 @@ EXCEPT = " except "
 """Between a network and what is left out of it, in a line of the status."""
 MAX_LINE = 256
 """Characters of such a line, as the CRD bounds it."""
+
+ServiceKey = tuple[str, str, int]
+"""Namespace, name and port of a Service."""
 
 
 def deny_policy(agent: Identity) -> Manifest:
@@ -85,7 +88,7 @@ def api_server_only(agent: Agent, name: str, pods: dict[str, str]) -> Manifest:
     return child(agent, "networking.k8s.io/v1", "NetworkPolicy", name=name, spec=spec)
 
 
-def service_key(agent_namespace: str, rule: EgressRule) -> tuple[str, str, int] | None:
+def service_key(agent_namespace: str, rule: EgressRule) -> ServiceKey | None:
     """(namespace, name, port) of the Service that a rule names, or None for a rule by address."""
     if rule.service is None:
         return None
@@ -100,7 +103,7 @@ def effective_egress(agent: Agent) -> list[str]:
         if key is None:
             lines += _line(str(rule.cidr), rule.ports or [], agent)
         elif key in agent.services:
-            lines.append(_bounded(f"{key[0]}/{key[1]}:{key[2]}{LEADS}{_lead(agent.services[key])}"))
+            lines += lead_lines({key: agent.services[key]})
     return lines
 
 
@@ -110,6 +113,22 @@ def _line(cidr: str, ports: list[int], agent: Agent) -> list[str]:
         return []
     without = f"{EXCEPT}{listed(map(str, left_out))}" if left_out else ""
     return [_bounded(f"{cidr}:{','.join(map(str, ports))}{without}")]
+
+
+def lead_lines(services: Mapping[ServiceKey, ServicePort], before: Mapping[str, str] | None = None) -> list[str]:
+    """Where each Service leads, one line each. `before`: what `leads` said, which stands where both name a Service."""
+    found = [_bounded(f"{_named(key)}{LEADS}{_lead(port)}") for key, port in services.items()]
+    stood = before or {}
+    return sorted(
+        [
+            *(f"{name}{LEADS}{lead}" for name, lead in stood.items()),
+            *(one for one in found if not leads([one]).keys() & stood.keys()),
+        ]
+    )
+
+
+def _named(key: ServiceKey) -> str:
+    return f"{key[0]}/{key[1]}:{key[2]}"
 
 
 def leads(lines: Iterable[str]) -> dict[str, str]:
@@ -133,10 +152,10 @@ def _bounded(line: str) -> str:
 
 def missing_services(agent: Agent) -> list[str]:
     """Services that the spec names and that are not there (or have no selector, or no such port)."""
-    return [f"{key[0]}/{key[1]}:{key[2]}" for key in _service_keys(agent) if key not in agent.services]
+    return [_named(key) for key in _service_keys(agent) if key not in agent.services]
 
 
-def _service_keys(agent: Agent) -> list[tuple[str, str, int]]:
+def _service_keys(agent: Agent) -> list[ServiceKey]:
     return [key for rule in agent.spec.network.egress if (key := service_key(agent.namespace, rule))]
 
 

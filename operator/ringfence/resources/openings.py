@@ -9,6 +9,7 @@ Body = Mapping[str, Any]
 DIRECTIONS = ["Ingress", "Egress"]
 ALL_OF = "system:serviceaccounts:"
 AS_USER = "system:serviceaccount:"
+EVERYBODY = {"system:serviceaccounts", "system:authenticated"}
 OWN_SUFFIXES = ("-deny", "-allow")
 
 
@@ -37,7 +38,8 @@ def role_binding(body: Body) -> dict[str, Any] | None:
 def accounts(subjects: Any, namespace: str | None) -> list[str]:
     """NAMESPACE/NAME of ServiceAccounts that agents may have, and NAMESPACE/ for all of a namespace.
 
-    Groups that bind everybody (`system:serviceaccounts`, `system:authenticated`) say nothing about agents.
+    `namespace`: of a RoleBinding; one that binds everybody gives something to the agents of that namespace, too. None:
+    of a ClusterRoleBinding. Every cluster has some of these that bind everybody: they say nothing about agents.
     """
     found = set()
     for one in subjects or []:
@@ -46,6 +48,8 @@ def accounts(subjects: Any, namespace: str | None) -> list[str]:
             found.add(f"{one.get('namespace') or namespace}/{name}")
         elif kind == "Group" and name.startswith(ALL_OF):
             found.add(f"{name.removeprefix(ALL_OF)}/")
+        elif kind == "Group" and name in EVERYBODY and namespace is not None:
+            found.add(f"{namespace}/")
         elif kind == "User" and name.startswith(AS_USER) and name.count(":") == AS_USER.count(":") + 1:
             found.add(name.removeprefix(AS_USER).replace(":", "/"))
     return sorted(one for one in found if one.endswith("/") or one.partition("/")[2].startswith(CHILD_PREFIX))

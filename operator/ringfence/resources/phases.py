@@ -36,13 +36,16 @@ class Phase:
     """One phase.
 
     `build`: its children for an agent, in order. `prunes`: whether a stored child that is not built any more, and
-    belongs to the agent, is this phase's to take away.
+    belongs to the agent, is this phase's to take away. `fence`: kinds of its children that decide what the agent can
+    reach: an edit of one may let it do more. `gives`: those of them without which it reaches less.
     """
 
     order: Order
     condition: ConditionType
     build: Callable[[Agent], Sequence[Manifest | None]]
     prunes: Callable[[StoredChild], bool]
+    fence: frozenset[str] = frozenset()
+    gives: frozenset[str] = frozenset()
 
     def desired(self, agent: Agent) -> list[Desired]:
         """Its children, stamped."""
@@ -77,18 +80,23 @@ PHASES = (
         condition=ConditionType.NETWORK_POLICY_APPLIED,
         build=lambda agent: [deny_policy(agent)],
         prunes=_never,
+        fence=frozenset({"NetworkPolicy"}),
     ),
     Phase(
         order=Order.ALLOW,
         condition=ConditionType.NETWORK_POLICY_APPLIED,
         build=lambda agent: [allow_policy(agent)],
         prunes=_opens,
+        fence=frozenset({"NetworkPolicy"}),
+        gives=frozenset({"NetworkPolicy"}),
     ),
     Phase(
         order=Order.PERMISSIONS,
         condition=ConditionType.RIGHTS_APPLIED,
         build=lambda agent: [service_account(agent), role(agent), role_binding(agent)],
         prunes=_grants,
+        fence=frozenset({"Role", "RoleBinding"}),
+        gives=frozenset({"RoleBinding"}),
     ),
     Phase(
         order=Order.SECRETS,
@@ -105,3 +113,5 @@ PHASES = (
 )
 """In order: deny, allow, permissions, secrets, workload."""
 DENY, ALLOW, PERMISSIONS, SECRETS, WORKLOAD = PHASES
+DECIDES_REACH = frozenset[str]().union(*(phase.fence for phase in PHASES))
+"""All of these kinds. Of a rotation's children, an edit of such a one may let its job do more."""

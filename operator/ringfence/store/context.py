@@ -69,10 +69,17 @@ class PolicyContext:
     """The context of decisions. Not to be asked before it is synced: every kind of `SOURCES` was listed once.
 
     `api_server_networks`: where the API server's addresses are believed without being named by its certificate.
+    `own_namespace`: where Ringfence runs, which is closed to agents; the API server does not call the webhook there.
     """
 
-    def __init__(self, extra_networks: Iterable[Network] = (), *, api_server_networks: Iterable[Network] = ()) -> None:
-        self._extra = tuple(extra_networks)
+    def __init__(
+        self,
+        extra_networks: Iterable[Network] = (),
+        *,
+        api_server_networks: Iterable[Network] = (),
+        own_namespace: str | None = None,
+    ) -> None:
+        self._extra, self._own = tuple(extra_networks), own_namespace
         self.api_server_addresses = ApiServerAddresses(api_server_networks)
         self.agents: Claims | None = None
         """What agents ask for, as the admission server keeps it; the controller asks its store, which knows more."""
@@ -103,7 +110,8 @@ class PolicyContext:
         known: Any = {NAMESPACE: self._labels, AGENT_POLICY: self._policies}.get(kind)
         present = {full_name(item) for item in found}
         if kind == NAMESPACE:
-            self._delegates = {name: named for name, named in self._delegates.items() if name in present}
+            for gone in self._delegates.keys() - present:
+                self._put_delegate(gone, None)
         if known is not None:
             for gone in known.keys() - present:
                 self._put(known, gone, None)
@@ -145,11 +153,7 @@ class PolicyContext:
         return True
 
     def _put_delegate(self, namespace: str, named: str | None) -> None:
-        """No decision depends on it, so no new version: admission asks for it by itself."""
-        if named is None:
-            self._delegates.pop(namespace, None)
-        else:
-            self._delegates[namespace] = named
+        self._put(self._delegates, namespace, named)
 
     def _put_networks(self, key: tuple[str, str], found: tuple[Network, ...] | None) -> None:
         before = self._networks.get(key, ())
@@ -175,7 +179,10 @@ class PolicyContext:
     def facts(self, namespace: str) -> Facts:
         """What `decide` is to know about `namespace`. One that was never seen has no labels: it is closed."""
         known = self._labels.get(namespace, {})
-        return Facts(namespace_labels=known, cluster_networks=self._cluster_networks())
+        return self._facts(known)
+
+    def _facts(self, known: Mapping[str, str]) -> Facts:
+        return Facts(namespace_labels=known, cluster_networks=self._cluster_networks(), own_namespace=self._own)
 
     def policies(self) -> list[NamedPolicy]:
         """Every AgentPolicy, by name. One that cannot be read is among them and allows nothing."""
@@ -196,7 +203,7 @@ class PolicyContext:
 
         The cache itself does not change: a watch may have shown it something newer in the meantime.
         """
-        facts = Facts(namespace_labels=labels(namespace), cluster_networks=self._cluster_networks())
+        facts = self._facts(labels(namespace))
         named = sorted((_policy(full_name(body), body) for body in policies), key=lambda policy: policy.name)
         return Snapshot(facts, tuple(named), None if agents is None else tuple(agents), _delegate(namespace))
 

@@ -145,7 +145,7 @@ class Informer:
 class TableSink:
     """Keeps a table. `wanted`: which objects of the kind; an object that is not wanted any more is gone from it.
 
-    `namespace`: the only one whose objects it keeps; None: all.
+    `namespace`: the only one whose objects it keeps; None: all. `passed_over`: told of events of what is not wanted.
     """
 
     def __init__(
@@ -155,15 +155,20 @@ class TableSink:
         *,
         wanted: Callable[[Body], bool] = lambda _: True,
         namespace: str | None = None,
+        passed_over: Callable[[Body], None] = lambda _: None,
     ) -> None:
         self._table = table
         self._kind = kind
         self._wanted = wanted
         self._namespace = namespace
+        self._passed_over = passed_over
 
     def observe(self, event_type: str | None, body: Body) -> None:
         """Take one event of the watch."""
-        self._table.observe(event_type if self._wanted(body) else "DELETED", self._whole(body))
+        wanted = self._wanted(body)
+        self._table.observe(event_type if wanted else "DELETED", self._whole(body))
+        if not wanted:
+            self._passed_over(self._whole(body))
 
     def clear(self) -> None:
         """The cluster does not serve the kind."""

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -10,6 +11,7 @@ import orjson
 from ringfence.api.names import AGENT_LABEL, API_VERSION, CHILD_PREFIX
 from ringfence.kube import Object, path_of
 from ringfence.policy.limits import Claim
+from ringfence.policy.pod_security import unrestricted
 from ringfence.resources import Ref, ServicePort, openings
 from ringfence.resources.field_manager import FieldManager, last_of_spec
 from ringfence.resources.stored import resource_version
@@ -156,6 +158,8 @@ class StoredPod:
     """Seconds that its spec gives it to end."""
     ends_within: int | None = None
     """Seconds that it was given to end when it was deleted; None: nobody deleted it."""
+    unrestricted: tuple[str, ...] = ()
+    """Fields by which it falls short of the Pod Security Standard `restricted`, which every pod of ours passes."""
 
     @property
     def is_stray(self) -> bool:
@@ -194,6 +198,7 @@ def read_pod(body: Body) -> StoredPod:
         replica_set=_replica_set(metadata),
         grace=spec.get("terminationGracePeriodSeconds"),
         ends_within=metadata.get("deletionGracePeriodSeconds") if metadata.get("deletionTimestamp") else None,
+        unrestricted=_falls_short(orjson.dumps([{**spec, "nodeName": None}, metadata.get("annotations")])),
     )
 
 
@@ -245,6 +250,12 @@ def read_cluster_object(body: Body) -> StoredClusterObject:
     else:
         shown = openings.cluster_policy(body)
     return StoredClusterObject(kind, metadata["name"], resource_version(body), shown)
+
+
+@lru_cache(maxsize=1024)
+def _falls_short(spec_and_annotations: bytes) -> tuple[str, ...]:
+    """Kept, as a pod is told of some five times until it runs, and is the same but for its node."""
+    return tuple(unrestricted(*orjson.loads(spec_and_annotations)))
 
 
 def _replica_set(metadata: Body) -> tuple[str, str] | None:

@@ -27,6 +27,7 @@ from .records import (
     read_policy,
     read_service,
 )
+from .rights import RightsVersions
 from .sources import AGENT_POLICY, ENDPOINT_SLICE, NAMESPACE
 from .tables import Table
 from .urgency import Urgency
@@ -82,6 +83,8 @@ class Store:
         """Of pods that seem to be left behind."""
         self.orphans = OrphanIndex(self._wake_namespace)
         self.wider = Widenings(self._wake, self._agents_of, self.pods_of)
+        self.rights = RightsVersions(context, self._wake, self._agents_of)
+        self.wider.bound = self.rights.changed
         self.agents: Table[Key, StoredAgent] = Table(
             read_agent, lambda agent: agent.key, self._agent_changed, locate=_agent_key
         )
@@ -262,6 +265,8 @@ class Store:
         _index(self._children_of, record.ref, [before] if before else (), [now] if now else ())
         self.orphans.child_changed(old, new)
         self.wider.child_changed(old, new)
+        if record.ref.kind == "RoleBinding" and not {before, now} & self._key_of.keys():
+            self.rights.binding_changed(old, new)
         if not self._child_matters(old, new):
             return
         for key in {self._key_of.get(uid) for uid in (before, now) if uid} | {self._by_memory(record)}:
@@ -355,7 +360,7 @@ def _urgency(old: StoredChild | None, new: StoredChild | None) -> Urgency:
 
 def _pod_tells(pod: StoredPod) -> tuple[object, ...]:
     """What a pass looks at of a pod."""
-    return pod.told, pod.labels, pod.uid, pod.ends_within
+    return pod.told, pod.labels, pod.uid, pod.ends_within, pod.unrestricted
 
 
 def _telling(child: StoredChild) -> tuple[object, ...]:

@@ -31,7 +31,7 @@ class Table(Generic[K, V]):
     """Records by key. Older news of the same object is ignored.
 
     `read`: what is kept of an object. `key`: of a record. `changed`: called after each change, with the table changed.
-    `locate`: the key that a record of this object will have; where it is given, old news is not even read.
+    `locate`: the key that a record of this object will have; where it is given, what is known is not read again.
     """
 
     def __init__(
@@ -66,10 +66,19 @@ class Table(Generic[K, V]):
         Whether it was news.
         """
         if event_type == "DELETED":
-            record = self.read(body)
-            self._note_gone(self.key(record), record.version)
-            return self.remove(self.key(record), record.version)
+            key, version = self._locate(body) if self._locate else self.key(self.read(body)), resource_version(body)
+            self._note_gone(key, version)
+            return self.remove(key, version)
         return not self._is_old(body) and self.take(self.read(body))
+
+    def record(self, body: Body) -> V:
+        """What is kept of the object in an answer. It is not taken.
+
+        Its echo in a watch was often faster than the answer: what is known of this very version is not read again.
+        """
+        known = self.items.get(self._locate(body)) if self._locate else None
+        is_known = known is not None and known.version and known.version == resource_version(body)
+        return known if known is not None and is_known else self.read(body)
 
     def _is_old(self, body: Body) -> bool:
         """Whether this was known: the echo of an own write mostly, whose answer had it all."""

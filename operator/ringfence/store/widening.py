@@ -5,6 +5,7 @@ from typing import Any
 
 from ringfence.api.names import AGENT_LABEL, MANAGED_BY, MANAGED_BY_LABEL, STANDING_POLICY
 from ringfence.policy.selectors import selects
+from ringfence.policy.text import listed
 from ringfence.policy.widening import Opening, Way, Widening, openings_for
 from ringfence.resources import Ref
 from ringfence.resources.model import child_name
@@ -17,6 +18,8 @@ from .tables import Table
 
 Labels = Mapping[str, str]
 Own = Callable[[StoredChild], bool]
+NAMED_FIELDS = 3
+"""Fields of a pod that are named in a sentence."""
 Place = tuple[str, str, str]
 """Kind, namespace (empty: none) and name."""
 
@@ -34,6 +37,8 @@ class Widenings:
         pods: Callable[[Key], Iterable[StoredPod]],
     ) -> None:
         self._wake, self._agents, self._pods = wake, agents, pods
+        self.bound: Callable[[], None] = lambda: None
+        """Told that a binding of the whole cluster changed."""
         self.look: Callable[[str], None] = lambda _: None
         """Told of a namespace in which a pod may have lost its agent's label."""
         self.cluster_wide: dict[str, Table[str, StoredClusterObject]] = {
@@ -53,6 +58,11 @@ class Widenings:
     def of(self, key: Key, namespace: Labels, is_own: Own) -> tuple[Widening, ...]:
         """All that widens an agent's fence. `namespace`: its labels. `is_own`: whether a child belongs to the agent."""
         found = [Widening(Way.PODS, f"Pod {name}") for name in {name for _, name in self._strays.get(key, ())}]
+        found += [
+            Widening(Way.SHAPES, f"Pod {pod.key.name} ({listed(pod.unrestricted, NAMED_FIELDS)})")
+            for pod in self._pods(key)
+            if pod.unrestricted and pod.account == key and not pod.ends
+        ]
         own = {child_name(key.name) + suffix for suffix in OWN_SUFFIXES}
         written = self._policies.get(key.namespace, {}).values()
         openings = [one for one, child in written if not (child.ref.name in own and is_own(child))]
@@ -114,6 +124,8 @@ class Widenings:
 
     def _cluster_changed(self, old: StoredClusterObject | None, new: StoredClusterObject | None) -> None:
         record = new or old
+        if record is not None and record.kind == "ClusterRoleBinding":
+            self.bound()  # whomever it names
         if record is None or (old is not None and new is not None and old.shown == new.shown):
             return
         place = (record.kind, "", record.name)

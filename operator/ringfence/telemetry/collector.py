@@ -26,12 +26,16 @@ STEPS = ("Accepted", "NetworkPolicyApplied", "RightsApplied", "WorkloadAvailable
 """Served even while nobody waits for them."""
 SUSPENDED = "Suspended"
 """Reason of a condition that is not True because somebody wants it so."""
+RUNS = "WorkloadAvailable"
+STOPS = ("Unfenced", "FenceContested", "SuspendedByPolicy")
+"""Reasons of that one while Ringfence has taken an agent's pods away."""
 
 
 @dataclass
 class _Agent:
     ready: bool = False
     suspended: bool = False
+    stopped: str | None = None
     waits_for: str | None = None
     since: float = 0.0
     rules: int = 0
@@ -58,6 +62,8 @@ class AgentCollector(Collector):
         known.ready = by_type.get(SUMMARY, {}).get("status") == "True"
         unmet = [c for kind, c in by_type.items() if kind != SUMMARY and not is_met(kind, c["status"])]
         known.suspended = bool(unmet) and unmet[0]["reason"] == SUSPENDED
+        reason = by_type.get(RUNS, {}).get("reason")
+        known.stopped = reason if reason in STOPS else None
         waiting = unmet[0] if unmet and not known.suspended else None
         known.since = _unix(waiting["lastTransitionTime"]) if waiting else 0.0
         known.waits_for = waiting["type"] if waiting else None
@@ -116,7 +122,22 @@ def _totals(agents: Sequence[tuple[Name, _Agent]], now: float) -> Iterator[Gauge
         "AgentDeployments that are suspended and wait for nothing else. No labels.",
         suspended,
     )
+    yield _stopped(agents)
     yield from _secrets(agents, now)
+
+
+def _stopped(agents: Sequence[tuple[Name, _Agent]]) -> GaugeMetricFamily:
+    count = Counter(agent.stopped for _, agent in agents)
+    found = GaugeMetricFamily(
+        "ringfence_agents_stopped",
+        "AgentDeployments whose pods Ringfence has taken away. Labels: reason (Unfenced: a part of the fence cannot be "
+        "put right; FenceContested: a child is edited again and again; SuspendedByPolicy: it does not fit its policies "
+        "any more, and one of them says `existing: Suspend`).",
+        labels=["reason"],
+    )
+    for reason in STOPS:
+        found.add_metric([reason], count[reason])
+    return found
 
 
 def _secrets(agents: Sequence[tuple[Name, _Agent]], now: float) -> Iterator[GaugeMetricFamily]:

@@ -1,7 +1,7 @@
 """Events of the domain: what happened, once, as typed objects. Metrics, log lines and Kubernetes Events are sinks.
 
 Whoever has something to tell calls `emit(event)` in one place; who wants to know of it adds a sink. No event holds a
-secret's value, nor anything made from one.
+secret's value, nor anything made from one. Those of the admission server are in reviews.py.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -107,6 +107,17 @@ class ServiceRedirected(AgentEvent):
     leads_to: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class FenceWidenedBy(AgentEvent):
+    """An object of others widens the fence that did not before. `rule`: ForeignPolicy, ForeignBinding, PodRelabelled.
+
+    `name`: KIND NAME of it.
+    """
+
+    rule: str
+    name: str
+
+
 @dataclass(frozen=True)
 class ChildWritten:
     """One write to a child. `verb`: create, update, delete."""
@@ -117,7 +128,7 @@ class ChildWritten:
 
 @dataclass(frozen=True, kw_only=True)
 class AgentStopped(AgentEvent):
-    """Its pods are taken away. `reason`: Unfenced, FenceContested, Deleting."""
+    """Its pods are taken away. `reason`: Unfenced, FenceContested, SuspendedByPolicy, Deleting."""
 
     reason: str
     why: str
@@ -214,37 +225,6 @@ class OverlapEnded(AgentEvent):
     """The value before was removed."""
 
     secret: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReviewDecided:
-    """The admission server answered a review. Names are bounded and clean; `user` is whom the API server authenticated.
-
-    `rules`, `paths`: what it violates. `reason`: of a refusal that violates no rule. `changes_nothing`: an update that
-    leaves all that people write as it is. `counted`: whether it counts in metrics, under `counted_namespace`.
-    """
-
-    uid: str
-    operation: str
-    kind: str
-    namespace: str
-    name: str
-    user: str
-    dry_run: bool
-    allowed: bool
-    rules: tuple[str, ...] = ()
-    paths: tuple[str, ...] = ()
-    reason: str = ""
-    changes_nothing: bool = False
-    counted: bool = True
-    counted_namespace: str = ""
-
-
-@dataclass(frozen=True)
-class ReviewFailed:
-    """A review was refused because it could not be judged. `reason`: internal, unsynced, malformed, too_long, slow."""
-
-    reason: str
 
 
 @dataclass(frozen=True)

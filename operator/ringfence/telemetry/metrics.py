@@ -87,10 +87,11 @@ def kube_request(verb: str, status: int | None, seconds: float) -> None:
 VIOLATIONS = Counter(
     "ringfence_violations",
     "Attempts to leave the fence. Labels: source (admission: refused by it; policy: stored, and not allowed; "
-    "drift: a child edited or deleted by somebody else, and put back; rotation: a key older than its policy allows), "
-    "rule (for admission and policy a rule's name, see the rules' reference; for drift ChildEdited, ChildDeleted, "
-    "ChildHeld, a child kept by somebody's finalizer, PodLeftBehind, a pod of an edited Deployment, and "
-    "SecretOverwritten; for rotation SecretTooOld), namespace (of the agent; empty for what has none).",
+    "drift: a child edited or deleted by somebody else, and put back; widening: a fence made wider from beside it; "
+    "rotation: a key older than its policy allows), rule (for admission and policy a rule's name, see the rules' "
+    "reference; for drift ChildEdited, ChildDeleted, ChildHeld, a child kept by somebody's finalizer, PodLeftBehind, a "
+    "pod of an edited Deployment, and SecretOverwritten; for widening ForeignPolicy, ForeignBinding and PodRelabelled; "
+    "for rotation SecretTooOld), namespace (of the agent; empty for what has none).",
     ["source", "rule", "namespace"],
     registry=REGISTRY,
 )

@@ -28,12 +28,10 @@ def client(cluster: Cluster) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="package", autouse=True)
-def node(client: Server) -> Iterator[None]:
-    """A node on paper, for pods that a test calls running."""
+def node(client: Server) -> None:
+    """A node on paper, for pods that a test calls running. It stays: other workers of this run have the same."""
     body = json.dumps({"metadata": {"name": NODE}}).encode()
     client.request("POST", "/api/v1/nodes", body)
-    yield
-    client.request("DELETE", f"/api/v1/nodes/{NODE}")
 
 
 @pytest.fixture(scope="package")

@@ -56,6 +56,13 @@ class Place:
         labels = {AGENTS_LABEL: AGENTS_ENABLED} if labels is None else labels
         self._must("POST", "/api/v1/namespaces", {"metadata": {"name": self.name, "labels": labels}})
 
+    @classmethod
+    def at(cls, server: Server, name: str) -> "Place":
+        """A namespace that is there already."""
+        found = cls.__new__(cls)
+        found.server, found.name = server, name
+        return found
+
     def remove(self) -> None:
         """Leave it to the cluster to empty it."""
         self.server.request("DELETE", f"/api/v1/namespaces/{self.name}")
@@ -175,7 +182,7 @@ class Place:
             assert matches(manifest, live), f"wanted {json.dumps(manifest)}\nfound {json.dumps(live)}"
         return True
 
-    def wait_right(self, name: str = "a", timeout: float = 60) -> None:
+    def wait_right(self, name: str = "a", timeout: float = 150) -> None:
         wait_for(f"the children of {name} are as they should be", lambda: self.right(name), timeout=timeout)
 
     def pods(self, agent: str = "a") -> list[Manifest]:

@@ -78,7 +78,7 @@ class Controller:
         found = _PORT.search(self.output)
         if found is None:
             return 0, ""
-        connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=30)
         try:
             connection.request("GET", path)
             response = connection.getresponse()
@@ -91,7 +91,7 @@ class Controller:
     def leading(self) -> bool:
         return self.metric("ringfence_leader") == 1
 
-    def wait_leading(self, timeout: float = 60) -> "Controller":
+    def wait_leading(self, timeout: float = 150) -> "Controller":
         """Until it leads and has read the cluster."""
 
         def ready() -> bool:

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from api.controller.place import CHILDREN, FULL, RULES, Place, json_bytes
+from api.controller.place import CHILDREN, FULL, IMAGE, RULES, Place, json_bytes
 from api.controller.process import Controller
+from api.server import Server
 from cluster.shell import wait_for
 from ringfence.api.names import AGENTS_LABEL, API_VERSION
 from ringfence.kube import path_of
+from unit.policy.signing import Signer, asking, carried
 
 POLICIES = path_of(API_VERSION, "agentpolicies")
 OUTSIDE = {"egress": [{"cidr": "203.0.113.0/28", "ports": [443]}]}
@@ -174,6 +176,19 @@ def test_an_agent_in_a_closed_namespace_gets_a_fence_and_nothing_else(place: Pla
     closed.remove()
 
 
+def test_no_label_opens_the_namespace_of_the_controller(
+    client: Server, controller: Controller, lease_namespace: str
+) -> None:
+    """`kubectl label namespaces --all`: neither the webhook nor a guard looks there."""
+    own = Place.at(client, lease_namespace)
+    own.label({AGENTS_LABEL: "enabled"})
+    own.agent()
+    assert "Ringfence's own pods" in own.wait_condition("Accepted", "False", "Refused")["message"]
+    assert own.child("workload") is None
+    own.delete("AgentDeployment", "a")
+    own.label({AGENTS_LABEL: None})
+
+
 def test_a_bad_update_leaves_the_last_good_state(place: Place) -> None:
     place.agent("a", FULL)
     place.wait_applied()
@@ -209,6 +224,19 @@ def test_two_policies_must_both_allow(place: Place, policies: Policies) -> None:
     place.agent("a", network=OUTSIDE)
     place.wait_condition("Accepted", "False", "Refused")
     policies.drop("narrow")
+    place.wait_applied()
+
+
+def test_an_agent_whose_image_nobody_signed_is_fenced_and_does_not_start(place: Place, policies: Policies) -> None:
+    """Decided at write as at the door: nobody asks admission here."""
+    signer = Signer()
+    policies.put(**asking(signer.pem))
+    place.agent("a")
+    said = place.wait_condition("Accepted", "False", "Refused")["message"]
+    assert "ImageNotSigned" in said
+    assert place.find("Deployment", "ringfence-a") is None
+    place.merge("AgentDeployment", "a", {"spec": carried(signer.bundle(IMAGE.partition("@")[2]))})
+    place.wait_condition("Accepted", "True")
     place.wait_applied()
 
 

@@ -46,7 +46,6 @@ def times(place: Place) -> dict[str, str]:
     return {one["type"]: one["lastTransitionTime"] for one in place.status()["conditions"]}
 
 
-@pytest.mark.timeout(400)
 def test_who_edits_again_and_again_stops_the_agent(place: Place, controller: Controller) -> None:
     place.agent("a", FULL)
     place.wait_applied()

@@ -1,14 +1,17 @@
 """A new agent: its children in order, read back, and what a person is told."""
 
+import pytest
+
 from api.controller.golden import as_written_down
 from api.controller.place import FULL, Place
 from api.controller.process import Controller, Record
 from cluster import Cluster
 from cluster.shell import wait_for
-from ringfence.api.names import CEILING_BINDING, STANDING_POLICY
+from ringfence.api.names import CEILING_BINDING
 from ringfence.resources.stored import DESIRED_ANNOTATION
 
 IN_ORDER = [
+    "networkpolicies/ringfence-agents",
     "networkpolicies/ringfence-a-deny",
     "networkpolicies/ringfence-a-allow",
     "serviceaccounts/ringfence-a",
@@ -18,34 +21,33 @@ IN_ORDER = [
     "deployments/ringfence-a",
 ]
 
-
-OF_THE_NAMESPACE = {f"networkpolicies/{STANDING_POLICY}", f"rolebindings/{CEILING_BINDING}"}
-"""They may be there before the record begins; tests of their own say when they come."""
-
-
-def created(record: Record, place: Place) -> list[str]:
-    made = [name for name in record.created(place.name) if not name.startswith("events/")]
-    return [name for name in made if name not in OF_THE_NAMESPACE]
+OF_NAMESPACE = f"rolebindings/{CEILING_BINDING}"
+"""Made for the namespace, at any time beside them."""
 
 
-def test_children_are_stored_in_order_and_as_built(cluster: Cluster, place: Place) -> None:
-    record = Record(cluster)
+@pytest.fixture
+def record(cluster: Cluster) -> Record:
+    """From before there is a namespace: its standing policy is stored with the first agent, or before."""
+    return Record(cluster)
+
+
+def test_children_are_stored_in_order_and_as_built(record: Record, place: Place) -> None:
     place.agent("a", FULL)
     status = place.wait_applied()
     place.wait_right()
     assert as_written_down(place), "no code of the product has judged this"
-    assert created(record, place) == IN_ORDER
+    made = [name for name in record.created(place.name) if name != OF_NAMESPACE and not name.startswith("events/")]
+    assert made == IN_ORDER
     assert [f"{one['kind']} {one['name']}" for one in status["managedResources"]] == [
         f"{manifest['kind']} {manifest['metadata']['name']}" for manifest in place.desired()
     ]
 
 
-def test_the_smallest_agent_has_no_rights_and_no_volume(cluster: Cluster, place: Place) -> None:
-    record = Record(cluster)
+def test_the_smallest_agent_has_no_rights_and_no_volume(record: Record, place: Place) -> None:
     place.agent()
     place.wait_applied()
-    none = {"roles/ringfence-a", "rolebindings/ringfence-a", "persistentvolumeclaims/ringfence-a"}
-    assert created(record, place) == [name for name in IN_ORDER if name not in none]
+    made = [name for name in record.created(place.name) if name != OF_NAMESPACE and not name.startswith("events/")]
+    assert made == [name for name in IN_ORDER if "role" not in name and "volume" not in name]
     assert place.condition("RightsApplied")["reason"] == "NoRights"
     assert "egress" not in (place.child("allow") or {})["spec"]
 

@@ -66,7 +66,7 @@ def test_a_forged_lease_is_taken_over_and_an_edited_policy_put_right(
     )
     third = begin("third")
     wait_for("the third waits", lambda: third.get("/readyz")[0] == 200)
-    fresh.wait_right(timeout=90)  # of a process that was there already, and without a restart
+    fresh.wait_right()  # of a process that was there already, and without a restart
 
     found = spec_of(client, lease)
     assert found["holderIdentity"] in {"second", "third"}

@@ -6,7 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from api.controller.place import IMAGE, Place, json_bytes
+from api.controller.conftest import Shared
+from api.controller.place import FULL, IMAGE, Place, json_bytes
+from api.controller.process import Controller
 from cluster.shell import wait_for
 from ringfence.api.names import API_VERSION
 from ringfence.kube import path_of
@@ -77,3 +79,79 @@ def test_each_of_several_policies_counts_for_itself(place: Place, policy: Policy
     policy.wait(bound=1, violating=0)
     other.remove()
     place.wait_condition("Accepted", "True")
+
+
+# --- spec.existing
+
+
+@pytest.fixture
+def running(place: Place, policy: Policy) -> Place:
+    place.agent("a", FULL)
+    place.agent("b", image=IMAGE.replace("registry.example", "other.example"))
+    for name in ("a", "b"):
+        place.wait_applied(name)
+        place.run_pods(name)
+    return place
+
+
+def replicas(place: Place, name: str = "a") -> int:
+    number: int = place.get("Deployment", f"ringfence-{name}")["spec"]["replicas"]
+    return number
+
+
+def test_existing_report_lets_it_run_on(running: Place, policy: Policy) -> None:
+    policy.change(images={"registries": ["nowhere.example"]})
+    running.wait_condition("Accepted", "False", "Refused")
+    policy.wait(bound=2, violating=2)
+    assert replicas(running) == 1
+    assert running.child("allow")
+    assert "kept as it was" in running.condition("Accepted")["message"]
+
+
+def test_existing_suspend_stops_it_and_tells_until_it_fits_again(
+    running: Place, policy: Policy, controller: Controller
+) -> None:
+    policy.change(images={"registries": ["other.example"]}, existing="Suspend")
+    wait_for("it is stopped", lambda: replicas(running) == 0)
+    said = running.wait_condition("WorkloadAvailable", "False", "SuspendedByPolicy")["message"]
+    assert said.endswith(f"as AgentPolicy {policy.name} says")
+    assert "ImageRegistry" in running.wait_condition("Ready", "False", "SuspendedByPolicy")["message"]
+    assert "has no pods" in running.wait_condition("Accepted", "False", "Refused")["message"]
+    wait_for("it reaches nothing", lambda: not (running.child("allow") or running.child("binding")))
+    status = running.status()
+    assert (status["effectivePermissions"], status.get("effectiveEgress")) == ([], [])
+    wait_for("an Event", lambda: "SuspendedByPolicy" in [reason for reason, _ in running.events()])
+    assert controller.metric("ringfence_agents_stopped", reason="SuspendedByPolicy") >= 1
+    assert (replicas(running, "b"), running.condition("Accepted", "b")["status"]) == (1, "True")
+    running.merge("Deployment", "ringfence-a", {"spec": {"replicas": 1}})
+    wait_for("stopped again", lambda: replicas(running) == 0)
+    policy.change(images={"registries": ["*"]})
+    wait_for("it runs again", lambda: replicas(running) == 1)
+    running.wait_right()
+    running.wait_condition("Accepted", "True")
+    assert running.status()["effectivePermissions"] != []
+    deleted = controller.metric("ringfence_violations_total", rule="ChildDeleted", namespace=running.name)
+    assert deleted == 0, "what was taken away, nobody else took"
+
+
+def test_a_controller_that_begins_anew_leaves_a_suspended_one_stopped(
+    running: Place, policy: Policy, shared: Shared
+) -> None:
+    policy.change(images={"registries": ["other.example"]}, existing="Suspend")
+    wait_for("it is stopped", lambda: replicas(running) == 0)
+    running.wait_condition("Ready", "False", "SuspendedByPolicy")
+    generation = running.get("Deployment", "ringfence-a")["metadata"]["generation"]
+    controller = shared.restart()
+    wait_for("a pass", lambda: controller.metric("ringfence_reconcile_total", result="ok") >= 2)
+    assert running.condition("Ready")["reason"] == "SuspendedByPolicy"
+    assert running.get("Deployment", "ringfence-a")["metadata"]["generation"] == generation
+    assert not running.child("allow")
+
+
+def test_the_strictest_of_those_that_bind_decides(running: Place, policy: Policy) -> None:
+    other = Policy(running, existing="Suspend")
+    policy.change(images={"registries": ["nowhere.example"]})
+    wait_for("both are stopped", lambda: replicas(running) + replicas(running, "b") == 0)
+    other.remove()
+    wait_for("both run", lambda: replicas(running) + replicas(running, "b") == 2)
+    running.wait_condition("Accepted", "False", "Refused")

@@ -99,7 +99,7 @@ def test_killed_at_any_moment(cluster: Cluster, fresh: Place, begin: Begin) -> N
     record, dice = Record(cluster), random.Random(7)
     for number in range(KILLS):
         one = begin("mortal")
-        wait_for("it leads", one.leading, timeout=60)
+        wait_for("it leads", one.leading)
         for letter in "xyz":
             fresh.agent(f"{letter}{number}", FULL)
         if number:

@@ -289,7 +289,7 @@ def test_a_job_restarts_the_agent_and_the_controller_lets_it(opened: Place, clus
     assert done.returncode == 0, done.stderr
     stored = opened.get("Secret", panel)
     rotated = stored["metadata"]["annotations"][ROTATED_AT]
-    wait_for("the status", lambda: opened.status()["secrets"][0]["lastRotated"] == rotated, timeout=90)
+    wait_for("the status", lambda: opened.status()["secrets"][0]["lastRotated"] == rotated)
     assert any(line["event"] == "rotated" and line["namespace"] == opened.name for line in bare.lines)
     for value in stored["data"].values():
         assert value not in bare.output
@@ -311,7 +311,7 @@ def test_the_value_before_goes_when_its_time_is_up(opened: Place, cluster: Clust
     assert set(opened.get("Secret", NAME)["data"]) == {"value", "previous"}
     opened.merge("Secret", NAME, {"metadata": {"annotations": {PREVIOUS_UNTIL: "2026-01-01T00:00:00Z"}}})
     opened.change(secrets=[SIGNING | {"rotation": {"every": "720h", "overlap": "2h"}}])  # a reason to look
-    wait_for("it is dropped", lambda: set(opened.get("Secret", NAME)["data"]) == {"value"}, timeout=90)
+    wait_for("it is dropped", lambda: set(opened.get("Secret", NAME)["data"]) == {"value"})
 
 
 def test_the_image_runs_no_other_secret(opened: Place) -> None:

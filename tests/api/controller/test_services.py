@@ -1,7 +1,8 @@
-"""Egress to a Service: the allow policy follows what the Service selects. And the API server's own address."""
+"""Egress to a Service: to where it led when the agent was accepted. And the API server's own address."""
 
 from typing import Any
 
+from api.controller.conftest import Shared
 from api.controller.place import RULES, Place, json_bytes
 from api.controller.process import Controller
 from cluster.shell import wait_for
@@ -42,11 +43,6 @@ def test_a_service_that_appears_changes_and_disappears(place: Place, controller:
     place.wait_condition("NetworkPolicyApplied", "True", "Applied")
     assert place.status()["effectiveEgress"] == [f"{place.name}/search:80 -> app=search:8080"]
 
-    place.merge("Service", "search", {"spec": {"selector": {"app": "other"}}})
-    wait_for("moved", lambda: _egress(place)[:1] == [_to(place, {"app": "other"}, 8080)])
-    place.patch("Service", "search", [{"op": "replace", "path": "/spec/ports/0/targetPort", "value": "http"}])
-    wait_for("by name", lambda: _egress(place)[:1] == [_to(place, {"app": "other"}, "http")])
-
     place.merge("Service", "search", {"spec": {"selector": None}})
     wait_for("closed", lambda: _egress(place) == [])
     place.merge("Service", "search", {"spec": {"selector": {"app": "search"}}})
@@ -59,7 +55,7 @@ def test_a_service_that_appears_changes_and_disappears(place: Place, controller:
 
 def _redirects(place: Place, controller: Controller) -> tuple[float, list[str]]:
     """How many were counted; the Events' words, without what they say of the Service itself."""
-    said = [note.split(" led to ")[-1].rpartition(":")[0] for reason, note in place.events() if reason == REDIRECTED]
+    said = [note.split(" led to ")[-1].rpartition(";")[0] for reason, note in place.events() if reason == REDIRECTED]
     return controller.metric("ringfence_service_redirects_total", namespace=place.name), said
 
 
@@ -73,10 +69,17 @@ def test_a_service_that_leads_elsewhere_is_told_and_shown(place: Place, controll
     wait_for("the status", lambda: place.status()["effectiveEgress"] == [f"{place.name}/search:80 -> app=search:8080"])
     assert _redirects(place, controller) == (0, [])
 
+    assert _egress(place)[:1] == [_to(place, {"app": "search"}, 8080)]
     change = {"selector": {"app": "ledger"}, "ports": [{"name": "http", "port": 80, "targetPort": 9000}]}
     place.merge("Service", "search", {"spec": change})
-    moved = f"{place.name}/search:80 -> app=ledger:9000"
-    wait_for("shown", lambda: [place.status(agent)["effectiveEgress"] for agent in "ab"] == [[moved]] * 2)
+    for agent in "ab":
+        found = place.wait_condition("NetworkPolicyApplied", "False", REDIRECTED, name=agent)
+        assert (
+            "led to app=search:8080 when the agent was accepted, and now leads to app=ledger:9000" in found["message"]
+        )
+        assert place.status(agent)["effectiveEgress"] == []
+        assert place.condition("Ready", agent)["status"] == "False"
+    assert _egress(place) == [], "neither there nor where it led"
     wait_for("told, of each agent", lambda: len(_redirects(place, controller)[1]) == 2)
     said = "app=search:8080, and now leads to app=ledger:9000"
     assert _redirects(place, controller) == (2, [said] * 2)
@@ -88,7 +91,38 @@ def test_a_service_that_leads_elsewhere_is_told_and_shown(place: Place, controll
     place.wait_condition("NetworkPolicyApplied", "False", "ServiceNotFound", name="b")
     _service(place, {"app": "third"})
     wait_for("one that was made anew is told, too", lambda: _redirects(place, controller)[0] == 4)
+    place.wait_condition("NetworkPolicyApplied", "False", REDIRECTED)
+    assert _egress(place) == []
     assert place.condition("Accepted")["status"] == "True"
+
+
+def test_who_writes_the_agent_takes_the_service_as_it_is(place: Place, controller: Controller) -> None:
+    _service(place, {"app": "search"})
+    place.agent("a", network=TARGET)
+    place.wait_applied()
+    place.merge("Service", "search", {"spec": {"selector": {"app": "ledger"}}})
+    place.wait_condition("NetworkPolicyApplied", "False", REDIRECTED)
+    place.change("a", suspended=True)
+    wait_for("followed", lambda: _egress(place)[:1] == [_to(place, {"app": "ledger"}, 8080)])
+    place.wait_condition("NetworkPolicyApplied", "True")
+    assert place.status()["acceptedServices"] == [f"{place.name}/search:80 -> app=ledger:8080"]
+
+    place.merge("Service", "search", {"spec": {"selector": {"app": "search"}}})
+    place.wait_condition("NetworkPolicyApplied", "False", REDIRECTED)
+    assert _egress(place) == []
+    place.merge("Service", "search", {"spec": {"selector": {"app": "ledger"}}})
+    wait_for("back, without a word", lambda: _egress(place)[:1] == [_to(place, {"app": "ledger"}, 8080)])
+
+
+def test_a_controller_that_begins_anew_knows_where_it_led(place: Place, shared: Shared) -> None:
+    _service(place, {"app": "search"})
+    place.agent("a", network=TARGET)
+    place.wait_applied()
+    shared.pause()
+    place.merge("Service", "search", {"spec": {"selector": {"app": "ledger"}}})
+    shared.resume()
+    place.wait_condition("NetworkPolicyApplied", "False", REDIRECTED)
+    assert _egress(place) == []
 
 
 def test_a_service_of_another_port_opens_nothing(place: Place) -> None:

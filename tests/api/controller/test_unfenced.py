@@ -10,6 +10,7 @@ from api.controller.conftest import Shared
 from api.controller.place import CHILDREN, FULL, IMAGE, Place, json_bytes, without_owners
 from api.controller.process import USER, Controller
 from cluster.shell import wait_for
+from ringfence.controller.agent.fence import QUIET_SECONDS
 from ringfence.resources import Manifest
 
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
@@ -130,7 +131,8 @@ def test_a_strangers_object_in_place_of_a_part_stops_the_agent(place: Place, whi
     wait_for("a stranger's object in our place", replaced, every=0)
     stopped(place)
     place.delete(kind, name)
-    wait_for("it runs again", lambda: replicas(place) == 1 and place.right())
+    # To replace it may have taken more than one try: then its children must have been left alone for a while.
+    wait_for("it runs again", lambda: replicas(place) == 1 and place.right(), timeout=QUIET_SECONDS + 120)
 
 
 def test_a_part_that_is_merely_absent_stops_nothing(place: Place, refuse: Refuse) -> None:

@@ -1,16 +1,21 @@
 """What others write that reaches an agent is said: in its condition, in Ready, as an Event."""
 
+import time
+from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from api.controller.conftest import Shared
-from api.controller.place import Place, json_bytes
+from api.controller.place import IMAGE, Place, json_bytes
 from api.controller.process import Controller
 from cluster.shell import wait_for
+from ringfence.api import AgentDeploymentSpec
 from ringfence.api.names import AGENT_LABEL
 from ringfence.kube import path_of
+from ringfence.policy.pod_security import unrestricted
+from ringfence.resources import Agent, build
 
 RBAC = "rbac.authorization.k8s.io"
 
@@ -110,12 +115,33 @@ def test_a_strangers_binding(agent: Place, kind: str, who: str) -> None:
     agent.wait_condition("FenceWidened", "False", "AsDeclared")
 
 
-def test_everybodys_binding_is_left_out(agent: Place) -> None:
-    path = binding(agent, "RoleBinding", {"kind": "Group", "apiGroup": RBAC, "name": "system:serviceaccounts"})
-    mine = binding(agent, "RoleBinding", {"kind": "ServiceAccount", "name": "ringfence-a", "namespace": agent.name})
-    said = agent.wait_condition("FenceWidened", "True", "ForeignBinding")["message"]
-    assert mine.rpartition("/")[2] in said
-    assert path.rpartition("/")[2] not in said
+@pytest.mark.parametrize("group", ["system:serviceaccounts", "system:authenticated"])
+def test_a_binding_of_everybody_counts_in_its_namespace(agent: Place, group: str) -> None:
+    subject = {"kind": "Group", "apiGroup": RBAC, "name": group}
+    everywhere = binding(agent, "ClusterRoleBinding", subject)
+    here = binding(agent, "RoleBinding", subject)
+    try:
+        said = agent.wait_condition("FenceWidened", "True", "ForeignBinding")["message"]
+        assert here.rpartition("/")[2] in said
+        assert everywhere.rpartition("/")[2] not in said, "every cluster has some of these"
+    finally:
+        agent.server.request("DELETE", everywhere)
+
+
+def test_it_is_told_within_five_seconds_and_counted_once(agent: Place, controller: Controller) -> None:
+    """With the guards off: nothing refuses the binding at the door."""
+    begun = time.monotonic()
+    binding(agent, "RoleBinding", {"kind": "ServiceAccount", "name": "ringfence-a", "namespace": agent.name})
+    agent.wait_condition("FenceWidened", "True", "ForeignBinding")
+    assert time.monotonic() - begun < 5
+    agent.create("NetworkPolicy", policy("wide", {}, egress=[{}]))
+    agent.wait_condition("FenceWidened", "True", "ForeignPolicy")
+    assert time.monotonic() - begun < 10
+    labels = {"source": "widening", "namespace": agent.name}
+    for rule in ("ForeignBinding", "ForeignPolicy"):
+        assert controller.metric("ringfence_violations_total", rule=rule, **labels) == 1
+    lines = [line for line in controller.warnings() if line.get("namespace") == agent.name]
+    assert [line["rule"] for line in lines if line["event"] == "fence widened"] == ["ForeignBinding", "ForeignPolicy"]
 
 
 @pytest.mark.parametrize("label", [None, "other"], ids=["taken off", "another agent's"])
@@ -144,3 +170,62 @@ def test_a_pod_that_was_relabelled_while_nobody_looked(agent: Place, shared: Sha
     assert f"Pod {pod}" in agent.wait_condition("FenceWidened", "True", "PodRelabelled")["message"]
     agent.delete("Pod", pod, gracePeriodSeconds=0)
     agent.wait_condition("FenceWidened", "False", "AsDeclared")
+
+
+MUTATIONS = "/apis/admissionregistration.k8s.io/v1"
+CHANGES = [
+    ("Object{spec: Object.spec{hostPID: true}}", "spec.hostPID)"),
+    (
+        "Object{spec: Object.spec{initContainers: [Object.spec.initContainers{name: 'sidecar', image: 'x'}]}}",
+        "spec.initContainers[0].securityContext.",
+    ),
+    (
+        "Object{spec: Object.spec{securityContext: Object.spec.securityContext{runAsNonRoot: false}}}",
+        "spec.securityContext.runAsNonRoot)",
+    ),
+]
+
+
+@pytest.fixture(params=CHANGES, ids=["a namespace of the node", "a container", "as root"])
+def changed(place: Place, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The path of what somebody's MutatingAdmissionPolicy makes of every pod of the namespace."""
+    change, path = request.param
+    name = f"mutate-{place.name}"
+    pods = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    spec: dict[str, Any] = {
+        "reinvocationPolicy": "Never",
+        "matchConstraints": {"resourceRules": [pods]},
+        "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": change}}],
+    }
+    space = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": place.name}}}
+    made = {
+        "mutatingadmissionpolicies": {"metadata": {"name": name}, "spec": spec},
+        "mutatingadmissionpolicybindings": {
+            "metadata": {"name": name},
+            "spec": {"policyName": name, "matchResources": space},
+        },
+    }
+    for plural, body in made.items():
+        answer = place.server.request("POST", f"{MUTATIONS}/{plural}", json_bytes(body))
+        assert answer.ok, answer
+    wait_for("it to be in force", lambda: arrives_changed(place), timeout=60)
+    yield path
+    for plural in made:
+        place.server.request("DELETE", f"{MUTATIONS}/{plural}/{name}")
+
+
+def arrives_changed(place: Place) -> bool:
+    """Whether a pod of an agent would be stored as one that falls short."""
+    spec = AgentDeploymentSpec.model_validate({"image": IMAGE})
+    pod = build(Agent(name="a", namespace=place.name, uid="u", spec=spec))[-1]["spec"]["template"]["spec"]
+    own = {key: value for key, value in pod.items() if not key.startswith("serviceAccount")}
+    path = path_of("v1", "pods", place.name) + "?dryRun=All"
+    answer = place.server.request("POST", path, json_bytes({"metadata": {"name": "a"}, "spec": own}))
+    return answer.ok and unrestricted(answer.body["spec"]) != []
+
+
+def test_a_pod_that_is_changed_on_its_way_in(changed: str, place: Place) -> None:
+    place.agent("a", replicas=1)
+    said = place.wait_condition("FenceWidened", "True", "PodNotRestricted")["message"]
+    assert f"({changed}" in said
+    place.wait_condition("Ready", "False", "FenceWidened")

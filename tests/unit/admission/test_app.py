@@ -159,6 +159,35 @@ async def test_a_mistake_of_ours_refuses_in_a_plain_sentence(monkeypatch: pytest
     ]
 
 
+async def test_the_answer_does_not_wait_for_what_is_told_of_it() -> None:
+    order: list[str] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": encoded(review(agent())), "more_body": False}
+
+    async def take(message: Any) -> None:
+        order.append(message["type"])
+
+    scope = {"type": "http", "path": "/validate", "method": "POST", "headers": []}
+    await Admission(world(), emit=lambda event: order.append(type(event).__name__))(scope, receive, take)
+    assert order == ["http.response.start", "http.response.body", "ReviewDecided"]
+
+
+async def test_a_decision_is_told_though_the_answer_cannot_be_sent() -> None:
+    told: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": encoded(review(agent())), "more_body": False}
+
+    async def take(_: Any) -> None:
+        raise OSError("gone")
+
+    scope = {"type": "http", "path": "/validate", "method": "POST", "headers": []}
+    with pytest.raises(OSError, match="gone"):
+        await Admission(world(), emit=told.append)(scope, receive, take)
+    assert len(told) == 1
+
+
 async def test_before_the_cluster_was_read_nothing_is_allowed() -> None:
     found = await send(Admission(PolicyContext()), encoded(review(agent())))
     assert found.response["allowed"] is False

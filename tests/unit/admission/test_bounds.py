@@ -157,6 +157,8 @@ OF_THE_CLUSTER = {
     "EgressServiceForbidden",
     "ImageNoDigest",
     "ImageRegistry",
+    "ImageNotSigned",
+    "ImageNotAttested",
     "SandboxRequired",
     "EgressUnrestricted",
     "EgressClusterAddress",

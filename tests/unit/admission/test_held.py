@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from ringfence.admission import access, requester
+from ringfence.admission import requester
 from ringfence.admission.answer import Verdict
 from ringfence.admission.request import Request, read
 from ringfence.admission.requester import Requester, newly_named, newly_permitted
-from ringfence.kube import ApiError, Unreachable
+from ringfence.kube import ApiError, Unreachable, access
 from ringfence.policy.atoms import NAMELESS_VERBS
 from ringfence.policy.levels import CATALOGUE, CEILING
 from ringfence.policy.model import RuleName
@@ -82,6 +82,20 @@ async def refused(kube: FakeKube, request: Request, delegate: str | None = None)
     return verdict
 
 
+CHANGES: list[tuple[dict[str, Any], bool]] = [
+    ({"replicas": 2}, False),
+    ({"resources": {"limits": {"cpu": "1"}}}, False),
+    ({"suspended": True}, False),
+    ({"args": []}, False),
+    ({"image": IMAGE[:-1] + "b"}, True),
+    ({"command": ["sh"]}, True),
+    ({"args": ["-c", "cat"]}, True),
+    ({"env": [{"name": "A", "value": "b"}]}, True),
+    ({"storage": {"mountPath": "/app", "size": "1Gi"}}, True),
+]
+"""Of a spec, and whether another program is run after it."""
+
+
 class TestWhatIsAsked:
     async def test_nothing_of_an_agent_without_permissions(self) -> None:
         kube = Reviewer()
@@ -151,25 +165,28 @@ class TestWhatIsAsked:
         assert {str(atom) for atom in newly_permitted(asked(asking(READS, replicas=2), old)).atoms} == READS_ATOMS
         assert not newly_permitted(asked(asking(READS), old)), "nothing is changed"
 
+    @pytest.mark.parametrize(("changed", "again"), CHANGES)
+    def test_a_permission_again_when_what_uses_it_changes(self, changed: dict[str, Any], again: bool) -> None:
+        found = newly_permitted(asked(asking(READS, **changed), asking(READS)))
+        assert {str(atom) for atom in found.atoms} == (READS_ATOMS if again else set())
+
+    async def test_another_program_without_permissions_is_nobodys_business(self) -> None:
+        kube = Reviewer()
+        assert await check(kube, asked(agent({"image": IMAGE, "args": ["x"]}), agent({"image": IMAGE}))) is None
+        assert kube.requests == []
+
+    async def test_who_lacks_what_the_program_had_is_refused_its_change(self) -> None:
+        verdict = await check(Reviewer(), asked(asking(READS, args=["x"]), asking(READS)))
+        assert verdict is not None
+        assert "or change what an agent with it runs" in verdict.violations[0].message
+
     @pytest.mark.parametrize("old", [None, "x", {"permissions": "x"}, {"permissions": {"rules": [{}]}}])
     def test_what_cannot_be_read_was_no_permission(self, old: Any) -> None:
         assert newly_permitted(asked(asking(READS), agent() | {"spec": old}))
 
     @pytest.mark.parametrize(
         ("changed", "again"),
-        [
-            ({"replicas": 2}, False),
-            ({"resources": {"limits": {"cpu": "1"}}}, False),
-            ({"suspended": True}, False),
-            ({"args": []}, False),
-            ({"image": IMAGE[:-1] + "b"}, True),
-            ({"command": ["sh"]}, True),
-            ({"args": ["-c", "cat"]}, True),
-            ({"env": [{"name": "A", "value": "b"}]}, True),
-            ({"storage": {"mountPath": "/app", "size": "1Gi"}}, True),
-            ({"key": "other"}, True),
-            ({"path": "/var/run/ringfence/other"}, True),
-        ],
+        [*CHANGES, ({"key": "other"}, True), ({"path": "/var/run/ringfence/other"}, True)],
     )
     def test_a_secret_again_when_what_gets_it_changes(self, changed: dict[str, Any], again: bool) -> None:
         found = newly_named(asked(with_secret(**changed), with_secret()))

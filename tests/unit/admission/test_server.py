@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -114,6 +115,25 @@ async def once(here: Running, context: ssl.SSLContext) -> int:
         with contextlib.suppress(ssl.SSLError, ConnectionError):
             await writer.wait_closed()
     return shown.serial_number
+
+
+async def test_an_answer_goes_out_before_the_application_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered, waited = threading.Event(), []
+
+    def asks() -> None:
+        with socket.create_connection(("127.0.0.1", here.port)) as plain, careless().wrap_socket(plain) as connection:
+            connection.sendall(REQUEST)
+            while b'"allowed":true' not in connection.recv(65536):
+                pass
+        answered.set()
+
+    async with running(tmp_path) as here:
+        # It holds the loop: nothing goes out meanwhile that has not gone out before.
+        monkeypatch.setattr(here.app, "_tell", lambda *_, **__: waited.append(answered.wait(30)))
+        await asyncio.get_running_loop().run_in_executor(None, asks)
+        assert waited == [True]
 
 
 async def test_a_swap_under_load_breaks_nothing(tmp_path: Path) -> None:

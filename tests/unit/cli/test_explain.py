@@ -9,6 +9,7 @@ from ringfence.api.names import API_VERSION
 from ringfence.kube import path_of
 from ringfence.policy.builtin import RESTRICTED
 from unit.cli.fake import NAMESPACE, SECRETS, Cluster, condition
+from unit.policy.signing import asking
 
 SPEC = {
     "permissions": {"level": "ReadOnly", "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}]},
@@ -71,7 +72,8 @@ def full(kube: Cluster) -> Cluster:
     other_fields: tuple[dict[str, Any], ...] = ({"involvedObject": theirs}, {"type": "Normal"})
     for number, fields in enumerate(other_fields):
         kube.put("v1", "events", event(f"no-{number}", "not to be told", eventTime="2026-05-01T11:59:00Z", **fields))
-    policy = {"metadata": {"name": "open"}, "spec": {"egress": {"serviceNamespaces": ["tools"]}}}
+    policy: dict[str, Any] = {"metadata": {"name": "open"}, "spec": {"egress": {"serviceNamespaces": ["tools"]}}}
+    policy["spec"] |= asking("-----BEGIN PUBLIC KEY-----\n" + "A" * 64 + "\n-----END PUBLIC KEY-----\n")
     kube.put(API_VERSION, "agentpolicies", policy)
     other = {"metadata": {"name": "others"}, "spec": {"namespaceSelector": {"matchLabels": {"team": "x"}}}}
     kube.put(API_VERSION, "agentpolicies", other)
@@ -118,6 +120,7 @@ def test_one_screen_tells_it_all(full: Cluster, monkeypatch: pytest.MonkeyPatch)
     (policy,) = said["Policies that bind it"]
     assert policy.startswith("open: level up to ReadOnly; ")
     assert "Services of tools" in policy
+    assert "images signed by k0" in policy
 
 
 def test_json_says_the_same(full: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,6 +200,24 @@ def test_it_binds_all_the_same_and_the_built_in_does_not(kube: Cluster, monkeypa
     said = sections(kube.run(monkeypatch, "explain", "researcher").stdout)
     assert "newer: cannot be read by this version" in said["Policies that bind it"]
     assert "built-in" not in str(said["Policies that bind it"])
+
+
+def test_several_policies_are_shown_together(full: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Together they allow" not in sections(full.run(monkeypatch, "explain", "researcher").stdout)
+    strict = {"egress": {"serviceNamespaces": []}, "secrets": {"maxAge": "24h"}, "limits": {"agents": 3}}
+    full.put(API_VERSION, "agentpolicies", {"metadata": {"name": "strict"}, "spec": strict})
+    full.put(API_VERSION, "agentpolicies", {"metadata": {"name": "newer"}, "spec": {"unheard": 1}})
+    said = sections(full.run(monkeypatch, "explain", "researcher").stdout)["Together they allow"]
+    for line in (
+        "egress.serviceNamespaces: its own alone (by newer, strict)",
+        "secrets.maxAge: 24h (by strict)",
+        "limits.agents: 3 (by strict)",
+        "images.registries: none (by newer)",
+        "images.requireDigest: true (by newer, open, strict)",
+    ):
+        assert line in said
+    found = json.loads(full.run(monkeypatch, "explain", "researcher", "-o", "json").stdout)["together"]
+    assert {"field": "images.registries", "value": "none", "narrowedBy": ["newer"]} in found
 
 
 def test_exit_codes(kube: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,14 @@ def imported(*arguments: str) -> set[str]:
 
 def test_lint_and_its_like_load_nothing_that_talks_to_a_cluster() -> None:
     assert imported("lint", str(EXAMPLE)) & HEAVY == set()
-    for arguments in (["render", str(EXAMPLE)], ["policy", "show"], ["crds"], ["version"], ["completion", "zsh"]):
+    for arguments in (
+        ["render", str(EXAMPLE)],
+        ["policy", "show"],
+        ["crds"],
+        ["floor", "--manifests"],
+        ["version"],
+        ["completion", "zsh"],
+    ):
         assert imported(*arguments) & HEAVY == set(), arguments
 
 

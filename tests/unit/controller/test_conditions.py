@@ -58,6 +58,9 @@ def test_violations_in_words() -> None:
     assert lines[0] == "spec.0: RightsWildcard: no"
     assert lines[10] == "and 2 more"
     assert "kept as it was" in lines[11]
+    assert accepted(many, kept=True, suspended=True).message.splitlines()[11:] == [
+        "The agent was accepted before, and has no pods until it fits again."
+    ]
     assert "kept" not in accepted(many, kept=False).message
     assert accepted([Violation("spec", RuleName.INVALID_FIELD, "x")], kept=False).reason is Reason.INVALID
 

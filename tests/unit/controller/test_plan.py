@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from ringfence.api import AgentPolicySpec
+from ringfence.api.status import Reason
 from ringfence.controller.agent.actions import EndPods, EnsureChild
 from ringfence.controller.agent.fence import GRACE, FenceHistory
 from ringfence.controller.agent.fit import Fit, is_right, judge
 from ringfence.controller.agent.plan import BEING_DELETED, PODS_IN_A_PASS, Mode, Observed, Plan, plan
+from ringfence.policy.handover import HandOver
 from ringfence.policy.model import Facts, NamedPolicy, RuleName
 from ringfence.resources import Ref
 from ringfence.resources.stored import STOPPED
@@ -88,6 +90,12 @@ def test_one_pass_ends_not_too_many_pods_and_the_newest_first() -> None:
 
 
 CLOSED = Facts(namespace_labels={})
+EXISTING = {
+    "name": "key",
+    "source": {"existing": {"secretName": "theirs", "key": "k"}},
+    "delivery": {"env": {"name": "K"}},
+}
+SECRET_OF_OTHERS = {"secrets": [EXISTING]}
 AS_ACCEPTED = all_children(RULES)
 """The deny policy first."""
 
@@ -316,6 +324,79 @@ def test_a_policy_may_keep_a_contested_agent_running() -> None:
     keep = NamedPolicy("keep", AgentPolicySpec(on_repeated_edits="Keep"))
     planned = plan(observed(accepted=1, children=all_children(), fence=CONTESTED, policies=[keep]))
     assert (planned.stop, planned.actions) == (None, ())
+
+
+SUSPEND = NamedPolicy("strict", AgentPolicySpec(existing="Suspend"))
+LENIENT = NamedPolicy("lenient", AgentPolicySpec())
+NOWHERE = NamedPolicy("nowhere", AgentPolicySpec.model_validate({"images": {"registries": []}}))
+REACHING = ["remove NetworkPolicy/-allow", "remove RoleBinding/"]
+
+
+@pytest.mark.parametrize(
+    ("seen", "policies", "actions"),
+    [
+        pytest.param(observed(RULES, accepted=1, children=AS_ACCEPTED), [SUSPEND], None, id="it fits"),
+        pytest.param(observed(RULES, accepted=1, children=AS_ACCEPTED), [NOWHERE], None, id="nobody says so"),
+        pytest.param(observed(RULES, accepted=1, children=AS_ACCEPTED), [], None, id="nor the built-in policy"),
+        pytest.param(
+            observed(RULES, accepted=1, children=AS_ACCEPTED), [LENIENT, SUSPEND, NOWHERE], REACHING, id="strictest"
+        ),
+        pytest.param(
+            observed(RULES, accepted=1, children=AS_ACCEPTED, facts=CLOSED), [SUSPEND], REACHING, id="closed namespace"
+        ),
+        pytest.param(
+            observed({"image": "x"}, accepted=0, children=AS_ACCEPTED, ownership=remembered(AS_ACCEPTED)),
+            [SUSPEND],
+            REACHING,
+            id="a newer spec does not fit",
+        ),
+        pytest.param(
+            observed([], accepted=1, children=AS_ACCEPTED, ownership=remembered(AS_ACCEPTED)),
+            [SUSPEND],
+            REACHING,
+            id="a newer Ringfence cannot read it",
+        ),
+        pytest.param(observed({"image": "x"}), [SUSPEND], None, id="it never was accepted"),
+        pytest.param(
+            observed(
+                SECRET_OF_OTHERS,
+                accepted=0,
+                children=AS_ACCEPTED,
+                ownership=remembered(AS_ACCEPTED),
+                hand_over=HandOver.UNDECIDED,
+            ),
+            [SUSPEND],
+            None,
+            id="nobody was asked: that is no policy",
+        ),
+    ],
+)
+def test_a_policy_may_suspend_what_does_not_fit_any_more(
+    seen: Observed, policies: list[NamedPolicy], actions: list[str] | None
+) -> None:
+    planned = plan(replace(seen, policies=policies))
+    assert (planned.stop is not None) is (actions is not None)
+    if actions is None:
+        assert not [one for one in told(planned) if one.startswith(("stop", "remove"))]
+        return
+    assert planned.stop is not None
+    assert planned.stop.reason is Reason.SUSPENDED_BY_POLICY
+    assert planned.stop.message.endswith("as AgentPolicy strict says")
+    assert told(planned) == [*actions, f"stop {NAME} {planned.stop.message}"]
+
+
+def test_one_that_a_policy_suspended_comes_back_as_it_was_once_it_fits() -> None:
+    children = edited(all_children(RULES, without=[POLICY_ALLOW, BINDING]), DEPLOYMENT, mark=STOPPED)
+    planned = plan(observed(RULES, accepted=1, children=children, policies=[SUSPEND]))
+    assert planned.stop is None
+    assert told(planned) == ["absent NetworkPolicy/-allow", "absent RoleBinding/", "wrong Deployment/ known keep"]
+
+
+def test_a_fence_that_is_not_right_goes_before_what_a_policy_says() -> None:
+    seen = observed(accepted=1, children=all_children(), facts=CLOSED, policies=[SUSPEND], fence=CONTESTED)
+    planned = plan(seen)
+    assert planned.stop is not None
+    assert planned.stop.reason is Reason.FENCE_CONTESTED
 
 
 def test_a_workload_without_pods_gets_none_as_long_as_anything_is_in_the_way() -> None:

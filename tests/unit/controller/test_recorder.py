@@ -8,6 +8,7 @@ import pytest
 from ringfence.controller.agent import ages
 from ringfence.controller.agent.recorder import MOST_ABSENT, Recorder
 from ringfence.policy.model import RuleName, Violation
+from ringfence.policy.widening import Way, Widening
 from ringfence.resources.field_manager import FieldManager
 from ringfence.resources.secrets import ROTATED_AT, stamp
 from ringfence.store.records import Key
@@ -76,7 +77,7 @@ class TestServices:
     SEARCH, LEDGER = "tools/search:8443 -> app=search:8443", "tools/search:8443 -> app=ledger:9000"
 
     def moves(self, told: Told, egress: list[str], *, key: Key = ONE, stored: tuple[str, ...] = ()) -> list[str]:
-        told.recorder.services(key, "u", stored=stored, egress=egress)
+        told.recorder.services(key, "u", stored=stored, found=egress)
         return [f"{one.service}: {one.previous} {one.leads_to}" for one in told.take()]
 
     def test_where_a_service_leads_is_news_when_it_is_another(self, told: Told) -> None:
@@ -220,3 +221,18 @@ class TestJobs:
         told.recorder.forget(ONE)
         told.take()
         assert [type(event) for event in self.tick(told, "12:00:00")] == [RotationFollowed]
+
+
+def test_what_widens_a_fence_is_told_once() -> None:
+    told: list[Any] = []
+    recorder = Recorder(told.append)
+    binding, policy = Widening(Way.BINDINGS, "RoleBinding b"), Widening(Way.POLICIES, "NetworkPolicy p")
+    recorder.widened(ONE, "u", [binding])
+    recorder.widened(ONE, "u", [policy, binding])
+    recorder.widened(ONE, "u", [])
+    recorder.widened(ONE, "u", [binding])
+    assert [(one.rule, one.name) for one in told] == [
+        ("ForeignBinding", "RoleBinding b"),
+        ("ForeignPolicy", "NetworkPolicy p"),
+        ("ForeignBinding", "RoleBinding b"),
+    ]

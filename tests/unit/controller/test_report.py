@@ -16,6 +16,7 @@ from ringfence.controller.agent.report import SECRETS_AGAIN, After, Report, repo
 from ringfence.controller.runtime.loop import Look
 from ringfence.policy.model import Network, RuleName, Violation
 from ringfence.policy.widening import Way, Widening
+from ringfence.resources import Ref, build
 from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, stamp
 from unit.controller.make import HOUR, NOW, NUMBERS, POLICY_ALLOW, RULES, SECRETS, agent, observed
 
@@ -43,7 +44,9 @@ def come_to(
     cluster: tuple[Network, ...] = (),
     **seen: Any,
 ) -> Report:
-    planned = Plan(mode=mode, violations=violations, agent=agent(spec, cluster=cluster), max_age=MONTH, stop=stop)
+    one = agent(spec, cluster=cluster)
+    children = tuple(map(Ref.of, build(one)))
+    planned = Plan(mode=mode, violations=violations, agent=one, children=children, max_age=MONTH, stop=stop)
     return report(observed(spec, **seen), planned, Outcome(blocked=blocked, unfenced=unfenced), after)
 
 
@@ -96,6 +99,24 @@ def test_a_stop_is_what_ready_says() -> None:
     ]
 
 
+@pytest.mark.parametrize("mode", [Mode.APPLY, Mode.HOLD])
+def test_one_that_a_policy_suspends_says_so_and_has_nothing_in_force(mode: Mode) -> None:
+    stop = Stop(Reason.SUSPENDED_BY_POLICY, "stopped, as strict says")
+    blocked = Blocked(ConditionType.ACCEPTED, Reason.REFUSED, "not accepted") if mode is Mode.HOLD else None
+    before = {"acceptedGeneration": 1, "effectivePermissions": ["get pods"], "effectiveEgress": ["203.0.113.0/28:443"]}
+    seen = observed(RULES, accepted=1)
+    planned = Plan(mode=mode, violations=(VIOLATION,), agent=agent(RULES), max_age=MONTH, stop=stop)
+    found = report(replace(seen, status=before), planned, Outcome(blocked=blocked), After(workload=STOPPED, secrets=[]))
+    states = conditions(found)
+    assert states["Ready"] == states["WorkloadAvailable"] == ("False", "SuspendedByPolicy")
+    assert states["Accepted"] == ("False", "Refused")
+    assert states["NetworkPolicyApplied"][0] == states["RightsApplied"][0] == "False"
+    assert said(found, ConditionType.ACCEPTED).endswith("has no pods until it fits again.")
+    assert (found.status["effectivePermissions"], found.status["effectiveEgress"]) == ([], [])
+    told = [one.type for one in found.changed if one.told and one.reason == "SuspendedByPolicy"]
+    assert told == ["WorkloadAvailable"]
+
+
 def test_one_that_was_never_started_was_not_stopped() -> None:
     assert conditions(come_to(blocked=REFUSED, after=After(), stop=STOP))["Ready"] == ("False", "WriteFailed")
 
@@ -143,7 +164,12 @@ def test_what_comes_after_the_obstacle_waits_for_it(at: ConditionType) -> None:
 
 @pytest.mark.parametrize(
     ("way", "reason"),
-    [(Way.PODS, "PodRelabelled"), (Way.POLICIES, "ForeignPolicy"), (Way.BINDINGS, "ForeignBinding")],
+    [
+        (Way.PODS, "PodRelabelled"),
+        (Way.SHAPES, "PodNotRestricted"),
+        (Way.POLICIES, "ForeignPolicy"),
+        (Way.BINDINGS, "ForeignBinding"),
+    ],
 )
 def test_an_agent_whose_fence_is_widened_is_not_ready_and_a_person_hears_of_it(way: Way, reason: str) -> None:
     found = come_to(widened=[Widening(way, "Thing x")])

@@ -1,6 +1,7 @@
 """The decision as a whole: everything at once, in order, and never an exception."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from ringfence.policy.rules import RULES
 from ringfence.policy.selectors import matches
 from ringfence.policy.text import listed, path, quote
 from unit.policy.make import DIGEST, IMAGE, NAMESPACE, OPEN, facts, judge, names, places, policy, rule
+from unit.policy.signing import Signer, asking
 
 
 def test_the_smallest_agent_is_accepted() -> None:
@@ -26,6 +28,22 @@ def test_a_namespace_must_be_opened(labels: dict[str, str]) -> None:
     (violation,) = judge({}, known=facts(labels=labels))
     assert (violation.rule, violation.path) == (RuleName.NAMESPACE_NOT_OPENED, "metadata.namespace")
     assert "ringfence.dev/agents: enabled" in violation.message
+
+
+@pytest.mark.parametrize(
+    ("namespace", "whose"),
+    [
+        ("kube-system", "the cluster's"),
+        ("kube-public", "the cluster's"),
+        ("kube-node-lease", "the cluster's"),
+        ("ringfence-system", "Ringfence's"),
+    ],
+)
+def test_no_label_opens_a_namespace_where_no_webhook_and_no_guard_looks(namespace: str, whose: str) -> None:
+    known = replace(facts(labels=OPEN), own_namespace="ringfence-system")
+    (violation,) = decide(AgentObject("agent", namespace, {"image": IMAGE}), [], known)
+    assert (violation.rule, violation.path) == (RuleName.NAMESPACE_NOT_OPENED, "metadata.namespace")
+    assert f'"{namespace}" holds {whose} own pods' in violation.message
 
 
 def test_offline_the_namespace_is_not_judged_and_all_policies_bind() -> None:
@@ -42,7 +60,10 @@ def test_the_built_in_policy_binds_where_none_does() -> None:
     assert binding([selected], facts(labels={**OPEN, "tier": "x"})) == [selected]
 
 
-@pytest.mark.parametrize("name", ["", "a.b", "a" * 64, "A", "a b", "a\n", "-a", "a-", "\u0430", "a\x00"])
+WRONG_NAMES = ["", "a.b", "a" * 64, "A", "a b", "a\n", "-a", "a-", "\u0430", "a\x00"]
+
+
+@pytest.mark.parametrize("name", WRONG_NAMES)
 def test_b46_b50_names(name: str) -> None:
     assert places(judge({}, name=name)) == {("InvalidField", "metadata.name")}
 
@@ -340,6 +361,8 @@ def test_every_rule_can_be_broken() -> None:
     closed = {"permissions": {"allow": []}, "images": {"registries": []}, "sandbox": {"runtimeClassNames": ["x"]}}
     broken = names(judge(spec, closed, known=facts("10.0.0.0/8", labels={}))) | names(judge({"image": "A/b"}, closed))
     broken |= names(judge({"secrets": keys, "env": [{"name": "PASSWORD", "value": "hunter2hunter2"}]}, {}))
+    signed = asking(Signer().pem, attestations=["https://slsa.dev/provenance/v1"])
+    broken |= names(judge({}, signed))
     none = {"limits": {"agents": 0, "replicas": 0, "cpu": 0, "memory": 0, "storage": 0}}
     broken |= names(judge({"storage": {"mountPath": "/data", "size": "1Gi"}}, none))
     # What the requester may do is asked of the API server: tests/unit/admission/test_requester.py.

@@ -104,9 +104,10 @@ def test_an_unreadable_image_is_not_repeated(text: str) -> None:
     assert "Registry" not in violation.message
 
 
-@pytest.mark.parametrize(
-    "text", ["registry.example:443/x", "registry.example/x:latest", "registry.example/sha256/x", "nginx"]
-)
+WITHOUT_DIGEST = ["registry.example:443/x", "registry.example/x:latest", "registry.example/sha256/x", "nginx"]
+
+
+@pytest.mark.parametrize("text", WITHOUT_DIGEST)
 def test_b68_no_digest(text: str) -> None:
     assert places(judge({"image": text})) == {("ImageNoDigest", "spec.image")}
     assert judge({"image": text}, LOOSE) == []

@@ -53,11 +53,17 @@ def test_who_is_bound() -> None:
         {"kind": "User", "name": "system:serviceaccount:team:ringfence-b"},
         {"kind": "User", "name": "eve"},
         {"kind": "Group", "name": "system:serviceaccounts:team"},
-        {"kind": "Group", "name": "system:serviceaccounts"},
-        {"kind": "Group", "name": "system:authenticated"},
     ]
     found = ["other/ringfence-a", "team/", "team/ringfence-a", "team/ringfence-b"]
     assert openings.accounts(subjects, "team") == found
+
+
+@pytest.mark.parametrize("group", ["system:serviceaccounts", "system:authenticated"])
+def test_a_rolebinding_of_everybody_binds_the_agents_of_its_namespace(group: str) -> None:
+    subjects = [{"kind": "Group", "name": group}]
+    assert openings.accounts(subjects, "team") == ["team/"]
+    assert openings.accounts(subjects, None) == [], "every cluster has ClusterRoleBindings of everybody"
+    assert openings.accounts([{"kind": "User", "name": group}], "team") == []
 
 
 @pytest.mark.parametrize(

@@ -212,6 +212,11 @@ def test_an_edit_that_forges_the_mark_is_told_from_what_we_remember() -> None:
         (lambda pod: pod["containers"][0]["securityContext"].update(privileged=True), False),
         (lambda pod: pod["containers"][0]["securityContext"]["capabilities"].update(add=["NET_ADMIN"]), False),
         (lambda pod: pod.pop("securityContext"), False),
+        (lambda pod: pod["containers"][0]["securityContext"].update(runAsUser=0), False),
+        (lambda pod: pod["containers"][0]["securityContext"].update(procMount="Unmasked"), False),
+        (lambda pod: pod["containers"][0]["securityContext"].update(seccompProfile={"type": "Unconfined"}), False),
+        (lambda pod: pod["securityContext"].update(seLinuxOptions={"type": "spc_t"}), False),
+        (lambda pod: pod["containers"][0]["livenessProbe"]["httpGet"].update(host="192.0.2.1"), False),
     ],
 )
 def test_only_what_looks_like_a_default_completes_a_workload(edit: Edit, harmless: bool) -> None:

@@ -118,7 +118,7 @@ def test_events_alone_do_not_make_it_synced() -> None:
     assert not world.synced
 
 
-def test_a_delegate_follows_the_namespace_and_is_no_change_to_decisions() -> None:
+def test_a_delegate_follows_the_namespace_and_is_a_change() -> None:
     world = PolicyContext()
     named = namespace("a", open="yes")
     world.observe(NAMESPACE, "ADDED", named)
@@ -126,7 +126,7 @@ def test_a_delegate_follows_the_namespace_and_is_no_change_to_decisions() -> Non
     assert world.delegate("a") is None
     named["metadata"]["annotations"] = {"ringfence.dev/delegate": "group:x"}
     world.observe(NAMESPACE, "MODIFIED", named)
-    assert (world.delegate("a"), world.version) == ("group:x", version)
+    assert (world.delegate("a"), world.version) == ("group:x", version + 1)
     world.replace(NAMESPACE, [namespace("a")])
     assert world.delegate("a") is None
     world.observe(NAMESPACE, "ADDED", named)
@@ -241,6 +241,15 @@ def test_a_policy_whose_selector_is_unreadable_binds_everywhere(spec: Any) -> No
     (policy,) = world.policies()
     assert policy.spec.namespace_selector.match_labels == {}
     assert policy.spec.images.registries == []
+
+
+@pytest.mark.parametrize(
+    ("said", "existing"), [("Suspend", "Suspend"), ("Report", "Report"), (None, "Report"), ("Stop", "Report")]
+)
+def test_an_unreadable_policy_stops_what_runs_only_where_it_says_so_itself(said: str | None, existing: str) -> None:
+    world = PolicyContext()
+    world.observe(AGENT_POLICY, "ADDED", named("broken", spec={"existing": said, "surprise": 1}))
+    assert [policy.spec.existing for policy in world.policies()] == [existing]
 
 
 def test_a_policy_that_is_repaired_counts_again() -> None:

@@ -1,5 +1,7 @@
 """A table: what the watches and the lists show, in whatever order they show it."""
 
+from typing import Any
+
 import pytest
 
 from ringfence.resources import Ref
@@ -134,3 +136,39 @@ def test_a_list_says_what_is_gone(table: Children, changes: Changes) -> None:
     table.retain([REF._replace(kind="RoleBinding")], 5, among=roles)
     assert [ref.kind for ref in table.items] == ["RoleBinding", "ServiceAccount"]
     assert changes == [(3, None)]
+
+
+class TestWhatIsKnownIsNotReadAgain:
+    @pytest.fixture
+    def read(self) -> list[int]:
+        return []
+
+    @pytest.fixture
+    def located(self, read: list[int], changes: Changes) -> Children:
+        def reading(body: Any) -> StoredChild:
+            read.append(int(body["metadata"]["resourceVersion"]))
+            return stored(body)
+
+        return Table(reading, lambda record: record.ref, changes, locate=Ref.of)
+
+    def test_an_answer_whose_echo_was_faster(self, located: Children, read: list[int]) -> None:
+        located.observe("ADDED", child(5))
+        assert located.record(child(5)) is located.get(REF)
+        assert read == [5]
+
+    def test_an_answer_that_is_newer_or_older_or_of_no_version(self, located: Children, read: list[int]) -> None:
+        located.observe("ADDED", child(5))
+        for number in (4, 6, 0):
+            assert located.record(child(number)) == stored(child(number))
+        assert read == [5, 4, 6, 0]
+        assert version(located) == 5, "it is not taken"
+
+    def test_an_answer_about_what_is_not_known(self, located: Children) -> None:
+        assert located.record(child(5)) == stored(child(5))
+        assert version(located) is None
+
+    def test_what_was_deleted(self, located: Children, read: list[int], changes: Changes) -> None:
+        located.observe("ADDED", child(5))
+        located.observe("DELETED", child(6))
+        assert read == [5]
+        assert changes == [(None, 5), (5, None)]

@@ -157,3 +157,21 @@ def test_a_pod_that_is_being_deleted_is_not_looked_for(store: Store) -> None:
     store.pods.observe("ADDED", body)
     store.pods.observe("DELETED", body | {"metadata": body["metadata"] | {"resourceVersion": "2"}})
     assert asked == []
+
+
+def test_a_pod_that_was_changed_on_its_way_in_wakes_its_agent(store: Store, woken: list[Key]) -> None:
+    body = pod(1) | {"spec": {"serviceAccountName": "ringfence-a", "hostPID": True, "hostIPC": True}}
+    store.pods.observe("ADDED", body)
+    assert woken == [A]
+    assert store.widenings(A) == (Widening(Way.SHAPES, "Pod ringfence-a-1 (spec.hostPID, spec.hostIPC)"),)
+    assert store.widenings(B) == ()
+    store.pods.observe("MODIFIED", body | {"spec": {**body["spec"], "serviceAccountName": "x"}} | version(body, 2))
+    assert store.widenings(A) == (), "a pod with the agent's label alone is told of elsewhere"
+    store.pods.observe("MODIFIED", body | version(body, 3))
+    assert len(store.widenings(A)) == 1
+    store.pods.observe("MODIFIED", body | version(body, 4) | {"status": {"phase": "Succeeded"}})
+    assert store.widenings(A) == ()
+
+
+def version(body: Body, number: int) -> Body:
+    return {"metadata": body["metadata"] | {"resourceVersion": str(number)}}

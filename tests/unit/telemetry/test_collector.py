@@ -85,6 +85,18 @@ def test_who_is_suspended_waits_for_nothing(scrape: Scrape) -> None:
     assert scrape("ringfence_agents_suspended") == 1
 
 
+def test_who_was_stopped_by_the_reason(scrape: Scrape) -> None:
+    scrape.roster.observe(ONE, conditions("SuspendedByPolicy", WorkloadAvailable="False"))
+    scrape.roster.observe(TWO, conditions("Progressing", WorkloadAvailable="False"))
+    counts = {
+        reason: scrape("ringfence_agents_stopped", reason=reason)
+        for reason in ("Unfenced", "FenceContested", "SuspendedByPolicy")
+    }
+    assert counts == {"Unfenced": 0, "FenceContested": 0, "SuspendedByPolicy": 1}
+    scrape.roster.observe(ONE, conditions())
+    assert scrape("ringfence_agents_stopped", reason="SuspendedByPolicy") == 0
+
+
 def test_the_oldest_key_of_a_namespace(scrape: Scrape) -> None:
     scrape.roster.observe_secrets(ONE, [SecretAge("a", NOW - 10), SecretAge("b", NOW - 30)])
     scrape.roster.observe_secrets(TWO, [SecretAge("a", NOW - 20)])

@@ -171,6 +171,12 @@ async def test_an_event_keeps_the_api_servers_bounds(sink: KubernetesEventSink, 
     assert event["metadata"]["namespace"] == event["regarding"]["namespace"] == "ns"
 
 
+async def test_nothing_in_an_event_steers_a_terminal(sink: KubernetesEventSink, kube: FakeKube) -> None:
+    await say(sink, changed("False", Reason.REFUSED, "two rules:\n  a\x1b[2J\u202eb\rc\x00"))
+    (event,) = kube.objects.values()
+    assert event["note"] == "two rules:\n  a\ufffd[2J\ufffdb\ufffdc\ufffd"
+
+
 async def test_memory_has_a_bound(sink: KubernetesEventSink, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "REMEMBERED", 10)
     for number in range(50):

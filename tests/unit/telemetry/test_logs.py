@@ -17,6 +17,7 @@ from tools.logs_reference import FIELDS, LINES
 
 from ringfence.admission import app as app_module
 from ringfence.admission.app import Admission
+from ringfence.admission.recording import MAX_GROUPS
 from ringfence.admission.requester import Requester
 from ringfence.api.status import ConditionType, Reason
 from ringfence.controller.agent import ages
@@ -32,6 +33,7 @@ from ringfence.controller.runtime.lease import NOBODY_AFTER, Lease
 from ringfence.kube import Kube, Object, Unreachable
 from ringfence.policy.decide import decide
 from ringfence.policy.model import AgentObject, Facts
+from ringfence.policy.widening import Way, Widening
 from ringfence.resources import build_deny
 from ringfence.resources.phases import DENY
 from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, rotation_name, stamp
@@ -202,8 +204,24 @@ class TestAdmission:
 
     async def test_words_of_the_user_are_tamed(self, lines: Lines) -> None:
         spec = {NASTY: 1, "image": NASTY}
-        await self.ask(make.agent(spec), name=NASTY, userInfo={"username": NASTY}, namespace=NASTY)
-        tame(one(lines, "refused"))
+        asker = {"username": NASTY, "groups": [NASTY] * 1000}
+        await self.ask(make.agent(spec), name=NASTY, userInfo=asker, namespace=NASTY)
+        line = one(lines, "refused")
+        tame(line)
+        assert len(line["groups"]) == MAX_GROUPS
+
+    @pytest.mark.parametrize(
+        ("given", "expected"),
+        [
+            (["developers", "system:authenticated"], ["developers", "system:authenticated"]),
+            (["a", 1, None, ["b"], "c"], ["a", "c"]),
+            (None, []),
+            ("developers", []),
+        ],
+    )
+    async def test_groups_of_who_asked(self, lines: Lines, given: Any, expected: list[str]) -> None:
+        await self.ask(make.agent(BAD), userInfo={"username": "dev", "groups": given})
+        assert one(lines, "refused")["groups"] == expected
 
     async def test_no_value_is_told(self, lines: Lines) -> None:
         spec = {**make.agent()["spec"], "env": [{"name": "TOKEN", "value": VALUE}], "args": [VALUE]}
@@ -315,10 +333,15 @@ class TestController:
     def test_a_service_that_leads_elsewhere(self, lines: Lines) -> None:
         recorder = Recorder(to_log)
         for lead in ("app=search:80", "app=ledger:80"):
-            recorder.services(KEY, "u", stored=(), egress=[f"tools/search:80 -> {lead}"])
+            recorder.services(KEY, "u", stored=(), found=[f"tools/search:80 -> {lead}"])
         line = one(lines, "a service leads elsewhere")
         assert (line["agent"], line["service"], line["level"]) == ("a", "tools/search:80", "warning")
         assert (line["previous"], line["leads_to"]) == ("app=search:80", "app=ledger:80")
+
+    def test_a_fence_that_others_widen(self, lines: Lines) -> None:
+        Recorder(to_log).widened(KEY, "u", [Widening(Way.BINDINGS, "RoleBinding b")])
+        line = one(lines, "fence widened")
+        assert (line["rule"], line["name"], line["level"]) == ("ForeignBinding", "RoleBinding b", "warning")
 
     def test_pods_that_are_taken_away(self, lines: Lines) -> None:
         to_log(AgentStopped(agent=AgentName(*KEY), reason="Deleting", why="it is being deleted"))

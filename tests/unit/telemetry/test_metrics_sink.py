@@ -110,6 +110,11 @@ def _repair(agent: AgentName) -> Any:
             "drift",
             "PodLeftBehind",
         ),
+        (
+            lambda agent: events.FenceWidenedBy(agent=agent, rule="ForeignBinding", name="RoleBinding x"),
+            "widening",
+            "ForeignBinding",
+        ),
         (lambda agent: events.SecretTooOld(agent=agent, secret="s", rotated_at="x"), "rotation", "SecretTooOld"),
     ],
 )

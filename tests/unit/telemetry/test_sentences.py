@@ -83,7 +83,7 @@ def orphans(*objects: str) -> events.OrphansFound:
                 AGENT,
                 "ns",
                 Reason.SERVICE_REDIRECTED,
-                "Service x/y:80 led to a=b:80, and now leads to a=c:80: that is reached",
+                "Service x/y:80 led to a=b:80, and now leads to a=c:80; status.effectiveEgress has what is reached",
             ),
         ),
         (

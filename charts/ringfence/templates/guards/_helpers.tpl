@@ -10,7 +10,10 @@ name: {{ include "ringfence.name" $root }}-guard-{{ last . }}
 labels: {{- include "ringfence.labels" (list $root "guard") | nindent 2 }}
 {{- end }}
 
-{{- /* The binding of a guard to the opened namespaces; nothing else pays for it. */}}
+{{- /*
+The binding of a guard to the opened namespaces; nothing else pays for it. Audit: the refusal stands in the API server's audit
+log with the names of policy and binding, beside who asked for what.
+*/}}
 {{- define "ringfence.guard.binding" -}}
 {{- $root := first . -}}
 apiVersion: admissionregistration.k8s.io/v1
@@ -18,7 +21,7 @@ kind: ValidatingAdmissionPolicyBinding
 metadata: {{- include "ringfence.guard.metadata" . | nindent 2 }}
 spec:
   policyName: {{ include "ringfence.name" $root }}-guard-{{ last . }}
-  validationActions: [Deny]
+  validationActions: [Deny, Audit]
   matchResources:
     matchPolicy: Equivalent
     namespaceSelector: {matchLabels: {ringfence.dev/agents: enabled}}
@@ -34,3 +37,11 @@ spec:
 {{- $names = append $names "system:kube-controller-manager" -}}
 {{- concat $names $root.Values.guards.exempt | toJson -}}
 {{- end }}
+
+{{- /*
+Whether somebody may change the guards themselves. Kubernetes asks no admission about these: who may, could take any guard away, and
+nobody else is an administrator of Ringfence. As a string of YAML.
+*/}}
+{{- define "ringfence.guard.keeper" -}}
+{{- printf "authorizer.group('admissionregistration.k8s.io').resource('validatingadmissionpolicies').name('%s-guard-own').check('update').allowed()" (include "ringfence.name" .) | quote -}}
+{{- end -}}

@@ -1,4 +1,4 @@
-"""Whether the fence of an agent still is what it was accepted with. Pure.
+"""What becomes of an agent that was accepted, and is not accepted now. Pure.
 
 While a newer generation is not accepted, the spec that the fence was made from is not stored any more: an edit of it
 can be seen, and not be put right.
@@ -8,14 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ringfence.api.status import Reason
+from ringfence.policy.decide import suspending
+from ringfence.policy.model import NamedPolicy, Violation
 from ringfence.resources import Ref
+from ringfence.resources.phases import DECIDES_REACH
 from ringfence.resources.stored import STOPPED, StoredChild
 from ringfence.store.store import OwnershipRecord
 
 from .fence import Stop
 
-DECIDES_REACH = frozenset({"NetworkPolicy", "Role", "RoleBinding"})
-"""Kinds of children of which an edit may let an agent or its jobs do more."""
 STAYS_STOPPED = "stopped: no pods until the agent is accepted again"
 
 
@@ -65,5 +66,18 @@ def stop_for(edited: Sequence[StoredChild], workload: StoredChild | None) -> Sto
         why = f"{ref.kind} {ref.name} is not as it was accepted, and the spec of then is not known any more"
         return Stop(Reason.UNFENCED, f"{STAYS_STOPPED}: {why}")
     if workload is not None and workload.mark == STOPPED:
-        return Stop(Reason.UNFENCED, f"{STAYS_STOPPED}: it was stopped while its fence was not right")
+        return Stop(Reason.UNFENCED, f"{STAYS_STOPPED}: it was stopped while its fence was not right, or by a policy")
     return None
+
+
+def suspended(violations: Sequence[Violation], bound: Sequence[NamedPolicy]) -> Stop | None:
+    """Whether one that was accepted gets no pods because it does not fit any more. `bound`: the strictest decides."""
+    strict = suspending(bound)
+    if strict is None or not violations:
+        return None
+    first, more = violations[0], f" and {len(violations) - 1} more" if violations[1:] else ""
+    what = f"{first.path}: {first.rule}{more}"
+    return Stop(
+        Reason.SUSPENDED_BY_POLICY,
+        f"stopped: no pods until it fits its policies again ({what}), as AgentPolicy {strict.name} says",
+    )

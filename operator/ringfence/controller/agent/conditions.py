@@ -12,6 +12,7 @@ from ringfence.resources.phases import PHASES
 Status = Literal["True", "False", "Unknown"]
 WIDENED_BY = {
     Way.PODS: Reason.POD_RELABELLED,
+    Way.SHAPES: Reason.POD_NOT_RESTRICTED,
     Way.POLICIES: Reason.FOREIGN_POLICY,
     Way.BINDINGS: Reason.FOREIGN_BINDING,
 }
@@ -30,14 +31,16 @@ class Finding:
     message: str
 
 
-def accepted(violations: Sequence[Violation], *, kept: bool) -> Finding:
-    """The decision. `kept`: the children of the last good state are still maintained."""
+def accepted(violations: Sequence[Violation], *, kept: bool, suspended: bool = False) -> Finding:
+    """The decision. `kept`: the children of the last good state are still maintained; `suspended`: without pods."""
     if not violations:
         return Finding(ConditionType.ACCEPTED, "True", Reason.ACCEPTED, "asks for nothing beyond its policies")
     lines = [f"{v.path}: {v.rule}: {v.message}" for v in violations[:MAX_VIOLATIONS]]
     if len(violations) > MAX_VIOLATIONS:
         lines.append(f"and {len(violations) - MAX_VIOLATIONS} more")
-    if kept:
+    if suspended:
+        lines.append("The agent was accepted before, and has no pods until it fits again.")
+    elif kept:
         lines.append("The agent was accepted before and is kept as it was; nothing new is given to it.")
     return Finding(ConditionType.ACCEPTED, "False", _why_refused({v.rule for v in violations}), "\n".join(lines))
 

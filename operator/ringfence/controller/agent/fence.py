@@ -51,11 +51,11 @@ class Stop:
 
     @property
     def withholds(self) -> bool:
-        """Whether what lets the agent reach anything is taken away, too.
+        """Whether what lets the agent reach anything is taken away, too: its pods may take half a minute to end.
 
-        Its pods may take half a minute to end, and what is not there nobody can edit meanwhile.
+        What is not there nobody can edit meanwhile; and what a policy does not allow any more ends at once.
         """
-        return self.reason is Reason.FENCE_CONTESTED
+        return self.reason in {Reason.FENCE_CONTESTED, Reason.SUSPENDED_BY_POLICY}
 
 
 def stop_of(history: FenceHistory, bound: Sequence[NamedPolicy]) -> Stop | None:

@@ -8,6 +8,7 @@ from typing import Any
 from ringfence.api import AgentDeploymentSpec, parse
 from ringfence.api.status import ConditionType, Reason
 from ringfence.kube import Kube, Object, path_of
+from ringfence.policy.held import ALL
 from ringfence.resources import JobImage, ServicePort
 from ringfence.resources.network import service_key
 from ringfence.store.records import Key, StoredAgent
@@ -16,6 +17,7 @@ from ringfence.store.store import Store
 
 from . import ages, conditions, diagnosis
 from .conditions import condition_before
+from .delegates import Delegates
 from .errors import NotGranted
 from .execute import Outcome
 from .handover import HandOvers
@@ -39,6 +41,7 @@ class Observer:
     secrets: Secrets
     hand_overs: HandOvers
     job_image: JobImage | None = None
+    delegates: Delegates | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _diagnoses: dict[Key, "_Diagnosis"] = field(default_factory=dict)
     _warnings: Warnings = field(init=False)
@@ -64,6 +67,7 @@ class Observer:
         raw, status = agent.spec, agent.status
         parsed = parse(AgentDeploymentSpec, raw)
         spec = parsed.value
+        held = await self.delegates.of(key, agent, spec) if self.delegates else ALL
         seen, not_granted = await self._seen_secrets(key, agent, spec, status)
         policies = self.store.context.policies()
         return Observed(
@@ -86,6 +90,7 @@ class Observer:
             not_granted=not_granted,
             widened=self.store.widenings(key),
             hand_over=hand_over,
+            held=held,
             pods=self.store.pods_of(key),
         )
 
@@ -105,6 +110,8 @@ class Observer:
         """The agent is gone."""
         self._diagnoses.pop(key, None)
         self.hand_overs.forget(key)
+        if self.delegates:
+            self.delegates.forget(key)
 
     async def _know_namespace(self, name: str) -> None:
         """An agent may be seen before its namespace, which would look closed until then."""

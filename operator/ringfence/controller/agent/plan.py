@@ -12,11 +12,13 @@ from ringfence.api.secrets import duration
 from ringfence.api.status import Reason
 from ringfence.policy.decide import binding, decide
 from ringfence.policy.handover import HandOver, check_hand_over
+from ringfence.policy.held import ALL, Held
 from ringfence.policy.model import AgentObject, Facts, NamedPolicy, Violation
 from ringfence.policy.widening import Widening
 from ringfence.resources import Agent, Endpoint, Identity, JobImage, Ref, ServicePort, build_deny
 from ringfence.resources.model import ALLOW as ALLOW_SUFFIX
 from ringfence.resources.model import DENY, child_name
+from ringfence.resources.network import ServiceKey
 from ringfence.resources.phases import ALLOW, PERMISSIONS, PHASES, SECRETS, WORKLOAD, Order, Phase
 from ringfence.resources.phases import DENY as DENY_PHASE
 from ringfence.resources.secrets import restart_annotation, when
@@ -26,8 +28,8 @@ from ringfence.store.left_behind import is_left_behind
 from ringfence.store.records import Key, StoredAgent, StoredPod
 from ringfence.store.store import OwnershipRecord
 
-from . import ages
-from .accepted import edited_since, stop_for
+from . import ages, redirects
+from .accepted import edited_since, stop_for, suspended
 from .actions import Action, DropPrevious, EndPods, EnsureChild, MakeSecret, RemoveChild, RemoveSecret, StopWorkload
 from .fence import FenceHistory, Stop, stop_of
 from .fit import Fit, judge
@@ -46,7 +48,8 @@ class Observed:
     one. `ownership`: what is remembered of children. `secrets`: the metadata of each secret's Secret by the secret's
     name (None: it is not there); None as a whole where they were not looked at.
     `not_granted`: why they could not be, where a permission is missing. `fence`: what is remembered of its fence.
-    `widened`: what others wrote that reaches it. `hand_over`: of its existing Secrets. `pods`: those with its label.
+    `widened`: what others wrote that reaches it. `hand_over`: of its existing Secrets. `held`: what the
+    delegate of its namespace holds of what it gets. `pods`: those with its label.
     """
 
     key: Key
@@ -69,6 +72,7 @@ class Observed:
     fence: FenceHistory = field(default_factory=FenceHistory)
     widened: Sequence[Widening] = ()
     hand_over: HandOver = HandOver.DECIDED
+    held: Held = ALL
     pods: Sequence[StoredPod] = ()
 
     @property
@@ -81,6 +85,16 @@ class Observed:
     def known(self) -> bool:
         """Whether all children were written for this very generation: what is missing was taken away by somebody."""
         return self.agent is not None and self.status.get("acceptedGeneration") == self.agent.generation
+
+    @property
+    def accepted_services(self) -> dict[str, str]:
+        """Where Services led when this generation was accepted."""
+        return redirects.accepted(self.status, known=self.known)
+
+    @property
+    def redirected(self) -> dict[ServiceKey, tuple[str, str]]:
+        """Services that lead elsewhere since, with where they led and where they lead."""
+        return redirects.redirected(self.services, self.accepted_services)
 
     @property
     def accepted_before(self) -> bool:
@@ -104,8 +118,8 @@ class Mode(StrEnum):
 class Plan:
     """What to do, in order. `agent`: None where its spec cannot be read. `right`: children that are as they should be.
 
-    `bound`: the policies that bind the agent. `max_age`: the oldest that these let a secret become. `stop`: why it is
-    to have no pods.
+    `children`: all that the spec asks for, where it is applied; of a stopped agent too. `bound`: the policies that bind
+    the agent. `max_age`: the oldest that these let a secret become. `stop`: why it is to have no pods.
     """
 
     mode: Mode
@@ -114,6 +128,7 @@ class Plan:
     agent: Agent | None = None
     actions: tuple[Action, ...] = ()
     right: tuple[StoredChild, ...] = ()
+    children: tuple[Ref, ...] = ()
     max_age: timedelta = timedelta.max
     stop: Stop | None = None
 
@@ -127,18 +142,25 @@ def plan(seen: Observed) -> Plan:
             return Plan(mode=Mode.WIND_DOWN)
         return Plan(mode=Mode.WIND_DOWN, actions=(*_ends(seen), _stop(seen, BEING_DELETED)), stop=BEING_DELETED)
     decided = decide(candidate(seen, seen.agent), seen.policies, seen.facts)
+    decided = [*decided, *seen.held.violations]
     violations = (*decided, *check_hand_over(seen.raw, seen.hand_over))
     bound = tuple(binding(seen.policies, seen.facts))
     max_age = min(duration(policy.spec.secrets.max_age) for policy in bound)
     agent, stop = _agent(seen), stop_of(seen.fence, bound)
+    if stop is None and seen.accepted_before:
+        stop = suspended(decided, bound)
+    children: tuple[Ref, ...] = ()
     if agent is None or (violations and not seen.known):
         deny = Desired(build_deny(seen.identity))
         actions, right = _ensure(seen, [(DENY_PHASE, deny)], known=seen.accepted_before)
         edited = _edited(seen)
         stop = stop or stop_for(edited, seen.children.get(_workload_ref(seen)) if seen.accepted_before else None)
-        actions, mode = (*actions, *_take_away(seen, edited)), Mode.HOLD
+        taken = [*edited, *_reaching(seen)] if stop and stop.withholds else edited
+        actions, mode = (*actions, *_take_away(seen, taken)), Mode.HOLD
     else:
-        actions, right = _apply(seen, agent, stop)
+        wanted = {phase.order: phase.desired(agent) for phase in PHASES}
+        children = tuple(desired.ref for built in wanted.values() for desired in built)
+        actions, right = _apply(seen, agent, wanted, stop)
         mode = Mode.APPLY
     return Plan(
         mode=mode,
@@ -147,6 +169,7 @@ def plan(seen: Observed) -> Plan:
         agent=agent,
         actions=(*_ends(seen), *(_with_stop(seen, stop, actions) if stop else actions)),
         right=right,
+        children=children,
         max_age=max_age,
         stop=stop,
     )
@@ -168,14 +191,8 @@ def part_of_fence(action: "Action") -> Ref | None:
     """The child that an action is about, where that one decides what the agent can reach."""
     match action:
         case EnsureChild(phase=phase, desired=Desired(ref=ref)) | RemoveChild(phase=phase, child=StoredChild(ref=ref)):
-            decides = phase.order <= Order.ALLOW or (phase is PERMISSIONS and ref.kind in {"Role", "RoleBinding"})
-            return ref if decides else None
+            return ref if ref.kind in phase.fence else None
     return None
-
-
-def _lets_reach(phase: Phase, ref: Ref) -> bool:
-    """Whether a child gives its agent something: without it the agent reaches less, and a fence is no wider."""
-    return phase is ALLOW or (phase is PERMISSIONS and ref.kind == "RoleBinding")
 
 
 def _was_stopped(seen: Observed) -> bool:
@@ -198,11 +215,18 @@ def _edited(seen: Observed) -> list[StoredChild]:
     return edited_since(seen.status, seen.owned, seen.children, seen.ownership, restored=_deny_ref(seen))
 
 
+def _reaching(seen: Observed) -> Iterator[StoredChild]:
+    """What of its own children lets it reach anything, where it is not accepted."""
+    name = child_name(seen.key.name)
+    kinds = {("NetworkPolicy", f"{name}-{ALLOW_SUFFIX}"), ("RoleBinding", name)}
+    yield from (child for child in seen.owned if (child.ref.kind, child.ref.name) in kinds)
+
+
 def _take_away(seen: Observed, edited: Sequence[StoredChild]) -> Iterator[RemoveChild]:
     """What of it is the agent's own: its pods may take half a minute to end. It is made anew with the agent."""
     name = child_name(seen.key.name)
     phases = {f"{name}-{ALLOW_SUFFIX}": ALLOW, name: PERMISSIONS}
-    for child in edited:
+    for child in {one.ref: one for one in edited}.values():
         if child in seen.owned and child.ref.name in phases:
             yield RemoveChild(phase=phases[child.ref.name], child=child)
 
@@ -242,7 +266,7 @@ def _agent(seen: Observed) -> Agent | None:
         **vars(seen.identity),
         spec=seen.spec,
         fence_uid=_fence_uid(seen),
-        services=seen.services,
+        services=redirects.followed(seen.services, seen.accepted_services),
         api_server=seen.api_server,
         cluster=seen.facts.cluster_networks,
         job_image=seen.job_image,
@@ -265,16 +289,17 @@ def _restarts(seen: Observed, spec: AgentDeploymentSpec) -> dict[str, str]:
     return {name: marks[name] for name in names if when(marks.get(name))}
 
 
-def _apply(seen: Observed, agent: Agent, stop: Stop | None) -> tuple[tuple[Action, ...], tuple[StoredChild, ...]]:
+def _apply(
+    seen: Observed, agent: Agent, wanted: Mapping[Order, Sequence[Desired]], stop: Stop | None
+) -> tuple[tuple[Action, ...], tuple[StoredChild, ...]]:
     """The deny policy; what is withdrawn, which waits for nothing else; then phase by phase.
 
-    `stop`: the workload is left without pods, and as it is otherwise.
+    `wanted`: its children by phase. `stop`: the workload is left without pods, and as it is otherwise.
     """
-    withheld = stop is not None and stop.withholds
-    wanted = {
-        phase.order: [one for one in phase.desired(agent) if not (withheld and _lets_reach(phase, one.ref))]
-        for phase in PHASES
-    }
+    if stop is not None and stop.withholds:
+        wanted = {
+            phase.order: [one for one in wanted[phase.order] if one.ref.kind not in phase.gives] for phase in PHASES
+        }
     refs = frozenset(desired.ref for built in wanted.values() for desired in built)
     first, right = _ensure(seen, [(DENY_PHASE, one) for one in wanted[Order.DENY]], known=seen.known)
     rest: list[Action] = []
@@ -283,7 +308,7 @@ def _apply(seen: Observed, agent: Agent, stop: Stop | None) -> tuple[tuple[Actio
             rest += _make_secrets(seen, agent)
         pairs = [(phase, one) for one in wanted[phase.order] if not (stop and one.ref == _workload_ref(seen))]
         # What was withheld is missing rightly, when the agent is to run again.
-        known = seen.known and not (phase in {ALLOW, PERMISSIONS} and _was_stopped(seen))
+        known = seen.known and not (phase.gives and _was_stopped(seen))
         actions, fine = _ensure(seen, pairs, known=known, fence_comes=bool(first))
         rest += actions
         right += fine

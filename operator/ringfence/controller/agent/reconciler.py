@@ -13,13 +13,14 @@ from ringfence.policy.decide import decide
 from ringfence.policy.limits import LIMIT_RULES
 from ringfence.policy.model import NamedPolicy, RuleName
 from ringfence.resources import Ref
+from ringfence.resources.network import lead_lines
 from ringfence.resources.rotation import rotating
 from ringfence.resources.secrets import rotation_name, stamp
-from ringfence.store.records import Key, agent_path, packed, read_agent
+from ringfence.store.records import Key, agent_path, packed
 from ringfence.store.store import Store
 from ringfence.telemetry.events import AgentDeleted, AgentName, AgentObserved, ConditionChanged, Emit
 
-from . import conditions
+from . import conditions, redirects
 from .conditions import Finding
 from .errors import AgentGone
 from .execute import Executor, Outcome
@@ -35,6 +36,10 @@ AT_ONCE = Look(after=0.0)
 FIRST_STATUS = 1.0
 """Seconds until the first status of a new agent at the latest. The Deployment's own status, which comes within
 milliseconds, wakes it sooner: one status then says all, in place of two."""
+
+
+OF_NO_POLICY = {RuleName.HAND_OVER_UNDECIDED, RuleName.PERMISSION_NOT_HELD, RuleName.SECRET_UNREADABLE}
+"""Rules about who asked, and not about what."""
 
 
 @dataclass
@@ -114,8 +119,8 @@ class AgentReconciler:
         told = report(seen, planned, outcome, after)
         await self._store_status(seen, told.status, told.changed)
         if told.egress is not None:
-            stored = seen.status.get("effectiveEgress") or []
-            self.recorder.services(seen.key, seen.identity.uid, stored=stored, egress=told.egress)
+            stored = seen.status.get(redirects.FIELD) or []
+            self.recorder.services(seen.key, seen.identity.uid, stored=stored, found=lead_lines(seen.services))
         self._observed(seen, planned, told, after)
         self._try_again(outcome, after)
         return told.look
@@ -161,6 +166,7 @@ class AgentReconciler:
             return
         agent = seen.agent
         self.recorder.violations(seen.key, agent.uid, agent.generation, planned.violations, agent.manager)
+        self.recorder.widened(seen.key, agent.uid, seen.widened)
         if planned.agent is not None:
             self.recorder.jobs(seen.key, self._cron_jobs(seen, planned))
         self._note_fit(seen, planned)
@@ -177,7 +183,7 @@ class AgentReconciler:
         """For the policies' own status: which bind the agent, and which of them it does not fit."""
         # The built-in policy is no object: one that has its name does not bind the agent by that.
         bound = [policy for policy in planned.bound if policy is not RESTRICTED]
-        of_policies = [one for one in planned.violations if one.rule is not RuleName.HAND_OVER_UNDECIDED]
+        of_policies = [one for one in planned.violations if one.rule not in OF_NO_POLICY]
         misfits = frozenset(_misfits(seen, bound)) if of_policies else frozenset[str]()
         self.store.note_fit(seen.key, frozenset(map(_object_name, bound)), misfits)
 
@@ -210,7 +216,7 @@ class AgentReconciler:
         key = seen.key
         self.store.expected_status[key] = packed(status)
         try:
-            self.store.agents.take(read_agent(await self._write_status(seen, status)))
+            self.store.agents.take(self.store.agents.record(await self._write_status(seen, status)))
         finally:
             self.store.expected_status.pop(key, None)
         for change in changed:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ringfence.policy.model import Violation
+from ringfence.policy.widening import Widening
 from ringfence.resources.field_manager import FieldManager
 from ringfence.resources.network import leads
 from ringfence.resources.secrets import stamp
@@ -13,6 +14,7 @@ from ringfence.telemetry.events import (
     AgentForgotten,
     AgentName,
     Emit,
+    FenceWidenedBy,
     RotationFailed,
     RotationFollowed,
     SecretAge,
@@ -25,6 +27,7 @@ from ringfence.telemetry.events import (
 )
 
 from . import ages
+from .conditions import WIDENED_BY
 
 MOST_ABSENT = 64
 """Services that are remembered of an agent although it does not call them, or they are not there."""
@@ -39,6 +42,7 @@ class Recorder:
         self._secrets: dict[Key, dict[str, tuple[datetime, bool]]] = {}
         self._failed: dict[Key, dict[str, datetime | None]] = {}
         self._leads: dict[Key, dict[str, str]] = {}
+        self._widened: dict[Key, frozenset[Widening]] = {}
         self._overwritten: dict[tuple[Key, str], str | None] = {}
 
     def violations(
@@ -62,6 +66,16 @@ class Recorder:
                         changed_at=manager.time,
                     )
                 )
+
+    def widened(self, key: Key, uid: str, found: Sequence[Widening]) -> None:
+        """Take what widens an agent's fence; what did not at the last pass is told."""
+        known = self._widened.pop(key, frozenset())
+        for one in found:
+            if one not in known:
+                rule = str(WIDENED_BY[one.way])
+                self._emit(FenceWidenedBy(agent=AgentName(*key), uid=uid, rule=rule, name=one.told))
+        if found:
+            self._widened[key] = frozenset(found)
 
     def secrets(
         self, key: Key, seen: Sequence[ages.ObservedSecret], *, max_age: timedelta, now: datetime, uid: str = ""
@@ -101,25 +115,25 @@ class Recorder:
         if failed or known:
             self._failed[key] = failed
 
-    def services(self, key: Key, uid: str, *, stored: Sequence[str], egress: Sequence[str]) -> None:
+    def services(self, key: Key, uid: str, *, stored: Sequence[str], found: Sequence[str]) -> None:
         """Take where the Services that an agent may call lead to; one that led elsewhere before is told.
 
-        `stored`, `egress`: lines of `effective_egress`, of the status before this pass, and of now. A Service that is
+        `stored`, `found`: lines of `lead_lines`, of the status before this pass, and of now. A Service that is
         not there for a while is remembered: to delete it and make another one is no way around.
         """
         known = self._leads.get(key, leads(stored))
-        found = leads(egress)
-        for service, lead in found.items():
+        now = leads(found)
+        for service, lead in now.items():
             if (before := known.get(service, lead)) != lead:
                 about = {"service": service, "previous": before, "leads_to": lead}
                 self._emit(ServiceRedirected(agent=AgentName(*key), uid=uid, **about))
-        kept = {service: lead for service, lead in known.items() if service not in found}
-        if found or kept:
-            self._leads[key] = found | dict(list(kept.items())[:MOST_ABSENT])
+        kept = {service: lead for service, lead in known.items() if service not in now}
+        if now or kept:
+            self._leads[key] = now | dict(list(kept.items())[:MOST_ABSENT])
 
     def forget(self, key: Key) -> None:
         """The agent is gone."""
-        for known in (self._violations, self._secrets, self._failed, self._leads):
+        for known in (self._violations, self._secrets, self._failed, self._leads, self._widened):
             known.pop(key, None)
         for told in [told for told in self._overwritten if told[0] == key]:
             del self._overwritten[told]

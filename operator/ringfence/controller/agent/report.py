@@ -7,14 +7,14 @@ from typing import Any
 from ringfence.api.status import ConditionType, Reason
 from ringfence.controller.runtime.loop import Look
 from ringfence.kube import Object
-from ringfence.resources import Agent, Ref, build
+from ringfence.resources import Agent, Ref
 from ringfence.resources.network import effective_egress, missing_services
 from ringfence.resources.permissions import effective_permissions
 from ringfence.resources.secrets import stamp
 from ringfence.resources.workload import is_stopped, rolled_out
 from ringfence.telemetry.events import AgentName, ConditionChanged
 
-from . import ages, conditions
+from . import ages, conditions, redirects
 from .accepted import with_digests
 from .conditions import Finding, condition_before
 from .execute import Blocked, Outcome
@@ -126,6 +126,8 @@ def _is_told(finding: Finding) -> bool:
         return finding.status == "True" or finding.reason is Reason.INTERNAL_ERROR
     if finding.type is ConditionType.FENCE_WIDENED:
         return finding.status == "True"
+    if finding.reason is Reason.SUSPENDED_BY_POLICY:  # what is taken away with the pods is no news of its own
+        return finding.type is ConditionType.WORKLOAD_AVAILABLE
     return finding.type is ConditionType.ACCEPTED or finding.reason in TOLD
 
 
@@ -136,9 +138,9 @@ def find(seen: Observed, planned: Plan, outcome: Outcome, after: After) -> list[
     if contested and outcome.blocked and outcome.blocked.reason is Reason.PROGRESSING:
         outcome = replace(outcome, blocked=None)  # one edit more or less is no news
     parts = [
-        conditions.accepted(planned.violations, kept=kept),
+        conditions.accepted(planned.violations, kept=kept, suspended=_by_policy(planned)),
         conditions.widened(seen.widened),
-        _network(planned.agent, outcome),
+        _network(seen, planned.agent, outcome),
         _permissions(planned.agent, outcome),
         _secrets(seen, planned, outcome, after),
         _workload(planned.agent, outcome, after),
@@ -151,6 +153,10 @@ def find(seen: Observed, planned: Plan, outcome: Outcome, after: After) -> list[
         parts = [*parts[:-1], Finding(ConditionType.WORKLOAD_AVAILABLE, "False", stop.reason, stop.message)]
         return [Finding(ConditionType.READY, "False", stop.reason, stop.message), *parts]
     return [conditions.ready(parts), *parts]
+
+
+def _by_policy(planned: Plan) -> bool:
+    return planned.stop is not None and planned.stop.reason is Reason.SUSPENDED_BY_POLICY
 
 
 WITHHELD = {
@@ -183,8 +189,10 @@ def _stop(planned: Plan, outcome: Outcome, after: After) -> Stop | None:
     return unfenced(outcome.unfenced) if outcome.unfenced and wanted and not pods_wanted(after.workload) else None
 
 
-def _network(agent: Agent | None, outcome: Outcome) -> Finding:
+def _network(seen: Observed, agent: Agent | None, outcome: Outcome) -> Finding:
     found = _applied(ConditionType.NETWORK_POLICY_APPLIED, outcome.blocked, "the deny and the allow policy are stored")
+    if found.status == "True" and (elsewhere := seen.redirected):
+        return Finding(found.type, "False", Reason.SERVICE_REDIRECTED, redirects.sentence(elsewhere))
     if agent and found.status == "True" and (missing := missing_services(agent)):
         sentence = f"no Service with a selector and that port: {', '.join(missing)}; nothing is opened for it"
         return Finding(found.type, "False", Reason.SERVICE_NOT_FOUND, sentence)
@@ -244,13 +252,15 @@ def _status(
     # An agent that runs on as it was accepted before has what is in force, too: it changes when a node joins.
     if (not planned.violations or seen.known) and agent and egress is not None:
         new["acceptedGeneration"] = generation
-        withheld = planned.stop is not None and planned.stop.withholds
-        new["effectivePermissions"] = [] if withheld else effective_permissions(agent)
-        new["effectiveEgress"] = [] if withheld else egress
+        new["effectivePermissions"] = effective_permissions(agent)
+        new["effectiveEgress"] = egress
+        new[redirects.FIELD] = redirects.remembered(agent.services, seen.accepted_services) or None
         listed = old.get("managedResources") or []
         if old.get("acceptedGeneration") != generation or _names_missing(old, agent):
-            listed = [{"kind": m["kind"], "name": m["metadata"]["name"]} for m in build(agent)]
+            listed = [{"kind": ref.kind, "name": ref.name} for ref in planned.children]
         new["managedResources"] = with_digests(listed, seen.key.namespace, seen.ownership)
+    if planned.stop is not None and planned.stop.withholds and seen.accepted_before:
+        new |= {"effectivePermissions": [], "effectiveEgress": []}
     return {name: value for name, value in (old | new).items() if value is not None}
 
 
@@ -270,5 +280,6 @@ def _look(seen: Observed, planned: Plan, outcome: Outcome, after: After, finding
     # A value before goes when its time is up, not up to a minute later.
     ends = [one.previous_until for one in after.secrets or () if one.has_previous and one.previous_until]
     pauses += [(end - seen.now).total_seconds() for end in ends if end > seen.now]
+    pauses += [seen.held.again] if seen.held.again is not None else []
     pauses += [seen.fence.quiet_in] if seen.fence.contested is not None else []
     return Look(after=min(pauses, default=None), waiting=waiting)

@@ -19,7 +19,6 @@ from ringfence.resources.stored import (
     immutable_differs,
     lacks_block,
     metadata_fits,
-    stored,
     without_pods,
 )
 from ringfence.resources.workload import owned_by_fence
@@ -80,6 +79,7 @@ class Writer:
                 await self._correct(desired, agent)
             case Fit.HELD | Fit.DELETING:
                 await self._make_anew(desired, agent)
+                self._note_right(desired, agent)
             case Fit.IMMUTABLE:
                 live = self.store.children.items[ref]
                 await self.remove(live, agent)
@@ -87,7 +87,6 @@ class Writer:
                 raise Requeue(f"{ref.kind} {ref.name} cannot be put right and is made anew")
             case _:
                 raise in_the_way(ref, fit)
-        self._note_right(desired, agent)
         return True
 
     async def remove(self, child: StoredChild, agent: Identity) -> None:
@@ -116,7 +115,7 @@ class Writer:
             return False
         self.guard()
         answer = await self.kube.merge(child_path(ref), without_pods(live.uid), manager=FIELD_MANAGER)
-        self._took(answer, ref, agent)
+        self._took(self.store.children.record(answer), agent)
         self.emit(ChildWritten(ref.kind, "update"))
         return True
 
@@ -136,8 +135,11 @@ class Writer:
 
     def _note_right(self, desired: Desired, agent: Identity) -> None:
         live = self.store.children.get(desired.ref)
-        if live is not None and is_good(desired, live, self.store.ownership.get(desired.ref)):
+        if live is not None and self._is_good(desired, live):
             self.remember([live], agent)
+
+    def _is_good(self, desired: Desired, live: StoredChild) -> bool:
+        return is_good(desired, live, self.store.ownership.get(desired.ref))
 
     async def still_there(self, agent: Identity) -> None:
         """Raise AgentGone unless this very agent is there and is to stay.
@@ -174,12 +176,15 @@ class Writer:
         self.guard()
         try:
             with self.store.expecting(ref, desired.digest):
-                live = self._took(answer := await self._create(desired), ref, agent)
+                answer = await self._create(desired)
+                live = self.store.children.record(answer)
+                right = self._is_good(desired, live)
+                self._took(live, agent, right=right)
         except Conflict:
             await self._found_there(desired, agent)
             return
         self.emit(ChildWritten(ref.kind, "create"))
-        if not is_good(desired, live, self.store.ownership.get(ref)):
+        if not right:
             await self._put_right(desired, answer, agent)
         if lost:
             self.repaired(ref, agent, DELETED)
@@ -216,10 +221,11 @@ class Writer:
         foreign = edited(desired, before, remembered)
         with self.store.expecting(ref, desired.digest):
             answer = await self._apply(desired, before)
-            right = answer is not None and is_good(desired, stored(answer, ref.kind), known)
-            if answer is not None and right:
-                after = self._took(answer, ref, agent)
-        if not right:
+            after = self.store.children.record(answer) if answer is not None else None
+            right = after is not None and self._is_good(desired, after)
+            if after is not None and right:
+                self._took(after, agent, right=True)
+        if after is None or not right:
             after = await self._put_right(desired, answer, agent)
         # Not by version: the status of a Deployment moves it at any time.
         if after.digest != before.digest or not metadata_fits(desired, before):
@@ -231,8 +237,11 @@ class Writer:
         """Add what `even_unknown` left out. It is no part of the fence: as long as it is refused, it stays out."""
         before = self.store.children.items[desired.ref]
         answer = await self._apply(desired, before)
-        if answer is not None and self._took(answer, desired.ref, agent).owners != before.owners:
-            self.emit(ChildWritten(desired.ref.kind, "update"))
+        if answer is not None:
+            after = self.store.children.record(answer)
+            self._took(after, agent, right=self._is_good(desired, after))
+            if after.owners != before.owners:
+                self.emit(ChildWritten(desired.ref.kind, "update"))
 
     async def _make_anew(self, desired: Desired, agent: Identity) -> None:
         """What is being deleted: right as long as it is there, then let go by whoever keeps it, then made anew.
@@ -283,7 +292,7 @@ class Writer:
                 raise
             await self._read(ref)  # somebody wrote to it meanwhile: it is to be right first
             raise Requeue(f"{ref.kind} {ref.name} changed while its finalizers were taken off") from failure
-        record = stored(answer, ref.kind)
+        record = self.store.children.record(answer)
         if kept:
             self.store.children.take(record)
         else:
@@ -320,10 +329,7 @@ class Writer:
             return None
 
     async def _put_right(self, desired: Desired, live: Object | None, agent: Identity) -> StoredChild:
-        """Replace the whole object; what differs after that is how the API server completes it, or is put in.
-
-        What is stored then.
-        """
+        """Replace the whole object. What is stored then: what still differs completes it, or is put in on the way."""
         ref = desired.ref
         live = live or await self.kube.get(child_path(ref))
         self.guard()
@@ -332,16 +338,16 @@ class Writer:
             return await self.kube.replace(child_path(ref), body, manager=FIELD_MANAGER)
 
         answer = await even_unknown(whole(desired.manifest, live), put)
-        record = stored(answer, ref.kind)
+        record = self.store.children.record(answer)
         if not (metadata_fits(desired, record) or lacks_block(desired, record)) or not completed_only(
             desired.manifest, answer
         ):
             raise MutatedOnWrite(ref)
-        after = self._took(answer, ref, agent)
+        self._took(record, agent, right=True)
         if record.digest != desired.digest:
             known = self.store.ownership[ref]
             self.store.remember(ref, replace(known, completed=(desired.digest, record.digest)))
-        return after
+        return record
 
     async def _read(self, ref: Ref) -> None:
         """Put what is stored at this moment into the store."""
@@ -351,15 +357,14 @@ class Writer:
             if (live := self.store.children.get(ref)) is not None:
                 self.store.children.remove(ref, live.version)
 
-    def _took(self, answer: Object, ref: Ref, agent: Identity) -> StoredChild:
-        """The stored object in an answer to a write: into the store, and remembered as the agent's.
+    def _took(self, record: StoredChild, agent: Identity, *, right: bool = False) -> None:
+        """What was stored by an answer to a write: into the store, and remembered as the agent's.
 
-        It is judged by itself: the watch may have shown already what somebody made of it since.
+        `right`: whether it is as it should be. It is judged by itself: the watch may have shown already what somebody
+        made of it since.
         """
-        record = stored(answer, ref.kind)
         self.store.children.take(record)
-        self._remember(record, agent)
-        return record
+        self._remember(record, agent, right=record.digest if right else None)
 
     def _judge(self, desired: Desired, agent: Identity) -> Fit:
         ref = desired.ref

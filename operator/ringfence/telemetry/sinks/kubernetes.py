@@ -18,6 +18,7 @@ import structlog
 
 from ringfence.api.names import MANAGED_BY
 from ringfence.kube import ApiError, Kube, Object, Unreachable, path_of
+from ringfence.policy.text import clean
 from ringfence.telemetry.metrics import EVENTS_DROPPED
 
 from .sentences import Sentence, sentence_of
@@ -118,7 +119,7 @@ class KubernetesEventSink:
             "action": "Reconcile",
             "reason": str(said.reason),
             "type": said.kind,
-            "note": said.note.encode()[:MAX_NOTE].decode(errors="ignore"),
+            "note": _tame(said.note).encode()[:MAX_NOTE].decode(errors="ignore"),
             "regarding": said.regarding | {"namespace": said.namespace},
         }
 
@@ -168,6 +169,11 @@ class KubernetesEventSink:
         if not (isinstance(failure, ApiError) and failure.terminating):
             about = {"agent": body["regarding"]["name"], "namespace": body["metadata"]["namespace"]}
             log.warning("could not write an Event", **about, error=str(failure))
+
+
+def _tame(note: str) -> str:
+    """What others wrote may be in a note (names of finalizers, of field managers): nothing in it steers a terminal."""
+    return "\n".join(clean(line, MAX_NOTE) for line in note.split("\n"))
 
 
 def _is_stored(failure: ApiError | Unreachable) -> bool:

@@ -56,6 +56,11 @@ def _(event: events.ServiceRedirected) -> None:
 
 
 @to_log.register
+def _(event: events.FenceWidenedBy) -> None:
+    log.warning("fence widened", **_about(event), rule=event.rule, name=event.name)
+
+
+@to_log.register
 def _(event: events.StandingRepaired) -> None:
     told = {"namespace": event.namespace, "kind": event.kind, "name": event.name, "rule": event.rule}
     log.warning("put back in a namespace", **told, manager=event.manager, changed_at=event.changed_at)

@@ -27,6 +27,7 @@ class MetricsSink:
             events.FinalizersRemoved: self._finalizers_removed,
             events.PodEnded: self._pod_ended,
             events.ServiceRedirected: self._service_redirected,
+            events.FenceWidenedBy: self._fence_widened,
             events.ChildWritten: self._child_written,
             events.AgentObserved: self._agent_observed,
             events.SecretsObserved: self._secrets_observed,
@@ -72,6 +73,9 @@ class MetricsSink:
 
     def _service_redirected(self, event: events.ServiceRedirected) -> None:
         metrics.SERVICE_REDIRECTS.labels(event.agent.namespace).inc()
+
+    def _fence_widened(self, event: events.FenceWidenedBy) -> None:
+        metrics.VIOLATIONS.labels("widening", event.rule, event.agent.namespace).inc()
 
     def _child_written(self, event: events.ChildWritten) -> None:
         metrics.series(metrics.CHILD_WRITES, event.kind, event.verb).inc()

@@ -83,7 +83,8 @@ def _(event: events.SecretOverwritten) -> Sentence:
 
 @sentence_of.register
 def _(event: events.ServiceRedirected) -> Sentence:
-    note = f"Service {event.service} led to {event.previous}, and now leads to {event.leads_to}: that is reached"
+    moved = f"Service {event.service} led to {event.previous}, and now leads to {event.leads_to}"
+    note = f"{moved}; status.effectiveEgress has what is reached"
     return _of_agent(event, Reason.SERVICE_REDIRECTED, note)
 
 

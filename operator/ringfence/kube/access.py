@@ -13,9 +13,11 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from ringfence.kube import Kube, Object, path_of
 from ringfence.policy.atoms import WILDCARD, Atom, Names, PermissionSet
 from ringfence.policy.delegate import Subject
+
+from .client import Kube, Object
+from .paths import path_of
 
 AT_A_TIME: Final = 16
 """Questions in flight, of all reviews together: it bounds our own load."""
@@ -52,7 +54,8 @@ class Answers:
     which decides nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kept: float = KEPT_SECONDS) -> None:
+        self._kept = kept
         self._until: dict[_KEY, tuple[float, bool]] = {}
 
     def __len__(self) -> int:
@@ -72,16 +75,21 @@ class Answers:
         # The oldest stand first, as all are kept for the same time.
         while self._until and (len(self._until) >= MOST_KEPT or next(iter(self._until.values()))[0] <= now):
             del self._until[next(iter(self._until))]
-        self._until[key] = (now + KEPT_SECONDS, answer)
+        self._until[key] = (now + self._kept, answer)
+
+    def forget(self, namespace: str) -> None:
+        """Somebody's permissions there may be others now."""
+        for key in [key for key in self._until if key[1] == namespace]:
+            del self._until[key]
 
 
 class AccessReviews:
-    """Asks the API server."""
+    """Asks the API server. `kept`: seconds for which a yes counts."""
 
-    def __init__(self, kube: Kube) -> None:
+    def __init__(self, kube: Kube, kept: float = KEPT_SECONDS) -> None:
         self._kube = kube
         self._free = asyncio.Semaphore(AT_A_TIME)
-        self.answers = Answers()
+        self.answers = Answers(kept)
 
     async def lacking(self, subject: Subject, namespace: str, wanted: PermissionSet) -> PermissionSet:
         """What of `wanted` the subject may not do in the namespace. Raises TooManyError, ApiError, Unreachable."""

@@ -1,0 +1,82 @@
+"""What somebody does not hold himself of what an agent is to get, as violations. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ringfence.api.permissions import PolicyRule
+
+from .atoms import Atom, Names, PermissionSet
+from .delegate import Subject
+from .levels import expand_asked
+from .model import RuleName, Violation
+from .text import listed, quote
+
+GET_SECRETS: Final = Atom("", "secrets", "get")
+RULES: Final = "spec.permissions.rules"
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the delegate does not hold, as violations. `again`: seconds until it is to be asked again; None: never."""
+
+    violations: tuple[Violation, ...] = ()
+    again: float | None = None
+
+
+ALL: Final = Held()
+"""Nobody is to be asked about anything."""
+
+
+def unreadable(secrets: Mapping[str, str], hidden: PermissionSet, subject: Subject) -> Iterator[Violation]:
+    """One for each Secret that he may not get. `secrets`: name -> path of the field; `hidden`: what he may not get."""
+    for name in sorted(hidden.atoms.get(GET_SECRETS) or (), key=list(secrets).index):
+        if subject.delegate is None:
+            message = (
+                f"you may not get Secret {quote(name)} in this namespace, so you may not give it to an agent or change "
+                "what an agent with it runs: ask somebody who may, or for that permission"
+            )
+        else:
+            message = (
+                f"{subject.delegate}, the delegate of this namespace, may not get Secret {quote(name)}, so no agent is "
+                "given it: have the delegate given that permission"
+            )
+        yield Violation(secrets[name], RuleName.SECRET_UNREADABLE, message)
+
+
+def not_held(rules: Sequence[PolicyRule], lacking: PermissionSet, subject: Subject) -> Iterator[Violation]:
+    """One for each rule of a spec that asks for something that he lacks."""
+    for index, rule in enumerate(rules if lacking else ()):
+        asked = expand_asked([rule])
+        missing = {
+            atom: names if (these := lacking.atoms[atom]) is None or names is None else names & these
+            for atom, names in asked.atoms.items()
+            if atom in lacking.atoms
+        }
+        if found := [_words(atom, names) for atom, names in sorted(missing.items()) if names is None or names]:
+            yield Violation(f"{RULES}[{index}]", RuleName.PERMISSION_NOT_HELD, _sentence(listed(found), subject))
+
+
+def too_many(count: object, most: int) -> Violation:
+    """More permissions on single objects than are asked about."""
+    message = (
+        f"{count} permissions on single objects would have to be asked about, and {most} are the most: name "
+        "fewer objects in resourceNames, or ask for permission on all objects of the resource yourself"
+    )
+    return Violation(RULES, RuleName.PERMISSION_NOT_HELD, message)
+
+
+def _words(atom: Atom, names: Names) -> str:
+    return f"{atom} {listed(map(quote, sorted(names)), 2)}" if names else str(atom)
+
+
+def _sentence(what: str, subject: Subject) -> str:
+    if subject.delegate is None:
+        return (
+            "you may not do this yourself in this namespace, so you may not give it to an agent or change what an "
+            f"agent with it runs: {what}; leave it out, or ask somebody who may, or for that permission"
+        )
+    return (
+        f"{subject.delegate}, the delegate of this namespace, may not do this here, so no agent is given it: {what}; "
+        "leave it out, or have the delegate given that permission"
+    )

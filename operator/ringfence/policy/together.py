@@ -1,0 +1,124 @@
+"""What several policies allow together, field by field, and which of them narrows it. Pure.
+
+For people: `decide` asks each policy by itself.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
+from typing import Any, Final, NamedTuple
+
+from ringfence.api.secrets import duration
+
+from .atoms import PermissionSet
+from .levels import LEVELS
+from .limits import bounds_of, spelled
+from .model import NamedPolicy
+from .text import listed
+
+Meet = Callable[[Any, Any], Any]
+_SHOWN: Final = 8
+"""Values of one field in one line."""
+
+
+class Narrowed(NamedTuple):
+    """One field of AgentPolicy.spec: what all policies together allow, and those without which it would be more."""
+
+    path: str
+    value: str
+    policies: tuple[str, ...]
+
+
+class _Field(NamedTuple):
+    """`of`: what a policy says, None where it says nothing; `meet`: what two allow together; `words`: for a person."""
+
+    path: str
+    of: Callable[[NamedPolicy], Any]
+    meet: Meet
+    words: Callable[[Any], str]
+
+
+def together(bound: Sequence[NamedPolicy]) -> list[Narrowed]:
+    """Of the policies that bind an agent, at least one. Fields that none of them speaks of are left out."""
+    return [found for field in (*_FIELDS, *_limits(bound)) if (found := _narrowed(field, bound)) is not None]
+
+
+def _narrowed(field: _Field, bound: Sequence[NamedPolicy]) -> Narrowed | None:
+    said = [(policy.name, value) for policy in bound if (value := field.of(policy)) is not None]
+    if not said:
+        return None
+    all_of_them = reduce(field.meet, (value for _, value in said))
+    needed = [
+        name
+        for place, (name, _) in enumerate(said)
+        if not (others := said[:place] + said[place + 1 :])
+        or reduce(field.meet, (value for _, value in others)) != all_of_them
+    ]
+    # Where two say the same, it needs neither: both are named.
+    names = needed or [name for name, value in said if value == all_of_them] or [name for name, _ in said]
+    return Narrowed(field.path, field.words(all_of_them), tuple(names))
+
+
+def _both(left: PermissionSet, right: PermissionSet) -> PermissionSet:
+    return left.without(left.without(right))
+
+
+def _registries(left: frozenset[str], right: frozenset[str]) -> frozenset[str]:
+    """Of each two the narrower one, where one lies in the other."""
+    found = {one for one in left for other in right if _lies_in(one, other)}
+    return frozenset(found | {one for one in right for other in left if _lies_in(one, other)})
+
+
+def _lies_in(one: str, other: str) -> bool:
+    inner, outer = one.split("/"), other.removesuffix("/").split("/")
+    return other == "*" or inner[: len(outer)] == outer
+
+
+def _names(none: str) -> Callable[[Any], str]:
+    return lambda found: listed(sorted(found), _SHOWN) or none
+
+
+def _permissions(found: PermissionSet) -> str:
+    return listed((str(atom) for atom in sorted(found.atoms)), _SHOWN) or "none"
+
+
+def _stricter(strict: str) -> Meet:
+    return lambda left, right: strict if strict in {left, right} else left
+
+
+_FIELDS: Final = (
+    _Field("permissions.maxLevel", lambda one: LEVELS.index(one.spec.permissions.max_level), min, lambda n: LEVELS[n]),
+    _Field("permissions.allow", lambda one: one.allowed_permissions, _both, _permissions),
+    _Field("egress.cidrs", lambda one: one.allowed_networks, lambda a, b: a & b, lambda a: a.display(_SHOWN) or "none"),
+    _Field("egress.maxPublicAddresses", lambda one: one.spec.egress.max_public_addresses, min, str),
+    _Field("egress.serviceNamespaces", lambda one: one.service_namespaces, lambda a, b: a & b, _names("its own alone")),
+    _Field("ingress.namespaces", lambda one: one.caller_namespaces, lambda a, b: a & b, _names("its own alone")),
+    _Field("images.registries", lambda one: frozenset(one.spec.images.registries), _registries, _names("none")),
+    _Field("images.requireDigest", lambda one: one.spec.images.require_digest, max, lambda one: str(one).lower()),
+    _Field(
+        "sandbox.runtimeClassNames",
+        lambda one: None if (named := one.spec.sandbox.runtime_class_names) is None else frozenset(named),
+        lambda a, b: a & b,
+        _names("none"),
+    ),
+    _Field(
+        "secrets.maxAge",
+        lambda one: (duration(one.spec.secrets.max_age), one.spec.secrets.max_age),
+        min,
+        lambda one: str(one[1]),
+    ),
+    _Field("onOrphans", lambda one: one.spec.on_orphans, _stricter("Stop"), str),
+    _Field("onRepeatedEdits", lambda one: one.spec.on_repeated_edits, _stricter("Stop"), str),
+    _Field("existing", lambda one: one.spec.existing, _stricter("Suspend"), str),
+)
+
+
+def _limits(bound: Sequence[NamedPolicy]) -> Iterator[_Field]:
+    """Those that any of them sets."""
+    set_by: Mapping[str, Mapping[str, int]] = {policy.name: bounds_of(policy.spec) for policy in bound}
+    for path in dict.fromkeys(path for limits in set_by.values() for path in limits):
+        yield _Field(
+            path,
+            lambda one, path=path: set_by[one.name].get(path),  # type: ignore[misc]
+            min,
+            lambda value, path=path: spelled(path.rpartition(".")[2], value),  # type: ignore[misc]
+        )

@@ -1,0 +1,25 @@
+"""What the controller reads."""
+
+from typing import Any
+
+import pytest
+
+from ringfence.controller import reading
+from ringfence.controller.reading import HEARD_SECONDS, Reading
+from ringfence.store.context import PolicyContext
+from ringfence.store.store import Store
+from ringfence.telemetry.events import WatchHeard
+from unit.fakes.clock import Clock
+from unit.fakes.kube import FakeKube
+
+
+async def test_of_many_events_one_in_a_second_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, told = Clock(), list[Any]()
+    monkeypatch.setattr(reading, "monotonic", clock)
+    place = Reading(FakeKube(), Store(PolicyContext()), told.append, every=60)
+    for _ in range(3):
+        await place.agents.sync()
+    assert told == [WatchHeard()]
+    clock.now += HEARD_SECONDS
+    await place.policies.sync()
+    assert told == [WatchHeard()] * 2
