@@ -22,7 +22,8 @@ from ringfence.policy.atoms import PermissionSet
 from ringfence.policy.delegate import delegate as read_delegate
 from ringfence.policy.delegate import malformed, requester
 from ringfence.policy.handover import newly_delivered, runs_the_same, undecided_generation
-from ringfence.policy.held import GET_SECRETS, asked_for, not_held, too_many, unreadable
+from ringfence.policy.held import GET_SECRETS, not_held, too_many, unreadable
+from ringfence.policy.levels import expand_asked
 from ringfence.policy.model import RuleName, Violation
 
 from .answer import Verdict, deny, forbid
@@ -59,7 +60,7 @@ def _spec(body: Any) -> Any:
 
 
 def _permitted(spec: Any) -> PermissionSet:
-    return asked_for(_permissions(spec).rules)
+    return expand_asked(_permissions(spec).rules)
 
 
 def _permissions(spec: Any) -> Permissions:

@@ -6,9 +6,9 @@ from typing import Final
 
 from ringfence.api.permissions import PolicyRule
 
-from .atoms import Atom, Names, PermissionSet, expand, spelled_out
+from .atoms import Atom, Names, PermissionSet
 from .delegate import Subject
-from .levels import CATALOGUE
+from .levels import expand_asked
 from .model import RuleName, Violation
 from .text import listed, quote
 
@@ -26,11 +26,6 @@ class Held:
 
 ALL: Final = Held()
 """Nobody is to be asked about anything."""
-
-
-def asked_for(rules: Sequence[PolicyRule]) -> PermissionSet:
-    """What rules ask for. Custom resources by their words: which there may be was decided before."""
-    return expand(rules, {**spelled_out(rules), **CATALOGUE})
 
 
 def unreadable(secrets: Mapping[str, str], hidden: PermissionSet, subject: Subject) -> Iterator[Violation]:
@@ -52,7 +47,7 @@ def unreadable(secrets: Mapping[str, str], hidden: PermissionSet, subject: Subje
 def not_held(rules: Sequence[PolicyRule], lacking: PermissionSet, subject: Subject) -> Iterator[Violation]:
     """One for each rule of a spec that asks for something that he lacks."""
     for index, rule in enumerate(rules if lacking else ()):
-        asked = asked_for([rule])
+        asked = expand_asked([rule])
         missing = {
             atom: names if (these := lacking.atoms[atom]) is None or names is None else names & these
             for atom, names in asked.atoms.items()

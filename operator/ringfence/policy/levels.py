@@ -4,14 +4,14 @@ The last level is the ceiling of all agents: the chart's ClusterRole `ringfence-
 the API server itself refuses more.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Final
 
 from ringfence.api.permissions import Level
 
-from .atoms import Atom, Catalogue
+from .atoms import Atom, Catalogue, PermissionSet, RuleLike, expand, spelled_out
 from .grants import GRANTS
 
 LEVELS: Final[tuple[Level, ...]] = ("ReadOnly", "LimitedWrite", "Admin", "Critical")
@@ -121,3 +121,11 @@ def role_rules(atoms: Iterable[Atom]) -> list[dict[str, Any]]:
         {"apiGroups": [group], "resources": resources, "verbs": list(verbs)}
         for (group, verbs), resources in shared.items()
     ]
+
+
+def expand_asked(rules: Sequence[RuleLike]) -> PermissionSet:
+    """What rules ask for that were decided on: of groups that are not built in, by their words.
+
+    Which custom resources there are, policies say; who is to hold them is asked about all the same.
+    """
+    return expand(rules, {**spelled_out(rules), **CATALOGUE})

@@ -20,7 +20,8 @@ from ringfence.policy.atoms import PermissionSet
 from ringfence.policy.delegate import Subject, malformed
 from ringfence.policy.delegate import delegate as read_delegate
 from ringfence.policy.handover import existing_secrets
-from ringfence.policy.held import ALL, GET_SECRETS, RULES, Held, asked_for, not_held, too_many, unreadable
+from ringfence.policy.held import ALL, GET_SECRETS, RULES, Held, not_held, too_many, unreadable
+from ringfence.policy.levels import expand_asked
 from ringfence.policy.model import RuleName, Violation
 from ringfence.store.records import Key, StoredAgent
 from ringfence.store.store import Store
@@ -78,7 +79,7 @@ class Delegates:
         """About the agent as it is stored. `spec`: None where it cannot be read."""
         named = self.store.context.delegate(key.namespace)
         secrets = {name: path for path, name in reversed(existing_secrets(agent.spec))} if named is not None else {}
-        permitted = asked_for(spec.permissions.rules) if spec and named is not None else PermissionSet()
+        permitted = expand_asked(spec.permissions.rules) if spec and named is not None else PermissionSet()
         if named is None or spec is None or not (secrets or permitted):
             self.forget(key)
             return ALL
