@@ -194,6 +194,12 @@ class TestWhatIsAsked:
 
 
 class TestWhatIsRefused:
+    async def test_who_may_not_do_it_himself_with_a_custom_resource(self) -> None:
+        widgets = {"apiGroups": ["example.com"], "resources": ["widgets"], "verbs": ["get"]}
+        verdict = await refused(Reviewer("get pods"), asked(asking(widgets)))
+        assert "get widgets.example.com" in verdict.message
+        assert await check(Reviewer("get widgets.example.com"), asked(asking(widgets))) is None
+
     async def test_each_rule_with_what_is_lacking(self) -> None:
         verdict = await refused(Reviewer(*READS_ATOMS - {"list pods"}, "get configmaps b"), asked(asking(READS, NAMED)))
         assert [(one.path, one.rule) for one in verdict.violations] == [
