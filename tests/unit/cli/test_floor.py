@@ -39,7 +39,7 @@ def test_every_policy_has_its_binding_and_every_name_the_suffix() -> None:
     for one in found:
         assert one["spec"].get("policyName", one["metadata"]["name"]) == one["metadata"]["name"]
         assert not {"paramKind", "paramRef"} & set(one["spec"])
-        assert one["spec"].get("validationActions", ["Deny"]) == ["Deny"]
+        assert one["spec"].get("validationActions", ["Deny", "Audit"]) == ["Deny", "Audit"]
         assert one["spec"].get("failurePolicy", "Fail") == "Fail"
 
 
@@ -47,7 +47,8 @@ def test_names_and_namespace_are_those_of_the_release() -> None:
     found = manifests("-n", "fences", "-f", "-", stdin="fullnameOverride: fence\nimage: {tag: v1}\n")
     assert all(one["metadata"]["name"].startswith("fence-") for one in found)
     assert "system:serviceaccount:fences:fence-controller" in expressions(found)
-    assert "of-ringfence" not in expressions(found)
+    for part in ("controller", "admission", "guard", "floor", "system"):
+        assert f"ringfence-{part}" not in expressions(found)
 
 
 def test_without_values_no_mark_is_left() -> None:
