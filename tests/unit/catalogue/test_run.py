@@ -56,8 +56,10 @@ CASE = Case("B1", "agents", "a star", REFUSED, "kind: X\n")
             "",
         ),
         (
-            'Error from server (Forbidden): roles "x" is forbidden: attempting to grant RBAC\n'
-            'Error from server (NotFound): rolebindings.rbac.authorization.k8s.io "case" not found',
+            (
+                'Error from server (Forbidden): roles "x" is forbidden: attempting to grant RBAC\n'
+                'Error from server (NotFound): rolebindings.rbac.authorization.k8s.io "case" not found'
+            ),
             REFUSED,
             "RBAC",
         ),
