@@ -20,6 +20,10 @@ from unit.fuzzing.targets import TARGETS, FoundError, Fuzzer, corpus, name_of
 
 MOST_KEPT: Final = 4096
 """Bytes of an input that is added to the corpus."""
+MOST_FILES: Final = 80
+"""Files of one target's corpus: the unit tests try them all."""
+ALIKE: Final = 40
+"""Characters by which answers that are kept differ."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,11 +62,15 @@ def _fuzz(name: str, minutes: float, seed: str, *, keep: bool) -> int:
 
 
 def _keep(name: str, fuzzer: Fuzzer) -> None:
-    """Each kind of answer by its shortest input; what is in the corpus already and is no shortest one stays."""
+    """Answers that begin alike by their shortest input, as long as the folder has room."""
+    alike: dict[str, bytes] = {}
+    for like, data in fuzzer.kept.items():
+        if len(data) <= MOST_KEPT and len(data) < len(alike.get(like[:ALIKE], b"x" * (MOST_KEPT + 1))):
+            alike[like[:ALIKE]] = data
     present = {path.name for path in corpus(name)}
-    for data in fuzzer.kept.values():
-        if len(data) <= MOST_KEPT and name_of(data) not in present:
-            (fuzzer.target.folder / name_of(data)).write_bytes(data)
+    new = [data for data in alike.values() if name_of(data) not in present]
+    for data in new[: max(0, MOST_FILES - len(present))]:
+        (fuzzer.target.folder / name_of(data)).write_bytes(data)
 
 
 if __name__ == "__main__":
