@@ -20,11 +20,11 @@ metadata:
   labels:
     {{{{- include "ringfence.labels" (list . "agent-ceiling") | nindent 4 }}}}
 # Kubernetes fills it with the rules of all ClusterRoles of this label: the one below, and those that an administrator
-# makes for custom resources. The guard `ceiling-rules` sees to it that they are about these alone.
+# makes for custom resources. The guard `ceiling-rules` sees to it that they are about these alone. No `rules` stand
+# here: these are Kubernetes' to write, and who applies some as well has a conflict.
 aggregationRule:
   clusterRoleSelectors:
     - matchLabels: {{{CEILING_LABEL}: "true"}}
-rules: []
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole

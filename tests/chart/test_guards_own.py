@@ -96,6 +96,7 @@ PARTS = {
     "RoleBinding": (f"{RBAC}/namespaces/{NAMESPACE}/rolebindings/ringfence-controller", {"metadata": {"labels": None}}),
     "ClusterRole": (f"{RBAC}/clusterroles/ringfence-controller", {"rules": []}),
     "the ceiling": (f"{RBAC}/clusterroles/ringfence-agent-ceiling", {"metadata": {"labels": None}}),
+    "what fills the ceiling": (f"{RBAC}/clusterroles/ringfence-agent-permissions", {"rules": []}),
     "the role for Secrets": (f"{RBAC}/clusterroles/ringfence-secrets", {"rules": []}),
     "the webhook's role": (f"{RBAC}/clusterroles/ringfence-admission", {"rules": []}),
     "ClusterRoleBinding": (f"{RBAC}/clusterrolebindings/ringfence-controller", {"subjects": []}),
