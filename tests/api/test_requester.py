@@ -31,8 +31,6 @@ KEY = {
     "delivery": {"file": {"path": "/var/run/ringfence/llm"}},
 }
 
-pytestmark = pytest.mark.timeout(300)
-
 
 @dataclass
 class People:

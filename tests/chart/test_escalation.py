@@ -23,8 +23,6 @@ CLOSED = "default"
 """A namespace that nobody opened to agents."""
 ADMISSION_GROUP = "admissionregistration.k8s.io"
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.mark.parametrize("user", [CONTROLLER, ADMISSION])
 @pytest.mark.parametrize(

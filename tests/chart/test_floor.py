@@ -25,8 +25,6 @@ from ringfence.policy.special import LINK_LOCAL
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 REGISTRATION = f"{CONFIGURATIONS}/ringfence"
 
-pytestmark = pytest.mark.timeout(120)
-
 
 def say(server: Server, method: str, path: str, body: Any = None) -> dict[str, Any]:
     answer = server.request(method, path, json.dumps(body).encode() if body else b"")

@@ -15,8 +15,6 @@ from cluster import Cluster
 from cluster.shell import run, wait_for
 from ringfence.api.names import AGENT_LABEL, AGENTS_LABEL
 
-pytestmark = pytest.mark.timeout(180)
-
 CONTROLLER = f"system:serviceaccount:{NAMESPACE}:ringfence-controller"
 RBAC, APPS, BATCH = "/apis/rbac.authorization.k8s.io/v1", "/apis/apps/v1", "/apis/batch/v1"
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"

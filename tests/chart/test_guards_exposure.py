@@ -12,7 +12,6 @@ from cluster.shell import wait_for
 from ringfence.api.names import AGENT_LABEL
 
 __all__ = ["admin", "controller", "guarded", "place"]
-pytestmark = pytest.mark.timeout(180)
 
 TO_AGENT = "ringfence-to-a"
 GATEWAY = "gateway.networking.k8s.io"

@@ -24,7 +24,6 @@ from cluster import Cluster
 from cluster.shell import run, wait_for
 
 __all__ = ["admin", "controller", "guarded", "place"]
-pytestmark = pytest.mark.timeout(300)
 
 SYSTEM = "system:serviceaccount:kube-system:"
 LABELS = {"app": "shop"}

@@ -29,7 +29,6 @@ from cluster import Cluster
 from cluster.shell import run, wait_for
 
 __all__ = ["admin", "controller", "guarded", "place"]
-pytestmark = pytest.mark.timeout(180)
 
 NODE = "system:node:some-node"
 HERE = f"/api/v1/namespaces/{NAMESPACE}"

@@ -26,7 +26,6 @@ IN_FORCE = "ringfence_admission_webhook_in_force"
 LINE = "admission is not registered as installed"
 
 __all__ = ["registration"]
-pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")

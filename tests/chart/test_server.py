@@ -11,8 +11,6 @@ from cluster.shell import run
 
 REGISTRATION = "validatingwebhookconfiguration/ringfence"
 
-pytestmark = pytest.mark.timeout(300)
-
 
 def helm(cluster: Cluster, *args: str) -> str:
     return run(["helm", "--namespace", NAMESPACE, *args], env=cluster.env)

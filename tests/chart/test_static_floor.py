@@ -32,8 +32,6 @@ NAME = instance("ringfence-static", "RINGFENCE_STATIC_CLUSTER")
 OURS = "app.kubernetes.io/part-of=ringfence"
 FILE = "ringfence.yaml"
 
-pytestmark = pytest.mark.timeout(300)
-
 
 def floor(*arguments: str, stdin: str | None = None) -> str:
     """What the command prints."""
@@ -47,7 +45,7 @@ def cluster() -> Iterator[Cluster]:
     """An API server that reads policies from files, with the CRDs."""
     with Cluster.for_tests(NAME, mode="api", fresh=True, static_admission=True) as found:
         found.kubectl("create", "-f", str(ROOT / "crds"))
-        wait_for("the CRDs", lambda: found.kubectl("explain", "agd"), timeout=30)
+        wait_for("the CRDs", lambda: found.kubectl("explain", "agd"))
         found.kubectl("create", "namespace", NAMESPACE)
         yield found
 
@@ -68,7 +66,7 @@ def guarded(cluster: Cluster, server: Server) -> Cluster:
     everything = ",".join(kind for kind in kinds if not kind.startswith("events"))
     cluster.kubectl("delete", everything, "-A", "-l", OURS, timeout=240)
     wait_for("their end", lambda: cluster.kubectl("get", everything, "-A", "-l", OURS, "-o", "name") == "")
-    wait_for("the webhook's end", lambda: "failed calling" not in answer(server, agent(), "default"), timeout=30)
+    wait_for("the webhook's end", lambda: "failed calling" not in answer(server, agent(), "default"))
     return cluster
 
 
@@ -249,12 +247,12 @@ def test_what_was_admitted_once_is_not_locked(guarded: Cluster, server: Server) 
     found = Place(server, labels={})
     manifest = found.path("AgentDeployment")
     (guarded.admission_manifests / FILE).rename(guarded.admission_manifests / "off")
-    wait_for("the floor's absence", lambda: answer(server, agent(), found.name) == "", timeout=90)
+    wait_for("the floor's absence", lambda: answer(server, agent(), found.name) == "")
     held = agent(network=WORST["everything"])
     held["metadata"]["finalizers"] = ["example.com/hold"]
     assert server.request("POST", manifest, json.dumps(held).encode()).ok
     (guarded.admission_manifests / "off").rename(guarded.admission_manifests / FILE)
-    wait_for("the floor", lambda: "ringfence-floor" in answer(server, agent(), found.name), timeout=90)
+    wait_for("the floor", lambda: "ringfence-floor" in answer(server, agent(), found.name))
     somebody = Somebody(server)
     one = found.path("AgentDeployment", "probe")
     assert "ringfence-floor" in somebody.merge(one, {"spec": {"replicas": 2}}).message
@@ -311,7 +309,7 @@ def test_a_changed_file_counts_without_a_restart(file: Path, guarded: Cluster, o
     refused(Somebody(backup).merge(f"/api/v1/namespaces/{opened}", close), "may have agents")
     exempt = "guards: {exempt: ['system:serviceaccount:velero:velero']}"
     floor("-f", "-", "--output", str(file.parent), stdin=exempt)
-    wait_for("the new file", lambda: Somebody(backup).merge(f"/api/v1/namespaces/{opened}", close).ok, timeout=90)
+    wait_for("the new file", lambda: Somebody(backup).merge(f"/api/v1/namespaces/{opened}", close).ok)
     backup.close()
 
 
@@ -320,7 +318,7 @@ def test_a_broken_file_leaves_the_last_good_state(file: Path, server: Server, op
     for broken in ("{", "kind: Pod", file.read_text().replace("failurePolicy", "failurePolice", 1)):
         failures = reloads(server, "failure")
         replace(file, broken)
-        wait_for("the failure", lambda before=failures: reloads(server, "failure") > before, timeout=90)  # type: ignore[misc]
+        wait_for("the failure", lambda before=failures: reloads(server, "failure") > before)  # type: ignore[misc]
         assert "ringfence-floor.static.k8s.io" in answer(server, bad, opened)
         assert answer(server, agent(), opened) == ""
 

@@ -93,11 +93,16 @@ def _split_host(name: str) -> tuple[str, str]:
 
 
 def from_registry(image: ImageReference, registry: str) -> bool:
-    """Whether `image` lies in `registry` (HOST, HOST/PATH, or `*`): by whole segments, never by prefix."""
+    """Whether `image` lies in `registry` (HOST, HOST/PATH, or `*`)."""
+    return covers(registry, image.segments)
+
+
+def covers(registry: str, segments: Sequence[str]) -> bool:
+    """Whether a host and a path lie in `registry` (HOST, HOST/PATH, or `*`): by whole segments, never by prefix."""
     if registry == _ANY:
         return True
-    wanted = tuple(registry.removesuffix("/").split("/"))
-    return image.segments[: len(wanted)] == wanted
+    wanted = registry.removesuffix("/").split("/")
+    return list(segments[: len(wanted)]) == wanted
 
 
 def check_image(text: str, policies: Sequence[NamedPolicy]) -> Iterator[Violation]:

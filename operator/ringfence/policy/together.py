@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from ringfence.api.secrets import duration
 
 from .atoms import PermissionSet
+from .images import covers
 from .levels import LEVELS
 from .limits import bounds_of, spelled
 from .model import NamedPolicy
@@ -64,13 +65,8 @@ def _both(left: PermissionSet, right: PermissionSet) -> PermissionSet:
 
 def _registries(left: frozenset[str], right: frozenset[str]) -> frozenset[str]:
     """Of each two the narrower one, where one lies in the other."""
-    found = {one for one in left for other in right if _lies_in(one, other)}
-    return frozenset(found | {one for one in right for other in left if _lies_in(one, other)})
-
-
-def _lies_in(one: str, other: str) -> bool:
-    inner, outer = one.split("/"), other.removesuffix("/").split("/")
-    return other == "*" or inner[: len(outer)] == outer
+    found = {one for one in left for other in right if covers(other, one.split("/"))}
+    return frozenset(found | {one for one in right for other in left if covers(other, one.split("/"))})
 
 
 def _names(none: str) -> Callable[[Any], str]:

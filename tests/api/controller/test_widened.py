@@ -208,7 +208,7 @@ def changed(place: Place, request: pytest.FixtureRequest) -> Iterator[str]:
     for plural, body in made.items():
         answer = place.server.request("POST", f"{MUTATIONS}/{plural}", json_bytes(body))
         assert answer.ok, answer
-    wait_for("it to be in force", lambda: arrives_changed(place), timeout=60)
+    wait_for("it to be in force", lambda: arrives_changed(place))
     yield path
     for plural in made:
         place.server.request("DELETE", f"{MUTATIONS}/{plural}/{name}")
