@@ -217,18 +217,24 @@ def _edited(seen: Observed) -> list[StoredChild]:
 
 def _reaching(seen: Observed) -> Iterator[StoredChild]:
     """What of its own children lets it reach anything, where it is not accepted."""
-    name = child_name(seen.key.name)
-    kinds = {("NetworkPolicy", f"{name}-{ALLOW_SUFFIX}"), ("RoleBinding", name)}
-    yield from (child for child in seen.owned if (child.ref.kind, child.ref.name) in kinds)
+    phases = _agents_own(seen)
+    for child in seen.owned:
+        if child.ref.name in phases and child.ref.kind in phases[child.ref.name].gives:
+            yield child
 
 
 def _take_away(seen: Observed, edited: Sequence[StoredChild]) -> Iterator[RemoveChild]:
     """What of it is the agent's own: its pods may take half a minute to end. It is made anew with the agent."""
-    name = child_name(seen.key.name)
-    phases = {f"{name}-{ALLOW_SUFFIX}": ALLOW, name: PERMISSIONS}
+    phases = _agents_own(seen)
     for child in {one.ref: one for one in edited}.values():
         if child in seen.owned and child.ref.name in phases:
             yield RemoveChild(phase=phases[child.ref.name], child=child)
+
+
+def _agents_own(seen: Observed) -> dict[str, Phase]:
+    """Names of children by which the agent itself, and no job of its, reaches anything."""
+    name = child_name(seen.key.name)
+    return {f"{name}-{ALLOW_SUFFIX}": ALLOW, name: PERMISSIONS}
 
 
 def _with_stop(seen: Observed, stop: Stop, actions: Sequence[Action]) -> tuple[Action, ...]:
