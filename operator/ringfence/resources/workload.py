@@ -168,7 +168,7 @@ def _mounts(agent: Agent) -> list[Manifest]:
     mounts: list[Manifest] = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - inside the agent's own pod
     if agent.spec.storage:
         mounts.append({"name": "storage", "mountPath": agent.spec.storage.mount_path})
-    if agent.spec.permissions.rules:
+    if agent.spec.permissions.asks:
         mounts.append({"name": "token", "mountPath": TOKEN_PATH, "readOnly": True})
     return mounts + secret_mounts(agent)
 
@@ -177,7 +177,7 @@ def _volumes(agent: Agent) -> list[Manifest]:
     volumes: list[Manifest] = [{"name": "tmp", "emptyDir": {"sizeLimit": TMP_SIZE}}]
     if agent.spec.storage:
         volumes.append({"name": "storage", "persistentVolumeClaim": {"claimName": child_name(agent.name)}})
-    if agent.spec.permissions.rules:
+    if agent.spec.permissions.asks:
         volumes.append({"name": "token", "projected": {"defaultMode": 420, "sources": _token_sources()}})
     return volumes + secret_volumes(agent)
 

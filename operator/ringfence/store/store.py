@@ -15,6 +15,7 @@ from ringfence.resources.stored import StoredChild, stored
 from .context import PolicyContext
 from .left_behind import is_left_behind
 from .orphans import OrphanIndex
+from .readers import Readers
 from .records import (
     Key,
     PodKey,
@@ -54,9 +55,9 @@ class OwnershipRecord:
 
 
 def is_ours(child: StoredChild, agent_uid: str, known: OwnershipRecord | None) -> bool:
-    """Whether a stored child is the agent's: by its owner, or as remembered where an edit stripped the owner."""
+    """Whether a stored child is the agent's: as it says itself, or as remembered where an edit stripped that."""
     remembered = known is not None and (known.agent_uid, known.uid) == (agent_uid, child.uid)
-    return child.controller_uid == agent_uid or remembered
+    return child.agent_uid == agent_uid or remembered
 
 
 def _index(index: dict[K, set[V]], value: V, before: Iterable[K], now: Iterable[K]) -> None:
@@ -85,6 +86,8 @@ class Store:
         self.wider = Widenings(self._wake, self._agents_of, self.pods_of)
         self.rights = RightsVersions(context, self._wake, self._agents_of)
         self.wider.bound = self.rights.changed
+        self.readers = Readers(lambda key: self.wake(key, Urgency.REPAIR))
+        self.wider.listed = self.readers.changed
         self.agents: Table[Key, StoredAgent] = Table(
             read_agent, lambda agent: agent.key, self._agent_changed, locate=_agent_key
         )
@@ -104,6 +107,8 @@ class Store:
         self._key_of: dict[str, Key] = {}
         self._children_of: dict[str, set[Ref]] = {}
         self._remembered: dict[str, set[Ref]] = {}
+        self._elsewhere: dict[Key, set[Ref]] = {}
+        self._agents_of_target: dict[str, set[Key]] = {}
         self.usage = LimitUsage()
         self._agents_in: dict[str, set[Key]] = {}
         self._agents_of_service: dict[tuple[str, str], set[Key]] = {}
@@ -118,6 +123,10 @@ class Store:
         """The children of an agent: by their owner, or as remembered where somebody took the owner away."""
         refs = self._children_of.get(uid, set()) | self._remembered.get(uid, set())
         return [child for ref in sorted(refs) if (child := self.children.get(ref)) is not None]
+
+    def elsewhere_of(self, key: Key) -> list[StoredChild]:
+        """The children in other namespaces of an agent of that name, of one that is gone too."""
+        return [self.children.items[ref] for ref in sorted(self._elsewhere.get(key, ()))]
 
     def pods_of(self, key: Key) -> list[StoredPod]:
         """The pods with an agent's label, by name."""
@@ -223,9 +232,10 @@ class Store:
         key = record.key
         _index(self._agents_in, key, [key.namespace] if old else (), [key.namespace] if new else ())
         _index(self._agents_of_service, key, old.services if old else (), new.services if new else ())
+        _index(self._agents_of_target, key, old.targets if old else (), new.targets if new else ())
         if old is not None and (new is None or new.uid != old.uid):
             self._key_of.pop(old.uid, None)
-            self.orphans.agent_gone(old.uid, self.children_of(old.uid))
+            self.orphans.agent_gone(old.uid, [one for one in self.children_of(old.uid) if not one.elsewhere])
             self.forget_agent(old.uid)
             self.usage.forget(key)
             self._wake_refused(key)
@@ -260,16 +270,18 @@ class Store:
         record = new or old
         if record is None:
             return
-        before = old.controller_uid if old else None
-        now = new.controller_uid if new else None
+        before = old.agent_uid if old else None
+        now = new.agent_uid if new else None
         _index(self._children_of, record.ref, [before] if before else (), [now] if now else ())
+        _index(self._elsewhere, record.ref, _home(old), _home(new))
         self.orphans.child_changed(old, new)
         self.wider.child_changed(old, new)
         if record.ref.kind == "RoleBinding" and not {before, now} & self._key_of.keys():
             self.rights.binding_changed(old, new)
         if not self._child_matters(old, new):
             return
-        for key in {self._key_of.get(uid) for uid in (before, now) if uid} | {self._by_memory(record)}:
+        homes = {*_home(old), *_home(new)}  # of an agent that is gone too: it is to be removed then
+        for key in {self._key_of.get(uid) for uid in (before, now) if uid} | {self._by_memory(record)} | homes:
             if key is not None:
                 self.wake(key, _urgency(old, new))
 
@@ -326,6 +338,8 @@ class Store:
         """Have those looked at that a change of `kind` can matter to; `name`: of the changed object, where known."""
         if kind == NAMESPACE and name is not None:
             self.wake_agents_in(name)
+            for key in list(self._agents_of_target.get(name, ())):  # it may consent now, or not any more
+                self.wake(key, Urgency.REPAIR)
         elif kind in {NAMESPACE, AGENT_POLICY}:
             self.wake_all()
         elif kind == ENDPOINT_SLICE:
@@ -338,6 +352,13 @@ class Store:
         if kind == NAMESPACE:
             for policy in self.policies.items:
                 self.wake_policy(policy)
+
+
+def _home(child: StoredChild | None) -> tuple[Key, ...]:
+    """The agent of a child in another namespace than its own."""
+    if child is None or not child.elsewhere or child.agent_label is None:
+        return ()
+    return (Key(child.agent_namespace, child.agent_label),)
 
 
 def _agent_key(body: Mapping[str, Any]) -> Key:

@@ -19,9 +19,9 @@ from ringfence.kube.access import MOST_NAMES, AccessReviews, TooManyError
 from ringfence.policy.atoms import PermissionSet
 from ringfence.policy.delegate import Subject, malformed
 from ringfence.policy.delegate import delegate as read_delegate
+from ringfence.policy.elsewhere import by_place
 from ringfence.policy.handover import existing_secrets
 from ringfence.policy.held import ALL, GET_SECRETS, RULES, Held, not_held, too_many, unreadable
-from ringfence.policy.levels import expand_asked
 from ringfence.policy.model import RuleName, Violation
 from ringfence.store.records import Key, StoredAgent
 from ringfence.store.store import Store
@@ -79,7 +79,7 @@ class Delegates:
         """About the agent as it is stored. `spec`: None where it cannot be read."""
         named = self.store.context.delegate(key.namespace)
         secrets = {name: path for path, name in reversed(existing_secrets(agent.spec))} if named is not None else {}
-        permitted = expand_asked(spec.permissions.rules) if spec and named is not None else PermissionSet()
+        permitted = by_place(spec.permissions, key.namespace) if spec and named is not None else {}
         if named is None or spec is None or not (secrets or permitted):
             self.forget(key)
             return ALL
@@ -117,17 +117,22 @@ class Delegates:
         epoch: _Epoch,
         subject: Subject,
         secrets: Mapping[str, str],
-        permitted: PermissionSet,
+        permitted: Mapping[str, PermissionSet],
         spec: AgentDeploymentSpec,
     ) -> tuple[Violation, ...] | None:
         """What is lacking; None: no answer."""
         if self._epochs.get(namespace) != epoch:
-            self.reviews.answers.forget(namespace)
+            for place in {namespace, *permitted}:
+                self.reviews.answers.forget(place)
             self._epochs[namespace] = epoch
         try:
             async with asyncio.timeout(PATIENCE):
                 hidden = await self.reviews.lacking_names(subject, namespace, GET_SECRETS, frozenset(secrets))
-                lacking = await self.reviews.lacking(subject, namespace, permitted)
+                lacking = {
+                    place: missing
+                    for place, asked in permitted.items()
+                    if (missing := await self.reviews.lacking(subject, place, asked))
+                }
         except TooManyError as failure:
             return (too_many(failure, MOST_NAMES),)
         except (ApiError, Unreachable, TimeoutError) as failure:
@@ -137,7 +142,7 @@ class Delegates:
                 log.warning("no answer about what the delegate holds", namespace=namespace, error=why)
             return None
         self._unanswered.discard(namespace)
-        return (*unreadable(secrets, hidden, subject), *not_held(spec.permissions.rules, lacking, subject))
+        return (*unreadable(secrets, hidden, subject), *not_held(spec.permissions, namespace, lacking, subject))
 
 
 def _in_force(agent: StoredAgent) -> bool:

@@ -10,6 +10,8 @@ from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL, FIELD_MANAGER
 from ringfence.controller.runtime.lease import NotLeading
 from ringfence.controller.runtime.loop import Look
 from ringfence.kube import ErrorKind, Kube, NotFound, RingfenceError
+from ringfence.policy.consent import NOBODY
+from ringfence.policy.egress import CLOSED_NAMESPACES
 from ringfence.resources import Ref
 from ringfence.resources.stored import StoredChild, stored, without_pods
 from ringfence.store.orphans import ownerless
@@ -51,8 +53,8 @@ class NamespaceReconciler:
 
     async def reconcile(self, key: str) -> Look:
         """One pass. Raises RingfenceError: the caller tries again later."""
-        unfenced = await self._keep(self.policy, key)
-        failure = unfenced or await self._keep(self.ceiling, key)
+        unfenced = await self._keep(self.policy, key, wanted=self.is_wanted(key))
+        failure = unfenced or await self._keep(self.ceiling, key, wanted=self.may_give(key))
         orphans, pause = self._orphans(key)
         try:
             await self._tell_and_stop(key, orphans)
@@ -72,11 +74,18 @@ class NamespaceReconciler:
         is_open = labels.get(AGENTS_LABEL) == AGENTS_ENABLED
         return bool(is_open or self.store.agents_in(namespace) or self.store.orphans.agents_of_pods(namespace))
 
-    async def _keep(self, standing: Standing, namespace: str) -> RingfenceError | None:
+    def may_give(self, namespace: str) -> bool:
+        """Whether the controller is to hold there what it may give: to agents of the namespace, or of others."""
+        facts = self.store.context.facts(namespace)
+        closed = namespace in CLOSED_NAMESPACES or namespace == facts.own_namespace
+        consents = not closed and bool(self.store.context.consents.get(namespace, NOBODY).entries)
+        return consents or self.is_wanted(namespace)
+
+    async def _keep(self, standing: Standing, namespace: str, *, wanted: bool) -> RingfenceError | None:
         """Have an object as it should be. What stands in the way of that is told, once, where it does not pass."""
         ref = standing.wanted.ref(namespace)
         try:
-            if self.is_wanted(namespace):
+            if wanted:
                 await standing.hold(namespace)
             elif self.store.context.knows(namespace):
                 await standing.release(namespace)
