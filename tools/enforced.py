@@ -192,7 +192,7 @@ FIELDS: dict[str, Row] = {
         f"{ELSEWHERE}::test_a_namespace_must_consent_to_as_much_as_is_asked_for",
         f"{ELSEWHERE_LIVE}::test_what_a_namespace_consents_to_is_given_there",
         f"{ELSEWHERE_LIVE}::test_a_consent_that_is_withdrawn_takes_it_away",
-        f"{ELSEWHERE_LIVE}::test_it_goes_with_an_agent_that_went_unseen",
+        f"{CONTROLLER}/test_elsewhere_unseen.py::test_it_goes_with_an_agent_that_went_unseen",
         f"{HOLDS}::test_what_is_asked_for_in_another_namespace_must_be_held_there",
         f"{ELSEWHERE_GUARDS}::test_what_an_agent_has_elsewhere_is_nobodys_to_write",
     ),

@@ -130,8 +130,8 @@ def test_nobody_else_lists_anybody(guarded: Cluster) -> None:
         somebody = Somebody(server)
         wait_for("its rights", lambda: server.request("GET", READS).ok)
         wait_for("the guard", lambda: "is a part of Ringfence" in somebody.merge(READS, {"subjects": [user]}).message)
+        refused(somebody.merge(READS, {"subjects": [AGENT]}))
         for answer in (
-            somebody.merge(READS, {"subjects": [AGENT]}),
             somebody.delete(READS),
             somebody.merge(READS.replace("bindings/", "s/"), {"rules": rules}),
         ):

@@ -187,6 +187,10 @@ def _bounds(policy: NamedPolicy) -> list[str]:
     found = [f"level up to {spec.permissions.max_level}"]
     if spec.permissions.allow is not None:
         found.append(f"only the rights of its {len(spec.permissions.allow)} rules")
+    if spec.permissions.namespaces:
+        found.append(f"permissions in {', '.join(spec.permissions.namespaces)} where these consent")
+    if spec.permissions.cluster_reads:
+        found.append(f"reads of {', '.join(spec.permissions.cluster_reads)} of the cluster")
     found.append(f"addresses in {', '.join(spec.egress.cidrs)}" if spec.egress.cidrs else "no egress by address")
     if spec.egress.service_namespaces:
         found.append(f"Services of {', '.join(spec.egress.service_namespaces)}")
