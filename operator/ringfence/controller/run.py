@@ -175,7 +175,7 @@ class _Parts:
             writer=writer,
             recorder=Recorder(self.emit),
             emit=self.emit,
-            hold_namespace=(fence.hold, held.hold),
+            keep_namespace=(fence.keep, held.keep),
         )
 
 

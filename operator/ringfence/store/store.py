@@ -137,6 +137,10 @@ class Store:
         """The agents of a namespace."""
         return frozenset(self._agents_in.get(namespace, ()))
 
+    def is_inhabited(self, namespace: str) -> bool:
+        """Whether agents are in a namespace, or pods with the label of one."""
+        return bool(self._agents_in.get(namespace) or self.orphans.agents_of_pods(namespace))
+
     def facts(self, key: Key, policies: Sequence[NamedPolicy]) -> Facts:
         """What `decide` is to know about an agent. `policies`: all that there are."""
         facts = self.context.facts(key.namespace)
