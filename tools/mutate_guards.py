@@ -27,7 +27,7 @@ JUDGED: Final = judged.FILE.with_name("judged_guards.toml")
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
     options = _parser().parse_args(arguments)
-    loop = Loop(lambda mutant: all(word in str(mutant) for word in options.only), _progress)
+    loop = Loop(lambda mutant: not options.only or any(word in str(mutant) for word in options.only), _progress)
     files = options.tests or [str(file) for pattern in TESTS for file in sorted(ROOT.glob(pattern))]
     code = pytest.main([*files, *PYTEST, f"--rootdir={ROOT}"], [loop])
     if loop.problem or not loop.fates:
@@ -65,9 +65,7 @@ def report(fates: dict[RuleMutant, Fate]) -> float:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make mutate-guards", description=__doc__.partition("\n")[0])
-    parser.add_argument(
-        "--only", action="append", default=[], help="mutants whose line holds this text (and this, ...)"
-    )
+    parser.add_argument("--only", action="append", default=[], help="mutants whose line holds this text (or this, ...)")
     parser.add_argument(
         "--tests", action="append", help="this file of tests/chart, in place of all about guards and floor"
     )
