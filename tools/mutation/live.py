@@ -4,8 +4,9 @@ A plugin of pytest with a loop of its own. A module's tests run once as they are
 by which policy; then for each mutant those that can notice, until one does. The module's fixtures stay as they are, so
 a mutant costs a second or two instead of the installation of a chart.
 
-A mutant is in force when a marker is: another policy, written after it. The API server takes policies in the order in
-which they were written, and all that it took at once.
+A mutant is in force when a marker is: another policy, written after it, and then once more. The API server sees
+policies in the order in which they were written, and renews what it decides by once a second, policy by policy: in the
+renewal that brings the first marker the mutant may be missing still. The second marker comes with a later one.
 """
 
 import json
@@ -189,9 +190,10 @@ class _Policies:
         if mutant:
             self._write(mutant.path, mutant.spec)
         self._mutant = mutant
-        self._number += 1
-        self._write(MARKER, _marker(self._number)["spec"])
-        wait_for(f"mutation {self._number}", self._is_in_force)
+        for _ in range(2):
+            self._number += 1
+            self._write(MARKER, _marker(self._number)["spec"])
+            wait_for(f"mutation {self._number}", self._is_in_force)
 
     def versions(self) -> dict[str, str]:
         """Changes when somebody else writes a policy."""
