@@ -50,6 +50,7 @@ FLOOR = "tests/chart/test_floor.py"
 STATIC = "tests/chart/test_static_floor.py"
 EXPOSURE = "tests/chart/test_guards_exposure.py"
 OWN = "tests/chart/test_guards_own.py"
+ALONE = "tests/chart/test_without_admission.py"
 ROTATION = "e2e/suites/rotation"
 
 LIMITS_LIVE = f"{CONTROLLER}/test_limits.py"
@@ -461,6 +462,13 @@ ALWAYS: dict[str, Row] = {
         f"{STATIC}::test_permissions_of_the_catalogue_are_still_refused",
         f"{STATIC}::test_a_good_agent_still_passes",
         f"{STATIC}::test_a_broken_file_leaves_the_last_good_state",
+    ),
+    "With webhook, floor and guards deleted an agent gets no more than ceiling and policies allow": Row(
+        "the controller, which decides again, and the API server, which lets it give no more than it holds",
+        f"{ALONE}::test_no_agent_may_do_more_than_the_ceiling",
+        f"{ALONE}::test_what_is_not_to_be_there_does_not_run",
+        f"{ALONE}::test_nothing_of_ours_opens_more",
+        f"{ALONE}::test_nor_does_it_once_all_else_was_tried",
     ),
     "Nothing in a namespace of agents makes one of them public": Row(
         "the guards of the chart: a Service for agents has its own name, to which no Ingress, route or proxy leads",
