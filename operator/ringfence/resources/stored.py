@@ -24,6 +24,9 @@ CONTENT = ("spec", "rules", "roleRef", "subjects", "automountServiceAccountToken
 """The top-level fields that hold what a child means, over all kinds of children."""
 OUR_LABELS = (MANAGED_BY_LABEL, AGENT_LABEL, ROTATION_LABEL)
 FENCE = ("networking.k8s.io/v1", "NetworkPolicy")
+NESTED = (dict, list)
+EMPTY = (b"{}", b"[]", b"null")
+"""What is empty, as JSON has it. Mostly there is none, and to look for it value by value takes ten times as long."""
 
 
 AGENT_KIND = "AgentDeployment"
@@ -282,19 +285,29 @@ def _at(manifest: Mapping[str, Any], path: tuple[str, ...]) -> Any:
 
 
 def _canonical(value: Any) -> Any:
-    """The value without what the API server drops: empty maps and lists, and nothing, are one."""
+    """The value without what the API server drops: empty maps and lists, and nothing, are one.
+
+    Nearly all values are no maps or lists: a call for each of these would take three times as long.
+    """
     if isinstance(value, dict):
-        kept = {key: found for key, one in value.items() if (found := _canonical(one)) is not None}
+        kept = {}
+        for key, one in value.items():
+            found = _canonical(one) if isinstance(one, NESTED) else one
+            if found is not None:
+                kept[key] = found
         return kept or None
     if isinstance(value, list):
-        return [_canonical(one) for one in value] or None
+        return [_canonical(one) if isinstance(one, NESTED) else one for one in value] or None
     return value
 
 
 def _digest(value: Any) -> str:
     import orjson  # noqa: PLC0415 - `ringfence lint` and `render` compare nothing, and start faster without it
 
-    text = orjson.dumps(_canonical(value), option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    options = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+    text = orjson.dumps(value, option=options)
+    if any(empty in text for empty in EMPTY):
+        text = orjson.dumps(_canonical(value), option=options)
     return hashlib.blake2b(text, digest_size=12).hexdigest()
 
 
