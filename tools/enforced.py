@@ -228,6 +228,13 @@ FIELDS: dict[str, Row] = {
         f"{KEY_CHILDREN}::test_no_two_keys_share_a_name_and_none_is_too_long",
         SAMPLES,
     ),
+    "AgentDeployment.spec.secrets[].maxAge": Row(
+        "condition SecretsFresh and a violation for an older value, which the agent keeps; `decide`: within every "
+        "policy's maxAge, `Never` by its leave; an existing Secret alone: CEL",
+        f"{KEYS}::test_an_agent_names_an_age_within_every_policy",
+        "tests/unit/controller/test_ages.py::test_what_is_said_about_keys",
+        SAMPLES,
+    ),
     "AgentDeployment.spec.secrets[].source.existing.secretName": Row(
         "`decide`: none of Ringfence's own; admission asks whether the requester, or the namespace's delegate, "
         "may get it, and again when what gets it changes; where admission could be passed, nobody gets it",
@@ -386,6 +393,11 @@ FIELDS: dict[str, Row] = {
         "`decide`: `rotation.every` of all agents; condition SecretsFresh and a violation for a key of any source",
         f"{KEYS}::test_no_key_lives_longer_than_every_policy_allows",
         "tests/unit/controller/test_ages.py::test_what_is_said_about_keys",
+    ),
+    "AgentPolicy.spec.secrets.allowNever": Row(
+        "`decide`: `maxAge: Never` of an agent, where every policy that binds it allows that",
+        f"{KEYS}::test_an_agent_names_an_age_within_every_policy",
+        f"{KEYS}::test_no_agent_says_never_by_the_built_in_policy",
     ),
     "AgentPolicy.spec.onRepeatedEdits": Row(
         "the controller: no pods while a child is edited again and again; the strictest policy decides",
