@@ -8,11 +8,11 @@ from ringfence.api.permissions import AgentRule, ClusterRead, Level, Permissions
 from .atoms import Atom, PermissionSet
 from .consent import NOBODY, Consents, lacking
 from .custom import world
-from .egress import CLOSED_NAMESPACES
 from .grants import CLUSTER_READS
 from .levels import LEVELS, World, above, expand_asked
 from .malformed import readable_rules
 from .model import AgentObject, Facts, NamedPolicy, RuleName, Violation
+from .opened import closed_for_good, opening
 from .text import quote
 
 RULES: Final = "spec.permissions.rules"
@@ -92,12 +92,9 @@ def check_elsewhere(
 def _check_target(  # noqa: PLR0917 - one namespace of one rule, for whom, by what
     path: str, target: str, level: Level, agent: AgentObject, policies: Sequence[NamedPolicy], facts: Facts
 ) -> Iterator[Violation]:
-    if target in CLOSED_NAMESPACES or target == facts.own_namespace:
-        whose = "Ringfence's" if target == facts.own_namespace else "the cluster's"
-        message = (
-            f"namespace {quote(target)} holds {whose} own pods and is closed to agents, whatever it says: leave it out"
-        )
-        yield Violation(path, RuleName.NAMESPACE_NOT_OPENED, message)
+    where = opening(target, facts)
+    if where.is_for_good:
+        yield Violation(path, RuleName.NAMESPACE_NOT_OPENED, f"{closed_for_good(target, where)}: leave it out")
         return
     for policy in policies:
         if target not in policy.target_namespaces:

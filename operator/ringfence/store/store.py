@@ -1,9 +1,10 @@
 """All that the controller knows of the cluster: tables with indexes, and who is to be looked at when they change."""
 
 import contextlib
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import Any
 
 from ringfence.policy.decide import binding
 from ringfence.policy.limits import limited
@@ -13,6 +14,7 @@ from ringfence.resources import Ref
 from ringfence.resources.stored import StoredChild, stored
 
 from .context import PolicyContext
+from .indexes import index, index_few
 from .left_behind import is_left_behind
 from .orphans import OrphanIndex
 from .readers import Readers
@@ -35,8 +37,8 @@ from .urgency import Urgency
 from .usage import LimitUsage
 from .widening import Widenings
 
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V", bound=Hashable)
+_Fit = tuple[frozenset[str], frozenset[str]]
+"""The policies that bind an agent, and those of them that it does not fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +62,10 @@ def is_ours(child: StoredChild, agent_uid: str, known: OwnershipRecord | None) -
     return child.agent_uid == agent_uid or remembered
 
 
-def _index(index: dict[K, set[V]], value: V, before: Iterable[K], now: Iterable[K]) -> None:
-    """Move `value` from the sets of `before` to those of `now`."""
-    old, new = set(before), set(now)
-    for key in old - new:
-        index[key].discard(value)
-        if not index[key]:
-            del index[key]
-    for key in new - old:
-        index.setdefault(key, set()).add(value)
+@lru_cache(maxsize=1024)
+def _same_fit(fit: "_Fit") -> "_Fit":
+    """One object for all agents that fit the same policies: those of a namespace mostly."""
+    return fit
 
 
 class Store:
@@ -105,15 +102,15 @@ class Store:
         self.expected_status: dict[Key, bytes] = {}
         """The same of the status of agents."""
         self._key_of: dict[str, Key] = {}
-        self._children_of: dict[str, set[Ref]] = {}
-        self._remembered: dict[str, set[Ref]] = {}
+        self._children_of: dict[str, tuple[Ref, ...]] = {}
+        """By the agent's uid: what it controls, and what is remembered as its own."""
         self._elsewhere: dict[Key, set[Ref]] = {}
         self._agents_of_target: dict[str, set[Key]] = {}
         self.usage = LimitUsage()
         self._agents_in: dict[str, set[Key]] = {}
         self._agents_of_service: dict[tuple[str, str], set[Key]] = {}
         self._pods_of: dict[Key, set[tuple[str, str]]] = {}
-        self._fits: dict[Key, tuple[frozenset[str], frozenset[str]]] = {}
+        self._fits: dict[Key, _Fit] = {}
         self._agents_of_policy: dict[str, set[Key]] = {}
         self._misfits_of_policy: dict[str, set[Key]] = {}
 
@@ -121,8 +118,8 @@ class Store:
 
     def children_of(self, uid: str) -> list[StoredChild]:
         """The children of an agent: by their owner, or as remembered where somebody took the owner away."""
-        refs = self._children_of.get(uid, set()) | self._remembered.get(uid, set())
-        return [child for ref in sorted(refs) if (child := self.children.get(ref)) is not None]
+        refs = sorted(self._children_of.get(uid, ()))
+        return [child for ref in refs if (child := self.children.get(ref)) is not None]
 
     def elsewhere_of(self, key: Key) -> list[StoredChild]:
         """The children in other namespaces of an agent of that name, of one that is gone too."""
@@ -145,6 +142,10 @@ class Store:
     def agents_in(self, namespace: str) -> frozenset[Key]:
         """The agents of a namespace."""
         return frozenset(self._agents_in.get(namespace, ()))
+
+    def is_inhabited(self, namespace: str) -> bool:
+        """Whether agents are in a namespace, or pods with the label of one."""
+        return bool(self._agents_in.get(namespace) or self.orphans.agents_of_pods(namespace))
 
     def facts(self, key: Key, policies: Sequence[NamedPolicy]) -> Facts:
         """What `decide` is to know about an agent. `policies`: all that there are."""
@@ -179,29 +180,37 @@ class Store:
 
     def remember(self, ref: Ref, record: OwnershipRecord) -> None:
         """Note whose a child is, and what it was written from."""
+        before = self._agents_with(ref)
         self.ownership[ref] = record
-        self._remembered.setdefault(record.agent_uid, set()).add(ref)
+        index_few(self._children_of, ref, before, self._agents_with(ref))
 
     def forget_child(self, ref: Ref) -> None:
         """Drop what is remembered of a child."""
-        record = self.ownership.pop(ref, None)
-        if record is not None and (refs := self._remembered.get(record.agent_uid)):
-            refs.discard(ref)
+        before = self._agents_with(ref)
+        self.ownership.pop(ref, None)
+        index_few(self._children_of, ref, before, self._agents_with(ref))
 
     def forget_agent(self, uid: str) -> None:
         """Drop what is remembered of the children of an agent that is gone."""
-        for ref in self._remembered.pop(uid, set()):
-            self.ownership.pop(ref, None)
+        for ref in self._children_of.get(uid, ()):
+            if (record := self.ownership.get(ref)) is not None and record.agent_uid == uid:
+                self.forget_child(ref)
+
+    def _agents_with(self, ref: Ref) -> set[str]:
+        """Uids of the agents whose child it is: by its owner, and as remembered."""
+        child, record = self.children.get(ref), self.ownership.get(ref)
+        found = {child.agent_uid if child else None, record.agent_uid if record else None}
+        return {uid for uid in found if uid}
 
     def note_fit(self, agent: Key, bound: frozenset[str], misfits: frozenset[str]) -> None:
         """Note which policies bind an agent, and which of them do not allow it as it is stored; wake those."""
         before = self._fits.get(agent, (frozenset[str](), frozenset[str]()))
         if before == (bound, misfits):
             return
-        _index(self._agents_of_policy, agent, before[0], bound)
-        _index(self._misfits_of_policy, agent, before[1], misfits)
+        index(self._agents_of_policy, agent, before[0], bound)
+        index(self._misfits_of_policy, agent, before[1], misfits)
         if bound:
-            self._fits[agent] = (bound, misfits)
+            self._fits[agent] = _same_fit((bound, misfits))
         else:
             self._fits.pop(agent, None)
         for name in (before[0] ^ bound) | (before[1] ^ misfits):
@@ -230,9 +239,9 @@ class Store:
         if record is None:
             return
         key = record.key
-        _index(self._agents_in, key, [key.namespace] if old else (), [key.namespace] if new else ())
-        _index(self._agents_of_service, key, old.services if old else (), new.services if new else ())
-        _index(self._agents_of_target, key, old.targets if old else (), new.targets if new else ())
+        index(self._agents_in, key, [key.namespace] if old else (), [key.namespace] if new else ())
+        index(self._agents_of_service, key, old.services if old else (), new.services if new else ())
+        index(self._agents_of_target, key, old.targets if old else (), new.targets if new else ())
         if old is not None and (new is None or new.uid != old.uid):
             self._key_of.pop(old.uid, None)
             self.orphans.agent_gone(old.uid, [one for one in self.children_of(old.uid) if not one.elsewhere])
@@ -272,16 +281,18 @@ class Store:
             return
         before = old.agent_uid if old else None
         now = new.agent_uid if new else None
-        _index(self._children_of, record.ref, [before] if before else (), [now] if now else ())
-        _index(self._elsewhere, record.ref, _home(old), _home(new))
+        known = [self.ownership[record.ref].agent_uid] if record.ref in self.ownership else []
+        of_before, of_now = ([*known, uid] if uid else known for uid in (before, now))
+        index_few(self._children_of, record.ref, of_before, of_now)
+        index(self._elsewhere, record.ref, _home(old), _home(new))
         self.orphans.child_changed(old, new)
         self.wider.child_changed(old, new)
         if record.ref.kind == "RoleBinding" and not {before, now} & self._key_of.keys():
             self.rights.binding_changed(old, new)
         if not self._child_matters(old, new):
             return
-        homes = {*_home(old), *_home(new)}  # of an agent that is gone too: it is to be removed then
-        for key in {self._key_of.get(uid) for uid in (before, now) if uid} | {self._by_memory(record)} | homes:
+        keys = {self._key_of.get(uid) for uid in (before, now) if uid} | {self._by_memory(record)}
+        for key in {*keys, *_home(old), *_home(new)}:  # the last two of agents that are gone too
             if key is not None:
                 self.wake(key, _urgency(old, new))
 
@@ -316,7 +327,7 @@ class Store:
         record = new or old
         if record is None:
             return
-        _index(self._pods_of, record.key, [old.agent] if old else (), [new.agent] if new else ())
+        index(self._pods_of, record.key, [old.agent] if old else (), [new.agent] if new else ())
         self.wider.pod_changed("labelled", old, new)
         for key in {one.agent for one in (old, new) if one}:
             self._note_pods_left(key)

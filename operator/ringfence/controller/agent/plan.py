@@ -14,6 +14,7 @@ from ringfence.policy.decide import binding, decide
 from ringfence.policy.handover import HandOver, check_hand_over
 from ringfence.policy.held import ALL, Held
 from ringfence.policy.model import AgentObject, Facts, NamedPolicy, Violation
+from ringfence.policy.opened import closed_for_good, opening
 from ringfence.policy.widening import Widening
 from ringfence.resources import Agent, Endpoint, Identity, JobImage, Ref, ServicePort, build_deny
 from ringfence.resources.model import ALLOW as ALLOW_SUFFIX
@@ -165,15 +166,22 @@ def plan(seen: Observed) -> Plan:
     bound = tuple(binding(seen.policies, seen.facts))
     max_age = min(duration(policy.spec.secrets.max_age) for policy in bound)
     agent, stop = _agent(seen, bound), stop_of(seen.fence, bound)
-    if stop is None and seen.accepted_before:
+    where = opening(seen.key.namespace, seen.facts)
+    if where.is_for_good and not seen.accepted_before:  # what is written there, too, could stop what runs there
+        return Plan(mode=Mode.HOLD, violations=violations, bound=bound, agent=agent, max_age=max_age)
+    if where.is_for_good:
+        stop = Stop(Reason.REFUSED, f"stopped: no pods: {closed_for_good(seen.key.namespace, where)}")
+    elif stop is None and seen.accepted_before:
         stop = suspended(decided, bound)
     children: tuple[Ref, ...] = ()
-    if agent is None or (violations and not seen.known):
+    if agent is None or (violations and (where.is_for_good or not seen.known)):
         deny = Desired(build_deny(seen.identity))
         actions, right = _ensure(seen, [(DENY_PHASE, deny)], known=seen.accepted_before)
         edited = _edited(seen)
         stop = stop or stop_for(edited, seen.children.get(_workload_ref(seen)) if seen.accepted_before else None)
-        taken = [*edited, *_reaching(seen)] if stop and stop.withholds else edited
+        taken = edited
+        if stop and stop.withholds:  # what lets it reach anything
+            taken = [*edited, *(one for one in seen.owned if _gives(_phase_of(seen, one), one))]
         taken = [*unconsented(seen.key, seen.owned, seen.facts), *taken]
         none = not seen.accepted_before or (stop is not None and stop.withholds)
         actions, mode = (
@@ -238,12 +246,8 @@ def _edited(seen: Observed) -> list[StoredChild]:
     return edited_since(seen.status, seen.owned, seen.children, seen.ownership, restored=_deny_ref(seen))
 
 
-def _reaching(seen: Observed) -> Iterator[StoredChild]:
-    """What of its own children lets it reach anything, where it is not accepted."""
-    for child in seen.owned:
-        phase = _phase_of(seen, child)
-        if phase is not None and child.ref.kind in phase.gives:
-            yield child
+def _gives(phase: Phase | None, child: StoredChild) -> bool:
+    return phase is not None and child.ref.kind in phase.gives
 
 
 def _take_away(seen: Observed, edited: Sequence[StoredChild]) -> Iterator[RemoveChild]:

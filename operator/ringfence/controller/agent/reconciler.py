@@ -52,8 +52,8 @@ class AgentReconciler:
     writer: Writer
     recorder: Recorder
     emit: Emit
-    hold_namespace: Sequence[Callable[[str], Awaitable[None]]] = ()
-    hold_target: Callable[[str], Awaitable[None]] | None = None
+    keep_namespace: Sequence[Callable[[str], Awaitable[None]]] = ()
+    keep_target: Callable[[str], Awaitable[None]] | None = None
     """The same of another namespace that consents to permissions in it."""
     kind: str = field(default="AgentDeployment", init=False)
     _deferred: set[Key] = field(default_factory=set, init=False)
@@ -103,7 +103,7 @@ class AgentReconciler:
             return NOTHING
         self._record(seen, planned)
         if planned.mode is Mode.APPLY:
-            await self._hold_namespace(seen.key, planned)
+            await self._keep_namespace(seen.key, planned)
         outcome = await self.executor.execute(seen, planned)
         if planned.mode is Mode.WIND_DOWN:
             told = going(seen, outcome)
@@ -129,16 +129,16 @@ class AgentReconciler:
         self._try_again(outcome, after)
         return told.look
 
-    async def _hold_namespace(self, key: Key, planned: Plan) -> None:
+    async def _keep_namespace(self, key: Key, planned: Plan) -> None:
         """What the namespace has for itself first, before any pod. What hinders it, the namespace's pass tells."""
-        for hold in self.hold_namespace:
+        for keep in self.keep_namespace:
             with contextlib.suppress(RingfenceError):
-                await hold(key.namespace)
-        if planned.agent is None or self.hold_target is None:
+                await keep(key.namespace)
+        if planned.agent is None or self.keep_target is None:
             return
         for target in planned.agent.elsewhere:
             with contextlib.suppress(RingfenceError):
-                await self.hold_target(target)
+                await self.keep_target(target)
 
     @staticmethod
     def _raise(outcome: Outcome) -> None:

@@ -26,13 +26,8 @@ SECRETS_AGAIN = 60.0
 """Seconds until the next look at an agent with secrets: their Secrets are not watched, a watch would carry values."""
 TOLD = {Reason.CHILD_NOT_OURS, Reason.WRITE_FAILED, Reason.SERVICE_NOT_FOUND, Reason.SECRET_NOT_FOUND}
 TOLD |= {Reason.UNFENCED, Reason.FENCE_CONTESTED}
-TOLD |= {
-    Reason.NOT_GRANTED,
-    Reason.CONSENT_MISSING,
-    Reason.SECRET_TOO_OLD,
-    Reason.ROTATION_OVERDUE,
-    Reason.INTERNAL_ERROR,
-}
+TOLD |= {Reason.NOT_GRANTED, Reason.SECRET_TOO_OLD, Reason.ROTATION_OVERDUE, Reason.INTERNAL_ERROR}
+TOLD |= {Reason.CONSENT_MISSING, *conditions.OF_OTHERS}
 """Reasons that make an Event, whatever their condition."""
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ringfence.api.permissions import AgentRule, Level, Permissions
 from ringfence.policy.consent import NOBODY, Consents
-from ringfence.policy.egress import CLOSED_NAMESPACES
 from ringfence.policy.elsewhere import granted, places
 from ringfence.policy.levels import LEVELS
 from ringfence.policy.model import Facts, NamedPolicy
+from ringfence.policy.opened import opening
 from ringfence.resources import Agent
 from ringfence.resources.stored import StoredChild
 from ringfence.store.records import Key
@@ -15,8 +15,7 @@ from ringfence.store.records import Key
 
 def consents(facts: Facts) -> Consents:
     """Without the namespaces that are closed to agents, whatever they say."""
-    closed = {*CLOSED_NAMESPACES, facts.own_namespace}
-    return {name: one for name, one in (facts.consents or {}).items() if name not in closed}
+    return {name: one for name, one in (facts.consents or {}).items() if not opening(name, facts).is_for_good}
 
 
 def given(
