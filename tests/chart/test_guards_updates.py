@@ -191,15 +191,13 @@ def test_an_agent_does_not_begin_with_the_finalizer_either(place: Place, admin: 
     passed(admin.create(place.path("AgentDeployment"), body | {"metadata": {"name": "b"}}))
 
 
-def test_a_lease_does_not_change_hands(place: Place, admin: Somebody, controller: Server) -> None:
+def test_a_lease_does_not_change_hands(place: Place, admin: Somebody, controller: Server, kept: Kept) -> None:
     """The replicas' own, as one of them wrote it."""
     path = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
     lease = {"metadata": {"name": "ringfence-controller"}, "spec": {"holderIdentity": "one"}}
-    assert controller.request("POST", path, json.dumps(lease).encode()).ok
-    one = f"{path}/ringfence-controller"
+    one = Kept(Somebody(controller), kept.made).make(path, lease)
     refused(admin.merge(one, {"spec": {"holderIdentity": "nobody"}}), "which replica")
     passed(admin.merge(one, {"metadata": {"labels": {"team": "x"}}}))
-    assert admin.server.request("DELETE", one).ok
 
 
 def test_a_namespace_on_its_way_out_may_be_closed(controller: Server, admin: Somebody) -> None:
