@@ -15,6 +15,7 @@ from chart.conftest import OPENED
 from chart.rendering import NAMESPACE, of_kind
 from cluster import Cluster
 from cluster.shell import wait_for
+from ringfence.api.names import AGENTS_LABEL
 from ringfence.api.permissions import Permissions
 from ringfence.policy.addresses import Addresses
 from ringfence.policy.atoms import Atom
@@ -258,4 +259,11 @@ def test_without_a_registration_nothing_is_admitted(server: Server, registration
 
 @pytest.mark.parametrize("namespace", ["kube-system", NAMESPACE])
 def test_the_floor_looks_where_the_webhook_does_not(installed: Cluster, server: Server, namespace: str) -> None:
-    assert "is not opened to agents" in answer(server, agent(), namespace=namespace)
+    """And no label opens it, where the guard of the label is away."""
+    assert "is closed to agents, whatever its labels say" in answer(server, agent(), namespace=namespace)
+    installed.kubectl("delete", "validatingadmissionpolicybinding", "ringfence-guard-closed", "--ignore-not-found")
+    wait_for("no guard", lambda: installed.kubectl("label", "namespace", namespace, f"{AGENTS_LABEL}=enabled"))
+    try:
+        assert "is closed to agents, whatever its labels say" in answer(server, agent(), namespace=namespace)
+    finally:
+        installed.kubectl("label", "namespace", namespace, f"{AGENTS_LABEL}-")
