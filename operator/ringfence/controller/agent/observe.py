@@ -70,7 +70,7 @@ class Observer:
         spec = parsed.value
         held = await self.delegates.of(key, agent, spec) if self.delegates else ALL
         seen, not_granted = await self._seen_secrets(key, agent, spec, status)
-        policies = self.store.context.policies()
+        policies = self.store.context.policies_for(key.namespace)
         return Observed(
             key=key,
             agent=agent,
