@@ -1,11 +1,14 @@
 """What the controller reads."""
 
+import gc
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from ringfence.controller import reading
 from ringfence.controller.reading import HEARD_SECONDS, Reading
+from ringfence.kube import Object, Unreachable
 from ringfence.store.context import PolicyContext
 from ringfence.store.store import Store
 from ringfence.telemetry.events import WatchHeard
@@ -23,3 +26,20 @@ async def test_of_many_events_one_in_a_second_is_told(monkeypatch: pytest.Monkey
     clock.now += HEARD_SECONDS
     await place.policies.sync()
     assert told == [WatchHeard()] * 2
+
+
+async def test_nobody_looks_for_cycles_while_everything_is_read() -> None:
+    seen = set[bool]()
+
+    class Watched(FakeKube):
+        async def pages(self, path: str, **about: Any) -> AsyncIterator[tuple[list[Object], str]]:
+            seen.add(gc.isenabled())
+            if path.endswith("agentdeployments"):
+                raise Unreachable("away")
+            async for page in super().pages(path, **about):
+                yield page
+
+    with pytest.raises(Unreachable):
+        await Reading(Watched(), Store(PolicyContext()), lambda _: None, every=60).first()
+    assert seen == {False}
+    assert gc.isenabled()
