@@ -1,8 +1,9 @@
 """From untrusted JSON to types, with every mistake at once, each with the path of its field."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from difflib import get_close_matches
+from typing import Any, Final, Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -13,6 +14,11 @@ M = TypeVar("M", bound=Model)
 
 MAX_ERRORS = 50
 """More mistakes than this in one object help nobody; the rest is counted."""
+
+_MOST_CHARACTERS: Final = 64
+"""Of a word that is compared with known ones: none of these is as long."""
+_ALIKE: Final = 0.75
+"""How alike two words are that may be the same one, from 0 to 1 (difflib)."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,17 @@ def parse(model: type[M], data: Any, *, at: str = "spec") -> Parsed[M]:
     if len(found) > MAX_ERRORS:
         errors.append(FieldError(at, f"and {len(found) - MAX_ERRORS} more mistakes"))
     return Parsed(None, tuple(dict.fromkeys(errors)))
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The one of `known` that was perhaps meant: written in other case, or with a slip of the fingers."""
+    plain = {_plain(one): one for one in known}
+    found = get_close_matches(_plain(word[:_MOST_CHARACTERS]), plain, n=1, cutoff=_ALIKE)
+    return plain[found[0]] if found else None
+
+
+def _plain(word: str) -> str:
+    return word.lower().replace("_", "").replace("-", "")
 
 
 def name_error(kind: Any, name: Any) -> FieldError | None:
