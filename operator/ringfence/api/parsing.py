@@ -1,24 +1,19 @@
 """From untrusted JSON to types, with every mistake at once, each with the path of its field."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
 from .base import Model
 from .fields import DNS_SUBDOMAIN, MAX_SUBDOMAIN, matches
+from .sentences import sentence
 
 M = TypeVar("M", bound=Model)
 
 MAX_ERRORS = 50
 """More mistakes than this in one object help nobody; the rest is counted."""
-
-_MOST_CHARACTERS: Final = 64
-"""Of a word that is compared with known ones: none of these is as long."""
-_ALIKE: Final = 0.75
-"""How alike two words are that may be the same one, from 0 to 1 (difflib)."""
 
 
 @dataclass(frozen=True)
@@ -44,27 +39,14 @@ def parse(model: type[M], data: Any, *, at: str = "spec") -> Parsed[M]:
     try:
         return Parsed(model.model_validate(dict(data), by_alias=True, by_name=False))
     except ValidationError as failure:
-        # `input` stays out of the messages: a value pasted into the wrong field may be a secret.
-        found = failure.errors(include_url=False, include_context=False, include_input=False)
+        # Of the input only the type is looked at: a value pasted into the wrong field may be a secret.
+        found = failure.errors(include_url=False)
     except RecursionError:
         return Parsed(None, (FieldError(at, "is nested too deeply"),))
-    errors = [
-        FieldError(_path(at, error["loc"]), _sentence(error["type"], error["msg"])) for error in found[:MAX_ERRORS]
-    ]
+    errors = [FieldError(_path(at, error["loc"]), sentence(model, error, at)) for error in found[:MAX_ERRORS]]
     if len(found) > MAX_ERRORS:
         errors.append(FieldError(at, f"and {len(found) - MAX_ERRORS} more mistakes"))
     return Parsed(None, tuple(dict.fromkeys(errors)))
-
-
-def closest(word: str, known: Iterable[str]) -> str | None:
-    """The one of `known` that was perhaps meant: written in other case, or with a slip of the fingers."""
-    plain = {_plain(one): one for one in known}
-    found = get_close_matches(_plain(word[:_MOST_CHARACTERS]), plain, n=1, cutoff=_ALIKE)
-    return plain[found[0]] if found else None
-
-
-def _plain(word: str) -> str:
-    return word.lower().replace("_", "").replace("-", "")
 
 
 def name_error(kind: Any, name: Any) -> FieldError | None:
@@ -86,11 +68,3 @@ def _path(at: str, location: tuple[str | int, ...]) -> str:
         else:
             path += f".{step}"
     return path
-
-
-def _sentence(kind: str, message: str) -> str:
-    if kind == "extra_forbidden":
-        return "unknown field: remove it, or check its spelling (kubectl explain agd.spec)"
-    if kind == "missing":
-        return "is required"
-    return message.removeprefix("Value error, ")

@@ -6,7 +6,7 @@ from typing import Any, Final, Protocol
 
 from ringfence.api import AgentPolicySpec, parse
 from ringfence.api.names import API_VERSION, GROUP
-from ringfence.api.parsing import closest
+from ringfence.api.sentences import closest
 from ringfence.policy import text
 from ringfence.policy.decide import decide
 from ringfence.policy.model import AgentObject, Facts, NamedPolicy, RuleName, Violation

@@ -94,8 +94,8 @@ def _files(arguments: Sequence[str], exclude: Sequence[str], unreadable: list[Un
 
 
 def _tell_unsure(world: Files) -> None:
-    """A verdict may be too strict where labels are not known: who reads it must know why."""
-    for namespace, names in sorted(world.unsure.items()):
+    """A verdict may be too strict where several policies may bind: who reads it must know why."""
+    for namespace, names in sorted(one for one in world.unsure.items() if len(one[1]) > 1):
         said, place = ", ".join(formatting.clean(name) for name in sorted(names)), formatting.clean(namespace)
         click.echo(
             f"ringfence lint: the labels of namespace {place} are not known, so these are taken to bind it: {said}; "

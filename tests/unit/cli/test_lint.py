@@ -195,6 +195,8 @@ def test_where_labels_are_not_known_a_policy_binds_and_that_is_said(tmp_path: Pa
     result = lint("--policy", write(tmp_path / "p.yaml", *TWO), write(tmp_path / "a.yaml", reaching(A)))
     assert result.exit_code == 1
     assert "the labels of namespace team-a are not known, so these are taken to bind it: a, b;" in result.stderr
+    alone = lint("--policy", write(tmp_path / "p.yaml", TWO[0]), write(tmp_path / "a.yaml", reaching(A)))
+    assert (alone.exit_code, alone.stderr) == (0, "1 AgentDeployments, 0 refused\n")
 
 
 def test_by_its_name_a_namespace_is_always_known(tmp_path: Path) -> None:
