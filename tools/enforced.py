@@ -27,6 +27,7 @@ SIGNED = "tests/unit/policy/test_signatures.py"
 IMAGES = "tests/unit/policy/test_images.py"
 LEVELS = "tests/unit/policy/test_levels.py"
 PODS = "tests/unit/policy/test_pods.py"
+FILES = "tests/unit/policy/test_files.py"
 RIGHTS = "tests/unit/policy/test_permissions.py"
 CUSTOM = "tests/unit/policy/test_custom.py"
 KEYS = "tests/unit/policy/test_secrets.py"
@@ -40,6 +41,7 @@ REQUESTER = "tests/unit/admission/test_requester.py"
 HOLDS = "tests/api/test_requester.py"
 HELD_BY_REQUESTER = f"{HOLDS}::test_a_tenant_gives_what_the_tenant_holds"
 HELD_BY_DELEGATE = f"{HOLDS}::test_the_delegate_is_asked_about_in_place_of_an_applier_that_is_cluster_admin"
+GIVEN = f"{HOLDS}::test_a_tenant_gives_no_config_map_that_the_tenant_may_not_read"
 ADMISSION = "tests/api/test_admission.py"
 CONTROLLER = "tests/api/controller"
 AGENTS = "e2e/suites/agents"
@@ -70,6 +72,10 @@ _RULE = (
     "Role and RoleBinding in the agent's namespace, behind `decide` and the ClusterRole `ringfence-agent-ceiling`; "
     "admission asks whether the requester, or the namespace's delegate, holds what is new to it or to its program, and "
     "the controller whether the delegate still does"
+)
+_GIVEN = (
+    "admission asks whether the requester, or the namespace's delegate, may get the ConfigMap, and the controller "
+    "whether the delegate still may"
 )
 _LIMIT = "the container's limits (kubelet, kernel); absent is never unlimited, and `decide` refuses 0"
 _REQUEST = "the container's requests: the cluster's LimitRanges and quotas count them, and its scheduler"
@@ -108,6 +114,35 @@ FIELDS: dict[str, Row] = {
         CALLED,
         f"{ADMISSION}::test_a_secret_in_plain_text_is_refused_and_not_repeated",
         "tests/api/test_yaml.py::test_kubectl_apply_names_the_unknown_field",
+    ),
+    "AgentDeployment.spec.envFrom[].configMap": Row(
+        _GIVEN, GIVEN, f"{FILES}::test_other_configuration_is_another_program"
+    ),
+    "AgentDeployment.spec.envFrom[].keys": Row(
+        "the container's environment, key by key; `decide` refuses names that tell loaders, shells or clients what to "
+        "do",
+        f"{FILES}::test_a_config_map_decides_no_variable_that_leads_programs",
+        f"{FILES}::test_no_variable_is_set_twice",
+        f"{INSIDE}::test_configuration",
+    ),
+    "AgentDeployment.spec.files[].path": Row(
+        "a read-only mount for each file; `decide` refuses a path that hides the system's or the pod's own",
+        f"{FILES}::test_a_file_hides_nothing_of_the_system_or_the_pod",
+        f"{FILES}::test_files_and_the_volume_do_not_hide_each_other",
+        f"{INSIDE}::test_configuration",
+    ),
+    "AgentDeployment.spec.files[].content": Row(
+        f"an annotation of the pods' template, which the kubelet writes out; the guard `pods` keeps it; {_PLAIN}",
+        f"{CONTROLLER}/test_configured.py::test_another_content_is_rolled_out_and_an_edit_of_it_put_right",
+        f"{FILES}::test_a_secret_in_a_file_is_refused_and_not_repeated",
+        f"{GUARDS}::test_an_agents_pod_keeps_its_files",
+        f"{INSIDE}::test_configuration",
+    ),
+    "AgentDeployment.spec.files[].configMap.name": Row(_GIVEN, GIVEN, f"{INSIDE}::test_configuration"),
+    "AgentDeployment.spec.files[].configMap.key": Row(
+        "the one key that is mounted",
+        "tests/unit/resources/test_files.py::test_all_of_a_pod_finds_its_place",
+        f"{INSIDE}::test_configuration",
     ),
     "AgentDeployment.spec.resources.requests.cpu": Row(
         _REQUEST, HELD, f"{INSIDE}::test_resources", f"{PODS}::test_resources_that_fit"

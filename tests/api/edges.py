@@ -75,7 +75,14 @@ def _list(node: dict[str, Any], sample: list[Any], count: int) -> list[Any]:
             f"10.0.{number % 256}.{number // 256}/32" if _is_network(items) else f"a{number}" for number in range(count)
         ]
     keys = node.get("x-kubernetes-list-map-keys", ())
-    return [copy.deepcopy(sample[0]) | dict.fromkeys(keys, f"a{number}") for number in range(count)]
+    return [
+        copy.deepcopy(sample[0]) | {key: _key(items["properties"][key], number) for key in keys}
+        for number in range(count)
+    ]
+
+
+def _key(node: dict[str, Any], number: int) -> str:
+    return f"/a{number}" if node.get("pattern", "").startswith("^(/") else f"a{number}"
 
 
 def _is_network(node: dict[str, Any]) -> bool:

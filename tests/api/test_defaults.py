@@ -29,6 +29,8 @@ def test_defaults_are_the_most_restrictive(parity: Parity) -> None:
         "command": [],
         "args": [],
         "env": [],
+        "envFrom": [],
+        "files": [],
         "resources": {"requests": {}, "limits": {}},
         "replicas": 1,
         "suspended": False,

@@ -36,6 +36,37 @@ def test_what_runs(make: Make, api: Api, inside: Inside) -> None:
     assert "EMPTY=" in found
 
 
+def test_configuration(make: Make, api: Api, kubectl: Kubectl, inside: Inside) -> None:
+    """Files and variables say what the spec says, nobody in the pod can write them, and none takes a neighbour away."""
+    kubectl(
+        "create",
+        "configmap",
+        "e2e-config",
+        "--from-literal=MODEL=small",
+        "--from-literal=LD_PRELOAD=/x",
+        "-n",
+        NAMESPACE,
+    )
+    try:
+        content = "a: 1\nb: 'naïve ✓'\n"
+        files = [
+            {"path": "/etc/agent/config.yaml", "content": content},
+            {"path": "/etc/agent/model", "configMap": {"name": "e2e-config", "key": "MODEL"}},
+        ]
+        sources = [{"configMap": "e2e-config", "keys": ["MODEL"]}]
+        name, _ = pod_of(make, api, files=files, envFrom=sources)
+        assert inside(name, "cat", "/etc/agent/config.yaml") == content
+        assert inside(name, "cat", "/etc/agent/model") == "small"
+        found = inside(name, "env").splitlines()
+        assert "MODEL=small" in found
+        assert not [one for one in found if one.startswith("LD_PRELOAD")]
+        for path in ("/etc/agent/config.yaml", "/etc/agent/model"):
+            with pytest.raises(ClusterError, match=r"read-only file system|permission denied"):
+                inside(name, "write", path, "text")
+    finally:
+        kubectl("delete", "configmap", "e2e-config", "-n", NAMESPACE)
+
+
 def test_resources(make: Make, api: Api, inside: Inside) -> None:
     limits = {"cpu": "300m", "memory": "96Mi", "ephemeral-storage": "64Mi"}
     requests = {"cpu": "10m", "memory": "32Mi", "ephemeral-storage": "16Mi"}

@@ -20,6 +20,7 @@ from .fields import (
     Quantity,
     matches,
 )
+from .files import CONTENT_RULE, ConfigFile, EnvFrom
 from .names import MAX_AGENT_NAME
 from .network import Network
 from .permissions import Permissions
@@ -119,6 +120,7 @@ class AgentDeploymentSpec(Model):
             message="each network.ingress[].port must be the name of one of spec.ports",
             check=lambda spec: {rule.port for rule in spec.network.ingress} <= {port.name for port in spec.ports},
         ),
+        CONTENT_RULE,
     )
 
     image: Image = Field(
@@ -139,6 +141,14 @@ class AgentDeploymentSpec(Model):
     env: Annotated[list[EnvVar], Field(max_length=128), ListType("map", ("name",))] = Field(
         default_factory=list,
         description="Environment variables, by value only. Not for secrets: whoever reads the object reads them.",
+    )
+    env_from: Annotated[list[EnvFrom], Field(max_length=16), ListType("map", ("config_map",))] = Field(
+        default_factory=list,
+        description="Environment variables from ConfigMaps, each named. Not for secrets.",
+    )
+    files: Annotated[list[ConfigFile], Field(max_length=32), ListType("map", ("path",))] = Field(
+        default_factory=list,
+        description="Configuration files, read-only. Not for secrets.",
     )
     resources: Resources = Field(default_factory=Resources)
     replicas: int = Field(default=1, ge=0, le=100, description="Pods of this agent; 0 stops it, like suspended.")

@@ -9,6 +9,7 @@ from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL
 from . import text
 from .builtin import RESTRICTED
 from .egress import CLOSED_NAMESPACES, check_egress
+from .files import check_env_from, check_files
 from .images import check_image
 from .ingress import check_ingress
 from .limits import check_limits
@@ -97,6 +98,8 @@ def _check_parts(
         yield from check_resources(parts.resources)
     yield from check_storage(parts.storage)
     yield from check_secrets(parts.secrets, parts.env, policies)
+    yield from check_files(parts.files, parts.storage)
+    yield from check_env_from(parts.env_from, parts.env, parts.secrets)
 
 
 _INDEX = re.compile(r"\[([0-9]{1,6})\]")

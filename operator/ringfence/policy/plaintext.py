@@ -1,4 +1,4 @@
-"""Secrets in plain text: values of variables and arguments, which whoever reads the object reads.
+"""Secrets in plain text: values of variables, arguments and files, which whoever reads the object reads.
 
 A value is refused for what it looks like (credentials.py), or because the name beside it says what it is. No message
 holds a value or a part of one.
@@ -57,7 +57,8 @@ _PLACEHOLDER: Final = re.compile(
 
 def check_plaintext(spec: AgentDeploymentSpec) -> Iterator[Violation]:
     """Every value that is a secret, or is called one: at most one violation for each."""
-    suspicious = looks_like([*[variable.value for variable in spec.env], *spec.args, *spec.command])
+    written = [file.content or "" for file in spec.files]
+    suspicious = looks_like([*[variable.value for variable in spec.env], *spec.args, *spec.command, *written])
     for index, variable in enumerate(spec.env):
         found = kind(variable.value) if suspicious else None
         if found or _is_named_secret(variable.name, variable.value):
@@ -71,6 +72,13 @@ def check_plaintext(spec: AgentDeploymentSpec) -> Iterator[Violation]:
     for at, words in (("spec.command", spec.command), ("spec.args", spec.args)):
         if words:
             yield from _check_words(at, words, suspicious)
+    for index, content in enumerate(written if suspicious else ()):
+        if found := kind(content):
+            message = (
+                f"holds what looks like {found}, and whoever reads the object reads it: put it into a Secret, and name "
+                "that in spec.secrets: source: {existing: ...}, delivery: {file: ...} or {env: ...}"
+            )
+            yield Violation(f"spec.files[{index}].content", RuleName.SECRET_IN_PLAIN_TEXT, message)
 
 
 def _check_words(at: str, words: Sequence[str], suspicious: bool) -> Iterator[Violation]:

@@ -42,7 +42,7 @@ def check_storage(storage: Storage | None) -> Iterator[Violation]:
     if storage is None:
         return
     path = storage.mount_path
-    taken = [place for place in RESERVED_PATHS if _overlap(path, place)]
+    taken = [place for place in RESERVED_PATHS if overlap(path, place)]
     if taken:
         message = f"would hide {listed(taken)}, which the pod needs: choose another path, such as /var/lib/agent"
         yield Violation("spec.storage.mountPath", RuleName.INVALID_FIELD, message)
@@ -50,7 +50,8 @@ def check_storage(storage: Storage | None) -> Iterator[Violation]:
         yield Violation("spec.storage.size", RuleName.INVALID_FIELD, "must be more than 0, such as 1Gi")
 
 
-def _overlap(path: str, place: str) -> bool:
+def overlap(path: str, place: str) -> bool:
+    """Whether one of two paths is the other, or lies below it."""
     return f"{path}/".startswith(f"{place}/") or f"{place}/".startswith(f"{path}/")
 
 

@@ -11,6 +11,7 @@ from ringfence.api.agentdeployment import ResourceAmounts
 from ringfence.policy.limits import DEFAULT_LIMITS
 from ringfence.policy.quantities import canonical
 
+from .files import config_variables, file_annotations, file_mounts, file_volumes
 from .kinds import Manifest
 from .model import DENY, FOREGROUND, Agent, child, child_name
 from .secrets import secret_mounts, secret_variables, secret_volumes
@@ -76,7 +77,8 @@ def owned_by_fence(manifest: Manifest, name: str, uid: str) -> Manifest:
 
 
 def _template_metadata(agent: Agent) -> Manifest:
-    return {"labels": agent.labels} | ({"annotations": dict(agent.restarts)} if agent.restarts else {})
+    annotations = {**agent.restarts, **file_annotations(agent)}
+    return {"labels": agent.labels} | ({"annotations": annotations} if annotations else {})
 
 
 def _strategy(agent: Agent) -> Manifest:
@@ -135,7 +137,7 @@ def _container(agent: Agent) -> Manifest:
     if spec.args:
         container["args"] = spec.args
     env: list[Manifest] = [{"name": v.name} | ({"value": v.value} if v.value else {}) for v in spec.env]
-    if env := env + secret_variables(agent):
+    if env := env + config_variables(agent) + secret_variables(agent):
         container["env"] = env
     if spec.ports:
         container["ports"] = [{"name": p.name, "containerPort": p.port, "protocol": "TCP"} for p in spec.ports]
@@ -170,7 +172,7 @@ def _mounts(agent: Agent) -> list[Manifest]:
         mounts.append({"name": "storage", "mountPath": agent.spec.storage.mount_path})
     if agent.spec.permissions.rules:
         mounts.append({"name": "token", "mountPath": TOKEN_PATH, "readOnly": True})
-    return mounts + secret_mounts(agent)
+    return mounts + file_mounts(agent) + secret_mounts(agent)
 
 
 def _volumes(agent: Agent) -> list[Manifest]:
@@ -179,7 +181,7 @@ def _volumes(agent: Agent) -> list[Manifest]:
         volumes.append({"name": "storage", "persistentVolumeClaim": {"claimName": child_name(agent.name)}})
     if agent.spec.permissions.rules:
         volumes.append({"name": "token", "projected": {"defaultMode": 420, "sources": _token_sources()}})
-    return volumes + secret_volumes(agent)
+    return volumes + file_volumes(agent) + secret_volumes(agent)
 
 
 def _token_sources() -> list[Manifest]:
