@@ -77,6 +77,10 @@ _GIVEN = (
     "admission asks whether the requester, or the namespace's delegate, may get the ConfigMap, and the controller "
     "whether the delegate still may"
 )
+_PROBE = "the container's probe (kubelet)"
+_OWN_PORT = "the container's probe; must be one of spec.ports: CEL. There is no host and there are no headers"
+PROBES = "tests/unit/policy/test_probes.py::test_a_port_must_be_the_agents_own"
+PROBED = "tests/unit/resources/test_build.py::test_children_are_as_written_down"
 _LIMIT = "the container's limits (kubelet, kernel); absent is never unlimited, and `decide` refuses 0"
 _REQUEST = "the container's requests: the cluster's LimitRanges and quotas count them, and its scheduler"
 _SELECTOR = "`decide` binds the policy by it; an unreadable selector binds everywhere"
@@ -189,6 +193,23 @@ FIELDS: dict[str, Row] = {
     "AgentDeployment.spec.health.port": Row(
         "the container's probes; must be one of spec.ports: CEL", f"{INSIDE}::test_health", SAMPLES
     ),
+    "AgentDeployment.spec.probes[].type": Row(
+        "which of the container's probes it is", f"{INSIDE}::test_probes", PROBED
+    ),
+    "AgentDeployment.spec.probes[].http.path": Row(_PROBE, f"{INSIDE}::test_probes", PROBED),
+    "AgentDeployment.spec.probes[].http.port": Row(_OWN_PORT, PROBES, SAMPLES),
+    "AgentDeployment.spec.probes[].http.scheme": Row(_PROBE, PROBED),
+    "AgentDeployment.spec.probes[].tcp.port": Row(_OWN_PORT, PROBES, SAMPLES),
+    "AgentDeployment.spec.probes[].command": Row(
+        f"the container's probe, inside of the fence and without a shell; another one is another program; {_PLAIN}",
+        f"{INSIDE}::test_probes",
+        "tests/unit/policy/test_probes.py::test_another_command_is_another_program",
+        "tests/unit/policy/test_probes.py::test_a_secret_in_a_command_is_refused",
+    ),
+    "AgentDeployment.spec.probes[].every": Row(_PROBE, PROBED, SAMPLES),
+    "AgentDeployment.spec.probes[].timeout": Row(_PROBE, PROBED, SAMPLES),
+    "AgentDeployment.spec.probes[].delay": Row(_PROBE, PROBED, SAMPLES),
+    "AgentDeployment.spec.probes[].failures": Row(_PROBE, PROBED, BOUNDS),
     "AgentDeployment.spec.imagePullSecrets": Row(
         "the pod's imagePullSecrets: read by the kubelet, never mounted",
         f"{AGENTS}/test_lifecycle.py::test_a_missing_pull_secret_is_told",

@@ -7,6 +7,8 @@ from typing import Any
 from ringfence.api.secrets import KEYS_DIRECTORY
 
 DURATIONS = {2: "9h", 16: "00009h0000m0000s"}
+SHORT_DURATIONS = {2: "1h", 16: "00001h0000m0000s"}
+"""For those that a rule bounds to an hour."""
 PEM_HEAD, PEM_END = "-----BEGIN PUBLIC KEY-----\n", "\n-----END PUBLIC KEY-----"
 URI = "^[a-z][a-z0-9+.-]*:"
 LENGTHS: tuple[tuple[str, Callable[[int], str]], ...] = (
@@ -55,6 +57,10 @@ def _between(node: dict[str, Any], low: str, high: str, make: Callable[[int], An
 def _text(node: dict[str, Any], size: int) -> str:
     if _is_network(node):
         return NETWORKS[size]
+    if any(
+        "duration('1h')" in rule["rule"] and "<=" in rule["rule"] for rule in node.get("x-kubernetes-validations", ())
+    ):
+        return SHORT_DURATIONS.get(size, "9" * size)
     pattern = node.get("pattern", "")
     return next(make(size) for start, make in LENGTHS if pattern.startswith(start))
 
@@ -82,6 +88,8 @@ def _list(node: dict[str, Any], sample: list[Any], count: int) -> list[Any]:
 
 
 def _key(node: dict[str, Any], number: int) -> str:
+    if words := node.get("enum"):
+        return str(words[number % len(words)])
     return f"/a{number}" if node.get("pattern", "").startswith("^(/") else f"a{number}"
 
 

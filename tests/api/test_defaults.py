@@ -35,6 +35,7 @@ def test_defaults_are_the_most_restrictive(parity: Parity) -> None:
         "replicas": 1,
         "suspended": False,
         "ports": [],
+        "probes": [],
         "imagePullSecrets": [],
         "permissions": {"level": "ReadOnly", "rules": []},
         "secrets": [],

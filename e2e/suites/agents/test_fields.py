@@ -122,6 +122,21 @@ def test_health(make: Make, api: Api) -> None:
     assert agents.condition(agents.get(api, NAMESPACE, name))["status"] == "True"
 
 
+def test_probes(make: Make, api: Api) -> None:
+    """A slow starter is not ended by its liveness; one that is not ready runs on, and is told."""
+    ports = [{"name": "open", "port": 8080}, {"name": "dead", "port": 9}]
+    well = {"type": "Startup", "command": ["/testbox", "cat", "/etc/hostname"], "every": "1s"}
+    lives = {"type": "Liveness", "tcp": {"port": "open"}}
+    pod_of(make, api, ports=ports, probes=[well, lives, {"type": "Readiness", "http": {"path": "/", "port": "open"}}])
+    never = {"type": "Startup", "tcp": {"port": "dead"}, "failures": 1000}
+    ends = {"type": "Liveness", "tcp": {"port": "dead"}, "every": "1s", "failures": 1}
+    name = make(ports=ports, probes=[never, ends])["metadata"]["name"]
+    wait_for("its pod to run", lambda: agents.phase(api, NAMESPACE, name) == "Running")
+    agents.wait(api, NAMESPACE, name, "WorkloadAvailable", status="False")
+    (pod,) = agents.pods(api, NAMESPACE, name)
+    assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
+
+
 def test_pull_secrets(make: Make, api: Api, kubectl: Kubectl) -> None:
     kubectl("create", "secret", "docker-registry", "e2e-pull", "--docker-server=registry.example", *PULL)
     try:

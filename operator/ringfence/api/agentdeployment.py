@@ -24,6 +24,7 @@ from .files import CONTENT_RULE, ConfigFile, EnvFrom
 from .names import MAX_AGENT_NAME
 from .network import Network
 from .permissions import Permissions
+from .probes import PORT_RULE, Probe
 from .secrets import AgentSecret
 from .status import AgentStatus
 
@@ -89,7 +90,7 @@ class Storage(Model):
 
 
 class Health(Model):
-    """HTTP probe for readiness and liveness. The kubelet's probes pass the fence."""
+    """One HTTP probe for readiness and liveness; `probes` has them apart. The kubelet's probes pass the fence."""
 
     path: HttpPath = Field(default="/healthz", description="Path that answers 200 to 399 when the agent is well.")
     port: PortName = Field(description="Name of one of spec.ports.")
@@ -121,6 +122,7 @@ class AgentDeploymentSpec(Model):
             check=lambda spec: {rule.port for rule in spec.network.ingress} <= {port.name for port in spec.ports},
         ),
         CONTENT_RULE,
+        PORT_RULE,
     )
 
     image: Image = Field(
@@ -165,6 +167,10 @@ class AgentDeploymentSpec(Model):
         description="One volume that outlives the pod and is deleted with the agent. Absent: the agent keeps nothing.",
     )
     health: Health | None = Field(default=None, description="HTTP probe for readiness and liveness. Absent: no probe.")
+    probes: Annotated[list[Probe], Field(max_length=3), ListType("map", ("type",))] = Field(
+        default_factory=list,
+        description="Probes for startup, readiness and liveness. What is absent here is that of health, if any.",
+    )
     image_pull_secrets: Annotated[list[DnsSubdomain], Field(max_length=8), ListType("set")] = Field(
         default_factory=list,
         description="Names of Secrets in the agent's namespace; only the kubelet reads them.",

@@ -58,7 +58,9 @@ _PLACEHOLDER: Final = re.compile(
 def check_plaintext(spec: AgentDeploymentSpec) -> Iterator[Violation]:
     """Every value that is a secret, or is called one: at most one violation for each."""
     written = [file.content or "" for file in spec.files]
-    suspicious = looks_like([*[variable.value for variable in spec.env], *spec.args, *spec.command, *written])
+    commands = [("spec.command", spec.command), ("spec.args", spec.args), *_commands(spec)]
+    words = [word for _, command in commands for word in command]
+    suspicious = looks_like([*[variable.value for variable in spec.env], *words, *written])
     for index, variable in enumerate(spec.env):
         found = kind(variable.value) if suspicious else None
         if found or _is_named_secret(variable.name, variable.value):
@@ -69,9 +71,9 @@ def check_plaintext(spec: AgentDeploymentSpec) -> Iterator[Violation]:
                 f"and name the Secret in spec.secrets: source: {{existing: ...}}, {how} or a file"
             )
             yield Violation(f"spec.env[{index}].value", RuleName.SECRET_IN_PLAIN_TEXT, message)
-    for at, words in (("spec.command", spec.command), ("spec.args", spec.args)):
-        if words:
-            yield from _check_words(at, words, suspicious)
+    for at, command in commands:
+        if command:
+            yield from _check_words(at, command, suspicious)
     for index, content in enumerate(written if suspicious else ()):
         if found := kind(content):
             message = (
@@ -79,6 +81,12 @@ def check_plaintext(spec: AgentDeploymentSpec) -> Iterator[Violation]:
                 "that in spec.secrets: source: {existing: ...}, delivery: {file: ...} or {env: ...}"
             )
             yield Violation(f"spec.files[{index}].content", RuleName.SECRET_IN_PLAIN_TEXT, message)
+
+
+def _commands(spec: AgentDeploymentSpec) -> Iterator[tuple[str, Sequence[str]]]:
+    """Commands of probes."""
+    for index, probe in enumerate(spec.probes):
+        yield f"spec.probes[{index}].command", probe.command or []
 
 
 def _check_words(at: str, words: Sequence[str], suspicious: bool) -> Iterator[Violation]:

@@ -14,6 +14,7 @@ from ringfence.policy.quantities import canonical
 from .files import config_variables, file_annotations, file_mounts, file_volumes
 from .kinds import Manifest
 from .model import DENY, FOREGROUND, Agent, child, child_name
+from .probes import probes
 from .secrets import secret_mounts, secret_variables, secret_volumes
 
 UID = 65532
@@ -141,17 +142,7 @@ def _container(agent: Agent) -> Manifest:
         container["env"] = env
     if spec.ports:
         container["ports"] = [{"name": p.name, "containerPort": p.port, "protocol": "TCP"} for p in spec.ports]
-    if spec.health:
-        number = next(port.port for port in spec.ports if port.name == spec.health.port)
-        probe = {
-            "httpGet": {"path": spec.health.path, "port": number, "scheme": "HTTP"},
-            "timeoutSeconds": 1,
-            "periodSeconds": 10,
-            "successThreshold": 1,
-            "failureThreshold": 3,
-        }
-        container |= {"readinessProbe": probe, "livenessProbe": probe}
-    return container
+    return container | probes(spec)
 
 
 def _resources(agent: Agent) -> Manifest:
