@@ -20,6 +20,8 @@ RBAC, APPS, BATCH = "/apis/rbac.authorization.k8s.io/v1", "/apis/apps/v1", "/api
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 ADMIN = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin"}
 DIGEST = f"registry.example/x@sha256:{'0' * 64}"
+OPENED_BEFORE = "kube-node-lease"
+"""Of the cluster's own namespaces, the one that carried the label before the guards came."""
 MERGE = "application/merge-patch+json"
 ROTATED = {
     "name": "k",
@@ -53,10 +55,12 @@ class Somebody:
 @pytest.fixture(scope="module")
 def guarded(cluster: Cluster) -> Iterator[Cluster]:
     """The chart without its webhook, where nothing answers: the guards alone."""
+    cluster.kubectl("label", "namespace", OPENED_BEFORE, f"{AGENTS_LABEL}=enabled")
     run(["helm", "-n", NAMESPACE, "install", "ringfence", str(CHART), "--set", "floor.enabled=false"], env=cluster.env)
     cluster.kubectl("delete", "validatingwebhookconfiguration", "ringfence")
     yield cluster
     run(["helm", "-n", NAMESPACE, "uninstall", "ringfence"], env=cluster.env)
+    cluster.kubectl("label", "namespace", OPENED_BEFORE, f"{AGENTS_LABEL}-")
 
 
 def of_user(cluster: Cluster, user: str, *groups: str) -> Server:
@@ -479,6 +483,28 @@ def test_a_namespace_with_agents_stays_open(place: Place, admin: Somebody, contr
     empty = Place(controller)
     passed(admin.merge(f"/api/v1/namespaces/{empty.name}", {"metadata": {"labels": {AGENTS_LABEL: None}}}))
     empty.remove()
+
+
+@pytest.mark.parametrize("name", ["kube-system", "kube-public", NAMESPACE])
+def test_no_label_opens_the_clusters_namespaces_or_ringfences(place: Place, admin: Somebody, name: str) -> None:
+    path = f"/api/v1/namespaces/{name}"
+    opened = {"metadata": {"labels": {AGENTS_LABEL: "enabled"}}}
+    for change in (opened, {"metadata": {"labels": {AGENTS_LABEL: "enabled", "team": "x"}, "annotations": {"a": "b"}}}):
+        refused(admin.merge(path, change), "ringfence-guard-closed", f"namespace {name} holds the own pods")
+    for value in (None, "disabled"):
+        passed(admin.merge(path, {"metadata": {"labels": {AGENTS_LABEL: value, "team": "x"}}}))
+
+
+def test_one_that_carries_the_label_already_is_changed_as_before(place: Place, admin: Somebody) -> None:
+    path = f"/api/v1/namespaces/{OPENED_BEFORE}"
+    passed(admin.merge(path, {"metadata": {"labels": {"team": "x"}, "annotations": {"a": "b"}}}))
+    passed(admin.merge(path, {"metadata": {"labels": {AGENTS_LABEL: None}}}))
+
+
+def test_all_other_namespaces_are_opened_by_the_label(place: Place, admin: Somebody) -> None:
+    opened = {"labels": {AGENTS_LABEL: "enabled"}}
+    passed(admin.merge("/api/v1/namespaces/default", {"metadata": opened}))
+    passed(admin.create("/api/v1/namespaces", {"metadata": {"name": "kube-system-2"} | opened}))
 
 
 def test_who_leads_is_between_the_replicas(place: Place, admin: Somebody, controller: Server) -> None:

@@ -7,10 +7,18 @@ import pytest
 
 from ringfence.api.names import STANDING_POLICY
 from ringfence.controller.namespace.reconciler import AGAIN, PATIENCE, NamespaceReconciler
-from ringfence.controller.namespace.standing import ENDING_SECONDS, SETTLING_SECONDS, Standing, ceiling, policy
+from ringfence.controller.namespace.standing import (
+    ENDING_SECONDS,
+    SETTLING_SECONDS,
+    Standing,
+    Wish,
+    ceiling,
+    policy,
+)
 from ringfence.controller.runtime.lease import NotLeading
 from ringfence.controller.runtime.loop import Look
 from ringfence.kube import ApiError, Object
+from ringfence.policy.opened import Opening
 from ringfence.resources import Ref, build_deny, build_standing
 from ringfence.resources.compare import matches
 from ringfence.store.context import PolicyContext
@@ -132,6 +140,60 @@ async def test_it_stays_while_there_is_an_agent_or_a_pod_and_goes_with_the_last(
     table.observe("DELETED", body)
     await standing.reconcile()
     assert PATH not in standing.kube.objects
+
+
+WISHES = [
+    (Opening.OPEN, True, Wish.STANDS, Wish.STANDS),
+    (Opening.OPEN, False, Wish.STANDS, Wish.STANDS),
+    (Opening.UNLABELLED, True, Wish.STANDS, Wish.KEPT),
+    (Opening.UNLABELLED, False, Wish.GONE, Wish.GONE),
+    *(
+        (where, inhabited, Wish.GONE, Wish.GONE)
+        for where in (Opening.CLUSTER, Opening.OWN)
+        for inhabited in (True, False)
+    ),
+]
+
+
+@pytest.mark.parametrize(("where", "inhabited", "fence", "held"), WISHES)
+def test_what_is_wished_for(where: Opening, inhabited: bool, fence: Wish, held: Wish) -> None:
+    assert policy().wish(where, inhabited=inhabited) is fence
+    assert CEILING.wish(where, inhabited=inhabited) is held
+
+
+async def test_where_agents_outlive_the_opening_the_binding_is_not_made_anew(standing: Place) -> None:
+    standing.store.agents.observe(
+        "ADDED", agent_body() | {"metadata": agent_body()["metadata"] | {"namespace": "team"}}
+    )
+    standing.label({})
+    standing.kube.cluster.remove(BINDING_PATH)
+    standing.store.children.remove(BINDING, 10_000)
+    await standing.reconcile()
+    assert standing.right()
+    assert BINDING_PATH not in standing.kube.objects
+    assert standing.of(StandingMissing) == []
+
+
+@pytest.mark.parametrize("what", ["agent", "pod", None])
+async def test_no_label_opens_ringfences_own_namespace(standing: Place, what: str | None) -> None:
+    """What was there goes, and it is told once."""
+    if what is not None:
+        body = agent_body() if what == "agent" else pod()
+        body["metadata"]["namespace"] = "team"
+        table: Any = standing.store.agents if what == "agent" else standing.store.pods
+        table.observe("ADDED", body)
+    standing.store.context._own = "team"
+    for _ in range(3):
+        await standing.reconcile()
+        standing.store.children.remove(REF, 10_000)
+        standing.store.children.remove(BINDING, 10_000)
+    assert not standing.kube.objects.keys() & {PATH, BINDING_PATH}
+    (told,) = standing.of(StandingMissing)
+    assert "kubectl label namespace team ringfence.dev/agents-" in told.why
+    assert standing.of(NamespaceObserved)[-1].missing
+    standing.label({})
+    await standing.reconcile()
+    assert not standing.of(NamespaceObserved)[-1].missing
 
 
 async def test_edited_it_is_put_right_and_told(standing: Place) -> None:

@@ -50,6 +50,7 @@ MAPS = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}
         ("images.requireDigest", [False, False], "false", "ab"),
         ("sandbox.runtimeClassNames", [["gvisor", "kata"], None], "gvisor, kata", "a"),
         ("secrets.maxAge", ["720h", "24h"], "24h", "b"),
+        ("secrets.allowNever", [True, False], "false", "b"),
         ("onOrphans", ["Keep", "Stop"], "Stop", "b"),
         ("onRepeatedEdits", ["Keep", "Keep"], "Keep", "ab"),
         ("existing", ["Suspend", "Report"], "Suspend", "a"),

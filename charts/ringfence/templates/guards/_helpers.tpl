@@ -54,3 +54,8 @@ nobody else is an administrator of Ringfence. As a string of YAML.
 {{- define "ringfence.guard.keeper" -}}
 {{- printf "authorizer.group('admissionregistration.k8s.io').resource('validatingadmissionpolicies').name('%s-guard-own').check('update').allowed()" (include "ringfence.name" .) | quote -}}
 {{- end -}}
+
+{{- /* Namespaces that no label opens to agents, as a list in CEL: operator/ringfence/policy/opened.py has the same. */}}
+{{- define "ringfence.closed" -}}
+{{- printf "['kube-node-lease', 'kube-public', 'kube-system', '%s']" .Release.Namespace -}}
+{{- end -}}
