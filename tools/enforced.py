@@ -27,6 +27,7 @@ SIGNED = "tests/unit/policy/test_signatures.py"
 IMAGES = "tests/unit/policy/test_images.py"
 LEVELS = "tests/unit/policy/test_levels.py"
 PODS = "tests/unit/policy/test_pods.py"
+SCRATCH = "tests/unit/policy/test_scratch.py"
 FILES = "tests/unit/policy/test_files.py"
 RIGHTS = "tests/unit/policy/test_permissions.py"
 CUSTOM = "tests/unit/policy/test_custom.py"
@@ -81,7 +82,7 @@ _GIVEN = (
 _PROBE = "the container's probe (kubelet)"
 _OWN_PORT = "the container's probe; must be one of spec.ports: CEL. There is no host and there are no headers"
 PROBES = "tests/unit/policy/test_probes.py::test_a_port_must_be_the_agents_own"
-PROBED = "tests/unit/resources/test_build.py::test_children_are_as_written_down"
+BUILT = "tests/unit/resources/test_build.py::test_children_are_as_written_down"
 _LIMIT = "the container's limits (kubelet, kernel); absent is never unlimited, and `decide` refuses 0"
 _REQUEST = "the container's requests: the cluster's LimitRanges and quotas count them, and its scheduler"
 _SELECTOR = "`decide` binds the policy by it; an unreadable selector binds everywhere"
@@ -194,12 +195,10 @@ FIELDS: dict[str, Row] = {
     "AgentDeployment.spec.health.port": Row(
         "the container's probes; must be one of spec.ports: CEL", f"{INSIDE}::test_health", SAMPLES
     ),
-    "AgentDeployment.spec.probes[].type": Row(
-        "which of the container's probes it is", f"{INSIDE}::test_probes", PROBED
-    ),
-    "AgentDeployment.spec.probes[].http.path": Row(_PROBE, f"{INSIDE}::test_probes", PROBED),
+    "AgentDeployment.spec.probes[].type": Row("which of the container's probes it is", f"{INSIDE}::test_probes", BUILT),
+    "AgentDeployment.spec.probes[].http.path": Row(_PROBE, f"{INSIDE}::test_probes", BUILT),
     "AgentDeployment.spec.probes[].http.port": Row(_OWN_PORT, PROBES, SAMPLES),
-    "AgentDeployment.spec.probes[].http.scheme": Row(_PROBE, PROBED),
+    "AgentDeployment.spec.probes[].http.scheme": Row(_PROBE, BUILT),
     "AgentDeployment.spec.probes[].tcp.port": Row(_OWN_PORT, PROBES, SAMPLES),
     "AgentDeployment.spec.probes[].command": Row(
         f"the container's probe, inside of the fence and without a shell; another one is another program; {_PLAIN}",
@@ -207,10 +206,23 @@ FIELDS: dict[str, Row] = {
         "tests/unit/policy/test_probes.py::test_another_command_is_another_program",
         "tests/unit/policy/test_probes.py::test_a_secret_in_a_command_is_refused",
     ),
-    "AgentDeployment.spec.probes[].every": Row(_PROBE, PROBED, SAMPLES),
-    "AgentDeployment.spec.probes[].timeout": Row(_PROBE, PROBED, SAMPLES),
-    "AgentDeployment.spec.probes[].delay": Row(_PROBE, PROBED, SAMPLES),
-    "AgentDeployment.spec.probes[].failures": Row(_PROBE, PROBED, BOUNDS),
+    "AgentDeployment.spec.probes[].every": Row(_PROBE, BUILT, SAMPLES),
+    "AgentDeployment.spec.probes[].timeout": Row(_PROBE, BUILT, SAMPLES),
+    "AgentDeployment.spec.probes[].delay": Row(_PROBE, BUILT, SAMPLES),
+    "AgentDeployment.spec.probes[].failures": Row(_PROBE, BUILT, BOUNDS),
+    "AgentDeployment.spec.scratch[].path": Row(
+        "a writable mount, on a read-only root; `decide` refuses a path that hides the system's or the pod's own",
+        f"{SCRATCH}::test_it_hides_nothing_of_the_system_or_the_pod",
+        f"{SCRATCH}::test_it_hides_no_other_and_no_volume",
+        f"{INSIDE}::test_scratch",
+    ),
+    "AgentDeployment.spec.scratch[].size": Row(
+        "the volume's size limit (kubelet: the pod is evicted; Memory: the kernel); `decide`: within the limits",
+        f"{SCRATCH}::test_two_of_them_fit_into_what_the_agent_may_use",
+        f"{SCRATCH}::test_it_has_a_size",
+        BUILT,
+    ),
+    "AgentDeployment.spec.scratch[].medium": Row("the volume's medium", f"{INSIDE}::test_scratch", BUILT),
     "AgentDeployment.spec.imagePullSecrets": Row(
         "the pod's imagePullSecrets: read by the kubelet, never mounted",
         f"{AGENTS}/test_lifecycle.py::test_a_missing_pull_secret_is_told",

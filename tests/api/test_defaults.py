@@ -36,6 +36,7 @@ def test_defaults_are_the_most_restrictive(parity: Parity) -> None:
         "suspended": False,
         "ports": [],
         "probes": [],
+        "scratch": [],
         "imagePullSecrets": [],
         "permissions": {"level": "ReadOnly", "rules": []},
         "secrets": [],

@@ -137,6 +137,23 @@ def test_probes(make: Make, api: Api) -> None:
     assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
 
 
+def test_scratch(make: Make, api: Api, inside: Inside) -> None:
+    places = [
+        {"path": "/home/agent", "size": "1Mi", "medium": "Memory"},
+        {"path": "/dev/shm", "size": "2Mi", "medium": "Memory"},
+    ]
+    name, _ = pod_of(make, api, scratch=places)
+    assert "HOME=/home/agent" in inside(name, "env").splitlines()
+    for place in ("/home/agent", "/dev/shm", "/tmp"):
+        inside(name, "write", f"{place}/note", "kept for a while")
+    mounts = {
+        words[1]: words[2:4] for line in inside(name, "cat", "/proc/mounts").splitlines() if (words := line.split())
+    }
+    assert mounts["/home/agent"][0] == mounts["/dev/shm"][0] == "tmpfs"
+    with pytest.raises(ClusterError, match="read-only file system"):
+        inside(name, "write", "/home/other", "x")
+
+
 def test_pull_secrets(make: Make, api: Api, kubectl: Kubectl) -> None:
     kubectl("create", "secret", "docker-registry", "e2e-pull", "--docker-server=registry.example", *PULL)
     try:

@@ -25,6 +25,7 @@ from .names import MAX_AGENT_NAME
 from .network import Network
 from .permissions import Permissions
 from .probes import PORT_RULE, Probe
+from .scratch import Scratch
 from .secrets import AgentSecret
 from .status import AgentStatus
 
@@ -84,7 +85,9 @@ class Resources(Model):
 class Storage(Model):
     """One volume that outlives the pod. It is deleted with the agent."""
 
-    mount_path: AbsolutePath = Field(description="Where it is mounted; the only writable place besides /tmp.")
+    mount_path: AbsolutePath = Field(
+        description="Where it is mounted; a writable place besides /tmp and those of scratch."
+    )
     size: Quantity = Field(description="Size of the PersistentVolumeClaim, such as 1Gi.")
     storage_class_name: DnsSubdomain | None = Field(default=None, description="Absent: the cluster's default class.")
 
@@ -165,6 +168,10 @@ class AgentDeploymentSpec(Model):
     storage: Storage | None = Field(
         default=None,
         description="One volume that outlives the pod and is deleted with the agent. Absent: the agent keeps nothing.",
+    )
+    scratch: Annotated[list[Scratch], Field(max_length=8), ListType("map", ("path",))] = Field(
+        default_factory=list,
+        description="Writable directories that end with the pod. Absent: /tmp with 256Mi; the rest is read-only.",
     )
     health: Health | None = Field(default=None, description="HTTP probe for readiness and liveness. Absent: no probe.")
     probes: Annotated[list[Probe], Field(max_length=3), ListType("map", ("type",))] = Field(

@@ -5,33 +5,26 @@ from typing import Any, Final
 
 from ringfence.api.agentdeployment import EnvVar, Storage
 from ringfence.api.files import ConfigFile, EnvFrom
+from ringfence.api.scratch import Scratch
 from ringfence.api.secrets import AgentSecret
 
 from . import variables
 from .atoms import Atom, PermissionSet
 from .delegate import Subject
 from .model import RuleName, Violation
-from .pods import RESERVED_PATHS, overlap
+from .pods import RESERVED_PATHS, SYSTEM_PATHS, overlap
 from .text import quote
 
 GET_CONFIGMAPS: Final = Atom("", "configmaps", "get")
 _FILES: Final = "spec.files"
 _ENV_FROM: Final = "spec.envFrom"
 
-SYSTEM_PATHS: Final = (
-    *("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/boot"),
-    *("/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec"),
-    *("/usr/local/bin", "/usr/local/sbin", "/usr/local/lib"),
-    # What the kubelet writes, and what the loader and the C library believe without being asked.
-    *("/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/passwd", "/etc/group"),
-    *("/etc/shadow", "/etc/gshadow", "/etc/ld.so.preload", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/ld.so.cache"),
-)
-"""Where images have their programs and what these trust: configuration has no business there."""
 
-
-def check_files(files: Sequence[ConfigFile], storage: Storage | None) -> Iterator[Violation]:
+def check_files(
+    files: Sequence[ConfigFile], storage: Storage | None, scratch: Sequence[Scratch]
+) -> Iterator[Violation]:
     """Every file hides at most one file of the image, and none of the pod's own or of another entry."""
-    mounted = (storage.mount_path,) if storage else ()
+    mounted = [*([storage.mount_path] if storage else []), *(one.path for one in scratch)]
     for index, file in enumerate(files):
         at = f"{_FILES}[{index}].path"
         for place in (*RESERVED_PATHS, *SYSTEM_PATHS, *mounted):

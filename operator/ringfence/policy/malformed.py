@@ -16,6 +16,7 @@ from ringfence.api.base import Model
 from ringfence.api.files import ConfigFile, EnvFrom
 from ringfence.api.network import EgressRule, IngressRule, Network, Peer, ServiceTarget
 from ringfence.api.permissions import Permissions, PolicyRule
+from ringfence.api.scratch import Scratch
 from ringfence.api.secrets import (
     AgentSecret,
     EnvDelivery,
@@ -54,6 +55,7 @@ class Parts:
     env: list[EnvVar]
     env_from: list[EnvFrom]
     files: list[ConfigFile]
+    scratch: list[Scratch]
     resources: Resources | None
     storage: Storage | None
     sandbox: Sandbox | None
@@ -78,6 +80,7 @@ def readable(spec: Any) -> Parts:
         env=[found for one in _list(raw.get("env")) if (found := _read(EnvVar, one)) is not None],
         env_from=[_env_from(_mapping(one)) for one in _list(raw.get("envFrom"))],
         files=[_file(_mapping(one)) for one in _list(raw.get("files"))],
+        scratch=[_scratch(one) for one in _list(raw.get("scratch"))],
         resources=_read(Resources, raw.get("resources")),
         storage=_read(Storage, raw.get("storage")),
         sandbox=read,
@@ -144,6 +147,10 @@ def _file(raw: Mapping[str, Any]) -> ConfigFile:
     """Its place alone."""
     found = _read(ConfigFile, {"path": raw.get("path"), "content": ""})
     return found or ConfigFile.model_construct(path=_UNREADABLE, content=None, config_map=None)
+
+
+def _scratch(raw: Any) -> Scratch:
+    return _read(Scratch, raw) or Scratch.model_construct(path=_UNREADABLE, size=1, medium="Disk")
 
 
 def _read(model: type[M], raw: Any) -> M | None:

@@ -22,6 +22,16 @@ RESERVED_PATHS: Final = (
 )
 """Where the pod has something of its own: a volume there would hide it, or the pod would not start."""
 
+SYSTEM_PATHS: Final = (
+    *("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/boot"),
+    *("/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec"),
+    *("/usr/local/bin", "/usr/local/sbin", "/usr/local/lib"),
+    # What the kubelet writes, and what the loader and the C library believe without being asked.
+    *("/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/passwd", "/etc/group"),
+    *("/etc/shadow", "/etc/gshadow", "/etc/ld.so.preload", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/ld.so.cache"),
+)
+"""Where images have their programs and what these trust: nothing of an agent's spec has business there."""
+
 _KINDS: Final = {"cpu": "cpu", "memory": "memory", "ephemeral_storage": "ephemeral-storage"}
 
 

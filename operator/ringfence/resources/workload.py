@@ -15,11 +15,11 @@ from .files import config_variables, file_annotations, file_mounts, file_volumes
 from .kinds import Manifest
 from .model import DENY, FOREGROUND, Agent, child, child_name
 from .probes import probes
+from .scratch import home_variable, scratch_mounts, scratch_volumes
 from .secrets import secret_mounts, secret_variables, secret_volumes
 
 UID = 65532
 """The user that every agent runs as, whatever its image says: the customary `nonroot` of minimal images."""
-TMP_SIZE = "256Mi"
 TOKEN_SECONDS = 3600
 """Life of the agent's API token; the kubelet renews it after 80 %."""
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where clients look for it
@@ -138,7 +138,7 @@ def _container(agent: Agent) -> Manifest:
     if spec.args:
         container["args"] = spec.args
     env: list[Manifest] = [{"name": v.name} | ({"value": v.value} if v.value else {}) for v in spec.env]
-    if env := env + config_variables(agent) + secret_variables(agent):
+    if env := env + home_variable(agent) + config_variables(agent) + secret_variables(agent):
         container["env"] = env
     if spec.ports:
         container["ports"] = [{"name": p.name, "containerPort": p.port, "protocol": "TCP"} for p in spec.ports]
@@ -158,7 +158,7 @@ def _amounts(amounts: ResourceAmounts) -> dict[str, str]:
 
 
 def _mounts(agent: Agent) -> list[Manifest]:
-    mounts: list[Manifest] = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - inside the agent's own pod
+    mounts = scratch_mounts(agent)
     if agent.spec.storage:
         mounts.append({"name": "storage", "mountPath": agent.spec.storage.mount_path})
     if agent.spec.permissions.rules:
@@ -167,7 +167,7 @@ def _mounts(agent: Agent) -> list[Manifest]:
 
 
 def _volumes(agent: Agent) -> list[Manifest]:
-    volumes: list[Manifest] = [{"name": "tmp", "emptyDir": {"sizeLimit": TMP_SIZE}}]
+    volumes = scratch_volumes(agent)
     if agent.spec.storage:
         volumes.append({"name": "storage", "persistentVolumeClaim": {"claimName": child_name(agent.name)}})
     if agent.spec.permissions.rules:

@@ -6,9 +6,9 @@ import pytest
 
 from ringfence.policy.atoms import PermissionSet
 from ringfence.policy.delegate import delegate, requester
-from ringfence.policy.files import GET_CONFIGMAPS, SYSTEM_PATHS, named_config_maps, not_readable, reading
+from ringfence.policy.files import GET_CONFIGMAPS, named_config_maps, not_readable, reading
 from ringfence.policy.handover import newly_delivered, runs_the_same
-from ringfence.policy.pods import RESERVED_PATHS
+from ringfence.policy.pods import RESERVED_PATHS, SYSTEM_PATHS
 from unit.policy.make import judge, places
 from unit.policy.plaintexts import SHAPES
 
