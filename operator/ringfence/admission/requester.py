@@ -1,9 +1,9 @@
 """May the one who asks do this himself? Whoever may not do a thing must not have it done by an agent.
 
 Asked only about what a request newly gives to a program: permissions that the stored object does not have, Secrets that
-it does not deliver in the same way; and all of them where another program would get them. Whoever changes another field
-of an agent is asked nothing. But where the controller found that nobody was asked (its condition says
-HandOverUndecided), all is asked about.
+it does not deliver in the same way, ConfigMaps that it does not name; and all of them where another program would get
+them. Whoever changes another field of an agent is asked nothing. But where the controller found that nobody was asked
+(its condition says HandOverUndecided), all is asked about.
 
 Where the namespace names a delegate, the delegate is asked about, whoever makes the request.
 """
@@ -21,7 +21,8 @@ from ringfence.kube.access import MOST_NAMES, AccessReviews, TooManyError
 from ringfence.policy.atoms import PermissionSet
 from ringfence.policy.delegate import delegate as read_delegate
 from ringfence.policy.delegate import malformed, requester
-from ringfence.policy.elsewhere import by_place
+from ringfence.policy.elsewhere import by_place, with_own
+from ringfence.policy.files import named_config_maps, not_readable, reading
 from ringfence.policy.handover import newly_delivered, runs_the_same, undecided_generation
 from ringfence.policy.held import GET_SECRETS, not_held, too_many, unreadable
 from ringfence.policy.model import RuleName, Violation
@@ -43,12 +44,11 @@ def newly_named(request: Request) -> dict[str, str]:
 
 def newly_permitted(request: Request) -> dict[str, PermissionSet]:
     """Permissions that the stored object does not have, or that another program had until now, by place."""
-    spec, before = _spec(request.object), _before(request)
-    wanted, own = _permissions(spec), request.namespace
-    asked = by_place(wanted, own)
+    spec, before, own = _spec(request.object), _before(request), request.namespace
+    asked = _permitted(spec, own)
     if not (asked and runs_the_same(spec, before)):
         return asked
-    had = by_place(_permissions(before), own)
+    had = _permitted(before, own)
     new = {place: one.without(had.get(place, PermissionSet())) for place, one in asked.items()}
     return {place: one for place, one in new.items() if one}
 
@@ -62,6 +62,11 @@ def _before(request: Request) -> Any:
 
 def _spec(body: Any) -> Any:
     return body.get("spec") if isinstance(body, Mapping) else None
+
+
+def _permitted(spec: Any, own: str) -> dict[str, PermissionSet]:
+    """Its permissions by place, and those to read the ConfigMaps that it is given."""
+    return with_own(by_place(_permissions(spec), own), own, reading(named_config_maps(spec)))
 
 
 def _permissions(spec: Any) -> Permissions:
@@ -106,6 +111,10 @@ class Requester:
                 code=503,
                 reason="ServiceUnavailable",
             )
-        asked_for = _permissions(_spec(request.object))
-        broken = [*unreadable(secrets, hidden, subject), *not_held(asked_for, where, lacking, subject)]
+        spec = _spec(request.object)
+        broken = [
+            *unreadable(secrets, hidden, subject),
+            *not_held(_permissions(spec), where, lacking, subject),
+            *not_readable(named_config_maps(spec), lacking.get(where, PermissionSet()), subject),
+        ]
         return forbid(broken) if broken else None

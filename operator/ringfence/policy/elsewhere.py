@@ -37,6 +37,15 @@ def by_place(permissions: Permissions, own: str) -> dict[str, PermissionSet]:
     return {place: asked for place, asked in found.items() if asked}
 
 
+def with_own(asked: Mapping[str, PermissionSet], own: str, more: PermissionSet) -> dict[str, PermissionSet]:
+    """The same, with more in the agent's own namespace."""
+    return (
+        {own: asked.get(own, PermissionSet()).union(more), **{k: v for k, v in asked.items() if k != own}}
+        if more
+        else dict(asked)
+    )
+
+
 def reads(names: Collection[ClusterRead]) -> list[Atom]:
     """The atoms of cluster-wide reads."""
     return [Atom(one.group, one.resource, verb) for one in CLUSTER_READS if one.resource in names for verb in one.verbs]

@@ -15,6 +15,8 @@ from ringfence.api.names import (
     AGENT_NAMESPACE_LABEL,
     AGENT_UID_LABEL,
     API_VERSION,
+    CEILING_BINDING,
+    CONNECTIONS_ANNOTATION,
     GROUP,
     LEVEL_LABEL,
     MANAGED_BY,
@@ -175,7 +177,7 @@ def stored(body: Mapping[str, Any], kind: str | None = None) -> StoredChild:
     kind = kind or str(body["kind"])
     metadata, declared = body["metadata"], CHILD_KINDS[kind]
     labels = metadata.get("labels") or {}
-    content = {name: body[name] for name in CONTENT if body.get(name) is not None}
+    content = meaning(body)
     finalizers = metadata.get("finalizers") or []
     return StoredChild(
         ref=Ref(sys.intern(kind), sys.intern(metadata["namespace"]), sys.intern(metadata["name"])),
@@ -261,7 +263,16 @@ def edited(desired: Desired, live: StoredChild, last_written: str | None = None)
 
 def content_digest(manifest: Mapping[str, Any]) -> str:
     """A digest of what a manifest means, whatever its metadata."""
-    return _digest({name: manifest[name] for name in CONTENT if manifest.get(name) is not None})
+    return _digest(meaning(manifest))
+
+
+def meaning(manifest: Mapping[str, Any]) -> Manifest:
+    """What a manifest means, whatever its metadata; but for the one annotation that a guard goes by."""
+    found = {name: manifest[name] for name in CONTENT if manifest.get(name) is not None}
+    metadata = manifest.get("metadata") or {}
+    if metadata.get("name") == CEILING_BINDING:
+        found[CONNECTIONS_ANNOTATION] = (metadata.get("annotations") or {}).get(CONNECTIONS_ANNOTATION)
+    return found
 
 
 def without_pods(uid: str) -> Manifest:
