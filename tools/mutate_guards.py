@@ -47,7 +47,7 @@ def _files() -> list[str]:
 
 def _progress(mutant: RuleMutant, fate: Fate) -> None:
     sys.stderr.write(
-        f"killed {mutant}  [{fate.by.rpartition('/')[2]}{'' if fate.phase == 'call' else ' ' + fate.phase}]\n"
+        f"killed {mutant}  [{fate.by.removeprefix('tests/chart/')}{'' if fate.phase == 'call' else ' ' + fate.phase}]\n"
     )
 
 
