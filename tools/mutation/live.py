@@ -98,9 +98,9 @@ class Loop:
     # --- one module
 
     def _module(self, items: Sequence[pytest.Item]) -> None:
-        first = self._run(items[0])
-        if first:
-            raise UnfitTestsError(f"{items[0].nodeid} fails without a mutant: {first.longreprtext[-1500:]}")
+        first = next((item for item in items if "cluster" in getattr(item, "fixturenames", ())), items[0])
+        if failed := self._run(first):  # it installs the chart
+            raise UnfitTestsError(f"{first.nodeid} fails without a mutant: {failed.longreprtext[-1500:]}")
         with _Policies.of(self._cluster) as policies:
             seen = self._look(items, policies)
             wanted = [mutant for name, spec in policies.specs.items() for mutant in rule_mutants(name, spec)]
