@@ -17,9 +17,12 @@ from .fields import (
     Quantity,
     RbacWord,
     Uri,
+    UserGroup,
 )
 from .permissions import Level, PolicyRule
 from .secrets import PolicySecrets
+
+Registry = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^(\*|[a-z0-9][a-z0-9._:/-]*)$")]
 
 
 class LabelRequirement(Model):
@@ -136,7 +139,7 @@ class PolicyImages(Model):
     )
 
     registries: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=253, pattern=r"^(\*|[a-z0-9][a-z0-9._:/-]*)$")]],
+        list[Registry],
         Field(max_length=64),
         # In a set, server-side apply would leave the "*" of the default, which nobody owns, beside the new ones.
         ListType("atomic"),
@@ -165,6 +168,17 @@ class PolicySandbox(Model):
 
     runtime_class_names: Annotated[list[DnsSubdomain], Field(min_length=1, max_length=32), ListType("set")] | None = (
         Field(default=None, description="An agent must name one of these RuntimeClasses. Absent: any, or none.")
+    )
+
+
+class PolicyConnections(Model):
+    """Who may get into agents' pods through the API server, beside having the right to."""
+
+    groups: Annotated[list[UserGroup], Field(max_length=32), ListType("set")] = Field(
+        default_factory=list,
+        description="Groups whose members may exec, attach and forward ports into agents, reach them by the API "
+        "server's proxy, and add containers to their pods. Several policies: a group that all of them name. Empty: "
+        "nobody.",
     )
 
 
@@ -219,6 +233,7 @@ class AgentPolicySpec(Model):
     ingress: PolicyIngress = Field(default_factory=PolicyIngress)
     images: PolicyImages = Field(default_factory=PolicyImages)
     sandbox: PolicySandbox = Field(default_factory=PolicySandbox)
+    connections: PolicyConnections = Field(default_factory=PolicyConnections)
     secrets: PolicySecrets = Field(default_factory=PolicySecrets)
     on_orphans: Literal["Stop", "Keep"] = Field(
         default="Stop",
