@@ -25,7 +25,7 @@ PYTEST: Final = (
     *("-p", "no:terminal", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib"),
     *("-W", "ignore::ResourceWarning", "-W", "ignore::pytest.PytestUnraisableExceptionWarning"),
 )
-"""Without the terminal of pytest, and its options: a dot for each run of a test would hide what counts. And without what
+"""Without the terminal of pytest and its options: a dot for each run of a test would hide what counts. And without what
 is said of a connection that a test left open as it failed: another test would fail by it.
 """
 JUDGED: Final = judged.FILE.with_name("judged_guards.toml")

@@ -179,10 +179,12 @@ def kept_by_kubernetes(place: Place) -> Iterator[str]:
         ]
         return [one["metadata"]["name"] for one in items]
 
-    (found,) = wait_for("its addresses", look) or []
-    yield found
-    place.delete("Service", TO_AGENT)
-    wait_for("their end", lambda: not look())
+    try:
+        (found,) = wait_for("its addresses", look) or []
+        yield found
+    finally:
+        place.delete("Service", TO_AGENT)
+        wait_for("their end", lambda: not look())
 
 
 def test_nor_in_the_older_kind(place: Place, admin: Somebody) -> None:
