@@ -51,6 +51,7 @@ STATIC = "tests/chart/test_static_floor.py"
 CONNECTIONS = "tests/chart/test_guards_connections.py"
 EXPOSURE = "tests/chart/test_guards_exposure.py"
 OWN = "tests/chart/test_guards_own.py"
+ALONE = "tests/chart/test_without_admission.py"
 ROTATION = "e2e/suites/rotation"
 
 LIMITS_LIVE = f"{CONTROLLER}/test_limits.py"
@@ -228,6 +229,13 @@ FIELDS: dict[str, Row] = {
         f"{KEY_CHILDREN}::test_no_two_keys_share_a_name_and_none_is_too_long",
         SAMPLES,
     ),
+    "AgentDeployment.spec.secrets[].maxAge": Row(
+        "condition SecretsFresh and a violation for an older value, which the agent keeps; `decide`: within every "
+        "policy's maxAge, `Never` by its leave; an existing Secret alone: CEL",
+        f"{KEYS}::test_an_agent_names_an_age_within_every_policy",
+        "tests/unit/controller/test_ages.py::test_what_is_said_about_keys",
+        SAMPLES,
+    ),
     "AgentDeployment.spec.secrets[].source.existing.secretName": Row(
         "`decide`: none of Ringfence's own; admission asks whether the requester, or the namespace's delegate, "
         "may get it, and again when what gets it changes; where admission could be passed, nobody gets it",
@@ -393,6 +401,11 @@ FIELDS: dict[str, Row] = {
         f"{KEYS}::test_no_key_lives_longer_than_every_policy_allows",
         "tests/unit/controller/test_ages.py::test_what_is_said_about_keys",
     ),
+    "AgentPolicy.spec.secrets.allowNever": Row(
+        "`decide`: `maxAge: Never` of an agent, where every policy that binds it allows that",
+        f"{KEYS}::test_an_agent_names_an_age_within_every_policy",
+        f"{KEYS}::test_no_agent_says_never_by_the_built_in_policy",
+    ),
     "AgentPolicy.spec.onRepeatedEdits": Row(
         "the controller: no pods while a child is edited again and again; the strictest policy decides",
         f"{CONTROLLER}/test_contested_fence.py::test_who_edits_again_and_again_stops_the_agent",
@@ -468,6 +481,13 @@ ALWAYS: dict[str, Row] = {
         f"{STATIC}::test_permissions_of_the_catalogue_are_still_refused",
         f"{STATIC}::test_a_good_agent_still_passes",
         f"{STATIC}::test_a_broken_file_leaves_the_last_good_state",
+    ),
+    "With webhook, floor and guards deleted an agent gets no more than ceiling and policies allow": Row(
+        "the controller, which decides again, and the API server, which lets it give no more than it holds",
+        f"{ALONE}::test_no_agent_may_do_more_than_the_ceiling",
+        f"{ALONE}::test_what_is_not_to_be_there_does_not_run",
+        f"{ALONE}::test_nothing_of_ours_opens_more",
+        f"{ALONE}::test_nor_does_it_once_all_else_was_tried",
     ),
     "Nothing in a namespace of agents makes one of them public": Row(
         "the guards of the chart: a Service for agents has its own name, to which no Ingress, route or proxy leads",

@@ -32,14 +32,16 @@ class Cluster:
         mode: Mode = "node",
         network_policy: NetworkPolicyMode = "enforce",
         static_admission: bool = False,
+        without: str = "",
     ) -> Cluster:
         """Bring a cluster up, or return the one that is up already.
 
         `mode`: "api" is etcd, API server and controller manager (3 s, no root needed); "node" runs pods.
         `network_policy`: "ignore" makes a cluster whose network does not enforce NetworkPolicy.
         `static_admission`: the API server reads ValidatingAdmissionPolicies from files, too (`admission_manifests`).
+        `without`: a version of an API group that is not served, such as `batch/v1`.
         """
-        return cls(lifecycle.up(name, mode, network_policy, static_admission=static_admission))
+        return cls(lifecycle.up(name, mode, network_policy, static_admission=static_admission, without=without))
 
     @classmethod
     def find(cls, name: str = DEFAULT_NAME) -> Cluster | None:
@@ -50,7 +52,7 @@ class Cluster:
     @classmethod
     @contextmanager
     def for_tests(
-        cls, name: str, *, mode: Mode = "node", fresh: bool = False, static_admission: bool = False
+        cls, name: str, *, mode: Mode = "node", fresh: bool = False, static_admission: bool = False, without: str = ""
     ) -> Iterator[Cluster]:
         """A cluster that ends with the tests that use it; RINGFENCE_KEEP=1 leaves it standing, for the next run, too.
 
@@ -58,7 +60,7 @@ class Cluster:
         """
         if fresh and find(name):
             lifecycle.down(name)
-        cluster = cls.up(name, mode=mode, static_admission=static_admission)
+        cluster = cls.up(name, mode=mode, static_admission=static_admission, without=without)
         try:
             yield cluster
         finally:

@@ -239,6 +239,7 @@ def _apiserver(instance: Instance, audit_policy: Path) -> list[str]:
         "--audit-log-mode=blocking-strict",
         "--profiling=false",
         *(_static_admission(instance) if instance.static_admission else []),
+        *([f"--runtime-config={instance.without}=false"] if instance.without else []),
     ]
 
 

@@ -55,6 +55,8 @@ class Instance:
     home: Path
     static_admission: bool = False
     """Whether the API server loads admission policies from files, too: those in `admission_manifests`."""
+    without: str = ""
+    """A version of an API group that is not served, such as `batch/v1`; empty: all are."""
 
     @property
     def netns(self) -> str:
@@ -160,6 +162,7 @@ def find(name: str) -> Instance | None:
             network_policy=cast("NetworkPolicyMode", found["network_policy"]),
             home=base() / name,
             static_admission=bool(found.get("static_admission", False)),
+            without=str(found.get("without", "")),
         )
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -174,14 +177,16 @@ def names() -> list[str]:
     return sorted(entry.name for entry in base().iterdir() if NAME.fullmatch(entry.name))
 
 
-def allocate(name: str, mode: Mode, network_policy: NetworkPolicyMode, *, static_admission: bool = False) -> Instance:
+def allocate(
+    name: str, mode: Mode, network_policy: NetworkPolicyMode, *, static_admission: bool = False, without: str = ""
+) -> Instance:
     """Choose a free index, store the record, return the instance."""
     with lock(f"{base()}/index", timeout=30):
         taken = {known.index for other in names() if other != name and (known := find(other))}
         # The default instance has the addresses that the documentation shows, whenever they are free.
         first = 0 if name == "ringfence" else 1
         for index in [*range(first, LAST_INDEX), *range(first)]:
-            candidate = Instance(name, index, mode, network_policy, base() / name, static_admission)
+            candidate = Instance(name, index, mode, network_policy, base() / name, static_admission, without)
             if index not in taken and _free(candidate):
                 candidate.save()
                 return candidate

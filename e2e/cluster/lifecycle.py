@@ -23,10 +23,12 @@ def components(instance: Instance) -> dict[str, Component]:
     return found
 
 
-def up(name: str, mode: Mode, network_policy: NetworkPolicyMode, *, static_admission: bool = False) -> Instance:
+def up(
+    name: str, mode: Mode, network_policy: NetworkPolicyMode, *, static_admission: bool = False, without: str = ""
+) -> Instance:
     """Make the instance run as asked and return it; nothing happens when it already does.
 
-    Remains of a run that was killed are cleared first. A change of mode, or of static admission, starts from
+    Remains of a run that was killed are cleared first. A change of how the API server starts begins from
     scratch, a change of the network policy mode does not.
     """
     node.check(mode)
@@ -36,13 +38,14 @@ def up(name: str, mode: Mode, network_policy: NetworkPolicyMode, *, static_admis
         node.build()
     with lock(f"{base()}/{check_name(name)}"):
         current = find(name)
-        same = current is not None and (current.mode, current.static_admission) == (mode, static_admission)
+        wanted = mode, static_admission, without
+        same = current is not None and (current.mode, current.static_admission, current.without) == wanted
         if current is not None and same and healthy(current) and _is_current(current):
             return _switch(current, network_policy)
         clear(name)
         started = time.monotonic()
         with step(f"starting cluster {name}"):
-            instance = allocate(name, mode, network_policy, static_admission=static_admission)
+            instance = allocate(name, mode, network_policy, static_admission=static_admission, without=without)
             try:
                 _launch(instance)
             except ClusterError as error:

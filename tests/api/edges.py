@@ -13,6 +13,7 @@ LENGTHS: tuple[tuple[str, Callable[[int], str]], ...] = (
     # What a pattern begins with -> a text of n characters that it takes. The last one takes the rest.
     (f"^{KEYS_DIRECTORY}", lambda n: (f"{KEYS_DIRECTORY}/" + "a" * n)[:n]),
     ("^([0-9]{1,5}h)?", lambda n: DURATIONS.get(n, "9" * n)),
+    ("^(Never|([0-9]{1,5}h)?", lambda n: DURATIONS.get(n, "9" * n)),
     ("^(/", lambda n: ("/" + "a" * n)[:n]),
     ("^-----BEGIN PUBLIC KEY", lambda n: f"{PEM_HEAD}{'A' * (n - len(PEM_HEAD + PEM_END))}{PEM_END}"),
     (r"^\{", lambda n: ("{" + " " * n)[:n]),

@@ -46,7 +46,7 @@ def test_defaults_are_the_most_restrictive(parity: Parity) -> None:
         "images": {"registries": ["*"], "requireDigest": True, "attestations": []},
         "sandbox": {},
         "connections": {"groups": []},
-        "secrets": {"maxAge": "720h"},
+        "secrets": {"maxAge": "720h", "allowNever": False},
         "onOrphans": "Stop",
         "onRepeatedEdits": "Stop",
         "existing": "Report",

@@ -4,12 +4,13 @@ import json
 import random
 import re
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from itertools import pairwise, product
 from typing import Any
 
 import pytest
 
-from api.server import Server
+from api.server import Answer, Server
 from chart.conftest import OPENED
 from chart.rendering import NAMESPACE, of_kind
 from cluster import Cluster
@@ -25,6 +26,9 @@ from ringfence.policy.special import LINK_LOCAL
 
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 REGISTRATION = f"{CONFIGURATIONS}/ringfence"
+BINDING = (
+    "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/ringfence-needs-its-webhook-configuration"
+)
 
 
 def say(server: Server, method: str, path: str, body: Any = None) -> dict[str, Any]:
@@ -161,6 +165,44 @@ def test_a_modest_agent_passes_the_floor(edited: None, server: Server) -> None:
     rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}
     network = {"egress": [{"cidr": "203.0.113.0/28", "ports": [443]}]}
     assert answer(server, agent(network=network, permissions={"level": "ReadOnly", "rules": [rule]})) == ""
+
+
+@pytest.fixture
+def stored(server: Server, registration: dict[str, Any]) -> Iterator[str]:
+    """The path of an agent that the floor would refuse, stored while it was away; then the floor alone."""
+    edit(server, registration, "Ignore")
+    binding = say(server, "GET", BINDING)
+    for key in ("resourceVersion", "uid", "managedFields", "creationTimestamp", "generation"):
+        binding["metadata"].pop(key, None)
+    worst = agent(network=WORST["everything"])
+    say(server, "DELETE", BINDING)
+    try:
+        wait_for("the floor to be away", lambda: answer(server, worst) == "")
+        worst["metadata"] |= {"name": "stored", "finalizers": ["example.com/hold"], "labels": {"a": "b"}}
+        say(server, "POST", f"/apis/ringfence.dev/v1alpha1/namespaces/{OPENED}/agentdeployments", worst)
+    finally:
+        say(server, "POST", BINDING.rpartition("/")[0], binding)
+    wait_for("the floor", lambda: answer(server, agent(network=WORST["everything"])) != "")
+    path = f"/apis/ringfence.dev/v1alpha1/namespaces/{OPENED}/agentdeployments/stored"
+    yield path
+    if server.request("GET", path).ok:
+        free = b'{"metadata": {"finalizers": null}}'
+        server.request("PATCH", path, free, "application/merge-patch+json")
+        server.request("DELETE", path)
+
+
+def test_what_leaves_the_spec_alone_passes(server: Server, stored: str) -> None:
+    """Else nobody could take a finalizer off, and the agent would stay for ever."""
+
+    def patch(body: dict[str, Any]) -> Answer:
+        return server.request("PATCH", stored, json.dumps(body).encode(), "application/merge-patch+json")
+
+    assert patch({"metadata": {"labels": {"a": None}}}).ok
+    assert "ringfence-floor" in patch({"spec": {"replicas": 2}}).message
+    say(server, "DELETE", stored)
+    assert "ringfence-floor" in patch({"spec": {"suspended": True}}).message, "it is there still, held by its finalizer"
+    assert patch({"metadata": {"finalizers": None}}).ok
+    assert server.request("GET", stored).code == HTTPStatus.NOT_FOUND
 
 
 def beyond(server: Server, rules: list[dict[str, list[str]]], level: str) -> bool:

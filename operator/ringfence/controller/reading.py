@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import structlog
 
-from ringfence.kube import ApiError, Kube, NotFound, Unreachable
+from ringfence.kube import ApiError, Kube, NotFound, NotServed, Unreachable
 from ringfence.store.informer import RETRY_SECONDS, ContextSink, Informer, Sink, TableSink
 from ringfence.store.sources import (
     AGENT_POLICY,
@@ -82,7 +82,7 @@ class Reading:
         )
 
     async def first(self) -> None:
-        """List everything. Raises ApiError, Unreachable, NotInstalled.
+        """List everything. Raises ApiError, Unreachable, NotInstalled, NotServed.
 
         Agents come last: a pass over one is to find the rest. Only pods that lost their label are looked for in the
         namespaces of agents.
@@ -142,7 +142,7 @@ class Reading:
 
 
 async def _installed(informer: Informer) -> None:
-    """List one kind. Raises NotInstalled where it is one of ours and not there.
+    """List one kind. Raises NotInstalled where it is one of ours and not there, NotServed where it is not.
 
     A busy API server refuses some of twenty lists: those alone are asked for again.
     """
@@ -152,7 +152,7 @@ async def _installed(informer: Informer) -> None:
         except NotFound as failure:
             if informer.source.path.startswith("/apis/ringfence.dev/"):
                 raise NotInstalled from failure
-            raise
+            raise NotServed(informer.source.kind, informer.source.group_version) from failure
         except ApiError as failure:
             if pause is None or not failure.passing:
                 raise

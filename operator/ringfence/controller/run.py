@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from ringfence.kube import ApiError, Kube, Unreachable
+from ringfence.kube import ApiError, Kube, NotServed, Unreachable
 from ringfence.kube.access import AccessReviews
 from ringfence.policy.model import Network
 from ringfence.resources import JobImage
@@ -280,7 +280,7 @@ async def _first_read(reading: Reading, stop: asyncio.Event, waiting: Waiting) -
             await reading.first()
         except NotInstalled:
             reason = "the CRDs are not installed: helm install ringfence-crds charts/ringfence-crds"
-        except (ApiError, Unreachable) as failure:
+        except (ApiError, NotServed, Unreachable) as failure:
             reason = f"cannot read the cluster: {failure}"
         else:
             waiting.reason = None

@@ -1,7 +1,7 @@
 """The edge to the API server: the client, the paths, the errors."""
 
 from .client import METADATA_ONLY, Kube, Object, Observer
-from .errors import ApiError, Conflict, ErrorKind, NotFound, RingfenceError, Unreachable
+from .errors import ApiError, Conflict, ErrorKind, NotFound, NotServed, RingfenceError, Unreachable
 from .paths import path_of
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "ErrorKind",
     "Kube",
     "NotFound",
+    "NotServed",
     "Object",
     "Observer",
     "RingfenceError",

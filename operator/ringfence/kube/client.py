@@ -25,6 +25,7 @@ from kubernetes.aio.client.rest import RESTClientObject
 from yarl import URL
 
 from .errors import NotFound, Unreachable, api_error
+from .paths import group_path
 
 Object = dict[str, Any]
 Observer = Callable[[str, int | None, float], None]
@@ -146,6 +147,13 @@ class Kube:
                 yield event["type"], event["object"]
         finally:
             response.close()
+
+    async def serves(self, group_version: str, plural: str) -> bool:
+        """Whether the cluster has a resource of this name in this version of a group. Raises ApiError, Unreachable."""
+        with contextlib.suppress(NotFound):
+            found = await self.get(group_path(group_version))
+            return plural in {one["name"] for one in found["resources"]}
+        return False
 
     async def create(self, path: str, body: Object, *, manager: str | None = None) -> Object:
         """POST to a collection. Raises Conflict when it exists already."""

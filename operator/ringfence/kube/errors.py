@@ -91,6 +91,18 @@ class Conflict(ApiError):
         self.kind = ErrorKind.RETRY
 
 
+class NotServed(RingfenceError):
+    """The cluster does not serve a kind: its API group is switched off, or not installed."""
+
+    kind = ErrorKind.REFUSED
+
+    def __init__(self, kind: str, group_version: str) -> None:
+        super().__init__(
+            f"the cluster does not serve {kind} ({group_version}): have its administrator switch {group_version} on "
+            "(--runtime-config of the API server)"
+        )
+
+
 class Unreachable(RingfenceError):
     """No answer: connection refused, reset or timed out."""
 

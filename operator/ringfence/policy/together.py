@@ -108,6 +108,7 @@ _FIELDS: Final = (
         min,
         lambda one: str(one[1]),
     ),
+    _Field("secrets.allowNever", lambda one: one.spec.secrets.allow_never, min, lambda one: str(one).lower()),
     _Field("onOrphans", lambda one: one.spec.on_orphans, _stricter("Stop"), str),
     _Field("onRepeatedEdits", lambda one: one.spec.on_repeated_edits, _stricter("Stop"), str),
     _Field("existing", lambda one: one.spec.existing, _stricter("Suspend"), str),

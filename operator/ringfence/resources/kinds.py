@@ -27,7 +27,8 @@ class ChildKind:
     knows later what it does not say any more. All others are made by a plain create, which costs the API server a
     fifth less; what is left over there after an apply, a replacement takes away. `keeps_data`: finalizers on it protect
     somebody's data, and stay whatever happens. `whole`: all objects of the kind are followed, whoever made them: they
-    add up, and a stranger's widens what ours allow.
+    add up, and a stranger's widens what ours allow. `optional`: a cluster may not serve it: then only those agents wait
+    that need it.
     """
 
     name: str
@@ -41,6 +42,7 @@ class ChildKind:
     merged: bool = False
     keeps_data: bool = False
     whole: bool = False
+    optional: bool = False
 
 
 def _part(body: Any, *names: str) -> Manifest:
@@ -92,7 +94,15 @@ _KINDS = (
     ChildKind(
         name="PersistentVolumeClaim", group_version="v1", plural="persistentvolumeclaims", loose=True, keeps_data=True
     ),
-    ChildKind(name="CronJob", group_version="batch/v1", plural="cronjobs", shown=_schedule, powerful=True, merged=True),
+    ChildKind(
+        name="CronJob",
+        group_version="batch/v1",
+        plural="cronjobs",
+        shown=_schedule,
+        powerful=True,
+        merged=True,
+        optional=True,
+    ),
     ChildKind(
         name="Deployment",
         group_version="apps/v1",

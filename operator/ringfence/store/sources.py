@@ -81,6 +81,7 @@ CHILDREN: Final = tuple(
         kind.group_version,
         kind.plural,
         label_selector=None if kind.powerful or kind.whole else OUR_MARKS,
+        optional=kind.optional,
     )
     for kind in CHILD_KINDS.values()
 )

@@ -37,7 +37,7 @@ from ringfence.controller.agent.plan import (
     Mode,
     Plan,
 )
-from ringfence.kube import ApiError, Conflict, NotFound, RingfenceError, Unreachable
+from ringfence.kube import ApiError, Conflict, NotFound, NotServed, RingfenceError, Unreachable
 from ringfence.resources import Ref
 from ringfence.resources.phases import ALLOW, DENY, PERMISSIONS, PHASES, SECRETS, WORKLOAD, Order, Phase
 from ringfence.resources.stored import Desired
@@ -398,6 +398,7 @@ FENCE_ONLY = None
         (ApiError(403, "Forbidden", "quota"), Reason.WRITE_FAILED, True, FENCE_ONLY, None),
         (ApiError(422, "Invalid", "x" * 5000), Reason.WRITE_FAILED, True, FENCE_ONLY, None),
         (NotFound(404, "NotFound", "no such kind"), Reason.WRITE_FAILED, True, FENCE_ONLY, None),
+        (NotServed("CronJob", "batch/v1"), Reason.WRITE_FAILED, True, FENCE_ONLY, None),
         (ApiError(500, "InternalError", "etcd", 2.0), Reason.WRITE_FAILED, False, True, 2.0),
         (ApiError(401, "Unauthorized", "token"), Reason.WRITE_FAILED, False, True, None),
     ],

@@ -6,6 +6,9 @@ import pytest
 
 from ringfence.controller import reading
 from ringfence.controller.reading import HEARD_SECONDS, Reading
+from ringfence.kube import NotFound, NotServed, path_of
+from ringfence.resources import CHILD_KINDS
+from ringfence.resources.kinds import ChildKind
 from ringfence.store.context import PolicyContext
 from ringfence.store.store import Store
 from ringfence.telemetry.events import WatchHeard
@@ -23,3 +26,19 @@ async def test_of_many_events_one_in_a_second_is_told(monkeypatch: pytest.Monkey
     clock.now += HEARD_SECONDS
     await place.policies.sync()
     assert told == [WatchHeard()] * 2
+
+
+@pytest.mark.parametrize("kind", [one for one in CHILD_KINDS.values() if not one.optional], ids=lambda one: one.name)
+async def test_a_kind_that_all_agents_need_is_named(kind: ChildKind) -> None:
+    kube = FakeKube()
+    kube.refuse(NotFound(404, "Not Found", "404 page not found"), path=path_of(kind.group_version, kind.plural))
+    with pytest.raises(NotServed, match=rf"does not serve {kind.name} \({kind.group_version}\)"):
+        await Reading(kube, Store(PolicyContext()), lambda _: None, every=60).first()
+
+
+async def test_without_the_kind_that_some_need_all_else_is_read() -> None:
+    kube = FakeKube()
+    kube.refuse(NotFound(404, "Not Found", "404 page not found"), path="/apis/batch/v1/cronjobs")
+    found = Reading(kube, Store(PolicyContext()), lambda _: None, every=60)
+    await found.first()
+    assert [one.source.kind for one in found.others if one.absent] == ["CronJob"]

@@ -351,6 +351,8 @@ class TestTold:
             (Reason.CHILD_NOT_OURS, True),
             (Reason.WRITE_FAILED, True),
             (Reason.NOT_GRANTED, True),
+            (Reason.EXISTING_SECRET_TOO_OLD, True),
+            (Reason.AGE_UNKNOWN, True),
             (Reason.PROGRESSING, False),
         ],
     )

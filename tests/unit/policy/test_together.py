@@ -53,6 +53,7 @@ MAPS = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}
         ("connections.groups", [["on-call"], ["sre"]], "nobody", "ab"),
         ("connections.groups", [["on-call"], None], "nobody", "b"),
         ("secrets.maxAge", ["720h", "24h"], "24h", "b"),
+        ("secrets.allowNever", [True, False], "false", "b"),
         ("onOrphans", ["Keep", "Stop"], "Stop", "b"),
         ("onRepeatedEdits", ["Keep", "Keep"], "Keep", "ab"),
         ("existing", ["Suspend", "Report"], "Suspend", "a"),

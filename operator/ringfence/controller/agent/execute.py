@@ -1,5 +1,6 @@
 """Does what a plan says, in order, and tells how far it came. The only place that writes for agents, with writer.py."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -7,7 +8,7 @@ from itertools import product
 from typing import Any, Protocol
 
 from ringfence.api.status import ConditionType, Reason
-from ringfence.kube import ApiError, ErrorKind, RingfenceError, Unreachable
+from ringfence.kube import ApiError, ErrorKind, NotFound, NotServed, RingfenceError, Unreachable
 from ringfence.policy.atoms import Atom
 from ringfence.policy.levels import CEILING
 from ringfence.resources import Identity, Manifest, Ref
@@ -120,7 +121,7 @@ class Executor:
                 if isinstance(action, EndPods):  # it hinders nothing, and comes before all: it is told last
                     last.append((action, failure))
                 else:
-                    told = self._explained(action, failure, seen)
+                    told = await self._explained(action, failure, seen)
                     await self._failed(action, told, seen, planned, outcome)
                 if isinstance(failure, Unreachable):
                     break  # nor will there be an answer to the next one
@@ -162,8 +163,17 @@ class Executor:
             if blocked is not None and blocked.fenceless:  # no prospect of it
                 await self._stop(seen.identity, unfenced(outcome.unfenced or str(failure)))
 
-    def _explained(self, action: Action, failure: RingfenceError, seen: Observed) -> RingfenceError:
+    async def _served(self, ref: Ref, failure: NotFound) -> RingfenceError:
+        """The failure, or why it had to be: the cluster may lack the kind."""
+        with contextlib.suppress(ApiError, Unreachable):
+            if not await self.writer.kube.serves(ref.group_version, ref.plural):
+                return NotServed(ref.kind, ref.group_version)
+        return failure
+
+    async def _explained(self, action: Action, failure: RingfenceError, seen: Observed) -> RingfenceError:
         """The failure, or why it had to be: who holds nothing can give nothing."""
+        if isinstance(action, EnsureChild) and isinstance(failure, NotFound):
+            return await self._served(action.desired.ref, failure)
         if not (isinstance(action, EnsureChild) and action.phase is PERMISSIONS and isinstance(failure, ApiError)):
             return failure
         if failure.status != HTTPStatus.FORBIDDEN or failure.terminating:
@@ -255,6 +265,9 @@ def obstacle(phase: Phase, failure: RingfenceError) -> Blocked | None:
         case NotHeld() | NotInCeiling():
             found = Blocked(condition, Reason.NOT_GRANTED, str(failure), retry=True)
         case MutatedOnWrite():
+            soon = phase.order <= Order.ALLOW
+            found = Blocked(condition, Reason.WRITE_FAILED, str(failure), fenceless=True, retry=soon)
+        case NotServed():
             soon = phase.order <= Order.ALLOW
             found = Blocked(condition, Reason.WRITE_FAILED, str(failure), fenceless=True, retry=soon)
         case Requeue():

@@ -104,7 +104,7 @@ class _Edits:
     count: int = 0
 
 
-@dataclass
+@dataclass(slots=True)
 class _Memory:
     since: float | None = None
     why: str = ""

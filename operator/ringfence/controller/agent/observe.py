@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ringfence.api import AgentDeploymentSpec, parse
+from ringfence.api.secrets import AgentSecret
 from ringfence.api.status import ConditionType, Reason
 from ringfence.kube import Kube, Object, path_of
 from ringfence.policy.held import ALL
-from ringfence.resources import JobImage, ServicePort
+from ringfence.resources import Identity, JobImage, ServicePort
 from ringfence.resources.network import service_key
 from ringfence.store.records import Key, StoredAgent
 from ringfence.store.sources import NAMESPACE
@@ -136,9 +137,18 @@ class Observer:
             return None, ""
         identity = Observed(key=key, agent=agent, now=self.clock()).identity
         try:
-            return {one.name: await self.secrets.metadata(identity, one) for one in spec.secrets}, ""
+            return {one.name: await self._metadata(identity, one) for one in spec.secrets}, ""
         except NotGranted as failure:
             return None, str(failure)
+
+    async def _metadata(self, agent: Identity, secret: AgentSecret) -> Metadata | None:
+        """Of a secret's Secret. Where nothing may be seen, an existing one is delivered all the same."""
+        try:
+            return await self.secrets.metadata(agent, secret)
+        except NotGranted:
+            if secret.source.existing is None:
+                raise
+            return ages.HIDDEN
 
     async def _secrets_after(
         self, seen: Observed, planned: Plan, outcome: Outcome
@@ -155,7 +165,7 @@ class Observer:
         try:
             for one in agent.spec.secrets:
                 if one.name not in known:
-                    known[one.name] = await self.secrets.metadata(agent, one)
+                    known[one.name] = await self._metadata(agent, one)
         except NotGranted as failure:
             return None, str(failure)
         return [ages.observed(agent.name, one, known[one.name]) for one in agent.spec.secrets], ""

@@ -26,6 +26,7 @@ SECRETS_AGAIN = 60.0
 TOLD = {Reason.CHILD_NOT_OURS, Reason.WRITE_FAILED, Reason.SERVICE_NOT_FOUND, Reason.SECRET_NOT_FOUND}
 TOLD |= {Reason.UNFENCED, Reason.FENCE_CONTESTED}
 TOLD |= {Reason.NOT_GRANTED, Reason.SECRET_TOO_OLD, Reason.ROTATION_OVERDUE, Reason.INTERNAL_ERROR}
+TOLD |= conditions.OF_OTHERS
 """Reasons that make an Event, whatever their condition."""
 
 
