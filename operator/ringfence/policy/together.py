@@ -97,6 +97,12 @@ _FIELDS: Final = (
         _names("none"),
     ),
     _Field(
+        "connections.groups",
+        lambda one: frozenset(one.spec.connections.groups),
+        lambda a, b: a & b,
+        _names("nobody"),
+    ),
+    _Field(
         "secrets.maxAge",
         lambda one: (duration(one.spec.secrets.max_age), one.spec.secrets.max_age),
         min,
