@@ -7,6 +7,8 @@ from typing import Any
 from ringfence.api.secrets import KEYS_DIRECTORY
 
 DURATIONS = {2: "9h", 16: "00009h0000m0000s"}
+SHORT_DURATIONS = {2: "1h", 16: "00001h0000m0000s"}
+"""For those that a rule bounds to an hour."""
 PEM_HEAD, PEM_END = "-----BEGIN PUBLIC KEY-----\n", "\n-----END PUBLIC KEY-----"
 URI = "^[a-z][a-z0-9+.-]*:"
 LENGTHS: tuple[tuple[str, Callable[[int], str]], ...] = (
@@ -23,6 +25,7 @@ LENGTHS: tuple[tuple[str, Callable[[int], str]], ...] = (
     ("^([a-z0-9]([-a-z0-9]*", lambda n: "a" * n if n < 64 else "a" * (n - 64) + "/" + "b" * 63),
     ("", lambda n: "a" * n),
 )
+MATCHES = "self.matches(r'"
 NETWORKS = {
     3: "::/",
     4: "::/0",
@@ -56,8 +59,18 @@ def _between(node: dict[str, Any], low: str, high: str, make: Callable[[int], An
 def _text(node: dict[str, Any], size: int) -> str:
     if _is_network(node):
         return NETWORKS[size]
-    pattern = node.get("pattern", "")
-    return next(make(size) for start, make in LENGTHS if pattern.startswith(start))
+    if any(
+        "duration('1h')" in rule["rule"] and "<=" in rule["rule"] for rule in node.get("x-kubernetes-validations", ())
+    ):
+        return SHORT_DURATIONS.get(size, "9" * size)
+    return next(make(size) for start, make in LENGTHS if _pattern(node).startswith(start))
+
+
+def _pattern(node: dict[str, Any]) -> str:
+    """The regular expression, which stands in a rule where it has a sentence."""
+    rules = (rule["rule"] for rule in node.get("x-kubernetes-validations", ()))
+    found = (rule[len(MATCHES) : -2] for rule in rules if rule.startswith(MATCHES))
+    return str(node.get("pattern") or next(found, ""))
 
 
 def _map(count: int) -> dict[str, str]:
@@ -70,13 +83,22 @@ def _list(node: dict[str, Any], sample: list[Any], count: int) -> list[Any]:
     if items.get("type") == "integer":
         return [number + 1 for number in range(count)]
     if items.get("type") == "string":
-        if items.get("pattern", "").startswith(URI):
+        if _pattern(items).startswith(URI):
             return [f"a:{number}" for number in range(count)]
         return [
             f"10.0.{number % 256}.{number // 256}/32" if _is_network(items) else f"a{number}" for number in range(count)
         ]
     keys = node.get("x-kubernetes-list-map-keys", ())
-    return [copy.deepcopy(sample[0]) | dict.fromkeys(keys, f"a{number}") for number in range(count)]
+    return [
+        copy.deepcopy(sample[0]) | {key: _key(items["properties"][key], number) for key in keys}
+        for number in range(count)
+    ]
+
+
+def _key(node: dict[str, Any], number: int) -> str:
+    if words := node.get("enum"):
+        return str(words[number % len(words)])
+    return f"/a{number}" if node.get("pattern", "").startswith("^(/") else f"a{number}"
 
 
 def _is_network(node: dict[str, Any]) -> bool:

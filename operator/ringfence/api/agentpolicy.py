@@ -22,6 +22,8 @@ from .fields import (
 from .permissions import Level, PolicyRule
 from .secrets import PolicySecrets
 
+Registry = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^(\*|[a-z0-9][a-z0-9._:/-]*)$")]
+
 
 class LabelRequirement(Model):
     """One expression of a label selector, as in Kubernetes."""
@@ -137,7 +139,7 @@ class PolicyImages(Model):
     )
 
     registries: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=253, pattern=r"^(\*|[a-z0-9][a-z0-9._:/-]*)$")]],
+        list[Registry],
         Field(max_length=64),
         # In a set, server-side apply would leave the "*" of the default, which nobody owns, beside the new ones.
         ListType("atomic"),

@@ -51,7 +51,9 @@ def _quantity(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
         return validate(value)
     except ValidationError:
         # One sentence, not one for each branch of the union.
-        raise ValueError("must be a quantity such as 2, 500m or 512Mi, without a sign or an exponent") from None
+        raise ValueError(
+            "must be a quantity such as 2, 500m or 512Mi, without a sign or an exponent; a unit has no B at its end"
+        ) from None
 
 
 _CIDR = ValueRule(
