@@ -27,6 +27,8 @@ SIGNED = "tests/unit/policy/test_signatures.py"
 IMAGES = "tests/unit/policy/test_images.py"
 LEVELS = "tests/unit/policy/test_levels.py"
 PODS = "tests/unit/policy/test_pods.py"
+SCRATCH = "tests/unit/policy/test_scratch.py"
+FILES = "tests/unit/policy/test_files.py"
 RIGHTS = "tests/unit/policy/test_permissions.py"
 CUSTOM = "tests/unit/policy/test_custom.py"
 KEYS = "tests/unit/policy/test_secrets.py"
@@ -40,6 +42,7 @@ REQUESTER = "tests/unit/admission/test_requester.py"
 HOLDS = "tests/api/test_requester.py"
 HELD_BY_REQUESTER = f"{HOLDS}::test_a_tenant_gives_what_the_tenant_holds"
 HELD_BY_DELEGATE = f"{HOLDS}::test_the_delegate_is_asked_about_in_place_of_an_applier_that_is_cluster_admin"
+GIVEN = f"{HOLDS}::test_a_tenant_gives_no_config_map_that_the_tenant_may_not_read"
 ADMISSION = "tests/api/test_admission.py"
 CONTROLLER = "tests/api/controller"
 AGENTS = "e2e/suites/agents"
@@ -73,6 +76,14 @@ _RULE = (
     "admission asks whether the requester, or the namespace's delegate, holds what is new to it or to its program, and "
     "the controller whether the delegate still does"
 )
+_GIVEN = (
+    "admission asks whether the requester, or the namespace's delegate, may get the ConfigMap, and the controller "
+    "whether the delegate still may"
+)
+_PROBE = "the container's probe (kubelet)"
+_OWN_PORT = "the container's probe; must be one of spec.ports: CEL. There is no host and there are no headers"
+PROBES = "tests/unit/policy/test_probes.py::test_a_port_must_be_the_agents_own"
+BUILT = "tests/unit/resources/test_build.py::test_children_are_as_written_down"
 _LIMIT = "the container's limits (kubelet, kernel); absent is never unlimited, and `decide` refuses 0"
 _REQUEST = "the container's requests: the cluster's LimitRanges and quotas count them, and its scheduler"
 _SELECTOR = "`decide` binds the policy by it; an unreadable selector binds everywhere"
@@ -110,6 +121,35 @@ FIELDS: dict[str, Row] = {
         CALLED,
         f"{ADMISSION}::test_a_secret_in_plain_text_is_refused_and_not_repeated",
         "tests/api/test_yaml.py::test_kubectl_apply_names_the_unknown_field",
+    ),
+    "AgentDeployment.spec.envFrom[].configMap": Row(
+        _GIVEN, GIVEN, f"{FILES}::test_other_configuration_is_another_program"
+    ),
+    "AgentDeployment.spec.envFrom[].keys": Row(
+        "the container's environment, key by key; `decide` refuses names that tell loaders, shells or clients what to "
+        "do",
+        f"{FILES}::test_a_config_map_decides_no_variable_that_leads_programs",
+        f"{FILES}::test_no_variable_is_set_twice",
+        f"{INSIDE}::test_configuration",
+    ),
+    "AgentDeployment.spec.files[].path": Row(
+        "a read-only mount for each file; `decide` refuses a path that hides the system's or the pod's own",
+        f"{FILES}::test_a_file_hides_nothing_of_the_system_or_the_pod",
+        f"{FILES}::test_files_and_the_volume_do_not_hide_each_other",
+        f"{INSIDE}::test_configuration",
+    ),
+    "AgentDeployment.spec.files[].content": Row(
+        f"an annotation of the pods' template, which the kubelet writes out; the guard `pods` keeps it; {_PLAIN}",
+        f"{CONTROLLER}/test_configured.py::test_another_content_is_rolled_out_and_an_edit_of_it_put_right",
+        f"{FILES}::test_a_secret_in_a_file_is_refused_and_not_repeated",
+        f"{GUARDS}::test_an_agents_pod_keeps_its_files",
+        f"{INSIDE}::test_configuration",
+    ),
+    "AgentDeployment.spec.files[].configMap.name": Row(_GIVEN, GIVEN, f"{INSIDE}::test_configuration"),
+    "AgentDeployment.spec.files[].configMap.key": Row(
+        "the one key that is mounted",
+        "tests/unit/resources/test_files.py::test_all_of_a_pod_finds_its_place",
+        f"{INSIDE}::test_configuration",
     ),
     "AgentDeployment.spec.resources.requests.cpu": Row(
         _REQUEST, HELD, f"{INSIDE}::test_resources", f"{PODS}::test_resources_that_fit"
@@ -156,6 +196,34 @@ FIELDS: dict[str, Row] = {
     "AgentDeployment.spec.health.port": Row(
         "the container's probes; must be one of spec.ports: CEL", f"{INSIDE}::test_health", SAMPLES
     ),
+    "AgentDeployment.spec.probes[].type": Row("which of the container's probes it is", f"{INSIDE}::test_probes", BUILT),
+    "AgentDeployment.spec.probes[].http.path": Row(_PROBE, f"{INSIDE}::test_probes", BUILT),
+    "AgentDeployment.spec.probes[].http.port": Row(_OWN_PORT, PROBES, SAMPLES),
+    "AgentDeployment.spec.probes[].http.scheme": Row(_PROBE, BUILT),
+    "AgentDeployment.spec.probes[].tcp.port": Row(_OWN_PORT, PROBES, SAMPLES),
+    "AgentDeployment.spec.probes[].command": Row(
+        f"the container's probe, inside of the fence and without a shell; another one is another program; {_PLAIN}",
+        f"{INSIDE}::test_probes",
+        "tests/unit/policy/test_probes.py::test_another_command_is_another_program",
+        "tests/unit/policy/test_probes.py::test_a_secret_in_a_command_is_refused",
+    ),
+    "AgentDeployment.spec.probes[].every": Row(_PROBE, BUILT, SAMPLES),
+    "AgentDeployment.spec.probes[].timeout": Row(_PROBE, BUILT, SAMPLES),
+    "AgentDeployment.spec.probes[].delay": Row(_PROBE, BUILT, SAMPLES),
+    "AgentDeployment.spec.probes[].failures": Row(_PROBE, BUILT, BOUNDS),
+    "AgentDeployment.spec.scratch[].path": Row(
+        "a writable mount, on a read-only root; `decide` refuses a path that hides the system's or the pod's own",
+        f"{SCRATCH}::test_it_hides_nothing_of_the_system_or_the_pod",
+        f"{SCRATCH}::test_it_hides_no_other_and_no_volume",
+        f"{INSIDE}::test_scratch",
+    ),
+    "AgentDeployment.spec.scratch[].size": Row(
+        "the volume's size limit (kubelet: the pod is evicted; Memory: the kernel); `decide`: within the limits",
+        f"{SCRATCH}::test_two_of_them_fit_into_what_the_agent_may_use",
+        f"{SCRATCH}::test_it_has_a_size",
+        BUILT,
+    ),
+    "AgentDeployment.spec.scratch[].medium": Row("the volume's medium", f"{INSIDE}::test_scratch", BUILT),
     "AgentDeployment.spec.imagePullSecrets": Row(
         "the pod's imagePullSecrets: read by the kubelet, never mounted",
         f"{AGENTS}/test_lifecycle.py::test_a_missing_pull_secret_is_told",

@@ -87,7 +87,7 @@ def controller(guarded: Cluster) -> Iterator[Server]:
 def place(guarded: Cluster, controller: Server, admin: Somebody) -> Iterator[Place]:
     """An agent with everything that one has, its pod, and a stranger's workload beside it; the guards at work."""
     found = Place(controller)
-    found.agent("a", FULL, secrets=[ROTATED])
+    found.agent("a", FULL, secrets=[ROTATED], files=[{"path": "/etc/agent/a", "content": "a"}])
     for manifest in found.desired():
         found.create(manifest["kind"], manifest)
     groups = ["CN=sre,OU=x", "on-call"]
@@ -188,7 +188,8 @@ def test_a_rotation_job_restarts_its_agent_and_nothing_else(place: Place, guarde
     server = of_user(guarded, f"system:serviceaccount:{place.name}:ringfence-a.0")
     job, path = Somebody(server), paths(place)["Deployment"]
     passed(job.merge(path, {"spec": {"template": {"metadata": {"annotations": {"ringfence.dev/restarted": "now"}}}}}))
-    for change in (EDITS["Deployment"], {"spec": {"replicas": 7}}, {"metadata": {"labels": None}}):
+    files = {"spec": {"template": {"metadata": {"annotations": {"ringfence.dev/file-0": "b"}}}}}
+    for change in (EDITS["Deployment"], {"spec": {"replicas": 7}}, {"metadata": {"labels": None}}, files):
         refused(job.merge(path, change))
     refused(job.merge(paths(place)["Role"], EDITS["Role"]))
     refused(job.delete(path))
@@ -240,6 +241,14 @@ def test_an_agents_pod_keeps_its_labels_and_its_owner(place: Place, admin: Someb
     others = next(one["metadata"]["name"] for one in place.items("Pod") if AGENT_LABEL not in one["metadata"]["labels"])
     refused(admin.merge(place.path("Pod", others), {"metadata": {"labels": {AGENT_LABEL: "a"}}}))
     passed(admin.merge(place.path("Pod", others), {"metadata": {"labels": {"app": "y"}, "ownerReferences": None}}))
+
+
+@pytest.mark.parametrize("change", [{"file-0": "b"}, {"file-0": None}, {"file-1": "b"}], ids=str)
+def test_an_agents_pod_keeps_its_files(place: Place, admin: Somebody, change: dict[str, str | None]) -> None:
+    """The kubelet makes files of these annotations, for a container that starts again too."""
+    path = place.path("Pod", place.pods()[0]["metadata"]["name"])
+    annotations = {f"ringfence.dev/{key}": value for key, value in change.items()}
+    refused(admin.merge(path, {"metadata": {"annotations": annotations}}), "spec.files of its AgentDeployment")
 
 
 def test_an_agents_pod_keeps_what_it_runs(place: Place, admin: Somebody) -> None:

@@ -17,6 +17,12 @@ CONNECTIONS_ANNOTATION = f"{GROUP}/connections"
 AGENT_LABEL = f"{GROUP}/agent"
 """On every child and on the agent's pods: the AgentDeployment's name. The NetworkPolicies select by it."""
 
+RESTART_ANNOTATION = f"{GROUP}/rotated-"
+"""On the template of an agent's pods, with a digest of a secret's name: when it was restarted for that secret."""
+
+FILE_ANNOTATION = f"{GROUP}/file-"
+"""On the template of an agent's pods, with the place of a file in the spec: its content."""
+
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "ringfence"
 FIELD_MANAGER = "ringfence"

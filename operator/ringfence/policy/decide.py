@@ -9,6 +9,7 @@ from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL
 from . import text
 from .builtin import RESTRICTED
 from .egress import check_egress
+from .files import check_env_from, check_files
 from .images import check_image
 from .ingress import check_ingress
 from .limits import check_limits
@@ -18,6 +19,7 @@ from .opened import Opening, closed_for_good, opening
 from .permissions import check_permissions
 from .plaintext import check_plaintext
 from .pods import check_resources, check_sandbox, check_storage
+from .scratch import check_scratch
 from .secrets import check_secrets
 from .selectors import matches
 from .signatures import check_signatures
@@ -95,6 +97,9 @@ def _check_parts(
         yield from check_resources(parts.resources)
     yield from check_storage(parts.storage)
     yield from check_secrets(parts.secrets, parts.env, policies)
+    yield from check_files(parts.files, parts.storage, parts.scratch)
+    yield from check_scratch(parts.scratch, parts.storage, parts.resources)
+    yield from check_env_from(parts.env_from, parts.env, parts.secrets)
 
 
 _INDEX = re.compile(r"\[([0-9]{1,6})\]")

@@ -4,6 +4,7 @@ import hashlib
 import json
 from typing import Any
 
+from ringfence.api.names import FILE_ANNOTATION
 from ringfence.policy.pod_security import unrestricted
 
 from .kinds import CHILD_KINDS, Manifest
@@ -16,11 +17,18 @@ def stamp(manifest: Manifest) -> Manifest:
     content = meaning(manifest) | {"labels": metadata["labels"]}
     if manifest["kind"] == "Deployment":  # by which rotation it was restarted is read from what is stored
         template = content["spec"]["template"]
-        bare = template | {"metadata": {"labels": template["metadata"]["labels"]}}
+        metadata = template["metadata"]
+        bare = template | {"metadata": {"labels": metadata["labels"]} | _written(metadata)}
         content["spec"] = content["spec"] | {"template": bare}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
     annotations = metadata.get("annotations", {}) | {DESIRED_ANNOTATION: digest}
     return manifest | {"metadata": metadata | {"annotations": annotations}}
+
+
+def _written(metadata: Manifest) -> Manifest:
+    """The annotations of a template that the spec asks for; nothing where there are none."""
+    found = {key: text for key, text in metadata.get("annotations", {}).items() if key.startswith(FILE_ANNOTATION)}
+    return {"annotations": found} if found else {}
 
 
 def matches(desired: Manifest, live: Manifest) -> bool:
