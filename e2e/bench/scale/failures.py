@@ -69,7 +69,7 @@ async def leader(field: Field, agents: Agents) -> dict[str, Any]:
     """Another replica stands by; the one that leads is killed, or told to stop."""
     told: dict[str, Any] = {"agents": len(agents.there)}
     for name, number in (("killed", signal.SIGKILL), ("terminated", signal.SIGTERM)):
-        leads, ready = [], []
+        leads, works = [], []
         for _ in range(TAKEOVERS):
             with step(f"the leader is {name}, and another takes over"):
                 other = field.begin()
@@ -79,10 +79,10 @@ async def leader(field: Field, agents: Agents) -> dict[str, Any]:
                 await until("the other leads", other.leading, patience=TAKEOVER_SECONDS, every=0.05)
                 leads.append(time.monotonic() - started)
                 await until("the other works", other.works, patience=agents.patience, every=0.05)
-                ready.append(time.monotonic() - started)
+                works.append(time.monotonic() - started)
                 await asyncio.to_thread(field.controller.stop)
                 field.controller = other
-        told[name] = {"seconds_until_another_leads": summary(leads), "seconds_until_it_is_ready": summary(ready)}
+        told[name] = {"seconds_until_another_leads": summary(leads), "seconds_until_it_works": summary(works)}
     return told
 
 
