@@ -1,10 +1,10 @@
 """All that the controller knows of the cluster: tables with indexes, and who is to be looked at when they change."""
 
 import contextlib
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 from ringfence.policy.decide import binding
 from ringfence.policy.limits import limited
@@ -14,6 +14,7 @@ from ringfence.resources import Ref
 from ringfence.resources.stored import StoredChild, stored
 
 from .context import PolicyContext
+from .indexes import index, index_few
 from .left_behind import is_left_behind
 from .orphans import OrphanIndex
 from .records import (
@@ -35,8 +36,6 @@ from .urgency import Urgency
 from .usage import LimitUsage
 from .widening import Widenings
 
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V", bound=Hashable)
 _Fit = tuple[frozenset[str], frozenset[str]]
 """The policies that bind an agent, and those of them that it does not fit."""
 
@@ -60,29 +59,6 @@ def is_ours(child: StoredChild, agent_uid: str, known: OwnershipRecord | None) -
     """Whether a stored child is the agent's: by its owner, or as remembered where an edit stripped the owner."""
     remembered = known is not None and (known.agent_uid, known.uid) == (agent_uid, child.uid)
     return child.controller_uid == agent_uid or remembered
-
-
-def _index(index: dict[K, set[V]], value: V, before: Iterable[K], now: Iterable[K]) -> None:
-    """Move `value` from the sets of `before` to those of `now`."""
-    old, new = set(before), set(now)
-    for key in old - new:
-        index[key].discard(value)
-        if not index[key]:
-            del index[key]
-    for key in new - old:
-        index.setdefault(key, set()).add(value)
-
-
-def _index_few(index: dict[K, tuple[V, ...]], value: V, before: Iterable[K], now: Iterable[K]) -> None:
-    """The same where each key has a handful of values: a set of six takes eight times the memory of a tuple."""
-    old, new = set(before), set(now)
-    for key in old - new:
-        if left := tuple(one for one in index[key] if one != value):
-            index[key] = left
-        else:
-            del index[key]
-    for key in new - old:
-        index[key] = (*index.get(key, ()), value)
 
 
 @lru_cache(maxsize=1024)
@@ -197,13 +173,13 @@ class Store:
         """Note whose a child is, and what it was written from."""
         before = self._agents_with(ref)
         self.ownership[ref] = record
-        _index_few(self._children_of, ref, before, self._agents_with(ref))
+        index_few(self._children_of, ref, before, self._agents_with(ref))
 
     def forget_child(self, ref: Ref) -> None:
         """Drop what is remembered of a child."""
         before = self._agents_with(ref)
         self.ownership.pop(ref, None)
-        _index_few(self._children_of, ref, before, self._agents_with(ref))
+        index_few(self._children_of, ref, before, self._agents_with(ref))
 
     def forget_agent(self, uid: str) -> None:
         """Drop what is remembered of the children of an agent that is gone."""
@@ -222,8 +198,8 @@ class Store:
         before = self._fits.get(agent, (frozenset[str](), frozenset[str]()))
         if before == (bound, misfits):
             return
-        _index(self._agents_of_policy, agent, before[0], bound)
-        _index(self._misfits_of_policy, agent, before[1], misfits)
+        index(self._agents_of_policy, agent, before[0], bound)
+        index(self._misfits_of_policy, agent, before[1], misfits)
         if bound:
             self._fits[agent] = _same_fit((bound, misfits))
         else:
@@ -254,8 +230,8 @@ class Store:
         if record is None:
             return
         key = record.key
-        _index(self._agents_in, key, [key.namespace] if old else (), [key.namespace] if new else ())
-        _index(self._agents_of_service, key, old.services if old else (), new.services if new else ())
+        index(self._agents_in, key, [key.namespace] if old else (), [key.namespace] if new else ())
+        index(self._agents_of_service, key, old.services if old else (), new.services if new else ())
         if old is not None and (new is None or new.uid != old.uid):
             self._key_of.pop(old.uid, None)
             self.orphans.agent_gone(old.uid, self.children_of(old.uid))
@@ -297,7 +273,7 @@ class Store:
         now = new.controller_uid if new else None
         known = [self.ownership[record.ref].agent_uid] if record.ref in self.ownership else []
         of_before, of_now = ([*known, uid] if uid else known for uid in (before, now))
-        _index_few(self._children_of, record.ref, of_before, of_now)
+        index_few(self._children_of, record.ref, of_before, of_now)
         self.orphans.child_changed(old, new)
         self.wider.child_changed(old, new)
         if record.ref.kind == "RoleBinding" and not {before, now} & self._key_of.keys():
@@ -339,7 +315,7 @@ class Store:
         record = new or old
         if record is None:
             return
-        _index(self._pods_of, record.key, [old.agent] if old else (), [new.agent] if new else ())
+        index(self._pods_of, record.key, [old.agent] if old else (), [new.agent] if new else ())
         self.wider.pod_changed("labelled", old, new)
         for key in {one.agent for one in (old, new) if one}:
             self._note_pods_left(key)
