@@ -31,6 +31,7 @@ from .agent.execute import Executor
 from .agent.handover import HandOvers
 from .agent.observe import Observer
 from .agent.pods import Pods
+from .agent.reads import ClusterReads
 from .agent.reconciler import AgentReconciler
 from .agent.recorder import Recorder
 from .agent.secrets import Secrets
@@ -156,6 +157,7 @@ class _Parts:
         settings = self.settings
         writer = Writer(self.kube, store, self.leading, self.emit)
         secrets = Secrets(self.kube, self.leading, f"{settings.namespace}:{settings.account}", self.emit)
+        reads = ClusterReads(self.kube, store, self.leading, self.emit)
         return AgentReconciler(
             store=store,
             observer=Observer(
@@ -166,11 +168,12 @@ class _Parts:
                 settings.job_image,
                 Delegates(AccessReviews(self.kube, KEPT), store),
             ),
-            executor=Executor(writer, secrets, Pods(writer), self.emit, held),
+            executor=Executor(writer, secrets, Pods(writer), self.emit, held, reads),
             writer=writer,
             recorder=Recorder(self.emit),
             emit=self.emit,
             keep_namespace=(fence.keep, held.keep),
+            keep_target=held.keep,
         )
 
 
