@@ -353,3 +353,15 @@ def test_kubectl_finds_it_as_a_plugin_and_completes_its_words(cluster: Cluster, 
     assert "Usage: kubectl ringfence status" in run("ringfence", "status", "--help")
     assert run("__complete", "ringfence", "stat").splitlines()[0].startswith("status\t")
     assert "--all-namespaces" in run("__complete", "ringfence", "status", "--all")
+
+
+def test_suspend_and_resume(team: Team) -> None:
+    team.agent(ready=True)
+    place = path_of(API_VERSION, "agentdeployments", team.name, "a")
+    for command, suspended in (("suspend", True), ("resume", False)):
+        shown = team.run(command, "a", "-n", team.name, "-o", "json")
+        assert shown.returncode == 0, shown.stderr
+        assert json.loads(shown.stdout)["changed"] is True
+        assert team.server.request("GET", place).body["spec"]["suspended"] is suspended
+        assert team.run(command, "a", "-n", team.name).stdout.endswith("already\n")
+    assert team.run("suspend", "nobody", "-n", team.name).returncode == 1
