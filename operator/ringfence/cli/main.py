@@ -24,6 +24,7 @@ PLUGIN: Final = "kubectl-ringfence"
 COMMANDS = {
     "controller": "ringfence.cli.controller",
     "admission": "ringfence.cli.admission",
+    "can": "ringfence.cli.can",
     "completion": "ringfence.cli.completion",
     "crds": "ringfence.cli.crds",
     "explain": "ringfence.cli.explain",
@@ -43,6 +44,7 @@ COMMANDS = {
 SUMMARIES = {
     "controller": "Run the controller: keep every agent's fence as its AgentDeployment says.",
     "admission": "Review AgentDeployments and AgentPolicies for the API server.",
+    "can": "Tell whether an agent may reach a place, or do something on the Kubernetes API.",
     "completion": "Print the script by which a shell completes commands, options and names of agents.",
     "crds": "Print the CustomResourceDefinitions as YAML.",
     "explain": "Show what one agent may reach and do, its secrets, its conditions, and its latest violations.",
@@ -54,7 +56,7 @@ SUMMARIES = {
     "rotate": "Rotate an agent's keys now.",
     "schema": "Print the JSON Schema of a kind, or (without one) one that takes both, for editors.",
     "status": "Show which agents are ready and since when, how old their oldest key is, and what the others wait for.",
-    "suspend": "Stop an agent: no pods. The fence stays, and so do storage and permissions.",
+    "suspend": "Stop an agent: no pods, while the fence, the storage and the permissions stay.",
     "version": "Print the version of Ringfence and of its API.",
 }
 """Subcommand -> the first sentence of its help, for lists of them, which load none. Hidden ones have none."""

@@ -22,7 +22,7 @@ MANAGER: Final = "ringfence-cli"
 @options.output
 @cluster.options
 def command(name: str, output: str, **where: str | None) -> None:
-    """Stop an agent: no pods. The fence stays, and so do storage and permissions.
+    """Stop an agent: no pods, while the fence, the storage and the permissions stay.
 
     Sets spec.suspended. Where the AgentDeployment is kept in Git, set it there as well, or it is put back. You need to
     get and patch agentdeployments.
