@@ -76,6 +76,9 @@ bench: setup ## measure: medians of one run, as JSON (ARGS="--help" lists the op
 mutate: setup ## change the product at one point and see whether the unit tests notice; a sample, minutes (ARGS="--help")
 	@$(PY) -m tools.mutate $(ARGS)
 
+mutate-guards: setup ## take one rule out of the guards or the floor and see whether a test on a real API server notices (ARGS="--help")
+	@$(PY) -m tools.mutate_guards $(ARGS)
+
 property: setup ## the arithmetic of sets against a model that looks at each member: a million cases (ARGS="--help")
 	@$(PY) -m tools.property $(ARGS)
 
@@ -86,6 +89,6 @@ catalogue: setup ## the catalogue's pack on the built-in cluster, with Ringfence
 	CATALOGUE_RESULTS=e2e/catalogue/results $(PY) -m pytest tests/chart/test_catalogue.py
 	$(PY) -m tools.generate
 
-.PHONY: property fuzz catalogue
+.PHONY: property fuzz catalogue mutate-guards
 .PHONY: test mutate demo demo-down cluster cluster-down test-e2e bench
 .PHONY: image test-chart test-monitoring help setup lock lint fmt generate check-generated test-unit test-api

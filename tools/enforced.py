@@ -27,6 +27,8 @@ SIGNED = "tests/unit/policy/test_signatures.py"
 IMAGES = "tests/unit/policy/test_images.py"
 LEVELS = "tests/unit/policy/test_levels.py"
 PODS = "tests/unit/policy/test_pods.py"
+SCRATCH = "tests/unit/policy/test_scratch.py"
+FILES = "tests/unit/policy/test_files.py"
 RIGHTS = "tests/unit/policy/test_permissions.py"
 CUSTOM = "tests/unit/policy/test_custom.py"
 KEYS = "tests/unit/policy/test_secrets.py"
@@ -40,6 +42,7 @@ REQUESTER = "tests/unit/admission/test_requester.py"
 HOLDS = "tests/api/test_requester.py"
 HELD_BY_REQUESTER = f"{HOLDS}::test_a_tenant_gives_what_the_tenant_holds"
 HELD_BY_DELEGATE = f"{HOLDS}::test_the_delegate_is_asked_about_in_place_of_an_applier_that_is_cluster_admin"
+GIVEN = f"{HOLDS}::test_a_tenant_gives_no_config_map_that_the_tenant_may_not_read"
 ADMISSION = "tests/api/test_admission.py"
 CONTROLLER = "tests/api/controller"
 AGENTS = "e2e/suites/agents"
@@ -48,8 +51,10 @@ GUARDS = "tests/chart/test_guards.py"
 ESCALATION = "tests/chart/test_escalation.py"
 FLOOR = "tests/chart/test_floor.py"
 STATIC = "tests/chart/test_static_floor.py"
+CONNECTIONS = "tests/chart/test_guards_connections.py"
 EXPOSURE = "tests/chart/test_guards_exposure.py"
 OWN = "tests/chart/test_guards_own.py"
+ALONE = "tests/chart/test_without_admission.py"
 ROTATION = "e2e/suites/rotation"
 
 LIMITS_LIVE = f"{CONTROLLER}/test_limits.py"
@@ -71,6 +76,14 @@ _RULE = (
     "admission asks whether the requester, or the namespace's delegate, holds what is new to it or to its program, and "
     "the controller whether the delegate still does"
 )
+_GIVEN = (
+    "admission asks whether the requester, or the namespace's delegate, may get the ConfigMap, and the controller "
+    "whether the delegate still may"
+)
+_PROBE = "the container's probe (kubelet)"
+_OWN_PORT = "the container's probe; must be one of spec.ports: CEL. There is no host and there are no headers"
+PROBES = "tests/unit/policy/test_probes.py::test_a_port_must_be_the_agents_own"
+BUILT = "tests/unit/resources/test_build.py::test_children_are_as_written_down"
 _LIMIT = "the container's limits (kubelet, kernel); absent is never unlimited, and `decide` refuses 0"
 _REQUEST = "the container's requests: the cluster's LimitRanges and quotas count them, and its scheduler"
 _SELECTOR = "`decide` binds the policy by it; an unreadable selector binds everywhere"
@@ -108,6 +121,35 @@ FIELDS: dict[str, Row] = {
         CALLED,
         f"{ADMISSION}::test_a_secret_in_plain_text_is_refused_and_not_repeated",
         "tests/api/test_yaml.py::test_kubectl_apply_names_the_unknown_field",
+    ),
+    "AgentDeployment.spec.envFrom[].configMap": Row(
+        _GIVEN, GIVEN, f"{FILES}::test_other_configuration_is_another_program"
+    ),
+    "AgentDeployment.spec.envFrom[].keys": Row(
+        "the container's environment, key by key; `decide` refuses names that tell loaders, shells or clients what to "
+        "do",
+        f"{FILES}::test_a_config_map_decides_no_variable_that_leads_programs",
+        f"{FILES}::test_no_variable_is_set_twice",
+        f"{INSIDE}::test_configuration",
+    ),
+    "AgentDeployment.spec.files[].path": Row(
+        "a read-only mount for each file; `decide` refuses a path that hides the system's or the pod's own",
+        f"{FILES}::test_a_file_hides_nothing_of_the_system_or_the_pod",
+        f"{FILES}::test_files_and_the_volume_do_not_hide_each_other",
+        f"{INSIDE}::test_configuration",
+    ),
+    "AgentDeployment.spec.files[].content": Row(
+        f"an annotation of the pods' template, which the kubelet writes out; the guard `pods` keeps it; {_PLAIN}",
+        f"{CONTROLLER}/test_configured.py::test_another_content_is_rolled_out_and_an_edit_of_it_put_right",
+        f"{FILES}::test_a_secret_in_a_file_is_refused_and_not_repeated",
+        f"{GUARDS}::test_an_agents_pod_keeps_its_files",
+        f"{INSIDE}::test_configuration",
+    ),
+    "AgentDeployment.spec.files[].configMap.name": Row(_GIVEN, GIVEN, f"{INSIDE}::test_configuration"),
+    "AgentDeployment.spec.files[].configMap.key": Row(
+        "the one key that is mounted",
+        "tests/unit/resources/test_files.py::test_all_of_a_pod_finds_its_place",
+        f"{INSIDE}::test_configuration",
     ),
     "AgentDeployment.spec.resources.requests.cpu": Row(
         _REQUEST, HELD, f"{INSIDE}::test_resources", f"{PODS}::test_resources_that_fit"
@@ -154,6 +196,34 @@ FIELDS: dict[str, Row] = {
     "AgentDeployment.spec.health.port": Row(
         "the container's probes; must be one of spec.ports: CEL", f"{INSIDE}::test_health", SAMPLES
     ),
+    "AgentDeployment.spec.probes[].type": Row("which of the container's probes it is", f"{INSIDE}::test_probes", BUILT),
+    "AgentDeployment.spec.probes[].http.path": Row(_PROBE, f"{INSIDE}::test_probes", BUILT),
+    "AgentDeployment.spec.probes[].http.port": Row(_OWN_PORT, PROBES, SAMPLES),
+    "AgentDeployment.spec.probes[].http.scheme": Row(_PROBE, BUILT),
+    "AgentDeployment.spec.probes[].tcp.port": Row(_OWN_PORT, PROBES, SAMPLES),
+    "AgentDeployment.spec.probes[].command": Row(
+        f"the container's probe, inside of the fence and without a shell; another one is another program; {_PLAIN}",
+        f"{INSIDE}::test_probes",
+        "tests/unit/policy/test_probes.py::test_another_command_is_another_program",
+        "tests/unit/policy/test_probes.py::test_a_secret_in_a_command_is_refused",
+    ),
+    "AgentDeployment.spec.probes[].every": Row(_PROBE, BUILT, SAMPLES),
+    "AgentDeployment.spec.probes[].timeout": Row(_PROBE, BUILT, SAMPLES),
+    "AgentDeployment.spec.probes[].delay": Row(_PROBE, BUILT, SAMPLES),
+    "AgentDeployment.spec.probes[].failures": Row(_PROBE, BUILT, BOUNDS),
+    "AgentDeployment.spec.scratch[].path": Row(
+        "a writable mount, on a read-only root; `decide` refuses a path that hides the system's or the pod's own",
+        f"{SCRATCH}::test_it_hides_nothing_of_the_system_or_the_pod",
+        f"{SCRATCH}::test_it_hides_no_other_and_no_volume",
+        f"{INSIDE}::test_scratch",
+    ),
+    "AgentDeployment.spec.scratch[].size": Row(
+        "the volume's size limit (kubelet: the pod is evicted; Memory: the kernel); `decide`: within the limits",
+        f"{SCRATCH}::test_two_of_them_fit_into_what_the_agent_may_use",
+        f"{SCRATCH}::test_it_has_a_size",
+        BUILT,
+    ),
+    "AgentDeployment.spec.scratch[].medium": Row("the volume's medium", f"{INSIDE}::test_scratch", BUILT),
     "AgentDeployment.spec.imagePullSecrets": Row(
         "the pod's imagePullSecrets: read by the kubelet, never mounted",
         f"{AGENTS}/test_lifecycle.py::test_a_missing_pull_secret_is_told",
@@ -225,6 +295,13 @@ FIELDS: dict[str, Row] = {
     "AgentDeployment.spec.secrets[].name": Row(
         "names of the Secret and of what rotates it; no second entry of one name",
         f"{KEY_CHILDREN}::test_no_two_keys_share_a_name_and_none_is_too_long",
+        SAMPLES,
+    ),
+    "AgentDeployment.spec.secrets[].maxAge": Row(
+        "condition SecretsFresh and a violation for an older value, which the agent keeps; `decide`: within every "
+        "policy's maxAge, `Never` by its leave; an existing Secret alone: CEL",
+        f"{KEYS}::test_an_agent_names_an_age_within_every_policy",
+        "tests/unit/controller/test_ages.py::test_what_is_said_about_keys",
         SAMPLES,
     ),
     "AgentDeployment.spec.secrets[].source.existing.secretName": Row(
@@ -342,6 +419,12 @@ FIELDS: dict[str, Row] = {
         f"{SIGNED}::test_what_cosign_attests_is_verified",
     ),
     "AgentPolicy.spec.sandbox.runtimeClassNames": Row("`decide`", f"{PODS}::test_sandbox"),
+    "AgentPolicy.spec.connections.groups": Row(
+        "guard `connections`: by the groups that all policies of the namespace name, which the controller writes on "
+        "its RoleBinding `ringfence-agents.ceiling` there",
+        f"{CONTROLLER}/test_connections.py::test_who_gets_into_an_agent_is_what_all_policies_say",
+        f"{CONNECTIONS}::test_by_group",
+    ),
     "AgentPolicy.spec.onOrphans": Row(
         "the pass over a namespace: an orphaned Deployment gets no pods, an orphaned allow policy or RoleBinding goes",
         "tests/api/controller/test_orphans.py::test_what_is_orphaned_is_stopped",
@@ -385,6 +468,11 @@ FIELDS: dict[str, Row] = {
         "`decide`: `rotation.every` of all agents; condition SecretsFresh and a violation for a key of any source",
         f"{KEYS}::test_no_key_lives_longer_than_every_policy_allows",
         "tests/unit/controller/test_ages.py::test_what_is_said_about_keys",
+    ),
+    "AgentPolicy.spec.secrets.allowNever": Row(
+        "`decide`: `maxAge: Never` of an agent, where every policy that binds it allows that",
+        f"{KEYS}::test_an_agent_names_an_age_within_every_policy",
+        f"{KEYS}::test_no_agent_says_never_by_the_built_in_policy",
     ),
     "AgentPolicy.spec.onRepeatedEdits": Row(
         "the controller: no pods while a child is edited again and again; the strictest policy decides",
@@ -461,6 +549,13 @@ ALWAYS: dict[str, Row] = {
         f"{STATIC}::test_permissions_of_the_catalogue_are_still_refused",
         f"{STATIC}::test_a_good_agent_still_passes",
         f"{STATIC}::test_a_broken_file_leaves_the_last_good_state",
+    ),
+    "With webhook, floor and guards deleted an agent gets no more than ceiling and policies allow": Row(
+        "the controller, which decides again, and the API server, which lets it give no more than it holds",
+        f"{ALONE}::test_no_agent_may_do_more_than_the_ceiling",
+        f"{ALONE}::test_what_is_not_to_be_there_does_not_run",
+        f"{ALONE}::test_nothing_of_ours_opens_more",
+        f"{ALONE}::test_nor_does_it_once_all_else_was_tried",
     ),
     "Nothing in a namespace of agents makes one of them public": Row(
         "the guards of the chart: a Service for agents has its own name, to which no Ingress, route or proxy leads",

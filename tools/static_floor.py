@@ -123,18 +123,12 @@ def _converted(manifest: Manifest, release: str) -> Manifest:
 def _floor(spec: Manifest) -> None:
     """The chart's floor steps back while the webhook's registration is in order; this one always decides.
 
-    So it also holds what no policy can allow, for which the chart's counts on the webhook. What leaves the spec alone
-    passes, as in the webhook: labels and finalizers come off whatever was admitted once.
+    So it also holds what no policy can allow, for which the chart's counts on the webhook.
     """
     (webhook,) = (one for one in spec["variables"] if one["name"] == "webhook")
     webhook["expression"] = "false"
     spec["variables"] += static_rules.variables()
     spec["validations"] += static_rules.validations()
-    changed = "oldObject == null || object.?spec != oldObject.?spec"
-    spec["matchConditions"] = [
-        *spec.get("matchConditions", []),
-        {"name": "asks-for-something-new", "expression": changed},
-    ]
 
 
 def _namespaces(spec: Manifest) -> None:
@@ -147,7 +141,22 @@ def _namespaces(spec: Manifest) -> None:
     )
 
 
-WITHOUT_PARAMETERS: dict[str, Callable[[Manifest], None]] = {"floor": _floor, "guard-namespaces": _namespaces}
+def _connections(spec: Manifest) -> None:
+    """The chart's guard looks for the groups that the namespace's policies name; here nobody gets in."""
+    del spec["variables"]
+    (only,) = spec["validations"]
+    only["expression"] = "false"
+    only["messageExpression"] = (
+        "request.subResource + ' into an agent is for the groups that AgentPolicies name, and a policy in a file of "
+        "the API server cannot look: who is in guards.exempt of the chart ringfence gets in. kubectl logs works'"
+    )
+
+
+WITHOUT_PARAMETERS: dict[str, Callable[[Manifest], None]] = {
+    "floor": _floor,
+    "guard-connections": _connections,
+    "guard-namespaces": _namespaces,
+}
 """Policy that takes a parameter -> what is changed so that it needs none."""
 
 

@@ -24,6 +24,7 @@ from .local import local
 from .numbers import machine
 from .scale.run import TRIALS, scale
 from .trials import Bench, clean
+from .users import USERS, users
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,6 +52,7 @@ def measure(place: Environment, args: argparse.Namespace) -> dict[str, Any]:
             "editor": lambda: editor.editor(place, api, seconds=args.editor_seconds, singles=args.editor_singles),
             "rotation": lambda: rotation.rotations(place, api, args.rotations),
             "admission": lambda: admission(place.name, cycles=args.reviews),
+            "users": lambda: users(place.name, args.users),
             "guards": lambda: guards(place.name, cycles=args.guard_cycles),
             "rest": lambda: bench.rest(args.rest_agents, args.rest_seconds),
             "restart": lambda: bench.restart(args.restart_agents),
@@ -106,6 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rotations", type=int, default=10, help="keys rotated, of each way of delivery")
     parser.add_argument("--commands", type=int, default=20, help="runs of ringfence lint, and scrapes")
     parser.add_argument("--reviews", type=int, default=1000, help="dry runs with each way of admission")
+    parser.add_argument("--users", type=int, default=USERS, help="users who ask for agents at the same time")
     parser.add_argument(
         "--guard-cycles", type=int, default=2000, help="requests of each kind with and without the guards"
     )

@@ -8,71 +8,38 @@ is a webhook in Go that allows everything: less than that no webhook adds on thi
 from __future__ import annotations
 
 import asyncio
-import base64
 import http.client
 import itertools
-import json
 import random
-import socket
 import ssl
 import statistics
-import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from ipaddress import ip_address
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from api.review_server import HOST, Replica, free_port
+from api.review_server import HOST
 from api.server import Server
-from cluster import Cluster, programs
+from cluster import Cluster
 from cluster.errors import ClusterError
-from cluster.shell import run, step, wait_for
-from harness.install import ROOT
-from ringfence.controller.certificates import Names
-from ringfence.controller.certificates.issue import issue
+from cluster.shell import step
 
 from .numbers import ratio, summary
-from .objects import IMAGE, large_review, review, typical_agent
+from .objects import large_review, review, typical_agent
+from .ways import SERVICE, WAYS, Place, ask, serving, space
 
 __all__ = ["admission"]
 
-LABEL = "ringfence.dev/bench-admission"
-WAYS = ("none", "ten_rules", "allows_everything", "webhook", "webhook_and_floor")
-SERVICE = "ringfence-admission.bench.svc"
 AT_ONCE = 200
-VARIABLES = {
-    "egress": "object.spec.?network.?egress.orValue([])",
-    "rules": "object.spec.?permissions.?rules.orValue([])",
-    "secrets": "object.spec.?secrets.orValue([])",
-}
-TEN_RULES = (
-    "object.spec.image.contains('@sha256:')",
-    "object.spec.?permissions.?level.orValue('ReadOnly') in ['ReadOnly', 'LimitedWrite']",
-    "variables.rules.all(r, r.verbs.all(v, v != '*'))",
-    "variables.rules.all(r, r.resources.all(s, s != '*' && s != 'secrets'))",
-    "variables.rules.all(r, r.apiGroups.all(g, g != '*' && g != 'rbac.authorization.k8s.io'))",
-    "variables.egress.size() <= 64",
-    "variables.egress.all(e, !has(e.cidr) || cidr(e.cidr).prefixLength() >= 8)",
-    "variables.egress.all(e, !has(e.cidr) || !cidr(e.cidr).containsIP('169.254.169.254'))",
-    "variables.egress.all(e, !has(e.ports) || e.ports.all(p, p != 53 && p != 853))",
-    "variables.secrets.all(s, !has(s.source.existing) || !s.source.existing.secretName.startsWith('ringfence-'))",
-)
-"""What a platform engineer would write without Ringfence, as far as the API server's own language goes."""
 
 
 def admission(name: str, *, cycles: int) -> dict[str, Any]:
     """The trial on an API server of its own, called NAME-admission."""
     cluster = Cluster.up(f"{name}-admission", mode="api")
     try:
-        with tempfile.TemporaryDirectory() as folder, _serving(cluster, Path(folder)) as here:
+        with tempfile.TemporaryDirectory() as folder, serving(cluster, Path(folder)) as here:
             return {
                 "added": _added(here, cycles),
                 "cpu_seconds_per_1000_reviews_alone": _cpu_of_reviews(here, 2 * cycles),
@@ -84,154 +51,7 @@ def admission(name: str, *, cycles: int) -> dict[str, Any]:
         cluster.down()
 
 
-@dataclass(frozen=True)
-class _Here:
-    cluster: Cluster
-    replica: Replica
-
-    def cpu(self) -> float:
-        """Seconds that the admission process has worked so far."""
-        return self.replica.metric("process_cpu_seconds_total")
-
-
-@contextmanager
-def _serving(cluster: Cluster, folder: Path) -> Iterator[_Here]:
-    made = issue(Names((SERVICE,), (ip_address(HOST),)), datetime.now(UTC))
-    (folder / "tls.crt").write_bytes(made.certificate)
-    (folder / "tls.key").write_bytes(made.key)
-    cluster.kubectl("apply", "-f", str(ROOT / "crds"))
-    wait_for("the CRDs", lambda: cluster.kubectl("explain", "agd"), timeout=30)
-    cluster.apply(*map(_namespace, WAYS))
-    replica = Replica.start(cluster.kubeconfig, folder, folder / "log", "--drain-seconds=0")
-    port = free_port()
-    try:
-        replica.wait_ready()
-        cluster.apply(
-            *_ten_rules(),
-            *_floor(cluster),
-            _webhook("allows-everything", port, made.authority, "allows_everything"),
-            _webhook("ringfence", replica.port, made.authority, "webhook", "webhook_and_floor"),
-        )
-        here = _Here(cluster, replica)
-        _wait_in_force(here)
-        with _allowing_everything(folder, port):
-            yield here
-    finally:
-        replica.stop()
-
-
-@contextmanager
-def _allowing_everything(folder: Path, port: int) -> Iterator[None]:
-    """A webhook in Go that decides nothing."""
-    certificate = ("-cert", str(folder / "tls.crt"), "-key", str(folder / "tls.key"))
-    argv = [str(programs.testbox() / "testbox"), "review", "-listen", f"{HOST}:{port}", *certificate]
-    with (folder / "allows-everything.log").open("wb") as log:
-        process = subprocess.Popen(argv, stdout=log, stderr=log)
-    try:
-        wait_for("the webhook that allows everything", lambda: _listens(port), timeout=60)
-        yield
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as connection:
-        return connection.connect_ex((HOST, port)) == 0
-
-
-def _namespace(way: str) -> dict[str, Any]:
-    labels = {"ringfence.dev/agents": "enabled", LABEL: way}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": _space(way), "labels": labels}}
-
-
-def _space(way: str) -> str:
-    return "bench-" + way.replace("_", "-")
-
-
-def _only(*ways: str) -> dict[str, Any]:
-    return {"matchExpressions": [{"key": LABEL, "operator": "In", "values": list(ways)}]}
-
-
-def _webhook(name: str, port: int, authority: bytes, *ways: str) -> dict[str, Any]:
-    entry = {
-        "name": f"{name}.bench.ringfence.dev",
-        "admissionReviewVersions": ["v1"],
-        "clientConfig": {
-            "url": f"https://{HOST}:{port}/validate",
-            "caBundle": base64.b64encode(authority).decode(),
-        },
-        "rules": [{**_agents(), "operations": ["CREATE", "UPDATE"]}],
-        "namespaceSelector": _only(*ways),
-        "failurePolicy": "Fail",
-        "sideEffects": "None",
-        "timeoutSeconds": 5,
-    }
-    return {**_registered("ValidatingWebhookConfiguration", name), "webhooks": [entry]}
-
-
-def _agents() -> dict[str, Any]:
-    return {"apiGroups": ["ringfence.dev"], "apiVersions": ["v1alpha1"], "resources": ["agentdeployments"]}
-
-
-def _registered(kind: str, name: str) -> dict[str, Any]:
-    return {"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": name}}
-
-
-def _ten_rules() -> list[dict[str, Any]]:
-    spec = {
-        "failurePolicy": "Fail",
-        "matchConstraints": {"resourceRules": [{**_agents(), "operations": ["CREATE", "UPDATE"]}]},
-        "variables": [{"name": name, "expression": text} for name, text in VARIABLES.items()],
-        "validations": [{"expression": rule} for rule in TEN_RULES],
-    }
-    bound = {"policyName": "ten", "validationActions": ["Deny"]}
-    return [
-        {**_registered("ValidatingAdmissionPolicy", "ten"), "spec": spec},
-        {
-            **_registered("ValidatingAdmissionPolicyBinding", "ten"),
-            "spec": {**bound, "matchResources": {"namespaceSelector": _only("ten_rules")}},
-        },
-    ]
-
-
-def _floor(cluster: Cluster) -> list[dict[str, Any]]:
-    """The chart's own, bound to one of the namespaces only."""
-    chart = ROOT / "charts" / "ringfence"
-    rendered = run(["helm", "template", "ringfence", str(chart), "-s", "templates/floor.yaml"], env=cluster.env)
-    documents: list[dict[str, Any]] = [one for one in yaml.safe_load_all(rendered) if one]
-    for one in documents:
-        if one["kind"] == "ValidatingAdmissionPolicyBinding":
-            one["spec"]["matchResources"] = {"namespaceSelector": _only("webhook_and_floor")}
-    return documents
-
-
-def _wait_in_force(here: _Here) -> None:
-    """Until each of the ways refuses what it is to refuse: the API server learns of it a moment later.
-
-    The webhook that allows everything is not started yet, and one that does not answer refuses, too.
-    """
-    worst = {"image": IMAGE, "network": {"egress": [{"cidr": "0.0.0.0/0", "ports": [443]}]}}
-    client = Server(here.cluster.server, here.cluster.kubeconfig)
-    try:
-        for way in WAYS[1:]:
-            wait_for(f"{way} to be in force", lambda way=way: not _ask(client, way, worst), timeout=60)  # type: ignore[misc]
-    finally:
-        client.close()
-
-
-def _ask(client: Server, way: str, spec: dict[str, Any]) -> bool:
-    path = f"/apis/ringfence.dev/v1alpha1/namespaces/{_space(way)}/agentdeployments?dryRun=All"
-    manifest = {
-        "apiVersion": "ringfence.dev/v1alpha1",
-        "kind": "AgentDeployment",
-        "metadata": {"name": "bench", "namespace": _space(way)},
-        "spec": spec,
-    }
-    return client.request("POST", path, json.dumps(manifest).encode()).ok
-
-
-def _added(here: _Here, cycles: int) -> dict[str, Any]:
+def _added(here: Place, cycles: int) -> dict[str, Any]:
     """Dry-run creates of a typical agent: how much longer each takes than the one of its cycle without admission."""
     took: dict[str, list[float]] = {way: [] for way in WAYS}
     client = Server(here.cluster.server, here.cluster.kubeconfig)
@@ -265,7 +85,7 @@ def _cycle(client: Server, spec: dict[str, Any], order: Sequence[str]) -> dict[s
     took = {}
     for way in order:
         began = time.perf_counter()
-        allowed = _ask(client, way, spec)
+        allowed = ask(client, way, spec)
         took[way] = time.perf_counter() - began
         if not allowed:
             raise ClusterError(f"the typical agent is refused by {way}")
@@ -316,7 +136,7 @@ class _Connection:
 
 async def _at_once(port: int) -> dict[str, Any]:
     """So many connections ask at the same moment: how long until the last of them has its answer."""
-    body = review(typical_agent(), namespace=_space("webhook"))
+    body = review(typical_agent(), namespace=space("webhook"))
     connections = await asyncio.gather(*(_Connection.open(port) for _ in range(AT_ONCE)))
     try:
         began = time.perf_counter()
@@ -329,7 +149,7 @@ async def _at_once(port: int) -> dict[str, Any]:
 
 def _beside_large(port: int) -> dict[str, Any]:
     """Small reviews without pause, alone and while reviews of 6 MiB come one after the other from a thread."""
-    body, large = review(typical_agent(), namespace=_space("webhook")), large_review(_space("webhook"))
+    body, large = review(typical_agent(), namespace=space("webhook")), large_review(space("webhook"))
     alone = list(itertools.islice(_reviews(port, body), 300))
     took: list[float] = []
     thread = threading.Thread(target=lambda: took.extend(itertools.islice(_reviews(port, large), 10)))
@@ -360,9 +180,9 @@ def _reviews(port: int, body: bytes) -> Generator[float, None, None]:
         connection.close()
 
 
-def _cpu_of_reviews(here: _Here, count: int) -> float:
+def _cpu_of_reviews(here: Place, count: int) -> float:
     """CPU seconds of 1000 reviews, one after the other without a pause and without the API server's share."""
-    body = review(typical_agent(), namespace=_space("webhook"))
+    body = review(typical_agent(), namespace=space("webhook"))
     asked = _reviews(here.replica.port, body)
     for _ in range(100):
         next(asked)

@@ -26,7 +26,7 @@ from cluster.shell import wait_for
 
 from .kubectl import Kubectl, Object
 
-__all__ = ["Answer", "Api", "Refused", "connect"]
+__all__ = ["Answer", "Api", "Refused", "connect", "trusting"]
 
 TIMEOUT = 60.0
 """Seconds that one request may take."""
@@ -88,14 +88,7 @@ class Api:
     @classmethod
     def of_kubeconfig(cls, url: str, kubeconfig: Path) -> Api:
         """Straight to `url`, by the client certificate of a kubeconfig in JSON."""
-        config = json.loads(kubeconfig.read_text())
-        user, cluster = config["users"][0]["user"], config["clusters"][0]["cluster"]
-        context = ssl.create_default_context(cadata=_decoded(cluster["certificate-authority-data"]))
-        with tempfile.NamedTemporaryFile("w") as pair:  # the standard library takes certificates from files only
-            pair.write(_decoded(user["client-certificate-data"]) + _decoded(user["client-key-data"]))
-            pair.flush()
-            context.load_cert_chain(pair.name)
-        at = urlsplit(url)
+        context, at = trusting(kubeconfig), urlsplit(url)
         return cls(
             lambda timeout: http.client.HTTPSConnection(str(at.hostname), at.port, context=context, timeout=timeout)
         )
@@ -211,6 +204,18 @@ def connect(kubectl: Kubectl) -> Iterator[Api]:
         finally:
             process.terminate()
             process.communicate(timeout=10)
+
+
+def trusting(kubeconfig: Path) -> ssl.SSLContext:
+    """The authority and the client certificate of a kubeconfig in JSON."""
+    config = json.loads(kubeconfig.read_text())
+    user, cluster = config["users"][0]["user"], config["clusters"][0]["cluster"]
+    context = ssl.create_default_context(cadata=_decoded(cluster["certificate-authority-data"]))
+    with tempfile.NamedTemporaryFile("w") as pair:  # the standard library takes certificates from files only
+        pair.write(_decoded(user["client-certificate-data"]) + _decoded(user["client-key-data"]))
+        pair.flush()
+        context.load_cert_chain(pair.name)
+    return context
 
 
 def _decoded(data: str) -> str:

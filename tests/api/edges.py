@@ -7,12 +7,15 @@ from typing import Any
 from ringfence.api.secrets import KEYS_DIRECTORY
 
 DURATIONS = {2: "9h", 16: "00009h0000m0000s"}
+SHORT_DURATIONS = {2: "1h", 16: "00001h0000m0000s"}
+"""For those that a rule bounds to an hour."""
 PEM_HEAD, PEM_END = "-----BEGIN PUBLIC KEY-----\n", "\n-----END PUBLIC KEY-----"
 URI = "^[a-z][a-z0-9+.-]*:"
 LENGTHS: tuple[tuple[str, Callable[[int], str]], ...] = (
     # What a pattern begins with -> a text of n characters that it takes. The last one takes the rest.
     (f"^{KEYS_DIRECTORY}", lambda n: (f"{KEYS_DIRECTORY}/" + "a" * n)[:n]),
     ("^([0-9]{1,5}h)?", lambda n: DURATIONS.get(n, "9" * n)),
+    ("^(Never|([0-9]{1,5}h)?", lambda n: DURATIONS.get(n, "9" * n)),
     ("^(/", lambda n: ("/" + "a" * n)[:n]),
     ("^-----BEGIN PUBLIC KEY", lambda n: f"{PEM_HEAD}{'A' * (n - len(PEM_HEAD + PEM_END))}{PEM_END}"),
     (r"^\{", lambda n: ("{" + " " * n)[:n]),
@@ -56,6 +59,10 @@ def _between(node: dict[str, Any], low: str, high: str, make: Callable[[int], An
 def _text(node: dict[str, Any], size: int) -> str:
     if _is_network(node):
         return NETWORKS[size]
+    if any(
+        "duration('1h')" in rule["rule"] and "<=" in rule["rule"] for rule in node.get("x-kubernetes-validations", ())
+    ):
+        return SHORT_DURATIONS.get(size, "9" * size)
     return next(make(size) for start, make in LENGTHS if _pattern(node).startswith(start))
 
 
@@ -82,7 +89,16 @@ def _list(node: dict[str, Any], sample: list[Any], count: int) -> list[Any]:
             f"10.0.{number % 256}.{number // 256}/32" if _is_network(items) else f"a{number}" for number in range(count)
         ]
     keys = node.get("x-kubernetes-list-map-keys", ())
-    return [copy.deepcopy(sample[0]) | dict.fromkeys(keys, f"a{number}") for number in range(count)]
+    return [
+        copy.deepcopy(sample[0]) | {key: _key(items["properties"][key], number) for key in keys}
+        for number in range(count)
+    ]
+
+
+def _key(node: dict[str, Any], number: int) -> str:
+    if words := node.get("enum"):
+        return str(words[number % len(words)])
+    return f"/a{number}" if node.get("pattern", "").startswith("^(/") else f"a{number}"
 
 
 def _is_network(node: dict[str, Any]) -> bool:

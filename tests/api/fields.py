@@ -10,7 +10,7 @@ from ringfence.api.schema import custom_resource_definition, walk
 DELETE = object()
 """Stands for "take the field away"."""
 
-TIED = ("storage", "health")
+TIED = ("storage", "health", "probes")
 """Fields of the full sample that a rule ties to others: they would stand in the way of changing those."""
 
 
@@ -51,11 +51,17 @@ def _around(kind: str, path: str) -> dict[str, Any]:
             spec.pop(field, None)
     if kind == "AgentDeployment" and path.startswith(".ports"):
         del spec["network"]["ingress"]
-    if path.endswith(".port") and path.startswith((".health", ".network.ingress")):
+    if path == ".probes[].type":
+        del spec["probes"][1:]
+    if path.endswith(".port") and path.startswith((".health", ".network.ingress", ".probes")):
         # The port that is named must exist: one for each length that is tried.
         spec["ports"] = [{"name": "a" * size, "port": 1} for size in (1, 15)]
         spec["network"]["ingress"] = spec["network"]["ingress"][:1]
         spec["network"]["ingress"][0]["port"] = "a"
+        for probe in spec.get("probes", []):
+            for way in ("http", "tcp"):
+                if way in probe:
+                    probe[way]["port"] = "a"
     return manifest
 
 

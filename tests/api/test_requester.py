@@ -162,6 +162,23 @@ def test_a_tenant_gives_what_the_tenant_holds(people: People) -> None:
     assert ': get configmaps "another"; leave it out' in said
 
 
+def test_a_tenant_gives_no_config_map_that_the_tenant_may_not_read(people: People) -> None:
+    def files(name: str) -> dict[str, Any]:
+        return {"files": [{"path": "/etc/agent/a", "configMap": {"name": name, "key": "k"}}]}
+
+    def variables(name: str) -> dict[str, Any]:
+        return {"envFrom": [{"configMap": name, "keys": ["A"]}]}
+
+    for number, given in enumerate((files, variables)):
+        assert write(people.tenant, agent(f"config-{number}", **given("own-1"))) == ""
+        said = write(people.tenant, agent(f"config-{number}", **given("another")))
+        assert 'PermissionNotHeldByRequester: you may not get ConfigMap "another"' in said
+        assert write(people.applier, agent(f"config-{number}", **given("another"))) == ""
+        assert write(people.tenant, agent(f"config-{number}", **given("another"), replicas=2)) == "", "it had that"
+        said = write(people.tenant, agent(f"config-{number}", **given("another"), args=["serve"]))
+        assert "another" in said, "another program would read it"
+
+
 def test_a_tenant_adds_nothing_to_an_agent_and_may_change_the_rest(people: People) -> None:
     assert write(people.applier, agent("shared", PODS)) == ""
     assert write(people.tenant, agent("shared", PODS, replicas=2)) == "", "it had that before"
@@ -177,6 +194,7 @@ def test_a_tenant_takes_no_secret_by_changing_what_runs(people: People) -> None:
     moved = KEY | {"delivery": {"env": {"name": "LLM"}}}
     changes: list[dict[str, Any]] = [{"image": PINNED[:-1] + "b"}, {"command": ["sh"]}, {"args": ["x"]}]
     changes += [{"env": [{"name": "A", "value": "b"}]}, {"secrets": [other]}, {"secrets": [moved]}]
+    changes += [{"files": [{"path": "/app/main.py", "content": "import os"}]}]
     for change in changes:
         said = write(people.tenant, agent("keyed", **{"secrets": [KEY], **change}))
         assert "SecretNotReadableByRequester" in said, change

@@ -48,7 +48,7 @@ def test_each_list_without_doubles_is_given_doubles_by_a_sample() -> None:
         if path.startswith(".spec.") and node.get("x-kubernetes-list-type") in {"map", "set"}
     }
     tried = {
-        found
+        re.sub(r"\[[0-9]+\]", "[]", found)
         for name, text in documents("invalid")
         if "twice" in name
         for found in re.findall(r"^# expect: (.+)$", text, re.MULTILINE)

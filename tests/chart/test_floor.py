@@ -4,16 +4,18 @@ import json
 import random
 import re
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from itertools import pairwise, product
 from typing import Any
 
 import pytest
 
-from api.server import Server
+from api.server import Answer, Server
 from chart.conftest import OPENED
 from chart.rendering import NAMESPACE, of_kind
 from cluster import Cluster
 from cluster.shell import wait_for
+from ringfence.api.names import AGENTS_LABEL
 from ringfence.api.permissions import Permissions
 from ringfence.policy.addresses import Addresses
 from ringfence.policy.atoms import Atom
@@ -24,6 +26,9 @@ from ringfence.policy.special import LINK_LOCAL
 
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 REGISTRATION = f"{CONFIGURATIONS}/ringfence"
+BINDING = (
+    "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/ringfence-needs-its-webhook-configuration"
+)
 
 
 def say(server: Server, method: str, path: str, body: Any = None) -> dict[str, Any]:
@@ -162,6 +167,44 @@ def test_a_modest_agent_passes_the_floor(edited: None, server: Server) -> None:
     assert answer(server, agent(network=network, permissions={"level": "ReadOnly", "rules": [rule]})) == ""
 
 
+@pytest.fixture
+def stored(server: Server, registration: dict[str, Any]) -> Iterator[str]:
+    """The path of an agent that the floor would refuse, stored while it was away; then the floor alone."""
+    edit(server, registration, "Ignore")
+    binding = say(server, "GET", BINDING)
+    for key in ("resourceVersion", "uid", "managedFields", "creationTimestamp", "generation"):
+        binding["metadata"].pop(key, None)
+    worst = agent(network=WORST["everything"])
+    say(server, "DELETE", BINDING)
+    try:
+        wait_for("the floor to be away", lambda: answer(server, worst) == "")
+        worst["metadata"] |= {"name": "stored", "finalizers": ["example.com/hold"], "labels": {"a": "b"}}
+        say(server, "POST", f"/apis/ringfence.dev/v1alpha1/namespaces/{OPENED}/agentdeployments", worst)
+    finally:
+        say(server, "POST", BINDING.rpartition("/")[0], binding)
+    wait_for("the floor", lambda: answer(server, agent(network=WORST["everything"])) != "")
+    path = f"/apis/ringfence.dev/v1alpha1/namespaces/{OPENED}/agentdeployments/stored"
+    yield path
+    if server.request("GET", path).ok:
+        free = b'{"metadata": {"finalizers": null}}'
+        server.request("PATCH", path, free, "application/merge-patch+json")
+        server.request("DELETE", path)
+
+
+def test_what_leaves_the_spec_alone_passes(server: Server, stored: str) -> None:
+    """Else nobody could take a finalizer off, and the agent would stay for ever."""
+
+    def patch(body: dict[str, Any]) -> Answer:
+        return server.request("PATCH", stored, json.dumps(body).encode(), "application/merge-patch+json")
+
+    assert patch({"metadata": {"labels": {"a": None}}}).ok
+    assert "ringfence-floor" in patch({"spec": {"replicas": 2}}).message
+    say(server, "DELETE", stored)
+    assert "ringfence-floor" in patch({"spec": {"suspended": True}}).message, "it is there still, held by its finalizer"
+    assert patch({"metadata": {"finalizers": None}}).ok
+    assert server.request("GET", stored).code == HTTPStatus.NOT_FOUND
+
+
 def beyond(server: Server, rules: list[dict[str, list[str]]], level: str) -> bool:
     """Whether the floor says that this is more than an agent of the level can be given; else it passes."""
     said = answer(server, agent(permissions={"level": level, "rules": rules}))
@@ -216,4 +259,11 @@ def test_without_a_registration_nothing_is_admitted(server: Server, registration
 
 @pytest.mark.parametrize("namespace", ["kube-system", NAMESPACE])
 def test_the_floor_looks_where_the_webhook_does_not(installed: Cluster, server: Server, namespace: str) -> None:
-    assert "is not opened to agents" in answer(server, agent(), namespace=namespace)
+    """And no label opens it, where the guard of the label is away."""
+    assert "is closed to agents, whatever its labels say" in answer(server, agent(), namespace=namespace)
+    installed.kubectl("delete", "validatingadmissionpolicybinding", "ringfence-guard-closed", "--ignore-not-found")
+    wait_for("no guard", lambda: installed.kubectl("label", "namespace", namespace, f"{AGENTS_LABEL}=enabled"))
+    try:
+        assert "is closed to agents, whatever its labels say" in answer(server, agent(), namespace=namespace)
+    finally:
+        installed.kubectl("label", "namespace", namespace, f"{AGENTS_LABEL}-")

@@ -14,12 +14,15 @@ from chart.rendering import CHART, NAMESPACE
 from cluster import Cluster
 from cluster.shell import run, wait_for
 from ringfence.api.names import AGENT_LABEL, AGENTS_LABEL
+from ringfence.resources import build_ceiling
 
 CONTROLLER = f"system:serviceaccount:{NAMESPACE}:ringfence-controller"
 RBAC, APPS, BATCH = "/apis/rbac.authorization.k8s.io/v1", "/apis/apps/v1", "/apis/batch/v1"
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 ADMIN = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin"}
 DIGEST = f"registry.example/x@sha256:{'0' * 64}"
+OPENED_BEFORE = "kube-node-lease"
+"""Of the cluster's own namespaces, the one that carried the label before the guards came."""
 MERGE = "application/merge-patch+json"
 ROTATED = {
     "name": "k",
@@ -53,10 +56,12 @@ class Somebody:
 @pytest.fixture(scope="module")
 def guarded(cluster: Cluster) -> Iterator[Cluster]:
     """The chart without its webhook, where nothing answers: the guards alone."""
+    cluster.kubectl("label", "namespace", OPENED_BEFORE, f"{AGENTS_LABEL}=enabled")
     run(["helm", "-n", NAMESPACE, "install", "ringfence", str(CHART), "--set", "floor.enabled=false"], env=cluster.env)
     cluster.kubectl("delete", "validatingwebhookconfiguration", "ringfence")
     yield cluster
     run(["helm", "-n", NAMESPACE, "uninstall", "ringfence"], env=cluster.env)
+    cluster.kubectl("label", "namespace", OPENED_BEFORE, f"{AGENTS_LABEL}-")
 
 
 def of_user(cluster: Cluster, user: str, *groups: str) -> Server:
@@ -82,9 +87,11 @@ def controller(guarded: Cluster) -> Iterator[Server]:
 def place(guarded: Cluster, controller: Server, admin: Somebody) -> Iterator[Place]:
     """An agent with everything that one has, its pod, and a stranger's workload beside it; the guards at work."""
     found = Place(controller)
-    found.agent("a", FULL, secrets=[ROTATED])
+    found.agent("a", FULL, secrets=[ROTATED], files=[{"path": "/etc/agent/a", "content": "a"}])
     for manifest in found.desired():
         found.create(manifest["kind"], manifest)
+    groups = ["CN=sre,OU=x", "on-call"]
+    found.create("RoleBinding", build_ceiling(found.name, (NAMESPACE, "ringfence-controller"), groups))
     labels = {"app.kubernetes.io/managed-by": "ringfence", AGENT_LABEL: "a"}
     found.create("Secret", {"metadata": {"name": "ringfence-a.0", "labels": labels}})
     template = {
@@ -181,7 +188,8 @@ def test_a_rotation_job_restarts_its_agent_and_nothing_else(place: Place, guarde
     server = of_user(guarded, f"system:serviceaccount:{place.name}:ringfence-a.0")
     job, path = Somebody(server), paths(place)["Deployment"]
     passed(job.merge(path, {"spec": {"template": {"metadata": {"annotations": {"ringfence.dev/restarted": "now"}}}}}))
-    for change in (EDITS["Deployment"], {"spec": {"replicas": 7}}, {"metadata": {"labels": None}}):
+    files = {"spec": {"template": {"metadata": {"annotations": {"ringfence.dev/file-0": "b"}}}}}
+    for change in (EDITS["Deployment"], {"spec": {"replicas": 7}}, {"metadata": {"labels": None}}, files):
         refused(job.merge(path, change))
     refused(job.merge(paths(place)["Role"], EDITS["Role"]))
     refused(job.delete(path))
@@ -233,6 +241,14 @@ def test_an_agents_pod_keeps_its_labels_and_its_owner(place: Place, admin: Someb
     others = next(one["metadata"]["name"] for one in place.items("Pod") if AGENT_LABEL not in one["metadata"]["labels"])
     refused(admin.merge(place.path("Pod", others), {"metadata": {"labels": {AGENT_LABEL: "a"}}}))
     passed(admin.merge(place.path("Pod", others), {"metadata": {"labels": {"app": "y"}, "ownerReferences": None}}))
+
+
+@pytest.mark.parametrize("change", [{"file-0": "b"}, {"file-0": None}, {"file-1": "b"}], ids=str)
+def test_an_agents_pod_keeps_its_files(place: Place, admin: Somebody, change: dict[str, str | None]) -> None:
+    """The kubelet makes files of these annotations, for a container that starts again too."""
+    path = place.path("Pod", place.pods()[0]["metadata"]["name"])
+    annotations = {f"ringfence.dev/{key}": value for key, value in change.items()}
+    refused(admin.merge(path, {"metadata": {"annotations": annotations}}), "spec.files of its AgentDeployment")
 
 
 def test_an_agents_pod_keeps_what_it_runs(place: Place, admin: Somebody) -> None:
@@ -323,7 +339,7 @@ def test_nobody_gets_into_an_agent(place: Place, admin: Somebody, guarded: Clust
     pods = f"/api/v1/namespaces/{place.name}/pods"
     ways = [f"{name}/exec?command=id", f"{name}/attach", f"{name}/portforward", f"{name}/proxy/", f"{name}:80/proxy/x"]
     for way in ways:
-        refused(admin.server.request("GET", f"{pods}/{way}"), "guards.connections.groups", "an-administrator")
+        refused(admin.server.request("GET", f"{pods}/{way}"), "is for the groups that", "AgentPolic")
     added = {"spec": {"ephemeralContainers": [{"name": "e", "image": DIGEST}]}}
     refused(admin.merge(f"{pods}/{name}/ephemeralcontainers", added))
     passed(admin.server.request("GET", f"{pods}/{name}"))
@@ -470,6 +486,28 @@ def test_a_namespace_with_agents_stays_open(place: Place, admin: Somebody, contr
     empty = Place(controller)
     passed(admin.merge(f"/api/v1/namespaces/{empty.name}", {"metadata": {"labels": {AGENTS_LABEL: None}}}))
     empty.remove()
+
+
+@pytest.mark.parametrize("name", ["kube-system", "kube-public", NAMESPACE])
+def test_no_label_opens_the_clusters_namespaces_or_ringfences(place: Place, admin: Somebody, name: str) -> None:
+    path = f"/api/v1/namespaces/{name}"
+    opened = {"metadata": {"labels": {AGENTS_LABEL: "enabled"}}}
+    for change in (opened, {"metadata": {"labels": {AGENTS_LABEL: "enabled", "team": "x"}, "annotations": {"a": "b"}}}):
+        refused(admin.merge(path, change), "ringfence-guard-closed", f"namespace {name} holds the own pods")
+    for value in (None, "disabled"):
+        passed(admin.merge(path, {"metadata": {"labels": {AGENTS_LABEL: value, "team": "x"}}}))
+
+
+def test_one_that_carries_the_label_already_is_changed_as_before(place: Place, admin: Somebody) -> None:
+    path = f"/api/v1/namespaces/{OPENED_BEFORE}"
+    passed(admin.merge(path, {"metadata": {"labels": {"team": "x"}, "annotations": {"a": "b"}}}))
+    passed(admin.merge(path, {"metadata": {"labels": {AGENTS_LABEL: None}}}))
+
+
+def test_all_other_namespaces_are_opened_by_the_label(place: Place, admin: Somebody) -> None:
+    opened = {"labels": {AGENTS_LABEL: "enabled"}}
+    passed(admin.merge("/api/v1/namespaces/default", {"metadata": opened}))
+    passed(admin.create("/api/v1/namespaces", {"metadata": {"name": "kube-system-2"} | opened}))
 
 
 def test_who_leads_is_between_the_replicas(place: Place, admin: Somebody, controller: Server) -> None:

@@ -68,6 +68,28 @@ def test_no_ingress_leads_to_an_agent(place: Place, admin: Somebody) -> None:
     passed(admin.create(path, rules))
 
 
+def test_what_the_api_server_names_is_told_by_that_name(place: Place, admin: Somebody, gateway: str) -> None:
+    """By generateName: the API server has made the name when it asks a guard, and request.name is that name."""
+    networking = f"/apis/networking.k8s.io/v1/namespaces/{place.name}"
+    others = service("", selector={"app": "x"}) | {"metadata": {"generateName": "made-"}}
+    endpoint = {"addresses": ["192.0.2.1"], "targetRef": {"kind": "Pod", "name": "ringfence-a-x"}}
+    slices = f"/apis/discovery.k8s.io/v1/namespaces/{place.name}/endpointslices"
+    bodies: list[tuple[str, str, dict[str, Any]]] = [
+        ("Service", place.path("Service"), service("", selector={AGENT_LABEL: "a"})),
+        ("Service", place.path("Service"), service("", selector={AGENT_LABEL: "a"}, type="NodePort")),
+        ("Ingress", f"{networking}/ingresses", ingress(TO_AGENT)),
+        ("NetworkPolicy", f"{networking}/networkpolicies", {"spec": {"podSelector": {}, "egress": [{}]}}),
+        ("HTTPRoute", f"{gateway}/httproutes", _object("httproutes", rules=LEADING["alone"])),
+        ("EndpointSlice", slices, {"addressType": "IPv4", "endpoints": [endpoint], "ports": [{"port": 80}]}),
+    ]
+    for kind, path, body in bodies:
+        answer = admin.create(path, body | {"metadata": {"generateName": "made-"}})
+        refused(answer)
+        assert f"{kind} made-" in answer.message, answer.message
+        assert "failed expression" not in answer.message
+    passed(admin.create(place.path("Service"), others))
+
+
 @pytest.fixture(scope="module")
 def gateway(guarded: Cluster, place: Place, admin: Somebody) -> Iterator[str]:
     """The kinds of the Gateway API, as far as a guard looks at them: the path of their collections."""
@@ -182,7 +204,7 @@ def test_no_proxy_leads_to_an_agent(place: Place, admin: Somebody) -> None:
     ]
     for way in (*pods, *services):
         for method in ("GET", "POST"):
-            refused(admin.server.request(method, f"{base}/{way}"), "guards.connections.groups")
+            refused(admin.server.request(method, f"{base}/{way}"), "is for the groups that")
     for way in ("services/other/proxy/", "services/https:other:443/proxy/", "pods/http:other:80/proxy/"):
         assert "guard" not in admin.server.request("GET", f"{base}/{way}").message
 
@@ -192,6 +214,6 @@ def test_nor_does_a_kubelet(place: Place, admin: Somebody) -> None:
     ways = [f"{verb}/{place.name}/{name}/agent?cmd=id" for verb in ("exec", "run", "attach", "portForward")]
     for way in (*ways, f"exec/{place.name}/{name}/uid/agent", f"/exec/{place.name}/%72{name[1:]}/agent"):
         for method in ("GET", "POST"):
-            refused(admin.server.request(method, f"{base}/{way}"), "guards.connections.groups")
+            refused(admin.server.request(method, f"{base}/{way}"), "by way of its node")
     for way in ("metrics", f"containerLogs/{place.name}/{name}/agent", f"exec/{place.name}/other/c", "pods"):
         assert "guard" not in admin.server.request("GET", f"{base}/{way}").message

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from api.controller.place import NODE, Place
+from chart.conftest import AGENTS
 from chart.rendering import NAMESPACE
 from chart.test_guards import (
     APPS,
@@ -130,7 +131,10 @@ def test_autoscalers(guarded: Cluster, admin: Somebody, shop: str) -> None:
     (pod, *_) = wait_for("a pod", lambda: pods(admin, shop)) or []
     at = f"/api/v1/namespaces/{shop}/pods/{pod['metadata']['name']}"
     passed(vertical.ask("PATCH", f"{at}/resize", more, "application/strategic-merge-patch+json"))
-    passed(vertical.merge(at, {"metadata": {"annotations": {"vpaUpdates": "x"}}}))
+    # Where the new size cannot be had in place, the pod is evicted; what admits the next one writes its requests.
+    changes = [{"op": "add", "path": "/metadata/annotations", "value": {"vpaInPlaceUpdated": "true"}}]
+    passed(vertical.ask("PATCH", at, changes, "application/json-patch+json"))
+    evict(vertical, shop, pod["metadata"]["name"])
     updater.close()
 
 
@@ -144,6 +148,15 @@ def test_a_node_is_drained(guarded: Cluster, place: Place, admin: Somebody, shop
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}}
     guarded.apply(node)
     guarded.kubectl("cordon", NODE)
+    (pod, *_) = wait_for("a pod", lambda: pods(admin, shop)) or []
+    bind = {"apiVersion": "v1", "kind": "Binding", "target": {"kind": "Node", "name": NODE}}
+    bind["metadata"] = {"name": pod["metadata"]["name"]}
+    at = f"/api/v1/namespaces/{shop}/pods/{pod['metadata']['name']}/binding"
+    assert admin.server.request("POST", at, json.dumps(bind).encode()).ok
+    # As kubectl does it, of all pods of the node: evictions, which the API server decides but does not carry out.
+    drained = guarded.kubectl("drain", NODE, "--dry-run=server", "--force", "--delete-emptydir-data")
+    assert f"evicting pod {shop}/{pod['metadata']['name']} (server dry run)" in drained
+    guarded.kubectl("delete", "pod", "-n", shop, pod["metadata"]["name"], "--grace-period=0", "--force")
     (pod, *_) = wait_for("a pod", lambda: pods(admin, shop)) or []
     evict(admin, shop, pod["metadata"]["name"])
     evict(admin, place.name, place.pods()[0]["metadata"]["name"])
@@ -171,15 +184,55 @@ def test_the_garbage_collector(guarded: Cluster, admin: Somebody, shop: str) -> 
     assert admin.server.request("POST", path.rpartition("/")[0], json.dumps(again).encode()).ok
 
 
+@pytest.mark.parametrize("labels", [{}, AGENTS], ids=["plain", "opened"])
+def test_the_end_of_a_namespace_with_all_that_is_in_it(guarded: Cluster, chart: Path, labels: dict[str, str]) -> None:
+    name = f"ends-{len(labels)}"
+    guarded.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+    run(["helm", "-n", name, "install", "shop", str(chart)], env=guarded.env)
+    guarded.kubectl("delete", "namespace", name, "--wait=false")
+    listed = ("get", "namespace", name, "--ignore-not-found", "-o", "name")
+    wait_for("its end", lambda: not guarded.kubectl(*listed), timeout=180)
+
+
+def plural(body: dict[str, Any]) -> str:
+    lower = str(body["kind"]).lower()
+    return {"networkpolicy": "networkpolicies", "ingress": "ingresses"}.get(lower, f"{lower}s")
+
+
 def test_an_applier(guarded: Cluster, admin: Somebody, shop: str) -> None:
     """As a GitOps tool does it, by server-side apply: no guard names the account."""
     applier = of_user(guarded, f"{SYSTEM}applier")
     for body in manifests():
-        plural = {"NetworkPolicy": "networkpolicies", "Ingress": "ingresses"}.get(
-            body["kind"], body["kind"].lower() + "s"
-        )
         version = body["apiVersion"]
         base = f"/api/{version}" if "/" not in version else f"/apis/{version}"
-        path = f"{base}/namespaces/{shop}/{plural}/shop?fieldManager=applier&force=true"
+        path = f"{base}/namespaces/{shop}/{plural(body)}/shop?fieldManager=applier&force=true"
         passed(Somebody(applier).ask("PATCH", path, body, "application/apply-patch+yaml"))
     applier.close()
+
+
+TRACKED: dict[str, dict[str, Any]] = {
+    "Argo CD": {"annotations": {"argocd.argoproj.io/tracking-id": "shop:x"}},
+    "Argo CD, by label": {"labels": {"app.kubernetes.io/instance": "shop"}},
+    "Flux": {"labels": {"kustomize.toolkit.fluxcd.io/name": "shop", "kustomize.toolkit.fluxcd.io/namespace": "flux"}},
+}
+
+
+@pytest.mark.parametrize("tool", TRACKED)
+def test_a_gitops_tool_applies_compares_and_prunes(guarded: Cluster, where: str, tool: str) -> None:
+    """With its marks, by kubectl's library, as Argo CD does it."""
+    bodies = json.loads(json.dumps(manifests()))
+    for body in bodies:
+        body["metadata"]["namespace"] = where
+        for field, marks in TRACKED[tool].items():
+            body["metadata"].setdefault(field, {}).update(marks)
+    text = yaml.safe_dump_all(bodies).replace("shop", "tracked")
+    guarded.kubectl("apply", "--dry-run=server", "-f", "-", stdin=text)
+    guarded.kubectl("apply", "-f", "-", stdin=text)
+    by_server = ("--server-side", "--force-conflicts", "--field-manager=gitops", "-f", "-")
+    fewer = text.replace("replicas: 2", "replicas: 1")
+    guarded.kubectl("apply", *by_server, stdin=fewer)
+    assert "replicas" not in guarded.kubectl("diff", *by_server, stdin=fewer)
+    guarded.kubectl("delete", "--cascade=foreground", "--wait=false", "-f", "-", stdin=text)
+    kinds = "deployment,cronjob,service,ingress,networkpolicy,rolebinding,serviceaccount"
+    listed = ("get", kinds, "-n", where, "-o", "name", "-l", "app=tracked")
+    wait_for("all of it to go", lambda: not guarded.kubectl(*listed), timeout=120)

@@ -11,7 +11,7 @@ import pytest
 from api.controller.process import Controller, Options
 from api.server import Server
 from chart.rendering import NAMESPACE
-from chart.test_floor import REGISTRATION, registration, say
+from chart.test_floor import BINDING, REGISTRATION, registration, say
 from cluster import Cluster
 from cluster.shell import wait_for
 from ringfence.controller.registration import Registration, RegistrationWatch
@@ -19,9 +19,6 @@ from ringfence.kube import Kube
 from ringfence.telemetry.events import RegistrationChanged, RegistrationObserved
 
 POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/ringfence-floor"
-BINDINGS = (
-    "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/ringfence-needs-its-webhook-configuration"
-)
 IN_FORCE = "ringfence_admission_webhook_in_force"
 LINE = "admission is not registered as installed"
 
@@ -98,9 +95,9 @@ BLUNT: dict[str, tuple[str, Edit]] = {
         POLICIES,
         lambda o: o["spec"].update(matchConditions=[{"name": "never", "expression": "false"}]),
     ),
-    "spec.validationActions[0]": (BINDINGS, lambda o: o["spec"].update(validationActions=["Audit"])),
+    "spec.validationActions[0]": (BINDING, lambda o: o["spec"].update(validationActions=["Audit"])),
     "spec.matchResources": (
-        BINDINGS,
+        BINDING,
         lambda o: o["spec"].update(matchResources={"namespaceSelector": {"matchLabels": {"never": "there"}}}),
     ),
 }

@@ -17,7 +17,7 @@ from api.server import Server
 from chart.rendering import CHART, NAMESPACE, ROOT, VALUES, render
 from chart.test_floor import RIGHTS, WORST, agent, answer
 from chart.test_guards import *  # noqa: F403 - every guard's cases once more, with the fixtures below
-from chart.test_guards import EDITS, Somebody, of_user, passed, refused
+from chart.test_guards import EDITS, OPENED_BEFORE, Somebody, of_user, passed, refused
 from cluster import Cluster, ClusterError
 from cluster.shell import run, wait_for
 from ringfence.api.names import AGENT_LABEL, AGENTS_LABEL
@@ -60,6 +60,7 @@ def server(cluster: Cluster) -> Iterator[Server]:
 @pytest.fixture(scope="module")  # type: ignore[no-redef]
 def guarded(cluster: Cluster, server: Server) -> Cluster:
     """The chart is installed beside the files; then an administrator deletes all of it that the API server has."""
+    cluster.kubectl("label", "namespace", OPENED_BEFORE, f"{AGENTS_LABEL}=enabled")
     floor("--output", str(cluster.admission_manifests))
     run(["helm", "-n", NAMESPACE, "install", "ringfence", str(CHART)], env=cluster.env)
     kinds = cluster.kubectl("api-resources", "--verbs=list,delete", "-o", "name").split()
@@ -95,7 +96,7 @@ def test_the_files_hold_what_the_chart_installs(name: str) -> None:
 
 def test_the_chart_and_the_files_take_the_same_values(tmp_path: Path) -> None:
     names = ["system:serviceaccount:velero:velero", 'some"body', "<o'brien&söhne>", "back\\slash"]
-    guards = {"exempt": names, "connections": {"groups": ["on-call", "sre"]}}
+    guards = {"exempt": names}
     values = tmp_path / "values.yaml"
     values.write_text(yaml.safe_dump({"fullnameOverride": "fence", "guards": guards}))
     printed = list(yaml.safe_load_all(floor("-n", NAMESPACE, "-f", str(values))))
@@ -144,8 +145,9 @@ def test_the_worst_is_still_refused(opened: str, server: Server) -> None:
     for what, rule in RIGHTS.items():
         said = answer(server, agent(permissions={"level": "Critical", "rules": [rule]}), opened)
         assert "ringfence-floor.static.k8s.io" in said or "is invalid" in said, f"{what}: {said}"
-    for closed in ("default", "kube-system", NAMESPACE):
-        assert f"kubectl label namespace {closed} ringfence.dev/agents=enabled" in answer(server, agent(), closed)
+    assert "kubectl label namespace default ringfence.dev/agents=enabled" in answer(server, agent(), "default")
+    for closed in ("kube-system", "kube-public", NAMESPACE):
+        assert "is closed to agents, whatever its labels say" in answer(server, agent(), closed)
 
 
 OF_CUSTOM_RESOURCES = "a custom resource"

@@ -8,9 +8,10 @@ import click
 import pytest
 import yaml
 
-from chart.rendering import CHART, VALUES, helm, of_kind, pods, render, text
+from chart.rendering import CHART, NAMESPACE, VALUES, helm, of_kind, pods, render, text
 from cluster import CommandFailed
 from ringfence.cli.main import cli
+from ringfence.policy.opened import CLOSED_NAMESPACES
 
 
 def test_lints(values: tuple[str, ...]) -> None:
@@ -123,6 +124,15 @@ def test_the_webhook_is_static_and_fails_closed(values: tuple[str, ...]) -> None
     assert rules == {("agentdeployments", "Namespaced"): wanted, ("agentpolicies", "Cluster"): wanted}
     (rule,) = webhook["namespaceSelector"]["matchExpressions"]
     assert sorted(rule["values"]) == ["kube-system", "ringfence-system"]
+
+
+def test_the_chart_and_decisions_know_the_same_closed_namespaces() -> None:
+    policies = of_kind("ValidatingAdmissionPolicy")
+    for name in ("floor", "guard-closed", "guard-ceiling"):
+        (found,) = {*re.findall(r"in (\['kube-[^]]*])", json.dumps(policies[f"ringfence-{name}"]["spec"]))} - {
+            f"['kube-system', '{NAMESPACE}']"  # where the webhook is not asked
+        }
+        assert set(re.findall("'([^']*)'", found)) == CLOSED_NAMESPACES | {NAMESPACE}
 
 
 def test_a_release_in_the_default_namespace_tests_elsewhere() -> None:

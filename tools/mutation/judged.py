@@ -1,14 +1,32 @@
-"""Survivors that somebody has looked at: tools/mutation/judged.toml."""
+"""Survivors that somebody has looked at: tools/mutation/judged.toml, judged_guards.toml."""
 
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
-
-from tools.mutation.mutants import Mutant
+from typing import Final, Literal, Protocol
 
 FILE: Final = Path(__file__).parent / "judged.toml"
 Verdict = Literal["equivalent", "cluster"]
+
+
+class Changed(Protocol):
+    """A mutant of any kind, as far as a verdict is about it."""
+
+    @property
+    def path(self) -> str:
+        """What it changes: a file, or a policy by its name."""
+
+    @property
+    def where(self) -> str:
+        """The place in it, by a name."""
+
+    @property
+    def was(self) -> str:
+        """What stood there."""
+
+    @property
+    def becomes(self) -> str:
+        """What stands there in its place."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +44,7 @@ class Judged:
     verdict: Verdict
     why: str
 
-    def is_about(self, mutant: Mutant) -> bool:
+    def is_about(self, mutant: Changed) -> bool:
         """Whether this is that mutant."""
         return (self.path, self.where, self.was, self.becomes) == (
             mutant.path,

@@ -36,6 +36,37 @@ def test_what_runs(make: Make, api: Api, inside: Inside) -> None:
     assert "EMPTY=" in found
 
 
+def test_configuration(make: Make, api: Api, kubectl: Kubectl, inside: Inside) -> None:
+    """Files and variables say what the spec says, nobody in the pod can write them, and none takes a neighbour away."""
+    kubectl(
+        "create",
+        "configmap",
+        "e2e-config",
+        "--from-literal=MODEL=small",
+        "--from-literal=LD_PRELOAD=/x",
+        "-n",
+        NAMESPACE,
+    )
+    try:
+        content = "a: 1\nb: 'naïve ✓'\n"
+        files = [
+            {"path": "/etc/agent/config.yaml", "content": content},
+            {"path": "/etc/agent/model", "configMap": {"name": "e2e-config", "key": "MODEL"}},
+        ]
+        sources = [{"configMap": "e2e-config", "keys": ["MODEL"]}]
+        name, _ = pod_of(make, api, files=files, envFrom=sources)
+        assert inside(name, "cat", "/etc/agent/config.yaml") == content
+        assert inside(name, "cat", "/etc/agent/model") == "small"
+        found = inside(name, "env").splitlines()
+        assert "MODEL=small" in found
+        assert not [one for one in found if one.startswith("LD_PRELOAD")]
+        for path in ("/etc/agent/config.yaml", "/etc/agent/model"):
+            with pytest.raises(ClusterError, match=r"read-only file system|permission denied"):
+                inside(name, "write", path, "text")
+    finally:
+        kubectl("delete", "configmap", "e2e-config", "-n", NAMESPACE)
+
+
 def test_resources(make: Make, api: Api, inside: Inside) -> None:
     limits = {"cpu": "300m", "memory": "96Mi", "ephemeral-storage": "64Mi"}
     requests = {"cpu": "10m", "memory": "32Mi", "ephemeral-storage": "16Mi"}
@@ -89,6 +120,38 @@ def test_health(make: Make, api: Api) -> None:
     wait_for("its pod to run", lambda: agents.phase(api, NAMESPACE, dead) == "Running")
     agents.wait(api, NAMESPACE, dead, "WorkloadAvailable", status="False")
     assert agents.condition(agents.get(api, NAMESPACE, name))["status"] == "True"
+
+
+def test_probes(make: Make, api: Api) -> None:
+    """A slow starter is not ended by its liveness; one that is not ready runs on, and is told."""
+    ports = [{"name": "open", "port": 8080}, {"name": "dead", "port": 9}]
+    well = {"type": "Startup", "command": ["/testbox", "cat", "/etc/hostname"], "every": "1s"}
+    lives = {"type": "Liveness", "tcp": {"port": "open"}}
+    pod_of(make, api, ports=ports, probes=[well, lives, {"type": "Readiness", "http": {"path": "/", "port": "open"}}])
+    never = {"type": "Startup", "tcp": {"port": "dead"}, "failures": 1000}
+    ends = {"type": "Liveness", "tcp": {"port": "dead"}, "every": "1s", "failures": 1}
+    name = make(ports=ports, probes=[never, ends])["metadata"]["name"]
+    wait_for("its pod to run", lambda: agents.phase(api, NAMESPACE, name) == "Running")
+    agents.wait(api, NAMESPACE, name, "WorkloadAvailable", status="False")
+    (pod,) = agents.pods(api, NAMESPACE, name)
+    assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
+
+
+def test_scratch(make: Make, api: Api, inside: Inside) -> None:
+    places = [
+        {"path": "/home/agent", "size": "1Mi", "medium": "Memory"},
+        {"path": "/dev/shm", "size": "2Mi", "medium": "Memory"},
+    ]
+    name, _ = pod_of(make, api, scratch=places)
+    assert "HOME=/home/agent" in inside(name, "env").splitlines()
+    for place in ("/home/agent", "/dev/shm", "/tmp"):
+        inside(name, "write", f"{place}/note", "kept for a while")
+    mounts = {
+        words[1]: words[2:4] for line in inside(name, "cat", "/proc/mounts").splitlines() if (words := line.split())
+    }
+    assert mounts["/home/agent"][0] == mounts["/dev/shm"][0] == "tmpfs"
+    with pytest.raises(ClusterError, match="read-only file system"):
+        inside(name, "write", "/home/other", "x")
 
 
 def test_pull_secrets(make: Make, api: Api, kubectl: Kubectl) -> None:

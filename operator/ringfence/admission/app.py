@@ -20,7 +20,7 @@ from ringfence.telemetry.reviews import ReviewFailed
 from ringfence.telemetry.sinks.reviews import record_review
 
 from .answer import Verdict, deny, respond
-from .body import READ_SECONDS, ByteBudget, GoneError, Receive, TooLongError, announced, read_body
+from .body import READ_SECONDS, ByteBudget, GoneError, Receive, TooLongError, announced, read_body, unsupported
 from .recording import decided, unreadable
 from .request import NotAReviewError, Request, read, uid_of_fragment
 from .review import asks_about_requester, could_be_stale, judge
@@ -96,8 +96,11 @@ class Admission:
             await self._send(send, 404, TEXT, f"reviews are taken at {PATH}\n".encode())
         elif scope["method"] != "POST":
             await self._send(send, 405, TEXT, b"reviews come by POST\n")
+        elif wrong := unsupported(headers := dict(scope["headers"])):
+            self._could_not_read("malformed", wrong)
+            await self._send(send, 415, TEXT, f"{wrong}\n".encode(), last=True)
         else:
-            await self._review(dict(scope["headers"]), receive, send)
+            await self._review(headers, receive, send)
 
     async def _review(self, headers: Mapping[bytes, bytes], receive: Receive, send: Send) -> None:
         began = time.perf_counter()

@@ -79,6 +79,15 @@ def announced(headers: Mapping[bytes, bytes]) -> int:
     return min(int(length), MAX_REVIEW) if length.isdigit() and len(length) < 19 else MAX_REVIEW  # noqa: PLR2004
 
 
+def unsupported(headers: Mapping[bytes, bytes]) -> str | None:
+    """What the headers say that a body is, where it is not plain JSON. One without a type is taken for JSON."""
+    kind = headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
+    if kind != b"application/json":
+        return "reviews are of type application/json"
+    coding = headers.get(b"content-encoding", b"identity").strip().lower()
+    return None if coding == b"identity" else "reviews come without a content-encoding"
+
+
 async def read_body(receive: Receive) -> bytearray:
     """The whole body. Raises TooLongError after discarding the rest, and GoneError."""
     body = bytearray()

@@ -20,9 +20,12 @@ from .fields import (
     Quantity,
     matches,
 )
+from .files import CONTENT_RULE, ConfigFile, EnvFrom
 from .names import MAX_AGENT_NAME
 from .network import Network
 from .permissions import Permissions
+from .probes import PORT_RULE, Probe
+from .scratch import Scratch
 from .secrets import AgentSecret
 from .status import AgentStatus
 
@@ -82,13 +85,15 @@ class Resources(Model):
 class Storage(Model):
     """One volume that outlives the pod. It is deleted with the agent."""
 
-    mount_path: AbsolutePath = Field(description="Where it is mounted; the only writable place besides /tmp.")
+    mount_path: AbsolutePath = Field(
+        description="Where it is mounted; a writable place besides /tmp and those of scratch."
+    )
     size: Quantity = Field(description="Size of the PersistentVolumeClaim, such as 1Gi.")
     storage_class_name: DnsSubdomain | None = Field(default=None, description="Absent: the cluster's default class.")
 
 
 class Health(Model):
-    """HTTP probe for readiness and liveness. The kubelet's probes pass the fence."""
+    """One HTTP probe for readiness and liveness; `probes` has them apart. The kubelet's probes pass the fence."""
 
     path: HttpPath = Field(default="/healthz", description="Path that answers 200 to 399 when the agent is well.")
     port: PortName = Field(description="Name of one of spec.ports.")
@@ -119,6 +124,8 @@ class AgentDeploymentSpec(Model):
             message="each network.ingress[].port must be the name of one of spec.ports",
             check=lambda spec: {rule.port for rule in spec.network.ingress} <= {port.name for port in spec.ports},
         ),
+        CONTENT_RULE,
+        PORT_RULE,
     )
 
     image: Image = Field(
@@ -140,6 +147,14 @@ class AgentDeploymentSpec(Model):
         default_factory=list,
         description="Environment variables, by value only. Not for secrets: whoever reads the object reads them.",
     )
+    env_from: Annotated[list[EnvFrom], Field(max_length=16), ListType("map", ("config_map",))] = Field(
+        default_factory=list,
+        description="Environment variables from ConfigMaps, each named. Not for secrets.",
+    )
+    files: Annotated[list[ConfigFile], Field(max_length=32), ListType("map", ("path",))] = Field(
+        default_factory=list,
+        description="Configuration files, read-only. Not for secrets.",
+    )
     resources: Resources = Field(default_factory=Resources)
     replicas: int = Field(default=1, ge=0, le=100, description="Pods of this agent; 0 stops it, like suspended.")
     suspended: bool = Field(
@@ -154,7 +169,15 @@ class AgentDeploymentSpec(Model):
         default=None,
         description="One volume that outlives the pod and is deleted with the agent. Absent: the agent keeps nothing.",
     )
+    scratch: Annotated[list[Scratch], Field(max_length=8), ListType("map", ("path",))] = Field(
+        default_factory=list,
+        description="Writable directories that end with the pod. Absent: /tmp with 256Mi; the rest is read-only.",
+    )
     health: Health | None = Field(default=None, description="HTTP probe for readiness and liveness. Absent: no probe.")
+    probes: Annotated[list[Probe], Field(max_length=3), ListType("map", ("type",))] = Field(
+        default_factory=list,
+        description="Probes for startup, readiness and liveness. What is absent here is that of health, if any.",
+    )
     image_pull_secrets: Annotated[list[DnsSubdomain], Field(max_length=8), ListType("set")] = Field(
         default_factory=list,
         description="Names of Secrets in the agent's namespace; only the kubelet reads them.",

@@ -17,6 +17,7 @@ from .fields import (
     Quantity,
     RbacWord,
     Uri,
+    UserGroup,
 )
 from .permissions import Level, PolicyRule
 from .secrets import PolicySecrets
@@ -170,6 +171,17 @@ class PolicySandbox(Model):
     )
 
 
+class PolicyConnections(Model):
+    """Who may get into agents' pods through the API server, beside having the right to."""
+
+    groups: Annotated[list[UserGroup], Field(max_length=32), ListType("set")] = Field(
+        default_factory=list,
+        description="Groups whose members may exec, attach and forward ports into agents, reach them by the API "
+        "server's proxy, and add containers to their pods. Several policies: a group that all of them name. Empty: "
+        "nobody.",
+    )
+
+
 class AgentLimits(Model):
     """Bounds on what one agent may ask for: all of its pods together, and its volume."""
 
@@ -221,6 +233,7 @@ class AgentPolicySpec(Model):
     ingress: PolicyIngress = Field(default_factory=PolicyIngress)
     images: PolicyImages = Field(default_factory=PolicyImages)
     sandbox: PolicySandbox = Field(default_factory=PolicySandbox)
+    connections: PolicyConnections = Field(default_factory=PolicyConnections)
     secrets: PolicySecrets = Field(default_factory=PolicySecrets)
     on_orphans: Literal["Stop", "Keep"] = Field(
         default="Stop",

@@ -31,6 +31,8 @@ class Rule:
 class ListType:
     """Says what a list is to the API server: `atomic`, `set`, or `map` with `keys` (x-kubernetes-list-type).
 
+    `keys` are names of attributes.
+
     A set or map with the same entry twice is refused there and here.
     """
 
@@ -46,14 +48,14 @@ class ListType:
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Add the markers of the structural schema."""
         schema = handler(core) | {"x-kubernetes-list-type": self.type}
-        return schema | {"x-kubernetes-list-map-keys": list(self.keys)} if self.keys else schema
+        return schema | {"x-kubernetes-list-map-keys": [*map(to_camel, self.keys)]} if self.keys else schema
 
     def _unique(self, entries: list[Any]) -> list[Any]:
         seen = set()
         for entry in entries:
             key = tuple(getattr(entry, name) for name in self.keys) or entry
             if key in seen:
-                what = "the same value" if not self.keys else f"the same {' and '.join(self.keys)}"
+                what = "the same value" if not self.keys else f"the same {' and '.join(map(to_camel, self.keys))}"
                 raise ValueError(f"two entries have {what}")
             seen.add(key)
         return entries

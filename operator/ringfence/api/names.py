@@ -11,8 +11,17 @@ AGENTS_ENABLED = "enabled"
 DELEGATE_ANNOTATION = f"{GROUP}/delegate"
 """On a Namespace: whose permissions are asked about there, in place of those of whoever writes an agent."""
 
+CONNECTIONS_ANNOTATION = f"{GROUP}/connections"
+"""On RoleBinding `ringfence-agents.ceiling`: the groups that may exec into agents of the namespace, one a line."""
+
 AGENT_LABEL = f"{GROUP}/agent"
 """On every child and on the agent's pods: the AgentDeployment's name. The NetworkPolicies select by it."""
+
+RESTART_ANNOTATION = f"{GROUP}/rotated-"
+"""On the template of an agent's pods, with a digest of a secret's name: when it was restarted for that secret."""
+
+FILE_ANNOTATION = f"{GROUP}/file-"
+"""On the template of an agent's pods, with the place of a file in the spec: its content."""
 
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "ringfence"

@@ -18,7 +18,11 @@ KEYS_DIRECTORY = "/var/run/ringfence"
 PREVIOUS_SUFFIX = ".previous"
 """Beside a file: the value before this one, while the overlap lasts."""
 
-_DURATION = r"^([0-9]{1,5}h)?([0-9]{1,4}m)?([0-9]{1,4}s)?$"
+NEVER = "Never"
+"""The age of a value that must not change: no age is too old."""
+
+_SPAN = "([0-9]{1,5}h)?([0-9]{1,4}m)?([0-9]{1,4}s)?"
+_DURATION = f"^{_SPAN}$"
 _PARTS = re.compile(r"(?:(\d{1,5})h)?(?:(\d{1,4})m)?(?:(\d{1,4})s)?")
 SHORTEST_PERIOD = timedelta(hours=1)
 """Below an hour a Secret's way to the pods (a minute or two) and the job's start would eat up the overlap."""
@@ -44,6 +48,16 @@ Period = Annotated[
         check=lambda text: duration(text) >= SHORTEST_PERIOD,
     ),
 ]
+Age = Annotated[
+    str,
+    Field(min_length=2, max_length=16, pattern=f"^({NEVER}|{_SPAN})$"),
+    ValueRule(
+        cel=f"self == '{NEVER}' || duration(self) >= duration('1h')",
+        message=f"must be at least 1h, or {NEVER}",
+        check=lambda text: text == NEVER or duration(text) >= SHORTEST_PERIOD,
+    ),
+]
+"""How old a value may become, as a duration, or never too old."""
 SecretKey = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
 """A key of a Secret's data. No leading dot, as it becomes a file's name."""
 KeyPath = Annotated[
@@ -142,11 +156,21 @@ class AgentSecret(Model):
             message="a generated secret needs rotation, such as rotation: {every: 720h}; an existing one takes none",
             check=lambda secret: (secret.source.generate is None) == (secret.rotation is None),
         ),
+        Rule(
+            cel="!has(self.maxAge) || has(self.source.existing)",
+            message="maxAge is for an existing Secret; of a generated one rotation.every is the longest life",
+            check=lambda secret: secret.max_age is None or secret.source.existing is not None,
+        ),
     )
 
     name: DnsLabel = Field(description="Name of the secret within the agent.")
     source: SecretSource
     rotation: Rotation | None = Field(default=None, description="Required with source.generate.")
+    max_age: Age | None = Field(
+        default=None,
+        description="How old the value of an existing Secret may become before it is said. Absent: what the policies "
+        f"say. At most that, or `{NEVER}` where every policy has `secrets.allowNever`: for what must not change.",
+    )
     delivery: SecretDelivery
 
 
@@ -157,4 +181,9 @@ class PolicySecrets(Model):
         default="720h",
         description="Longest life of a key. A generated one must rotate at least so often; "
         "an older one of any source is a violation.",
+    )
+    allow_never: bool = Field(
+        default=False,
+        description=f"Whether an agent may say `maxAge: {NEVER}` of an existing Secret: a CA's certificate, the "
+        "address of a database, a key that encrypts what is stored.",
     )

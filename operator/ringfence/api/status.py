@@ -54,6 +54,8 @@ class Reason(StrEnum):
     NO_SECRETS = "NoSecrets"
     FRESH = "Fresh"
     SECRET_TOO_OLD = "SecretTooOld"  # noqa: S105 - a reason
+    EXISTING_SECRET_TOO_OLD = "ExistingSecretTooOld"  # noqa: S105 - a reason
+    AGE_UNKNOWN = "AgeUnknown"
     SECRET_OVERWRITTEN = "SecretOverwritten"  # noqa: S105 - a reason
     ROTATION_OVERDUE = "RotationOverdue"
     NOT_GRANTED = "NotGranted"

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL
 from ringfence.policy.decide import binding
 from ringfence.policy.limits import described
 from ringfence.policy.model import Facts, NamedPolicy
+from ringfence.policy.opened import Opening, closed_for_good, opening
 from ringfence.policy.together import together
 from ringfence.resources.network import DNS_PORT, LEADS, NAMESPACE_NAME_LABEL
 
@@ -23,6 +23,7 @@ class Seen:
 
     `allow_policy`: the stored NetworkPolicy with the agent's paths. `events`: Warnings about the agent.
     `unreadable`: names of those policies that this version cannot read, and that therefore allow nothing.
+    `own_namespace`: where Ringfence runs.
     """
 
     agent: Mapping[str, Any]
@@ -31,6 +32,13 @@ class Seen:
     namespace_labels: Mapping[str, str] | None = None
     policies: Sequence[NamedPolicy] | None = None
     unreadable: Sequence[str] = ()
+    own_namespace: str | None = None
+
+    @property
+    def opening(self) -> Opening:
+        """What the agent's namespace is to agents."""
+        facts = Facts(namespace_labels=self.namespace_labels, own_namespace=self.own_namespace)
+        return opening(self.agent["metadata"]["namespace"], facts)
 
 
 def account(seen: Seen) -> dict[str, Any]:
@@ -59,7 +67,8 @@ def account(seen: Seen) -> dict[str, Any]:
         "violations": _violations(seen.events),
         "policies": _policies(seen),
         "together": _together(seen),
-        "namespaceOpen": None if seen.namespace_labels is None else _open(seen.namespace_labels),
+        "namespaceOpen": None if seen.opening is Opening.UNKNOWN else seen.opening is Opening.OPEN,
+        "namespaceClosed": _closed(seen),
     }
 
 
@@ -198,10 +207,21 @@ def _bounds(policy: NamedPolicy) -> list[str]:
         found.append(f"images signed by {' or '.join(key.name for key in spec.images.signed_by)}")
     if spec.sandbox.runtime_class_names:
         found.append(f"sandbox {' or '.join(spec.sandbox.runtime_class_names)}")
+    if spec.connections.groups:
+        found.append(f"exec into agents for {', '.join(spec.connections.groups)}")
     if spec.existing == "Suspend":
         found.append("agents that no longer fit are suspended")
     return [*found, f"keys for {spec.secrets.max_age}", *described(spec)]
 
 
-def _open(labels: Mapping[str, str]) -> bool:
-    return labels.get(AGENTS_LABEL) == AGENTS_ENABLED
+def _closed(seen: Seen) -> str | None:
+    """Why the namespace is not open; None where it is, or may be."""
+    match seen.opening:
+        case Opening.OPEN | Opening.UNKNOWN:
+            return None
+        case Opening.UNLABELLED:
+            return "This namespace is not open to agents: it lacks the label that opens it."
+        case where:
+            return (
+                f"This namespace is not open to agents: {closed_for_good(seen.agent['metadata']['namespace'], where)}."
+            )

@@ -42,7 +42,7 @@ def command(name: str, output: str, lease: str, **where: str | None) -> None:
         agent = await one_agent(session, name)
         if agent is None:
             return cluster.NOT_READY
-        found, leads = account(await gather(session, agent)), await leader.look(session, lease)
+        found, leads = account(await gather(session, agent, lease)), await leader.look(session, lease)
         if output == "json":
             click.echo(json.dumps(found | {"leader": leads.as_json()}, indent=2))
         else:
@@ -53,8 +53,8 @@ def command(name: str, output: str, lease: str, **where: str | None) -> None:
     cluster.run(cluster.Where(**where), show)
 
 
-async def gather(session: cluster.Session, agent: dict[str, Any]) -> Seen:
-    """Everything around the agent that this user may see."""
+async def gather(session: cluster.Session, agent: dict[str, Any], lease: str) -> Seen:
+    """Everything around the agent that this user may see. `lease`: NAMESPACE/NAME, where Ringfence runs."""
     from ringfence.kube import path_of  # noqa: PLC0415 - heavy
 
     kube, name, namespace = session.kube, agent["metadata"]["name"], agent["metadata"]["namespace"]
@@ -75,6 +75,7 @@ async def gather(session: cluster.Session, agent: dict[str, Any]) -> Seen:
         namespace_labels=None if place is None else place["metadata"].get("labels") or {},
         policies=None if stored is None else policies,
         unreadable=unreadable,
+        own_namespace=lease.partition("/")[0],
     )
 
 
@@ -116,7 +117,7 @@ def lines(found: Mapping[str, Any], leads: leader.Leader, now: datetime) -> Iter
     yield from _section("Keys", list(_keys(found["keys"], now)))
     yield from _section("Conditions", list(_conditions(found["conditions"], now)))
     yield from _section("Violations lately", list(_violations(found["violations"], now)))
-    yield from _section("Policies that bind it", _policies(found["policies"], found["namespaceOpen"]))
+    yield from _section("Policies that bind it", _policies(found["policies"], found["namespaceClosed"]))
     if len(found["policies"] or ()) > 1:
         yield from _section("Together they allow", [_narrowed(one) for one in found["together"]])
     if leads.leads is not False:
@@ -209,11 +210,11 @@ def _narrowed(one: Mapping[str, Any]) -> str:
     return f"{one['field']}: {formatting.clean(one['value'])} (by {', '.join(one['narrowedBy'])})"
 
 
-def _policies(policies: Sequence[Mapping[str, Any]] | None, is_open: bool | None) -> list[str]:
+def _policies(policies: Sequence[Mapping[str, Any]] | None, closed: str | None) -> list[str]:
     if policies is None:
         return ["hidden: you may not list AgentPolicies, or not read this Namespace"]
     found = [
         f"{one['name']}: {'; '.join(one['bounds']) if one['readable'] else 'cannot be read by this version'}"
         for one in policies
     ]
-    return found if is_open else [*found, "This namespace is not open to agents: it lacks the label that opens it."]
+    return [*found, closed] if closed else found

@@ -83,12 +83,20 @@ class Answers:
             del self._until[key]
 
 
+class _Running:
+    """A question that is under way, and how many reviews wait for its answer."""
+
+    def __init__(self, task: asyncio.Task[bool]) -> None:
+        self.task, self.waiting = task, 0
+
+
 class AccessReviews:
     """Asks the API server. `kept`: seconds for which a yes counts."""
 
     def __init__(self, kube: Kube, kept: float = KEPT_SECONDS) -> None:
         self._kube = kube
         self._free = asyncio.Semaphore(AT_A_TIME)
+        self._running: dict[_KEY, _Running] = {}
         self.answers = Answers(kept)
 
     async def lacking(self, subject: Subject, namespace: str, wanted: PermissionSet) -> PermissionSet:
@@ -113,7 +121,30 @@ class AccessReviews:
         return _without({atom: names} if names else {}, await _Asking(self, subject, namespace).held(questions))
 
     async def ask(self, identity: Object, key: _KEY) -> bool:
-        """One answer of now; it is remembered by `key`, in which a digest stands for `identity`."""
+        """One answer of now; it is remembered by `key`, in which a digest stands for `identity`.
+
+        Reviews that ask the same at the same time share a question: many at once by one requester are as few as one.
+        But a no that another review asked for may be older than a permission given since, so it is asked for again.
+        """
+        shared = key in self._running
+        answer = await self._join(identity, key)
+        return answer if answer or not shared or key[2] == EVERYTHING else await self._join(identity, key)
+
+    async def _join(self, identity: Object, key: _KEY) -> bool:
+        running = self._running.get(key)
+        if running is None:
+            running = self._running[key] = _Running(asyncio.create_task(self._ask(identity, key)))
+        running.waiting += 1
+        try:
+            return await asyncio.shield(running.task)
+        finally:
+            running.waiting -= 1
+            if running.task.done() or not running.waiting:  # nobody wants to know any more
+                running.task.cancel()
+                if self._running.get(key) is running:
+                    del self._running[key]
+
+    async def _ask(self, identity: Object, key: _KEY) -> bool:
         _, namespace, question = key
         async with self._free:
             answer = await self._kube.create(

@@ -69,6 +69,16 @@ class PermissionSet:
         """The atoms of this set that `other` does not hold in full, sorted."""
         return sorted(atom for atom, names in self.atoms.items() if not other.allows(atom, names))
 
+    def union(self, other: "PermissionSet") -> "PermissionSet":
+        """Both: of an atom, every object wins over named ones."""
+        if not other:
+            return self
+        atoms = dict(self.atoms)
+        for atom, names in other.atoms.items():
+            held = atoms.get(atom, frozenset())
+            atoms[atom] = None if names is None or held is None else held | names
+        return PermissionSet(atoms)
+
     def without(self, other: "PermissionSet") -> "PermissionSet":
         """What of this set `other` does not hold; of an atom on named objects, those objects alone."""
         left: dict[Atom, Names] = {}

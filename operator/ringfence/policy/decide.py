@@ -8,15 +8,18 @@ from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL
 
 from . import text
 from .builtin import RESTRICTED
-from .egress import CLOSED_NAMESPACES, check_egress
+from .egress import check_egress
+from .files import check_env_from, check_files
 from .images import check_image
 from .ingress import check_ingress
 from .limits import check_limits
 from .malformed import Parts, readable
 from .model import AgentObject, Facts, NamedPolicy, RuleName, Violation
+from .opened import Opening, closed_for_good, opening
 from .permissions import check_permissions
 from .plaintext import check_plaintext
 from .pods import check_resources, check_sandbox, check_storage
+from .scratch import check_scratch
 from .secrets import check_secrets
 from .selectors import matches
 from .signatures import check_signatures
@@ -50,14 +53,11 @@ def _check_place(agent: AgentObject, facts: Facts) -> Iterator[Violation]:
     rule = AgentDeployment.name_rule
     if not rule.check(agent.name):
         yield Violation("metadata.name", RuleName.INVALID_FIELD, rule.message)
-    if agent.namespace in CLOSED_NAMESPACES or agent.namespace == facts.own_namespace:
-        whose = "Ringfence's" if agent.namespace == facts.own_namespace else "the cluster's"
-        message = (
-            f"namespace {text.quote(agent.namespace)} holds {whose} own pods and is closed to agents, whatever its "
-            "labels say: no webhook and no guard looks there; deploy to a namespace of the agent's team"
-        )
+    where = opening(agent.namespace, facts)
+    if where.is_for_good:
+        message = f"{closed_for_good(text.quote(agent.namespace), where)}; deploy to a namespace of the agent's team"
         yield Violation("metadata.namespace", RuleName.NAMESPACE_NOT_OPENED, message)
-    elif facts.namespace_labels is not None and facts.namespace_labels.get(AGENTS_LABEL) != AGENTS_ENABLED:
+    elif where is Opening.UNLABELLED:
         message = (
             f"this namespace is not open to agents: deploy to one that carries the label {AGENTS_LABEL}: "
             f"{AGENTS_ENABLED}, or ask a platform engineer to set it here"
@@ -97,6 +97,9 @@ def _check_parts(
         yield from check_resources(parts.resources)
     yield from check_storage(parts.storage)
     yield from check_secrets(parts.secrets, parts.env, policies)
+    yield from check_files(parts.files, parts.storage, parts.scratch)
+    yield from check_scratch(parts.scratch, parts.storage, parts.resources)
+    yield from check_env_from(parts.env_from, parts.env, parts.secrets)
 
 
 _INDEX = re.compile(r"\[([0-9]{1,6})\]")

@@ -10,6 +10,7 @@ from ringfence.api.network import EgressRule, ServiceTarget
 from .addresses import Addresses
 from .closed import cluster_addresses
 from .model import Facts, NamedPolicy, RuleName, Violation
+from .opened import CLOSED_NAMESPACES
 from .special import ALL_APART, ALL_PROTECTED, PROTECTED, PublicCount, count_public, reach, what_apart
 from .text import listed, quote
 
@@ -17,11 +18,6 @@ _AT = "spec.network.egress"
 
 DNS_PORTS = {53: "DNS", 853: "DNS over TLS"}
 """RFC 1035 section 4.2 and RFC 7858 section 3.1."""
-
-CLOSED_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
-"""Kubernetes' own namespaces: whatever serves there is not for agents. (DNS is opened separately, where
-needed.)
-"""
 
 API_SERVER = ("default", "kubernetes")
 """Namespace and name of the API server's Service. Permissions open that way, not egress."""

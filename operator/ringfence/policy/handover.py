@@ -23,7 +23,7 @@ class HandOver(StrEnum):
     UNDECIDED = "undecided"
 
 
-_WHAT_RUNS: Final = ("image", "command", "args", "env")
+_WHAT_RUNS: Final = ("image", "command", "args", "env", "envFrom", "files", "probes")
 
 
 def existing_secrets(spec: Any) -> list[tuple[str, str]]:
@@ -50,7 +50,9 @@ def _what_runs(spec: Any) -> list[Any]:
     found = spec if isinstance(spec, Mapping) else {}
     storage = found.get("storage")
     mounted = storage.get("mountPath") if isinstance(storage, Mapping) else None
-    return [*(found.get(field) or None for field in _WHAT_RUNS), mounted]
+    entries = found.get("scratch")
+    scratch = [one.get("path") for one in entries if isinstance(one, Mapping)] if isinstance(entries, list) else []
+    return [*(found.get(field) or None for field in _WHAT_RUNS), mounted, scratch]
 
 
 def _delivered(secret: Mapping[str, Any]) -> list[Any]:

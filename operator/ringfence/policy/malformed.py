@@ -13,8 +13,10 @@ from typing import Any, Final, TypeVar
 from ringfence.api import parse
 from ringfence.api.agentdeployment import EnvVar, ImageSignature, Resources, Sandbox, Storage
 from ringfence.api.base import Model
+from ringfence.api.files import ConfigFile, EnvFrom
 from ringfence.api.network import EgressRule, IngressRule, Network, Peer, ServiceTarget
 from ringfence.api.permissions import Permissions, PolicyRule
+from ringfence.api.scratch import Scratch
 from ringfence.api.secrets import (
     AgentSecret,
     EnvDelivery,
@@ -51,6 +53,9 @@ class Parts:
     network: Network
     secrets: list[AgentSecret]
     env: list[EnvVar]
+    env_from: list[EnvFrom]
+    files: list[ConfigFile]
+    scratch: list[Scratch]
     resources: Resources | None
     storage: Storage | None
     sandbox: Sandbox | None
@@ -73,6 +78,9 @@ def readable(spec: Any) -> Parts:
         network=_network(_mapping(raw.get("network"))),
         secrets=[_secret(_mapping(one)) for one in _list(raw.get("secrets"))],
         env=[found for one in _list(raw.get("env")) if (found := _read(EnvVar, one)) is not None],
+        env_from=[_env_from(_mapping(one)) for one in _list(raw.get("envFrom"))],
+        files=[_file(_mapping(one)) for one in _list(raw.get("files"))],
+        scratch=[_scratch(one) for one in _list(raw.get("scratch"))],
         resources=_read(Resources, raw.get("resources")),
         storage=_read(Storage, raw.get("storage")),
         sandbox=read,
@@ -129,6 +137,20 @@ def _secret(raw: Mapping[str, Any]) -> AgentSecret:
             file=_read(FileDelivery, delivery.get("file")), env=_read(EnvDelivery, delivery.get("env"))
         ),
     )
+
+
+def _env_from(raw: Mapping[str, Any]) -> EnvFrom:
+    return EnvFrom.model_construct(config_map=_UNREADABLE, keys=_words(raw.get("keys")))
+
+
+def _file(raw: Mapping[str, Any]) -> ConfigFile:
+    """Its place alone."""
+    found = _read(ConfigFile, {"path": raw.get("path"), "content": ""})
+    return found or ConfigFile.model_construct(path=_UNREADABLE, content=None, config_map=None)
+
+
+def _scratch(raw: Any) -> Scratch:
+    return _read(Scratch, raw) or Scratch.model_construct(path=_UNREADABLE, size=1, medium="Disk")
 
 
 def _read(model: type[M], raw: Any) -> M | None:

@@ -58,6 +58,7 @@ class RuleName(StrEnum):
     SECRET_DELIVERY = "SecretDelivery"  # noqa: S105 - a rule
     SECRET_UNREADABLE = "SecretNotReadableByRequester"  # noqa: S105 - a rule
     PERMISSION_NOT_HELD = "PermissionNotHeldByRequester"
+    VARIABLE_RESERVED = "VariableReserved"
     SECRET_IN_PLAIN_TEXT = "SecretInPlainText"  # noqa: S105 - a rule
     HAND_OVER_UNDECIDED = "HandOverUndecided"
     ROTATION_ABOVE_POLICY = "RotationAbovePolicy"

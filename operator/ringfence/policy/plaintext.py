@@ -1,4 +1,4 @@
-"""Secrets in plain text: values of variables and arguments, which whoever reads the object reads.
+"""Secrets in plain text: values of variables, arguments and files, which whoever reads the object reads.
 
 A value is refused for what it looks like (credentials.py), or because the name beside it says what it is. No message
 holds a value or a part of one.
@@ -57,7 +57,10 @@ _PLACEHOLDER: Final = re.compile(
 
 def check_plaintext(spec: AgentDeploymentSpec) -> Iterator[Violation]:
     """Every value that is a secret, or is called one: at most one violation for each."""
-    suspicious = looks_like([*[variable.value for variable in spec.env], *spec.args, *spec.command])
+    written = [file.content or "" for file in spec.files]
+    commands = [("spec.command", spec.command), ("spec.args", spec.args), *_commands(spec)]
+    words = [word for _, command in commands for word in command]
+    suspicious = looks_like([*[variable.value for variable in spec.env], *words, *written])
     for index, variable in enumerate(spec.env):
         found = kind(variable.value) if suspicious else None
         if found or _is_named_secret(variable.name, variable.value):
@@ -68,9 +71,22 @@ def check_plaintext(spec: AgentDeploymentSpec) -> Iterator[Violation]:
                 f"and name the Secret in spec.secrets: source: {{existing: ...}}, {how} or a file"
             )
             yield Violation(f"spec.env[{index}].value", RuleName.SECRET_IN_PLAIN_TEXT, message)
-    for at, words in (("spec.command", spec.command), ("spec.args", spec.args)):
-        if words:
-            yield from _check_words(at, words, suspicious)
+    for at, command in commands:
+        if command:
+            yield from _check_words(at, command, suspicious)
+    for index, content in enumerate(written if suspicious else ()):
+        if found := kind(content):
+            message = (
+                f"holds what looks like {found}, and whoever reads the object reads it: put it into a Secret, and name "
+                "that in spec.secrets: source: {existing: ...}, delivery: {file: ...} or {env: ...}"
+            )
+            yield Violation(f"spec.files[{index}].content", RuleName.SECRET_IN_PLAIN_TEXT, message)
+
+
+def _commands(spec: AgentDeploymentSpec) -> Iterator[tuple[str, Sequence[str]]]:
+    """Commands of probes."""
+    for index, probe in enumerate(spec.probes):
+        yield f"spec.probes[{index}].command", probe.command or []
 
 
 def _check_words(at: str, words: Sequence[str], suspicious: bool) -> Iterator[Violation]:

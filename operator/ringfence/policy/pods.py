@@ -22,6 +22,16 @@ RESERVED_PATHS: Final = (
 )
 """Where the pod has something of its own: a volume there would hide it, or the pod would not start."""
 
+SYSTEM_PATHS: Final = (
+    *("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/boot"),
+    *("/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec"),
+    *("/usr/local/bin", "/usr/local/sbin", "/usr/local/lib"),
+    # What the kubelet writes, and what the loader and the C library believe without being asked.
+    *("/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/passwd", "/etc/group"),
+    *("/etc/shadow", "/etc/gshadow", "/etc/ld.so.preload", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/ld.so.cache"),
+)
+"""Where images have their programs and what these trust: nothing of an agent's spec has business there."""
+
 _KINDS: Final = {"cpu": "cpu", "memory": "memory", "ephemeral_storage": "ephemeral-storage"}
 
 
@@ -42,7 +52,7 @@ def check_storage(storage: Storage | None) -> Iterator[Violation]:
     if storage is None:
         return
     path = storage.mount_path
-    taken = [place for place in RESERVED_PATHS if _overlap(path, place)]
+    taken = [place for place in RESERVED_PATHS if overlap(path, place)]
     if taken:
         message = f"would hide {listed(taken)}, which the pod needs: choose another path, such as /var/lib/agent"
         yield Violation("spec.storage.mountPath", RuleName.INVALID_FIELD, message)
@@ -50,7 +60,8 @@ def check_storage(storage: Storage | None) -> Iterator[Violation]:
         yield Violation("spec.storage.size", RuleName.INVALID_FIELD, "must be more than 0, such as 1Gi")
 
 
-def _overlap(path: str, place: str) -> bool:
+def overlap(path: str, place: str) -> bool:
+    """Whether one of two paths is the other, or lies below it."""
     return f"{path}/".startswith(f"{place}/") or f"{place}/".startswith(f"{path}/")
 
 

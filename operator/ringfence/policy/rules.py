@@ -174,9 +174,15 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
     RuleName.PERMISSION_NOT_HELD: RuleText(
         "Who may create agents, or change what they run, but may not do a thing himself could have an agent do it for "
         "him. So it is asked about when it is new to an agent, and again when another program would get it (`image`, "
-        "`command`, `args`, `env`, the mount path of `storage`).",
+        "`command`, `args`, `env`, `envFrom`, `files`, `probes`, the paths of `scratch` and `storage`). The ConfigMaps "
+        "that an agent is given are asked about in the same way.",
         "Leave the permission out, have somebody who holds it apply the object, or be given it; where the namespace "
         "names a delegate (annotation `ringfence.dev/delegate`), have the delegate given it.",
+    ),
+    RuleName.VARIABLE_RESERVED: RuleText(
+        "Some variables tell loaders, shells and interpreters what to run, or whom to trust and ask: whoever writes "
+        "the ConfigMap would run code in the agent, or read along.",
+        "Set such a variable by value in `spec.env`, where only the agent's author decides it.",
     ),
     RuleName.SECRET_IN_PLAIN_TEXT: RuleText(
         "A secret in `env`, `args` or `command` is read by whoever reads the object, its history in git, or a backup. "

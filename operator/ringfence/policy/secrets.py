@@ -5,7 +5,7 @@ from typing import Final
 
 from ringfence.api.agentdeployment import EnvVar
 from ringfence.api.names import CHILD_PREFIX
-from ringfence.api.secrets import PREVIOUS_SUFFIX, AgentSecret, duration
+from ringfence.api.secrets import NEVER, PREVIOUS_SUFFIX, AgentSecret, duration
 
 from . import variables
 from .model import NamedPolicy, RuleName, Violation
@@ -40,15 +40,32 @@ def _check_source(at: str, secret: AgentSecret) -> Iterator[Violation]:
 
 
 def _check_age(at: str, secret: AgentSecret, policies: Sequence[NamedPolicy]) -> Iterator[Violation]:
-    if secret.rotation is None:
-        return
     for policy in policies:
-        if duration(secret.rotation.every) > duration(policy.spec.secrets.max_age):
+        if secret.max_age is not None:
+            yield from _check_own_age(f"{at}.maxAge", secret.max_age, policy)
+        if secret.rotation and duration(secret.rotation.every) > duration(policy.spec.secrets.max_age):
             message = (
                 f"policy {quote(policy.name)} lets no secret live longer than {policy.spec.secrets.max_age}: "
                 f"write every: {policy.spec.secrets.max_age} or less"
             )
             yield Violation(f"{at}.rotation.every", RuleName.ROTATION_ABOVE_POLICY, message)
+
+
+def _check_own_age(path: str, age: str, policy: NamedPolicy) -> Iterator[Violation]:
+    """The age that an agent itself names for an existing Secret."""
+    allowed = policy.spec.secrets.max_age
+    if age == NEVER:
+        if not policy.spec.secrets.allow_never:
+            message = (
+                f"policy {quote(policy.name)} lets no agent say {NEVER}: write {allowed} or less, leave maxAge out, or "
+                "have secrets.allowNever: true put into the policy"
+            )
+            yield Violation(path, RuleName.ROTATION_ABOVE_POLICY, message)
+    elif duration(age) > duration(allowed):
+        message = (
+            f"policy {quote(policy.name)} lets no secret live longer than {allowed}: write maxAge: {allowed} or less"
+        )
+        yield Violation(path, RuleName.ROTATION_ABOVE_POLICY, message)
 
 
 def _check_variable(path: str, name: str, plain: set[str]) -> Iterator[Violation]:

@@ -97,11 +97,18 @@ _FIELDS: Final = (
         _names("none"),
     ),
     _Field(
+        "connections.groups",
+        lambda one: frozenset(one.spec.connections.groups),
+        lambda a, b: a & b,
+        _names("nobody"),
+    ),
+    _Field(
         "secrets.maxAge",
         lambda one: (duration(one.spec.secrets.max_age), one.spec.secrets.max_age),
         min,
         lambda one: str(one[1]),
     ),
+    _Field("secrets.allowNever", lambda one: one.spec.secrets.allow_never, min, lambda one: str(one).lower()),
     _Field("onOrphans", lambda one: one.spec.on_orphans, _stricter("Stop"), str),
     _Field("onRepeatedEdits", lambda one: one.spec.on_repeated_edits, _stricter("Stop"), str),
     _Field("existing", lambda one: one.spec.existing, _stricter("Suspend"), str),

@@ -4,6 +4,7 @@ It has the names that clients give themselves (`kubectl-edit`, `argocd-controlle
 Who it was is in the API server's audit log.
 """
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from ringfence.api.names import FIELD_MANAGER
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FieldManager:
     """A field manager, and when it wrote (RFC 3339). None: not known."""
 
@@ -44,7 +45,7 @@ def _entries(metadata: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
 
 def _newest(entries: Iterable[Mapping[str, Any]]) -> FieldManager:
     found = max(entries, key=_time, default=None)
-    return UNKNOWN if found is None else FieldManager(str(found.get("manager")), _time(found) or None)
+    return UNKNOWN if found is None else FieldManager(sys.intern(str(found.get("manager"))), _time(found) or None)
 
 
 def _time(entry: Mapping[str, Any]) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+from ringfence.api.names import RESTART_ANNOTATION
+
 from . import openings
 
 Manifest = dict[str, Any]
@@ -53,7 +55,9 @@ def _part(body: Any, *names: str) -> Manifest:
 def _workload(body: Manifest) -> Manifest:
     """Its numbers, which rotations it was restarted by, and why it could not make pods."""
     spec, status = body.get("spec") or {}, body.get("status") or {}
-    metadata = (spec.get("template") or {}).get("metadata") or {}
+    template = (spec.get("template") or {}).get("metadata") or {}
+    annotations = template.get("annotations") or {}
+    marks = {key: value for key, value in annotations.items() if key.startswith(RESTART_ANNOTATION)}
     numbers = "observedGeneration", "replicas", "readyReplicas", "updatedReplicas", "availableReplicas"
     failures = [
         _part(one, "type", "status", "reason", "message")
@@ -62,7 +66,7 @@ def _workload(body: Manifest) -> Manifest:
     ]
     return {
         "metadata": _part(body["metadata"], "name", "generation"),
-        "spec": _part(spec, "replicas") | {"template": {"metadata": _part(metadata, "annotations")}},
+        "spec": _part(spec, "replicas") | {"template": {"metadata": {"annotations": marks} if marks else {}}},
         "status": _part(status, *numbers) | ({"conditions": failures} if failures else {}),
     }
 

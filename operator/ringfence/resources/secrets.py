@@ -4,7 +4,7 @@ import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
-from ringfence.api.names import CHILD_PREFIX, GROUP
+from ringfence.api.names import CHILD_PREFIX, GROUP, RESTART_ANNOTATION
 from ringfence.api.secrets import KEYS_DIRECTORY, PREVIOUS_SUFFIX, AgentSecret
 
 from .kinds import Manifest
@@ -41,7 +41,7 @@ def secret_reference(agent: str, secret: AgentSecret) -> tuple[str, str]:
 
 def restart_annotation(secret: str) -> str:
     """On the pods' template: which rotation the pods have seen. To change it is to restart them."""
-    return f"{GROUP}/rotated-{hashlib.sha256(secret.encode()).hexdigest()[:_DIGEST]}"
+    return f"{RESTART_ANNOTATION}{hashlib.sha256(secret.encode()).hexdigest()[:_DIGEST]}"
 
 
 def secret_variables(agent: Agent) -> list[Manifest]:

@@ -10,7 +10,15 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from ringfence.api.names import AGENT_LABEL, API_VERSION, GROUP, MANAGED_BY_LABEL
+from ringfence.api.names import (
+    AGENT_LABEL,
+    API_VERSION,
+    CEILING_BINDING,
+    CONNECTIONS_ANNOTATION,
+    GROUP,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+)
 
 from .field_manager import UNKNOWN, FieldManager, last_editor
 from .kinds import CHILD_KINDS, Manifest
@@ -23,7 +31,9 @@ STOPPED = "stopped"
 CONTENT = ("spec", "rules", "roleRef", "subjects", "automountServiceAccountToken", "data")
 """The top-level fields that hold what a child means, over all kinds of children."""
 OUR_LABELS = (MANAGED_BY_LABEL, AGENT_LABEL, ROTATION_LABEL)
+_MANAGED = (MANAGED_BY_LABEL, MANAGED_BY)
 FENCE = ("networking.k8s.io/v1", "NetworkPolicy")
+NESTED = (dict, list)
 
 
 AGENT_KIND = "AgentDeployment"
@@ -135,14 +145,14 @@ def stored(body: Mapping[str, Any], kind: str | None = None) -> StoredChild:
     kind = kind or str(body["kind"])
     metadata, declared = body["metadata"], CHILD_KINDS[kind]
     labels = metadata.get("labels") or {}
-    content = {name: body[name] for name in CONTENT if body.get(name) is not None}
+    content = meaning(body)
     finalizers = metadata.get("finalizers") or []
     return StoredChild(
-        ref=Ref(kind, sys.intern(metadata["namespace"]), metadata["name"]),
+        ref=Ref(sys.intern(kind), sys.intern(metadata["namespace"]), sys.intern(metadata["name"])),
         uid=str(metadata.get("uid", "")),
         version=resource_version(body),
         owners=owners_of(body),
-        labels=tuple((key, sys.intern(str(labels[key]))) for key in OUR_LABELS if key in labels),
+        labels=_our_labels(labels),
         mark=written_from(body),
         foreground=FOREGROUND in finalizers,
         deleting=bool(metadata.get("deletionTimestamp")),
@@ -221,7 +231,16 @@ def edited(desired: Desired, live: StoredChild, last_written: str | None = None)
 
 def content_digest(manifest: Mapping[str, Any]) -> str:
     """A digest of what a manifest means, whatever its metadata."""
-    return _digest({name: manifest[name] for name in CONTENT if manifest.get(name) is not None})
+    return _digest(meaning(manifest))
+
+
+def meaning(manifest: Mapping[str, Any]) -> Manifest:
+    """What a manifest means, whatever its metadata; but for the one annotation that a guard goes by."""
+    found = {name: manifest[name] for name in CONTENT if manifest.get(name) is not None}
+    metadata = manifest["metadata"]
+    if metadata.get("name") == CEILING_BINDING:
+        found[CONNECTIONS_ANNOTATION] = (metadata.get("annotations") or {}).get(CONNECTIONS_ANNOTATION)
+    return found
 
 
 def without_pods(uid: str) -> Manifest:
@@ -240,10 +259,10 @@ def owners_of(manifest: Mapping[str, Any]) -> tuple[Owner, ...]:
     owners = manifest["metadata"].get("ownerReferences") or []
     return tuple(
         Owner(
-            one.get("apiVersion") or None,
-            one.get("kind") or None,
-            sys.intern(one["name"]) if one.get("name") else None,
-            sys.intern(one["uid"]) if one.get("uid") else None,
+            _shared(one.get("apiVersion")),
+            _shared(one.get("kind")),
+            _shared(one.get("name")),
+            _shared(one.get("uid")),
             one.get("controller") or None,
             one.get("blockOwnerDeletion") or None,
         )
@@ -261,6 +280,16 @@ def resource_version(body: Mapping[str, Any]) -> int:
     """As a number; 0 for none. Kubernetes promises that they can be compared so (KEP-5504)."""
     text = str(body["metadata"].get("resourceVersion", ""))
     return int(text) if text.isdigit() else 0
+
+
+def _our_labels(labels: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    pairs = ((key, sys.intern(str(labels[key]))) for key in OUR_LABELS if key in labels)
+    return tuple(_MANAGED if pair == _MANAGED else pair for pair in pairs)
+
+
+def _shared(text: str | None) -> str | None:
+    """One text for all that say the same. None for none."""
+    return sys.intern(text) if text else None
 
 
 def _not_blocking(owner: Owner) -> Owner:
@@ -282,19 +311,33 @@ def _at(manifest: Mapping[str, Any], path: tuple[str, ...]) -> Any:
 
 
 def _canonical(value: Any) -> Any:
-    """The value without what the API server drops: empty maps and lists, and nothing, are one."""
+    """The value without what the API server drops: empty maps and lists, and nothing, are one.
+
+    Nearly all values are no maps or lists: a call for each of these would take three times as long.
+    """
     if isinstance(value, dict):
-        kept = {key: found for key, one in value.items() if (found := _canonical(one)) is not None}
+        kept = {}
+        for key, one in value.items():
+            found = _canonical(one) if isinstance(one, NESTED) else one
+            if found is not None:
+                kept[key] = found
         return kept or None
     if isinstance(value, list):
-        return [_canonical(one) for one in value] or None
+        return [_canonical(one) if isinstance(one, NESTED) else one for one in value] or None
     return value
+
+
+_EMPTY = (b"{}", b"[]", b"null")
+"""In the JSON of every value that `_canonical` changes; and in a string now and then, which does no harm."""
 
 
 def _digest(value: Any) -> str:
     import orjson  # noqa: PLC0415 - `ringfence lint` and `render` compare nothing, and start faster without it
 
-    text = orjson.dumps(_canonical(value), option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    options = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+    text = orjson.dumps(value, option=options)
+    if any(empty in text for empty in _EMPTY):  # mostly none is: to look for them in Python costs ten times the digest
+        text = orjson.dumps(_canonical(value), option=options)
     return hashlib.blake2b(text, digest_size=12).hexdigest()
 
 

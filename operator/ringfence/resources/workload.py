@@ -11,13 +11,15 @@ from ringfence.api.agentdeployment import ResourceAmounts
 from ringfence.policy.limits import DEFAULT_LIMITS
 from ringfence.policy.quantities import canonical
 
+from .files import config_variables, file_annotations, file_mounts, file_volumes
 from .kinds import Manifest
 from .model import DENY, FOREGROUND, Agent, child, child_name
+from .probes import probes
+from .scratch import home_variable, scratch_mounts, scratch_volumes
 from .secrets import secret_mounts, secret_variables, secret_volumes
 
 UID = 65532
 """The user that every agent runs as, whatever its image says: the customary `nonroot` of minimal images."""
-TMP_SIZE = "256Mi"
 TOKEN_SECONDS = 3600
 """Life of the agent's API token; the kubelet renews it after 80 %."""
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where clients look for it
@@ -76,7 +78,8 @@ def owned_by_fence(manifest: Manifest, name: str, uid: str) -> Manifest:
 
 
 def _template_metadata(agent: Agent) -> Manifest:
-    return {"labels": agent.labels} | ({"annotations": dict(agent.restarts)} if agent.restarts else {})
+    annotations = {**agent.restarts, **file_annotations(agent)}
+    return {"labels": agent.labels} | ({"annotations": annotations} if annotations else {})
 
 
 def _strategy(agent: Agent) -> Manifest:
@@ -135,21 +138,11 @@ def _container(agent: Agent) -> Manifest:
     if spec.args:
         container["args"] = spec.args
     env: list[Manifest] = [{"name": v.name} | ({"value": v.value} if v.value else {}) for v in spec.env]
-    if env := env + secret_variables(agent):
+    if env := env + home_variable(agent) + config_variables(agent) + secret_variables(agent):
         container["env"] = env
     if spec.ports:
         container["ports"] = [{"name": p.name, "containerPort": p.port, "protocol": "TCP"} for p in spec.ports]
-    if spec.health:
-        number = next(port.port for port in spec.ports if port.name == spec.health.port)
-        probe = {
-            "httpGet": {"path": spec.health.path, "port": number, "scheme": "HTTP"},
-            "timeoutSeconds": 1,
-            "periodSeconds": 10,
-            "successThreshold": 1,
-            "failureThreshold": 3,
-        }
-        container |= {"readinessProbe": probe, "livenessProbe": probe}
-    return container
+    return container | probes(spec)
 
 
 def _resources(agent: Agent) -> Manifest:
@@ -165,21 +158,21 @@ def _amounts(amounts: ResourceAmounts) -> dict[str, str]:
 
 
 def _mounts(agent: Agent) -> list[Manifest]:
-    mounts: list[Manifest] = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - inside the agent's own pod
+    mounts = scratch_mounts(agent)
     if agent.spec.storage:
         mounts.append({"name": "storage", "mountPath": agent.spec.storage.mount_path})
     if agent.spec.permissions.rules:
         mounts.append({"name": "token", "mountPath": TOKEN_PATH, "readOnly": True})
-    return mounts + secret_mounts(agent)
+    return mounts + file_mounts(agent) + secret_mounts(agent)
 
 
 def _volumes(agent: Agent) -> list[Manifest]:
-    volumes: list[Manifest] = [{"name": "tmp", "emptyDir": {"sizeLimit": TMP_SIZE}}]
+    volumes = scratch_volumes(agent)
     if agent.spec.storage:
         volumes.append({"name": "storage", "persistentVolumeClaim": {"claimName": child_name(agent.name)}})
     if agent.spec.permissions.rules:
         volumes.append({"name": "token", "projected": {"defaultMode": 420, "sources": _token_sources()}})
-    return volumes + secret_volumes(agent)
+    return volumes + file_volumes(agent) + secret_volumes(agent)
 
 
 def _token_sources() -> list[Manifest]:

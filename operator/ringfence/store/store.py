@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from ringfence.policy.decide import binding
@@ -36,6 +37,8 @@ from .widening import Widenings
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V", bound=Hashable)
+_Fit = tuple[frozenset[str], frozenset[str]]
+"""The policies that bind an agent, and those of them that it does not fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,24 @@ def _index(index: dict[K, set[V]], value: V, before: Iterable[K], now: Iterable[
         index.setdefault(key, set()).add(value)
 
 
+def _index_few(index: dict[K, tuple[V, ...]], value: V, before: Iterable[K], now: Iterable[K]) -> None:
+    """The same where each key has a handful of values: a set of six takes eight times the memory of a tuple."""
+    old, new = set(before), set(now)
+    for key in old - new:
+        if left := tuple(one for one in index[key] if one != value):
+            index[key] = left
+        else:
+            del index[key]
+    for key in new - old:
+        index[key] = (*index.get(key, ()), value)
+
+
+@lru_cache(maxsize=1024)
+def _same_fit(fit: "_Fit") -> "_Fit":
+    """One object for all agents that fit the same policies: those of a namespace mostly."""
+    return fit
+
+
 class Store:
     """The tables and their indexes. `wake`, `wake_policy`, `wake_namespace`: told what to look at."""
 
@@ -102,13 +123,13 @@ class Store:
         self.expected_status: dict[Key, bytes] = {}
         """The same of the status of agents."""
         self._key_of: dict[str, Key] = {}
-        self._children_of: dict[str, set[Ref]] = {}
-        self._remembered: dict[str, set[Ref]] = {}
+        self._children_of: dict[str, tuple[Ref, ...]] = {}
+        """By the agent's uid: what it controls, and what is remembered as its own."""
         self.usage = LimitUsage()
         self._agents_in: dict[str, set[Key]] = {}
         self._agents_of_service: dict[tuple[str, str], set[Key]] = {}
         self._pods_of: dict[Key, set[tuple[str, str]]] = {}
-        self._fits: dict[Key, tuple[frozenset[str], frozenset[str]]] = {}
+        self._fits: dict[Key, _Fit] = {}
         self._agents_of_policy: dict[str, set[Key]] = {}
         self._misfits_of_policy: dict[str, set[Key]] = {}
 
@@ -116,8 +137,8 @@ class Store:
 
     def children_of(self, uid: str) -> list[StoredChild]:
         """The children of an agent: by their owner, or as remembered where somebody took the owner away."""
-        refs = self._children_of.get(uid, set()) | self._remembered.get(uid, set())
-        return [child for ref in sorted(refs) if (child := self.children.get(ref)) is not None]
+        refs = sorted(self._children_of.get(uid, ()))
+        return [child for ref in refs if (child := self.children.get(ref)) is not None]
 
     def pods_of(self, key: Key) -> list[StoredPod]:
         """The pods with an agent's label, by name."""
@@ -137,8 +158,12 @@ class Store:
         """The agents of a namespace."""
         return frozenset(self._agents_in.get(namespace, ()))
 
+    def is_inhabited(self, namespace: str) -> bool:
+        """Whether agents are in a namespace, or pods with the label of one."""
+        return bool(self._agents_in.get(namespace) or self.orphans.agents_of_pods(namespace))
+
     def facts(self, key: Key, policies: Sequence[NamedPolicy]) -> Facts:
-        """What `decide` is to know about an agent. `policies`: all that there are."""
+        """What `decide` is to know about an agent. `policies`: those that select its namespace are enough."""
         facts = self.context.facts(key.namespace)
         if not limited(policies):  # mostly, and `decide` asks which of them bind
             return facts
@@ -170,19 +195,27 @@ class Store:
 
     def remember(self, ref: Ref, record: OwnershipRecord) -> None:
         """Note whose a child is, and what it was written from."""
+        before = self._agents_with(ref)
         self.ownership[ref] = record
-        self._remembered.setdefault(record.agent_uid, set()).add(ref)
+        _index_few(self._children_of, ref, before, self._agents_with(ref))
 
     def forget_child(self, ref: Ref) -> None:
         """Drop what is remembered of a child."""
-        record = self.ownership.pop(ref, None)
-        if record is not None and (refs := self._remembered.get(record.agent_uid)):
-            refs.discard(ref)
+        before = self._agents_with(ref)
+        self.ownership.pop(ref, None)
+        _index_few(self._children_of, ref, before, self._agents_with(ref))
 
     def forget_agent(self, uid: str) -> None:
         """Drop what is remembered of the children of an agent that is gone."""
-        for ref in self._remembered.pop(uid, set()):
-            self.ownership.pop(ref, None)
+        for ref in self._children_of.get(uid, ()):
+            if (record := self.ownership.get(ref)) is not None and record.agent_uid == uid:
+                self.forget_child(ref)
+
+    def _agents_with(self, ref: Ref) -> set[str]:
+        """Uids of the agents whose child it is: by its owner, and as remembered."""
+        child, record = self.children.get(ref), self.ownership.get(ref)
+        found = {child.controller_uid if child else None, record.agent_uid if record else None}
+        return {uid for uid in found if uid}
 
     def note_fit(self, agent: Key, bound: frozenset[str], misfits: frozenset[str]) -> None:
         """Note which policies bind an agent, and which of them do not allow it as it is stored; wake those."""
@@ -192,7 +225,7 @@ class Store:
         _index(self._agents_of_policy, agent, before[0], bound)
         _index(self._misfits_of_policy, agent, before[1], misfits)
         if bound:
-            self._fits[agent] = (bound, misfits)
+            self._fits[agent] = _same_fit((bound, misfits))
         else:
             self._fits.pop(agent, None)
         for name in (before[0] ^ bound) | (before[1] ^ misfits):
@@ -262,7 +295,9 @@ class Store:
             return
         before = old.controller_uid if old else None
         now = new.controller_uid if new else None
-        _index(self._children_of, record.ref, [before] if before else (), [now] if now else ())
+        known = [self.ownership[record.ref].agent_uid] if record.ref in self.ownership else []
+        of_before, of_now = ([*known, uid] if uid else known for uid in (before, now))
+        _index_few(self._children_of, record.ref, of_before, of_now)
         self.orphans.child_changed(old, new)
         self.wider.child_changed(old, new)
         if record.ref.kind == "RoleBinding" and not {before, now} & self._key_of.keys():

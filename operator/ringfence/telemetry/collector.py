@@ -31,7 +31,7 @@ STOPS = ("Unfenced", "FenceContested", "SuspendedByPolicy")
 """Reasons of that one while Ringfence has taken an agent's pods away."""
 
 
-@dataclass
+@dataclass(slots=True)
 class _Agent:
     ready: bool = False
     suspended: bool = False

@@ -156,6 +156,19 @@ def test_a_key_that_the_spec_drops_goes_with_all_of_its_own(opened: Place) -> No
     opened.wait_right()
 
 
+def test_without_the_grant_an_existing_secret_is_delivered_and_its_age_unknown(place: Place) -> None:
+    place.create("Secret", {"metadata": {"name": "llm-account"}, "data": {"api-key": "eA=="}})
+    place.agent("a", secrets=[EXISTING])
+    said = place.wait_condition("SecretsFresh", "Unknown", "AgeUnknown")
+    assert "llm-account" in said["message"]
+    place.wait_applied()
+    assert place.child("workload")
+    place.run_pods()
+    place.wait_condition("Ready", "True")
+    grant(place)
+    place.wait_condition("SecretsFresh", "True", "Fresh")
+
+
 def test_an_existing_secret_is_delivered_and_never_written(opened: Place) -> None:
     opened.agent("a", secrets=[EXISTING])
     said = opened.wait_condition("SecretsFresh", "False", "SecretNotFound")

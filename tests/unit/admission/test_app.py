@@ -1,6 +1,7 @@
 """The application over ASGI: status codes, bounds, metrics, log lines."""
 
 import asyncio
+import gzip
 import json
 import threading
 from collections.abc import Callable, Sequence
@@ -95,6 +96,38 @@ async def test_what_is_not_a_review_is_a_400(data: bytes) -> None:
 )
 async def test_other_requests_get_a_4xx(path: str, method: str, status: int) -> None:
     assert (await send(Admission(world()), b"", path=path, method=method)).status == status
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        (b"content-type", b"text/plain"),
+        (b"content-type", b"application/yaml"),
+        (b"content-type", b"application/json-patch+json"),
+        (b"content-type", b"application/vnd.kubernetes.protobuf"),
+        (b"content-type", b"multipart/form-data; boundary=application/json"),
+        (b"content-type", b""),
+        (b"content-encoding", b"gzip"),
+        (b"content-encoding", b"identity, br"),
+    ],
+)
+async def test_a_good_review_that_is_said_to_be_something_else_is_a_415(header: tuple[bytes, bytes]) -> None:
+    found = await send(Admission(world()), encoded(review(agent())), headers=[header])
+    assert (found.status, found.headers[b"connection"]) == (415, b"close")
+    assert found.body.startswith(b"reviews ")
+
+
+@pytest.mark.parametrize("kind", [b"application/json", b"application/json; charset=utf-8", b"Application/JSON"])
+async def test_json_is_json(kind: bytes) -> None:
+    headers = [(b"content-type", kind), (b"content-encoding", b"identity")]
+    assert (await send(Admission(world()), encoded(review(agent())), headers=headers)).response["allowed"] is True
+
+
+async def test_a_compressed_review_is_never_unpacked() -> None:
+    """Neither with the header nor without: a few kilobytes would become gigabytes."""
+    packed = gzip.compress(encoded(review(agent())))
+    assert (await send(Admission(world()), packed)).status == 400
+    assert (await send(Admission(world()), packed, headers=[(b"content-encoding", b"gzip")])).status == 415
 
 
 async def test_a_review_in_many_pieces() -> None:

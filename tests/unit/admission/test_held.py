@@ -308,6 +308,67 @@ class TestMany:
         assert sum(len(verbs) for known in CATALOGUE.values() for verbs in known.values()) == len(CEILING)
 
 
+async def _settle() -> None:
+    for _ in range(1000):
+        await asyncio.sleep(0)
+
+
+class TestTogether:
+    """Reviews that ask the same at the same time."""
+
+    async def test_they_are_as_few_questions_as_one_review(self) -> None:
+        kube = Reviewer(*READS_ATOMS)
+        asks = Requester(kube)
+        kube.gate.clear()
+        running = asyncio.gather(*(asks.check(asked(asking(READS))) for _ in range(50)))
+        await _settle()
+        kube.gate.set()
+        assert await running == [None] * 50
+        assert len(kube.reviews) == 1 + len(READS_ATOMS)
+
+    async def test_one_that_gives_up_takes_nobodys_answer_away(self) -> None:
+        kube = Reviewer("*")
+        asks = Requester(kube)
+        kube.gate.clear()
+        first, second = (asyncio.create_task(asks.check(asked(asking(READS)))) for _ in range(2))
+        await _settle()
+        first.cancel()
+        await _settle()
+        kube.gate.set()
+        assert await second is None
+        assert first.cancelled()
+
+    async def test_nobody_goes_on_asking_for_those_that_gave_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(requester, "SECONDS", 0.01)
+        kube = Reviewer("*")
+        asks = Requester(kube)
+        kube.gate.clear()
+        verdicts = await asyncio.gather(*(asks.check(asked(asking(READS))) for _ in range(3)))
+        assert [verdict.code for verdict in verdicts if verdict] == [503] * 3
+        kube.gate.set()
+        await _settle()
+        assert kube.reviews == []
+        assert await asks.check(asked(asking(READS))) is None
+
+    async def test_a_no_that_another_asked_for_is_asked_again(self) -> None:
+        """It may be older than the permission that the second review's requester was given in between."""
+        kube = Reviewer()
+        asks = Requester(kube)
+        pods = asking({"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]})
+        answered = asyncio.Event()
+
+        def permit(_: Any) -> None:
+            kube.may.add("get pods")
+            answered.set()
+
+        kube.after.append(permit)
+        first = asyncio.create_task(asks.check(asked(pods)))
+        second = asyncio.create_task(asks.check(asked(pods)))
+        await answered.wait()
+        assert (await first) is not None
+        assert await second is None
+
+
 class TestMemory:
     async def test_what_was_answered_is_not_asked_again_for_some_seconds(self, monkeypatch: pytest.MonkeyPatch) -> None:
         now = [100.0]

@@ -168,6 +168,16 @@ def test_an_agent_that_has_nothing_is_told_so(kube: Cluster, monkeypatch: pytest
     assert "not open to agents" in said["Policies that bind it"][1]
 
 
+def test_that_no_label_opens_the_namespace_where_ringfence_runs_is_told(
+    kube: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kube.put_agent()
+    kube.put_namespace()
+    said = sections(kube.run(monkeypatch, "explain", "researcher", "--lease", f"{NAMESPACE}/x").stdout)
+    assert "holds Ringfence's own pods and is closed to agents" in said["Policies that bind it"][1]
+    assert len(sections(kube.run(monkeypatch, "explain", "researcher").stdout)["Policies that bind it"]) == 1
+
+
 def test_a_refused_change_does_not_hide_what_is_still_in_force(full: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     refused = [
         condition("Ready", "False", "Refused", "spec.image: no"),

@@ -54,7 +54,7 @@ async def readings(kube: Cluster, spec: Any) -> dict[str, list[NamedPolicy]]:
     kube.put_namespace()
     kube.put(API_VERSION, "agentpolicies", stored(spec))
     stored_agent = kube.put_agent()
-    explained = await gather(cluster.Session(kube, PLACE), stored_agent)
+    explained = await gather(cluster.Session(kube, PLACE), stored_agent, "ringfence-system/ringfence-controller")
     reader = Reader(kube, None, Progress())
     await reader.read()
     context.observe(AGENT_POLICY, "ADDED", stored(spec))

@@ -7,7 +7,7 @@ import pytest
 
 from ringfence.api.secrets import AgentSecret
 from ringfence.api.status import Reason
-from ringfence.controller.agent import ages
+from ringfence.controller.agent import ages, conditions
 from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, rotation_name, stamp
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -21,8 +21,15 @@ def wrote(age: timedelta, *fields: str, top: str = "f:data") -> dict[str, Any]:
     return {"manager": "x", "operation": "Update", "time": stamp(NOW - age), "fieldsV1": content}
 
 
-def theirs(*entries: dict[str, Any], born: timedelta = 5000 * HOUR) -> ages.ObservedSecret:
-    return ages.ObservedSecret("llm", "llm", {"creationTimestamp": stamp(NOW - born), "managedFields": list(entries)})
+def theirs(
+    *entries: dict[str, Any], born: timedelta = 5000 * HOUR, may_be: timedelta | None = None
+) -> ages.ObservedSecret:
+    metadata = {"creationTimestamp": stamp(NOW - born), "managedFields": list(entries)}
+    return ages.ObservedSecret("llm", "llm", metadata, max_age=may_be)
+
+
+def hidden(name: str) -> ages.ObservedSecret:
+    return ages.ObservedSecret(name, f"{name}-bundle", ages.HIDDEN)
 
 
 def ours(age: timedelta, *, every: timedelta = MONTH, marks: dict[str, str] | None = None) -> ages.ObservedSecret:
@@ -81,9 +88,38 @@ def test_a_marred_mark_of_ours_falls_back_to_the_book() -> None:
         pytest.param(
             [theirs(wrote(MONTH + timedelta(seconds=1), "a"))],
             "False",
-            Reason.SECRET_TOO_OLD,
-            "new value",
+            Reason.EXISTING_SECRET_TOO_OLD,
+            "llm (720h); give the Secret a new value",
             id="theirs too old",
+        ),
+        pytest.param(
+            [theirs(wrote(3 * HOUR, "a"), may_be=2 * HOUR)],
+            "False",
+            Reason.EXISTING_SECRET_TOO_OLD,
+            "llm (2h)",
+            id="older than the agent itself allows",
+        ),
+        pytest.param([theirs(wrote(9000 * HOUR, "a"), may_be=timedelta.max)], "True", Reason.FRESH, "", id="never"),
+        pytest.param(
+            [theirs(wrote(MONTH * 2, "a")), ours(MONTH + 2 * DAY)],
+            "False",
+            Reason.SECRET_TOO_OLD,
+            "allow: signing; rotate",
+            id="ours comes first",
+        ),
+        pytest.param(
+            [theirs(wrote(DAY, "a")), hidden("ca")],
+            "Unknown",
+            Reason.AGE_UNKNOWN,
+            "ca (Secret ca-bundle): it is delivered all the same",
+            id="may not be looked at",
+        ),
+        pytest.param(
+            [theirs(wrote(MONTH * 2, "a")), hidden("ca")],
+            "False",
+            Reason.EXISTING_SECRET_TOO_OLD,
+            "llm",
+            id="what is known comes before what is not",
         ),
         pytest.param([ours(MONTH + HOUR)], "True", Reason.FRESH, "", id="a job may be one tick late"),
         pytest.param([ours(MONTH + 2 * DAY)], "False", Reason.SECRET_TOO_OLD, "ringfence rotate", id="ours too old"),
@@ -96,6 +132,17 @@ def test_what_is_said_about_keys(keys: list[ages.ObservedSecret], status: str, r
     found = ages.finding(keys, max_age=MONTH, now=NOW, rolled_out=True)
     assert (found.status, found.reason) == (status, reason)
     assert says in found.message
+
+
+def test_only_a_secret_that_others_own_leaves_the_agent_ready() -> None:
+    def is_ready(*keys: ages.ObservedSecret) -> bool:
+        found = ages.finding(keys, max_age=MONTH, now=NOW, rolled_out=True)
+        return conditions.ready([found]).status == "True"
+
+    assert is_ready(theirs(wrote(MONTH * 2, "a")), hidden("ca"))
+    assert is_ready(hidden("ca"))
+    assert not is_ready(ours(MONTH + 2 * DAY))
+    assert not is_ready(ages.ObservedSecret("llm", "llm", None)), "its pods wait"
 
 
 def test_pods_that_are_not_there_keep_the_value_before_and_it_is_said() -> None:
@@ -146,3 +193,16 @@ def test_the_secret_of_the_spec_is_found() -> None:
     )
     found = ages.observed("a", secret, None)
     assert (found.object_name, found.every) == (rotation_name("a", "signing"), DAY)
+
+
+@pytest.mark.parametrize(("says", "kept"), [(None, None), ("2h", 2 * HOUR), ("Never", timedelta.max)])
+def test_the_age_that_an_agent_names_is_read(says: str | None, kept: timedelta | None) -> None:
+    secret = AgentSecret.model_validate(
+        {
+            "name": "ca",
+            "source": {"existing": {"secretName": "ca", "key": "ca.crt"}},
+            "delivery": {"env": {"name": "A"}},
+            "maxAge": says,
+        }
+    )
+    assert ages.observed("a", secret, ages.HIDDEN).max_age == kept

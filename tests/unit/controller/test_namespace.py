@@ -5,12 +5,20 @@ from typing import Any
 
 import pytest
 
-from ringfence.api.names import STANDING_POLICY
+from ringfence.api.names import CONNECTIONS_ANNOTATION, STANDING_POLICY
 from ringfence.controller.namespace.reconciler import AGAIN, PATIENCE, NamespaceReconciler
-from ringfence.controller.namespace.standing import ENDING_SECONDS, SETTLING_SECONDS, Standing, ceiling, policy
+from ringfence.controller.namespace.standing import (
+    ENDING_SECONDS,
+    SETTLING_SECONDS,
+    Standing,
+    Wish,
+    ceiling,
+    policy,
+)
 from ringfence.controller.runtime.lease import NotLeading
 from ringfence.controller.runtime.loop import Look
 from ringfence.kube import ApiError, Object
+from ringfence.policy.opened import Opening
 from ringfence.resources import Ref, build_deny, build_standing
 from ringfence.resources.compare import matches
 from ringfence.store.context import PolicyContext
@@ -26,7 +34,8 @@ from unit.store.make import pod
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 REF = Ref("NetworkPolicy", "team", STANDING_POLICY)
 PATH = child_path(REF)
-CEILING = ceiling(("ringfence-system", "ringfence-controller"))
+CONTROLLER = ("ringfence-system", "ringfence-controller")
+CEILING = ceiling(CONTROLLER, lambda _: ("on-call",))
 BINDING = CEILING.ref("team")
 BINDING_PATH = child_path(BINDING)
 OPEN = {"ringfence.dev/agents": "enabled"}
@@ -132,6 +141,60 @@ async def test_it_stays_while_there_is_an_agent_or_a_pod_and_goes_with_the_last(
     table.observe("DELETED", body)
     await standing.reconcile()
     assert PATH not in standing.kube.objects
+
+
+WISHES = [
+    (Opening.OPEN, True, Wish.STANDS, Wish.STANDS),
+    (Opening.OPEN, False, Wish.STANDS, Wish.STANDS),
+    (Opening.UNLABELLED, True, Wish.STANDS, Wish.KEPT),
+    (Opening.UNLABELLED, False, Wish.GONE, Wish.GONE),
+    *(
+        (where, inhabited, Wish.GONE, Wish.GONE)
+        for where in (Opening.CLUSTER, Opening.OWN)
+        for inhabited in (True, False)
+    ),
+]
+
+
+@pytest.mark.parametrize(("where", "inhabited", "fence", "held"), WISHES)
+def test_what_is_wished_for(where: Opening, inhabited: bool, fence: Wish, held: Wish) -> None:
+    assert policy().wish(where, inhabited=inhabited) is fence
+    assert CEILING.wish(where, inhabited=inhabited) is held
+
+
+async def test_where_agents_outlive_the_opening_the_binding_is_not_made_anew(standing: Place) -> None:
+    standing.store.agents.observe(
+        "ADDED", agent_body() | {"metadata": agent_body()["metadata"] | {"namespace": "team"}}
+    )
+    standing.label({})
+    standing.kube.cluster.remove(BINDING_PATH)
+    standing.store.children.remove(BINDING, 10_000)
+    await standing.reconcile()
+    assert standing.right()
+    assert BINDING_PATH not in standing.kube.objects
+    assert standing.of(StandingMissing) == []
+
+
+@pytest.mark.parametrize("what", ["agent", "pod", None])
+async def test_no_label_opens_ringfences_own_namespace(standing: Place, what: str | None) -> None:
+    """What was there goes, and it is told once."""
+    if what is not None:
+        body = agent_body() if what == "agent" else pod()
+        body["metadata"]["namespace"] = "team"
+        table: Any = standing.store.agents if what == "agent" else standing.store.pods
+        table.observe("ADDED", body)
+    standing.store.context._own = "team"
+    for _ in range(3):
+        await standing.reconcile()
+        standing.store.children.remove(REF, 10_000)
+        standing.store.children.remove(BINDING, 10_000)
+    assert not standing.kube.objects.keys() & {PATH, BINDING_PATH}
+    (told,) = standing.of(StandingMissing)
+    assert "kubectl label namespace team ringfence.dev/agents-" in told.why
+    assert standing.of(NamespaceObserved)[-1].missing
+    standing.label({})
+    await standing.reconcile()
+    assert not standing.of(NamespaceObserved)[-1].missing
 
 
 async def test_edited_it_is_put_right_and_told(standing: Place) -> None:
@@ -293,6 +356,42 @@ async def test_an_opened_namespace_has_the_ceiling_bound_and_a_closed_one_loses_
     standing.label({})
     await standing.reconcile()
     assert BINDING_PATH not in standing.kube.objects
+
+
+async def test_who_may_exec_stands_on_the_binding_and_follows_the_policies(place: Place) -> None:
+    named: tuple[str, ...] = ()
+    place.ceiling.wanted = ceiling(CONTROLLER, lambda _: named)
+    for named in ((), ("a", "b"), ("b",), ()):
+        await place.reconcile()
+        assert place.kube.objects[BINDING_PATH]["metadata"]["annotations"][CONNECTIONS_ANNOTATION] == "\n".join(named)
+    assert place.of(StandingRepaired) == [], "that is an update of ours"
+    requests = len(place.kube.requests)
+    await place.reconcile()
+    assert len(place.kube.requests) == requests
+
+
+@pytest.mark.parametrize("value", ["on-call\neve", "", None])
+async def test_an_edit_of_it_alone_is_put_right_and_told(standing: Place, value: str | None) -> None:
+    metadata = standing.kube.objects[BINDING_PATH]["metadata"]
+    metadata["annotations"][CONNECTIONS_ANNOTATION] = value
+    if value is None:
+        del metadata["annotations"][CONNECTIONS_ANNOTATION]
+    metadata["resourceVersion"] = str(int(metadata["resourceVersion"]) + 1)
+    standing.kube.cluster.version += 1
+    standing.see(BINDING_PATH, "RoleBinding")
+    assert not standing.ceiling.right("team")
+    await standing.reconcile()
+    assert bound(standing)
+    assert standing.kube.objects[BINDING_PATH]["metadata"]["annotations"][CONNECTIONS_ANNOTATION] == "on-call"
+    assert [(one.kind, one.rule) for one in standing.of(StandingRepaired)] == [("RoleBinding", "ChildEdited")]
+
+
+def test_the_annotation_means_nothing_on_any_other_object() -> None:
+    """Where nobody looks at it, whoever adds it has edited nothing."""
+    child = build_deny(agent())
+    noted = child | {"metadata": child["metadata"] | {"annotations": child["metadata"]["annotations"] | {
+        CONNECTIONS_ANNOTATION: "eve"}}}  # fmt: skip
+    assert matches(child, noted)
 
 
 async def test_one_that_binds_another_role_is_made_anew_and_told(standing: Place) -> None:

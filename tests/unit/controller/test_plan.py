@@ -129,6 +129,25 @@ def test_one_that_is_not_accepted_is_held(seen: Observed, actions: list[str], re
     assert [child.ref for child in planned.right] == ([] if actions else [POLICY_DENY])
 
 
+def test_where_no_label_opens_the_namespace_nothing_is_written_for_one_that_never_was_accepted() -> None:
+    planned = plan(observed(facts=replace(OPEN, own_namespace=KEY.namespace)))
+    assert (planned.mode, told(planned), planned.stop) == (Mode.HOLD, [], None)
+    assert [one.rule for one in planned.violations] == [RuleName.NAMESPACE_NOT_OPENED]
+
+
+def test_and_one_that_was_accepted_is_stopped_behind_its_deny_policy() -> None:
+    closed = replace(OPEN, own_namespace=KEY.namespace)
+    planned = plan(observed(RULES, accepted=1, children=all_children(RULES), facts=closed))
+    assert planned.mode is Mode.HOLD
+    assert [one.split(":")[0] for one in told(planned)] == [
+        "remove NetworkPolicy/-allow",
+        "remove Role/",
+        "remove RoleBinding/",
+        f"stop {NAME} stopped",
+    ]
+    assert planned.stop is not None
+
+
 @pytest.mark.parametrize("accepted", [0, None])
 def test_one_that_was_accepted_before_and_was_edited_since_is_stopped(accepted: int | None) -> None:
     opened = as_stored(built(POLICY_ALLOW, EGRESS).manifest, lambda live: live["spec"].update(egress=[{}]))

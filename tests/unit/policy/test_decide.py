@@ -266,6 +266,7 @@ JSON = st.recursive(
 FIELDS = ["image", "permissions", "network", "egress", "ingress", "rules", "level", "resources", "requests", "limits"]
 FIELDS += ["memory", "storage", "size", "mountPath", "sandbox", "env", "ports", "cidr", "service", "name", "namespace"]
 FIELDS += ["port", "apiGroups", "verbs", "resourceNames", "replicas", "health", "from", "podLabels", "imagePullSecrets"]
+FIELDS += ["files", "path", "content", "configMap", "key", "envFrom", "keys"]
 SHAPED = st.recursive(
     JSON | st.sampled_from([IMAGE, "0.0.0.0/0", "::/0", "8.8.8.0/24", "Admin", "pods", "1Gi", 0, 53, 443]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=5),
@@ -365,6 +366,7 @@ def test_every_rule_can_be_broken() -> None:
     broken |= names(judge({}, signed))
     none = {"limits": {"agents": 0, "replicas": 0, "cpu": 0, "memory": 0, "storage": 0}}
     broken |= names(judge({"storage": {"mountPath": "/data", "size": "1Gi"}}, none))
+    broken |= names(judge({"envFrom": [{"configMap": "c", "keys": ["LD_PRELOAD"]}]}))
     # What the requester may do is asked of the API server: tests/unit/admission/test_requester.py.
     # What the controller saw of the registration: tests/unit/policy/test_handover.py.
     of_requesters = {RuleName.SECRET_UNREADABLE, RuleName.PERMISSION_NOT_HELD}

@@ -68,6 +68,32 @@ def test_the_built_in_policy_bounds_it_too() -> None:
     assert "720h" in violation.message
 
 
+@pytest.mark.parametrize(
+    ("age", "policies", "broken"),
+    [
+        ("24h", [{}], []),
+        ("720h", [{}], []),
+        ("721h", [{}], ["p0"]),
+        ("48h", [{"maxAge": "720h"}, {"maxAge": "24h"}], ["p1"]),
+        ("Never", [{}], ["p0"]),
+        ("Never", [{"allowNever": True}], []),
+        ("Never", [{"allowNever": True, "maxAge": "1h"}], []),
+        ("Never", [{"allowNever": True}, {}], ["p1"]),
+        ("48h", [{"allowNever": True, "maxAge": "24h"}], ["p0"]),
+    ],
+)
+def test_an_agent_names_an_age_within_every_policy(age: str, policies: list[dict[str, Any]], broken: list[str]) -> None:
+    found = judge({"secrets": [existing("ca") | {"maxAge": age}]}, *({"secrets": policy} for policy in policies))
+    assert {violation.rule for violation in found} <= {RuleName.ROTATION_ABOVE_POLICY}
+    assert {violation.path for violation in found} <= {"spec.secrets[0].maxAge"}
+    assert [name for name in ("p0", "p1") if any(name in violation.message for violation in found)] == broken
+
+
+def test_no_agent_says_never_by_the_built_in_policy() -> None:
+    (violation,) = judge({"secrets": [existing("ca") | {"maxAge": "Never"}]})
+    assert (violation.rule, "allowNever" in violation.message) == (RuleName.ROTATION_ABOVE_POLICY, True)
+
+
 def test_an_existing_key_has_no_period_to_bound() -> None:
     assert judge({"secrets": [existing("anthropic")]}, {"secrets": {"maxAge": "1h"}}) == []
 

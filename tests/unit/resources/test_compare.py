@@ -9,7 +9,7 @@ import pytest
 from ringfence.resources import Manifest, build
 from ringfence.resources import stored as records
 from ringfence.resources.compare import acceptable, completed_only, matches, whole
-from ringfence.resources.stored import DESIRED_ANNOTATION, Desired
+from ringfence.resources.stored import DESIRED_ANNOTATION, Desired, content_digest
 from unit.resources.agents import NAMES, UID, read
 
 DENY, ALLOW, ACCOUNT, ROLE, BINDING, VOLUME, WORKLOAD = build(read("full"))
@@ -139,6 +139,14 @@ def test_empty_and_absent_are_one() -> None:
     live = changed(WORKLOAD, lambda live: live["spec"]["template"]["spec"].update(tolerations=[], nodeSelector={}))
     assert matches(WORKLOAD, live)
     assert not matches(WORKLOAD, changed(WORKLOAD, lambda live: live["spec"].update(paused=False)))
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "null", "a null, [] and {}"])
+def test_a_text_is_not_empty_whatever_it_says(text: str) -> None:
+    said = {"spec": {"args": [text], "more": {"none": None, "list": [], "map": {"deep": {}}}}}
+    assert content_digest(said) == content_digest({"spec": {"args": [text]}})
+    assert content_digest(said) != content_digest({"spec": {"args": []}})
+    assert content_digest({"spec": {"args": ["a"]}}) != content_digest({"spec": {"args": ["a", None]}})
 
 
 def test_the_cluster_may_complete_a_volume() -> None:

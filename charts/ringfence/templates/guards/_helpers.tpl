@@ -39,9 +39,23 @@ spec:
 {{- end }}
 
 {{- /*
+Whether the files of an agent, which are annotations of its pods and of their template, are as before: (list "object.metadata"
+"oldObject.metadata").
+*/}}
+{{- define "ringfence.guard.files" -}}
+{{- $files := ".?annotations.orValue({}).filter(k, k.startsWith('ringfence.dev/file-'))" -}}
+({{ first . }}{{ $files }} + {{ last . }}{{ $files }}).all(k, {{ first . }}.?annotations[?k] == {{ last . }}.?annotations[?k])
+{{- end }}
+
+{{- /*
 Whether somebody may change the guards themselves. Kubernetes asks no admission about these: who may, could take any guard away, and
 nobody else is an administrator of Ringfence. As a string of YAML.
 */}}
 {{- define "ringfence.guard.keeper" -}}
 {{- printf "authorizer.group('admissionregistration.k8s.io').resource('validatingadmissionpolicies').name('%s-guard-own').check('update').allowed()" (include "ringfence.name" .) | quote -}}
+{{- end -}}
+
+{{- /* Namespaces that no label opens to agents, as a list in CEL: operator/ringfence/policy/opened.py has the same. */}}
+{{- define "ringfence.closed" -}}
+{{- printf "['kube-node-lease', 'kube-public', 'kube-system', '%s']" .Release.Namespace -}}
 {{- end -}}

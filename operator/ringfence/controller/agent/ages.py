@@ -3,18 +3,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from types import MappingProxyType
+from typing import Any, cast
 
 from ringfence.api.names import FIELD_MANAGER
-from ringfence.api.secrets import AgentSecret, duration
+from ringfence.api.secrets import NEVER, AgentSecret, duration
 from ringfence.api.status import ConditionType, Reason
 from ringfence.resources.rotation import tick
 from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, VALUE, secret_reference, stamp, when
 
-from .conditions import Finding
+from .conditions import Finding, Status
 
 JOB_PATIENCE = timedelta(minutes=15)
 """From a job's time to its end: its pod, its image, its retries."""
+
+HIDDEN: Mapping[str, Any] = MappingProxyType({})
+"""Metadata of a Secret that the controller may not look at: it may be there, and nothing is known of it."""
 
 OWN_MANAGERS = frozenset({FIELD_MANAGER, "Python"})
 """Field managers of Ringfence's own writes of values: the second is what the API server calls the client by itself."""
@@ -22,13 +26,18 @@ OWN_MANAGERS = frozenset({FIELD_MANAGER, "Python"})
 
 @dataclass(frozen=True)
 class ObservedSecret:
-    """One key. `object_name`: its Secret; `metadata`: of that, None when it is not there."""
+    """One secret. `object_name`: its Secret; `metadata`: of that, None when it is not there.
+
+    HIDDEN when the controller may not look. `max_age`: what the agent itself says of an existing one: timedelta.max is
+    never; None: nothing.
+    """
 
     name: str
     object_name: str
     metadata: Mapping[str, Any] | None
     every: timedelta | None = None
     generated: bool = False
+    max_age: timedelta | None = None
 
     @property
     def overwritten_by(self) -> str | None:
@@ -76,10 +85,20 @@ def _data(entry: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def observed(agent: str, secret: AgentSecret, metadata: Mapping[str, Any] | None) -> ObservedSecret:
     """A key of the spec with what is known of its Secret."""
-    every = duration(secret.rotation.every) if secret.rotation else None
     return ObservedSecret(
-        secret.name, secret_reference(agent, secret)[0], metadata, every, secret.source.generate is not None
+        name=secret.name,
+        object_name=secret_reference(agent, secret)[0],
+        metadata=metadata,
+        every=duration(secret.rotation.every) if secret.rotation else None,
+        generated=secret.source.generate is not None,
+        max_age=_own_age(secret.max_age),
     )
+
+
+def _own_age(text: str | None) -> timedelta | None:
+    if text is None:
+        return None
+    return timedelta.max if text == NEVER else duration(text)
 
 
 def _data_changed(metadata: Mapping[str, Any]) -> datetime | None:
@@ -93,23 +112,21 @@ def _data_changed(metadata: Mapping[str, Any]) -> datetime | None:
 
 
 def finding(secrets: Sequence[ObservedSecret], *, max_age: timedelta, now: datetime, rolled_out: bool) -> Finding:
-    """The condition SecretsFresh."""
+    """The condition SecretsFresh: the first of these that applies."""
     kind = ConditionType.SECRETS_FRESH
     if not secrets:
         return Finding(kind, "True", Reason.NO_SECRETS, "no secrets")
-    if missing := [f"{one.name} (Secret {one.object_name})" for one in secrets if one.metadata is None]:
-        sentence = f"not there: {', '.join(missing)}; the agent's pods wait for it"
-        return Finding(kind, "False", Reason.SECRET_NOT_FOUND, sentence)
-    if others := [f"{one.name} (by {one.overwritten_by})" for one in secrets if one.overwritten_by]:
-        sentence = f"not the value that Ringfence made: {', '.join(others)}; ringfence rotate makes a new one"
-        return Finding(kind, "False", Reason.SECRET_OVERWRITTEN, sentence)
-    if old := too_old(secrets, max_age=max_age, now=now):
-        sentence = f"older than the {_hours(max_age)} that policies allow: {', '.join(one.name for one in old)}"
-        return Finding(kind, "False", Reason.SECRET_TOO_OLD, f"{sentence}; {_fix(old)}")
-    if late := [one for one in secrets if one.due and one.every and now > one.due + grace(one.every)]:
-        names = ", ".join(one.name for one in late)
-        sentence = f"not rotated in time: {names}; kubectl get cronjobs,jobs -l ringfence.dev/rotation says why"
-        return Finding(kind, "False", Reason.ROTATION_OVERDUE, sentence)
+    old = too_old(secrets, max_age=max_age, now=now)
+    for status, reason, sentence in (
+        ("False", Reason.SECRET_NOT_FOUND, _missing(secrets)),
+        ("False", Reason.SECRET_OVERWRITTEN, _overwritten(secrets)),
+        ("False", Reason.SECRET_TOO_OLD, _ours_too_old(old, max_age)),
+        ("False", Reason.ROTATION_OVERDUE, _overdue(secrets, now)),
+        ("False", Reason.EXISTING_SECRET_TOO_OLD, _existing_too_old(old, max_age)),
+        ("Unknown", Reason.AGE_UNKNOWN, _hidden(secrets)),
+    ):
+        if sentence:
+            return Finding(kind, cast("Status", status), reason, sentence)
     sentence = f"{len(secrets)} {'key' if len(secrets) == 1 else 'keys'}, none too old"
     kept = [one.name for one in secrets if one.has_previous or (one.previous_until and one.previous_until > now)]
     if kept and not rolled_out:
@@ -117,13 +134,48 @@ def finding(secrets: Sequence[ObservedSecret], *, max_age: timedelta, now: datet
     return Finding(kind, "True", Reason.FRESH, sentence)
 
 
+def _missing(secrets: Sequence[ObservedSecret]) -> str:
+    found = ", ".join(f"{one.name} (Secret {one.object_name})" for one in secrets if one.metadata is None)
+    return found and f"not there: {found}; the agent's pods wait for it"
+
+
+def _overwritten(secrets: Sequence[ObservedSecret]) -> str:
+    found = ", ".join(f"{one.name} (by {one.overwritten_by})" for one in secrets if one.overwritten_by)
+    return found and f"not the value that Ringfence made: {found}; ringfence rotate makes a new one"
+
+
+def _ours_too_old(old: Sequence[ObservedSecret], max_age: timedelta) -> str:
+    found = ", ".join(one.name for one in old if one.every)
+    return found and f"older than the {_hours(max_age)} that policies allow: {found}; rotate now: ringfence rotate NAME"
+
+
+def _overdue(secrets: Sequence[ObservedSecret], now: datetime) -> str:
+    found = ", ".join(one.name for one in secrets if one.due and one.every and now > one.due + grace(one.every))
+    return found and f"not rotated in time: {found}; kubectl get cronjobs,jobs -l ringfence.dev/rotation says why"
+
+
+def _existing_too_old(old: Sequence[ObservedSecret], max_age: timedelta) -> str:
+    found = ", ".join(f"{one.name} ({_hours(one.max_age or max_age)})" for one in old if not one.every)
+    fix = "give the Secret a new value; its age counts from the last change of its data. The agent runs on"
+    return found and f"older than allowed: {found}; {fix}"
+
+
+def _hidden(secrets: Sequence[ObservedSecret]) -> str:
+    found = ", ".join(f"{one.name} (Secret {one.object_name})" for one in secrets if one.metadata is HIDDEN)
+    fix = "to have its age watched, list the namespace in the chart's value agentNamespaces"
+    return found and f"Ringfence may not look at {found}: it is delivered all the same; {fix}"
+
+
 def too_old(secrets: Sequence[ObservedSecret], *, max_age: timedelta, now: datetime) -> list[ObservedSecret]:
     """Those that are older than policies allow."""
-    return [one for one in secrets if one.changed and now > one.changed + allowed(one, max_age)]
+    limits = ((one, allowed(one, max_age)) for one in secrets)
+    return [one for one, limit in limits if limit is not None and one.changed and now > one.changed + limit]
 
 
-def allowed(one: ObservedSecret, max_age: timedelta) -> timedelta:
-    """How old a key may become before it is said."""
+def allowed(one: ObservedSecret, max_age: timedelta) -> timedelta | None:
+    """How old a value may become before it is said. None: as old as it likes."""
+    if one.max_age is not None:
+        return one.max_age if one.max_age < timedelta.max else None
     return max_age + (grace(one.every) if one.every else timedelta())
 
 
@@ -157,12 +209,6 @@ def status(secrets: Sequence[ObservedSecret]) -> dict[str, Any]:
         entries.append({"name": one.name} | {field: stamp(time) for field, time in times.items() if time})
     oldest = min((one.changed for one in secrets if one.changed), default=None)
     return {"secrets": entries, "oldestSecret": stamp(oldest) if oldest else None}
-
-
-def _fix(old: Sequence[ObservedSecret]) -> str:
-    if any(one.every for one in old):
-        return "rotate now: ringfence rotate NAME"
-    return "give the Secret a new value; its age counts from the last change of its data"
 
 
 def _hours(span: timedelta) -> str:

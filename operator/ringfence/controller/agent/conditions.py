@@ -16,6 +16,8 @@ WIDENED_BY = {
     Way.POLICIES: Reason.FOREIGN_POLICY,
     Way.BINDINGS: Reason.FOREIGN_BINDING,
 }
+OF_OTHERS = frozenset({Reason.EXISTING_SECRET_TOO_OLD, Reason.AGE_UNKNOWN})
+"""What is said of what others own. The agent is Ready all the same: it can do nothing about it."""
 MAX_MESSAGE = 4096
 """Characters, as the CRD bounds them; a person reads the first lines."""
 MAX_VIOLATIONS = 10
@@ -90,7 +92,7 @@ def ready(findings: Sequence[Finding]) -> Finding:
     for finding in findings:
         if finding.type is ConditionType.FENCE_WIDENED and finding.status == "True":
             return Finding(ConditionType.READY, "False", Reason.FENCE_WIDENED, finding.message)
-        if not is_met(finding.type, finding.status):
+        if not (is_met(finding.type, finding.status) or finding.reason in OF_OTHERS):
             return Finding(ConditionType.READY, "False", finding.reason, finding.message)
     return Finding(ConditionType.READY, "True", Reason.READY, "the fence stands and the agent runs inside it")
 

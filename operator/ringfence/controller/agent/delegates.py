@@ -19,6 +19,7 @@ from ringfence.kube.access import MOST_NAMES, AccessReviews, TooManyError
 from ringfence.policy.atoms import PermissionSet
 from ringfence.policy.delegate import Subject, malformed
 from ringfence.policy.delegate import delegate as read_delegate
+from ringfence.policy.files import named_config_maps, not_readable, reading
 from ringfence.policy.handover import existing_secrets
 from ringfence.policy.held import ALL, GET_SECRETS, RULES, Held, not_held, too_many, unreadable
 from ringfence.policy.levels import expand_asked
@@ -79,7 +80,9 @@ class Delegates:
         """About the agent as it is stored. `spec`: None where it cannot be read."""
         named = self.store.context.delegate(key.namespace)
         secrets = {name: path for path, name in reversed(existing_secrets(agent.spec))} if named is not None else {}
+        config_maps = named_config_maps(agent.spec) if named is not None else {}
         permitted = expand_asked(spec.permissions.rules) if spec and named is not None else PermissionSet()
+        permitted = permitted.union(reading(config_maps))
         if named is None or spec is None or not (secrets or permitted):
             self.forget(key)
             return ALL
@@ -93,7 +96,7 @@ class Delegates:
             left = known.at + (EVERY if known.epoch == epoch and epoch.settled else SOON) - now
             if left > 0:
                 return Held(known.violations, left)
-        found = await self._ask(key.namespace, epoch, subject, secrets, permitted, spec)
+        found = await self._ask(key.namespace, epoch, subject, secrets, config_maps, permitted, spec)
         if found is None:
             if known is not None and known.spec == about:
                 return Held(known.violations, SOON)
@@ -117,6 +120,7 @@ class Delegates:
         epoch: _Epoch,
         subject: Subject,
         secrets: Mapping[str, str],
+        config_maps: Mapping[str, str],
         permitted: PermissionSet,
         spec: AgentDeploymentSpec,
     ) -> tuple[Violation, ...] | None:
@@ -137,7 +141,11 @@ class Delegates:
                 log.warning("no answer about what the delegate holds", namespace=namespace, error=why)
             return None
         self._unanswered.discard(namespace)
-        return (*unreadable(secrets, hidden, subject), *not_held(spec.permissions.rules, lacking, subject))
+        return (
+            *unreadable(secrets, hidden, subject),
+            *not_held(spec.permissions.rules, lacking, subject),
+            *not_readable(config_maps, lacking, subject),
+        )
 
 
 def _in_force(agent: StoredAgent) -> bool:

@@ -55,7 +55,7 @@ class Stop:
 
         What is not there nobody can edit meanwhile; and what a policy does not allow any more ends at once.
         """
-        return self.reason in {Reason.FENCE_CONTESTED, Reason.SUSPENDED_BY_POLICY}
+        return self.reason in {Reason.FENCE_CONTESTED, Reason.SUSPENDED_BY_POLICY, Reason.REFUSED}
 
 
 def stop_of(history: FenceHistory, bound: Sequence[NamedPolicy]) -> Stop | None:
@@ -104,7 +104,7 @@ class _Edits:
     count: int = 0
 
 
-@dataclass
+@dataclass(slots=True)
 class _Memory:
     since: float | None = None
     why: str = ""

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ringfence.api import AgentDeploymentSpec, parse
+from ringfence.api.secrets import AgentSecret
 from ringfence.api.status import ConditionType, Reason
 from ringfence.kube import Kube, Object, path_of
 from ringfence.policy.held import ALL
-from ringfence.resources import JobImage, ServicePort
+from ringfence.resources import Identity, JobImage, ServicePort
 from ringfence.resources.network import service_key
 from ringfence.store.records import Key, StoredAgent
 from ringfence.store.sources import NAMESPACE
@@ -69,7 +70,7 @@ class Observer:
         spec = parsed.value
         held = await self.delegates.of(key, agent, spec) if self.delegates else ALL
         seen, not_granted = await self._seen_secrets(key, agent, spec, status)
-        policies = self.store.context.policies()
+        policies = self.store.context.policies_for(key.namespace)
         return Observed(
             key=key,
             agent=agent,
@@ -104,7 +105,13 @@ class Observer:
             why = await self._why(seen.key, workload)
         else:
             self._diagnoses.pop(seen.key, None)
-        return After(workload=workload, secrets=secrets, not_granted=not_granted, diagnosis=why)
+        return After(
+            workload=workload,
+            secrets=secrets,
+            not_granted=not_granted,
+            diagnosis=why,
+            asks_again=seen.key in self._diagnoses and self._diagnoses[seen.key].looks < EVENTS_READ,
+        )
 
     def forget(self, key: Key) -> None:
         """The agent is gone."""
@@ -136,9 +143,18 @@ class Observer:
             return None, ""
         identity = Observed(key=key, agent=agent, now=self.clock()).identity
         try:
-            return {one.name: await self.secrets.metadata(identity, one) for one in spec.secrets}, ""
+            return {one.name: await self._metadata(identity, one) for one in spec.secrets}, ""
         except NotGranted as failure:
             return None, str(failure)
+
+    async def _metadata(self, agent: Identity, secret: AgentSecret) -> Metadata | None:
+        """Of a secret's Secret. Where nothing may be seen, an existing one is delivered all the same."""
+        try:
+            return await self.secrets.metadata(agent, secret)
+        except NotGranted:
+            if secret.source.existing is None:
+                raise
+            return ages.HIDDEN
 
     async def _secrets_after(
         self, seen: Observed, planned: Plan, outcome: Outcome
@@ -155,7 +171,7 @@ class Observer:
         try:
             for one in agent.spec.secrets:
                 if one.name not in known:
-                    known[one.name] = await self.secrets.metadata(agent, one)
+                    known[one.name] = await self._metadata(agent, one)
         except NotGranted as failure:
             return None, str(failure)
         return [ages.observed(agent.name, one, known[one.name]) for one in agent.spec.secrets], ""
@@ -163,10 +179,9 @@ class Observer:
     async def _why(self, key: Key, workload: Mapping[str, Any]) -> tuple[Reason, str] | None:
         """Why its pods are not there: by what they say of themselves, and where that is nothing, by their Events."""
         pods = [pod.manifest() for pod in self.store.pods_of(key)]
-        if not pods:
-            return diagnosis.of_workload(workload)
-        if not diagnosis.asks_for_events(pods):
-            return diagnosis.tell(pods, ())
+        if not pods or not diagnosis.asks_for_events(pods):
+            self._diagnoses.pop(key, None)
+            return diagnosis.tell(pods, ()) if pods else diagnosis.of_workload(workload)
         known = self._diagnoses.setdefault(key, _Diagnosis())
         if known.pods != pods:
             known.pods, known.looks = pods, 0

@@ -14,6 +14,7 @@ from ringfence.policy.decide import binding, decide
 from ringfence.policy.handover import HandOver, check_hand_over
 from ringfence.policy.held import ALL, Held
 from ringfence.policy.model import AgentObject, Facts, NamedPolicy, Violation
+from ringfence.policy.opened import closed_for_good, opening
 from ringfence.policy.widening import Widening
 from ringfence.resources import Agent, Endpoint, Identity, JobImage, Ref, ServicePort, build_deny
 from ringfence.resources.model import ALLOW as ALLOW_SUFFIX
@@ -147,10 +148,15 @@ def plan(seen: Observed) -> Plan:
     bound = tuple(binding(seen.policies, seen.facts))
     max_age = min(duration(policy.spec.secrets.max_age) for policy in bound)
     agent, stop = _agent(seen), stop_of(seen.fence, bound)
-    if stop is None and seen.accepted_before:
+    where = opening(seen.key.namespace, seen.facts)
+    if where.is_for_good and not seen.accepted_before:  # what is written there, too, could stop what runs there
+        return Plan(mode=Mode.HOLD, violations=violations, bound=bound, agent=agent, max_age=max_age)
+    if where.is_for_good:
+        stop = Stop(Reason.REFUSED, f"stopped: no pods: {closed_for_good(seen.key.namespace, where)}")
+    elif stop is None and seen.accepted_before:
         stop = suspended(decided, bound)
     children: tuple[Ref, ...] = ()
-    if agent is None or (violations and not seen.known):
+    if agent is None or (violations and (where.is_for_good or not seen.known)):
         deny = Desired(build_deny(seen.identity))
         actions, right = _ensure(seen, [(DENY_PHASE, deny)], known=seen.accepted_before)
         edited = _edited(seen)

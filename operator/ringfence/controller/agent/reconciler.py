@@ -52,7 +52,7 @@ class AgentReconciler:
     writer: Writer
     recorder: Recorder
     emit: Emit
-    hold_namespace: Sequence[Callable[[str], Awaitable[None]]] = ()
+    keep_namespace: Sequence[Callable[[str], Awaitable[None]]] = ()
     kind: str = field(default="AgentDeployment", init=False)
     _deferred: set[Key] = field(default_factory=set, init=False)
     """New agents whose first status waits for their workload's: once, and not for ever."""
@@ -99,7 +99,7 @@ class AgentReconciler:
             return NOTHING
         self._record(seen, planned)
         if planned.mode is Mode.APPLY:
-            await self._hold_namespace(seen.key)
+            await self._keep_namespace(seen.key)
         outcome = await self.executor.execute(seen, planned)
         if planned.mode is Mode.WIND_DOWN:
             told = going(seen, outcome)
@@ -125,11 +125,11 @@ class AgentReconciler:
         self._try_again(outcome, after)
         return told.look
 
-    async def _hold_namespace(self, key: Key) -> None:
+    async def _keep_namespace(self, key: Key) -> None:
         """What the namespace has for itself first, before any pod. What hinders it, the namespace's pass tells."""
-        for hold in self.hold_namespace:
+        for keep in self.keep_namespace:
             with contextlib.suppress(RingfenceError):
-                await hold(key.namespace)
+                await keep(key.namespace)
 
     def _begins_to_be_contested(self, seen: Observed) -> bool:
         """Whether a repair of this very pass was one too many."""

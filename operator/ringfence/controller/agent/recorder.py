@@ -143,5 +143,5 @@ class Recorder:
 def _age(one: ages.ObservedSecret, max_age: timedelta) -> SecretAge:
     since = one.changed.timestamp() if one.changed else 0.0
     due = (one.due + ages.grace(one.every)).timestamp() if one.due and one.every else None
-    expires = since + ages.allowed(one, max_age).total_seconds()
-    return SecretAge(one.name, since, due, expires)
+    limit = ages.allowed(one, max_age)
+    return SecretAge(one.name, since, due, None if limit is None else since + limit.total_seconds())

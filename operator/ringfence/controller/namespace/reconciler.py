@@ -10,6 +10,7 @@ from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL, FIELD_MANAGER
 from ringfence.controller.runtime.lease import NotLeading
 from ringfence.controller.runtime.loop import Look
 from ringfence.kube import ErrorKind, Kube, NotFound, RingfenceError
+from ringfence.policy.opened import closed_for_good, opening
 from ringfence.resources import Ref
 from ringfence.resources.stored import StoredChild, stored, without_pods
 from ringfence.store.orphans import ownerless
@@ -57,7 +58,8 @@ class NamespaceReconciler:
         try:
             await self._tell_and_stop(key, orphans)
         finally:
-            self._observed(key, len(orphans), missing=unfenced is not None)
+            missing = unfenced is not None or self._mislabelled(key) is not None
+            self.emit(NamespaceObserved(key, orphans=len(orphans), missing=missing))
         if failure is not None and not isinstance(failure, InTheWay | NotStored):
             raise failure
         pauses = [one for one in (pause, AGAIN if failure else None) if one is not None]
@@ -66,33 +68,34 @@ class NamespaceReconciler:
     async def failed(self, key: str, failure: Exception) -> None:
         """A mistake of ours: the log has it."""
 
-    def is_wanted(self, namespace: str) -> bool:
-        """Whether they are to stand: the namespace is open, or there are agents or pods of agents in it."""
-        labels = self.store.context.facts(namespace).namespace_labels or {}
-        is_open = labels.get(AGENTS_LABEL) == AGENTS_ENABLED
-        return bool(is_open or self.store.agents_in(namespace) or self.store.orphans.agents_of_pods(namespace))
-
     async def _keep(self, standing: Standing, namespace: str) -> RingfenceError | None:
         """Have an object as it should be. What stands in the way of that is told, once, where it does not pass."""
         ref = standing.wanted.ref(namespace)
         try:
-            if self.is_wanted(namespace):
-                await standing.hold(namespace)
-            elif self.store.context.knows(namespace):
-                await standing.release(namespace)
+            await standing.keep(namespace)
         except NotFound:
             if not self.store.context.knows(namespace):
                 return None  # the namespace itself is gone
             raise
         except RingfenceError as failure:
             if failure.kind in {ErrorKind.NOT_OURS, ErrorKind.REFUSED}:
-                self._say_missing(ref, str(failure))
+                self._note_missing(ref, str(failure))
             return failure
-        self._missing.pop(ref, None)
+        self._note_missing(ref, self._mislabelled(namespace) if standing is self.policy else None)
         return None
 
-    def _say_missing(self, ref: Ref, why: str) -> None:
-        if self._missing.get(ref) != why:
+    def _mislabelled(self, namespace: str) -> str | None:
+        """Why nothing is stored in a namespace that is labelled as open: no label opens it."""
+        facts = self.store.context.facts(namespace)
+        where = opening(namespace, facts)
+        if not where.is_for_good or (facts.namespace_labels or {}).get(AGENTS_LABEL) != AGENTS_ENABLED:
+            return None
+        return f"{closed_for_good(namespace, where)}: kubectl label namespace {namespace} {AGENTS_LABEL}-"
+
+    def _note_missing(self, ref: Ref, why: str | None) -> None:
+        if why is None:
+            self._missing.pop(ref, None)
+        elif self._missing.get(ref) != why:
             self._missing[ref] = why
             self.emit(StandingMissing(ref.namespace, ref.kind, ref.name, why))
 
@@ -186,6 +189,3 @@ class NamespaceReconciler:
         except NotFound:
             return False
         return True
-
-    def _observed(self, namespace: str, orphans: int, *, missing: bool) -> None:
-        self.emit(NamespaceObserved(namespace, orphans=orphans, missing=missing))

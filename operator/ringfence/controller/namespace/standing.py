@@ -5,6 +5,7 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import lru_cache
 from http import HTTPStatus
 from time import monotonic
@@ -12,6 +13,7 @@ from time import monotonic
 from ringfence.api.names import FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL
 from ringfence.controller.runtime.lease import NotLeading
 from ringfence.kube import ApiError, Conflict, ErrorKind, Kube, NotFound, Object, RingfenceError
+from ringfence.policy.opened import Opening, opening
 from ringfence.resources import Ref, build_ceiling, build_standing
 from ringfence.resources.compare import fits, whole
 from ringfence.resources.field_manager import UNKNOWN, FieldManager
@@ -26,12 +28,31 @@ SETTLING_SECONDS = 5.0
 """For so long after it was made, a binding may not be known yet to the API server that is asked; mostly for less."""
 
 
+class Wish(StrEnum):
+    """What is to become of an object of a namespace."""
+
+    STANDS = "stands"
+    KEPT = "kept"
+    """What is there is kept right, and what is not there is not made."""
+    GONE = "gone"
+
+
 @dataclass(frozen=True)
 class Wanted:
-    """One object that each namespace with agents has. `without`: what is so where it cannot be stored, for a person."""
+    """One object that each namespace with agents has. `without`: what is so where it cannot be stored, for a person.
+
+    `inhabited`: what is wished where the namespace is not open, and agents or pods of agents are in it.
+    """
 
     build: Callable[[str], Desired]
     without: str
+    inhabited: Wish
+
+    def wish(self, opening: Opening, *, inhabited: bool) -> Wish:
+        """What is to become of it. Pure."""
+        if opening is Opening.OPEN:
+            return Wish.STANDS
+        return self.inhabited if inhabited and not opening.is_for_good else Wish.GONE
 
     def ref(self, namespace: str) -> Ref:
         """Which object."""
@@ -45,17 +66,24 @@ def policy() -> Wanted:
     def build(namespace: str) -> Desired:
         return Desired(build_standing(namespace))
 
-    return Wanted(build, "pods that outlive their agent are not fenced here")
+    return Wanted(build, "pods that outlive their agent are not fenced here", inhabited=Wish.STANDS)
 
 
-def ceiling(account: tuple[str, str]) -> Wanted:
-    """The binding that has the controller, `account` (namespace, name), hold what it may give agents."""
+def ceiling(account: tuple[str, str], groups: Callable[[str], tuple[str, ...]]) -> Wanted:
+    """The binding that has the controller, `account` (namespace, name), hold what it may give agents.
+
+    `groups`: who may exec into agents of a namespace.
+    Where agents outlive the opening of their namespace it is kept, so that their Roles can be put right, but not made.
+    """
 
     @lru_cache(maxsize=1024)
-    def build(namespace: str) -> Desired:
-        return Desired(build_ceiling(namespace, account))
+    def build(namespace: str, named: tuple[str, ...]) -> Desired:
+        return Desired(build_ceiling(namespace, account, named))
 
-    return Wanted(build, "agents with permissions do not start here")
+    def of(namespace: str) -> Desired:
+        return build(namespace, groups(namespace))
+
+    return Wanted(of, "agents with permissions do not start here", inhabited=Wish.KEPT)
 
 
 class InTheWay(RingfenceError):
@@ -109,7 +137,18 @@ class Standing:
         """Whether it was made a moment ago."""
         return self.clock() - self._made.get(namespace, float("-inf")) < SETTLING_SECONDS
 
-    async def hold(self, namespace: str) -> None:
+    async def keep(self, namespace: str) -> None:
+        """Have it as it is wished for: stored, or gone. Raises as `_hold` does."""
+        store = self.store
+        where = opening(namespace, store.context.facts(namespace))
+        inhabited = where is Opening.UNLABELLED and store.is_inhabited(namespace)
+        wish = self.wanted.wish(where, inhabited=inhabited)
+        if wish is Wish.STANDS or (wish is Wish.KEPT and self._live(namespace) is not None):
+            await self._hold(namespace)
+        elif wish is Wish.GONE and store.context.knows(namespace):
+            await self._release(namespace)
+
+    async def _hold(self, namespace: str) -> None:
         """Have it stored. Raises InTheWay, NotStored, NotLeading, ApiError, Unreachable."""
         if self.right(namespace):
             self._note(namespace)
@@ -122,8 +161,8 @@ class Standing:
                 await self._put_right(namespace)
             self._note(namespace)
 
-    async def release(self, namespace: str) -> None:
-        """Have it gone, where it is ours: no agent and no pod of one is left in a namespace that is closed."""
+    async def _release(self, namespace: str) -> None:
+        """Have it gone, where it is ours."""
         self._known.pop(namespace, None)
         self._locks.pop(namespace, None)
         self._made.pop(namespace, None)

@@ -1,0 +1,106 @@
+"""Configuration that an agent is given: each file in a place of its own, and no variable that leads others astray."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from ringfence.api.agentdeployment import EnvVar, Storage
+from ringfence.api.files import ConfigFile, EnvFrom
+from ringfence.api.scratch import Scratch
+from ringfence.api.secrets import AgentSecret
+
+from . import variables
+from .atoms import Atom, PermissionSet
+from .delegate import Subject
+from .model import RuleName, Violation
+from .pods import RESERVED_PATHS, SYSTEM_PATHS, overlap
+from .text import quote
+
+GET_CONFIGMAPS: Final = Atom("", "configmaps", "get")
+_FILES: Final = "spec.files"
+_ENV_FROM: Final = "spec.envFrom"
+
+
+def check_files(
+    files: Sequence[ConfigFile], storage: Storage | None, scratch: Sequence[Scratch]
+) -> Iterator[Violation]:
+    """Every file hides at most one file of the image, and none of the pod's own or of another entry."""
+    mounted = [*([storage.mount_path] if storage else []), *(one.path for one in scratch)]
+    for index, file in enumerate(files):
+        at = f"{_FILES}[{index}].path"
+        for place in (*RESERVED_PATHS, *SYSTEM_PATHS, *mounted):
+            if overlap(file.path, place):
+                message = f"would hide {place} or a part of it: choose another path, such as /etc/agent/config.yaml"
+                yield Violation(at, RuleName.INVALID_FIELD, message)
+                break
+        for other, before in enumerate(files):
+            if other != index and file.path.startswith(f"{before.path}/"):
+                message = f"{_FILES}[{other}] is a file on the way to this one: choose another directory"
+                yield Violation(at, RuleName.INVALID_FIELD, message)
+
+
+def check_env_from(
+    sources: Sequence[EnvFrom], env: Sequence[EnvVar], secrets: Sequence[AgentSecret]
+) -> Iterator[Violation]:
+    """No variable from a ConfigMap tells loaders or clients what to do, and none is set twice."""
+    if not sources:
+        return
+    taken = {variable.name: "spec.env" for variable in env}
+    taken |= {one.delivery.env.name: "spec.secrets" for one in secrets if one.delivery.env}
+    for index, source in enumerate(sources):
+        at = f"{_ENV_FROM}[{index}]"
+        for place, name in enumerate(source.keys):
+            path = f"{at}.keys[{place}]"
+            if told := variables.why(name):
+                message = (
+                    f"{quote(name)} {told}, and whoever writes the ConfigMap would decide it: set it by value in "
+                    "spec.env, or choose another name"
+                )
+                yield Violation(path, RuleName.VARIABLE_RESERVED, message)
+            if name in taken:
+                message = f"{taken[name]} sets {quote(name)} as well: drop one of the two"
+                yield Violation(path, RuleName.INVALID_FIELD, message)
+            taken.setdefault(name, at)
+
+
+def named_config_maps(spec: Any) -> dict[str, str]:
+    """ConfigMaps that a spec names: name -> path of the first field that does. `spec`: whatever somebody sent."""
+    raw = spec if isinstance(spec, Mapping) else {}
+    found: dict[str, str] = {}
+    for index, file in enumerate(_entries(raw.get("files"))):
+        source = file.get("configMap")
+        name = source.get("name") if isinstance(source, Mapping) else None
+        if isinstance(name, str):
+            found.setdefault(name, f"{_FILES}[{index}].configMap.name")
+    for index, one in enumerate(_entries(raw.get("envFrom"))):
+        if isinstance(name := one.get("configMap"), str):
+            found.setdefault(name, f"{_ENV_FROM}[{index}].configMap")
+    return found
+
+
+def reading(config_maps: Mapping[str, str]) -> PermissionSet:
+    """What somebody has to hold who gives these ConfigMaps to an agent."""
+    return PermissionSet({GET_CONFIGMAPS: frozenset(config_maps)}) if config_maps else PermissionSet()
+
+
+def not_readable(config_maps: Mapping[str, str], lacking: PermissionSet, subject: Subject) -> Iterator[Violation]:
+    """One for each ConfigMap that he may not get."""
+    hidden = lacking.atoms.get(GET_CONFIGMAPS, frozenset()) or frozenset()
+    for name, path in config_maps.items():
+        if name not in hidden:
+            continue
+        if subject.delegate is None:
+            message = (
+                f"you may not get ConfigMap {quote(name)} in this namespace, so you may not give it to an agent or "
+                "change what an agent with it runs: ask somebody who may, or for that permission"
+            )
+        else:
+            message = (
+                f"{subject.delegate}, the delegate of this namespace, may not get ConfigMap {quote(name)}, so no agent "
+                "is given it: have the delegate given that permission"
+            )
+        yield Violation(path, RuleName.PERMISSION_NOT_HELD, message)
+
+
+def _entries(raw: Any) -> list[Mapping[str, Any]]:
+    """Those that are objects keep their places; the rest is empty ones."""
+    return [one if isinstance(one, Mapping) else {} for one in raw] if isinstance(raw, list) else []
