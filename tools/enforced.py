@@ -83,6 +83,12 @@ _PROBE = "the container's probe (kubelet)"
 _OWN_PORT = "the container's probe; must be one of spec.ports: CEL. There is no host and there are no headers"
 PROBES = "tests/unit/policy/test_probes.py::test_a_port_must_be_the_agents_own"
 BUILT = "tests/unit/resources/test_build.py::test_children_are_as_written_down"
+_ID = "the pod's securityContext, with runAsNonRoot; `decide`: in a range of every policy; 0 is no id: schema"
+_IDS = (
+    "tests/unit/policy/test_users.py::test_nobody_is_root_by_any_spelling",
+    "tests/unit/policy/test_users.py::test_an_id_is_in_a_range_of_every_policy",
+    SAMPLES,
+)
 _LIMIT = "the container's limits (kubelet, kernel); absent is never unlimited, and `decide` refuses 0"
 _REQUEST = "the container's requests: the cluster's LimitRanges and quotas count them, and its scheduler"
 _SELECTOR = "`decide` binds the policy by it; an unreadable selector binds everywhere"
@@ -223,6 +229,8 @@ FIELDS: dict[str, Row] = {
         BUILT,
     ),
     "AgentDeployment.spec.scratch[].medium": Row("the volume's medium", f"{INSIDE}::test_scratch", BUILT),
+    "AgentDeployment.spec.runAsUser": Row(_ID, *_IDS, f"{INSIDE}::test_user"),
+    "AgentDeployment.spec.runAsGroup": Row(f"{_ID}; volumes belong to it", *_IDS, f"{INSIDE}::test_user"),
     "AgentDeployment.spec.imagePullSecrets": Row(
         "the pod's imagePullSecrets: read by the kubelet, never mounted",
         f"{AGENTS}/test_lifecycle.py::test_a_missing_pull_secret_is_told",
@@ -457,6 +465,8 @@ FIELDS: dict[str, Row] = {
     "AgentPolicy.spec.limits.perAgent.cpu": Row(_EACH, f"{LIMITS}::test_each_limit_of_one_agent"),
     "AgentPolicy.spec.limits.perAgent.memory": Row(_EACH, f"{LIMITS}::test_each_limit_of_one_agent"),
     "AgentPolicy.spec.limits.perAgent.storage": Row(_EACH, f"{LIMITS}::test_each_limit_of_one_agent"),
+    "AgentPolicy.spec.pods.users[].first": Row(f"{_ID}: all policies must allow it", *_IDS),
+    "AgentPolicy.spec.pods.users[].last": Row(f"{_ID}: all policies must allow it", *_IDS),
     "AgentPolicy.spec.secrets.maxAge": Row(
         "`decide`: `rotation.every` of all agents; condition SecretsFresh and a violation for a key of any source",
         f"{KEYS}::test_no_key_lives_longer_than_every_policy_allows",

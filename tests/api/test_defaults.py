@@ -49,6 +49,7 @@ def test_defaults_are_the_most_restrictive(parity: Parity) -> None:
         "ingress": {},
         "images": {"registries": ["*"], "requireDigest": True, "attestations": []},
         "sandbox": {},
+        "pods": {"users": []},
         "secrets": {"maxAge": "720h", "allowNever": False},
         "onOrphans": "Stop",
         "onRepeatedEdits": "Stop",

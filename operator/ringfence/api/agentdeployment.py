@@ -28,6 +28,7 @@ from .probes import PORT_RULE, Probe
 from .scratch import Scratch
 from .secrets import AgentSecret
 from .status import AgentStatus
+from .users import NOBODY, Id
 
 
 class EnvVar(Model):
@@ -185,6 +186,13 @@ class AgentDeploymentSpec(Model):
     sandbox: Sandbox | None = Field(
         default=None,
         description="A stronger wall between the agent and the node's kernel. Absent: the node's default runtime.",
+    )
+    run_as_user: Id | None = Field(
+        default=None,
+        description=f"Id of the user that it runs as, never root. Absent: {NOBODY}. Policies allow others.",
+    )
+    run_as_group: Id | None = Field(
+        default=None, description="Id of its group, which its volumes belong to. The same holds of it."
     )
     permissions: Permissions = Field(default_factory=Permissions)
     secrets: Annotated[list[AgentSecret], Field(max_length=16), ListType("map", ("name",))] = Field(

@@ -20,6 +20,7 @@ from .fields import (
 )
 from .permissions import Level, PolicyRule
 from .secrets import PolicySecrets
+from .users import NOBODY, IdRange
 
 
 class LabelRequirement(Model):
@@ -168,6 +169,15 @@ class PolicySandbox(Model):
     )
 
 
+class PolicyPods(Model):
+    """Bounds on what an agent's pods may say of themselves."""
+
+    users: Annotated[list[IdRange], Field(max_length=16), ListType("atomic")] = Field(
+        default_factory=list,
+        description=f"Ids that an agent may run as, of users and of groups alike, beside {NOBODY}. Empty: no other.",
+    )
+
+
 class AgentLimits(Model):
     """Bounds on what one agent may ask for: all of its pods together, and its volume."""
 
@@ -219,6 +229,7 @@ class AgentPolicySpec(Model):
     ingress: PolicyIngress = Field(default_factory=PolicyIngress)
     images: PolicyImages = Field(default_factory=PolicyImages)
     sandbox: PolicySandbox = Field(default_factory=PolicySandbox)
+    pods: PolicyPods = Field(default_factory=PolicyPods)
     secrets: PolicySecrets = Field(default_factory=PolicySecrets)
     on_orphans: Literal["Stop", "Keep"] = Field(
         default="Stop",

@@ -23,6 +23,7 @@ from .scratch import check_scratch
 from .secrets import check_secrets
 from .selectors import matches
 from .signatures import check_signatures
+from .users import check_users
 
 
 def decide(agent: AgentObject, policies: Sequence[NamedPolicy], facts: Facts) -> list[Violation]:
@@ -97,6 +98,7 @@ def _check_parts(
         yield from check_resources(parts.resources)
     yield from check_storage(parts.storage)
     yield from check_secrets(parts.secrets, parts.env, policies)
+    yield from check_users(parts.run_as_user, parts.run_as_group, policies)
     yield from check_files(parts.files, parts.storage, parts.scratch)
     yield from check_scratch(parts.scratch, parts.storage, parts.resources)
     yield from check_env_from(parts.env_from, parts.env, parts.secrets)

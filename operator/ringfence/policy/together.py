@@ -15,6 +15,7 @@ from .levels import LEVELS
 from .limits import bounds_of, spelled
 from .model import NamedPolicy
 from .text import listed
+from .users import both, ids, words
 
 Meet = Callable[[Any, Any], Any]
 _SHOWN: Final = 8
@@ -96,6 +97,7 @@ _FIELDS: Final = (
         lambda a, b: a & b,
         _names("none"),
     ),
+    _Field("pods.users", lambda one: ids(one.spec.pods.users), both, words),
     _Field(
         "secrets.maxAge",
         lambda one: (duration(one.spec.secrets.max_age), one.spec.secrets.max_age),

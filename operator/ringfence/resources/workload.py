@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ringfence.api.agentdeployment import ResourceAmounts
+from ringfence.api.users import NOBODY
 from ringfence.policy.limits import DEFAULT_LIMITS
 from ringfence.policy.quantities import canonical
 
@@ -18,8 +19,6 @@ from .probes import probes
 from .scratch import home_variable, scratch_mounts, scratch_volumes
 from .secrets import secret_mounts, secret_variables, secret_volumes
 
-UID = 65532
-"""The user that every agent runs as, whatever its image says: the customary `nonroot` of minimal images."""
 TOKEN_SECONDS = 3600
 """Life of the agent's API token; the kubelet renews it after 80 %."""
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where clients look for it
@@ -102,9 +101,9 @@ def _pod(agent: Agent) -> Manifest:
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": {
             "runAsNonRoot": True,
-            "runAsUser": UID,
-            "runAsGroup": UID,
-            "fsGroup": UID,
+            "runAsUser": spec.run_as_user or NOBODY,
+            "runAsGroup": spec.run_as_group or NOBODY,
+            "fsGroup": spec.run_as_group or NOBODY,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [_container(agent)],

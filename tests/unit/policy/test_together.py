@@ -49,6 +49,8 @@ MAPS = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}
         ("images.requireDigest", [False, True], "true", "b"),
         ("images.requireDigest", [False, False], "false", "ab"),
         ("sandbox.runtimeClassNames", [["gvisor", "kata"], None], "gvisor, kata", "a"),
+        ("pods.users", [[{"first": 9, "last": 20}], [{"first": 15, "last": 30}]], "15-20, 65532", "ab"),
+        ("pods.users", [[{"first": 9, "last": 20}], []], "65532", "b"),
         ("secrets.maxAge", ["720h", "24h"], "24h", "b"),
         ("secrets.allowNever", [True, False], "false", "b"),
         ("onOrphans", ["Keep", "Stop"], "Stop", "b"),
