@@ -25,6 +25,7 @@ from .names import MAX_AGENT_NAME
 from .network import Network
 from .permissions import Permissions
 from .probes import PORT_RULE, Probe
+from .scheduling import Device, Scheduling
 from .scratch import Scratch
 from .secrets import AgentSecret
 from .status import AgentStatus
@@ -193,6 +194,12 @@ class AgentDeploymentSpec(Model):
     )
     run_as_group: Id | None = Field(
         default=None, description="Id of its group, which its volumes belong to. The same holds of it."
+    )
+    scheduling: Scheduling | None = Field(
+        default=None, description="On which nodes its pods run, as far as policies allow. Absent: Kubernetes chooses."
+    )
+    devices: Annotated[list[Device], Field(max_length=4), ListType("map", ("name",))] = Field(
+        default_factory=list, description="GPUs and other devices of nodes, as far as policies allow."
     )
     permissions: Permissions = Field(default_factory=Permissions)
     secrets: Annotated[list[AgentSecret], Field(max_length=16), ListType("map", ("name",))] = Field(

@@ -19,6 +19,7 @@ from .fields import (
     Uri,
 )
 from .permissions import Level, PolicyRule
+from .scheduling import DeviceLimit, NodeLabel, Toleration
 from .secrets import PolicySecrets
 from .users import NOBODY, IdRange
 
@@ -175,6 +176,19 @@ class PolicyPods(Model):
     users: Annotated[list[IdRange], Field(max_length=16), ListType("atomic")] = Field(
         default_factory=list,
         description=f"Ids that an agent may run as, of users and of groups alike, beside {NOBODY}. Empty: no other.",
+    )
+    node_labels: Annotated[list[NodeLabel], Field(max_length=32), ListType("atomic")] = Field(
+        default_factory=list, description="Labels by which an agent may choose its nodes. Empty: none."
+    )
+    tolerations: Annotated[list[Toleration], Field(max_length=32), ListType("atomic")] = Field(
+        default_factory=list,
+        description="Taints that an agent may tolerate. Empty: none. Those of control-plane nodes are never tolerated.",
+    )
+    priority_class_names: Annotated[list[DnsSubdomain], Field(max_length=32), ListType("set")] = Field(
+        default_factory=list, description="PriorityClasses that an agent may name. Empty: none."
+    )
+    devices: Annotated[list[DeviceLimit], Field(max_length=16), ListType("map", ("name",))] = Field(
+        default_factory=list, description="Devices that an agent may ask for, such as nvidia.com/gpu. Empty: none."
     )
 
 

@@ -19,6 +19,7 @@ from .opened import Opening, closed_for_good, opening
 from .permissions import check_permissions
 from .plaintext import check_plaintext
 from .pods import check_resources, check_sandbox, check_storage
+from .scheduling import check_scheduling
 from .scratch import check_scratch
 from .secrets import check_secrets
 from .selectors import matches
@@ -73,6 +74,8 @@ def _check_spec(agent: AgentObject, policies: Sequence[NamedPolicy], facts: Fact
         yield from _check_parts(parsed.value, agent.namespace, policies, facts)
         yield from check_sandbox(parsed.value.sandbox, policies)
         yield from check_plaintext(parsed.value)
+        spec = parsed.value
+        yield from check_scheduling(spec.scheduling, spec.devices, spec.replicas, policies)
         yield from check_limits(parsed.value, policies, facts)
         return
     malformed = {text.path(error.path) for error in parsed.errors}

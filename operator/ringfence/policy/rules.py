@@ -135,6 +135,13 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "what the kernel keeps apart by users: the platform team says which ids are the agents'.",
         "Leave `runAsUser` and `runAsGroup` out, which means 65532, or have the id added to the policy's `pods.users`.",
     ),
+    RuleName.SCHEDULING_ABOVE_POLICY: RuleText(
+        "An agent that chooses its node gets beside what it wants to look at, one that tolerates taints gets onto "
+        "nodes that were kept for others, a priority ends others' pods, and devices are scarce: the platform team says "
+        "which of them are for agents.",
+        "Leave the field out, or have its value added to the policy's `pods.nodeLabels`, `pods.tolerations`, "
+        "`pods.priorityClassNames` or `pods.devices`.",
+    ),
     RuleName.AGENTS_ABOVE_POLICY: RuleText(
         "One team must not take what all share: a policy bounds the "
         "AgentDeployments of a namespace, suspended ones included.",

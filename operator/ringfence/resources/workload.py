@@ -16,6 +16,7 @@ from .files import config_variables, file_annotations, file_mounts, file_volumes
 from .kinds import Manifest
 from .model import DENY, FOREGROUND, Agent, child, child_name
 from .probes import probes
+from .scheduling import devices, scheduling
 from .scratch import home_variable, scratch_mounts, scratch_volumes
 from .secrets import secret_mounts, secret_variables, secret_volumes
 
@@ -113,7 +114,7 @@ def _pod(agent: Agent) -> Manifest:
         pod["imagePullSecrets"] = [{"name": secret} for secret in spec.image_pull_secrets]
     if spec.sandbox:
         pod["runtimeClassName"] = spec.sandbox.runtime_class_name
-    return pod
+    return pod | scheduling(spec)
 
 
 def _container(agent: Agent) -> Manifest:
@@ -149,7 +150,7 @@ def _resources(agent: Agent) -> Manifest:
     asked, capped = _amounts(agent.spec.resources.requests), _amounts(agent.spec.resources.limits)
     limits = {kind: capped.get(kind, asked.get(kind, DEFAULT_LIMITS[kind])) for kind in DEFAULT_LIMITS}
     requests = {kind: asked.get(kind, capped.get(kind, DEFAULT_REQUESTS[kind])) for kind in DEFAULT_LIMITS}
-    return {"limits": limits, "requests": requests}
+    return {"limits": limits | devices(agent.spec), "requests": requests | devices(agent.spec)}
 
 
 def _amounts(amounts: ResourceAmounts) -> dict[str, str]:
