@@ -51,6 +51,7 @@ GUARDS = "tests/chart/test_guards.py"
 ESCALATION = "tests/chart/test_escalation.py"
 FLOOR = "tests/chart/test_floor.py"
 STATIC = "tests/chart/test_static_floor.py"
+CONNECTIONS = "tests/chart/test_guards_connections.py"
 EXPOSURE = "tests/chart/test_guards_exposure.py"
 OWN = "tests/chart/test_guards_own.py"
 ALONE = "tests/chart/test_without_admission.py"
@@ -451,6 +452,12 @@ FIELDS: dict[str, Row] = {
         f"{SIGNED}::test_what_cosign_attests_is_verified",
     ),
     "AgentPolicy.spec.sandbox.runtimeClassNames": Row("`decide`", f"{PODS}::test_sandbox"),
+    "AgentPolicy.spec.connections.groups": Row(
+        "guard `connections`: by the groups that all policies of the namespace name, which the controller writes on "
+        "its RoleBinding `ringfence-agents.ceiling` there",
+        f"{CONTROLLER}/test_connections.py::test_who_gets_into_an_agent_is_what_all_policies_say",
+        f"{CONNECTIONS}::test_by_group",
+    ),
     "AgentPolicy.spec.onOrphans": Row(
         "the pass over a namespace: an orphaned Deployment gets no pods, an orphaned allow policy or RoleBinding goes",
         "tests/api/controller/test_orphans.py::test_what_is_orphaned_is_stopped",

@@ -18,7 +18,9 @@ from tools.mutation.live import Fate, Loop
 from tools.mutation.rules import RuleMutant
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-TESTS: Final = ("tests/chart/test_guards*.py", "tests/chart/test_escalation.py", "tests/chart/test_floor.py")
+TESTS: Final = ("test_guards_*updates.py", "test_guards_own.py", "test_guards_exposure.py", "test_guards.py")
+"""First what is quick: of its mutants the others are spared."""
+MORE: Final = ("test_escalation.py", "test_floor.py", "test_guards*.py")
 PYTEST: Final = ("-p", "no:terminal", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib")
 """Without the terminal of pytest, and its options: a dot for each run of a test would hide what counts."""
 JUDGED: Final = judged.FILE.with_name("judged_guards.toml")
@@ -28,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
     options = _parser().parse_args(arguments)
     loop = Loop(lambda mutant: not options.only or any(word in str(mutant) for word in options.only), _progress)
-    files = options.tests or [str(file) for pattern in TESTS for file in sorted(ROOT.glob(pattern))]
+    files = options.tests or _files()
     code = pytest.main([*files, *PYTEST, f"--rootdir={ROOT}"], [loop])
     if loop.problem or not loop.fates:
         sys.stderr.write(f"{loop.problem or f'no mutant was tried (pytest: {code})'}\n")
@@ -36,6 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for test in loop.unrepeatable:
         sys.stderr.write(f"left out, since it fails when it runs again: {test}\n")
     return int(report(loop.fates) < options.threshold)
+
+
+def _files() -> list[str]:
+    found = [str(file) for pattern in (*TESTS, *MORE) for file in sorted((ROOT / "tests/chart").glob(pattern))]
+    return list(dict.fromkeys(found))
 
 
 def _progress(mutant: RuleMutant, fate: Fate) -> None:

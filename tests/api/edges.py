@@ -26,6 +26,7 @@ LENGTHS: tuple[tuple[str, Callable[[int], str]], ...] = (
     ("^([a-z0-9]([-a-z0-9]*", lambda n: "a" * n if n < 64 else "a" * (n - 64) + "/" + "b" * 63),
     ("", lambda n: "a" * n),
 )
+MATCHES = "self.matches(r'"
 NETWORKS = {
     3: "::/",
     4: "::/0",
@@ -63,8 +64,14 @@ def _text(node: dict[str, Any], size: int) -> str:
         "duration('1h')" in rule["rule"] and "<=" in rule["rule"] for rule in node.get("x-kubernetes-validations", ())
     ):
         return SHORT_DURATIONS.get(size, "9" * size)
-    pattern = node.get("pattern", "")
-    return next(make(size) for start, make in LENGTHS if pattern.startswith(start))
+    return next(make(size) for start, make in LENGTHS if _pattern(node).startswith(start))
+
+
+def _pattern(node: dict[str, Any]) -> str:
+    """The regular expression, which stands in a rule where it has a sentence."""
+    rules = (rule["rule"] for rule in node.get("x-kubernetes-validations", ()))
+    found = (rule[len(MATCHES) : -2] for rule in rules if rule.startswith(MATCHES))
+    return str(node.get("pattern") or next(found, ""))
 
 
 def _map(count: int) -> dict[str, str]:
@@ -77,7 +84,7 @@ def _list(node: dict[str, Any], sample: list[Any], count: int) -> list[Any]:
     if items.get("type") == "integer":
         return [number + 1 for number in range(count)]
     if items.get("type") == "string":
-        if items.get("pattern", "").startswith(URI):
+        if _pattern(items).startswith(URI):
             return [f"a:{number}" for number in range(count)]
         return [
             f"10.0.{number % 256}.{number // 256}/32" if _is_network(items) else f"a{number}" for number in range(count)

@@ -352,6 +352,12 @@ def test_a_large_object_is_decided(setup: Setup, server: Server) -> None:
     with pytest.raises(Exception, match="ImageNoDigest"):
         setup.cluster.kubectl("patch", "-n", "team", "agd", "large", "--type=merge", "-p", '{"spec": {"image": "x:1"}}')
     setup.cluster.kubectl("label", "-n", "team", "agd", "large", "a=b")
+    # Nearly as large as a request may be, beside the stored one: not stored itself, for etcd takes half as much.
+    env = [{"name": f"V{number}", "value": "x" * 22_000} for number in range(128)]
+    for image, code in ((PINNED, HTTPStatus.OK), ("x:1", HTTPStatus.FORBIDDEN)):
+        body = json.dumps({"spec": {"image": image, "env": env}}).encode()
+        path = f"{AGENTS}/large?dryRun=All"
+        assert server.request("PATCH", path, body, "application/merge-patch+json").code == code
 
 
 def test_metrics_tell_what_was_refused(setup: Setup) -> None:

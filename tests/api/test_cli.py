@@ -8,6 +8,7 @@ import threading
 import time
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,11 +16,11 @@ from uuid import uuid4
 import pytest
 
 from api.server import Answer, Server
-from cluster import Cluster, programs
+from cluster import Cluster, CommandFailed, programs
 from ringfence.api import AgentDeploymentSpec, parse
 from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL, API_VERSION
 from ringfence.kube import path_of
-from ringfence.resources import Agent, JobImage
+from ringfence.resources import Agent, JobImage, build
 from ringfence.resources.network import allow_policy
 from ringfence.resources.rotation import rotation_children
 from ringfence.resources.secrets import rotation_name
@@ -132,6 +133,33 @@ def test_status(team: Team) -> None:
     everywhere = json.loads(team.run("status", "-A", "-o", "json").stdout)["agents"]
     assert (team.name, "a", True) in [(one["namespace"], one["name"], one["ready"]) for one in everywhere]
     assert team.run("status", "b", "-n", team.name).returncode == 1
+
+
+def test_what_is_rendered_can_be_compared_with_what_is_there(team: Team, cluster: Cluster, tmp_path: Path) -> None:
+    """`ringfence render | kubectl diff -f -`: no difference of an agent that exists, and each one of an edited spec."""
+    agent = team.agent(ready=True)
+    place = path_of(*PATHS["NetworkPolicy"], team.name, allow_policy(agent)["metadata"]["name"])
+    assert team.server.request("DELETE", place).ok
+    for manifest in build(replace(agent, job_image=None)):
+        team.send("POST", path_of(*PATHS[manifest["kind"]], team.name), manifest)
+    file = tmp_path / "agent.yaml"
+    for spec, differs in ((SPEC, False), (SPEC | {"args": ["--edited"]}, True)):
+        metadata = {"name": "a", "namespace": team.name}
+        file.write_text(
+            json.dumps({"apiVersion": API_VERSION, "kind": "AgentDeployment", "metadata": metadata, "spec": spec})
+        )
+        policy = tmp_path / "policy.yaml"
+        policy.write_text(
+            json.dumps({"kind": "AgentPolicy", "metadata": {"name": "p"}, "spec": {"ingress": {"namespaces": ["ops"]}}})
+        )
+        rendered = team.run("render", "--policy", str(policy), str(file))
+        assert rendered.returncode == 0, rendered.stderr
+        if differs:
+            with pytest.raises(CommandFailed) as caught:
+                cluster.kubectl("diff", "-f", "-", stdin=rendered.stdout)
+            assert "+        - --edited" in caught.value.output
+        else:
+            assert cluster.kubectl("diff", "-f", "-", stdin=rendered.stdout) == ""
 
 
 def test_that_nobody_leads_is_said(team: Team) -> None:

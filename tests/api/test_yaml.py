@@ -49,6 +49,36 @@ def test_a_key_means_the_same_to_both_readers(parity: Parity, key: str) -> None:
     agree(parity, f"{HEAD}  ports: [{{name: p, port: 1}}]\n  network: {{ingress: [{{port: p, from: {peer}}}]}}\n")
 
 
+MERGES = {
+    "later": "{l: '3', <<: {l: '2', k: '1'}}",
+    "earlier": "{<<: {l: '2', k: '1'}, l: '3'}",
+    "list": "{<<: [{l: a, k: a}, {l: b, m: b}], k: c}",
+    "inside": "{<<: {<<: {a: b}, c: d}}",
+    "twice": "{<<: {a: b}, a: c, <<: {a: d}}",
+    "text": "{<<: 3}",
+    "lists": "{<<: [[{l: a}]]}",
+    "null": "{<<: ~}",
+    "quoted": "{'<<': x}",
+    "anchor twice": "&x {a: &y b, c: &y d, e: *y}",
+}
+
+
+@pytest.mark.parametrize("why", MERGES)
+def test_kubectl_merges_as_lint_does(cluster: Cluster, why: str) -> None:
+    """The API server's own reader is stricter than kubectl, and what people use is kubectl."""
+    text = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata: {MERGES[why]}\n"
+    try:
+        here = read(text)["data"]
+    except Unreadable:
+        here = None
+    try:
+        shown = cluster.kubectl("create", "--dry-run=client", "--validate=false", "-o", "json", "-f", "-", stdin=text)
+    except CommandFailed:
+        assert here is None
+        return
+    assert json.loads(shown)["data"] == here
+
+
 def agree(parity: Parity, text: str) -> None:
     """Demand one verdict, and one meaning when it is a good one."""
     try:

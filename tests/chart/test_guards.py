@@ -14,6 +14,7 @@ from chart.rendering import CHART, NAMESPACE
 from cluster import Cluster
 from cluster.shell import run, wait_for
 from ringfence.api.names import AGENT_LABEL, AGENTS_LABEL
+from ringfence.resources import build_ceiling
 
 CONTROLLER = f"system:serviceaccount:{NAMESPACE}:ringfence-controller"
 RBAC, APPS, BATCH = "/apis/rbac.authorization.k8s.io/v1", "/apis/apps/v1", "/apis/batch/v1"
@@ -89,6 +90,8 @@ def place(guarded: Cluster, controller: Server, admin: Somebody) -> Iterator[Pla
     found.agent("a", FULL, secrets=[ROTATED], files=[{"path": "/etc/agent/a", "content": "a"}])
     for manifest in found.desired():
         found.create(manifest["kind"], manifest)
+    groups = ["CN=sre,OU=x", "on-call"]
+    found.create("RoleBinding", build_ceiling(found.name, (NAMESPACE, "ringfence-controller"), groups))
     labels = {"app.kubernetes.io/managed-by": "ringfence", AGENT_LABEL: "a"}
     found.create("Secret", {"metadata": {"name": "ringfence-a.0", "labels": labels}})
     template = {
@@ -336,7 +339,7 @@ def test_nobody_gets_into_an_agent(place: Place, admin: Somebody, guarded: Clust
     pods = f"/api/v1/namespaces/{place.name}/pods"
     ways = [f"{name}/exec?command=id", f"{name}/attach", f"{name}/portforward", f"{name}/proxy/", f"{name}:80/proxy/x"]
     for way in ways:
-        refused(admin.server.request("GET", f"{pods}/{way}"), "guards.connections.groups", "an-administrator")
+        refused(admin.server.request("GET", f"{pods}/{way}"), "is for the groups that", "AgentPolic")
     added = {"spec": {"ephemeralContainers": [{"name": "e", "image": DIGEST}]}}
     refused(admin.merge(f"{pods}/{name}/ephemeralcontainers", added))
     passed(admin.server.request("GET", f"{pods}/{name}"))

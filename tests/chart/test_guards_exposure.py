@@ -204,7 +204,7 @@ def test_no_proxy_leads_to_an_agent(place: Place, admin: Somebody) -> None:
     ]
     for way in (*pods, *services):
         for method in ("GET", "POST"):
-            refused(admin.server.request(method, f"{base}/{way}"), "guards.connections.groups")
+            refused(admin.server.request(method, f"{base}/{way}"), "is for the groups that")
     for way in ("services/other/proxy/", "services/https:other:443/proxy/", "pods/http:other:80/proxy/"):
         assert "guard" not in admin.server.request("GET", f"{base}/{way}").message
 
@@ -214,6 +214,6 @@ def test_nor_does_a_kubelet(place: Place, admin: Somebody) -> None:
     ways = [f"{verb}/{place.name}/{name}/agent?cmd=id" for verb in ("exec", "run", "attach", "portForward")]
     for way in (*ways, f"exec/{place.name}/{name}/uid/agent", f"/exec/{place.name}/%72{name[1:]}/agent"):
         for method in ("GET", "POST"):
-            refused(admin.server.request(method, f"{base}/{way}"), "guards.connections.groups")
+            refused(admin.server.request(method, f"{base}/{way}"), "by way of its node")
     for way in ("metrics", f"containerLogs/{place.name}/{name}/agent", f"exec/{place.name}/other/c", "pods"):
         assert "guard" not in admin.server.request("GET", f"{base}/{way}").message

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from api.controller.place import NODE, Place
+from chart.conftest import AGENTS
 from chart.rendering import NAMESPACE
 from chart.test_guards import (
     APPS,
@@ -153,7 +154,7 @@ def test_a_node_is_drained(guarded: Cluster, place: Place, admin: Somebody, shop
     at = f"/api/v1/namespaces/{shop}/pods/{pod['metadata']['name']}/binding"
     assert admin.server.request("POST", at, json.dumps(bind).encode()).ok
     # As kubectl does it, of all pods of the node: evictions, which the API server decides but does not carry out.
-    drained = guarded.kubectl("drain", NODE, "--dry-run=server", "--force", "--ignore-daemonsets")
+    drained = guarded.kubectl("drain", NODE, "--dry-run=server", "--force", "--delete-emptydir-data")
     assert f"evicting pod {shop}/{pod['metadata']['name']} (server dry run)" in drained
     guarded.kubectl("delete", "pod", "-n", shop, pod["metadata"]["name"], "--grace-period=0", "--force")
     (pod, *_) = wait_for("a pod", lambda: pods(admin, shop)) or []
@@ -181,6 +182,16 @@ def test_the_garbage_collector(guarded: Cluster, admin: Somebody, shop: str) -> 
     again["metadata"]["annotations"] = before["metadata"]["annotations"]
     again["metadata"]["labels"] = before["metadata"]["labels"]  # helm's own
     assert admin.server.request("POST", path.rpartition("/")[0], json.dumps(again).encode()).ok
+
+
+@pytest.mark.parametrize("labels", [{}, AGENTS], ids=["plain", "opened"])
+def test_the_end_of_a_namespace_with_all_that_is_in_it(guarded: Cluster, chart: Path, labels: dict[str, str]) -> None:
+    name = f"ends-{len(labels)}"
+    guarded.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+    run(["helm", "-n", name, "install", "shop", str(chart)], env=guarded.env)
+    guarded.kubectl("delete", "namespace", name, "--wait=false")
+    listed = ("get", "namespace", name, "--ignore-not-found", "-o", "name")
+    wait_for("its end", lambda: not guarded.kubectl(*listed), timeout=180)
 
 
 def plural(body: dict[str, Any]) -> str:

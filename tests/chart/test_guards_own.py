@@ -1,10 +1,13 @@
 """The guards of what Ringfence itself consists of; and how an administrator gets past all guards."""
 
 import json
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from api.controller.place import Place
 from api.server import Answer, Server
@@ -24,8 +27,9 @@ from chart.test_guards import (
     place,
     refused,
 )
+from chart.test_guards_others import manifests
 from chart.test_registration import some_ca
-from cluster import Cluster
+from cluster import Cluster, programs
 from cluster.shell import run, wait_for
 
 __all__ = ["admin", "controller", "guarded", "place"]
@@ -40,13 +44,15 @@ CERTIFICATE = f"{HERE}/secrets/ringfence-admission-tls"
 @pytest.fixture(scope="module")
 def strong(guarded: Cluster, place: Place) -> Iterator[Somebody]:
     """May do everything with everything but the guards themselves."""
-    groups = ["", "apps", "batch", "policy", "networking.k8s.io", "rbac.authorization.k8s.io", "apiextensions.k8s.io"]
+    groups = ["", "apps", "autoscaling", "batch", "policy", "networking.k8s.io", "rbac.authorization.k8s.io"]
+    groups.append("apiextensions.k8s.io")
     webhooks = {
         "apiGroups": ["admissionregistration.k8s.io"],
         "resources": ["validatingwebhookconfigurations"],
         "verbs": ["*"],
     }
-    rules = [{"apiGroups": groups, "resources": ["*"], "verbs": ["*"]}, webhooks]
+    seen = {"apiGroups": webhooks["apiGroups"], "resources": ["*"], "verbs": ["get", "list"]}
+    rules = [{"apiGroups": groups, "resources": ["*"], "verbs": ["*"]}, webhooks, seen]
     subject = {"kind": "User", "name": "strong", "apiGroup": "rbac.authorization.k8s.io"}
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "strong"}
     head = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": "strong"}}
@@ -132,6 +138,41 @@ def test_others_beside_it_are_not(strong: Somebody) -> None:
     }
     refused(strong.create(f"{HERE}/services", labelled | {"spec": {"ports": [{"port": 1}]}}))
     passed(strong.create("/api/v1/namespaces/default/services", labelled | {"spec": {"ports": [{"port": 1}]}}))
+
+
+def by_helm(cluster: Cluster, who: str, *words: str) -> str:
+    """What helm says to somebody in the release namespace; empty where it did as told."""
+    env = {**cluster.env, "KUBECONFIG": str(cluster.user_kubeconfig(who))}
+    done = subprocess.run(
+        [programs.tools() / "helm", "-n", NAMESPACE, *words], env=env, capture_output=True, text=True, check=False
+    )
+    return done.stderr if done.returncode else ""
+
+
+def test_who_deploys_beside_it_does_not_change_it(
+    guarded: Cluster, strong: Somebody, admin: Somebody, tmp_path: Path
+) -> None:
+    """By helm, with all rights in the cluster but those on guards: another release comes and goes, this one stays."""
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "Chart.yaml").write_text(yaml.safe_dump({"apiVersion": "v2", "name": "shop", "version": "0.1.0"}))
+    (tmp_path / "templates" / "all.yaml").write_text(yaml.safe_dump_all(manifests()))
+    for words in (("install", "shop", tmp_path), ("upgrade", "shop", tmp_path), ("uninstall", "shop")):
+        assert by_helm(guarded, "strong", *map(str, words)) == ""
+
+    def parts() -> dict[str, str]:
+        label = "app.kubernetes.io/part-of=ringfence"
+        kinds = "deployment,service,serviceaccount,configmap,role,rolebinding,networkpolicy,pdb,clusterrole,"
+        kinds += "clusterrolebinding,validatingadmissionpolicy,validatingadmissionpolicybinding"
+        listed = json.loads(guarded.kubectl("get", kinds, "-n", NAMESPACE, "-l", label, "-o", "json"))["items"]
+        return {f"{one['kind']}/{one['metadata']['name']}": one["metadata"]["uid"] for one in listed}
+
+    before = parts()
+    assert len(before) > len(PARTS)
+    changed = ("upgrade", "ringfence", str(CHART), "--set", "floor.enabled=false", "--set", "controller.replicas=1")
+    assert "ringfence-guard-own" in by_helm(guarded, "strong", *changed)
+    assert parts() == before
+    found = admin.server.request("GET", f"{APPS}/namespaces/{NAMESPACE}/deployments/ringfence-controller").body
+    assert found["spec"]["replicas"] == 2
 
 
 def pod(account: str) -> dict[str, Any]:

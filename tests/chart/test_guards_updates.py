@@ -191,15 +191,13 @@ def test_an_agent_does_not_begin_with_the_finalizer_either(place: Place, admin: 
     passed(admin.create(place.path("AgentDeployment"), body | {"metadata": {"name": "b"}}))
 
 
-def test_a_lease_does_not_change_hands(place: Place, admin: Somebody, controller: Server) -> None:
+def test_a_lease_does_not_change_hands(place: Place, admin: Somebody, controller: Server, kept: Kept) -> None:
     """The replicas' own, as one of them wrote it."""
     path = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
     lease = {"metadata": {"name": "ringfence-controller"}, "spec": {"holderIdentity": "one"}}
-    assert controller.request("POST", path, json.dumps(lease).encode()).ok
-    one = f"{path}/ringfence-controller"
+    one = Kept(Somebody(controller), kept.made).make(path, lease)
     refused(admin.merge(one, {"spec": {"holderIdentity": "nobody"}}), "which replica")
     passed(admin.merge(one, {"metadata": {"labels": {"team": "x"}}}))
-    assert admin.server.request("DELETE", one).ok
 
 
 def test_a_namespace_on_its_way_out_may_be_closed(controller: Server, admin: Somebody) -> None:
@@ -214,3 +212,20 @@ def test_a_namespace_on_its_way_out_may_be_closed(controller: Server, admin: Som
     passed(admin.merge(path, close))
     found.merge_at(held, {"metadata": {"finalizers": None}})
     wait_for("the namespace's end", lambda: admin.server.request("GET", path).code == 404)
+
+
+def test_the_number_of_pods_is_set_by_the_controller(place: Place, controller: Server) -> None:
+    path = next(
+        place.path("Deployment", one["metadata"]["name"]) for one in place.desired() if one["kind"] == "Deployment"
+    )
+    passed(Somebody(controller).merge(f"{path}/scale", {"spec": {"replicas": 2}}))
+
+
+def test_replicasets_of_others_are_theirs(place: Place, admin: Somebody) -> None:
+    def of_others() -> list[str]:
+        found = [one["metadata"] for one in place.items("ReplicaSet")]
+        return [one["name"] for one in found if AGENT_LABEL not in one["labels"]]
+
+    path = place.path("ReplicaSet", (wait_for("a ReplicaSet", of_others) or [""])[0])
+    passed(admin.merge(path, {"metadata": {"labels": {"team": "x"}}}))
+    passed(admin.delete(path))

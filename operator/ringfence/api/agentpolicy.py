@@ -17,11 +17,14 @@ from .fields import (
     Quantity,
     RbacWord,
     Uri,
+    UserGroup,
 )
 from .permissions import Level, PolicyRule
 from .scheduling import DeviceLimit, NodeLabel, Toleration
 from .secrets import PolicySecrets
 from .users import NOBODY, IdRange
+
+Registry = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^(\*|[a-z0-9][a-z0-9._:/-]*)$")]
 
 
 class LabelRequirement(Model):
@@ -138,7 +141,7 @@ class PolicyImages(Model):
     )
 
     registries: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=253, pattern=r"^(\*|[a-z0-9][a-z0-9._:/-]*)$")]],
+        list[Registry],
         Field(max_length=64),
         # In a set, server-side apply would leave the "*" of the default, which nobody owns, beside the new ones.
         ListType("atomic"),
@@ -189,6 +192,17 @@ class PolicyPods(Model):
     )
     devices: Annotated[list[DeviceLimit], Field(max_length=16), ListType("map", ("name",))] = Field(
         default_factory=list, description="Devices that an agent may ask for, such as nvidia.com/gpu. Empty: none."
+    )
+
+
+class PolicyConnections(Model):
+    """Who may get into agents' pods through the API server, beside having the right to."""
+
+    groups: Annotated[list[UserGroup], Field(max_length=32), ListType("set")] = Field(
+        default_factory=list,
+        description="Groups whose members may exec, attach and forward ports into agents, reach them by the API "
+        "server's proxy, and add containers to their pods. Several policies: a group that all of them name. Empty: "
+        "nobody.",
     )
 
 
@@ -244,6 +258,7 @@ class AgentPolicySpec(Model):
     images: PolicyImages = Field(default_factory=PolicyImages)
     sandbox: PolicySandbox = Field(default_factory=PolicySandbox)
     pods: PolicyPods = Field(default_factory=PolicyPods)
+    connections: PolicyConnections = Field(default_factory=PolicyConnections)
     secrets: PolicySecrets = Field(default_factory=PolicySecrets)
     on_orphans: Literal["Stop", "Keep"] = Field(
         default="Stop",

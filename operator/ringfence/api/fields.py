@@ -51,7 +51,9 @@ def _quantity(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
         return validate(value)
     except ValidationError:
         # One sentence, not one for each branch of the union.
-        raise ValueError("must be a quantity such as 2, 500m or 512Mi, without a sign or an exponent") from None
+        raise ValueError(
+            "must be a quantity such as 2, 500m or 512Mi, without a sign or an exponent; a unit has no B at its end"
+        ) from None
 
 
 _CIDR = ValueRule(
@@ -128,4 +130,18 @@ Quantity = Annotated[
 """A Kubernetes quantity without a sign or an exponent: `2`, `500m`, `512Mi` (x-kubernetes-int-or-string)."""
 RbacWord = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[!-~]*$")]
 """Printable ASCII without blanks: a look-alike letter or an invisible one never enters a rule of rights."""
+UserGroup = Annotated[
+    str,
+    Field(min_length=1, max_length=253, pattern=r"^[^\x00-\x1f\x7f]+$"),
+    ValueRule(
+        cel="!(self in ['system:authenticated', 'system:unauthenticated']) "
+        "&& !self.startsWith('system:serviceaccounts')",
+        message="name a group of people: this one has everybody in it, or ServiceAccounts, which agents have, too",
+        check=lambda group: (
+            group not in {"system:authenticated", "system:unauthenticated"}
+            and not group.startswith("system:serviceaccounts")
+        ),
+    ),
+]
+"""A group as the API server's authentication names it: any text of one line."""
 RbacGroup = Annotated[str, Field(max_length=253, pattern=r"^[!-~]*$")]

@@ -11,6 +11,9 @@ AGENTS_ENABLED = "enabled"
 DELEGATE_ANNOTATION = f"{GROUP}/delegate"
 """On a Namespace: whose permissions are asked about there, in place of those of whoever writes an agent."""
 
+CONNECTIONS_ANNOTATION = f"{GROUP}/connections"
+"""On RoleBinding `ringfence-agents.ceiling`: the groups that may exec into agents of the namespace, one a line."""
+
 AGENT_LABEL = f"{GROUP}/agent"
 """On every child and on the agent's pods: the AgentDeployment's name. The NetworkPolicies select by it."""
 

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from .base import Model
 from .fields import DNS_SUBDOMAIN, MAX_SUBDOMAIN, matches
+from .sentences import sentence
 
 M = TypeVar("M", bound=Model)
 
@@ -38,13 +39,11 @@ def parse(model: type[M], data: Any, *, at: str = "spec") -> Parsed[M]:
     try:
         return Parsed(model.model_validate(dict(data), by_alias=True, by_name=False))
     except ValidationError as failure:
-        # `input` stays out of the messages: a value pasted into the wrong field may be a secret.
-        found = failure.errors(include_url=False, include_context=False, include_input=False)
+        # Of the input only the type is looked at: a value pasted into the wrong field may be a secret.
+        found = failure.errors(include_url=False)
     except RecursionError:
         return Parsed(None, (FieldError(at, "is nested too deeply"),))
-    errors = [
-        FieldError(_path(at, error["loc"]), _sentence(error["type"], error["msg"])) for error in found[:MAX_ERRORS]
-    ]
+    errors = [FieldError(_path(at, error["loc"]), sentence(model, error, at)) for error in found[:MAX_ERRORS]]
     if len(found) > MAX_ERRORS:
         errors.append(FieldError(at, f"and {len(found) - MAX_ERRORS} more mistakes"))
     return Parsed(None, tuple(dict.fromkeys(errors)))
@@ -69,11 +68,3 @@ def _path(at: str, location: tuple[str | int, ...]) -> str:
         else:
             path += f".{step}"
     return path
-
-
-def _sentence(kind: str, message: str) -> str:
-    if kind == "extra_forbidden":
-        return "unknown field: remove it, or check its spelling (kubectl explain agd.spec)"
-    if kind == "missing":
-        return "is required"
-    return message.removeprefix("Value error, ")

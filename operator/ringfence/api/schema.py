@@ -13,6 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from .base import Model, Rule
+from .hints import PATTERNS
 from .names import GROUP, VERSION
 
 CATEGORY = "ringfence"
@@ -65,6 +66,15 @@ class StructuralJsonSchema(GenerateJsonSchema):
         factory = schema.get("default_factory")
         value = factory() if factory is not None else schema.get("default")  # type: ignore[call-arg]
         return inner if value is None else inner | {"default": _plain(value)}
+
+    def str_schema(self, schema: core_schema.StringSchema) -> JsonSchemaValue:
+        """Text. The API server shows a regular expression as it is: as a rule, it comes with a sentence."""
+        found = super().str_schema(schema)
+        message = PATTERNS.get(found.get("pattern", ""))
+        if message is None:
+            return found
+        rule = {"rule": f"self.matches(r'{found.pop('pattern')}')", "message": message}
+        return found | {"x-kubernetes-validations": [rule]}
 
     def literal_schema(self, schema: core_schema.LiteralSchema) -> JsonSchemaValue:
         """Words to choose from, even when there is one: `const` is not structural."""

@@ -207,6 +207,8 @@ def _bounds(policy: NamedPolicy) -> list[str]:
         found.append(f"images signed by {' or '.join(key.name for key in spec.images.signed_by)}")
     if spec.sandbox.runtime_class_names:
         found.append(f"sandbox {' or '.join(spec.sandbox.runtime_class_names)}")
+    if spec.connections.groups:
+        found.append(f"exec into agents for {', '.join(spec.connections.groups)}")
     if spec.existing == "Suspend":
         found.append("agents that no longer fit are suspended")
     return [*found, f"keys for {spec.secrets.max_age}", *described(spec)]

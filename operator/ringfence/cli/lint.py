@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from ringfence.cli.manifests import Unreadable, find, read
-
-from . import formatting
-from .judge import Result, judge, read_policies
+from . import formatting, options
+from .judge import Files, Result, judge, read_policies
+from .manifests import Document, Unreadable, find, read
+from .objects import objects
 
 ACCEPTED, REFUSED, UNREADABLE = 0, 1, 2
 """Exit codes."""
@@ -17,14 +17,8 @@ ACCEPTED, REFUSED, UNREADABLE = 0, 1, 2
 
 @click.command("lint")
 @click.argument("files", nargs=-1, required=True, metavar="FILE|DIR|-...")
-@click.option(
-    "--policy",
-    "policy_files",
-    multiple=True,
-    type=click.Path(),
-    metavar="FILE",
-    help="AgentPolicies to decide by, all of them binding. Repeatable. Default: the built-in policy `restricted`.",
-)
+@options.policies
+@options.exclude
 @click.option(
     "-n",
     "--namespace",
@@ -40,12 +34,15 @@ ACCEPTED, REFUSED, UNREADABLE = 0, 1, 2
     show_default=True,
     help="text for people, json for programs, sarif for code review tools.",
 )
-def command(files: Sequence[str], policy_files: Sequence[str], namespace: str, output: str) -> None:
+def command(
+    files: Sequence[str], policy_files: Sequence[str], exclude: Sequence[str], namespace: str, output: str
+) -> None:
     """Decide on AgentDeployments as admission would, without a cluster.
 
-    FILE may hold several documents; below DIR all .yaml, .yml and .json files are read; - is standard input. Other
-    kinds are passed over. What only a cluster knows is left out: whether the namespace is open to agents, and where
-    nodes, pods and Services are.
+    FILE may hold several documents and lists; below DIR all .yaml, .yml and .json files are read; - is standard input.
+    Other kinds are passed over, but for Namespaces: by their labels policies bind, and they must be open to agents.
+    Where a Namespace is not among the files, a policy binds it unless its name speaks against that. What only a
+    cluster knows is left out: where nodes, pods and Services are.
 
     \b
     Exit code: 0 all accepted, 1 some refused, 2 something could not be read.
@@ -53,23 +50,21 @@ def command(files: Sequence[str], policy_files: Sequence[str], namespace: str, o
     \b
     Examples:
       ringfence lint agent.yaml
-      ringfence lint --policy platform/policies.yaml manifests/
+      ringfence lint --policy platform/ --exclude charts manifests/
       kustomize build . | ringfence lint -o sarif - > ringfence.sarif
     """
     try:
-        policies = read_policies(policy_files)
+        world = read_policies(policy_files, exclude)
     except Unreadable as failure:
         click.echo(f"ringfence lint: {formatting.clean(failure)}", err=True)
         sys.exit(UNREADABLE)
-    results: list[Result] = []
     unreadable: list[Unreadable] = []
-    for file in _files(files, unreadable):
-        try:
-            for document in read(file):
-                results += judge(document, policies, namespace=namespace)
-        except Unreadable as failure:
-            unreadable.append(failure)
+    documents = list(_documents(files, exclude, unreadable))
+    for found in (one for document in documents for one in objects(document)):
+        world.take(found)
+    results = [result for document in documents for result in judge(document, world, namespace=namespace)]
     _print(results, output, said_enough=bool(unreadable))
+    _tell_unsure(world)
     for trouble in unreadable:
         click.echo(f"ringfence lint: {formatting.clean(trouble)}", err=True)
     if unreadable:
@@ -77,16 +72,36 @@ def command(files: Sequence[str], policy_files: Sequence[str], namespace: str, o
     sys.exit(ACCEPTED if all(result.accepted for result in results) else REFUSED)
 
 
-def _files(arguments: Sequence[str], unreadable: list[Unreadable]) -> Iterator[str]:
+def _documents(arguments: Sequence[str], exclude: Sequence[str], unreadable: list[Unreadable]) -> Iterator[Document]:
+    """All documents that can be read; the others are noted."""
+    for file in _files(arguments, exclude, unreadable):
+        try:
+            yield from read(file)
+        except Unreadable as failure:
+            unreadable.append(failure)
+
+
+def _files(arguments: Sequence[str], exclude: Sequence[str], unreadable: list[Unreadable]) -> Iterator[str]:
     seen: set[str] = set()
     for argument in arguments:
         try:
-            for file in find(argument):
+            for file in find(argument, exclude):
                 if file not in seen:
                     seen.add(file)
                     yield file
         except Unreadable as failure:
             unreadable.append(failure)
+
+
+def _tell_unsure(world: Files) -> None:
+    """A verdict may be too strict where several policies may bind: who reads it must know why."""
+    for namespace, names in sorted(one for one in world.unsure.items() if len(one[1]) > 1):
+        said, place = ", ".join(formatting.clean(name) for name in sorted(names)), formatting.clean(namespace)
+        click.echo(
+            f"ringfence lint: the labels of namespace {place} are not known, so these are taken to bind it: {said}; "
+            "lint its Namespace along, and its labels decide",
+            err=True,
+        )
 
 
 def _print(results: Sequence[Result], output: str, *, said_enough: bool) -> None:

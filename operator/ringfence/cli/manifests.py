@@ -4,17 +4,20 @@ Every value keeps the line it stands on, so that a violation can point there. Er
 and a sentence.
 """
 
-import math
 import os
 import re
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from yaml.composer import Composer
+
+from . import scalars
 
 try:
     from yaml import CSafeLoader as Loader
@@ -30,36 +33,13 @@ MAX_DEPTH: Final = 100
 SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
 STDIN: Final = "-"
 
-_PLAIN: Final = "tag:ringfence.dev:plain"
-"""Stands for "no tag and no quotes": only then may a scalar mean something else than its text."""
-_TAGS: Final[Mapping[str, tuple[type, ...]]] = {
-    "bool": (bool,),
-    "int": (int,),
-    "float": (int, float),
-    "null": (type(None),),
-}
-_WORDS: Final[Mapping[str, Any]] = {
-    **{word: True for yes in ("y", "yes", "true", "on") for word in (yes, yes.title(), yes.upper())},
-    **{word: False for no in ("n", "no", "false", "off") for word in (no, no.title(), no.upper())},
-    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **{sign + word: float(sign + "inf") for sign in ("", "+", "-") for word in (".inf", ".Inf", ".INF")},
-    **dict.fromkeys((".nan", ".NaN", ".NAN"), math.nan),
-}
-_INTEGER: Final = re.compile(r"[-+]?(0|[1-9][0-9]*|0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+)")
-_OCTAL: Final = re.compile(r"[-+]?0[0-7]+")
-_FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_PLAIN_FLOATS: Final = 1e21
-"""From here on Go writes a float into JSON with an exponent, so that it stays a float."""
-
-
-class _Loader(Loader):
-    """Leaves the meaning of untagged scalars to `resolve`."""
-
-    def resolve(self, kind: type[yaml.Node], value: str | None, implicit: Any) -> str:
-        """The tag of a node that has none."""
-        if kind is yaml.ScalarNode and implicit[0]:
-            return _PLAIN
-        return str(super().resolve(kind, value, implicit))  # type: ignore[no-untyped-call]
+_SURROGATES: Final = re.compile(
+    r"""\\\\                                                          # no escape begins at its second half
+    |\\u(?P<high>[dD][89abAB][0-9a-fA-F]{2})(?:\\u(?P<low>[dD][c-fC-F][0-9a-fA-F]{2}))?
+    |\\u[dD][c-fC-F][0-9a-fA-F]{2}""",
+    re.VERBOSE,
+)
+"""In JSON a character beyond U+FFFF may be two escapes; to a YAML reader each of them is a mistake."""
 
 
 class Unreadable(Exception):
@@ -88,10 +68,12 @@ class Document:
         return self.lines.get(path, 1)
 
 
-def find(argument: str) -> Iterator[str]:
+def find(argument: str, exclude: Sequence[str] = ()) -> Iterator[str]:
     """The files that an argument names: itself, or all manifests below a directory, in order. Raises Unreadable.
 
-    Links to directories are not followed, so a circle of them is none. What is named itself may be a pipe: `<(...)`.
+    `exclude`: patterns such as `charts` or `*/testdata/*.yaml`. What they match below a directory is left out: by its
+    name or by its path from that directory. Links to directories are not followed, so a circle of them is none. What
+    is named itself may be a pipe: `<(...)`.
     """
     try:
         mode = None if argument == STDIN else Path(argument).stat().st_mode
@@ -102,22 +84,28 @@ def find(argument: str) -> Iterator[str]:
     if mode is None or not stat.S_ISDIR(mode):
         yield argument
         return
-    found = sorted(_below(argument))
+    found = sorted(_below(argument, exclude))
     if not found:
-        raise Unreadable(argument, "no .yaml, .yml or .json file below this directory")
+        but = " that is not excluded" if exclude else ""
+        raise Unreadable(argument, f"no .yaml, .yml or .json file below this directory{but}")
     yield from map(str, found)
 
 
-def _below(directory: str) -> Iterator[Path]:
+def _below(directory: str, exclude: Sequence[str]) -> Iterator[Path]:
     """A directory that cannot be looked into must not be passed over: who knows what is in it."""
 
     def refuse(failure: OSError) -> None:
         raise Unreadable(str(failure.filename), failure.strerror or "cannot be read")
 
-    for place, _, names in os.walk(directory, onerror=refuse):
+    def left_out(path: Path) -> bool:
+        inside = path.relative_to(directory).as_posix()
+        return any(fnmatch(path.name, pattern) or fnmatch(inside, pattern.rstrip("/")) for pattern in exclude)
+
+    for place, folders, names in os.walk(directory, onerror=refuse):
+        folders[:] = [name for name in folders if not left_out(Path(place, name))]
         for name in names:
             path = Path(place, name)
-            if path.suffix in SUFFIXES and path.is_file():
+            if path.suffix in SUFFIXES and path.is_file() and not left_out(path):
                 yield path
 
 
@@ -126,11 +114,10 @@ def read(file: str) -> Iterator[Document]:
     text = _text(file)
     budget = _Budget(file)
     index = 0
-    loader = _Loader(text)
+    loader = _Loader(file, text)
     try:
-        _check_depth(file, text)
         while loader.check_node():
-            node = loader.get_node()
+            node: yaml.Node | None = loader.get_node()
             lines: dict[str, int] = {}
             content = _value(node, "", lines, budget, ()) if node else None
             if content is not None:
@@ -146,17 +133,42 @@ def read(file: str) -> Iterator[Document]:
         loader.dispose()
 
 
-def _check_depth(file: str, text: str) -> None:
-    """Libyaml builds values by recursion in C, and deep nesting would end the process: its events do not."""
-    depth = 0
-    for event in yaml.parse(text, Loader=Loader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > MAX_DEPTH:
-                line = event.start_mark.line + 1 if event.start_mark else 0
-                raise Unreadable(file, f"line {line}: nested deeper than {MAX_DEPTH} levels")
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
+class _Loader(Loader):
+    """From the parser's events to nodes, bounded, and with the meaning of untagged scalars left to `scalars`.
+
+    The nodes are made here and not by libyaml, which makes them by recursion in C: deep nesting would end the process.
+    """
+
+    check_node: Any = Composer.check_node
+    get_node: Any = Composer.get_node
+    compose_document = Composer.compose_document
+    compose_scalar_node = Composer.compose_scalar_node
+    compose_sequence_node = Composer.compose_sequence_node
+    compose_mapping_node = Composer.compose_mapping_node
+
+    def __init__(self, file: str, text: str) -> None:
+        super().__init__(text)
+        self.anchors: dict[str, yaml.Node] = {}
+        self._file = file
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> Any:
+        """The node that begins at the next event. Raises Unreadable where it is too deep."""
+        event: Any = self.peek_event()
+        if self._depth > MAX_DEPTH:
+            raise Unreadable(self._file, f"line {event.start_mark.line + 1}: nested deeper than {MAX_DEPTH} levels")
+        if event.anchor is not None and not isinstance(event, yaml.AliasEvent):
+            self.anchors.pop(event.anchor, None)  # a name may be given again, and means the newest from there on
+        self._depth += 1
+        node: Any = Composer.compose_node(self, parent, index)  # type: ignore[arg-type]
+        self._depth -= 1
+        return node
+
+    def resolve(self, kind: type[yaml.Node], value: str | None, implicit: Any) -> str:
+        """The tag of a node that has none."""
+        if kind is yaml.ScalarNode and implicit[0]:
+            return scalars.PLAIN
+        return str(super().resolve(kind, value, implicit))  # type: ignore[no-untyped-call]
 
 
 def _text(file: str) -> str:
@@ -177,9 +189,20 @@ def _text(file: str) -> str:
     if b"\0" in data:
         raise Unreadable(file, "is a binary file, not a manifest")
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as failure:
         raise Unreadable(file, f"is not UTF-8 text (byte {failure.start})") from failure
+    return _SURROGATES.sub(_character, text) if text.lstrip().startswith("{") else text
+
+
+def _character(escape: re.Match[str]) -> str:
+    """The character that a pair of escapes in JSON stands for; U+FFFD for half a pair, as for `kubectl`."""
+    high, low = escape["high"], escape["low"]
+    if escape[0] == r"\\":
+        return r"\\"
+    if high is None or low is None:
+        return "\ufffd"
+    return chr(0x10000 + (int(high, 16) - 0xD800) * 0x400 + int(low, 16) - 0xDC00)
 
 
 class _Budget:
@@ -202,32 +225,48 @@ class _Budget:
 
 def _value(node: yaml.Node, path: str, lines: dict[str, int], budget: _Budget, open_nodes: tuple[int, ...]) -> Any:
     budget.take(node, open_nodes)
-    lines.setdefault(path, node.start_mark.line + 1)
+    lines[path] = node.start_mark.line + 1
     if isinstance(node, yaml.ScalarNode):
         return _scalar(node, budget.file)
     inside = (*open_nodes, id(node))
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, f"{path}[{n}]", lines, budget, inside) for n, item in enumerate(node.value)]
-    return _mapping(node, path, lines, budget, inside)
-
-
-def _mapping(
-    node: yaml.Node, path: str, lines: dict[str, int], budget: _Budget, inside: tuple[int, ...]
-) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    merged: dict[str, Any] = {}
+    _fill(found, node, path, lines, budget, inside)
+    return found
+
+
+def _fill(
+    found: dict[str, Any],
+    node: yaml.Node,
+    path: str,
+    lines: dict[str, int],
+    budget: _Budget,
+    inside: tuple[int, ...],
+) -> None:
+    """Put what a mapping holds into `found`.
+
+    In the order of the text, merges (`<<`) among the rest, as kubectl's reader does: what comes later wins, and so a
+    merge takes the place of a key that stands before it.
+    """
+    own: set[str] = set()
     for key_node, value_node in node.value:
-        line = key_node.start_mark.line + 1
-        if key_node.value == "<<" and key_node.tag in {_PLAIN, "tag:yaml.org,2002:merge"}:
-            for source in value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]:
-                value = _value(source, path, lines, budget, inside)
-                merged = (value if isinstance(value, dict) else {}) | merged
+        if key_node.value == "<<" and key_node.tag in {scalars.PLAIN, "tag:yaml.org,2002:merge"}:
+            # Of a list of sources the first wins: it is merged last.
+            sources = reversed(value_node.value) if isinstance(value_node, yaml.SequenceNode) else [value_node]
+            for source in sources:
+                budget.take(source, inside)
+                if not isinstance(source, yaml.MappingNode):
+                    line = source.start_mark.line + 1
+                    raise Unreadable(budget.file, f"line {line}: << merges a mapping or a list of mappings only")
+                _fill(found, source, path, lines, budget, (*inside, id(source)))
             continue
         key = _key(key_node, budget.file)
-        if key in found:
+        if key in own:
+            line = key_node.start_mark.line + 1
             raise Unreadable(budget.file, f"line {line}: the key {key[:80]!r} stands here twice")
+        own.add(key)
         found[key] = _value(value_node, f"{path}.{key}" if path else key, lines, budget, inside)
-    return merged | found
 
 
 def _key(node: yaml.Node, file: str) -> str:
@@ -241,40 +280,7 @@ def _key(node: yaml.Node, file: str) -> str:
 
 
 def _scalar(node: yaml.ScalarNode, file: str) -> Any:
-    """What a scalar means: text as it is, or what its tag asks for."""
-    text: str = node.value
-    if node.tag == _PLAIN:
-        return _as_json(resolve(text))
-    kind = node.tag.rpartition(":")[2]
-    if kind not in _TAGS:
-        return text
-    value = resolve(text)
-    if type(value) not in _TAGS[kind]:
-        raise Unreadable(file, f"line {node.start_mark.line + 1}: cannot be read as !!{kind}")
-    return _as_json(value)
-
-
-def resolve(text: str) -> Any:
-    """What an untagged, unquoted scalar means to the API server's YAML reader (go.yaml.in/yaml/v2, resolve.go).
-
-    It is neither YAML 1.1 nor 1.2: `y` is true, 08 is 8, 1e0 is a number, 1:30 and dates are text.
-    """
-    if text in _WORDS:
-        return _WORDS[text]
-    if text[:1] not in "+-.0123456789":
-        return text
-    digits = text if text.startswith(".") else text.replace("_", "")
-    if _INTEGER.fullmatch(digits):
-        number = int(digits, 8) if _OCTAL.fullmatch(digits) else int(digits, 0)
-        if -(2**63) <= number < 2**64:
-            return number
-    if _FLOAT.fullmatch(digits) and math.isfinite(value := float(digits)):
-        return value
-    return text
-
-
-def _as_json(value: Any) -> Any:
-    """3.0 reaches the API server as 3: Go writes it into JSON so."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < _PLAIN_FLOATS:
-        return int(value)
-    return value
+    try:
+        return scalars.meaning(node.tag, node.value)
+    except ValueError as failure:
+        raise Unreadable(file, f"line {node.start_mark.line + 1}: {failure}") from None

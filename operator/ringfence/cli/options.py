@@ -56,6 +56,21 @@ output: Decorator = click.option(
     show_default=True,
     help="text for people, json for programs.",
 )
+policies: Decorator = click.option(
+    "--policy",
+    "policy_files",
+    multiple=True,
+    type=click.Path(),
+    metavar="FILE|DIR|-",
+    help="AgentPolicies to decide by, and Namespaces by whose labels these select. Repeatable. Default: the built-in "
+    "policy `restricted`.",
+)
+exclude: Decorator = click.option(
+    "--exclude",
+    multiple=True,
+    metavar="PATTERN",
+    help="Leave out what is called so below a DIR, or has this path from there: charts, '*/old/*.yaml'. Repeatable.",
+)
 log_format: Decorator = click.option(
     "--log-format",
     type=click.Choice(["auto", "json", "text"]),

@@ -2,18 +2,19 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import click
 
 from ringfence.api.names import API_VERSION
-from ringfence.cli.manifests import Unreadable, find
+from ringfence.cli.manifests import Unreadable, find, read
 from ringfence.policy.advice import advice
 from ringfence.policy.builtin import RESTRICTED
 from ringfence.policy.model import NamedPolicy
 
 from . import options
-from .judge import read_policies
+from .judge import policies_of
+from .objects import objects
 from .render import dump
 
 
@@ -43,12 +44,14 @@ def show(output: str) -> None:
 
 @command.command("check")
 @click.argument("files", nargs=-1, required=True, metavar="FILE|DIR|-...")
+@options.exclude
 @click.option("--against-cluster", is_flag=True, help="Tell whom they would hit if they were applied. Reads only.")
 @click.option("-n", "--namespace", help="Look at the agents of this namespace alone. Default: of all namespaces.")
 @options.output
 @options.connection
 def check(
     files: Sequence[str],
+    exclude: Sequence[str],
     against_cluster: bool,
     namespace: str | None,
     output: str,
@@ -72,7 +75,7 @@ def check(
     """
     if not against_cluster and (namespace or kubeconfig or context or output != "text"):
         raise click.UsageError("--namespace, --kubeconfig, --context and --output need --against-cluster")
-    found = _read(files, said=output == "text")
+    found = _read(files, exclude, said=output == "text")
     if found is None:
         sys.exit(2)
     if against_cluster:
@@ -83,20 +86,30 @@ def check(
         cluster.run(where, lambda session: live.check(session, found, namespace, output))
 
 
-def _read(files: Sequence[str], *, said: bool) -> list[NamedPolicy] | None:
+def _read(files: Sequence[str], exclude: Sequence[str], *, said: bool) -> list[NamedPolicy] | None:
     """The policies of the files; None, and sentences said, where one cannot be read."""
     found: list[NamedPolicy] = []
     failed = False
     for argument in files:
         try:
-            for file in find(argument):
-                for policy in read_policies([file]):
-                    found.append(policy)
-                    _say(file, policy, ok=said)
+            for file, policy in _inside(argument, exclude):
+                found.append(policy)
+                _say(file, policy, ok=said)
         except Unreadable as failure:
             click.echo(f"ringfence policy check: {failure}", err=True)
             failed = True
     return None if failed else found
+
+
+def _inside(argument: str, exclude: Sequence[str]) -> Iterator[tuple[str, NamedPolicy]]:
+    """The policies of a file or directory, each with its file. Raises Unreadable, also where there is none."""
+    empty = True
+    for file in find(argument, exclude):
+        for policy in policies_of(one for document in read(file) for one in objects(document)):
+            empty = False
+            yield file, policy
+    if empty:
+        raise Unreadable(argument, "no AgentPolicy in it")
 
 
 def _say(file: str, policy: NamedPolicy, *, ok: bool) -> None:

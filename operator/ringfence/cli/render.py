@@ -12,23 +12,28 @@ from ringfence.cli.manifests import Unreadable, find, read
 from ringfence.resources import Agent, build
 from ringfence.resources.network import missing_services
 
+from . import options
 from .judge import Result, judge, read_policies
+from .objects import objects
 
 NO_UID = "00000000-0000-0000-0000-000000000000"
-"""Stands for the uid that the API server gives the AgentDeployment."""
+"""Stands for the uid that the API server gives the AgentDeployment. It is never printed: beside the owner that a stored
+child has, another one is refused."""
 
 
 @click.command("render")
 @click.argument("files", nargs=-1, required=True, metavar="FILE|DIR|-...")
-@click.option("--policy", "policy_files", multiple=True, metavar="FILE", help="AgentPolicies to decide by. Repeatable.")
+@options.policies
+@options.exclude
 @click.option(
     "-n", "--namespace", default="default", show_default=True, help="Namespace of AgentDeployments that name none."
 )
-def command(files: Sequence[str], policy_files: Sequence[str], namespace: str) -> None:
+def command(files: Sequence[str], policy_files: Sequence[str], exclude: Sequence[str], namespace: str) -> None:
     """Print what each AgentDeployment becomes, in the order in which it is written.
 
     What is refused becomes nothing: its violations are printed by `ringfence lint`. What only the cluster knows is
-    left out, and said on standard error: the pods behind a Service, the API server's addresses, uids.
+    left out: the pods behind a Service and the API server's addresses, which is said on standard error, and the owner,
+    which is known by its uid. Do not apply the result: what has no owner is nobody's, and Ringfence leaves it alone.
 
     \b
     Exit code: 0 all rendered, 1 some refused, 2 something could not be read.
@@ -40,11 +45,13 @@ def command(files: Sequence[str], policy_files: Sequence[str], namespace: str) -
     """
     refused = False
     try:
-        policies = read_policies(policy_files)
-        for file in (one for argument in files for one in find(argument)):
-            for document in read(file):
-                for result in judge(document, policies, namespace=namespace):
-                    refused = not _render(result) or refused
+        world = read_policies(policy_files, exclude)
+        documents = [document for argument in files for file in find(argument, exclude) for document in read(file)]
+        for found in (one for document in documents for one in objects(document)):
+            world.take(found)
+        for document in documents:
+            for result in judge(document, world, namespace=namespace):
+                refused = not _render(result) or refused
     except Unreadable as failure:
         click.echo(f"ringfence render: {failure}", err=True)
         sys.exit(2)
@@ -63,6 +70,7 @@ def _render(result: Result) -> bool:
     if spec.permissions.rules:
         click.echo(f"{where}: the way to the API server is known in the cluster only, and left out", err=True)
     for manifest in build(agent):
+        del manifest["metadata"]["ownerReferences"]
         click.echo("---\n" + dump(manifest), nl=False)
     return True
 

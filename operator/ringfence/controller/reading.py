@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import monotonic
@@ -87,7 +88,7 @@ class Reading:
         Agents come last: a pass over one is to find the rest. Only pods that lost their label are looked for in the
         namespaces of agents.
         """
-        async with _first_failure():
+        async with _without_collector(), _first_failure():
             async with asyncio.TaskGroup() as group:
                 for informer in (*self.others, self.policies):
                     group.create_task(_installed(informer))
@@ -159,6 +160,20 @@ async def _installed(informer: Informer) -> None:
             await asyncio.sleep(failure.pause(pause))
         else:
             return
+
+
+@contextlib.asynccontextmanager
+async def _without_collector() -> Any:
+    """No search for cycles while everything is read: there are none in it, and to look for them took 40 % of the time.
+
+    What is kept afterwards is left out of later searches, too: half a million objects.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @contextlib.asynccontextmanager

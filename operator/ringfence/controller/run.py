@@ -38,6 +38,7 @@ from .agent.writer import Writer
 from .certificates.keeper import Settings as CertificateSettings
 from .certificates.keeper import keep
 from .inputs import ApiServerRecorder
+from .namespace.connecting import Connecting
 from .namespace.reconciler import NamespaceReconciler
 from .namespace.standing import Standing, ceiling, policy
 from .policy.reconciler import PolicyReconciler
@@ -153,7 +154,8 @@ class _Parts:
     def standing(self, store: Store) -> tuple[Standing, Standing]:
         """What each namespace with agents has: its policy, and its binding of the ceiling."""
         account = self.settings.namespace, self.settings.account
-        fence, held = (Standing(one, self.kube, store, self.leading, self.emit) for one in (policy(), ceiling(account)))
+        wanted = policy(), ceiling(account, Connecting(store.context).groups)
+        fence, held = (Standing(one, self.kube, store, self.leading, self.emit) for one in wanted)
         return fence, held
 
     def agents(self, store: Store, fence: Standing, held: Standing) -> AgentReconciler:

@@ -11,6 +11,7 @@ import asyncio
 import builtins
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from time import monotonic
 from typing import Any, Self
@@ -259,7 +260,7 @@ class Kube:
 
     def _url(self, path: str, query: Mapping[str, str]) -> URL:
         path, _, own = path.partition("?")
-        text = "&".join(part for part in (own, urlencode(query)) if part)
+        text = "&".join(part for part in (own, _encoded(tuple(query.items()))) if part)
         return URL(f"{self._configuration.host}{path}" + (f"?{text}" if text else ""), encoded=True)
 
     def _session(self) -> aiohttp.ClientSession:
@@ -267,6 +268,12 @@ class Kube:
             self._rest.pool_manager = self._rest._create_pool_manager()  # noqa: SLF001 - documented for overriding
         session: aiohttp.ClientSession = self._rest.pool_manager
         return session
+
+
+@lru_cache(maxsize=64)
+def _encoded(query: tuple[tuple[str, str], ...]) -> str:
+    """A query: nearly all requests have one of three."""
+    return urlencode(query)
 
 
 def _options(known: Configuration) -> dict[str, Any]:

@@ -10,6 +10,7 @@ everybody who asks gets the same answer.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from ringfence.api import AgentDeploymentSpec, AgentPolicySpec
@@ -84,6 +85,12 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _units(quantity: Any) -> int:
     """Billionths, which is the finest that is stored."""
+    return _units_of(quantity) if isinstance(quantity, str | int | float) else 0
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _units_of(quantity: str | float) -> int:
+    """Kept: the same few quantities are in every agent, and are read with each change of its status."""
     try:
         return int(-(-amount(quantity) * FINEST // 1))
     except (ValueError, KeyError, TypeError):

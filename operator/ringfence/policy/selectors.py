@@ -12,6 +12,17 @@ def matches(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
     return wanted and all(_holds(term, labels) for term in selector.match_expressions)
 
 
+def may_match(selector: LabelSelector, known: Mapping[str, str]) -> bool:
+    """Whether `selector` can match labels of which only those `known` are known: no part of it speaks against that."""
+    wanted = all(known.get(key, value) == value for key, value in selector.match_labels.items())
+    return wanted and all(term.key not in known or _holds(term, known) for term in selector.match_expressions)
+
+
+def asks_for(selector: LabelSelector) -> frozenset[str]:
+    """The keys of the labels that `selector` looks at."""
+    return frozenset([*selector.match_labels, *(term.key for term in selector.match_expressions)])
+
+
 def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     """The same of a selector as the API server has stored it, in whatever object: empty it selects everything."""
     wanted = all(labels.get(key) == value for key, value in (selector.get("matchLabels") or {}).items())

@@ -115,6 +115,12 @@ _FIELDS: Final = (
     ),
     _Field("pods.users", lambda one: ids(one.spec.pods.users), both, words),
     _Field(
+        "connections.groups",
+        lambda one: frozenset(one.spec.connections.groups),
+        lambda a, b: a & b,
+        _names("nobody"),
+    ),
+    _Field(
         "secrets.maxAge",
         lambda one: (duration(one.spec.secrets.max_age), one.spec.secrets.max_age),
         min,

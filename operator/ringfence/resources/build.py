@@ -1,5 +1,7 @@
 """The children that an agent becomes, phase by phase: deny, allow, permissions, secrets, workload."""
 
+from collections.abc import Sequence
+
 from .compare import stamp
 from .kinds import Manifest
 from .model import Agent, Identity
@@ -23,6 +25,9 @@ def build_standing(namespace: str) -> Manifest:
     return stamp(standing_policy(namespace))
 
 
-def build_ceiling(namespace: str, account: tuple[str, str]) -> Manifest:
-    """The binding by which the controller, `account` (namespace, name), may give agents of a namespace anything."""
-    return stamp(ceiling_binding(namespace, account))
+def build_ceiling(namespace: str, account: tuple[str, str], groups: Sequence[str] = ()) -> Manifest:
+    """The binding by which the controller, `account` (namespace, name), may give agents of a namespace anything.
+
+    `groups`: who may exec into agents there.
+    """
+    return stamp(ceiling_binding(namespace, account, groups))

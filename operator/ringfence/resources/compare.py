@@ -8,19 +8,21 @@ from ringfence.api.names import FILE_ANNOTATION
 from ringfence.policy.pod_security import unrestricted
 
 from .kinds import CHILD_KINDS, Manifest
-from .stored import CONTENT, DESIRED_ANNOTATION, Desired, StoredChild, content_fits, metadata_fits, stored
+from .stored import CONTENT, DESIRED_ANNOTATION, Desired, StoredChild, content_fits, meaning, metadata_fits, stored
 
 
 def stamp(manifest: Manifest) -> Manifest:
     """The manifest with its hash as an annotation. Owners are left out of it: their uids come and go."""
-    content = {key: manifest[key] for key in CONTENT if key in manifest} | {"labels": manifest["metadata"]["labels"]}
+    metadata = manifest["metadata"]
+    content = meaning(manifest) | {"labels": metadata["labels"]}
     if manifest["kind"] == "Deployment":  # by which rotation it was restarted is read from what is stored
         template = content["spec"]["template"]
         metadata = template["metadata"]
         bare = template | {"metadata": {"labels": metadata["labels"]} | _written(metadata)}
         content["spec"] = content["spec"] | {"template": bare}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-    return manifest | {"metadata": manifest["metadata"] | {"annotations": {DESIRED_ANNOTATION: digest}}}
+    annotations = metadata.get("annotations", {}) | {DESIRED_ANNOTATION: digest}
+    return manifest | {"metadata": metadata | {"annotations": annotations}}
 
 
 def _written(metadata: Manifest) -> Manifest:

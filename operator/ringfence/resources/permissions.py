@@ -1,6 +1,14 @@
 """The fence in rights: a ServiceAccount of its own, and a Role only where the spec names rules."""
 
-from ringfence.api.names import CEILING_BINDING, CEILING_CLUSTER_ROLE, MANAGED_BY, MANAGED_BY_LABEL
+from collections.abc import Sequence
+
+from ringfence.api.names import (
+    CEILING_BINDING,
+    CEILING_CLUSTER_ROLE,
+    CONNECTIONS_ANNOTATION,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+)
 
 from .kinds import Manifest
 from .model import Agent, child, child_name
@@ -34,16 +42,22 @@ def role_binding(agent: Agent) -> Manifest | None:
     )
 
 
-def ceiling_binding(namespace: str, account: tuple[str, str]) -> Manifest:
+def ceiling_binding(namespace: str, account: tuple[str, str], groups: Sequence[str]) -> Manifest:
     """Has the controller hold, in one namespace, all that it may give the agents there. `account`: (namespace, name).
 
     The API server lets nobody give what they do not hold. It belongs to no agent: whoever edits an agent's Role while
-    another agent is deleted is answered all the same.
+    another agent is deleted is answered all the same. `groups`: who may exec into agents there, for the guard
+    `connections`, which reads it here: nobody makes a binding like it who does not hold as much.
     """
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "RoleBinding",
-        "metadata": {"name": CEILING_BINDING, "namespace": namespace, "labels": {MANAGED_BY_LABEL: MANAGED_BY}},
+        "metadata": {
+            "name": CEILING_BINDING,
+            "namespace": namespace,
+            "labels": {MANAGED_BY_LABEL: MANAGED_BY},
+            "annotations": {CONNECTIONS_ANNOTATION: "\n".join(groups)},
+        },
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": CEILING_CLUSTER_ROLE},
         "subjects": [{"kind": "ServiceAccount", "name": account[1], "namespace": account[0]}],
     }

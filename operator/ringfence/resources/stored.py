@@ -10,7 +10,15 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from ringfence.api.names import AGENT_LABEL, API_VERSION, GROUP, MANAGED_BY, MANAGED_BY_LABEL
+from ringfence.api.names import (
+    AGENT_LABEL,
+    API_VERSION,
+    CEILING_BINDING,
+    CONNECTIONS_ANNOTATION,
+    GROUP,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+)
 
 from .field_manager import UNKNOWN, FieldManager, last_editor
 from .kinds import CHILD_KINDS, Manifest
@@ -137,7 +145,7 @@ def stored(body: Mapping[str, Any], kind: str | None = None) -> StoredChild:
     kind = kind or str(body["kind"])
     metadata, declared = body["metadata"], CHILD_KINDS[kind]
     labels = metadata.get("labels") or {}
-    content = {name: body[name] for name in CONTENT if body.get(name) is not None}
+    content = meaning(body)
     finalizers = metadata.get("finalizers") or []
     return StoredChild(
         ref=Ref(sys.intern(kind), sys.intern(metadata["namespace"]), sys.intern(metadata["name"])),
@@ -223,7 +231,16 @@ def edited(desired: Desired, live: StoredChild, last_written: str | None = None)
 
 def content_digest(manifest: Mapping[str, Any]) -> str:
     """A digest of what a manifest means, whatever its metadata."""
-    return _digest({name: manifest[name] for name in CONTENT if manifest.get(name) is not None})
+    return _digest(meaning(manifest))
+
+
+def meaning(manifest: Mapping[str, Any]) -> Manifest:
+    """What a manifest means, whatever its metadata; but for the one annotation that a guard goes by."""
+    found = {name: manifest[name] for name in CONTENT if manifest.get(name) is not None}
+    metadata = manifest["metadata"]
+    if metadata.get("name") == CEILING_BINDING:
+        found[CONNECTIONS_ANNOTATION] = (metadata.get("annotations") or {}).get(CONNECTIONS_ANNOTATION)
+    return found
 
 
 def without_pods(uid: str) -> Manifest:

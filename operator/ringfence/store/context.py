@@ -17,6 +17,7 @@ from ringfence.kube.proof import Proof
 from ringfence.policy.limits import Claim
 from ringfence.policy.model import Facts, NamedPolicy, Network
 from ringfence.policy.reading import read_policy
+from ringfence.policy.selectors import matches
 from ringfence.resources import Endpoint
 
 from .api_server import ApiServerAddresses, Doubted
@@ -92,6 +93,8 @@ class PolicyContext:
         self._inside: tuple[Network, ...] | None = None
         self._api_server: tuple[Endpoint, ...] = ()
         self._closed: tuple[Network, ...] = ()
+        self._bound: tuple[int, dict[str, list[NamedPolicy]]] = (0, {})
+        """By namespace, the policies that select it, and the version at which that was found."""
         self.version = 0
         """Grows with each change that a decision can depend on; a node's heartbeat is none."""
 
@@ -187,6 +190,20 @@ class PolicyContext:
     def policies(self) -> list[NamedPolicy]:
         """Every AgentPolicy, by name. One that cannot be read is among them and allows nothing."""
         return [self._policies[name] for name in sorted(self._policies)]
+
+    def policies_for(self, namespace: str) -> Sequence[NamedPolicy]:
+        """Those that select `namespace`, by name: with them alone `decide` comes to the same as with all.
+
+        Found once, and not for each of its agents: a cluster may have a policy for each team.
+        """
+        if self._bound[0] != self.version:
+            self._bound = (self.version, {})
+        known = self._bound[1].get(namespace)
+        if known is None:
+            labels_of = self._labels.get(namespace, {})
+            known = [one for one in self.policies() if matches(one.spec.namespace_selector, labels_of)]
+            self._bound[1][namespace] = known
+        return known
 
     def claims(self, namespace: str) -> list[Claim] | None:
         """What agents of the namespace ask for; None while that is not known."""

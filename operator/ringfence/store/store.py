@@ -163,7 +163,7 @@ class Store:
         return bool(self._agents_in.get(namespace) or self.orphans.agents_of_pods(namespace))
 
     def facts(self, key: Key, policies: Sequence[NamedPolicy]) -> Facts:
-        """What `decide` is to know about an agent. `policies`: all that there are."""
+        """What `decide` is to know about an agent. `policies`: those that select its namespace are enough."""
         facts = self.context.facts(key.namespace)
         if not limited(policies):  # mostly, and `decide` asks which of them bind
             return facts

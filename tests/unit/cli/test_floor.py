@@ -58,12 +58,12 @@ def test_without_values_no_mark_is_left() -> None:
 
 def test_the_last_file_wins_and_leaves_the_rest(tmp_path: Path) -> None:
     first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
-    first.write_text("guards: {exempt: [one], connections: {groups: [on-call]}}")
+    first.write_text("{fullnameOverride: fence, guards: {exempt: [one]}}")
     second.write_text("guards: {exempt: [two]}")
     text = expressions(manifests("-f", str(first), "-f", str(second)))
     assert '"two"' in text.replace('\\"', '"')
     assert '"one"' not in text.replace('\\"', '"')
-    assert "on-call" in text
+    assert "fence-controller" in text
 
 
 @pytest.mark.parametrize("text", ["null\n", "# nothing\n", "{}"])

@@ -145,3 +145,123 @@ def test_a_thousand_documents_each_get_their_result(tmp_path: Path) -> None:
     found = json.loads(lint("-o", "json", file).output)["results"]
     assert [one["document"] for one in found] == list(range(1000))
     assert parse(AgentDeploymentSpec, GOOD["spec"]).value is not None
+
+
+def policy(name: str, selector: Any, cidr: str) -> dict[str, Any]:
+    """One that allows a network to the namespaces that it selects."""
+    return {
+        "apiVersion": "ringfence.dev/v1alpha1",
+        "kind": "AgentPolicy",
+        "metadata": {"name": name, "uid": "1", "managedFields": []},
+        "spec": {"namespaceSelector": selector, "egress": {"cidrs": [cidr]}},
+        "status": {"boundAgents": 1},
+    }
+
+
+def namespace(name: str, **labels: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def reaching(cidr: str, place: str = "team-a") -> dict[str, Any]:
+    """An agent that reaches a network."""
+    egress = [{"cidr": cidr, "ports": [443]}]
+    return GOOD | {
+        "metadata": {"name": "a", "namespace": place},
+        "spec": GOOD["spec"] | {"network": {"egress": egress}},
+    }
+
+
+A, B = "203.0.113.0/28", "198.51.100.0/28"
+TWO = [
+    policy("a", {"matchLabels": {"team": "a"}}, A),
+    policy("b", {"matchExpressions": [{"key": "team", "operator": "In", "values": ["b"]}]}, B),
+]
+OPEN = {"ringfence.dev/agents": "enabled"}
+
+
+def test_a_policy_binds_the_namespaces_that_it_selects(tmp_path: Path) -> None:
+    policies = write(tmp_path / "policies.yaml", *TWO, namespace("team-a", team="a", **OPEN))
+    assert lint("--policy", policies, write(tmp_path / "a.yaml", reaching(A))).exit_code == 0
+    assert lint("--policy", policies, write(tmp_path / "b.yaml", reaching(B))).exit_code == 1
+    # Beside the agent the Namespace says as much.
+    policies = write(tmp_path / "policies.yaml", *TWO)
+    place = namespace("team-a", team="a", **OPEN)
+    assert lint("--policy", policies, write(tmp_path / "a.yaml", reaching(A), place)).exit_code == 0
+    closed = lint("--policy", policies, write(tmp_path / "a.yaml", reaching(A), namespace("team-a", team="a")))
+    assert "NamespaceNotOpened" in closed.output
+
+
+def test_where_labels_are_not_known_a_policy_binds_and_that_is_said(tmp_path: Path) -> None:
+    result = lint("--policy", write(tmp_path / "p.yaml", *TWO), write(tmp_path / "a.yaml", reaching(A)))
+    assert result.exit_code == 1
+    assert "the labels of namespace team-a are not known, so these are taken to bind it: a, b;" in result.stderr
+    alone = lint("--policy", write(tmp_path / "p.yaml", TWO[0]), write(tmp_path / "a.yaml", reaching(A)))
+    assert (alone.exit_code, alone.stderr) == (0, "1 AgentDeployments, 0 refused\n")
+
+
+def test_by_its_name_a_namespace_is_always_known(tmp_path: Path) -> None:
+    named = [
+        policy(team, {"matchLabels": {"kubernetes.io/metadata.name": f"team-{team}"}}, cidr)
+        for team, cidr in (("a", A), ("b", B))
+    ]
+    result = lint("--policy", write(tmp_path / "p.yaml", *named), write(tmp_path / "a.yaml", reaching(A)))
+    assert (result.exit_code, result.stderr) == (0, "1 AgentDeployments, 0 refused\n")
+
+
+@pytest.mark.parametrize("kind", ["List", "AgentPolicyList"])
+def test_policies_inside_of_lists_and_of_directories_count(tmp_path: Path, kind: str) -> None:
+    """A list is what `kubectl get agp -o yaml` prints, with all that the cluster has put into it."""
+    folder = tmp_path / "platform" / "deep"
+    folder.mkdir(parents=True)
+    write(folder / "other.yaml", OTHER)
+    write(folder / "all.yaml", {"apiVersion": "v1", "kind": kind, "items": [policy("a", {}, A)]})
+    agent = write(tmp_path / "a.yaml", reaching(A))
+    assert lint(agent).exit_code == 1
+    assert lint("--policy", str(tmp_path / "platform"), agent).exit_code == 0
+    assert lint("--policy", str(tmp_path / "platform"), "--exclude", "all.yaml", agent).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        {"apiVersion": "example.com/v1", "kind": "ThingList", "items": [BAD]},
+        {"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "List", "items": [BAD]}]},
+        {"apiVersion": BAD["apiVersion"], "kind": "AgentDeploymentList",
+         "items": [{key: BAD[key] for key in ("metadata", "spec")}]},
+    ],
+)  # fmt: skip
+def test_a_list_of_any_kind_is_looked_into(tmp_path: Path, listed: dict[str, Any]) -> None:
+    (found,) = json.loads(lint("-o", "json", write(tmp_path / "list.yaml", listed)).output)["results"]
+    assert found["accepted"] is False
+    assert found["name"] == "bad"
+
+
+def test_each_violation_has_its_line_in_yaml_and_in_json(tmp_path: Path) -> None:
+    for text in (yaml.safe_dump(BAD), json.dumps(BAD, indent=2)):
+        file = tmp_path / "x"
+        file.write_text(text)
+        (found,) = json.loads(lint("-o", "json", str(file)).output)["results"]
+        lines = text.splitlines()
+        assert {one["path"].rpartition(".")[2] for one in found["violations"]} == {"image", "hostNetwork"}
+        for one in found["violations"]:
+            assert one["path"].rpartition(".")[2] in lines[one["line"] - 1]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"kind": "AgentDeploymnet"}, "did you mean AgentDeployment?"),
+        ({"kind": "agentdeployment"}, "did you mean AgentDeployment?"),
+        ({"kind": "Thing"}, "write AgentDeployment or AgentPolicy"),
+        ({"apiVersion": "ringfence.io/v1alpha1"}, "write ringfence.dev/v1alpha1"),
+        ({"apiVersion": "Ringfence.dev/v1alpha1"}, "write ringfence.dev/v1alpha1"),
+        ({"apiVersion": "v1alpha1"}, None),
+        ({"apiVersion": "agents.example/v1"}, None),
+    ],
+)
+def test_what_was_perhaps_meant_to_be_an_agent_is_not_passed_over(
+    tmp_path: Path, change: dict[str, str], said: str | None
+) -> None:
+    result = lint(write(tmp_path / "x.yaml", GOOD | change))
+    assert result.exit_code == (1 if said else 0)
+    assert (said or "no AgentDeployment found") in result.output

@@ -25,6 +25,19 @@ def contents(tmp_path: Path, text: str | bytes) -> list[Any]:
         ("a: 0x10\nb: 010\nc: 1_000\n", [(0, {"a": 16, "b": 8, "c": 1000})]),
         ("a: &x [1]\nb: *x\n", [(0, {"a": [1], "b": [1]})]),
         ("base: &b {k: 1, l: 2}\nuse: {<<: *b, l: 3}\n", [(0, {"base": {"k": 1, "l": 2}, "use": {"k": 1, "l": 3}})]),
+        ("use: {l: 3, <<: {l: 2}}\n", [(0, {"use": {"l": 2}})]),
+        ("use: {<<: [{l: 1, k: 1}, {l: 2, m: 2}]}\n", [(0, {"use": {"l": 1, "k": 1, "m": 2}})]),
+        ("use: {<<: {<<: {a: 1}, b: 2}}\n", [(0, {"use": {"a": 1, "b": 2}})]),
+        ("use: {a: {b: 1}, <<: {a: {c: 2}}}\n", [(0, {"use": {"a": {"c": 2}}})]),
+        ("use: {'<<': 1}\n", [(0, {"use": {"<<": 1}})]),
+        ("a: &x 1\nb: &x 2\nc: *x\n", [(0, {"a": 1, "b": 2, "c": 2})]),
+        (
+            r'{"a": "\ud83d\ude00", "b": "\uD83D", "c": "\\ud83d\\ude00", "d": "\ude00x"}',
+            [(0, {"a": "\U0001f600", "b": "\ufffd", "c": r"\ud83d\ude00", "d": "\ufffdx"})],
+        ),
+        ("a: " + "9" * 5000 + "\n", [(0, {"a": "9" * 5000})]),
+        ("a: -" + "9" * 300 + "\n", [(0, {"a": float("-" + "9" * 300)})]),
+        ("a: " + "0" * 5000 + "7\n", [(0, {"a": 7})]),
         ("\ufeffa: 1\n", [(0, {"a": 1})]),
         ('{"a": [1, 2.5, null]}', [(0, {"a": [1, 2.5, None]})]),
     ],
@@ -49,6 +62,10 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
         ("a: 1\na: 2\n", "line 2: the key 'a' stands here twice"),
         ("a: &a [*a]\n", "line 1: an alias leads back to itself"),
         ("a: *nowhere\n", "not YAML"),
+        ("a: {<<: 3}\n", "line 1: << merges a mapping"),
+        ("a: {<<: [[{b: 1}]]}\n", "line 1: << merges a mapping"),
+        ("a: &a\n  <<: *a\n", "line 1: an alias leads back to itself"),
+        ("a: !!int " + "9" * 5000, "cannot be read as !!int"),
         ("? [1, 2]\n: x\n", "a key must be a plain word"),
         ("[" * 200 + "]" * 200, "nested deeper"),
         ("[" * 100_000, "nested deeper"),
@@ -90,6 +107,25 @@ def test_a_directory_gives_its_manifests_in_order(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("a: 1\n")
     assert [Path(one).name for one in find(str(tmp_path))] == ["a.yml", "b.yaml", "c.json"]
+
+
+@pytest.mark.parametrize(
+    ("exclude", "left"),
+    [
+        (["sub"], ["a.yml", "b.yaml"]),
+        (["*.yml", "sub/d/*"], ["b.yaml", "c.json"]),
+        (["sub/"], ["a.yml", "b.yaml"]),
+        (["d"], ["a.yml", "b.yaml", "c.json"]),
+        (["su"], ["a.yml", "b.yaml", "c.json", "e.yaml"]),
+    ],
+)
+def test_what_is_excluded_is_left_out_by_name_or_by_path(tmp_path: Path, exclude: list[str], left: list[str]) -> None:
+    for name in ("b.yaml", "a.yml", "sub/c.json", "sub/d/e.yaml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_text("a: 1\n")
+    assert [Path(one).name for one in find(str(tmp_path), exclude)] == left
+    with pytest.raises(Unreadable, match="not excluded"):
+        list(find(str(tmp_path), ["*"]))
 
 
 @pytest.mark.parametrize(("make", "said"), [(None, "no such file"), ("empty", "no .yaml")])

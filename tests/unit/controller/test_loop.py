@@ -9,7 +9,14 @@ from structlog.testing import capture_logs
 
 from ringfence.controller.runtime import loop as module
 from ringfence.controller.runtime.lease import NotLeading
-from ringfence.controller.runtime.loop import FIRST_WAIT, LONGEST_ERROR_PAUSE, LONGEST_WAIT, Look, ReconcileLoop
+from ringfence.controller.runtime.loop import (
+    FIRST_WAIT,
+    LONGEST_ERROR_PAUSE,
+    LONGEST_WAIT,
+    RARELY,
+    Look,
+    ReconcileLoop,
+)
 from ringfence.controller.runtime.queue import FIRST_RETRY, LAST_RETRY
 from ringfence.kube import ApiError, RingfenceError, Unreachable
 from ringfence.telemetry.events import PassEnded
@@ -92,6 +99,15 @@ async def test_the_sooner_of_two_pauses_counts(place: Place) -> None:
     place.now += 500
     await place.once(after=Look(after=60.0, waiting=True))
     assert place.pauses == [FIRST_WAIT, 60.0]
+
+
+async def test_what_events_tell_of_is_looked_at_once_an_hour(place: Place) -> None:
+    await place.once(after=Look(waiting=True))
+    await place.once(after=Look(rarely=True))
+    place.now += 500
+    await place.once(after=Look(waiting=True))
+    await place.once(after=Look(after=60.0, rarely=True))
+    assert place.pauses == [FIRST_WAIT, RARELY, FIRST_WAIT, 60.0]
 
 
 REFUSED = ApiError(422, "Invalid", "no")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ringfence.api.names import STANDING_POLICY
+from ringfence.api.names import CONNECTIONS_ANNOTATION, STANDING_POLICY
 from ringfence.controller.namespace.reconciler import AGAIN, PATIENCE, NamespaceReconciler
 from ringfence.controller.namespace.standing import (
     ENDING_SECONDS,
@@ -34,7 +34,8 @@ from unit.store.make import pod
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 REF = Ref("NetworkPolicy", "team", STANDING_POLICY)
 PATH = child_path(REF)
-CEILING = ceiling(("ringfence-system", "ringfence-controller"))
+CONTROLLER = ("ringfence-system", "ringfence-controller")
+CEILING = ceiling(CONTROLLER, lambda _: ("on-call",))
 BINDING = CEILING.ref("team")
 BINDING_PATH = child_path(BINDING)
 OPEN = {"ringfence.dev/agents": "enabled"}
@@ -355,6 +356,42 @@ async def test_an_opened_namespace_has_the_ceiling_bound_and_a_closed_one_loses_
     standing.label({})
     await standing.reconcile()
     assert BINDING_PATH not in standing.kube.objects
+
+
+async def test_who_may_exec_stands_on_the_binding_and_follows_the_policies(place: Place) -> None:
+    named: tuple[str, ...] = ()
+    place.ceiling.wanted = ceiling(CONTROLLER, lambda _: named)
+    for named in ((), ("a", "b"), ("b",), ()):
+        await place.reconcile()
+        assert place.kube.objects[BINDING_PATH]["metadata"]["annotations"][CONNECTIONS_ANNOTATION] == "\n".join(named)
+    assert place.of(StandingRepaired) == [], "that is an update of ours"
+    requests = len(place.kube.requests)
+    await place.reconcile()
+    assert len(place.kube.requests) == requests
+
+
+@pytest.mark.parametrize("value", ["on-call\neve", "", None])
+async def test_an_edit_of_it_alone_is_put_right_and_told(standing: Place, value: str | None) -> None:
+    metadata = standing.kube.objects[BINDING_PATH]["metadata"]
+    metadata["annotations"][CONNECTIONS_ANNOTATION] = value
+    if value is None:
+        del metadata["annotations"][CONNECTIONS_ANNOTATION]
+    metadata["resourceVersion"] = str(int(metadata["resourceVersion"]) + 1)
+    standing.kube.cluster.version += 1
+    standing.see(BINDING_PATH, "RoleBinding")
+    assert not standing.ceiling.right("team")
+    await standing.reconcile()
+    assert bound(standing)
+    assert standing.kube.objects[BINDING_PATH]["metadata"]["annotations"][CONNECTIONS_ANNOTATION] == "on-call"
+    assert [(one.kind, one.rule) for one in standing.of(StandingRepaired)] == [("RoleBinding", "ChildEdited")]
+
+
+def test_the_annotation_means_nothing_on_any_other_object() -> None:
+    """Where nobody looks at it, whoever adds it has edited nothing."""
+    child = build_deny(agent())
+    noted = child | {"metadata": child["metadata"] | {"annotations": child["metadata"]["annotations"] | {
+        CONNECTIONS_ANNOTATION: "eve"}}}  # fmt: skip
+    assert matches(child, noted)
 
 
 async def test_one_that_binds_another_role_is_made_anew_and_told(standing: Place) -> None:

@@ -1,12 +1,14 @@
 """What the controller reads."""
 
+import gc
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from ringfence.controller import reading
 from ringfence.controller.reading import HEARD_SECONDS, Reading
-from ringfence.kube import NotFound, NotServed, path_of
+from ringfence.kube import NotFound, NotServed, Object, Unreachable, path_of
 from ringfence.resources import CHILD_KINDS
 from ringfence.resources.kinds import ChildKind
 from ringfence.store.context import PolicyContext
@@ -42,3 +44,20 @@ async def test_without_the_kind_that_some_need_all_else_is_read() -> None:
     found = Reading(kube, Store(PolicyContext()), lambda _: None, every=60)
     await found.first()
     assert [one.source.kind for one in found.others if one.absent] == ["CronJob"]
+
+
+async def test_nobody_looks_for_cycles_while_everything_is_read() -> None:
+    seen = set[bool]()
+
+    class Watched(FakeKube):
+        async def pages(self, path: str, **about: Any) -> AsyncIterator[tuple[list[Object], str]]:
+            seen.add(gc.isenabled())
+            if path.endswith("agentdeployments"):
+                raise Unreachable("away")
+            async for page in super().pages(path, **about):
+                yield page
+
+    with pytest.raises(Unreachable):
+        await Reading(Watched(), Store(PolicyContext()), lambda _: None, every=60).first()
+    assert seen == {False}
+    assert gc.isenabled()

@@ -10,7 +10,7 @@ from ringfence.api.status import ConditionType
 from ringfence.controller.agent.errors import NotLeading, Requeue
 from ringfence.controller.agent.execute import Executor
 from ringfence.controller.agent.handover import HandOvers
-from ringfence.controller.agent.observe import Observer
+from ringfence.controller.agent.observe import EVENTS_READ, Observer
 from ringfence.controller.agent.pods import Pods
 from ringfence.controller.agent.reconciler import FIRST_STATUS, AgentReconciler
 from ringfence.controller.agent.recorder import Recorder
@@ -27,6 +27,7 @@ from ringfence.store.store import Store
 from ringfence.telemetry.events import AgentDeleted, AgentForgotten, AgentObserved, ConditionChanged, ViolationFound
 from unit.controller.make import ACCOUNT, DEPLOYMENT, KEY, NOW, POLICY_ALLOW, POLICY_DENY, UID, body
 from unit.fakes.kube import FakeKube
+from unit.store.make import pod
 
 TEAM = {"metadata": {"name": "team", "labels": {"ringfence.dev/agents": "enabled"}}}
 CREATION = [
@@ -107,7 +108,7 @@ def place() -> Place:
 async def test_a_creation_writes_each_child_once_and_reads_nothing(place: Place) -> None:
     look = await place.reconcile()
     assert place.take() == CREATION
-    assert look == Look(waiting=True)
+    assert look == Look(rarely=True)
     assert place.status["acceptedGeneration"] == 1
     assert place.condition("Ready") == ("False", "Progressing")
     fence = place.kube.objects[child_path(POLICY_DENY)]["metadata"]["uid"]
@@ -120,7 +121,7 @@ async def test_the_first_status_waits_for_the_workloads_but_once(place: Place) -
     assert place.take() == CREATION[:-1]
     place.kube.cluster.remove(child_path(ACCOUNT))  # something to write again, at every pass
     place.store.children.remove(ACCOUNT, place.kube.cluster.version)
-    assert await place.one_pass() == Look(waiting=True)
+    assert await place.one_pass() == Look(rarely=True)
     assert place.take()[-1] == CREATION[-1]
     assert place.status["acceptedGeneration"] == 1
 
@@ -128,7 +129,7 @@ async def test_the_first_status_waits_for_the_workloads_but_once(place: Place) -
 async def test_a_second_pass_asks_for_nothing(place: Place) -> None:
     await place.reconcile()
     place.take()
-    assert await place.reconcile() == Look(waiting=True)
+    assert await place.reconcile() == Look(rarely=True)
     assert place.take() == []
     place.run()
     assert await place.reconcile() == Look()
@@ -137,6 +138,17 @@ async def test_a_second_pass_asks_for_nothing(place: Place) -> None:
     assert place.status["readyReplicas"] == 1
     assert await place.reconcile() == Look()
     assert place.take() == []
+
+
+async def test_events_about_pods_that_do_not_come_up_are_read_a_few_times_and_then_nobody_looks(place: Place) -> None:
+    await place.reconcile()
+    for version in (1, 2):
+        state = {"waiting": {"reason": "ContainerCreating", "message": f"{version}"}}
+        seen = pod(version, agent=KEY.name, phase="Pending", containerStatuses=[{"ready": False, "state": state}])
+        seen["metadata"]["namespace"] = KEY.namespace
+        place.store.pods.observe("MODIFIED", seen)
+        looks = [await place.reconcile() for _ in range(EVENTS_READ)]
+        assert looks == [Look(waiting=True)] * (EVENTS_READ - 1) + [Look(rarely=True)], "a pod that changes is news"
 
 
 async def test_the_echoes_of_a_pass_wake_nobody(place: Place) -> None:

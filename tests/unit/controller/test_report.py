@@ -65,6 +65,12 @@ def test_what_is_to_be_added_later_is_looked_at_again_and_not_told() -> None:
     assert conditions(found) == conditions(come_to())
 
 
+def test_what_no_event_tells_of_is_looked_at_as_often_beside_pods_that_are_not_there() -> None:
+    planned = Plan(mode=Mode.APPLY, agent=agent(), max_age=MONTH)
+    found = report(observed(), planned, Outcome(lacks_block=True), After(workload=STARTING))
+    assert found.look == Look(waiting=True)
+
+
 def test_all_is_well() -> None:
     found = come_to()
     assert [one.type for one in found.findings] == TYPES
@@ -220,8 +226,9 @@ def test_secrets_that_may_not_be_looked_at() -> None:
     [
         ({"suspended": True}, After(workload=RUNNING | {"spec": {"replicas": 0}}), "Suspended", Look()),
         ({"replicas": 0}, After(workload=RUNNING | {"spec": {"replicas": 0}}), "Suspended", Look()),
-        (None, After(workload=STARTING), "Progressing", Look(waiting=True)),
-        (None, After(workload=STARTING, diagnosis=(Reason.UNAVAILABLE, "x")), "Unavailable", Look(waiting=True)),
+        (None, After(workload=STARTING), "Progressing", Look(rarely=True)),
+        (None, After(workload=STARTING, asks_again=True), "Progressing", Look(waiting=True)),
+        (None, After(workload=STARTING, diagnosis=(Reason.UNAVAILABLE, "x")), "Unavailable", Look(rarely=True)),
         (None, After(), "NotApplied", Look(waiting=True)),
     ],
 )

@@ -16,7 +16,7 @@ from random import Random
 from typing import Any, Final
 
 from ringfence.admission.app import Admission
-from ringfence.cli.judge import judge
+from ringfence.cli.judge import Files, judge
 from ringfence.cli.manifests import Unreadable, read
 from ringfence.policy.decide import decide
 from ringfence.policy.model import AgentObject, Facts
@@ -165,7 +165,7 @@ class Manifests:
         told = []
         try:
             for document in read(self._place.name):
-                for result in judge(document, [], namespace="default"):
+                for result in judge(document, Files(), namespace="default"):
                     for one in result.violations:
                         _shown(one.message)
                         _shown(one.path)

@@ -7,10 +7,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from ringfence.kube.proof import Proof
+from ringfence.policy.decide import binding
 from ringfence.policy.model import AgentObject
 from ringfence.resources import Endpoint
 from ringfence.store.context import PolicyContext
 from ringfence.store.sources import AGENT_POLICY, ENDPOINT_SLICE, NAMESPACE, NODE, SERVICE_CIDR, SOURCES
+
+SELECTS_RED = {"namespaceSelector": {"matchLabels": {"team": "red"}}}
 
 
 def named(name: str, **rest: Any) -> dict[str, Any]:
@@ -218,6 +221,32 @@ def test_policies_are_named_and_sorted() -> None:
     world.replace(AGENT_POLICY, [named("b", spec={}), named("a", spec={"images": {"registries": ["r.example"]}})])
     assert [policy.name for policy in world.policies()] == ["a", "b"]
     assert world.policies()[0].spec.images.registries == ["r.example"]
+
+
+def test_the_policies_of_a_namespace_follow_its_labels_and_their_selectors() -> None:
+    world = PolicyContext()
+    world.observe(AGENT_POLICY, "ADDED", named("all", spec={}))
+    world.observe(AGENT_POLICY, "ADDED", named("red", spec=SELECTS_RED))
+
+    def found(namespace: str) -> list[str]:
+        """Twice: the second answer is what was kept of the first."""
+        bound = binding(world.policies(), world.facts(namespace))
+        for _ in range(2):
+            assert binding(world.policies_for(namespace), world.facts(namespace)) == bound
+        return [one.name for one in world.policies_for(namespace)]
+
+    assert found("one") == ["all"]  # never seen: as good as without labels
+    world.observe(NAMESPACE, "ADDED", namespace("one", team="red"))
+    assert found("one") == ["all", "red"]
+    world.observe(AGENT_POLICY, "DELETED", named("all"))
+    assert found("one") == ["red"]
+    assert not found("two")  # the built-in one binds
+    world.observe(NAMESPACE, "MODIFIED", namespace("one", team="blue"))
+    assert not found("one")
+    world.replace(NAMESPACE, [namespace("one", team="red")])
+    assert found("one") == ["red"]
+    world.observe(AGENT_POLICY, "MODIFIED", named("red", spec={}))
+    assert found("two") == ["red"]
 
 
 def test_an_unreadable_policy_allows_nothing_and_says_so() -> None:

@@ -1,22 +1,23 @@
 """One kind kept up to date: lists, watches, gaps, and the comparison that finds what a watch missed."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from ringfence.kube import ApiError, NotFound, Unreachable
+from ringfence.kube import ApiError, NotFound, Object, Unreachable
 from ringfence.kube.errors import LONGEST_ASKED
 from ringfence.resources import Ref
 from ringfence.store import informer as module
 from ringfence.store.context import PolicyContext
 from ringfence.store.informer import ContextSink, Informer, TableSink
 from ringfence.store.records import Key
-from ringfence.store.sources import AGENT_POLICY, CHILDREN, NAMESPACE, SERVICE_CIDR, SOURCES, is_child
+from ringfence.store.sources import AGENT_POLICY, CHILDREN, NAMESPACE, SERVICE_CIDR, SERVICES, SOURCES, is_child
 from ringfence.store.store import Store
 from unit.fakes.kube import FakeKube
 from unit.store.following import Place, bare, following, path, until
-from unit.store.make import owned, policy
+from unit.store.make import owned, policy, service
 
 ROLES = next(source for source in CHILDREN if source.kind == "Role")
 
@@ -218,6 +219,25 @@ class TestChildren:
             await until(lambda: not store.children.items[ref].labels)
             await kube.merge(at, {"metadata": {"ownerReferences": None}})
             await until(lambda: ref not in store.children.items)
+
+
+@pytest.mark.parametrize("ask", ["sync", "compare"])
+async def test_a_page_is_let_go_before_the_next_one_is_asked_for(ask: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    table, left = Store(PolicyContext()).services, list[int]()
+
+    async def pages(_: Informer, **__: Any) -> AsyncIterator[tuple[list[Object], str]]:
+        for number in range(2):
+            page = [service(name=f"s{number}"), service(name=f"t{number}")]
+            yield page, "9"
+            left.append(len(page))
+
+    monkeypatch.setattr(Informer, "pages", pages)
+    informer = Informer(FakeKube(), SERVICES, TableSink(table, "Service"))
+    for body in [service(name=name) for name in ("s0", "s1", "t0", "t1")] if ask == "compare" else []:
+        table.observe("ADDED", body)
+    await getattr(informer, ask)()
+    assert left == [0, 0]
+    assert len(table) == 4
 
 
 class TestContext:

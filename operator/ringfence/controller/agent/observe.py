@@ -70,7 +70,7 @@ class Observer:
         spec = parsed.value
         held = await self.delegates.of(key, agent, spec) if self.delegates else ALL
         seen, not_granted = await self._seen_secrets(key, agent, spec, status)
-        policies = self.store.context.policies()
+        policies = self.store.context.policies_for(key.namespace)
         return Observed(
             key=key,
             agent=agent,
@@ -105,7 +105,13 @@ class Observer:
             why = await self._why(seen.key, workload)
         else:
             self._diagnoses.pop(seen.key, None)
-        return After(workload=workload, secrets=secrets, not_granted=not_granted, diagnosis=why)
+        return After(
+            workload=workload,
+            secrets=secrets,
+            not_granted=not_granted,
+            diagnosis=why,
+            asks_again=seen.key in self._diagnoses and self._diagnoses[seen.key].looks < EVENTS_READ,
+        )
 
     def forget(self, key: Key) -> None:
         """The agent is gone."""
@@ -173,10 +179,9 @@ class Observer:
     async def _why(self, key: Key, workload: Mapping[str, Any]) -> tuple[Reason, str] | None:
         """Why its pods are not there: by what they say of themselves, and where that is nothing, by their Events."""
         pods = [pod.manifest() for pod in self.store.pods_of(key)]
-        if not pods:
-            return diagnosis.of_workload(workload)
-        if not diagnosis.asks_for_events(pods):
-            return diagnosis.tell(pods, ())
+        if not pods or not diagnosis.asks_for_events(pods):
+            self._diagnoses.pop(key, None)
+            return diagnosis.tell(pods, ()) if pods else diagnosis.of_workload(workload)
         known = self._diagnoses.setdefault(key, _Diagnosis())
         if known.pods != pods:
             known.pods, known.looks = pods, 0

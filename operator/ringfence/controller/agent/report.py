@@ -35,13 +35,15 @@ class After:
     """What was observed after the plan was done.
 
     `workload`: what is kept of the agent's Deployment. `secrets`: each with its Secret's metadata; None where they were
-    not looked at. `not_granted`: why they could not be. `diagnosis`: why its pods are not there.
+    not looked at. `not_granted`: why they could not be. `diagnosis`: why its pods are not there. `asks_again`: whether
+    more may be found out about that though no object changes.
     """
 
     workload: Mapping[str, Any] | None = None
     secrets: Sequence[ages.ObservedSecret] | None = None
     not_granted: str = ""
     diagnosis: tuple[Reason, str] | None = None
+    asks_again: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,7 +277,8 @@ def _look(seen: Observed, planned: Plan, outcome: Outcome, after: After, finding
     unavailable = any(one.type is ConditionType.WORKLOAD_AVAILABLE and one.status != "True" for one in findings)
     stopped = agent is not None and is_stopped(agent)
     waiting = blocked is not None and blocked.condition is not ConditionType.ACCEPTED
-    waiting |= unavailable and not planned.violations and not stopped
+    waits_for_pods = unavailable and not planned.violations and not stopped
+    waiting |= waits_for_pods and (after.workload is None or after.asks_again)
     waiting |= outcome.lacks_block
     pauses = [SECRETS_AGAIN] if agent is not None and agent.spec.secrets else []
     # A value before goes when its time is up, not up to a minute later.
@@ -283,4 +286,4 @@ def _look(seen: Observed, planned: Plan, outcome: Outcome, after: After, finding
     pauses += [(end - seen.now).total_seconds() for end in ends if end > seen.now]
     pauses += [seen.held.again] if seen.held.again is not None else []
     pauses += [seen.fence.quiet_in] if seen.fence.contested is not None else []
-    return Look(after=min(pauses, default=None), waiting=waiting)
+    return Look(after=min(pauses, default=None), waiting=waiting, rarely=waits_for_pods and not waiting)

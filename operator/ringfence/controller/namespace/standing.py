@@ -69,17 +69,21 @@ def policy() -> Wanted:
     return Wanted(build, "pods that outlive their agent are not fenced here", inhabited=Wish.STANDS)
 
 
-def ceiling(account: tuple[str, str]) -> Wanted:
+def ceiling(account: tuple[str, str], groups: Callable[[str], tuple[str, ...]]) -> Wanted:
     """The binding that has the controller, `account` (namespace, name), hold what it may give agents.
 
+    `groups`: who may exec into agents of a namespace.
     Where agents outlive the opening of their namespace it is kept, so that their Roles can be put right, but not made.
     """
 
     @lru_cache(maxsize=1024)
-    def build(namespace: str) -> Desired:
-        return Desired(build_ceiling(namespace, account))
+    def build(namespace: str, named: tuple[str, ...]) -> Desired:
+        return Desired(build_ceiling(namespace, account, named))
 
-    return Wanted(build, "agents with permissions do not start here", inhabited=Wish.KEPT)
+    def of(namespace: str) -> Desired:
+        return build(namespace, groups(namespace))
+
+    return Wanted(of, "agents with permissions do not start here", inhabited=Wish.KEPT)
 
 
 class InTheWay(RingfenceError):

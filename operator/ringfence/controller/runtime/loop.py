@@ -30,6 +30,8 @@ FIRST_WAIT = 5.0
 """Seconds until the second look at what waits for something. What it waits for wakes it, where an event tells of it."""
 LONGEST_WAIT = 600.0
 """Longest pause between such looks. The pause is as long as the wait so far, so each look comes at twice the age."""
+RARELY = 3600.0
+"""Pause before a look that is to find nothing new."""
 LONGEST_ERROR_PAUSE = 300.0
 """Longest pause after a mistake of ours: it will not mend itself within seconds."""
 UNREACHABLE_PAUSE = 5.0
@@ -38,10 +40,15 @@ UNREACHABLE_PAUSE = 5.0
 
 @dataclass(frozen=True)
 class Look:
-    """When to look again, events apart. `after`: in so many seconds. `waiting`: at growing intervals."""
+    """When to look again, events apart.
+
+    `after`: in so many seconds. `waiting`: at growing intervals. `rarely`: events tell of what it waits for, and a
+    comparison of all versions of those that were missed; so once an hour.
+    """
 
     after: float | None = None
     waiting: bool = False
+    rarely: bool = False
 
 
 class Reconciler(Protocol[K_contra]):
@@ -115,6 +122,7 @@ class ReconcileLoop(Generic[K]):
             pauses.append(min(max(waited, FIRST_WAIT), LONGEST_WAIT))
         else:
             self._waiting_since.pop(key, None)
+        pauses += [RARELY] if look.rarely else []
         if pauses:
             self.queue.add_after(key, min(pauses))
 

@@ -1,0 +1,253 @@
+"""What people write first, coming from Deployments, compose files and charts, and how Ringfence says it.
+
+A table and nothing else. Add a row for whatever else people try; remove one when its field comes to exist.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, get_args
+
+from . import agentpolicy, fields, secrets
+
+_ONE_CONTAINER: Final = (
+    "an agent is one container, and its fields stand in spec itself: image, command, args, env, ports, resources"
+)
+_HEALTH: Final = (
+    "write health: {path: /healthz, port: http} and ports: [{name: http, port: 8080}], which is for readiness and "
+    "liveness alike"
+)
+_VOLUME: Final = (
+    "an agent has /tmp, and one volume that outlives it: storage: {mountPath: /data, size: 1Gi}; a secret comes as a "
+    "file by secrets[].delivery.file"
+)
+_HARDENED: Final = (
+    "leave it out: every agent runs without root, privileges or capabilities, on a read-only image, with the default "
+    "seccomp profile"
+)
+_OWN_ACCOUNT: Final = (
+    "leave it out: each agent has a ServiceAccount of its own, with the rights of permissions: {level: ReadOnly, "
+    'rules: [{apiGroups: [""], resources: [configmaps], verbs: [get]}]}'
+)
+_NODE: Final = (
+    "leave it out: an agent never shares the node's network or processes; what it is to reach is named in "
+    "network.egress"
+)
+_ENV: Final = "write a list: env: [{name: LOG_LEVEL, value: info}]; a secret goes into secrets, not into env"
+_ENV_FROM: Final = (
+    "env takes plain values; a Secret goes into spec.secrets: [{name: token, source: {existing: {secretName: api, "
+    "key: token}}, delivery: {env: {name: TOKEN}}}]"
+)
+_HOST: Final = (
+    "Ringfence opens addresses and Services, never names of hosts: write cidr: 203.0.113.0/28 with ports: [443], or "
+    "service: {name: proxy, port: 8080}; docs/how-to/allow-a-host.md shows the way"
+)
+_EGRESS: Final = "write network: {egress: [{cidr: 203.0.113.0/28, ports: [443]}]}, or a service in place of the cidr"
+_INGRESS: Final = "write network: {ingress: [{from: {podLabels: {app: console}}, port: http}]}, and ports for its name"
+_RIGHTS: Final = (
+    'write permissions: {level: ReadOnly, rules: [{apiGroups: [""], resources: [configmaps], verbs: [get, list]}]}'
+)
+_PLACED: Final = "leave it out: where pods are placed is the cluster's business"
+_SERVICE: Final = "write service: {name: database, namespace: data, port: 5432}; the namespace only if it is another"
+_CLOSED: Final = "leave it out: a port is closed until network.ingress names it, and no Service or Ingress is made"
+_NO_VALUE: Final = (
+    "no value of a secret stands in this object: write source: {existing: {secretName: api, key: token}}, or have one "
+    "made by source: {generate: {}} with rotation: {every: 720h}"
+)
+_DELIVERY: Final = "write delivery: {env: {name: TOKEN}}, or delivery: {file: {path: /var/run/ringfence/token}}"
+_SETTINGS: Final = "an agent's own settings go into env or args: env: [{name: MODEL, value: small}]"
+
+UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+    {
+        "AgentDeploymentSpec": {
+            **dict.fromkeys(("containers", "template", "container", "initContainers", "sidecars"), _ONE_CONTAINER),
+            **dict.fromkeys(
+                ("livenessProbe", "readinessProbe", "startupProbe", "probes", "healthcheck", "healthCheck"), _HEALTH
+            ),
+            **dict.fromkeys(
+                ("volumes", "volumeMounts", "volumeClaimTemplates", "persistence", "volume", "tmpfs"), _VOLUME
+            ),
+            **dict.fromkeys(
+                ("securityContext", "podSecurityContext", "privileged", "runAsUser", "user", "capabilities", "cap_add"),
+                _HARDENED,
+            ),
+            **dict.fromkeys(
+                ("serviceAccountName", "serviceAccount", "automountServiceAccountToken", "serviceAccountToken"),
+                _OWN_ACCOUNT,
+            ),
+            **dict.fromkeys(("hostNetwork", "hostPID", "hostIPC", "hostUsers", "network_mode", "pid"), _NODE),
+            **dict.fromkeys(("dnsPolicy", "dnsConfig", "hostAliases", "extra_hosts", "dns"), _NODE),
+            **dict.fromkeys(("envFrom", "env_file", "environment", "config", "configMap", "extraEnv"), _ENV),
+            **dict.fromkeys(
+                (
+                    "nodeSelector",
+                    "tolerations",
+                    "affinity",
+                    "topologySpreadConstraints",
+                    "priorityClassName",
+                    "nodeName",
+                ),
+                _PLACED,
+            ),
+            **dict.fromkeys(("schedulerName", "placement"), _PLACED),
+            **dict.fromkeys(("egress", "networkPolicy", "allowedHosts", "networks", "hosts", "domains"), _EGRESS),
+            **dict.fromkeys(("ingress", "service", "services", "expose"), _INGRESS),
+            **dict.fromkeys(("rules", "rbac", "role", "roles", "roleRef", "clusterRole", "level"), _RIGHTS),
+            **dict.fromkeys(("model", "provider", "prompt", "systemPrompt", "tools", "mcpServers"), _SETTINGS),
+            "selector": "leave it out: Ringfence makes the labels of the pods and what selects them",
+            "strategy": "leave it out: one pod after the other, or, with storage, the old one before the new one",
+            "restartPolicy": "leave it out: an agent is always started again; suspended: true stops it",
+            "restart": "leave it out: an agent is always started again; suspended: true stops it",
+            "imagePullPolicy": "leave it out: by its digest (NAME@sha256:...) an image is always the same",
+            "runtimeClassName": "write sandbox: {runtimeClassName: gvisor}",
+            "entrypoint": "write command: [/app/agent], which takes the place of the image's entrypoint",
+            "build": "build and push the image first, and write image: registry.example/agent@sha256:...",
+            "depends_on": "leave it out: name in network.egress what it reaches, and let the agent try again",
+            "deploy": "write replicas and resources in spec itself: resources: {limits: {memory: 512Mi}}",
+            "secret": "write a list: secrets: [{name: token, source: {existing: {secretName: api, key: token}}, "
+            "delivery: {env: {name: TOKEN}}}]",
+            "pullSecrets": "write imagePullSecrets: [registry]",
+            "autoscaling": "write replicas: 2; a number of its own is all that an agent has",
+            "schedule": "leave it out: an agent runs until suspended: true stops it",
+            "enabled": "write suspended: true to stop an agent",
+            "paused": "write suspended: true to stop an agent",
+        },
+        "EnvVar": dict.fromkeys(("valueFrom", "secretKeyRef", "configMapKeyRef", "fieldRef", "secret"), _ENV_FROM),
+        "ContainerPort": {
+            "containerPort": "write port: 8080",
+            "protocol": "leave it out: ports of agents are TCP",
+            **dict.fromkeys(("hostPort", "hostIP", "nodePort", "targetPort", "servicePort"), _CLOSED),
+        },
+        "EgressRule": {
+            **dict.fromkeys(
+                ("host", "hosts", "hostname", "domain", "domains", "fqdn", "url", "dns", "toFQDNs", "name", "address"),
+                _HOST,
+            ),
+            **dict.fromkeys(("to", "ipBlock", "ip", "cidrs", "network"), "write cidr: 203.0.113.0/28, ports: [443]"),
+            **dict.fromkeys(("namespaceSelector", "podSelector", "namespace", "services", "serviceName"), _SERVICE),
+            "port": "write ports: [443] beside a cidr; a Service has its port inside: service: {name: proxy, port: 80}",
+            "protocol": "leave it out: agents reach TCP ports only",
+        },
+        "ServiceTarget": {
+            "ports": "write port: 5432, and a rule of its own for each further port",
+            "host": "write name: database and namespace: data in place of database.data.svc",
+        },
+        "IngressRule": {
+            "ports": "write port: http, the name of one of spec.ports, and a rule of its own for each further port",
+            **dict.fromkeys(("podSelector", "namespaceSelector", "host", "hosts", "path", "cidr"), _INGRESS),
+        },
+        "Peer": {
+            **dict.fromkeys(("podSelector", "matchLabels", "labels", "selector"), "write podLabels: {app: console}"),
+            **dict.fromkeys(("namespaceSelector", "namespaces"), "write namespace: ops"),
+            **dict.fromkeys(("cidr", "ipBlock", "ip"), "callers are pods: write podLabels: {app: ingress-nginx}"),
+        },
+        "AgentSecret": {
+            **dict.fromkeys(("value", "data", "stringData"), _NO_VALUE),
+            **dict.fromkeys(
+                ("secretName", "secretRef", "secretKeyRef", "valueFrom", "key", "existing", "existingSecret"),
+                "write source: {existing: {secretName: api, key: token}}",
+            ),
+            **dict.fromkeys(("env", "file", "path", "mountPath", "envName"), _DELIVERY),
+            "generate": "write source: {generate: {}} and rotation: {every: 720h}",
+        },
+        "Storage": {
+            **dict.fromkeys(("path", "mount"), "write mountPath: /data"),
+            **dict.fromkeys(("accessModes", "accessMode"), "leave it out: the volume is for this agent's one pod"),
+            **dict.fromkeys(
+                ("claimName", "existingClaim", "hostPath", "persistentVolumeClaim", "emptyDir"),
+                "an agent's volume is its own, made for it and deleted with it: storage: {mountPath: /data, size: 1Gi}",
+            ),
+            "storageClass": "write storageClassName: fast",
+        },
+        "Resources": dict.fromkeys(
+            ("cpu", "memory", "ephemeral-storage"), "write limits: {cpu: 500m, memory: 512Mi}, and requests alike"
+        ),
+        "ResourceAmounts": {
+            "storage": "write storage: {mountPath: /data, size: 1Gi} in spec for a volume, ephemeral-storage for /tmp",
+        },
+        "Health": {
+            **dict.fromkeys(("httpGet", "tcpSocket", "exec", "grpc", "test"), "write path: /healthz and port: http"),
+            **dict.fromkeys(
+                ("initialDelaySeconds", "periodSeconds", "timeoutSeconds", "failureThreshold", "interval"),
+                "leave it out: Ringfence sets the times of the probe",
+            ),
+        },
+        "PolicyRule": {
+            "nonResourceURLs": "leave it out: agents have rights on resources of their own namespace only",
+            "resource": "write resources: [configmaps]",
+            "apiGroup": 'write apiGroups: [""]',
+            "verb": "write verbs: [get, list]",
+        },
+        "AgentPolicySpec": {
+            **dict.fromkeys(
+                ("registries", "allowedRegistries", "requireDigest"), "write images: {registries: [REGISTRY]}"
+            ),
+            **dict.fromkeys(("cidrs", "network", "allowedCidrs"), "write egress: {cidrs: [203.0.113.0/24]}"),
+            **dict.fromkeys(("maxLevel", "level", "rules", "allow"), "write permissions: {maxLevel: ReadOnly}"),
+            **dict.fromkeys(
+                ("namespaces", "selector", "matchLabels", "namespace"),
+                "write namespaceSelector: {matchLabels: {team: research}}",
+            ),
+            **dict.fromkeys(("replicas", "cpu", "memory", "quota"), "write limits: {replicas: 10, memory: 8Gi}"),
+        },
+    }
+)
+"""Type -> field that it does not have -> what to write."""
+
+_PORT: Final = "must be the name of one of spec.ports, such as http, not its number"
+WRONG_TYPE: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
+    {
+        ("ContainerPort", "name"): "must be a name with a letter in it, such as http; the number goes into port",
+        ("IngressRule", "port"): _PORT,
+        ("Health", "port"): _PORT,
+        ("ServiceTarget", "port"): "must be the number of the Service's port, such as 8080",
+        ("AgentDeploymentSpec", "env"): _ENV.replace("write", "must be"),
+        ("AgentDeploymentSpec", "imagePullSecrets"): "must be a list of names: imagePullSecrets: [registry]",
+    }
+)
+"""Type, field -> what is to be there, where a value of another kind is."""
+
+
+def _pattern(annotated: Any) -> str:
+    """The regular expression of a type of `fields`."""
+    for one in get_args(annotated)[1:]:
+        for constraint in getattr(one, "metadata", ()):
+            if found := getattr(constraint, "pattern", None):
+                return str(found)
+    raise LookupError(annotated)
+
+
+_QUANTITY_TEXT: Final = get_args(get_args(fields.Quantity)[0])[1]
+
+PATTERNS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        _pattern(fields.DnsLabel): "must be a name of a-z, 0-9 and -, such as web-search",
+        _pattern(fields.DnsSubdomain): "must be a name of a-z, 0-9, - and ., such as web-search",
+        _pattern(fields.PortName): "must be a name of a-z, 0-9 and -, with a letter in it, such as http; the number of "
+        "the port stands in spec.ports",
+        _pattern(fields.Image): "must be an image such as registry.example/team/agent@sha256:..., without blanks and "
+        "without https://",
+        _pattern(fields.Argument): "must be text without the character NUL",
+        _pattern(fields.EnvName): "must be a variable's name of letters, digits and _, such as LOG_LEVEL",
+        _pattern(fields.Bundle): "must be the JSON of a Sigstore bundle, as `cosign sign --bundle FILE` writes it",
+        _pattern(fields.PublicKey): "must be a public key in PEM, as `cosign public-key` prints it",
+        _pattern(fields.Uri): "must be a URI, such as https://slsa.dev/provenance/v1",
+        _pattern(
+            fields.AbsolutePath
+        ): "must be a full path of letters, digits, ., _ and -, such as /data, without a / at its end",
+        _pattern(fields.HttpPath): "must be the path of a URL, such as /healthz, without a host or a query",
+        _pattern(fields.LabelKey): "must be a label's key, such as app or example.com/team",
+        _pattern(fields.LabelValue): "must be a label's value: letters, digits, -, _ and ., such as console",
+        _pattern(_QUANTITY_TEXT): "must be a quantity such as 2, 500m or 512Mi",
+        _pattern(fields.RbacWord): "must be a word without blanks, such as configmaps",
+        _pattern(fields.RbacGroup): 'must be an API group, such as apps, or "" for the core group',
+        _pattern(secrets.Duration): "must be a time in hours, minutes and "
+        "seconds, such as 720h or 1h30m; 30 days are 720h",
+        _pattern(secrets.SecretKey): "must be a key of a Secret's data: letters, digits, -, _ and ., such as token",
+        _pattern(
+            secrets.KeyPath
+        ): f"must be a path below {secrets.KEYS_DIRECTORY}, such as {secrets.KEYS_DIRECTORY}/token",
+        _pattern(agentpolicy.Registry): "must be a registry with or without a path, such as registry.example/team, or "
+        '"*" for any; without https://',
+    }
+)
+"""Regular expression -> the same in words, with an example."""
