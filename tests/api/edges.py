@@ -16,6 +16,7 @@ LENGTHS: tuple[tuple[str, Callable[[int], str]], ...] = (
     (f"^{KEYS_DIRECTORY}", lambda n: (f"{KEYS_DIRECTORY}/" + "a" * n)[:n]),
     ("^([0-9]{1,5}h)?", lambda n: DURATIONS.get(n, "9" * n)),
     ("^(Never|([0-9]{1,5}h)?", lambda n: DURATIONS.get(n, "9" * n)),
+    ("^(?:", lambda n: ("a/" + "b" * n)[:n]),
     ("^(/", lambda n: ("/" + "a" * n)[:n]),
     ("^-----BEGIN PUBLIC KEY", lambda n: f"{PEM_HEAD}{'A' * (n - len(PEM_HEAD + PEM_END))}{PEM_END}"),
     (r"^\{", lambda n: ("{" + " " * n)[:n]),
@@ -98,6 +99,8 @@ def _list(node: dict[str, Any], sample: list[Any], count: int) -> list[Any]:
 def _key(node: dict[str, Any], number: int) -> str:
     if words := node.get("enum"):
         return str(words[number % len(words)])
+    if node.get("pattern", "").startswith("^(?:"):
+        return f"a/{number}"
     return f"/a{number}" if node.get("pattern", "").startswith("^(/") else f"a{number}"
 
 
