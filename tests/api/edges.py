@@ -25,7 +25,7 @@ LENGTHS: tuple[tuple[str, Callable[[int], str]], ...] = (
     ("^([a-z0-9]([-a-z0-9]*", lambda n: "a" * n if n < 64 else "a" * (n - 64) + "/" + "b" * 63),
     ("", lambda n: "a" * n),
 )
-MATCHES = "self.matches(r'"
+MATCHES = ".matches(r'"
 NETWORKS = {
     3: "::/",
     4: "::/0",
@@ -69,7 +69,7 @@ def _text(node: dict[str, Any], size: int) -> str:
 def _pattern(node: dict[str, Any]) -> str:
     """The regular expression, which stands in a rule where it has a sentence."""
     rules = (rule["rule"] for rule in node.get("x-kubernetes-validations", ()))
-    found = (rule[len(MATCHES) : -2] for rule in rules if rule.startswith(MATCHES))
+    found = (rule.partition(MATCHES)[2][:-2] for rule in rules if MATCHES in rule)
     return str(node.get("pattern") or next(found, ""))
 
 
