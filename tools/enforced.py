@@ -31,6 +31,9 @@ SCRATCH = "tests/unit/policy/test_scratch.py"
 FILES = "tests/unit/policy/test_files.py"
 RIGHTS = "tests/unit/policy/test_permissions.py"
 CUSTOM = "tests/unit/policy/test_custom.py"
+ELSEWHERE = "tests/unit/policy/test_elsewhere.py"
+ELSEWHERE_GUARDS = "tests/chart/test_guards_elsewhere.py"
+ELSEWHERE_LIVE = "tests/api/controller/test_elsewhere.py"
 KEYS = "tests/unit/policy/test_secrets.py"
 LIMITS = "tests/unit/policy/test_limits.py"
 SHAPES = "tests/unit/policy/test_plaintext.py::test_known_shapes_are_refused_wherever_they_stand"
@@ -252,6 +255,24 @@ FIELDS: dict[str, Row] = {
     "AgentDeployment.spec.permissions.rules[].verbs": Row(
         _RULE, OTHER_RIGHTS, f"{RIGHTS}::test_refused_with_the_rule_that_helps", HELD_BY_REQUESTER, WORDS
     ),
+    "AgentDeployment.spec.permissions.rules[].namespaces": Row(
+        "Role and RoleBinding in a namespace that consents to it by its annotation, behind `decide`, every AgentPolicy "
+        "and the ceiling's RoleBinding there; taken away when the consent is, or with the agent; the requester, or the "
+        "delegate, must hold it there. Whether it consents, CEL cannot tell: without the webhook the controller asks",
+        f"{ELSEWHERE}::test_a_namespace_must_consent_to_as_much_as_is_asked_for",
+        f"{ELSEWHERE_LIVE}::test_what_a_namespace_consents_to_is_given_there",
+        f"{ELSEWHERE_LIVE}::test_a_consent_that_is_withdrawn_takes_it_away",
+        f"{CONTROLLER}/test_elsewhere_unseen.py::test_it_goes_with_an_agent_that_went_unseen",
+        f"{HOLDS}::test_what_is_asked_for_in_another_namespace_must_be_held_there",
+        f"{ELSEWHERE_GUARDS}::test_what_an_agent_has_elsewhere_is_nobodys_to_write",
+    ),
+    "AgentDeployment.spec.permissions.clusterReads": Row(
+        "one ClusterRole of the chart for each, whose binding lists the agent; `decide`: its level, and every "
+        "AgentPolicy; the requester, or the delegate, must hold it in the whole cluster",
+        f"{ELSEWHERE}::test_cluster_reads_need_their_level_and_every_policy",
+        f"{ELSEWHERE_LIVE}::test_cluster_reads_are_given_and_taken_away",
+        f"{ELSEWHERE_GUARDS}::test_the_controller_lists_agents_and_nobody_else",
+    ),
     "AgentDeployment.spec.network.egress[].service.name": Row(
         f"{_PEER}: the pods behind the Service's own selector",
         PACKETS,
@@ -362,6 +383,15 @@ FIELDS: dict[str, Row] = {
     "AgentPolicy.spec.permissions.allow[].resources": Row(_ALLOW, f"{RIGHTS}::test_above_policy"),
     "AgentPolicy.spec.permissions.allow[].resourceNames": Row(_ALLOW, f"{RIGHTS}::test_above_policy"),
     "AgentPolicy.spec.permissions.allow[].verbs": Row(_ALLOW, f"{RIGHTS}::test_every_policy_must_allow"),
+    "AgentPolicy.spec.permissions.namespaces": Row(
+        "`decide`: every binding policy must name each other namespace of an agent's rules",
+        f"{ELSEWHERE}::test_every_policy_must_name_the_namespace",
+        f"{ELSEWHERE_LIVE}::test_without_a_consent_nothing_is_given",
+    ),
+    "AgentPolicy.spec.permissions.clusterReads": Row(
+        "`decide`: every binding policy must name each of an agent's",
+        f"{ELSEWHERE}::test_cluster_reads_need_their_level_and_every_policy",
+    ),
     "AgentPolicy.spec.permissions.customResources[].group": Row(
         f"{_CUSTOM}; groups of Kubernetes, and those that are known to give power, count for nothing",
         f"{CUSTOM}::test_what_a_policy_names_is_allowed",

@@ -234,7 +234,7 @@ def test_the_floor_and_decide_agree_on_any_mixture(alone: None, server: Server) 
         within = asked <= ATOMS[level]
         assert beyond(server, rules, level) is not within, (level, rules)
         permissions = Permissions.model_validate({"level": level, "rules": rules})
-        assert (list(check_permissions(permissions, [])) == []) == within, (level, rules)
+        assert (list(check_permissions(permissions, [], "team")) == []) == within, (level, rules)
         seen.add(within)
     assert seen == {True, False}
 

@@ -19,7 +19,7 @@ from .fields import (
     Uri,
     UserGroup,
 )
-from .permissions import Level, PolicyRule
+from .permissions import ClusterRead, Level, PolicyRule
 from .secrets import PolicySecrets
 
 Registry = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^(\*|[a-z0-9][a-z0-9._:/-]*)$")]
@@ -78,6 +78,15 @@ class PolicyPermissions(Model):
     allow: Annotated[list[PolicyRule], Field(max_length=64), ListType("atomic")] | None = Field(
         default=None,
         description="Rights an agent may ask for, within the level. Absent: all of the level. Empty: none.",
+    )
+    namespaces: Annotated[list[DnsLabel], Field(max_length=256), ListType("set")] = Field(
+        default_factory=list,
+        description="Other namespaces in which an agent may ask for rights. Empty: none, its own alone. Each must "
+        "consent besides (annotation ringfence.dev/consent).",
+    )
+    cluster_reads: Annotated[list[ClusterRead], Field(max_length=4), ListType("set")] = Field(
+        default_factory=list,
+        description="Kinds outside of all namespaces that an agent may ask to read. Empty: none.",
     )
     custom_resources: Annotated[list[CustomResource], Field(max_length=32), ListType("atomic")] = Field(
         default_factory=list,

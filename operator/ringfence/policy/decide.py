@@ -9,6 +9,7 @@ from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL
 from . import text
 from .builtin import RESTRICTED
 from .egress import check_egress
+from .elsewhere import check_elsewhere
 from .files import check_env_from, check_files
 from .images import check_image
 from .ingress import check_ingress
@@ -69,7 +70,7 @@ def _check_spec(agent: AgentObject, policies: Sequence[NamedPolicy], facts: Fact
     """A malformed spec is still judged by those of its parts that can be read: all violations at once."""
     parsed = agent.parsed or parse(AgentDeploymentSpec, agent.spec)
     if parsed.value is not None:
-        yield from _check_parts(parsed.value, agent.namespace, policies, facts)
+        yield from _check_parts(parsed.value, agent, policies, facts)
         yield from check_sandbox(parsed.value.sandbox, policies)
         yield from check_plaintext(parsed.value)
         yield from check_limits(parsed.value, policies, facts)
@@ -78,21 +79,22 @@ def _check_spec(agent: AgentObject, policies: Sequence[NamedPolicy], facts: Fact
     for error in parsed.errors:
         yield Violation(text.path(error.path), RuleName.INVALID_FIELD, error.message)
     parts = readable(agent.spec)
-    found = list(_check_parts(parts, agent.namespace, policies, facts))
+    found = list(_check_parts(parts, agent, policies, facts))
     if parts.sandbox_is_read:
         found += check_sandbox(parts.sandbox, policies)
     yield from (violation for violation in found if violation.path not in malformed)
 
 
 def _check_parts(
-    parts: AgentDeploymentSpec | Parts, namespace: str, policies: Sequence[NamedPolicy], facts: Facts
+    parts: AgentDeploymentSpec | Parts, agent: AgentObject, policies: Sequence[NamedPolicy], facts: Facts
 ) -> Iterator[Violation]:
     if parts.image is not None:
         yield from check_image(parts.image, policies)
     yield from check_signatures([("spec.image", parts.image or "")], parts.image_signatures, policies)
-    yield from check_permissions(parts.permissions, policies)
-    yield from check_egress(parts.network.egress, namespace, policies, facts)
-    yield from check_ingress(parts.network.ingress, namespace, policies)
+    yield from check_permissions(parts.permissions, policies, agent.namespace)
+    yield from check_elsewhere(parts.permissions, agent, policies, facts)
+    yield from check_egress(parts.network.egress, agent.namespace, policies, facts)
+    yield from check_ingress(parts.network.ingress, agent.namespace, policies)
     if parts.resources is not None:
         yield from check_resources(parts.resources)
     yield from check_storage(parts.storage)

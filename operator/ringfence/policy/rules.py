@@ -59,6 +59,13 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "Keep to the policy's `permissions.allow`, or have the permission added to it. "
         "Wildcards there count for nothing.",
     ),
+    RuleName.CONSENT_MISSING: RuleText(
+        "What an agent may do in another namespace, that namespace's owner decides: by the annotation "
+        "`ringfence.dev/consent` of the Namespace, which names the agent, or all agents of a namespace, and the "
+        "highest level of what it may be given. One that is withdrawn takes the Role and the RoleBinding there away.",
+        "Have the owner annotate the namespace: `kubectl annotate namespace TARGET "
+        "ringfence.dev/consent=NAMESPACE/AGENT=ReadOnly`; or leave the namespace out.",
+    ),
     RuleName.RIGHTS_NAMES_IGNORED: RuleText(
         "`resourceNames` do not narrow list, watch, create and deletecollection, nor a permission that another "
         "rule gives on every object: the rule looks tighter than it is.",

@@ -84,6 +84,13 @@ def _stricter(strict: str) -> Meet:
 _FIELDS: Final = (
     _Field("permissions.maxLevel", lambda one: LEVELS.index(one.spec.permissions.max_level), min, lambda n: LEVELS[n]),
     _Field("permissions.allow", lambda one: one.allowed_permissions, _both, _permissions),
+    _Field("permissions.namespaces", lambda one: one.target_namespaces, lambda a, b: a & b, _names("its own alone")),
+    _Field(
+        "permissions.clusterReads",
+        lambda one: frozenset(one.spec.permissions.cluster_reads),
+        lambda a, b: a & b,
+        _names("none"),
+    ),
     _Field("egress.cidrs", lambda one: one.allowed_networks, lambda a, b: a & b, lambda a: a.display(_SHOWN) or "none"),
     _Field("egress.maxPublicAddresses", lambda one: one.spec.egress.max_public_addresses, min, str),
     _Field("egress.serviceNamespaces", lambda one: one.service_namespaces, lambda a, b: a & b, _names("its own alone")),

@@ -161,7 +161,7 @@ def _mounts(agent: Agent) -> list[Manifest]:
     mounts = scratch_mounts(agent)
     if agent.spec.storage:
         mounts.append({"name": "storage", "mountPath": agent.spec.storage.mount_path})
-    if agent.spec.permissions.rules:
+    if agent.spec.permissions.asks:
         mounts.append({"name": "token", "mountPath": TOKEN_PATH, "readOnly": True})
     return mounts + file_mounts(agent) + secret_mounts(agent)
 
@@ -170,7 +170,7 @@ def _volumes(agent: Agent) -> list[Manifest]:
     volumes = scratch_volumes(agent)
     if agent.spec.storage:
         volumes.append({"name": "storage", "persistentVolumeClaim": {"claimName": child_name(agent.name)}})
-    if agent.spec.permissions.rules:
+    if agent.spec.permissions.asks:
         volumes.append({"name": "token", "projected": {"defaultMode": 420, "sources": _token_sources()}})
     return volumes + file_volumes(agent) + secret_volumes(agent)
 

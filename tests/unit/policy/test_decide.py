@@ -339,6 +339,7 @@ def test_every_rule_can_be_broken() -> None:
             "rules": [
                 rule(["*", "x", "list"], ["secrets", "roles", "configmaps"], resourceNames=["a"]),
                 rule("deletecollection", "configmaps"),
+                rule("get", "pods", namespaces=["elsewhere"]),
             ],
         },
         "network": {
@@ -360,7 +361,8 @@ def test_every_rule_can_be_broken() -> None:
     ]
     spec["network"]["ingress"] = [{"from": {"namespace": "y", "podLabels": {"a": "b"}}, "port": "panel"}]  # type: ignore[index]
     closed = {"permissions": {"allow": []}, "images": {"registries": []}, "sandbox": {"runtimeClassNames": ["x"]}}
-    broken = names(judge(spec, closed, known=facts("10.0.0.0/8", labels={}))) | names(judge({"image": "A/b"}, closed))
+    known = replace(facts("10.0.0.0/8", labels={}), consents={})
+    broken = names(judge(spec, closed, known=known)) | names(judge({"image": "A/b"}, closed))
     broken |= names(judge({"secrets": keys, "env": [{"name": "PASSWORD", "value": "hunter2hunter2"}]}, {}))
     signed = asking(Signer().pem, attestations=["https://slsa.dev/provenance/v1"])
     broken |= names(judge({}, signed))

@@ -270,7 +270,7 @@ def test_owners() -> None:
     bare = records.stored(changed(DENY, lambda live: live["metadata"].pop("ownerReferences")))
     assert ours.controller_uid == UID
     assert bare.controller_uid is None
-    assert not ours.belongs_to_earlier("a", UID)
-    assert ours.belongs_to_earlier("a", "new")
-    assert not ours.belongs_to_earlier("b", "new")
-    assert not bare.belongs_to_earlier("a", "new")
+    assert not ours.belongs_to_earlier("a", UID, "team")
+    assert ours.belongs_to_earlier("a", "new", "team")
+    assert not ours.belongs_to_earlier("b", "new", "team")
+    assert not bare.belongs_to_earlier("a", "new", "team")
