@@ -87,6 +87,16 @@ _PROBE = "the container's probe (kubelet)"
 _OWN_PORT = "the container's probe; must be one of spec.ports: CEL. There is no host and there are no headers"
 PROBES = "tests/unit/policy/test_probes.py::test_a_port_must_be_the_agents_own"
 BUILT = "tests/unit/resources/test_build.py::test_children_are_as_written_down"
+_ID = "the pod's securityContext, with runAsNonRoot; `decide`: in a range of every policy; 0 is no id: schema"
+_IDS = (
+    "tests/unit/policy/test_users.py::test_nobody_is_root_by_any_spelling",
+    "tests/unit/policy/test_users.py::test_an_id_is_in_a_range_of_every_policy",
+    SAMPLES,
+)
+_BY_POLICY = "`decide`, at admission and at write: every policy must name it"
+_NODES = f"the pods' field for the scheduler; {_BY_POLICY}"
+SCHEDULING = "tests/unit/policy/test_scheduling.py"
+_SCHEDULED = (f"{SCHEDULING}::test_each_is_what_a_policy_names", BUILT)
 _LIMIT = "the container's limits (kubelet, kernel); absent is never unlimited, and `decide` refuses 0"
 _REQUEST = "the container's requests: the cluster's LimitRanges and quotas count them, and its scheduler"
 _SELECTOR = "`decide` binds the policy by it; an unreadable selector binds everywhere"
@@ -227,6 +237,29 @@ FIELDS: dict[str, Row] = {
         BUILT,
     ),
     "AgentDeployment.spec.scratch[].medium": Row("the volume's medium", f"{INSIDE}::test_scratch", BUILT),
+    "AgentDeployment.spec.runAsUser": Row(_ID, *_IDS, f"{INSIDE}::test_user"),
+    "AgentDeployment.spec.runAsGroup": Row(f"{_ID}; volumes belong to it", *_IDS, f"{INSIDE}::test_user"),
+    "AgentDeployment.spec.scheduling.nodeSelector": Row(_NODES, *_SCHEDULED),
+    "AgentDeployment.spec.scheduling.tolerations[].key": Row(
+        f"{_NODES}; those of control-plane nodes never: CEL",
+        *_SCHEDULED,
+        f"{SCHEDULING}::test_control_plane_nodes_are_never_tolerated",
+        f"{SCHEDULING}::test_not_all_taints_at_once",
+    ),
+    "AgentDeployment.spec.scheduling.tolerations[].value": Row(_NODES, *_SCHEDULED),
+    "AgentDeployment.spec.scheduling.tolerations[].effect": Row(_NODES, *_SCHEDULED),
+    "AgentDeployment.spec.scheduling.priorityClassName": Row(_NODES, *_SCHEDULED),
+    "AgentDeployment.spec.devices[].name": Row(
+        f"the container's limits and requests; {_BY_POLICY}",
+        f"{SCHEDULING}::test_devices_are_counted_over_all_pods",
+        f"{SCHEDULING}::test_no_resource_of_kubernetes_is_a_device",
+        BUILT,
+    ),
+    "AgentDeployment.spec.devices[].count": Row(
+        f"the container's limits and requests; {_BY_POLICY}",
+        f"{SCHEDULING}::test_devices_are_counted_over_all_pods",
+        BUILT,
+    ),
     "AgentDeployment.spec.imagePullSecrets": Row(
         "the pod's imagePullSecrets: read by the kubelet, never mounted",
         f"{AGENTS}/test_lifecycle.py::test_a_missing_pull_secret_is_told",
@@ -494,6 +527,21 @@ FIELDS: dict[str, Row] = {
     "AgentPolicy.spec.limits.perAgent.cpu": Row(_EACH, f"{LIMITS}::test_each_limit_of_one_agent"),
     "AgentPolicy.spec.limits.perAgent.memory": Row(_EACH, f"{LIMITS}::test_each_limit_of_one_agent"),
     "AgentPolicy.spec.limits.perAgent.storage": Row(_EACH, f"{LIMITS}::test_each_limit_of_one_agent"),
+    "AgentPolicy.spec.pods.users[].first": Row(f"{_ID}: all policies must allow it", *_IDS),
+    "AgentPolicy.spec.pods.users[].last": Row(f"{_ID}: all policies must allow it", *_IDS),
+    **{
+        f"AgentPolicy.spec.pods.{field}": Row(_BY_POLICY, _SCHEDULED[0])
+        for field in (
+            *("nodeLabels[].key", "nodeLabels[].value", "priorityClassNames"),
+            *("tolerations[].key", "tolerations[].value", "tolerations[].effect"),
+        )
+    },
+    **{
+        f"AgentPolicy.spec.pods.devices[].{field}": Row(
+            _BY_POLICY, f"{SCHEDULING}::test_devices_are_counted_over_all_pods"
+        )
+        for field in ("name", "most")
+    },
     "AgentPolicy.spec.secrets.maxAge": Row(
         "`decide`: `rotation.every` of all agents; condition SecretsFresh and a violation for a key of any source",
         f"{KEYS}::test_no_key_lives_longer_than_every_policy_allows",

@@ -134,7 +134,7 @@ FLEET: dict[str, tuple[Show, ...]] = {
             "series",
             "short",
             (Query('sum(ringfence_agents{condition="FenceWidened",status="True"})', "agents"),),
-            "Agents that others' policies, bindings or relabelled pods give more than their spec says.",
+            "Agents that others' policies or bindings, or pods that were changed, give more than their spec says.",
         ),
         Show(
             "Left without their agent",

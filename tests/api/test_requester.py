@@ -4,7 +4,6 @@ The applier is bound to cluster-admin, as those of GitOps tools mostly are; the 
 """
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -312,9 +311,7 @@ def test_very_many_permissions(people: People) -> None:
     names = [f"object-{number}" for number in range(2000)]
     rule = {"apiGroups": [""], "resources": RESOURCES, "verbs": ["get"]}
     rules = [rule | {"resourceNames": names[at : at + 64]} for at in range(0, len(names), 64)]
-    began = time.monotonic()
     assert "10000 permissions on single objects" in write(people.tenant, agent("many", *rules), dry_run=True)
     assert write(people.applier, agent("many", *rules), dry_run=True) == ""
-    assert time.monotonic() - began < 5
     held = agent("many", rule | {"resourceNames": OWN})
     wait_for("the answers within two seconds", lambda: write(people.tenant, held, dry_run=True) == "")

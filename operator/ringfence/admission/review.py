@@ -27,6 +27,8 @@ OF_THE_CONTEXT: Final = frozenset(
         RuleName.IMAGE_NOT_SIGNED,
         RuleName.IMAGE_NOT_ATTESTED,
         RuleName.SANDBOX_REQUIRED,
+        RuleName.USER_ABOVE_POLICY,
+        RuleName.SCHEDULING_ABOVE_POLICY,
         *LIMIT_RULES,
         RuleName.EGRESS_UNRESTRICTED,
         RuleName.EGRESS_CLUSTER_ADDRESS,

@@ -20,7 +20,9 @@ from .fields import (
     UserGroup,
 )
 from .permissions import ClusterRead, Level, PolicyRule
+from .scheduling import DeviceLimit, NodeLabel, Toleration
 from .secrets import PolicySecrets
+from .users import NOBODY, IdRange
 
 Registry = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^(\*|[a-z0-9][a-z0-9._:/-]*)$")]
 
@@ -180,6 +182,28 @@ class PolicySandbox(Model):
     )
 
 
+class PolicyPods(Model):
+    """Bounds on what an agent's pods may say of themselves."""
+
+    users: Annotated[list[IdRange], Field(max_length=16), ListType("atomic")] = Field(
+        default_factory=list,
+        description=f"Ids that an agent may run as, of users and of groups alike, beside {NOBODY}. Empty: no other.",
+    )
+    node_labels: Annotated[list[NodeLabel], Field(max_length=32), ListType("atomic")] = Field(
+        default_factory=list, description="Labels by which an agent may choose its nodes. Empty: none."
+    )
+    tolerations: Annotated[list[Toleration], Field(max_length=32), ListType("atomic")] = Field(
+        default_factory=list,
+        description="Taints that an agent may tolerate. Empty: none. Those of control-plane nodes are never tolerated.",
+    )
+    priority_class_names: Annotated[list[DnsSubdomain], Field(max_length=32), ListType("set")] = Field(
+        default_factory=list, description="PriorityClasses that an agent may name. Empty: none."
+    )
+    devices: Annotated[list[DeviceLimit], Field(max_length=16), ListType("map", ("name",))] = Field(
+        default_factory=list, description="Devices that an agent may ask for, such as nvidia.com/gpu. Empty: none."
+    )
+
+
 class PolicyConnections(Model):
     """Who may get into agents' pods through the API server, beside having the right to."""
 
@@ -242,6 +266,7 @@ class AgentPolicySpec(Model):
     ingress: PolicyIngress = Field(default_factory=PolicyIngress)
     images: PolicyImages = Field(default_factory=PolicyImages)
     sandbox: PolicySandbox = Field(default_factory=PolicySandbox)
+    pods: PolicyPods = Field(default_factory=PolicyPods)
     connections: PolicyConnections = Field(default_factory=PolicyConnections)
     secrets: PolicySecrets = Field(default_factory=PolicySecrets)
     on_orphans: Literal["Stop", "Keep"] = Field(

@@ -20,10 +20,12 @@ from .opened import Opening, closed_for_good, opening
 from .permissions import check_permissions
 from .plaintext import check_plaintext
 from .pods import check_resources, check_sandbox, check_storage
+from .scheduling import check_scheduling
 from .scratch import check_scratch
 from .secrets import check_secrets
 from .selectors import matches
 from .signatures import check_signatures
+from .users import check_users
 
 
 def decide(agent: AgentObject, policies: Sequence[NamedPolicy], facts: Facts) -> list[Violation]:
@@ -73,6 +75,8 @@ def _check_spec(agent: AgentObject, policies: Sequence[NamedPolicy], facts: Fact
         yield from _check_parts(parsed.value, agent, policies, facts)
         yield from check_sandbox(parsed.value.sandbox, policies)
         yield from check_plaintext(parsed.value)
+        spec = parsed.value
+        yield from check_scheduling(spec.scheduling, spec.devices, spec.replicas, policies)
         yield from check_limits(parsed.value, policies, facts)
         return
     malformed = {text.path(error.path) for error in parsed.errors}
@@ -99,6 +103,7 @@ def _check_parts(
         yield from check_resources(parts.resources)
     yield from check_storage(parts.storage)
     yield from check_secrets(parts.secrets, parts.env, policies)
+    yield from check_users(parts.run_as_user, parts.run_as_group, policies)
     yield from check_files(parts.files, parts.storage, parts.scratch)
     yield from check_scratch(parts.scratch, parts.storage, parts.resources)
     yield from check_env_from(parts.env_from, parts.env, parts.secrets)

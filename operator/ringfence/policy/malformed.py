@@ -58,6 +58,8 @@ class Parts:
     env_from: list[EnvFrom]
     files: list[ConfigFile]
     scratch: list[Scratch]
+    run_as_user: int | None
+    run_as_group: int | None
     resources: Resources | None
     storage: Storage | None
     sandbox: Sandbox | None
@@ -83,6 +85,8 @@ def readable(spec: Any) -> Parts:
         env_from=[_env_from(_mapping(one)) for one in _list(raw.get("envFrom"))],
         files=[_file(_mapping(one)) for one in _list(raw.get("files"))],
         scratch=[_scratch(one) for one in _list(raw.get("scratch"))],
+        run_as_user=_whole(raw.get("runAsUser")),
+        run_as_group=_whole(raw.get("runAsGroup")),
         resources=_read(Resources, raw.get("resources")),
         storage=_read(Storage, raw.get("storage")),
         sandbox=read,
@@ -167,6 +171,10 @@ def _scratch(raw: Any) -> Scratch:
 
 def _read(model: type[M], raw: Any) -> M | None:
     return parse(model, raw).value
+
+
+def _whole(raw: Any) -> int | None:
+    return raw if type(raw) is int else None
 
 
 def _words(raw: Any) -> list[str]:

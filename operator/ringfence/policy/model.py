@@ -51,6 +51,8 @@ class RuleName(StrEnum):
     IMAGE_NOT_SIGNED = "ImageNotSigned"
     IMAGE_NOT_ATTESTED = "ImageNotAttested"
     SANDBOX_REQUIRED = "SandboxRequired"
+    USER_ABOVE_POLICY = "UserAbovePolicy"
+    SCHEDULING_ABOVE_POLICY = "SchedulingAbovePolicy"
     AGENTS_ABOVE_POLICY = "AgentsAbovePolicy"
     REPLICAS_ABOVE_POLICY = "ReplicasAbovePolicy"
     CPU_ABOVE_POLICY = "CpuAbovePolicy"

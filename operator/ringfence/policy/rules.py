@@ -137,6 +137,18 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "The platform team wants a stronger wall between the agents of a namespace and the node's kernel.",
         "Set `sandbox.runtimeClassName` to one that the policy names.",
     ),
+    RuleName.USER_ABOVE_POLICY: RuleText(
+        "Who runs as the same user as something else on a node, or as the owner of files of a shared volume, passes "
+        "what the kernel keeps apart by users: the platform team says which ids are the agents'.",
+        "Leave `runAsUser` and `runAsGroup` out, which means 65532, or have the id added to the policy's `pods.users`.",
+    ),
+    RuleName.SCHEDULING_ABOVE_POLICY: RuleText(
+        "An agent that chooses its node gets beside what it wants to look at, one that tolerates taints gets onto "
+        "nodes that were kept for others, a priority ends others' pods, and devices are scarce: the platform team says "
+        "which of them are for agents.",
+        "Leave the field out, or have its value added to the policy's `pods.nodeLabels`, `pods.tolerations`, "
+        "`pods.priorityClassNames` or `pods.devices`.",
+    ),
     RuleName.AGENTS_ABOVE_POLICY: RuleText(
         "One team must not take what all share: a policy bounds the "
         "AgentDeployments of a namespace, suspended ones included.",

@@ -1,7 +1,6 @@
 """Whoever may not do a thing himself does not have an agent do it."""
 
 import asyncio
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -268,7 +267,6 @@ def many(most: int) -> dict[str, Any]:
 class TestMany:
     async def test_ten_thousand_are_one_question_or_a_few_or_none(self) -> None:
         request = asked(many(10_000))
-        began = time.monotonic()
         kube = Reviewer("*")
         assert await check(kube, request) is None
         assert len(kube.reviews) == 1
@@ -280,7 +278,6 @@ class TestMany:
         assert "10000 permissions on single objects" in verdict.message
         assert "256 are the most" in verdict.message
         assert len(kube.reviews) == 6
-        assert time.monotonic() - began < 2
 
     async def test_as_many_as_are_asked_about_at_all(self) -> None:
         kube = Reviewer(*(f"get {resource} object-{number}" for number in range(51) for resource in RESOURCES))

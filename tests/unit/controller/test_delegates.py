@@ -142,6 +142,26 @@ async def test_who_edits_bindings_in_a_loop_has_it_asked_at_most_so_often(where:
     assert len(rules(await place.look())) == 2, "within five seconds"
 
 
+@pytest.mark.parametrize("how", ["gone", "no delegate", "nothing to ask"])
+async def test_with_the_last_agent_all_of_its_namespace_is_forgotten(how: str) -> None:
+    place = Place("group:team", "get pods", "get secrets")
+    await place.settle()
+    known = place.delegates
+    assert known._since.keys() == known._epochs.keys() == known._asked.keys() == {"team"}
+    if how == "gone":
+        known.forget(KEY)
+    elif how == "no delegate":
+        place.delegate(None)
+        await place.look()
+    else:
+        await place.look({})
+    assert [dict(one) for one in (known._since, known._epochs, known._asked, known._found)] == [{}, {}, {}, {}]
+    known.forget(KEY)
+    place.delegate("group:team")
+    await place.look()
+    assert place.asked, "it is asked anew"
+
+
 async def test_another_spec_or_another_delegate_is_another_question() -> None:
     place = Place("group:team", "get pods", "get secrets")
     await place.look()

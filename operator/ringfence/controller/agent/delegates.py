@@ -70,6 +70,8 @@ class Delegates:
     store: Store
     clock: Callable[[], float] = monotonic
     _found: dict[Key, _Found] = field(default_factory=dict)
+    _asked: dict[str, set[Key]] = field(default_factory=dict)
+    """By namespace, the agents about which there is something to ask: with the last of them all of it is forgotten."""
     _since: dict[str, tuple[tuple[int, int], float]] = field(default_factory=dict)
     """Of namespaces with a delegate: the version that was seen last, and when it was seen first."""
     _epochs: dict[str, _Epoch] = field(default_factory=dict)
@@ -89,6 +91,7 @@ class Delegates:
         subject = read_delegate(named)
         if subject is None:
             return Held((Violation("metadata.namespace", RuleName.PERMISSION_NOT_HELD, malformed(named)),))
+        self._asked.setdefault(key.namespace, set()).add(key)
         about, now = (agent.uid, agent.generation, named), self.clock()
         epoch = self._epoch(key.namespace, now)
         known = self._found.get(key)
@@ -107,6 +110,15 @@ class Delegates:
     def forget(self, key: Key) -> None:
         """The agent is gone, or nobody is to be asked about it."""
         self._found.pop(key, None)
+        asked = self._asked.get(key.namespace)
+        if asked is None:
+            return
+        asked.discard(key)
+        if not asked:
+            for known in (self._asked, self._since, self._epochs):
+                known.pop(key.namespace, None)
+            self._unanswered.discard(key.namespace)
+            self.reviews.answers.forget(key.namespace)
 
     def _epoch(self, namespace: str, now: float) -> _Epoch:
         version = self.store.rights.of(namespace)
