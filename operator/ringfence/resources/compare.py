@@ -17,8 +17,8 @@ def stamp(manifest: Manifest) -> Manifest:
     content = meaning(manifest) | {"labels": metadata["labels"]}
     if manifest["kind"] == "Deployment":  # by which rotation it was restarted is read from what is stored
         template = content["spec"]["template"]
-        metadata = template["metadata"]
-        bare = template | {"metadata": {"labels": metadata["labels"]} | _written(metadata)}
+        of_pods = template["metadata"]
+        bare = template | {"metadata": {"labels": of_pods["labels"]} | _written(of_pods)}
         content["spec"] = content["spec"] | {"template": bare}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
     annotations = metadata.get("annotations", {}) | {DESIRED_ANNOTATION: digest}
