@@ -6,7 +6,9 @@ The controller holds the ClusterRole where agents are let in: the API server let
 import yaml
 
 from ringfence.api.names import CEILING_CLUSTER_ROLE, CEILING_LABEL
+from ringfence.policy.grants import CLUSTER_READS, ClusterGrant
 from ringfence.policy.levels import LEVELS, LOWEST, VERB_ORDER, ceiling_rules
+from ringfence.resources.reads import PREFIX as READS_PREFIX
 
 PATH = "charts/ringfence/templates/agent-ceiling.yaml"
 HEAD = f"""\
@@ -35,6 +37,30 @@ metadata:
     {{{{- include "ringfence.labels" (list . "agent-ceiling") | nindent 4 }}}}
 rules:
 """
+READS_PATH = "charts/ringfence/templates/agent-reads.yaml"
+READS_HEAD = """\
+# Made by `make generate` from operator/ringfence/policy/grants.py. Do not edit.
+# Reads outside of all namespaces that agents can be given (permissions.clusterReads): a ClusterRole for each kind, and
+# its binding, whose subjects are the agents that have it. The controller writes these subjects, and no other binding.
+"""
+READS_PAIR = """\
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: {name}
+  labels:
+    {{{{- include "ringfence.labels" (list . "agent-reads") | nindent 4 }}}}
+rules:
+{rule}---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: {name}
+  labels:
+    {{{{- include "ringfence.labels" (list . "agent-reads") | nindent 4 }}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {name}}}
+"""
 FLOOR_PATH = "charts/ringfence/templates/_permissions.tpl"
 FLOOR_HEAD = """\
 {{- /*
@@ -44,11 +70,35 @@ For the floor, as CEL: GROUP/RESOURCE -> verb -> the first level that holds it (
 {{- define "ringfence.permissions" -}}
 """
 FLOOR_TAIL = "{{- end }}\n"
+READS = """\
+{{- /* Names of the ClusterRoles of cluster-wide reads, and of their bindings. */}}
+{{- define "ringfence.reads" -}}
+[%s]
+{{- end }}
+{{- /* For the floor, as CEL: what is read -> the first level that holds it. */}}
+{{- define "ringfence.reads.levels" -}}
+{%s}
+{{- end }}
+"""
 
 
 def files() -> dict[str, str]:
     """Path -> content."""
-    return {PATH: HEAD + "".join(map(_rule, ceiling_rules())), FLOOR_PATH: FLOOR_HEAD + _for_the_floor() + FLOOR_TAIL}
+    return {
+        PATH: HEAD + "".join(map(_rule, ceiling_rules())),
+        READS_PATH: READS_HEAD + "".join(map(_pair, CLUSTER_READS)),
+        FLOOR_PATH: FLOOR_HEAD + _for_the_floor() + FLOOR_TAIL + _reads(),
+    }
+
+
+def _pair(one: ClusterGrant) -> str:
+    rule = _rule({"apiGroups": [one.group], "resources": [one.resource], "verbs": list(one.verbs)})
+    return READS_PAIR.format(name=f"{READS_PREFIX}{one.resource}", rule=rule)
+
+
+def _reads() -> str:
+    names = ", ".join(f"{READS_PREFIX}{one.resource}" for one in CLUSTER_READS)
+    return READS % (names, ", ".join(f"'{one.resource}': {LEVELS.index(one.level)}" for one in CLUSTER_READS))
 
 
 def _for_the_floor() -> str:

@@ -31,6 +31,9 @@ SCRATCH = "tests/unit/policy/test_scratch.py"
 FILES = "tests/unit/policy/test_files.py"
 RIGHTS = "tests/unit/policy/test_permissions.py"
 CUSTOM = "tests/unit/policy/test_custom.py"
+ELSEWHERE = "tests/unit/policy/test_elsewhere.py"
+ELSEWHERE_GUARDS = "tests/chart/test_guards_elsewhere.py"
+ELSEWHERE_LIVE = "tests/api/controller/test_elsewhere.py"
 KEYS = "tests/unit/policy/test_secrets.py"
 LIMITS = "tests/unit/policy/test_limits.py"
 SHAPES = "tests/unit/policy/test_plaintext.py::test_known_shapes_are_refused_wherever_they_stand"
@@ -84,6 +87,16 @@ _PROBE = "the container's probe (kubelet)"
 _OWN_PORT = "the container's probe; must be one of spec.ports: CEL. There is no host and there are no headers"
 PROBES = "tests/unit/policy/test_probes.py::test_a_port_must_be_the_agents_own"
 BUILT = "tests/unit/resources/test_build.py::test_children_are_as_written_down"
+_ID = "the pod's securityContext, with runAsNonRoot; `decide`: in a range of every policy; 0 is no id: schema"
+_IDS = (
+    "tests/unit/policy/test_users.py::test_nobody_is_root_by_any_spelling",
+    "tests/unit/policy/test_users.py::test_an_id_is_in_a_range_of_every_policy",
+    SAMPLES,
+)
+_BY_POLICY = "`decide`, at admission and at write: every policy must name it"
+_NODES = f"the pods' field for the scheduler; {_BY_POLICY}"
+SCHEDULING = "tests/unit/policy/test_scheduling.py"
+_SCHEDULED = (f"{SCHEDULING}::test_each_is_what_a_policy_names", BUILT)
 _LIMIT = "the container's limits (kubelet, kernel); absent is never unlimited, and `decide` refuses 0"
 _REQUEST = "the container's requests: the cluster's LimitRanges and quotas count them, and its scheduler"
 _SELECTOR = "`decide` binds the policy by it; an unreadable selector binds everywhere"
@@ -224,6 +237,29 @@ FIELDS: dict[str, Row] = {
         BUILT,
     ),
     "AgentDeployment.spec.scratch[].medium": Row("the volume's medium", f"{INSIDE}::test_scratch", BUILT),
+    "AgentDeployment.spec.runAsUser": Row(_ID, *_IDS, f"{INSIDE}::test_user"),
+    "AgentDeployment.spec.runAsGroup": Row(f"{_ID}; volumes belong to it", *_IDS, f"{INSIDE}::test_user"),
+    "AgentDeployment.spec.scheduling.nodeSelector": Row(_NODES, *_SCHEDULED),
+    "AgentDeployment.spec.scheduling.tolerations[].key": Row(
+        f"{_NODES}; those of control-plane nodes never: CEL",
+        *_SCHEDULED,
+        f"{SCHEDULING}::test_control_plane_nodes_are_never_tolerated",
+        f"{SCHEDULING}::test_not_all_taints_at_once",
+    ),
+    "AgentDeployment.spec.scheduling.tolerations[].value": Row(_NODES, *_SCHEDULED),
+    "AgentDeployment.spec.scheduling.tolerations[].effect": Row(_NODES, *_SCHEDULED),
+    "AgentDeployment.spec.scheduling.priorityClassName": Row(_NODES, *_SCHEDULED),
+    "AgentDeployment.spec.devices[].name": Row(
+        f"the container's limits and requests; {_BY_POLICY}",
+        f"{SCHEDULING}::test_devices_are_counted_over_all_pods",
+        f"{SCHEDULING}::test_no_resource_of_kubernetes_is_a_device",
+        BUILT,
+    ),
+    "AgentDeployment.spec.devices[].count": Row(
+        f"the container's limits and requests; {_BY_POLICY}",
+        f"{SCHEDULING}::test_devices_are_counted_over_all_pods",
+        BUILT,
+    ),
     "AgentDeployment.spec.imagePullSecrets": Row(
         "the pod's imagePullSecrets: read by the kubelet, never mounted",
         f"{AGENTS}/test_lifecycle.py::test_a_missing_pull_secret_is_told",
@@ -251,6 +287,24 @@ FIELDS: dict[str, Row] = {
     ),
     "AgentDeployment.spec.permissions.rules[].verbs": Row(
         _RULE, OTHER_RIGHTS, f"{RIGHTS}::test_refused_with_the_rule_that_helps", HELD_BY_REQUESTER, WORDS
+    ),
+    "AgentDeployment.spec.permissions.rules[].namespaces": Row(
+        "Role and RoleBinding in a namespace that consents to it by its annotation, behind `decide`, every AgentPolicy "
+        "and the ceiling's RoleBinding there; taken away when the consent is, or with the agent; the requester, or the "
+        "delegate, must hold it there. Whether it consents, CEL cannot tell: without the webhook the controller asks",
+        f"{ELSEWHERE}::test_a_namespace_must_consent_to_as_much_as_is_asked_for",
+        f"{ELSEWHERE_LIVE}::test_what_a_namespace_consents_to_is_given_there",
+        f"{ELSEWHERE_LIVE}::test_a_consent_that_is_withdrawn_takes_it_away",
+        f"{CONTROLLER}/test_elsewhere_unseen.py::test_it_goes_with_an_agent_that_went_unseen",
+        f"{HOLDS}::test_what_is_asked_for_in_another_namespace_must_be_held_there",
+        f"{ELSEWHERE_GUARDS}::test_what_an_agent_has_elsewhere_is_nobodys_to_write",
+    ),
+    "AgentDeployment.spec.permissions.clusterReads": Row(
+        "one ClusterRole of the chart for each, whose binding lists the agent; `decide`: its level, and every "
+        "AgentPolicy; the requester, or the delegate, must hold it in the whole cluster",
+        f"{ELSEWHERE}::test_cluster_reads_need_their_level_and_every_policy",
+        f"{ELSEWHERE_LIVE}::test_cluster_reads_are_given_and_taken_away",
+        f"{ELSEWHERE_GUARDS}::test_the_controller_lists_agents_and_nobody_else",
     ),
     "AgentDeployment.spec.network.egress[].service.name": Row(
         f"{_PEER}: the pods behind the Service's own selector",
@@ -362,6 +416,15 @@ FIELDS: dict[str, Row] = {
     "AgentPolicy.spec.permissions.allow[].resources": Row(_ALLOW, f"{RIGHTS}::test_above_policy"),
     "AgentPolicy.spec.permissions.allow[].resourceNames": Row(_ALLOW, f"{RIGHTS}::test_above_policy"),
     "AgentPolicy.spec.permissions.allow[].verbs": Row(_ALLOW, f"{RIGHTS}::test_every_policy_must_allow"),
+    "AgentPolicy.spec.permissions.namespaces": Row(
+        "`decide`: every binding policy must name each other namespace of an agent's rules",
+        f"{ELSEWHERE}::test_every_policy_must_name_the_namespace",
+        f"{ELSEWHERE_LIVE}::test_without_a_consent_nothing_is_given",
+    ),
+    "AgentPolicy.spec.permissions.clusterReads": Row(
+        "`decide`: every binding policy must name each of an agent's",
+        f"{ELSEWHERE}::test_cluster_reads_need_their_level_and_every_policy",
+    ),
     "AgentPolicy.spec.permissions.customResources[].group": Row(
         f"{_CUSTOM}; groups of Kubernetes, and those that are known to give power, count for nothing",
         f"{CUSTOM}::test_what_a_policy_names_is_allowed",
@@ -464,6 +527,21 @@ FIELDS: dict[str, Row] = {
     "AgentPolicy.spec.limits.perAgent.cpu": Row(_EACH, f"{LIMITS}::test_each_limit_of_one_agent"),
     "AgentPolicy.spec.limits.perAgent.memory": Row(_EACH, f"{LIMITS}::test_each_limit_of_one_agent"),
     "AgentPolicy.spec.limits.perAgent.storage": Row(_EACH, f"{LIMITS}::test_each_limit_of_one_agent"),
+    "AgentPolicy.spec.pods.users[].first": Row(f"{_ID}: all policies must allow it", *_IDS),
+    "AgentPolicy.spec.pods.users[].last": Row(f"{_ID}: all policies must allow it", *_IDS),
+    **{
+        f"AgentPolicy.spec.pods.{field}": Row(_BY_POLICY, _SCHEDULED[0])
+        for field in (
+            *("nodeLabels[].key", "nodeLabels[].value", "priorityClassNames"),
+            *("tolerations[].key", "tolerations[].value", "tolerations[].effect"),
+        )
+    },
+    **{
+        f"AgentPolicy.spec.pods.devices[].{field}": Row(
+            _BY_POLICY, f"{SCHEDULING}::test_devices_are_counted_over_all_pods"
+        )
+        for field in ("name", "most")
+    },
     "AgentPolicy.spec.secrets.maxAge": Row(
         "`decide`: `rotation.every` of all agents; condition SecretsFresh and a violation for a key of any source",
         f"{KEYS}::test_no_key_lives_longer_than_every_policy_allows",

@@ -128,6 +128,12 @@ LINES = {
         "(SuspendedByPolicy), or it is being deleted (Deleting).",
         (*ABOUT, "reason", "why"),
     ),
+    "read the cluster": Line(
+        "controller",
+        "info",
+        "The leader has read everything, and begins to work.",
+        ("seconds",),
+    ),
     "nobody leads": Line(
         "controller",
         "error",
@@ -214,6 +220,7 @@ FIELDS = {
     "objects": "KIND/NAME of each.",
     "stopped": "Whether what they can do is taken away (AgentPolicy, `spec.onOrphans`).",
     "secrets": "Names of the Secrets.",
+    "seconds": "How long it took.",
     "secret": "Name of the key in `spec.secrets`. Never its value.",
     "rotated_at": "When the value changed last.",
     "job": "Name of the Job.",

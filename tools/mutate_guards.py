@@ -21,8 +21,13 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 TESTS: Final = ("test_guards_*updates.py", "test_guards_own.py", "test_guards_exposure.py", "test_guards.py")
 """First what is quick: of its mutants the others are spared."""
 MORE: Final = ("test_escalation.py", "test_floor.py", "test_guards*.py")
-PYTEST: Final = ("-p", "no:terminal", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib")
-"""Without the terminal of pytest, and its options: a dot for each run of a test would hide what counts."""
+PYTEST: Final = (
+    *("-p", "no:terminal", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib"),
+    *("-W", "ignore::ResourceWarning", "-W", "ignore::pytest.PytestUnraisableExceptionWarning"),
+)
+"""Without the terminal of pytest and its options: a dot for each run of a test would hide what counts. And without what
+is said of a connection that a test left open as it failed: another test would fail by it.
+"""
 JUDGED: Final = judged.FILE.with_name("judged_guards.toml")
 
 
@@ -47,7 +52,7 @@ def _files() -> list[str]:
 
 def _progress(mutant: RuleMutant, fate: Fate) -> None:
     sys.stderr.write(
-        f"killed {mutant}  [{fate.by.rpartition('/')[2]}{'' if fate.phase == 'call' else ' ' + fate.phase}]\n"
+        f"killed {mutant}  [{fate.by.removeprefix('tests/chart/')}{'' if fate.phase == 'call' else ' ' + fate.phase}]\n"
     )
 
 

@@ -16,6 +16,7 @@ LENGTHS: tuple[tuple[str, Callable[[int], str]], ...] = (
     (f"^{KEYS_DIRECTORY}", lambda n: (f"{KEYS_DIRECTORY}/" + "a" * n)[:n]),
     ("^([0-9]{1,5}h)?", lambda n: DURATIONS.get(n, "9" * n)),
     ("^(Never|([0-9]{1,5}h)?", lambda n: DURATIONS.get(n, "9" * n)),
+    ("^(?:", lambda n: ("a/" + "b" * n)[:n]),
     ("^(/", lambda n: ("/" + "a" * n)[:n]),
     ("^-----BEGIN PUBLIC KEY", lambda n: f"{PEM_HEAD}{'A' * (n - len(PEM_HEAD + PEM_END))}{PEM_END}"),
     (r"^\{", lambda n: ("{" + " " * n)[:n]),
@@ -25,7 +26,7 @@ LENGTHS: tuple[tuple[str, Callable[[int], str]], ...] = (
     ("^([a-z0-9]([-a-z0-9]*", lambda n: "a" * n if n < 64 else "a" * (n - 64) + "/" + "b" * 63),
     ("", lambda n: "a" * n),
 )
-MATCHES = "self.matches(r'"
+MATCHES = ".matches(r'"
 NETWORKS = {
     3: "::/",
     4: "::/0",
@@ -69,7 +70,7 @@ def _text(node: dict[str, Any], size: int) -> str:
 def _pattern(node: dict[str, Any]) -> str:
     """The regular expression, which stands in a rule where it has a sentence."""
     rules = (rule["rule"] for rule in node.get("x-kubernetes-validations", ()))
-    found = (rule[len(MATCHES) : -2] for rule in rules if rule.startswith(MATCHES))
+    found = (rule.partition(MATCHES)[2][:-2] for rule in rules if MATCHES in rule)
     return str(node.get("pattern") or next(found, ""))
 
 
@@ -98,6 +99,8 @@ def _list(node: dict[str, Any], sample: list[Any], count: int) -> list[Any]:
 def _key(node: dict[str, Any], number: int) -> str:
     if words := node.get("enum"):
         return str(words[number % len(words)])
+    if node.get("pattern", "").startswith("^(?:"):
+        return f"a/{number}"
     return f"/a{number}" if node.get("pattern", "").startswith("^(/") else f"a{number}"
 
 

@@ -353,3 +353,57 @@ def test_kubectl_finds_it_as_a_plugin_and_completes_its_words(cluster: Cluster, 
     assert "Usage: kubectl ringfence status" in run("ringfence", "status", "--help")
     assert run("__complete", "ringfence", "stat").splitlines()[0].startswith("status\t")
     assert "--all-namespaces" in run("__complete", "ringfence", "status", "--all")
+
+
+def test_suspend_and_resume(team: Team) -> None:
+    team.agent(ready=True)
+    place = path_of(API_VERSION, "agentdeployments", team.name, "a")
+    for command, suspended in (("suspend", True), ("resume", False)):
+        shown = team.run(command, "a", "-n", team.name, "-o", "json")
+        assert shown.returncode == 0, shown.stderr
+        assert json.loads(shown.stdout)["changed"] is True
+        assert team.server.request("GET", place).body["spec"]["suspended"] is suspended
+        assert team.run(command, "a", "-n", team.name).stdout.endswith("already\n")
+    assert team.run("suspend", "nobody", "-n", team.name).returncode == 1
+
+
+def test_lint_by_what_the_cluster_has(team: Team, tmp_path: Path) -> None:
+    metadata = {"name": "a", "namespace": team.name}
+    spec = {key: value for key, value in SPEC.items() if key != "network"}
+    agent = {"apiVersion": API_VERSION, "kind": "AgentDeployment", "metadata": metadata, "spec": spec}
+    file = tmp_path / "agent.json"
+    file.write_text(json.dumps(agent))
+    shown = team.run("lint", "--cluster", str(file))
+    assert shown.returncode == 0, shown.stderr + shown.stdout
+    agent["metadata"] = metadata | {"namespace": "absent"}
+    file.write_text(json.dumps(agent))
+    shown = team.run("lint", "--cluster", str(file))
+    assert shown.returncode == 1
+    assert "NamespaceNotOpened" in shown.stdout
+    assert "there is no namespace absent" in shown.stderr
+
+
+def test_can(team: Team) -> None:
+    """The API server's own answer about the agent's ServiceAccount, and its fence as it is stored."""
+    team.agent(ready=True)
+    group = "rbac.authorization.k8s.io"
+    rules = [{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get"]}]
+    team.send("POST", path_of(*PATHS["Role"], team.name), {"metadata": {"name": "ringfence-a"}, "rules": rules})
+    binding = {
+        "metadata": {"name": "ringfence-a"},
+        "roleRef": {"apiGroup": group, "kind": "Role", "name": "ringfence-a"},
+        "subjects": [{"kind": "ServiceAccount", "name": "ringfence-a", "namespace": team.name}],
+    }
+    team.send("POST", path_of(*PATHS["RoleBinding"], team.name), binding)
+    for question, code in (
+        (("get", "deployments"), 0),
+        (("get", "deployments.apps"), 0),
+        (("get", "deployments/scale"), 1),
+        (("get", "secrets"), 1),
+        (("reach", "203.0.113.7:443"), 1),
+        (("reach", "agent/a:panel"), 1),
+        (("reach", "service/absent:80"), 2),
+    ):
+        shown = team.run("can", "a", *question, "-n", team.name)
+        assert shown.returncode == code, (question, shown.stdout, shown.stderr)
+        assert code == 2 or "by its Role alone" not in shown.stderr

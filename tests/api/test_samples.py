@@ -67,7 +67,9 @@ def root_schema(kind: Any) -> dict[str, Any]:
     return found
 
 
-def _paths(value: Any, path: str = "", label_maps: tuple[str, ...] = ("podLabels", "matchLabels")) -> list[str]:
+def _paths(
+    value: Any, path: str = "", label_maps: tuple[str, ...] = ("podLabels", "matchLabels", "nodeSelector")
+) -> list[str]:
     found = [path]
     if isinstance(value, dict):
         for name, below in value.items():

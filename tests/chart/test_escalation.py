@@ -11,6 +11,7 @@ from chart.conftest import OPENED
 from chart.rendering import NAMESPACE, render
 from cluster import Cluster, CommandFailed
 from cluster.shell import wait_for
+from ringfence.api.names import CEILING_BINDING
 from ringfence.policy.atoms import Atom
 from ringfence.policy.levels import CEILING, VERB_ORDER, ceiling_rules
 from ringfence.resources import build_ceiling
@@ -19,6 +20,7 @@ CONTROLLER = f"system:serviceaccount:{NAMESPACE}:ringfence-controller"
 ADMISSION = f"system:serviceaccount:{NAMESPACE}:ringfence-admission"
 RBAC = "rbac.authorization.k8s.io"
 CONTROLLER_ROLE = "ringfence-controller"
+MERGE = "application/merge-patch+json"
 CLOSED = "default"
 """A namespace that nobody opened to agents."""
 ADMISSION_GROUP = "admissionregistration.k8s.io"
@@ -160,6 +162,17 @@ def test_it_binds_it_to_itself_alone(opened: Cluster, changes: dict[str, Any]) -
         opened.kubectl("delete", "namespace", "other", "--wait=true")
 
 
+def test_nor_does_a_change_add_to_the_binding(opened: Cluster) -> None:
+    controller = Server(opened.server, opened.user_kubeconfig(CONTROLLER))
+    path = f"/apis/{RBAC}/v1/namespaces/{OPENED}/rolebindings/{CEILING_BINDING}?dryRun=All"
+    for subjects in ([ITSELF, SOMEBODY], [SOMEBODY], []):
+        said = controller.request("PATCH", path, json.dumps({"subjects": subjects}).encode(), MERGE).message
+        assert "ringfence-guard-ceiling'" in said
+    noted = json.dumps({"metadata": {"annotations": {"x": "y"}}}).encode()
+    assert controller.request("PATCH", path, noted, MERGE).ok
+    controller.close()
+
+
 def test_it_cannot_bind_it_everywhere_at_once(opened: Cluster) -> None:
     binding = json.loads(_ceiling()) | {"kind": "ClusterRoleBinding", "metadata": {"name": "ringfence-probe"}}
     assert "cannot create resource" in _refusal(opened, json.dumps(binding))
@@ -260,6 +273,18 @@ def test_what_an_administrator_adds_for_custom_resources_is_part_of_the_ceiling(
 def test_nothing_else_is_added_to_it_by_anybody(opened: Cluster, rule: dict[str, Any]) -> None:
     with pytest.raises(CommandFailed, match="guard-ceiling-rules"):
         opened.kubectl("create", "--dry-run=server", "-f", "-", stdin=_addition(WIDGETS, rule))
+
+
+def test_nor_is_it_added_later(opened: Cluster) -> None:
+    opened.kubectl("create", "-f", "-", stdin=_addition(WIDGETS))
+    try:
+        secrets = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
+        change = ("clusterrole", "ringfence-probe", "--type=merge", "--dry-run=server", "-p")
+        with pytest.raises(CommandFailed, match="guard-ceiling-rules"):
+            opened.kubectl("patch", *change, json.dumps({"rules": [WIDGETS, secrets]}))
+        opened.kubectl("patch", *change, json.dumps({"rules": [WIDGETS | {"verbs": ["get"]}]}))
+    finally:
+        opened.kubectl("delete", "clusterrole", "ringfence-probe")
 
 
 def test_nor_what_grows_by_itself(opened: Cluster) -> None:

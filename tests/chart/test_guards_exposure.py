@@ -156,27 +156,35 @@ def _slice(of: str | None = None, pod: str | None = None) -> dict[str, Any]:
     return {"metadata": {"name": "e"} | labels, "addressType": "IPv4", "endpoints": endpoints}
 
 
-def test_nobody_writes_where_a_service_for_agents_leads(place: Place, admin: Somebody) -> None:
+def test_nobody_writes_where_a_service_for_agents_leads(place: Place, admin: Somebody, kept_by_kubernetes: str) -> None:
     path, pod = f"/apis/discovery.k8s.io/v1/namespaces/{place.name}/endpointslices", place.pods()[0]["metadata"]["name"]
     refused(admin.create(path, _slice(pod=pod)), "pod of an agent")
     refused(admin.create(path, _slice(of=TO_AGENT)), "from its selector")
     for body in (_slice(), _slice(of="other"), _slice("other", "other-1"), _slice() | {"endpoints": []}):
         passed(admin.create(path, body))
-    made = place.server.request  # really, by the controller, whom no guard stops
-    (found,) = _kept(place, made, path)
-    refused(admin.merge(f"{path}/{found}", {"metadata": {"labels": {"kubernetes.io/service-name": "x"}}}), "selector")
-    passed(admin.delete(f"{path}/{found}"))
+    found = f"{path}/{kept_by_kubernetes}"
+    refused(admin.merge(found, {"metadata": {"labels": {"kubernetes.io/service-name": "x"}}}), "selector")
+    passed(admin.delete(found))
 
 
-def _kept(place: Place, ask: Any, path: str) -> list[str]:
-    """The slices that Kubernetes itself writes for a Service for agents."""
+@pytest.fixture
+def kept_by_kubernetes(place: Place) -> Iterator[str]:
+    """The EndpointSlice that Kubernetes itself writes for a Service for agents, which is really made."""
+    path = f"/apis/discovery.k8s.io/v1/namespaces/{place.name}/endpointslices"
     place.create("Service", service(TO_AGENT, selector={AGENT_LABEL: "a"}))
 
     def look() -> list[str]:
-        items = ask("GET", f"{path}?labelSelector=kubernetes.io/service-name%3D{TO_AGENT}").body["items"]
+        items = place.server.request("GET", f"{path}?labelSelector=kubernetes.io/service-name%3D{TO_AGENT}").body[
+            "items"
+        ]
         return [one["metadata"]["name"] for one in items]
 
-    return wait_for("its addresses", look) or []
+    try:
+        (found,) = wait_for("its addresses", look) or []
+        yield found
+    finally:
+        place.delete("Service", TO_AGENT)
+        wait_for("their end", lambda: not look())
 
 
 def test_nor_in_the_older_kind(place: Place, admin: Somebody) -> None:

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from api.controller.place import Place
+from api.server import Server
 from chart.rendering import NAMESPACE
 from chart.test_guards import APPS, BATCH, WEBHOOKS, Somebody, admin, controller, guarded, passed, place, refused
-from chart.test_guards_own import HERE, PARTS, certificate, cron_job, deployment, strong
+from chart.test_guards_own import HERE, PARTS, certificate, cron_job, deployment, pod, strong
 from chart.test_guards_updates import Kept, kept
 from cluster import Cluster
 from cluster.shell import wait_for
@@ -28,8 +29,10 @@ def test_no_part_is_made_by_others(certificate: str, strong: Somebody, admin: So
     }
     for field in ("clusterIP", "clusterIPs"):
         body.get("spec", {}).pop(field, None)
+    if what == "Deployment":  # so that the guard of what runs as Ringfence has nothing to say
+        body["spec"]["template"]["spec"]["serviceAccountName"] = "default"
     collection = path.rpartition("/")[0]
-    others = {"Deployment", "RoleBinding", "ClusterRoleBinding"}  # another guard may answer first
+    others = {"RoleBinding", "ClusterRoleBinding"}  # another guard may answer first
     refused(strong.create(collection, body), "Ringfence" if what in others else PART)
     assert admin.create(collection, body).code == 409
 
@@ -43,7 +46,7 @@ def test_the_webhooks_registration_is_neither_made_nor_changed(strong: Somebody,
 
 
 def bodies(account: str) -> dict[str, dict[str, Any]]:
-    """What runs nothing yet, by the path of its collection."""
+    """What makes no pod, by the path of its collection."""
     apps, batch = f"{APPS}/namespaces/{NAMESPACE}", f"{BATCH}/namespaces/{NAMESPACE}"
     of = deployment(account)
     none = of | {"spec": of["spec"] | {"replicas": 0}}
@@ -100,3 +103,49 @@ def test_a_token_does_not_become_ringfences(place: Place, strong: Somebody, admi
     one = kept.make(f"{HERE}/secrets", body)
     refused(strong.merge(one, {"metadata": {"annotations": {account: ACCOUNT}}}), "rights of Ringfence")
     passed(strong.merge(one, {"metadata": {"labels": {"x": "y"}}}))
+
+
+SYSTEM = "system:serviceaccount:kube-system:"
+MAKERS = {
+    "deployment-controller": f"{APPS}/namespaces/{NAMESPACE}/replicasets",
+    "replicaset-controller": f"{HERE}/pods",
+    "replication-controller": f"{HERE}/pods",
+    "statefulset-controller": f"{HERE}/pods",
+    "daemon-set-controller": f"{HERE}/pods",
+    "job-controller": f"{HERE}/pods",
+    "cronjob-controller": f"{BATCH}/namespaces/{NAMESPACE}/jobs",
+}
+
+
+def alone(cluster: Cluster, name: str) -> Somebody:
+    """A part of the cluster, with the rights that Kubernetes gives it: it may not change guards."""
+    return Somebody(Server(cluster.server, cluster.user_kubeconfig(f"{SYSTEM}{name}")))
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_what_makes_its_pods_goes_on(guarded: Cluster, strong: Somebody, name: str) -> None:
+    path, part = MAKERS[name], alone(guarded, name)
+    body: dict[str, Any] = {"metadata": {"name": "x"}, "spec": pod(ACCOUNT)}
+    if path.endswith("replicasets"):
+        body = bodies(ACCOUNT)[path]
+    elif path.endswith("jobs"):
+        body = {"metadata": {"name": "x"}} | cron_job(ACCOUNT)["spec"]["jobTemplate"]
+    refused(strong.create(path, body), "has its rights")
+    passed(part.create(path, body))
+    part.server.close()
+
+
+def test_the_clusters_own_parts_go_on(guarded: Cluster, strong: Somebody) -> None:
+    one = PARTS["Deployment"][0]
+    for name in ("generic-garbage-collector", "namespace-controller"):
+        part = alone(guarded, name)
+        passed(part.delete(one))
+        part.server.close()
+    rollout, found = alone(guarded, "deployment-controller"), strong.server.request("GET", one).body
+    found["metadata"]["annotations"] = {"deployment.kubernetes.io/revision": "9"}
+    passed(rollout.ask("PUT", one, found))
+    refused(strong.ask("PUT", one, found))
+    rollout.server.close()
+    # Its name is longer than a certificate's may be.
+    aggregation, noted = f"--as={SYSTEM}clusterrole-aggregation-controller", ("ringfence-agent-ceiling", "x=y")
+    guarded.kubectl("annotate", "clusterrole", *noted, aggregation, "--dry-run=server")

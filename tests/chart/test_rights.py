@@ -7,10 +7,12 @@ import pytest
 from chart.rendering import render
 from ringfence.api.names import CEILING_CLUSTER_ROLE, CEILING_LABEL
 from ringfence.resources import CHILD_KINDS
+from ringfence.resources.reads import BINDINGS
 from ringfence.store.sources import CLUSTER_WIDE, SOURCES, Source
 
 FORBIDDEN_VERBS = {"*", "escalate", "bind", "impersonate"}
-"""`bind` but of the one ClusterRole that is made to be bound."""
+"""`bind` but of the ClusterRoles that are made to be bound."""
+BOUND = ([CEILING_CLUSTER_ROLE], list(BINDINGS))
 READ = {"get", "list", "watch"}
 
 
@@ -43,9 +45,7 @@ def test_no_wildcard_and_no_right_to_get_more(values: tuple[str, ...]) -> None:
         for rule in role.get("rules", []):
             where = f"{role['kind']} {role['metadata']['name']}: {rule}"
             forbidden = FORBIDDEN_VERBS & {verb.lower() for verb in rule["verbs"]}
-            assert not forbidden or (forbidden == {"bind"} and rule.get("resourceNames") == [CEILING_CLUSTER_ROLE]), (
-                where
-            )
+            assert not forbidden or (forbidden == {"bind"} and rule.get("resourceNames") in BOUND), where
             assert not any("*" in text for text in rule["resources"] + rule["apiGroups"]), where
             assert "nonResourceURLs" not in rule, where
             assert rule["verbs"], where

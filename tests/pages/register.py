@@ -22,6 +22,8 @@ FROM_NOTHING = "docs/tutorial.md"
 
 READ_ONLY = {
     "docs/how-to/undeletable-floor.md": "for an API server's host; tests/chart/test_static_floor.py does what it says",
+    "docs/how-to/permissions-in-other-namespaces.md": "two teams' namespaces; tests/api/controller/test_elsewhere.py "
+    "does what it says",
     "docs/how-to/signed-images.md": "needs cosign; tests/unit/policy/test_signatures.py verifies what it wrote",
     "docs/runbooks/*.md": "for troubles that a test would have to make; tests/monitoring asks for one for each alert",
     "docs/reference/cli.md": "examples of --help; tests/unit/pages has click read each",
@@ -59,6 +61,7 @@ NOT_RUN = {
         "make test": "CI does",
         "make bench": "some minutes, and figures that a busy machine spoils",
         "make mutate": "some minutes, and a number to think about: tests/unit/tools/test_mutate.py tries its parts",
+        "make mutate-guards": "most of an hour: tests/unit/tools/test_mutate_guards.py tries its parts",
         "make property": "a million cases; tests/unit/policy/test_properties.py tries some thousand",
         "make fuzz": "some minutes; tests/unit/fuzzing tries the corpus",
         "make catalogue": "writes into the checkout; tests/chart/test_catalogue.py runs what it runs",

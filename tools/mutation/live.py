@@ -60,7 +60,7 @@ class Loop:
     tell: Callable[[RuleMutant, Fate], None]
     fates: dict[RuleMutant, Fate] = field(default_factory=dict)
     unrepeatable: list[str] = field(default_factory=list)
-    """Tests that failed without a mutant when they ran again: they were left out from then on."""
+    """Tests that failed without a mutant when they ran again, and why: they were left out from then on."""
     problem: UnfitTestsError | None = None
 
     def __post_init__(self) -> None:
@@ -98,9 +98,9 @@ class Loop:
     # --- one module
 
     def _module(self, items: Sequence[pytest.Item]) -> None:
-        first = self._run(items[0])
-        if first:
-            raise UnfitTestsError(f"{items[0].nodeid} fails without a mutant: {first.longreprtext[-1500:]}")
+        first = next((item for item in items if "cluster" in getattr(item, "fixturenames", ())), items[0])
+        if failed := self._run(first):  # it installs the chart
+            raise UnfitTestsError(f"{first.nodeid} fails without a mutant: {failed.longreprtext[-1500:]}")
         with _Policies.of(self._cluster) as policies:
             seen = self._look(items, policies)
             wanted = [mutant for name, spec in policies.specs.items() for mutant in rule_mutants(name, spec)]
@@ -131,9 +131,9 @@ class Loop:
             if not (failed := self._run(item)):
                 continue
             policies.put(None)
-            if self._run(item):  # what it left behind is in its own way
+            if again := self._run(item):  # what it left behind is in its own way
                 del seen[item]
-                self.unrepeatable.append(item.nodeid)
+                self.unrepeatable.append(f"{item.nodeid}: {_why(again)}")
                 continue
             self.fates[mutant] = Fate(item.nodeid, str(failed.when))
             self.tell(mutant, self.fates[mutant])
@@ -144,6 +144,12 @@ class Loop:
         self._reports = []
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=item.parent)  # what the parent has, stays
         return next((report for report in self._reports if report.failed), None)
+
+
+def _why(report: pytest.TestReport) -> str:
+    """The first line that says what went wrong."""
+    lines = [line.lstrip("E ") for line in report.longreprtext.splitlines() if line.startswith("E ")]
+    return lines[0][:300] if lines else report.longreprtext[-300:]
 
 
 def _order(seen: Mapping[pytest.Item, _Seen], mutant: RuleMutant) -> Sequence[pytest.Item]:

@@ -25,3 +25,11 @@ For the floor, as CEL: GROUP/RESOURCE -> verb -> the first level that holds it (
 'networking.k8s.io/ingresses': {'get': 0, 'list': 0, 'watch': 0},
 'policy/poddisruptionbudgets': {'get': 0, 'list': 0, 'watch': 0}}
 {{- end }}
+{{- /* Names of the ClusterRoles of cluster-wide reads, and of their bindings. */}}
+{{- define "ringfence.reads" -}}
+[ringfence-agent-reads-namespaces, ringfence-agent-reads-nodes, ringfence-agent-reads-persistentvolumes, ringfence-agent-reads-storageclasses]
+{{- end }}
+{{- /* For the floor, as CEL: what is read -> the first level that holds it. */}}
+{{- define "ringfence.reads.levels" -}}
+{'namespaces': 2, 'nodes': 2, 'persistentvolumes': 2, 'storageclasses': 2}
+{{- end }}

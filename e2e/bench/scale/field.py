@@ -36,7 +36,7 @@ class Process(Controller):
         return self._process.pid
 
     def ready(self) -> bool:
-        """Whether it leads and has read the cluster."""
+        """Whether it leads, and nothing is in its way."""
         if self.exit_code is not None:
             raise ClusterError(f"the controller ended: {self.output[-2000:]}")
         return self.get("/readyz")[0] == 200 and self.leading()

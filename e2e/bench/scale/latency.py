@@ -80,10 +80,14 @@ async def _settled(
 def _latencies(
     entries: Iterable[Entry], agents: set[Key], is_cause: Callable[[Entry], Key | None], suffix: str
 ) -> dict[Key, float]:
-    """The last cause of each agent, and the first answer after it."""
+    """The last cause of each agent, and the first answer after it.
+
+    After it: in the order in which they came to the API server. A watch tells of a write before that is answered, so on
+    a busy machine the controller's answer to it may be through first: that took no time.
+    """
     causes: dict[Key, datetime] = {}
     answers: dict[Key, float] = {}
-    for entry in sorted(entries, key=lambda one: one.answered):
+    for entry in sorted(entries, key=lambda one: one.received):
         if entry.user != USER:
             if (key := is_cause(entry)) in agents and key is not None:
                 causes[key] = entry.answered
@@ -91,7 +95,7 @@ def _latencies(
         elif entry.writes and entry.resource == "networkpolicies" and entry.name.endswith(suffix) and entry.code < 300:
             key = Key(entry.namespace, entry.name.removeprefix("ringfence-").removesuffix(suffix))
             if key in causes:
-                answers.setdefault(key, (entry.answered - causes[key]).total_seconds())
+                answers.setdefault(key, max((entry.answered - causes[key]).total_seconds(), 0.0))
     return answers
 
 

@@ -154,6 +154,22 @@ def test_scratch(make: Make, api: Api, inside: Inside) -> None:
         inside(name, "write", "/home/other", "x")
 
 
+def test_user(make: Make, api: Api, inside: Inside) -> None:
+    with pytest.raises(Exception, match="UserAbovePolicy"):
+        make(runAsUser=1000)
+    policy = "/apis/ringfence.dev/v1alpha1/agentpolicies/research"
+    api.patch(policy, {"spec": {"pods": {"users": [{"first": 1000, "last": 2000}]}}})
+    try:
+        name, _ = pod_of(make, api, runAsUser=1000, runAsGroup=2000)
+        status = inside(name, "cat", "/proc/1/status").splitlines()
+        assert [line.split()[1:] for line in status if line.startswith(("Uid:", "Gid:"))] == [
+            ["1000"] * 4,
+            ["2000"] * 4,
+        ]
+    finally:
+        api.patch(policy, {"spec": {"pods": None}})
+
+
 def test_pull_secrets(make: Make, api: Api, kubectl: Kubectl) -> None:
     kubectl("create", "secret", "docker-registry", "e2e-pull", "--docker-server=registry.example", *PULL)
     try:

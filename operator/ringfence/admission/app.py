@@ -6,7 +6,7 @@ neither makes the API server think that we are broken.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
@@ -23,7 +23,7 @@ from .answer import Verdict, deny, respond
 from .body import READ_SECONDS, ByteBudget, GoneError, Receive, TooLongError, announced, read_body, unsupported
 from .recording import decided, unreadable
 from .request import NotAReviewError, Request, read, uid_of_fragment
-from .review import asks_about_requester, could_be_stale, judge
+from .review import asks_about_requester, could_be_stale, judge, targets_of
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +55,7 @@ class Answer(NamedTuple):
 class ReadsLive(Protocol):
     """Reads past the cache; see fresh.py."""
 
-    async def view(self, namespace: str) -> View | None: ...
+    async def view(self, namespace: str, targets: Collection[str] = ()) -> View | None: ...
 
 
 class AsksAboutRequester(Protocol):
@@ -160,7 +160,7 @@ class Admission:
         known: View = self._context
         verdict = await self._judge(request, known, size)
         if could_be_stale(verdict) and self._live_reader is not None:
-            view = await self._live_reader.view(request.namespace)
+            view = await self._live_reader.view(request.namespace, targets_of(request))
             if view is not None:
                 known, verdict = view, await self._judge(request, view, size)
         if verdict.allowed and self._requester is not None and asks_about_requester(request):

@@ -21,10 +21,10 @@ from ringfence.kube.access import MOST_NAMES, AccessReviews, TooManyError
 from ringfence.policy.atoms import PermissionSet
 from ringfence.policy.delegate import delegate as read_delegate
 from ringfence.policy.delegate import malformed, requester
+from ringfence.policy.elsewhere import by_place, with_own
 from ringfence.policy.files import named_config_maps, not_readable, reading
 from ringfence.policy.handover import newly_delivered, runs_the_same, undecided_generation
 from ringfence.policy.held import GET_SECRETS, not_held, too_many, unreadable
-from ringfence.policy.levels import expand_asked
 from ringfence.policy.model import RuleName, Violation
 
 from .answer import Verdict, deny, forbid
@@ -42,11 +42,15 @@ def newly_named(request: Request) -> dict[str, str]:
     return newly_delivered(_spec(request.object), _before(request))
 
 
-def newly_permitted(request: Request) -> PermissionSet:
-    """Permissions that the stored object does not have, or that another program had until now."""
-    spec, before = _spec(request.object), _before(request)
-    wanted = _permitted(spec)
-    return wanted.without(_permitted(before)) if wanted and runs_the_same(spec, before) else wanted
+def newly_permitted(request: Request) -> dict[str, PermissionSet]:
+    """Permissions that the stored object does not have, or that another program had until now, by place."""
+    spec, before, own = _spec(request.object), _before(request), request.namespace
+    asked = _permitted(spec, own)
+    if not (asked and runs_the_same(spec, before)):
+        return asked
+    had = _permitted(before, own)
+    new = {place: one.without(had.get(place, PermissionSet())) for place, one in asked.items()}
+    return {place: one for place, one in new.items() if one}
 
 
 def _before(request: Request) -> Any:
@@ -60,16 +64,16 @@ def _spec(body: Any) -> Any:
     return body.get("spec") if isinstance(body, Mapping) else None
 
 
-def _permitted(spec: Any) -> PermissionSet:
-    """Its permissions, and those to read the ConfigMaps that it is given."""
-    return expand_asked(_permissions(spec).rules).union(reading(named_config_maps(spec)))
+def _permitted(spec: Any, own: str) -> dict[str, PermissionSet]:
+    """Its permissions by place, and those to read the ConfigMaps that it is given."""
+    return with_own(by_place(_permissions(spec), own), own, reading(named_config_maps(spec)))
 
 
 def _permissions(spec: Any) -> Permissions:
     """Those of a spec; none where they cannot be read: such a spec was refused before."""
     asked = spec.get("permissions") if isinstance(spec, Mapping) else None
-    rules = asked.get("rules") if isinstance(asked, Mapping) else None
-    return (parse(Permissions, asked).value if rules else None) or _NONE
+    any_asked = isinstance(asked, Mapping) and (asked.get("rules") or asked.get("clusterReads"))
+    return (parse(Permissions, asked).value if any_asked else None) or _NONE
 
 
 class Requester:
@@ -93,7 +97,11 @@ class Requester:
             async with asyncio.timeout(SECONDS):
                 where, named = request.namespace, frozenset(secrets)
                 hidden = await self._reviews.lacking_names(subject, where, GET_SECRETS, named)
-                lacking = await self._reviews.lacking(subject, where, permitted)
+                lacking = {
+                    place: missing
+                    for place, asked in permitted.items()
+                    if (missing := await self._reviews.lacking(subject, place, asked))
+                }
         except TooManyError as failure:
             return forbid([too_many(failure, MOST_NAMES)])
         except (ApiError, Unreachable, TimeoutError) as failure:
@@ -106,7 +114,7 @@ class Requester:
         spec = _spec(request.object)
         broken = [
             *unreadable(secrets, hidden, subject),
-            *not_held(_permissions(spec).rules, lacking, subject),
-            *not_readable(named_config_maps(spec), lacking, subject),
+            *not_held(_permissions(spec), where, lacking, subject),
+            *not_readable(named_config_maps(spec), lacking.get(where, PermissionSet()), subject),
         ]
         return forbid(broken) if broken else None

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from ringfence.policy.elsewhere import target_namespaces
 from ringfence.policy.limits import LIMIT_RULES
 from ringfence.policy.model import RuleName
 from ringfence.store.context import View
@@ -16,6 +17,7 @@ OF_THE_CONTEXT: Final = frozenset(
         RuleName.NAMESPACE_NOT_OPENED,
         RuleName.LEVEL_ABOVE_POLICY,
         RuleName.RIGHTS_ABOVE_POLICY,
+        RuleName.CONSENT_MISSING,
         RuleName.EGRESS_ABOVE_POLICY,
         RuleName.INGRESS_ABOVE_POLICY,
         RuleName.EGRESS_SERVICE_FORBIDDEN,
@@ -25,6 +27,8 @@ OF_THE_CONTEXT: Final = frozenset(
         RuleName.IMAGE_NOT_SIGNED,
         RuleName.IMAGE_NOT_ATTESTED,
         RuleName.SANDBOX_REQUIRED,
+        RuleName.USER_ABOVE_POLICY,
+        RuleName.SCHEDULING_ABOVE_POLICY,
         *LIMIT_RULES,
         RuleName.EGRESS_UNRESTRICTED,
         RuleName.EGRESS_CLUSTER_ADDRESS,
@@ -74,3 +78,9 @@ def asks_about_requester(request: Request) -> bool:
 def could_be_stale(verdict: Verdict) -> bool:
     """Whether a look at the newest namespace and policies could turn this refusal into a yes."""
     return bool(verdict.violations) and all(violation.rule in OF_THE_CONTEXT for violation in verdict.violations)
+
+
+def targets_of(request: Request) -> list[str]:
+    """Other namespaces in which an agent asks for permissions, as far as they can be read."""
+    spec = request.object.get("spec") if isinstance(request.object, Mapping) else None
+    return [name for name in target_namespaces(spec) if name != request.namespace]

@@ -25,9 +25,11 @@ from .names import MAX_AGENT_NAME
 from .network import Network
 from .permissions import Permissions
 from .probes import PORT_RULE, Probe
+from .scheduling import Device, Scheduling
 from .scratch import Scratch
 from .secrets import AgentSecret
 from .status import AgentStatus
+from .users import NOBODY, Id
 
 
 class EnvVar(Model):
@@ -185,6 +187,19 @@ class AgentDeploymentSpec(Model):
     sandbox: Sandbox | None = Field(
         default=None,
         description="A stronger wall between the agent and the node's kernel. Absent: the node's default runtime.",
+    )
+    run_as_user: Id | None = Field(
+        default=None,
+        description=f"Id of the user that it runs as, never root. Absent: {NOBODY}. Policies allow others.",
+    )
+    run_as_group: Id | None = Field(
+        default=None, description="Id of its group, which its volumes belong to. The same holds of it."
+    )
+    scheduling: Scheduling | None = Field(
+        default=None, description="On which nodes its pods run, as far as policies allow. Absent: Kubernetes chooses."
+    )
+    devices: Annotated[list[Device], Field(max_length=4), ListType("map", ("name",))] = Field(
+        default_factory=list, description="GPUs and other devices of nodes, as far as policies allow."
     )
     permissions: Permissions = Field(default_factory=Permissions)
     secrets: Annotated[list[AgentSecret], Field(max_length=16), ListType("map", ("name",))] = Field(

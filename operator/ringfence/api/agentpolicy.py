@@ -19,8 +19,10 @@ from .fields import (
     Uri,
     UserGroup,
 )
-from .permissions import Level, PolicyRule
+from .permissions import ClusterRead, Level, PolicyRule
+from .scheduling import DeviceLimit, NodeLabel, Toleration
 from .secrets import PolicySecrets
+from .users import NOBODY, IdRange
 
 Registry = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^(\*|[a-z0-9][a-z0-9._:/-]*)$")]
 
@@ -78,6 +80,15 @@ class PolicyPermissions(Model):
     allow: Annotated[list[PolicyRule], Field(max_length=64), ListType("atomic")] | None = Field(
         default=None,
         description="Rights an agent may ask for, within the level. Absent: all of the level. Empty: none.",
+    )
+    namespaces: Annotated[list[DnsLabel], Field(max_length=256), ListType("set")] = Field(
+        default_factory=list,
+        description="Other namespaces in which an agent may ask for rights. Empty: none, its own alone. Each must "
+        "consent besides (annotation ringfence.dev/consent).",
+    )
+    cluster_reads: Annotated[list[ClusterRead], Field(max_length=4), ListType("set")] = Field(
+        default_factory=list,
+        description="Kinds outside of all namespaces that an agent may ask to read. Empty: none.",
     )
     custom_resources: Annotated[list[CustomResource], Field(max_length=32), ListType("atomic")] = Field(
         default_factory=list,
@@ -171,6 +182,28 @@ class PolicySandbox(Model):
     )
 
 
+class PolicyPods(Model):
+    """Bounds on what an agent's pods may say of themselves."""
+
+    users: Annotated[list[IdRange], Field(max_length=16), ListType("atomic")] = Field(
+        default_factory=list,
+        description=f"Ids that an agent may run as, of users and of groups alike, beside {NOBODY}. Empty: no other.",
+    )
+    node_labels: Annotated[list[NodeLabel], Field(max_length=32), ListType("atomic")] = Field(
+        default_factory=list, description="Labels by which an agent may choose its nodes. Empty: none."
+    )
+    tolerations: Annotated[list[Toleration], Field(max_length=32), ListType("atomic")] = Field(
+        default_factory=list,
+        description="Taints that an agent may tolerate. Empty: none. Those of control-plane nodes are never tolerated.",
+    )
+    priority_class_names: Annotated[list[DnsSubdomain], Field(max_length=32), ListType("set")] = Field(
+        default_factory=list, description="PriorityClasses that an agent may name. Empty: none."
+    )
+    devices: Annotated[list[DeviceLimit], Field(max_length=16), ListType("map", ("name",))] = Field(
+        default_factory=list, description="Devices that an agent may ask for, such as nvidia.com/gpu. Empty: none."
+    )
+
+
 class PolicyConnections(Model):
     """Who may get into agents' pods through the API server, beside having the right to."""
 
@@ -233,6 +266,7 @@ class AgentPolicySpec(Model):
     ingress: PolicyIngress = Field(default_factory=PolicyIngress)
     images: PolicyImages = Field(default_factory=PolicyImages)
     sandbox: PolicySandbox = Field(default_factory=PolicySandbox)
+    pods: PolicyPods = Field(default_factory=PolicyPods)
     connections: PolicyConnections = Field(default_factory=PolicyConnections)
     secrets: PolicySecrets = Field(default_factory=PolicySecrets)
     on_orphans: Literal["Stop", "Keep"] = Field(

@@ -11,6 +11,15 @@ AGENTS_ENABLED = "enabled"
 DELEGATE_ANNOTATION = f"{GROUP}/delegate"
 """On a Namespace: whose permissions are asked about there, in place of those of whoever writes an agent."""
 
+CONSENT_ANNOTATION = f"{GROUP}/consent"
+"""On a Namespace: the agents of other namespaces that may be given permissions in it, and up to which level."""
+
+AGENT_NAMESPACE_LABEL = f"{GROUP}/agent-namespace"
+AGENT_UID_LABEL = f"{GROUP}/agent-uid"
+LEVEL_LABEL = f"{GROUP}/level"
+"""On a Role and RoleBinding in another namespace than the agent's: whose they are, as no ownerReference can say it
+across namespaces, and the lowest level that holds what they give."""
+
 CONNECTIONS_ANNOTATION = f"{GROUP}/connections"
 """On RoleBinding `ringfence-agents.ceiling`: the groups that may exec into agents of the namespace, one a line."""
 

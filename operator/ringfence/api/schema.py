@@ -56,6 +56,9 @@ class SchemaError(Exception):
 class StructuralJsonSchema(GenerateJsonSchema):
     """Pydantic's generator, with the turns that a structural schema needs."""
 
+    sentences = True
+    """Whether formats are rules with a sentence, where there is one."""
+
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         """`X | None` is X: an optional field is absent, never null."""
         return self.generate_inner(schema["schema"])
@@ -71,7 +74,7 @@ class StructuralJsonSchema(GenerateJsonSchema):
         """Text. The API server shows a regular expression as it is: as a rule, it comes with a sentence."""
         found = super().str_schema(schema)
         message = PATTERNS.get(found.get("pattern", ""))
-        if message is None:
+        if message is None or not self.sentences:
             return found
         rule = {"rule": f"self.matches(r'{found.pop('pattern')}')", "message": message}
         return found | {"x-kubernetes-validations": [rule]}
@@ -92,7 +95,8 @@ class StructuralJsonSchema(GenerateJsonSchema):
             raise SchemaError(f"a union must be int | str, not {types}")
         merged = {keyword: value for branch in branches for keyword, value in branch.items()}
         kinds = {"anyOf": [{"type": kind} for kind in types], "x-kubernetes-int-or-string": True}
-        return merged | kinds | {"x-kubernetes-validations": [WHOLE_OR_TEXT]}
+        rules = [rule | {"rule": _of_text(rule["rule"])} for rule in branches[1].get("x-kubernetes-validations", ())]
+        return merged | kinds | {"x-kubernetes-validations": [WHOLE_OR_TEXT, *rules]}
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
         """Add the rules that span fields."""
@@ -105,6 +109,11 @@ class StructuralJsonSchema(GenerateJsonSchema):
         return False
 
 
+def _of_text(rule: str) -> str:
+    """A rule about text, where an integer may stand in its place."""
+    return f"type(self) != string || {rule.replace('self.', 'string(self).', 1)}"
+
+
 def structural_schema(model: type[Model]) -> dict[str, Any]:
     """The schema of `model` without references. Raises SchemaError with the path of what is wrong."""
     found = model.model_json_schema(by_alias=True, schema_generator=StructuralJsonSchema)
@@ -113,6 +122,35 @@ def structural_schema(model: type[Model]) -> dict[str, Any]:
     for path, node in walk(schema):
         if problem := _problem(node):
             raise SchemaError(f"{model.__name__}{path}: {problem}")
+    return schema
+
+
+class _EditorSchema(StructuralJsonSchema):
+    """For editors: formats as regular expressions, which they check."""
+
+    sentences = False
+
+
+def json_schema(model: Any) -> dict[str, Any]:
+    """The JSON Schema of whole manifests of a kind, for editors: strict, and without what only Kubernetes reads."""
+    found = model.model_json_schema(by_alias=True, schema_generator=_EditorSchema)
+    definitions = found.pop("$defs", {})
+    schema: dict[str, Any] = _strict(_tidied(_inlined(found, definitions)))
+    schema["properties"] = {
+        "apiVersion": {"const": f"{GROUP}/{VERSION}"},
+        "kind": {"const": model.kind},
+        "metadata": {"type": "object"},
+        **schema["properties"],
+    }
+    return schema | {"required": ["apiVersion", "kind", "metadata", "spec"]}
+
+
+def _strict(schema: dict[str, Any]) -> dict[str, Any]:
+    for _, node in walk(schema):
+        if "properties" in node:
+            node["additionalProperties"] = False
+        for keyword in [keyword for keyword in node if keyword.startswith("x-kubernetes-")]:
+            del node[keyword]
     return schema
 
 

@@ -59,6 +59,7 @@ class Reason(StrEnum):
     SECRET_OVERWRITTEN = "SecretOverwritten"  # noqa: S105 - a reason
     ROTATION_OVERDUE = "RotationOverdue"
     NOT_GRANTED = "NotGranted"
+    CONSENT_MISSING = "NamespaceConsentMissing"
     AVAILABLE = "Available"
     PROGRESSING = "Progressing"
     UNAVAILABLE = "Unavailable"
@@ -107,7 +108,10 @@ class ManagedResource(Model):
     """One child that Ringfence keeps for the agent."""
 
     kind: Annotated[str, Field(max_length=63)] = Field(description="Kind of the child.")
-    name: Annotated[str, Field(max_length=253)] = Field(description="Its name, in the agent's namespace.")
+    name: Annotated[str, Field(max_length=253)] = Field(description="Its name.")
+    namespace: Annotated[str, Field(max_length=63)] | None = Field(
+        default=None, description="Its namespace, where that is not the agent's."
+    )
     digest: Annotated[str, Field(max_length=64)] | None = Field(
         default=None,
         description="Of the content of a NetworkPolicy, Role or RoleBinding as it was accepted: tells an edit while a "
@@ -129,8 +133,12 @@ class AgentStatus(Model):
         default_factory=list, description="What was observed, one sentence each."
     )
     effective_permissions: Annotated[
-        list[Annotated[str, Field(max_length=1024)]], Field(max_length=64), ListType("atomic")
-    ] = Field(default_factory=list, description="Rights in force, one line each: `get,list configmaps`.")
+        list[Annotated[str, Field(max_length=1024)]], Field(max_length=128), ListType("atomic")
+    ] = Field(
+        default_factory=list,
+        description="Rights in force, one line each: `get,list configmaps`, `get pods in shop`, "
+        "`get,list,watch nodes of the cluster`.",
+    )
     effective_egress: Annotated[
         list[Annotated[str, Field(max_length=256)]], Field(max_length=64), ListType("atomic")
     ] = Field(
@@ -154,6 +162,6 @@ class AgentStatus(Model):
     )
     replicas: int | None = Field(default=None, ge=0, le=1000, description="Pods that the workload has.")
     ready_replicas: int | None = Field(default=None, ge=0, le=1000, description="Pods of it that are ready.")
-    managed_resources: Annotated[list[ManagedResource], Field(max_length=32), ListType("atomic")] = Field(
+    managed_resources: Annotated[list[ManagedResource], Field(max_length=256), ListType("atomic")] = Field(
         default_factory=list, description="The children, in the order in which they are written."
     )

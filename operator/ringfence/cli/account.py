@@ -1,9 +1,10 @@
 """The account of one agent: what it may reach and do, its keys, what is observed and what happened. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ringfence.api.agentpolicy import PolicyPermissions
 from ringfence.policy.decide import binding
 from ringfence.policy.limits import described
 from ringfence.policy.model import Facts, NamedPolicy
@@ -196,6 +197,7 @@ def _bounds(policy: NamedPolicy) -> list[str]:
     found = [f"level up to {spec.permissions.max_level}"]
     if spec.permissions.allow is not None:
         found.append(f"only the rights of its {len(spec.permissions.allow)} rules")
+    found += _elsewhere(spec.permissions)
     found.append(f"addresses in {', '.join(spec.egress.cidrs)}" if spec.egress.cidrs else "no egress by address")
     if spec.egress.service_namespaces:
         found.append(f"Services of {', '.join(spec.egress.service_namespaces)}")
@@ -212,6 +214,13 @@ def _bounds(policy: NamedPolicy) -> list[str]:
     if spec.existing == "Suspend":
         found.append("agents that no longer fit are suspended")
     return [*found, f"keys for {spec.secrets.max_age}", *described(spec)]
+
+
+def _elsewhere(bounds: PolicyPermissions) -> Iterator[str]:
+    if bounds.namespaces:
+        yield f"permissions in {', '.join(bounds.namespaces)} where these consent"
+    if bounds.cluster_reads:
+        yield f"reads of {', '.join(bounds.cluster_reads)} of the cluster"
 
 
 def _closed(seen: Seen) -> str | None:

@@ -97,12 +97,17 @@ class Reader:
 
     async def _objects(self, kind: str, path: str) -> AsyncIterator[Any]:
         """Of a collection, or the one of that path."""
-        from ringfence.kube import ApiError  # noqa: PLC0415 - heavy
+        from ringfence.kube import ApiError, NotFound  # noqa: PLC0415 - heavy
 
         count = 0
         try:
             if self._namespace is not None and path.endswith(f"/namespaces/{self._namespace}"):
-                yield await self._kube.get(path)
+                try:
+                    yield await self._kube.get(path)
+                except NotFound:
+                    click.echo(
+                        f"there is no namespace {self._namespace} (yet): it counts as not open to agents", err=True
+                    )
                 return
             async for page, _ in self._kube.pages(path):
                 for one in page:

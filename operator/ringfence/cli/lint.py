@@ -22,10 +22,9 @@ ACCEPTED, REFUSED, UNREADABLE = 0, 1, 2
 @click.option(
     "-n",
     "--namespace",
-    default="default",
-    show_default=True,
-    help="Namespace of AgentDeployments that name none.",
+    help="Namespace of AgentDeployments that name none. Default: `default`; with --cluster, that of the context.",
 )
+@click.option("--cluster", "live", is_flag=True, help="Decide by what a cluster has, besides the files. Reads only.")
 @click.option(
     "-o",
     "--output",
@@ -34,8 +33,16 @@ ACCEPTED, REFUSED, UNREADABLE = 0, 1, 2
     show_default=True,
     help="text for people, json for programs, sarif for code review tools.",
 )
+@options.connection
 def command(
-    files: Sequence[str], policy_files: Sequence[str], exclude: Sequence[str], namespace: str, output: str
+    files: Sequence[str],
+    policy_files: Sequence[str],
+    exclude: Sequence[str],
+    namespace: str | None,
+    live: bool,
+    output: str,
+    kubeconfig: str | None,
+    context: str | None,
 ) -> None:
     """Decide on AgentDeployments as admission would, without a cluster.
 
@@ -44,6 +51,11 @@ def command(
     Where a Namespace is not among the files, a policy binds it unless its name speaks against that. What only a
     cluster knows is left out: where nodes, pods and Services are.
 
+    With --cluster the policies and namespaces of the cluster count as well (those of the files take their places), and
+    so do its networks and the agents that are there. You need to list agentpolicies, namespaces and agentdeployments;
+    for files of one namespace, get it and list its agentdeployments. What admission asks about you is left out: which
+    permissions you hold, and which Secrets you may read.
+
     \b
     Exit code: 0 all accepted, 1 some refused, 2 something could not be read.
 
@@ -51,8 +63,11 @@ def command(
     Examples:
       ringfence lint agent.yaml
       ringfence lint --policy platform/ --exclude charts manifests/
+      ringfence lint --cluster -n research agent.yaml
       kustomize build . | ringfence lint -o sarif - > ringfence.sarif
     """
+    if not live and (kubeconfig or context):
+        raise click.UsageError("--kubeconfig and --context need --cluster")
     try:
         world = read_policies(policy_files, exclude)
     except Unreadable as failure:
@@ -62,14 +77,33 @@ def command(
     documents = list(_documents(files, exclude, unreadable))
     for found in (one for document in documents for one in objects(document)):
         world.take(found)
-    results = [result for document in documents for result in judge(document, world, namespace=namespace)]
-    _print(results, output, said_enough=bool(unreadable))
+    if live:
+        from . import cluster  # noqa: PLC0415 - heavy
+        from .lint_cluster import observe  # noqa: PLC0415 - heavy
+
+        async def act(session: cluster.Session) -> int:
+            place = namespace or session.namespace
+            known = await observe(session, world, documents, place)
+            if known is None:
+                return UNREADABLE
+            return _conclude(
+                [one for each in documents for one in judge(each, known, namespace=place)], output, unreadable
+            )
+
+        cluster.run(cluster.Where(None, kubeconfig, context), act)
+    found_here = [one for each in documents for one in judge(each, world, namespace=namespace or "default")]
     _tell_unsure(world)
+    sys.exit(_conclude(found_here, output, unreadable))
+
+
+def _conclude(results: Sequence[Result], output: str, unreadable: Sequence[Unreadable]) -> int:
+    """Print it all; the exit code."""
+    _print(results, output, said_enough=bool(unreadable))
     for trouble in unreadable:
         click.echo(f"ringfence lint: {formatting.clean(trouble)}", err=True)
     if unreadable:
-        sys.exit(UNREADABLE)
-    sys.exit(ACCEPTED if all(result.accepted for result in results) else REFUSED)
+        return UNREADABLE
+    return ACCEPTED if all(result.accepted for result in results) else REFUSED
 
 
 def _documents(arguments: Sequence[str], exclude: Sequence[str], unreadable: list[Unreadable]) -> Iterator[Document]:

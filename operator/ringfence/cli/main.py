@@ -24,6 +24,7 @@ PLUGIN: Final = "kubectl-ringfence"
 COMMANDS = {
     "controller": "ringfence.cli.controller",
     "admission": "ringfence.cli.admission",
+    "can": "ringfence.cli.can",
     "completion": "ringfence.cli.completion",
     "crds": "ringfence.cli.crds",
     "explain": "ringfence.cli.explain",
@@ -31,15 +32,19 @@ COMMANDS = {
     "lint": "ringfence.cli.lint",
     "policy": "ringfence.cli.policy",
     "render": "ringfence.cli.render",
+    "resume": "ringfence.cli.resume",
     "rotate": "ringfence.cli.rotate",
     "rotate-job": "ringfence.cli.rotate_job",
+    "schema": "ringfence.cli.schema",
     "status": "ringfence.cli.status",
+    "suspend": "ringfence.cli.suspend",
     "version": "ringfence.cli.version",
 }
 """Subcommand -> the module whose `command` it is: loaded only when it is called, so that each starts fast."""
 SUMMARIES = {
     "controller": "Run the controller: keep every agent's fence as its AgentDeployment says.",
     "admission": "Review AgentDeployments and AgentPolicies for the API server.",
+    "can": "Tell whether an agent may reach a place, or do something on the Kubernetes API.",
     "completion": "Print the script by which a shell completes commands, options and names of agents.",
     "crds": "Print the CustomResourceDefinitions as YAML.",
     "explain": "Show what one agent may reach and do, its secrets, its conditions, and its latest violations.",
@@ -47,8 +52,11 @@ SUMMARIES = {
     "lint": "Decide on AgentDeployments as admission would, without a cluster.",
     "policy": "Show the built-in policy, or check policies before they bind anybody.",
     "render": "Print what each AgentDeployment becomes, in the order in which it is written.",
+    "resume": "Let a suspended agent run again.",
     "rotate": "Rotate an agent's keys now.",
+    "schema": "Print the JSON Schema of a kind, or (without one) one that takes both, for editors.",
     "status": "Show which agents are ready and since when, how old their oldest key is, and what the others wait for.",
+    "suspend": "Stop an agent: no pods, while the fence, the storage and the permissions stay.",
     "version": "Print the version of Ringfence and of its API.",
 }
 """Subcommand -> the first sentence of its help, for lists of them, which load none. Hidden ones have none."""

@@ -67,8 +67,10 @@ def _render(result: Result) -> bool:
     agent = Agent(name=result.name, namespace=result.namespace, uid=NO_UID, spec=spec)
     for service in missing_services(agent):
         click.echo(f"{where}: the way to Service {service} is known in the cluster only, and left out", err=True)
-    if spec.permissions.rules:
+    if spec.permissions.asks:
         click.echo(f"{where}: the way to the API server is known in the cluster only, and left out", err=True)
+    if any(rule.namespaces for rule in spec.permissions.rules):
+        click.echo(f"{where}: whether other namespaces consent is known in the cluster only: nothing there", err=True)
     for manifest in build(agent):
         del manifest["metadata"]["ownerReferences"]
         click.echo("---\n" + dump(manifest), nl=False)

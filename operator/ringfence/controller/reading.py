@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import gc
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Final
@@ -32,12 +32,57 @@ log = structlog.get_logger(__name__)
 SETTLE_SECONDS: Final = 5.0
 """Until the first comparison: by then the watches follow."""
 
+LONGEST_READ: Final = 60.0
+"""Seconds for the first read; with ten thousand agents it takes ten."""
+STILL_GOOD: Final = 120.0
+"""Seconds for which a list counts while others fail: its watch goes on from there. Where a busy API server lets one of
+twenty lists time out, to begin with all of them again would not end."""
+
 HEARD_SECONDS: Final = 1.0
 """Between two tellings that events come."""
 
 
 class NotInstalled(Exception):
     """The CRDs are not there."""
+
+
+@dataclass
+class FirstRead:
+    """How far the leader is with reading everything, before which it does not work.
+
+    A check of `/readyz`: to read is no hindrance, as long as each kind answers and it does not take too long. Whether
+    it is through, the metric and the log tell.
+    """
+
+    clock: Callable[[], float] = monotonic
+    _reason: str | None = field(default="nothing was read yet", init=False)
+    _since: float | None = field(default=None, init=False)
+    _until: float | None = field(default=None, init=False)
+
+    def began(self) -> None:
+        """Each kind can be read. To fail and to begin again is still the same read."""
+        self._reason = None
+        self._since = self.clock() if self._since is None else self._since
+
+    def failed(self, reason: str) -> None:
+        """Something cannot be read."""
+        self._reason = reason
+
+    def ended(self) -> None:
+        """All is read."""
+        self._until = self.clock()
+
+    @property
+    def seconds(self) -> float:
+        """Since it began, until it ended."""
+        end = self.clock() if self._until is None else self._until
+        return 0.0 if self._since is None else end - self._since
+
+    def hindered(self) -> str | None:
+        """What is in the way, or None."""
+        if self._reason is None and self._until is None and self.seconds > LONGEST_READ:
+            return f"still reading the cluster, after {self.seconds:.0f} s: until that is done no fence is looked after"
+        return self._reason
 
 
 @dataclass
@@ -82,8 +127,14 @@ class Reading:
             *(self._informer(one, TableSink(store.wider.cluster_wide[one.kind], one.kind)) for one in CLUSTER_WIDE),
         )
 
+    async def ask(self) -> None:
+        """Ask for one object of each kind. Raises ApiError, Unreachable, NotInstalled, NotServed."""
+        async with _first_failure(), asyncio.TaskGroup() as group:
+            for informer in (*self.others, self.policies, self.agents):
+                group.create_task(_installed(informer, informer.ask))
+
     async def first(self) -> None:
-        """List everything. Raises ApiError, Unreachable, NotInstalled, NotServed.
+        """List everything. Raises ApiError, Unreachable, NotInstalled, NotServed: another call lists what is missing.
 
         Agents come last: a pass over one is to find the rest. Only pods that lost their label are looked for in the
         namespaces of agents.
@@ -91,8 +142,9 @@ class Reading:
         async with _without_collector(), _first_failure():
             async with asyncio.TaskGroup() as group:
                 for informer in (*self.others, self.policies):
-                    group.create_task(_installed(informer))
-            await _installed(self.agents)
+                    if monotonic() - informer.listed_at > STILL_GOOD:
+                        group.create_task(_installed(informer, informer.sync))
+            await _installed(self.agents, self.agents.sync)
         with contextlib.suppress(ApiError, Unreachable):  # that is due still, and nothing else waits for it
             await self.strays.look()
 
@@ -142,14 +194,14 @@ class Reading:
             self.emit(WatchHeard())
 
 
-async def _installed(informer: Informer) -> None:
-    """List one kind. Raises NotInstalled where it is one of ours and not there, NotServed where it is not.
+async def _installed(informer: Informer, read: Callable[[], Awaitable[None]]) -> None:
+    """Read one kind. Raises NotInstalled where it is one of ours and not there, NotServed where it is not.
 
     A busy API server refuses some of twenty lists: those alone are asked for again.
     """
     for pause in (*RETRY_SECONDS, None):
         try:
-            await informer.sync()
+            await read()
         except NotFound as failure:
             if informer.source.path.startswith("/apis/ringfence.dev/"):
                 raise NotInstalled from failure

@@ -17,7 +17,7 @@ from ringfence.resources import JobImage
 from ringfence.store.context import PolicyContext
 from ringfence.store.prover import Prover, by_certificate
 from ringfence.store.store import Store
-from ringfence.telemetry.events import Emit, to_all
+from ringfence.telemetry.events import ClusterRead, Emit, to_all
 from ringfence.telemetry.health import Health
 from ringfence.telemetry.looplag import probe
 from ringfence.telemetry.metrics import kube_request
@@ -31,6 +31,7 @@ from .agent.execute import Executor
 from .agent.handover import HandOvers
 from .agent.observe import Observer
 from .agent.pods import Pods
+from .agent.reads import ClusterReads
 from .agent.reconciler import AgentReconciler
 from .agent.recorder import Recorder
 from .agent.secrets import Secrets
@@ -42,7 +43,7 @@ from .namespace.connecting import Connecting
 from .namespace.reconciler import NamespaceReconciler
 from .namespace.standing import Standing, ceiling, policy
 from .policy.reconciler import PolicyReconciler
-from .reading import NotInstalled, Reading
+from .reading import FirstRead, NotInstalled, Reading
 from .registration import Registration, RegistrationWatch
 from .runtime.lease import Lease
 from .runtime.loop import REPAIR_WORKERS, ReconcileLoop
@@ -82,13 +83,6 @@ class Settings:
     job_image: JobImage | None = None
     account: str = "ringfence-controller"
     resync: float = RESYNC_SECONDS
-
-
-@dataclass
-class Waiting:
-    """What the leader waits for before it works; None once it does. A replica that stands by waits for nothing."""
-
-    reason: str | None
 
 
 async def run(settings: Settings, health: Health) -> int:
@@ -163,6 +157,7 @@ class _Parts:
         settings = self.settings
         writer = Writer(self.kube, store, self.leading, self.emit)
         secrets = Secrets(self.kube, self.leading, f"{settings.namespace}:{settings.account}", self.emit)
+        reads = ClusterReads(self.kube, store, self.leading, self.emit)
         return AgentReconciler(
             store=store,
             observer=Observer(
@@ -173,11 +168,12 @@ class _Parts:
                 settings.job_image,
                 Delegates(AccessReviews(self.kube, KEPT), store),
             ),
-            executor=Executor(writer, secrets, Pods(writer), self.emit, held),
+            executor=Executor(writer, secrets, Pods(writer), self.emit, held, reads),
             writer=writer,
             recorder=Recorder(self.emit),
             emit=self.emit,
             keep_namespace=(fence.keep, held.keep),
+            keep_target=held.keep,
         )
 
 
@@ -235,10 +231,11 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
     if (registration := parts.registration()) is not None:
         work.begin(RegistrationWatch(registration, parts.emit).run(), "registration")
     try:
-        waiting = Waiting("reading the cluster")
-        parts.health.require("controller", lambda: waiting.reason)
-        if not await _first_read(reading, stop, waiting):
+        first = FirstRead()
+        parts.health.require("controller", first.hindered)
+        if not await _first_read(reading, stop, first):
             return 0 if parts.lease.leading else 1
+        parts.emit(ClusterRead(first.seconds))
         prover = parts.prover(reading.store)
         await prover.look()  # before the first pass, which would close to agents what is not proven
         work.begin(pods.run(), "pods")
@@ -273,19 +270,21 @@ async def _watch(parts: _Parts, reading: Reading, work: _Work, stop: asyncio.Eve
     return 0 if not work.keeper.done() or work.keeper.result() else 1
 
 
-async def _first_read(reading: Reading, stop: asyncio.Event, waiting: Waiting) -> bool:
+async def _first_read(reading: Reading, stop: asyncio.Event, first: FirstRead) -> bool:
     """Fill the store; wait, and say what for, while that cannot be done. False when `stop` came first."""
     while not stop.is_set():
         try:
+            await reading.ask()
+            first.began()
             await reading.first()
         except NotInstalled:
             reason = "the CRDs are not installed: helm install ringfence-crds charts/ringfence-crds"
         except (ApiError, NotServed, Unreachable) as failure:
             reason = f"cannot read the cluster: {failure}"
         else:
-            waiting.reason = None
+            first.ended()
             return True
-        waiting.reason = reason
+        first.failed(reason)
         log.warning("waiting", reason=reason)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), RETRY_SECONDS)

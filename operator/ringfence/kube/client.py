@@ -119,10 +119,11 @@ class Kube:
         label_selector: str | None = None,
         field_selector: str | None = None,
         metadata_only: bool = False,
+        limit: int = PAGE,
     ) -> AsyncIterator[tuple[builtins.list[Object], str]]:
         """The pages of a collection, each with the resourceVersion at which the whole list was read."""
         selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
-        query = {"limit": str(PAGE)} | {key: value for key, value in selectors.items() if value}
+        query = {"limit": str(limit)} | {key: value for key, value in selectors.items() if value}
         accept = METADATA_LIST if metadata_only else JSON
         while True:
             page = await self._json("GET", path, query=query, accept=accept)

@@ -9,6 +9,7 @@ from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL
 from . import text
 from .builtin import RESTRICTED
 from .egress import check_egress
+from .elsewhere import check_elsewhere
 from .files import check_env_from, check_files
 from .images import check_image
 from .ingress import check_ingress
@@ -19,10 +20,12 @@ from .opened import Opening, closed_for_good, opening
 from .permissions import check_permissions
 from .plaintext import check_plaintext
 from .pods import check_resources, check_sandbox, check_storage
+from .scheduling import check_scheduling
 from .scratch import check_scratch
 from .secrets import check_secrets
 from .selectors import matches
 from .signatures import check_signatures
+from .users import check_users
 
 
 def decide(agent: AgentObject, policies: Sequence[NamedPolicy], facts: Facts) -> list[Violation]:
@@ -69,34 +72,38 @@ def _check_spec(agent: AgentObject, policies: Sequence[NamedPolicy], facts: Fact
     """A malformed spec is still judged by those of its parts that can be read: all violations at once."""
     parsed = agent.parsed or parse(AgentDeploymentSpec, agent.spec)
     if parsed.value is not None:
-        yield from _check_parts(parsed.value, agent.namespace, policies, facts)
+        yield from _check_parts(parsed.value, agent, policies, facts)
         yield from check_sandbox(parsed.value.sandbox, policies)
         yield from check_plaintext(parsed.value)
+        spec = parsed.value
+        yield from check_scheduling(spec.scheduling, spec.devices, spec.replicas, policies)
         yield from check_limits(parsed.value, policies, facts)
         return
     malformed = {text.path(error.path) for error in parsed.errors}
     for error in parsed.errors:
         yield Violation(text.path(error.path), RuleName.INVALID_FIELD, error.message)
     parts = readable(agent.spec)
-    found = list(_check_parts(parts, agent.namespace, policies, facts))
+    found = list(_check_parts(parts, agent, policies, facts))
     if parts.sandbox_is_read:
         found += check_sandbox(parts.sandbox, policies)
     yield from (violation for violation in found if violation.path not in malformed)
 
 
 def _check_parts(
-    parts: AgentDeploymentSpec | Parts, namespace: str, policies: Sequence[NamedPolicy], facts: Facts
+    parts: AgentDeploymentSpec | Parts, agent: AgentObject, policies: Sequence[NamedPolicy], facts: Facts
 ) -> Iterator[Violation]:
     if parts.image is not None:
         yield from check_image(parts.image, policies)
     yield from check_signatures([("spec.image", parts.image or "")], parts.image_signatures, policies)
-    yield from check_permissions(parts.permissions, policies)
-    yield from check_egress(parts.network.egress, namespace, policies, facts)
-    yield from check_ingress(parts.network.ingress, namespace, policies)
+    yield from check_permissions(parts.permissions, policies, agent.namespace)
+    yield from check_elsewhere(parts.permissions, agent, policies, facts)
+    yield from check_egress(parts.network.egress, agent.namespace, policies, facts)
+    yield from check_ingress(parts.network.ingress, agent.namespace, policies)
     if parts.resources is not None:
         yield from check_resources(parts.resources)
     yield from check_storage(parts.storage)
     yield from check_secrets(parts.secrets, parts.env, policies)
+    yield from check_users(parts.run_as_user, parts.run_as_group, policies)
     yield from check_files(parts.files, parts.storage, parts.scratch)
     yield from check_scratch(parts.scratch, parts.storage, parts.resources)
     yield from check_env_from(parts.env_from, parts.env, parts.secrets)

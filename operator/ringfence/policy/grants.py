@@ -2,14 +2,14 @@
 
 What is not here, no agent ever gets: Secrets; writing anything that runs, since such a pod would stand outside the
 fence; running commands in pods or tunnels into them; ServiceAccounts and tokens; RBAC, admission, certificates and
-Ringfence's own API; NetworkPolicies; whatever redirects or publishes traffic; anything outside of the agent's
-namespace. A new entry is a decision: say what it is for and what somebody who misuses it could come to.
+Ringfence's own API; NetworkPolicies; whatever redirects or publishes traffic; anything outside of namespaces but
+`CLUSTER_READS`. A new entry is a decision: say what it is for and what somebody who misuses it could come to.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
-from ringfence.api.permissions import Level
+from ringfence.api.permissions import ClusterRead, Level
 
 
 @dataclass(frozen=True)
@@ -74,3 +74,24 @@ GRANTS: Final = (
     Grant("Critical", "", "persistentvolumeclaims", ("delete",), "free storage", "data is lost for good"),
     Grant("Critical", "batch", "jobs", ("delete",), "tidy up", "work is lost, and its pods with it"),
 )
+
+
+@dataclass(frozen=True)
+class ClusterGrant:
+    """Reads of one kind that is outside of all namespaces, from `level` on, given as a whole."""
+
+    level: Level
+    group: str
+    resource: ClusterRead
+    use: str
+    risk: str
+    verbs: tuple[str, ...] = _READ
+
+
+CLUSTER_READS: Final = (
+    ClusterGrant("Admin", "", "namespaces", "find teams and their labels", "tells who else is there"),
+    ClusterGrant("Admin", "", "nodes", "see how machines do", "tells their addresses, versions and images of all pods"),
+    ClusterGrant("Admin", "", "persistentvolumes", "see what is stored", "tells claims and storage of all namespaces"),
+    ClusterGrant("Admin", "storage.k8s.io", "storageclasses", "see which storage there is", _LITTLE),
+)
+"""`permissions.clusterReads`: each a ClusterRole of the chart, whose binding lists the agents that have it."""

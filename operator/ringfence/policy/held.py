@@ -1,19 +1,20 @@
 """What somebody does not hold himself of what an agent is to get, as violations. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ringfence.api.permissions import PolicyRule
+from ringfence.api.permissions import Permissions
 
 from .atoms import Atom, Names, PermissionSet
 from .delegate import Subject
+from .elsewhere import CLUSTER, READS, RULES, places, reads
 from .levels import expand_asked
 from .model import RuleName, Violation
 from .text import listed, quote
 
 GET_SECRETS: Final = Atom("", "secrets", "get")
-RULES: Final = "spec.permissions.rules"
+__all__ = ["ALL", "GET_SECRETS", "RULES", "Held", "not_held", "too_many", "unreadable"]
 
 
 @dataclass(frozen=True)
@@ -44,17 +45,34 @@ def unreadable(secrets: Mapping[str, str], hidden: PermissionSet, subject: Subje
         yield Violation(secrets[name], RuleName.SECRET_UNREADABLE, message)
 
 
-def not_held(rules: Sequence[PolicyRule], lacking: PermissionSet, subject: Subject) -> Iterator[Violation]:
-    """One for each rule of a spec that asks for something that he lacks."""
-    for index, rule in enumerate(rules if lacking else ()):
-        asked = expand_asked([rule])
-        missing = {
-            atom: names if (these := lacking.atoms[atom]) is None or names is None else names & these
-            for atom, names in asked.atoms.items()
-            if atom in lacking.atoms
-        }
-        if found := [_words(atom, names) for atom, names in sorted(missing.items()) if names is None or names]:
-            yield Violation(f"{RULES}[{index}]", RuleName.PERMISSION_NOT_HELD, _sentence(listed(found), subject))
+def not_held(
+    permissions: Permissions, own: str, lacking: Mapping[str, PermissionSet], subject: Subject
+) -> Iterator[Violation]:
+    """One for each rule and namespace that asks for something that he lacks there, `lacking` by namespace.
+
+    `own`: the agent's namespace. Cluster-wide reads are under `CLUSTER`.
+    """
+    for index, rule in enumerate(permissions.rules if lacking else ()):
+        for place in places(rule, own):
+            if found := _missing(expand_asked([rule]), lacking.get(place, PermissionSet())):
+                where = "this namespace" if place == own else f"namespace {quote(place)}"
+                message = _sentence(listed(found), where, subject)
+                yield Violation(f"{RULES}[{index}]", RuleName.PERMISSION_NOT_HELD, message)
+    for index, name in enumerate(permissions.cluster_reads if lacking else ()):
+        asked = PermissionSet(dict.fromkeys(reads([name])))
+        if found := _missing(asked, lacking.get(CLUSTER, PermissionSet())):
+            message = _sentence(listed(found), "the whole cluster", subject)
+            yield Violation(f"{READS}[{index}]", RuleName.PERMISSION_NOT_HELD, message)
+
+
+def _missing(asked: PermissionSet, lacking: PermissionSet) -> list[str]:
+    """What is asked for and lacking, in words."""
+    missing = {
+        atom: names if (these := lacking.atoms[atom]) is None or names is None else names & these
+        for atom, names in asked.atoms.items()
+        if atom in lacking.atoms
+    }
+    return [_words(atom, names) for atom, names in sorted(missing.items()) if names is None or names]
 
 
 def too_many(count: object, most: int) -> Violation:
@@ -70,13 +88,13 @@ def _words(atom: Atom, names: Names) -> str:
     return f"{atom} {listed(map(quote, sorted(names)), 2)}" if names else str(atom)
 
 
-def _sentence(what: str, subject: Subject) -> str:
+def _sentence(what: str, where: str, subject: Subject) -> str:
     if subject.delegate is None:
         return (
-            "you may not do this yourself in this namespace, so you may not give it to an agent or change what an "
+            f"you may not do this yourself in {where}, so you may not give it to an agent or change what an "
             f"agent with it runs: {what}; leave it out, or ask somebody who may, or for that permission"
         )
     return (
-        f"{subject.delegate}, the delegate of this namespace, may not do this here, so no agent is given it: {what}; "
-        "leave it out, or have the delegate given that permission"
+        f"{subject.delegate}, the delegate of this namespace, may not do this in {where}, so no agent is given it: "
+        f"{what}; leave it out, or have the delegate given that permission"
     )

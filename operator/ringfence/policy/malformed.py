@@ -15,7 +15,7 @@ from ringfence.api.agentdeployment import EnvVar, ImageSignature, Resources, San
 from ringfence.api.base import Model
 from ringfence.api.files import ConfigFile, EnvFrom
 from ringfence.api.network import EgressRule, IngressRule, Network, Peer, ServiceTarget
-from ringfence.api.permissions import Permissions, PolicyRule
+from ringfence.api.permissions import AgentRule, Permissions
 from ringfence.api.scratch import Scratch
 from ringfence.api.secrets import (
     AgentSecret,
@@ -28,6 +28,7 @@ from ringfence.api.secrets import (
 )
 
 from . import levels
+from .grants import CLUSTER_READS
 
 M = TypeVar("M", bound=Model)
 
@@ -39,6 +40,7 @@ _MOST_SIGNATURES: Final = 8
 """As the API bounds them, since each is verified by each key."""
 _MOST_CHARACTERS: Final = 300
 """Of a word: longer than any that is known."""
+_CLUSTER_READS: Final = tuple(one.resource for one in CLUSTER_READS)
 _UNREADABLE: Final = "?"
 """In place of a word that is no text."""
 
@@ -56,6 +58,8 @@ class Parts:
     env_from: list[EnvFrom]
     files: list[ConfigFile]
     scratch: list[Scratch]
+    run_as_user: int | None
+    run_as_group: int | None
     resources: Resources | None
     storage: Storage | None
     sandbox: Sandbox | None
@@ -81,6 +85,8 @@ def readable(spec: Any) -> Parts:
         env_from=[_env_from(_mapping(one)) for one in _list(raw.get("envFrom"))],
         files=[_file(_mapping(one)) for one in _list(raw.get("files"))],
         scratch=[_scratch(one) for one in _list(raw.get("scratch"))],
+        run_as_user=_whole(raw.get("runAsUser")),
+        run_as_group=_whole(raw.get("runAsGroup")),
         resources=_read(Resources, raw.get("resources")),
         storage=_read(Storage, raw.get("storage")),
         sandbox=read,
@@ -88,19 +94,29 @@ def readable(spec: Any) -> Parts:
     )
 
 
+def readable_rules(spec: Any) -> list[AgentRule]:
+    """The rules of permissions in `spec`, any JSON. Never raises."""
+    return _permissions(_mapping(_mapping(spec).get("permissions"))).rules
+
+
 def _permissions(raw: Mapping[str, Any]) -> Permissions:
     level = raw.get("level", levels.LEVELS[0])
     # Under the highest one only what no level gives is wrong.
     known = level if isinstance(level, str) and level in levels.LEVELS else levels.LEVELS[-1]
-    return Permissions.model_construct(level=known, rules=[_rule(_mapping(one)) for one in _list(raw.get("rules"))])
+    return Permissions.model_construct(
+        level=known,
+        rules=[_rule(_mapping(one)) for one in _list(raw.get("rules"))],
+        cluster_reads=[name for name in _CLUSTER_READS if name in _words(raw.get("clusterReads"))],
+    )
 
 
-def _rule(raw: Mapping[str, Any]) -> PolicyRule:
-    return PolicyRule.model_construct(
+def _rule(raw: Mapping[str, Any]) -> AgentRule:
+    return AgentRule.model_construct(
         api_groups=_words(raw.get("apiGroups")),
         resources=_words(raw.get("resources")),
         resource_names=_words(raw.get("resourceNames")),
         verbs=_words(raw.get("verbs")),
+        namespaces=_words(raw.get("namespaces")),
     )
 
 
@@ -155,6 +171,10 @@ def _scratch(raw: Any) -> Scratch:
 
 def _read(model: type[M], raw: Any) -> M | None:
     return parse(model, raw).value
+
+
+def _whole(raw: Any) -> int | None:
+    return raw if type(raw) is int else None
 
 
 def _words(raw: Any) -> list[str]:

@@ -13,6 +13,7 @@ from ringfence.api.parsing import Parsed
 
 from .addresses import Addresses, Network
 from .atoms import Atom, PermissionSet, expand
+from .consent import Consents
 from .custom import Given, given
 from .levels import CATALOGUE
 from .special import named_apart
@@ -35,6 +36,7 @@ class RuleName(StrEnum):
     RIGHTS_UNKNOWN = "RightsUnknown"
     RIGHTS_ABOVE_LEVEL = "RightsAboveLevel"
     RIGHTS_ABOVE_POLICY = "RightsAbovePolicy"
+    CONSENT_MISSING = "NamespaceConsentMissing"
     RIGHTS_NAMES_IGNORED = "RightsNamesIgnored"
     EGRESS_UNRESTRICTED = "EgressUnrestricted"
     EGRESS_METADATA = "EgressMetadata"
@@ -49,6 +51,8 @@ class RuleName(StrEnum):
     IMAGE_NOT_SIGNED = "ImageNotSigned"
     IMAGE_NOT_ATTESTED = "ImageNotAttested"
     SANDBOX_REQUIRED = "SandboxRequired"
+    USER_ABOVE_POLICY = "UserAbovePolicy"
+    SCHEDULING_ABOVE_POLICY = "SchedulingAbovePolicy"
     AGENTS_ABOVE_POLICY = "AgentsAbovePolicy"
     REPLICAS_ABOVE_POLICY = "ReplicasAbovePolicy"
     CPU_ABOVE_POLICY = "CpuAbovePolicy"
@@ -108,6 +112,11 @@ class NamedPolicy:
         return given(self.spec.permissions.custom_resources)
 
     @cached_property
+    def target_namespaces(self) -> frozenset[str]:
+        """Other namespaces in which an agent may ask for permissions."""
+        return frozenset(self.spec.permissions.namespaces)
+
+    @cached_property
     def service_namespaces(self) -> frozenset[str]:
         """Other namespaces whose Services an agent may reach."""
         return frozenset(self.spec.egress.service_namespaces)
@@ -145,7 +154,7 @@ class Facts:
     addresses of nodes, pods, Services and the API server: never reachable by address.
     `others`: what other agents of the namespace have that go before this one; None where that is not known. `held`:
     what the agent has already, by a spec of it that was accepted. `own_namespace`: where Ringfence itself runs; None
-    where that is not known.
+    where that is not known. `consents`: of namespaces to permissions in them; None where they are not known.
     """
 
     namespace_labels: Mapping[str, str] | None = None
@@ -153,6 +162,7 @@ class Facts:
     others: Asks | None = None
     held: Asks = NOTHING
     own_namespace: str | None = None
+    consents: Consents | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from ringfence.api.permissions import Level, Permissions, PolicyRule
+from ringfence.api.permissions import AgentRule, Level, Permissions, PolicyRule
 
 from . import forbidden, levels, spelling
 from .atoms import NAMELESS_VERBS, WILDCARD, expand
@@ -27,8 +27,11 @@ _NAMES_IGNORED = {
 }
 
 
-def check_permissions(permissions: Permissions, policies: Sequence[NamedPolicy]) -> Iterator[Violation]:
-    """Every violation of the rules about permissions. Adding a rule to `permissions` never removes one."""
+def check_permissions(permissions: Permissions, policies: Sequence[NamedPolicy], own: str) -> Iterator[Violation]:
+    """Every violation of the rules about permissions, wherever they hold. Adding a rule never removes one.
+
+    `own`: the agent's namespace.
+    """
     for policy in policies:
         yield from _check_level(permissions.level, policy)
     if not permissions.rules:
@@ -39,7 +42,7 @@ def check_permissions(permissions: Permissions, policies: Sequence[NamedPolicy])
         yield from _check_words(at, rule, known)
         yield from _check_resources(at, _Known.of(rule, known), permissions.level)
     yield from _check_allowed(permissions.rules, policies, known)
-    yield from _check_names(permissions.rules, known)
+    yield from _check_names(permissions.rules, known, own)
 
 
 def _check_level(level: Level, policy: NamedPolicy) -> Iterator[Violation]:
@@ -196,14 +199,15 @@ def _check_allowed(rules: Sequence[PolicyRule], policies: Sequence[NamedPolicy],
                 yield Violation(f"{_AT}.rules[{index}]", RuleName.RIGHTS_ABOVE_POLICY, message)
 
 
-def _check_names(rules: Sequence[PolicyRule], known: World) -> Iterator[Violation]:
+def _check_names(rules: Sequence[AgentRule], known: World, own: str) -> Iterator[Violation]:
     """Names that do not narrow anything."""
-    if not any(rule.resource_names for rule in rules):
-        return
-    everywhere = expand([rule for rule in rules if not rule.resource_names], known.catalogue)
     for index, rule in enumerate(rules):
         if not rule.resource_names:
             continue
+        here = set(rule.namespaces or [own])
+        # What another rule gives in one of its namespaces alone, this one is not useless for in the others.
+        wider = [one for one in rules if not one.resource_names and here <= set(one.namespaces or [own])]
+        everywhere = expand(wider, known.catalogue)
         at = f"{_AT}.rules[{index}]"
         for place, verb in enumerate(rule.verbs):
             if verb in NAMELESS_VERBS:

@@ -59,6 +59,13 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "Keep to the policy's `permissions.allow`, or have the permission added to it. "
         "Wildcards there count for nothing.",
     ),
+    RuleName.CONSENT_MISSING: RuleText(
+        "What an agent may do in another namespace, that namespace's owner decides: by the annotation "
+        "`ringfence.dev/consent` of the Namespace, which names the agent, or all agents of a namespace, and the "
+        "highest level of what it may be given. One that is withdrawn takes the Role and the RoleBinding there away.",
+        "Have the owner annotate the namespace: `kubectl annotate namespace TARGET "
+        "ringfence.dev/consent=NAMESPACE/AGENT=ReadOnly`; or leave the namespace out.",
+    ),
     RuleName.RIGHTS_NAMES_IGNORED: RuleText(
         "`resourceNames` do not narrow list, watch, create and deletecollection, nor a permission that another "
         "rule gives on every object: the rule looks tighter than it is.",
@@ -129,6 +136,18 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
     RuleName.SANDBOX_REQUIRED: RuleText(
         "The platform team wants a stronger wall between the agents of a namespace and the node's kernel.",
         "Set `sandbox.runtimeClassName` to one that the policy names.",
+    ),
+    RuleName.USER_ABOVE_POLICY: RuleText(
+        "Who runs as the same user as something else on a node, or as the owner of files of a shared volume, passes "
+        "what the kernel keeps apart by users: the platform team says which ids are the agents'.",
+        "Leave `runAsUser` and `runAsGroup` out, which means 65532, or have the id added to the policy's `pods.users`.",
+    ),
+    RuleName.SCHEDULING_ABOVE_POLICY: RuleText(
+        "An agent that chooses its node gets beside what it wants to look at, one that tolerates taints gets onto "
+        "nodes that were kept for others, a priority ends others' pods, and devices are scarce: the platform team says "
+        "which of them are for agents.",
+        "Leave the field out, or have its value added to the policy's `pods.nodeLabels`, `pods.tolerations`, "
+        "`pods.priorityClassNames` or `pods.devices`.",
     ),
     RuleName.AGENTS_ABOVE_POLICY: RuleText(
         "One team must not take what all share: a policy bounds the "

@@ -14,7 +14,10 @@ from .images import covers
 from .levels import LEVELS
 from .limits import bounds_of, spelled
 from .model import NamedPolicy
+from .scheduling import labels, meet, meet_devices, most, taints
+from .scheduling import spelled as written
 from .text import listed
+from .users import both, ids, words
 
 Meet = Callable[[Any, Any], Any]
 _SHOWN: Final = 8
@@ -84,6 +87,13 @@ def _stricter(strict: str) -> Meet:
 _FIELDS: Final = (
     _Field("permissions.maxLevel", lambda one: LEVELS.index(one.spec.permissions.max_level), min, lambda n: LEVELS[n]),
     _Field("permissions.allow", lambda one: one.allowed_permissions, _both, _permissions),
+    _Field("permissions.namespaces", lambda one: one.target_namespaces, lambda a, b: a & b, _names("its own alone")),
+    _Field(
+        "permissions.clusterReads",
+        lambda one: frozenset(one.spec.permissions.cluster_reads),
+        lambda a, b: a & b,
+        _names("none"),
+    ),
     _Field("egress.cidrs", lambda one: one.allowed_networks, lambda a, b: a & b, lambda a: a.display(_SHOWN) or "none"),
     _Field("egress.maxPublicAddresses", lambda one: one.spec.egress.max_public_addresses, min, str),
     _Field("egress.serviceNamespaces", lambda one: one.service_namespaces, lambda a, b: a & b, _names("its own alone")),
@@ -96,6 +106,21 @@ _FIELDS: Final = (
         lambda a, b: a & b,
         _names("none"),
     ),
+    _Field("pods.nodeLabels", lambda one: labels(one.spec.pods.node_labels), meet, written),
+    _Field("pods.tolerations", lambda one: taints(one.spec.pods.tolerations), meet, written),
+    _Field(
+        "pods.priorityClassNames",
+        lambda one: frozenset(one.spec.pods.priority_class_names),
+        lambda a, b: a & b,
+        _names("none"),
+    ),
+    _Field(
+        "pods.devices",
+        lambda one: most(one.spec.pods.devices),
+        meet_devices,
+        lambda found: listed((f"{number} {name}" for name, number in found.items()), _SHOWN) or "none",
+    ),
+    _Field("pods.users", lambda one: ids(one.spec.pods.users), both, words),
     _Field(
         "connections.groups",
         lambda one: frozenset(one.spec.connections.groups),

@@ -1,6 +1,6 @@
 """What the children of an agent are built from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from ringfence.api.names import (
     MANAGED_BY,
     MANAGED_BY_LABEL,
 )
+from ringfence.api.permissions import AgentRule, Level
 from ringfence.policy.addresses import Network
 
 from .kinds import CHILD_KINDS, Manifest
@@ -101,7 +102,8 @@ class Agent(Identity):
     `fence_uid`: uid of its deny policy once that is stored. `services`: (namespace, name, port) -> where it leads; a
     Service that was not found is left out. `cluster`: addresses of nodes, pods and Services, which no network of the
     agent's opens. `job_image`: what rotation jobs run; None: there are none. `restarts`:
-    annotations of the pods' template by which rotation jobs have restarted the agent.
+    annotations of the pods' template by which rotation jobs have restarted the agent. `elsewhere`: by other namespaces
+    that consent to it, the rules that hold there and the lowest level that holds them.
     """
 
     spec: AgentDeploymentSpec
@@ -111,11 +113,17 @@ class Agent(Identity):
     cluster: tuple[Network, ...] = ()
     job_image: JobImage | None = None
     restarts: Mapping[str, str] = field(default_factory=dict)
+    elsewhere: Mapping[str, tuple[Level, Sequence[AgentRule]]] = field(default_factory=dict)
 
 
 def child_name(agent: str, suffix: str = "") -> str:
     """Name of a child. A kind has suffixes always or never, so two agents' children of a kind never share a name."""
     return f"{CHILD_PREFIX}{agent}" + (f"-{suffix}" if suffix else "")
+
+
+def elsewhere_name(agent: Identity) -> str:
+    """Name of an agent's Role and RoleBinding in other namespaces: two dots are in the name of no other child."""
+    return f"{child_name(agent.name)}.of.{agent.namespace}"
 
 
 def removal(namespace: str, agent: str) -> str:

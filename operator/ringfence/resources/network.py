@@ -70,7 +70,7 @@ def allow_policy(agent: Agent) -> Manifest:
         egress += _egress(agent, rule)
     if any(key in agent.services for key in _service_keys(agent)):
         egress.append(_dns())
-    if agent.spec.permissions.rules:
+    if agent.spec.permissions.asks:
         egress += _api_server(agent)
     spec: Manifest = {"podSelector": {"matchLabels": agent.selector}, "policyTypes": ["Ingress", "Egress"]}
     if egress:

@@ -15,7 +15,7 @@ from .kinds import Manifest
 from .model import ALLOW as ALLOWING
 from .model import ROTATION_LABEL, Agent, Ref, child_name
 from .network import allow_policy, deny_policy
-from .permissions import role, role_binding, service_account
+from .permissions import elsewhere, role, role_binding, service_account
 from .rotation import rotation_children
 from .stored import Desired, StoredChild
 from .workload import deployment, volume_claim
@@ -93,7 +93,7 @@ PHASES = (
     Phase(
         order=Order.PERMISSIONS,
         condition=ConditionType.RIGHTS_APPLIED,
-        build=lambda agent: [service_account(agent), role(agent), role_binding(agent)],
+        build=lambda agent: [service_account(agent), role(agent), role_binding(agent), *elsewhere(agent)],
         prunes=_grants,
         fence=frozenset({"Role", "RoleBinding"}),
         gives=frozenset({"RoleBinding"}),

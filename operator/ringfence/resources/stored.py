@@ -12,10 +12,13 @@ from typing import Any, NamedTuple
 
 from ringfence.api.names import (
     AGENT_LABEL,
+    AGENT_NAMESPACE_LABEL,
+    AGENT_UID_LABEL,
     API_VERSION,
     CEILING_BINDING,
     CONNECTIONS_ANNOTATION,
     GROUP,
+    LEVEL_LABEL,
     MANAGED_BY,
     MANAGED_BY_LABEL,
 )
@@ -30,7 +33,9 @@ STOPPED = "stopped"
 """Its value in place of a hash, on a workload that Ringfence took the pods of: that number is no edit of somebody's."""
 CONTENT = ("spec", "rules", "roleRef", "subjects", "automountServiceAccountToken", "data")
 """The top-level fields that hold what a child means, over all kinds of children."""
-OUR_LABELS = (MANAGED_BY_LABEL, AGENT_LABEL, ROTATION_LABEL)
+OUR_LABELS = (MANAGED_BY_LABEL, AGENT_LABEL, ROTATION_LABEL, AGENT_NAMESPACE_LABEL, AGENT_UID_LABEL, LEVEL_LABEL)
+ELSEWHERE = frozenset({"Role", "RoleBinding"})
+"""Kinds that an agent may have in another namespace than its own."""
 _MANAGED = (MANAGED_BY_LABEL, MANAGED_BY)
 FENCE = ("networking.k8s.io/v1", "NetworkPolicy")
 NESTED = (dict, list)
@@ -92,12 +97,39 @@ class StoredChild:
         return next((owner.uid for owner in self.owners if owner.controller), None)
 
     @property
+    def agent_uid(self) -> str | None:
+        """Uid of the agent whose child it is: of what controls it, or as its label says in another namespace."""
+        return dict(self.labels).get(AGENT_UID_LABEL) if self.elsewhere else self.controller_uid
+
+    @property
     def agent_label(self) -> str | None:
         """The agent that its label names."""
         return dict(self.labels).get(AGENT_LABEL)
 
-    def belongs_to_earlier(self, agent: str, uid: str) -> bool:
-        """Whether it belongs to an AgentDeployment of that name that is not this one: the cluster removes it soon."""
+    @property
+    def agent_namespace(self) -> str:
+        """Of the agent that its labels name."""
+        named = dict(self.labels).get(AGENT_NAMESPACE_LABEL) if self.elsewhere else None
+        return named or self.ref.namespace
+
+    @property
+    def level(self) -> str | None:
+        """The lowest level that holds what it gives, as its label says; of children in other namespaces."""
+        return dict(self.labels).get(LEVEL_LABEL)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether its labels say that it is the child of an agent of another namespace: no ownerReference can."""
+        if self.ref.kind not in ELSEWHERE or self.controller_uid is not None:
+            return False
+        labels = dict(self.labels)
+        home = labels.get(AGENT_NAMESPACE_LABEL)
+        return labels.get(MANAGED_BY_LABEL) == MANAGED_BY and home not in {None, self.ref.namespace}
+
+    def belongs_to_earlier(self, agent: str, uid: str, namespace: str) -> bool:
+        """Whether it belongs to an AgentDeployment of that name that is not this one: it is removed soon."""
+        if self.elsewhere:
+            return (self.agent_namespace, self.agent_label) == (namespace, agent) and self.agent_uid != uid
         owner = next((one for one in self.owners if one.controller), None)
         named = (owner.api_version, owner.kind, owner.name) if owner else None
         return owner is not None and named == (API_VERSION, "AgentDeployment", agent) and owner.uid != uid
@@ -237,7 +269,7 @@ def content_digest(manifest: Mapping[str, Any]) -> str:
 def meaning(manifest: Mapping[str, Any]) -> Manifest:
     """What a manifest means, whatever its metadata; but for the one annotation that a guard goes by."""
     found = {name: manifest[name] for name in CONTENT if manifest.get(name) is not None}
-    metadata = manifest["metadata"]
+    metadata = manifest.get("metadata") or {}
     if metadata.get("name") == CEILING_BINDING:
         found[CONNECTIONS_ANNOTATION] = (metadata.get("annotations") or {}).get(CONNECTIONS_ANNOTATION)
     return found

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ringfence.api.agentdeployment import ResourceAmounts
+from ringfence.api.users import NOBODY
 from ringfence.policy.limits import DEFAULT_LIMITS
 from ringfence.policy.quantities import canonical
 
@@ -15,11 +16,10 @@ from .files import config_variables, file_annotations, file_mounts, file_volumes
 from .kinds import Manifest
 from .model import DENY, FOREGROUND, Agent, child, child_name
 from .probes import probes
+from .scheduling import devices, scheduling
 from .scratch import home_variable, scratch_mounts, scratch_volumes
 from .secrets import secret_mounts, secret_variables, secret_volumes
 
-UID = 65532
-"""The user that every agent runs as, whatever its image says: the customary `nonroot` of minimal images."""
 TOKEN_SECONDS = 3600
 """Life of the agent's API token; the kubelet renews it after 80 %."""
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where clients look for it
@@ -102,9 +102,9 @@ def _pod(agent: Agent) -> Manifest:
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": {
             "runAsNonRoot": True,
-            "runAsUser": UID,
-            "runAsGroup": UID,
-            "fsGroup": UID,
+            "runAsUser": spec.run_as_user or NOBODY,
+            "runAsGroup": spec.run_as_group or NOBODY,
+            "fsGroup": spec.run_as_group or NOBODY,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [_container(agent)],
@@ -114,7 +114,7 @@ def _pod(agent: Agent) -> Manifest:
         pod["imagePullSecrets"] = [{"name": secret} for secret in spec.image_pull_secrets]
     if spec.sandbox:
         pod["runtimeClassName"] = spec.sandbox.runtime_class_name
-    return pod
+    return pod | scheduling(spec)
 
 
 def _container(agent: Agent) -> Manifest:
@@ -150,7 +150,7 @@ def _resources(agent: Agent) -> Manifest:
     asked, capped = _amounts(agent.spec.resources.requests), _amounts(agent.spec.resources.limits)
     limits = {kind: capped.get(kind, asked.get(kind, DEFAULT_LIMITS[kind])) for kind in DEFAULT_LIMITS}
     requests = {kind: asked.get(kind, capped.get(kind, DEFAULT_REQUESTS[kind])) for kind in DEFAULT_LIMITS}
-    return {"limits": limits, "requests": requests}
+    return {"limits": limits | devices(agent.spec), "requests": requests | devices(agent.spec)}
 
 
 def _amounts(amounts: ResourceAmounts) -> dict[str, str]:
@@ -161,7 +161,7 @@ def _mounts(agent: Agent) -> list[Manifest]:
     mounts = scratch_mounts(agent)
     if agent.spec.storage:
         mounts.append({"name": "storage", "mountPath": agent.spec.storage.mount_path})
-    if agent.spec.permissions.rules:
+    if agent.spec.permissions.asks:
         mounts.append({"name": "token", "mountPath": TOKEN_PATH, "readOnly": True})
     return mounts + file_mounts(agent) + secret_mounts(agent)
 
@@ -170,7 +170,7 @@ def _volumes(agent: Agent) -> list[Manifest]:
     volumes = scratch_volumes(agent)
     if agent.spec.storage:
         volumes.append({"name": "storage", "persistentVolumeClaim": {"claimName": child_name(agent.name)}})
-    if agent.spec.permissions.rules:
+    if agent.spec.permissions.asks:
         volumes.append({"name": "token", "projected": {"defaultMode": 420, "sources": _token_sources()}})
     return volumes + file_volumes(agent) + secret_volumes(agent)
 

@@ -5,15 +5,16 @@ needs, never whole objects.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 import structlog
 
-from ringfence.api.names import DELEGATE_ANNOTATION
+from ringfence.api.names import CONSENT_ANNOTATION, DELEGATE_ANNOTATION
 from ringfence.kube.proof import Proof
+from ringfence.policy.consent import Consent, Consents, read_consent
 from ringfence.policy.limits import Claim
 from ringfence.policy.model import Facts, NamedPolicy, Network
 from ringfence.policy.reading import read_policy
@@ -87,6 +88,9 @@ class PolicyContext:
         self._listed: set[str] = set()
         self._labels: dict[str, Mapping[str, str]] = {}
         self._delegates: dict[str, str] = {}
+        self._consents: dict[str, Consent] = {}
+        self.consents: Consents = MappingProxyType({})
+        """Of namespaces to permissions in them: made anew with each change, as others hold on to it."""
         self._policies: dict[str, NamedPolicy] = {}
         self._networks: dict[tuple[str, str], tuple[Network, ...]] = {}
         self._all_networks: tuple[Network, ...] | None = None
@@ -115,6 +119,8 @@ class PolicyContext:
         if kind == NAMESPACE:
             for gone in self._delegates.keys() - present:
                 self._put_delegate(gone, None)
+            for gone in self._consents.keys() - present:
+                self._put_consent(gone, None)
         if known is not None:
             for gone in known.keys() - present:
                 self._put(known, gone, None)
@@ -134,6 +140,7 @@ class PolicyContext:
         if kind == NAMESPACE:
             self._put(self._labels, name, None if deleted else labels(body))
             self._put_delegate(name, None if deleted else _delegate(body))
+            self._put_consent(name, None if deleted else _consent(body))
         elif kind == AGENT_POLICY:
             self._put(self._policies, name, None if deleted else _policy(name, body))
         elif kind == ENDPOINT_SLICE:
@@ -157,6 +164,10 @@ class PolicyContext:
 
     def _put_delegate(self, namespace: str, named: str | None) -> None:
         self._put(self._delegates, namespace, named)
+
+    def _put_consent(self, namespace: str, consent: Consent | None) -> None:
+        if self._put(self._consents, namespace, consent):
+            self.consents = MappingProxyType(dict(self._consents))
 
     def _put_networks(self, key: tuple[str, str], found: tuple[Network, ...] | None) -> None:
         before = self._networks.get(key, ())
@@ -185,7 +196,12 @@ class PolicyContext:
         return self._facts(known)
 
     def _facts(self, known: Mapping[str, str]) -> Facts:
-        return Facts(namespace_labels=known, cluster_networks=self._cluster_networks(), own_namespace=self._own)
+        return Facts(
+            namespace_labels=known,
+            cluster_networks=self._cluster_networks(),
+            own_namespace=self._own,
+            consents=self.consents,
+        )
 
     def policies(self) -> list[NamedPolicy]:
         """Every AgentPolicy, by name. One that cannot be read is among them and allows nothing."""
@@ -214,13 +230,22 @@ class PolicyContext:
         return self._delegates.get(namespace)
 
     def with_fresh(
-        self, namespace: Mapping[str, Any], policies: Sequence[Any], agents: Sequence[Claim] | None = None
+        self,
+        namespace: Mapping[str, Any],
+        policies: Sequence[Any],
+        agents: Sequence[Claim] | None = None,
+        targets: Iterable[Mapping[str, Any]] = (),
     ) -> Snapshot:
         """A view of `namespace`, of all `policies` (objects just read) and its `agents`, with the cache's networks.
 
+        `targets`: other namespaces, just read too, whose consent counts.
+
         The cache itself does not change: a watch may have shown it something newer in the meantime.
         """
-        facts = self._facts(labels(namespace))
+        read = {full_name(one): _consent(one) for one in targets}
+        kept = {name: one for name, one in self.consents.items() if name not in read}
+        consents = {**kept, **{name: one for name, one in read.items() if one is not None}}
+        facts = replace(self._facts(labels(namespace)), consents=consents)
         named = sorted((_policy(full_name(body), body) for body in policies), key=lambda policy: policy.name)
         return Snapshot(facts, tuple(named), None if agents is None else tuple(agents), _delegate(namespace))
 
@@ -277,6 +302,14 @@ def _collapsed(found: Iterable[Network]) -> tuple[Network, ...]:
 def _delegate(namespace: Any) -> str | None:
     named = at(namespace, "metadata", "annotations", DELEGATE_ANNOTATION)
     return named if isinstance(named, str) else None
+
+
+def _consent(namespace: Any) -> Consent | None:
+    """None where there is none, or where the namespace is being deleted."""
+    written = at(namespace, "metadata", "annotations", CONSENT_ANNOTATION)
+    if not isinstance(written, str) or at(namespace, "metadata", "deletionTimestamp"):
+        return None
+    return read_consent(written)
 
 
 def _policy(name: str, body: Any) -> NamedPolicy:

@@ -8,6 +8,7 @@ of all objects, which is cheap, and reads what differs: for whatever a watch may
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from time import monotonic
 from typing import Any, Final, Protocol
 
 import structlog
@@ -62,6 +63,14 @@ class Informer:
         self._version = ""
         self.absent = False
         """Whether the cluster does not serve the kind."""
+        self.listed_at = float("-inf")
+        """When it was listed last, by the monotonic clock."""
+
+    async def ask(self) -> None:
+        """Ask for one object: whether the kind can be read. Raises ApiError, Unreachable."""
+        with contextlib.suppress(*([NotFound] if self.source.optional else [])):
+            async for _ in self.kube.pages(self.source.path, label_selector=self.source.label_selector, limit=1):
+                return
 
     async def sync(self) -> None:
         """List everything, and take it as all there is. Raises ApiError, Unreachable."""
@@ -73,6 +82,7 @@ class Informer:
                 raise
             self._sink.clear()
             self.absent, self._version = True, ""
+        self.listed_at = monotonic()
         self._heard()
 
     async def follow(self) -> None:

@@ -23,8 +23,11 @@ def ceiling_ref(namespace: str) -> Ref:
 
 
 def ownerless(child: StoredChild) -> bool:
-    """Whether it carries our marks, but the agent that its label names is none of its owners."""
-    marked = (MANAGED_BY_LABEL, MANAGED_BY) in child.labels and child.agent_label is not None
+    """Whether it carries our marks, but the agent that its label names is none of its owners.
+
+    Not of a child in another namespace than its agent's: that one is looked after by the agent's own passes.
+    """
+    marked = (MANAGED_BY_LABEL, MANAGED_BY) in child.labels and child.agent_label is not None and not child.elsewhere
     names = {(one.api_version, one.kind, one.name) for one in child.owners}
     return marked and (API_VERSION, "AgentDeployment", child.agent_label) not in names
 

@@ -10,10 +10,12 @@ import orjson
 
 from ringfence.api.names import AGENT_LABEL, API_VERSION, CHILD_PREFIX, GROUP
 from ringfence.kube import Object, path_of
+from ringfence.policy.elsewhere import target_namespaces
 from ringfence.policy.limits import Claim
 from ringfence.policy.pod_security import unrestricted
 from ringfence.resources import Ref, ServicePort, openings
 from ringfence.resources.field_manager import FieldManager, last_of_spec
+from ringfence.resources.reads import BINDINGS, readers
 from ringfence.resources.stored import resource_version
 
 from .claims import claim_of
@@ -76,6 +78,8 @@ class StoredAgent:
     manager: FieldManager
     services: frozenset[tuple[str, str]]
     """Namespaces and names of the Services that its egress names."""
+    targets: frozenset[str]
+    """Other namespaces that its permissions name."""
     by_address: bool
     """Whether its egress names networks: then the cluster's own networks matter to it."""
     calls_api: bool
@@ -111,8 +115,11 @@ def read_agent(body: Body) -> StoredAgent:
         status_json=packed(body.get("status") or {}),
         manager=last_of_spec(metadata),
         services=frozenset(_services(key.namespace, rules)),
+        targets=frozenset(_targets(spec)) - {key.namespace},
         by_address=any(rule.get("cidr") for rule in rules),
-        calls_api=bool(_at(spec, "permissions", "rules") or _at(spec, "secrets")),
+        calls_api=bool(
+            _at(spec, "permissions", "rules") or _at(spec, "permissions", "clusterReads") or _at(spec, "secrets")
+        ),
         claim=claim_of(body),
     )
 
@@ -244,11 +251,18 @@ class StoredClusterObject:
     name: str
     version: int
     shown: Mapping[str, Any] | None
+    readers: tuple[tuple[str, str], ...] = ()
+    """Of the chart's bindings of cluster-wide reads: namespace and name of the agents that it lists."""
 
 
 def read_cluster_object(body: Body) -> StoredClusterObject:
     """What is kept of it."""
     kind, metadata = str(body["kind"]), body["metadata"]
+    if (
+        kind == "ClusterRoleBinding" and metadata["name"] in BINDINGS
+    ):  # it widens nothing: passes keep it as it should be
+        listed = tuple((sys.intern(one), sys.intern(name)) for one, name in readers(body.get("subjects")))
+        return StoredClusterObject(kind, metadata["name"], resource_version(body), None, listed)
     if kind == "ClusterRoleBinding":
         found = openings.accounts(body.get("subjects"), None)
         shown: Mapping[str, Any] | None = {"accounts": found} if found else None
@@ -286,6 +300,10 @@ def _at(body: Any, *path: str) -> Any:
     for step in path:
         body = body.get(step) if isinstance(body, Mapping) else None
     return body
+
+
+def _targets(spec: Any) -> list[str]:
+    return target_namespaces(spec) if _at(spec, "permissions", "rules") else []
 
 
 def _egress(spec: Any) -> Sequence[Mapping[str, Any]]:

@@ -1,10 +1,10 @@
 """All that the controller knows of the cluster: tables with indexes, and who is to be looked at when they change."""
 
 import contextlib
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 from ringfence.policy.decide import binding
 from ringfence.policy.limits import limited
@@ -14,8 +14,10 @@ from ringfence.resources import Ref
 from ringfence.resources.stored import StoredChild, stored
 
 from .context import PolicyContext
+from .indexes import index, index_few
 from .left_behind import is_left_behind
 from .orphans import OrphanIndex
+from .readers import Readers
 from .records import (
     Key,
     PodKey,
@@ -35,8 +37,6 @@ from .urgency import Urgency
 from .usage import LimitUsage
 from .widening import Widenings
 
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V", bound=Hashable)
 _Fit = tuple[frozenset[str], frozenset[str]]
 """The policies that bind an agent, and those of them that it does not fit."""
 
@@ -57,32 +57,9 @@ class OwnershipRecord:
 
 
 def is_ours(child: StoredChild, agent_uid: str, known: OwnershipRecord | None) -> bool:
-    """Whether a stored child is the agent's: by its owner, or as remembered where an edit stripped the owner."""
+    """Whether a stored child is the agent's: as it says itself, or as remembered where an edit stripped that."""
     remembered = known is not None and (known.agent_uid, known.uid) == (agent_uid, child.uid)
-    return child.controller_uid == agent_uid or remembered
-
-
-def _index(index: dict[K, set[V]], value: V, before: Iterable[K], now: Iterable[K]) -> None:
-    """Move `value` from the sets of `before` to those of `now`."""
-    old, new = set(before), set(now)
-    for key in old - new:
-        index[key].discard(value)
-        if not index[key]:
-            del index[key]
-    for key in new - old:
-        index.setdefault(key, set()).add(value)
-
-
-def _index_few(index: dict[K, tuple[V, ...]], value: V, before: Iterable[K], now: Iterable[K]) -> None:
-    """The same where each key has a handful of values: a set of six takes eight times the memory of a tuple."""
-    old, new = set(before), set(now)
-    for key in old - new:
-        if left := tuple(one for one in index[key] if one != value):
-            index[key] = left
-        else:
-            del index[key]
-    for key in new - old:
-        index[key] = (*index.get(key, ()), value)
+    return child.agent_uid == agent_uid or remembered
 
 
 @lru_cache(maxsize=1024)
@@ -106,6 +83,8 @@ class Store:
         self.wider = Widenings(self._wake, self._agents_of, self.pods_of)
         self.rights = RightsVersions(context, self._wake, self._agents_of)
         self.wider.bound = self.rights.changed
+        self.readers = Readers(lambda key: self.wake(key, Urgency.REPAIR))
+        self.wider.listed = self.readers.changed
         self.agents: Table[Key, StoredAgent] = Table(
             read_agent, lambda agent: agent.key, self._agent_changed, locate=_agent_key
         )
@@ -125,6 +104,8 @@ class Store:
         self._key_of: dict[str, Key] = {}
         self._children_of: dict[str, tuple[Ref, ...]] = {}
         """By the agent's uid: what it controls, and what is remembered as its own."""
+        self._elsewhere: dict[Key, set[Ref]] = {}
+        self._agents_of_target: dict[str, set[Key]] = {}
         self.usage = LimitUsage()
         self._agents_in: dict[str, set[Key]] = {}
         self._agents_of_service: dict[tuple[str, str], set[Key]] = {}
@@ -139,6 +120,10 @@ class Store:
         """The children of an agent: by their owner, or as remembered where somebody took the owner away."""
         refs = sorted(self._children_of.get(uid, ()))
         return [child for ref in refs if (child := self.children.get(ref)) is not None]
+
+    def elsewhere_of(self, key: Key) -> list[StoredChild]:
+        """The children in other namespaces of an agent of that name, of one that is gone too."""
+        return [self.children.items[ref] for ref in sorted(self._elsewhere.get(key, ()))]
 
     def pods_of(self, key: Key) -> list[StoredPod]:
         """The pods with an agent's label, by name."""
@@ -197,13 +182,13 @@ class Store:
         """Note whose a child is, and what it was written from."""
         before = self._agents_with(ref)
         self.ownership[ref] = record
-        _index_few(self._children_of, ref, before, self._agents_with(ref))
+        index_few(self._children_of, ref, before, self._agents_with(ref))
 
     def forget_child(self, ref: Ref) -> None:
         """Drop what is remembered of a child."""
         before = self._agents_with(ref)
         self.ownership.pop(ref, None)
-        _index_few(self._children_of, ref, before, self._agents_with(ref))
+        index_few(self._children_of, ref, before, self._agents_with(ref))
 
     def forget_agent(self, uid: str) -> None:
         """Drop what is remembered of the children of an agent that is gone."""
@@ -214,7 +199,7 @@ class Store:
     def _agents_with(self, ref: Ref) -> set[str]:
         """Uids of the agents whose child it is: by its owner, and as remembered."""
         child, record = self.children.get(ref), self.ownership.get(ref)
-        found = {child.controller_uid if child else None, record.agent_uid if record else None}
+        found = {child.agent_uid if child else None, record.agent_uid if record else None}
         return {uid for uid in found if uid}
 
     def note_fit(self, agent: Key, bound: frozenset[str], misfits: frozenset[str]) -> None:
@@ -222,8 +207,8 @@ class Store:
         before = self._fits.get(agent, (frozenset[str](), frozenset[str]()))
         if before == (bound, misfits):
             return
-        _index(self._agents_of_policy, agent, before[0], bound)
-        _index(self._misfits_of_policy, agent, before[1], misfits)
+        index(self._agents_of_policy, agent, before[0], bound)
+        index(self._misfits_of_policy, agent, before[1], misfits)
         if bound:
             self._fits[agent] = _same_fit((bound, misfits))
         else:
@@ -254,11 +239,12 @@ class Store:
         if record is None:
             return
         key = record.key
-        _index(self._agents_in, key, [key.namespace] if old else (), [key.namespace] if new else ())
-        _index(self._agents_of_service, key, old.services if old else (), new.services if new else ())
+        index(self._agents_in, key, [key.namespace] if old else (), [key.namespace] if new else ())
+        index(self._agents_of_service, key, old.services if old else (), new.services if new else ())
+        index(self._agents_of_target, key, old.targets if old else (), new.targets if new else ())
         if old is not None and (new is None or new.uid != old.uid):
             self._key_of.pop(old.uid, None)
-            self.orphans.agent_gone(old.uid, self.children_of(old.uid))
+            self.orphans.agent_gone(old.uid, [one for one in self.children_of(old.uid) if not one.elsewhere])
             self.forget_agent(old.uid)
             self.usage.forget(key)
             self._wake_refused(key)
@@ -293,18 +279,20 @@ class Store:
         record = new or old
         if record is None:
             return
-        before = old.controller_uid if old else None
-        now = new.controller_uid if new else None
+        before = old.agent_uid if old else None
+        now = new.agent_uid if new else None
         known = [self.ownership[record.ref].agent_uid] if record.ref in self.ownership else []
         of_before, of_now = ([*known, uid] if uid else known for uid in (before, now))
-        _index_few(self._children_of, record.ref, of_before, of_now)
+        index_few(self._children_of, record.ref, of_before, of_now)
+        index(self._elsewhere, record.ref, _home(old), _home(new))
         self.orphans.child_changed(old, new)
         self.wider.child_changed(old, new)
         if record.ref.kind == "RoleBinding" and not {before, now} & self._key_of.keys():
             self.rights.binding_changed(old, new)
         if not self._child_matters(old, new):
             return
-        for key in {self._key_of.get(uid) for uid in (before, now) if uid} | {self._by_memory(record)}:
+        keys = {self._key_of.get(uid) for uid in (before, now) if uid} | {self._by_memory(record)}
+        for key in {*keys, *_home(old), *_home(new)}:  # the last two of agents that are gone too
             if key is not None:
                 self.wake(key, _urgency(old, new))
 
@@ -339,7 +327,7 @@ class Store:
         record = new or old
         if record is None:
             return
-        _index(self._pods_of, record.key, [old.agent] if old else (), [new.agent] if new else ())
+        index(self._pods_of, record.key, [old.agent] if old else (), [new.agent] if new else ())
         self.wider.pod_changed("labelled", old, new)
         for key in {one.agent for one in (old, new) if one}:
             self._note_pods_left(key)
@@ -361,6 +349,8 @@ class Store:
         """Have those looked at that a change of `kind` can matter to; `name`: of the changed object, where known."""
         if kind == NAMESPACE and name is not None:
             self.wake_agents_in(name)
+            for key in list(self._agents_of_target.get(name, ())):  # it may consent now, or not any more
+                self.wake(key, Urgency.REPAIR)
         elif kind in {NAMESPACE, AGENT_POLICY}:
             self.wake_all()
         elif kind == ENDPOINT_SLICE:
@@ -373,6 +363,13 @@ class Store:
         if kind == NAMESPACE:
             for policy in self.policies.items:
                 self.wake_policy(policy)
+
+
+def _home(child: StoredChild | None) -> tuple[Key, ...]:
+    """The agent of a child in another namespace than its own."""
+    if child is None or not child.elsewhere or child.agent_label is None:
+        return ()
+    return (Key(child.agent_namespace, child.agent_label),)
 
 
 def _agent_key(body: Mapping[str, Any]) -> Key:

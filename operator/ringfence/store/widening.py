@@ -39,6 +39,8 @@ class Widenings:
         self._wake, self._agents, self._pods = wake, agents, pods
         self.bound: Callable[[], None] = lambda: None
         """Told that a binding of the whole cluster changed."""
+        self.listed: Callable[[StoredClusterObject | None, StoredClusterObject | None], None] = lambda *_: None
+        """Told of each change of a binding of the whole cluster."""
         self.look: Callable[[str], None] = lambda _: None
         """Told of a namespace in which a pod may have lost its agent's label."""
         self.cluster_wide: dict[str, Table[str, StoredClusterObject]] = {
@@ -126,6 +128,7 @@ class Widenings:
         record = new or old
         if record is not None and record.kind == "ClusterRoleBinding":
             self.bound()  # whomever it names
+            self.listed(old, new)
         if record is None or (old is not None and new is not None and old.shown == new.shown):
             return
         place = (record.kind, "", record.name)

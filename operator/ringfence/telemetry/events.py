@@ -356,6 +356,13 @@ class ApiServerObserved:
 
 
 @dataclass(frozen=True)
+class ClusterRead:
+    """The leader has read everything, in so many seconds, and begins to work."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
 class StoreCompared:
     """All kinds were compared with what is stored. `differences`: by kind, put right."""
 

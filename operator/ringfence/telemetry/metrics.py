@@ -170,6 +170,12 @@ LAST_EVENT = OnceKnown(
     "When the last event of any watch came; nodes alone send one every five minutes. No labels.",
     registry=REGISTRY,
 )
+FIRST_READ = OnceKnown(
+    "ringfence_first_read_seconds",
+    "How long the leader took to read the cluster, before which it works on nothing; absent until then. It is ready "
+    "while it reads, for a minute at the most. No labels.",
+    registry=REGISTRY,
+)
 LAST_RESYNC = OnceKnown(
     "ringfence_resync_last_success_timestamp_seconds",
     "When all that is known was last compared with what is stored, by versions (`--resync`). No labels.",
@@ -284,6 +290,7 @@ OF_CONTROLLER: tuple[Collector, ...] = (
     QUEUE_RETRIES,
     QUEUE_SECONDS,
     LAST_EVENT,
+    FIRST_READ,
     LAST_RESYNC,
     STORE_DIFFERENCES,
     API_SERVER_ADDRESSES,

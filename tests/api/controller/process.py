@@ -96,10 +96,14 @@ class Controller:
 
         def ready() -> bool:
             assert self.exit_code is None, self.output
-            return self.leading() and self.get("/readyz")[0] == 200
+            return self.leading() and self.works()
 
         wait_for("the controller leads", ready, timeout=timeout)
         return self
+
+    def works(self) -> bool:
+        """Whether it is ready, and has read everything."""
+        return self.get("/readyz")[0] == 200 and "\nringfence_first_read_seconds " in self.get("/metrics")[1]
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of all samples of that name with those labels."""

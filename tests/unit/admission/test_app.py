@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -342,7 +342,7 @@ class TestLiveReader:
             self.found = view
             self.asked: list[str] = []
 
-        async def view(self, namespace: str) -> View | None:
+        async def view(self, namespace: str, targets: Collection[str] = ()) -> View | None:
             self.asked.append(namespace)
             return self.found
 

@@ -155,6 +155,7 @@ OF_THE_CLUSTER = {
     "EgressAbovePolicy",
     "IngressAbovePolicy",
     "EgressServiceForbidden",
+    "NamespaceConsentMissing",
     "ImageNoDigest",
     "ImageRegistry",
     "ImageNotSigned",

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +74,15 @@ def test_the_first_answer_after_the_last_cause_counts(read: Callable[..., list[E
         line(USER, "patch", "networkpolicies", "ringfence-a-allow", 20),
     )
     assert _latencies(entries, {A, Key("ns", "b")}, _edit, "-allow") == {A: 4.0}
+
+
+def test_an_answer_that_is_through_before_its_cause_is_none_the_less_one(read: Callable[..., list[Entry]]) -> None:
+    first, second = read(
+        line("bench", "patch", "agentdeployments", "a", 1),
+        line(USER, "patch", "networkpolicies", "ringfence-a-allow", 3),
+    )
+    late = replace(first, answered=second.answered + timedelta(seconds=1))
+    assert _latencies([late, second], {A}, _edit, "-allow") == {A: 0.0}
 
 
 def test_a_deletion_without_an_answer_is_missing(read: Callable[..., list[Entry]]) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.users import BAD, Stages, Tally, asked
+from bench.users import BAD, Stages, Tally, asked, failed
 
 
 def test_one_in_ten_is_bad_and_no_user_asks_the_same_always() -> None:
@@ -38,3 +38,15 @@ def test_where_nothing_is_decided_the_bad_ones_pass() -> None:
     tally.count("ImageNoDigest", 201, "")
     tally.count("ImageNoDigest", 403, "ImageNoDigest")
     assert (tally.right, tally.wrong) == ({"admitted": 1}, {"good, refused": 1})
+
+
+def load(wrong: int = 0, undecided: int = 0, others: int = 0) -> dict[str, dict[str, int]]:
+    peer = {"wrong": 0, "undecided": others}
+    return {"none": peer, "allows_everything": peer, "webhook": {"wrong": wrong, "undecided": undecided}}
+
+
+def test_a_wrong_decision_is_a_failure_always_and_none_where_others_decide() -> None:
+    assert failed(load(), load(undecided=9)) == []
+    assert failed(load(wrong=1), load(wrong=2)) == ["paced: 1 wrong decisions", "storm: 2 wrong decisions"]
+    assert failed(load(undecided=3), load()) == ["paced: 3 answers say to try again"]
+    assert failed(load(undecided=3, others=1), load()) == [], "the machine is too busy to tell"

@@ -69,7 +69,7 @@ def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
     assert all(f"{name} {summary}" in shown for name, summary in SUMMARIES.items())
 
 
-@pytest.mark.parametrize("name", ["status", "explain", "rotate"])
+@pytest.mark.parametrize("name", ["status", "explain", "rotate", "suspend", "resume", "can"])
 def test_names_of_agents_come_from_the_cluster(kube: Cluster, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     kube.put_agent("researcher")
     kube.put_agent("librarian")

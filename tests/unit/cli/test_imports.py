@@ -43,6 +43,7 @@ def test_lint_and_its_like_load_nothing_that_talks_to_a_cluster() -> None:
     for arguments in (
         ["render", str(EXAMPLE)],
         ["policy", "show"],
+        ["schema"],
         ["crds"],
         ["floor", "--manifests"],
         ["version"],
@@ -67,7 +68,7 @@ def test_words_are_completed_without_loading_what_they_name(monkeypatch: pytest.
 
 
 def test_the_cluster_is_loaded_by_the_question_not_by_its_help() -> None:
-    for name in ("status", "explain", "rotate"):
+    for name in ("status", "explain", "rotate", "suspend", "resume", "can"):
         assert imported(name, "--help") & HEAVY <= {"asyncio"}, name
 
 

@@ -14,7 +14,9 @@ from ringfence.controller.agent.actions import (
     EndPods,
     EnsureChild,
     MakeSecret,
+    PutReads,
     RemoveChild,
+    RemoveLeft,
     RemoveSecret,
     StopWorkload,
 )
@@ -89,7 +91,7 @@ def observed(
         "status": found.status,
         "facts": OPEN,
         "children": kept,
-        "owned": [child for child in kept.values() if child.controller_uid == UID],
+        "owned": [child for child in kept.values() if child.agent_uid == UID],
     }
     return Observed(key=KEY, agent=found, now=NOW, **(given | more))
 
@@ -161,6 +163,10 @@ def _told(action: Action) -> str:  # noqa: PLR0911 - one for each kind of action
             return f"drop {action.secret.name}"
         case EndPods():
             return f"end {' '.join(pod.key[1] for pod in action.pods)}"
+        case RemoveLeft():
+            return f"remove {_short(action.child.ref)} left in {action.child.ref.namespace}"
+        case PutReads():
+            return f"reads {','.join(sorted(action.wanted)) or 'nothing'}" + (" known" if action.known else "")
         case StopWorkload():
             return f"stop {action.ref.name} {action.why.message}"
 

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from ringfence.api.names import API_VERSION
 from ringfence.controller import reading
-from ringfence.controller.reading import HEARD_SECONDS, Reading
+from ringfence.controller.reading import HEARD_SECONDS, LONGEST_READ, STILL_GOOD, FirstRead, NotInstalled, Reading
 from ringfence.kube import NotFound, NotServed, Object, Unreachable, path_of
 from ringfence.resources import CHILD_KINDS
 from ringfence.resources.kinds import ChildKind
+from ringfence.store import informer
 from ringfence.store.context import PolicyContext
 from ringfence.store.store import Store
 from ringfence.telemetry.events import WatchHeard
@@ -61,3 +63,52 @@ async def test_nobody_looks_for_cycles_while_everything_is_read() -> None:
         await Reading(Watched(), Store(PolicyContext()), lambda _: None, every=60).first()
     assert seen == {False}
     assert gc.isenabled()
+
+
+class TestTheFirstRead:
+    def make(self) -> tuple[FakeKube, Reading]:
+        kube = FakeKube()
+        return kube, Reading(kube, Store(PolicyContext()), lambda _: None, every=60)
+
+    async def test_one_object_of_each_kind_is_asked_for(self) -> None:
+        kube, place = self.make()
+        await place.ask()
+        assert len(kube.requests) == len((*place.others, place.policies, place.agents))
+        kube.refuse(NotFound(404, "NotFound", "no such kind"), path=path_of(API_VERSION, "agentpolicies"))
+        with pytest.raises(NotInstalled):
+            await place.ask()
+
+    async def test_after_a_failure_only_what_is_missing_is_listed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock = Clock()
+        monkeypatch.setattr(reading, "monotonic", clock)
+        monkeypatch.setattr(informer, "monotonic", clock)
+        kube, place = self.make()
+        agents = path_of(API_VERSION, "agentdeployments")
+        kube.refuse(Unreachable("slow"), path=agents)
+        with pytest.raises(Unreachable):
+            await place.first()
+        kube.requests.clear()
+        kube.allow()
+        await place.first()
+        assert [one.path for one in kube.requests] == [agents]
+        kube.requests.clear()
+        clock.now += STILL_GOOD + 1
+        await place.first()
+        assert len(kube.requests) == len((*place.others, place.policies, place.agents))
+
+    def test_to_read_is_no_hindrance_unless_it_fails_or_takes_long(self) -> None:
+        clock = Clock()
+        read = FirstRead(clock)
+        assert read.hindered() == "nothing was read yet"
+        read.began()
+        assert read.hindered() is None
+        clock.now += LONGEST_READ
+        read.failed("no rights")
+        assert read.hindered() == "no rights"
+        read.began()
+        assert read.hindered() is None
+        clock.now += 1
+        assert "after 61 s" in (read.hindered() or ""), "to begin again is still the same read"
+        read.ended()
+        clock.now += 1
+        assert (read.hindered(), read.seconds) == (None, LONGEST_READ + 1)

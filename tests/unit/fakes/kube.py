@@ -128,6 +128,7 @@ class FakeKube(Kube):
         label_selector: str | None = None,
         field_selector: str | None = None,
         metadata_only: bool = False,
+        limit: int = 0,
     ) -> AsyncIterator[tuple[builtins.list[Object], str]]:
         """One page, whatever its length."""
         options = {"label_selector": label_selector, "field_selector": field_selector, "metadata_only": metadata_only}

@@ -278,7 +278,9 @@ def permissions(random: Random) -> None:
         for number, other in enumerate(lists)
     ]
     above = RuleName.RIGHTS_ABOVE_POLICY
-    found = {(one.path, _policy_of(one.message)) for one in check_permissions(asked, named) if one.rule is above}
+    found = {
+        (one.path, _policy_of(one.message)) for one in check_permissions(asked, named, "team") if one.rule is above
+    }
     wanted = {
         (f"spec.permissions.rules[{at}]", f"p{number}")
         for at, rule in enumerate(mine)

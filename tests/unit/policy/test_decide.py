@@ -339,6 +339,7 @@ def test_every_rule_can_be_broken() -> None:
             "rules": [
                 rule(["*", "x", "list"], ["secrets", "roles", "configmaps"], resourceNames=["a"]),
                 rule("deletecollection", "configmaps"),
+                rule("get", "pods", namespaces=["elsewhere"]),
             ],
         },
         "network": {
@@ -360,12 +361,14 @@ def test_every_rule_can_be_broken() -> None:
     ]
     spec["network"]["ingress"] = [{"from": {"namespace": "y", "podLabels": {"a": "b"}}, "port": "panel"}]  # type: ignore[index]
     closed = {"permissions": {"allow": []}, "images": {"registries": []}, "sandbox": {"runtimeClassNames": ["x"]}}
-    broken = names(judge(spec, closed, known=facts("10.0.0.0/8", labels={}))) | names(judge({"image": "A/b"}, closed))
+    known = replace(facts("10.0.0.0/8", labels={}), consents={})
+    broken = names(judge(spec, closed, known=known)) | names(judge({"image": "A/b"}, closed))
     broken |= names(judge({"secrets": keys, "env": [{"name": "PASSWORD", "value": "hunter2hunter2"}]}, {}))
     signed = asking(Signer().pem, attestations=["https://slsa.dev/provenance/v1"])
     broken |= names(judge({}, signed))
     none = {"limits": {"agents": 0, "replicas": 0, "cpu": 0, "memory": 0, "storage": 0}}
     broken |= names(judge({"storage": {"mountPath": "/data", "size": "1Gi"}}, none))
+    broken |= names(judge({"runAsUser": 1, "devices": [{"name": "x/gpu", "count": 1}]}))
     broken |= names(judge({"envFrom": [{"configMap": "c", "keys": ["LD_PRELOAD"]}]}))
     # What the requester may do is asked of the API server: tests/unit/admission/test_requester.py.
     # What the controller saw of the registration: tests/unit/policy/test_handover.py.

@@ -70,7 +70,7 @@ def test_every_workload_passes_the_restricted_pod_security_standard(name: str) -
             "capabilities": {"drop": ["ALL"]},
         }
         assert all("hostPort" not in port for port in container.get("ports", []))
-        assert container["resources"]["limits"].keys() == {"cpu", "memory", "ephemeral-storage"}
+        assert container["resources"]["limits"].keys() >= {"cpu", "memory", "ephemeral-storage"}
         assert "envFrom" not in container
         sources = {kind for variable in container.get("env", []) for kind in variable.get("valueFrom", {})}
         assert sources <= {"configMapKeyRef"}

@@ -47,6 +47,7 @@ from ringfence.telemetry.events import (
     AgentName,
     AgentStopped,
     ApiServerDoubted,
+    ClusterRead,
     FinalizersRemoved,
     HandOverUnchecked,
     HandOverUndecided,
@@ -414,6 +415,10 @@ class TestController:
         to_log(StoreCompared({"Role": 2, "Node": 0}))
         (line,) = lines()
         assert (line["kind"], line["objects"], line["level"]) == ("Role", 2, "warning")
+
+    def test_that_all_is_read(self, lines: Lines) -> None:
+        to_log(ClusterRead(1.25))
+        assert one(lines, "read the cluster")["seconds"] == 1.2
 
     async def test_nobody_leads(self, lines: Lines) -> None:
         kube, now = FakeKube(), [0.0]

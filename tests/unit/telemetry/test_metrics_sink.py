@@ -143,6 +143,11 @@ def test_what_differed_is_counted_by_kind(sink: MetricsSink, place: str) -> None
     assert metrics.STORE_DIFFERENCES.labels(place)._value.get() == 3
 
 
+def test_the_first_read_is_told_once_it_is_done(sink: MetricsSink) -> None:
+    sink(events.ClusterRead(1.5))
+    assert REGISTRY.get_sample_value("ringfence_first_read_seconds") == 1.5
+
+
 def test_services_that_lead_elsewhere_are_counted_from_0_on(sink: MetricsSink, place: str) -> None:
     agent = AgentName(place, "a")
     assert REGISTRY.get_sample_value("ringfence_service_redirects_total", {"namespace": place}) is None

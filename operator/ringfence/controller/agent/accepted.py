@@ -26,9 +26,10 @@ def with_digests(
     """`status.managedResources` with the digest of each part of the fence, as it was last found right."""
     found = []
     for one in listed:
-        known = ownership.get(Ref(one["kind"], namespace, one["name"]))
+        known = ownership.get(Ref(one["kind"], one.get("namespace") or namespace, one["name"]))
         digest = known.right if known and known.right and one["kind"] in DECIDES_REACH else one.get("digest")
-        found.append({"kind": one["kind"], "name": one["name"]} | ({"digest": digest} if digest else {}))
+        kept = {name: one[name] for name in ("kind", "name", "namespace") if one.get(name)}
+        found.append(kept | ({"digest": digest} if digest else {}))
     return found
 
 
@@ -45,7 +46,7 @@ def edited_since(
     `owned`: its children. `children`: all there are. `restored`: the policy that is put right in any case.
     """
     digests = {
-        Ref(one["kind"], restored.namespace, one["name"]): one.get("digest")
+        Ref(one["kind"], one.get("namespace") or restored.namespace, one["name"]): one.get("digest")
         for one in status.get("managedResources") or []
     }
     found = []

@@ -38,6 +38,23 @@ class RemoveChild:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RemoveLeft:
+    """Delete a child in another namespace whose agent is gone: nothing else removes it."""
+
+    phase: Phase
+    child: StoredChild
+
+
+@dataclass(frozen=True, kw_only=True)
+class PutReads:
+    """Have the agent listed for exactly these cluster-wide reads. `known`: it was listed so before."""
+
+    phase: Phase
+    wanted: frozenset[str]
+    known: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class StopWorkload:
     """No pods."""
 
@@ -78,4 +95,14 @@ class EndPods:
     pods: tuple[StoredPod, ...]
 
 
-Action = EnsureChild | RemoveChild | StopWorkload | MakeSecret | RemoveSecret | DropPrevious | EndPods
+Action = (
+    EnsureChild
+    | RemoveChild
+    | RemoveLeft
+    | PutReads
+    | StopWorkload
+    | MakeSecret
+    | RemoveSecret
+    | DropPrevious
+    | EndPods
+)

@@ -19,10 +19,10 @@ from ringfence.kube.access import MOST_NAMES, AccessReviews, TooManyError
 from ringfence.policy.atoms import PermissionSet
 from ringfence.policy.delegate import Subject, malformed
 from ringfence.policy.delegate import delegate as read_delegate
+from ringfence.policy.elsewhere import by_place, with_own
 from ringfence.policy.files import named_config_maps, not_readable, reading
 from ringfence.policy.handover import existing_secrets
 from ringfence.policy.held import ALL, GET_SECRETS, RULES, Held, not_held, too_many, unreadable
-from ringfence.policy.levels import expand_asked
 from ringfence.policy.model import RuleName, Violation
 from ringfence.store.records import Key, StoredAgent
 from ringfence.store.store import Store
@@ -83,8 +83,8 @@ class Delegates:
         named = self.store.context.delegate(key.namespace)
         secrets = {name: path for path, name in reversed(existing_secrets(agent.spec))} if named is not None else {}
         config_maps = named_config_maps(agent.spec) if named is not None else {}
-        permitted = expand_asked(spec.permissions.rules) if spec and named is not None else PermissionSet()
-        permitted = permitted.union(reading(config_maps))
+        permitted = by_place(spec.permissions, key.namespace) if spec and named is not None else {}
+        permitted = with_own(permitted, key.namespace, reading(config_maps))
         if named is None or spec is None or not (secrets or permitted):
             self.forget(key)
             return ALL
@@ -133,17 +133,22 @@ class Delegates:
         subject: Subject,
         secrets: Mapping[str, str],
         config_maps: Mapping[str, str],
-        permitted: PermissionSet,
+        permitted: Mapping[str, PermissionSet],
         spec: AgentDeploymentSpec,
     ) -> tuple[Violation, ...] | None:
         """What is lacking; None: no answer."""
         if self._epochs.get(namespace) != epoch:
-            self.reviews.answers.forget(namespace)
+            for place in {namespace, *permitted}:
+                self.reviews.answers.forget(place)
             self._epochs[namespace] = epoch
         try:
             async with asyncio.timeout(PATIENCE):
                 hidden = await self.reviews.lacking_names(subject, namespace, GET_SECRETS, frozenset(secrets))
-                lacking = await self.reviews.lacking(subject, namespace, permitted)
+                lacking = {
+                    place: missing
+                    for place, asked in permitted.items()
+                    if (missing := await self.reviews.lacking(subject, place, asked))
+                }
         except TooManyError as failure:
             return (too_many(failure, MOST_NAMES),)
         except (ApiError, Unreachable, TimeoutError) as failure:
@@ -155,8 +160,8 @@ class Delegates:
         self._unanswered.discard(namespace)
         return (
             *unreadable(secrets, hidden, subject),
-            *not_held(spec.permissions.rules, lacking, subject),
-            *not_readable(config_maps, lacking, subject),
+            *not_held(spec.permissions, namespace, lacking, subject),
+            *not_readable(config_maps, lacking.get(namespace, PermissionSet()), subject),
         )
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "NotInCeiling",
     "NotLeading",
     "OwnershipConflict",
+    "ReadsMissing",
     "Requeue",
     "Settling",
     "in_the_way",
@@ -93,6 +94,18 @@ class NotHeld(RingfenceError):
             f"RoleBinding {CEILING_BINDING} is not there, by which Ringfence holds in namespace {namespace} what it "
             f"may give to agents (ClusterRole {CEILING_CLUSTER_ROLE}): Ringfence makes it where the namespace is open "
             "to agents. What is in the way, the Events of the namespace and the controller's log tell."
+        )
+
+
+class ReadsMissing(RingfenceError):
+    """A ClusterRoleBinding of the chart, by which agents are given cluster-wide reads, is not there as installed."""
+
+    kind = ErrorKind.REFUSED
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"ClusterRoleBinding {name} is not there as the chart installs it, and Ringfence makes none itself: "
+            "install it again (helm upgrade)"
         )
 
 

@@ -18,7 +18,18 @@ from ringfence.resources.phases import PERMISSIONS, Order, Phase
 from ringfence.store.records import Key
 from ringfence.telemetry.events import EDITED, AgentName, AgentStopped, Emit
 
-from .actions import Action, DropPrevious, EndPods, EnsureChild, MakeSecret, RemoveChild, RemoveSecret, StopWorkload
+from .actions import (
+    Action,
+    DropPrevious,
+    EndPods,
+    EnsureChild,
+    MakeSecret,
+    PutReads,
+    RemoveChild,
+    RemoveLeft,
+    RemoveSecret,
+    StopWorkload,
+)
 from .errors import (
     AgentGone,
     MutatedOnWrite,
@@ -27,12 +38,15 @@ from .errors import (
     NotInCeiling,
     NotLeading,
     OwnershipConflict,
+    ReadsMissing,
     Requeue,
     Settling,
 )
 from .fence import TRY_AGAIN, Stop, unfenced
+from .left import remove_left
 from .plan import Mode, Observed, Plan, part_of_fence
 from .pods import Pods
+from .reads import KIND, ClusterReads
 from .secrets import Secrets
 from .writer import Writer
 
@@ -100,6 +114,7 @@ class Executor:
     pods: Pods
     emit: Emit
     ceiling: Ceiling | None = None
+    reads: ClusterReads | None = None
 
     async def execute(self, seen: Observed, planned: Plan) -> Outcome:
         """Do it; stop at the first phase that cannot be done, but for what is there and stays as it should be.
@@ -121,7 +136,7 @@ class Executor:
                 if isinstance(action, EndPods):  # it hinders nothing, and comes before all: it is told last
                     last.append((action, failure))
                 else:
-                    told = await self._explained(action, failure, seen)
+                    told = await self._explained(action, failure)
                     await self._failed(action, told, seen, planned, outcome)
                 if isinstance(failure, Unreachable):
                     break  # nor will there be an answer to the next one
@@ -170,7 +185,7 @@ class Executor:
                 return NotServed(ref.kind, ref.group_version)
         return failure
 
-    async def _explained(self, action: Action, failure: RingfenceError, seen: Observed) -> RingfenceError:
+    async def _explained(self, action: Action, failure: RingfenceError) -> RingfenceError:
         """The failure, or why it had to be: who holds nothing can give nothing."""
         if isinstance(action, EnsureChild) and isinstance(failure, NotFound):
             return await self._served(action.desired.ref, failure)
@@ -178,7 +193,7 @@ class Executor:
             return failure
         if failure.status != HTTPStatus.FORBIDDEN or failure.terminating:
             return failure
-        namespace = seen.key.namespace
+        namespace = action.desired.ref.namespace
         if self.ceiling is not None and not self.ceiling.right(namespace):
             return NotHeld(namespace)
         if self.ceiling is not None and self.ceiling.settles(namespace):
@@ -206,6 +221,8 @@ class Executor:
             case RemoveChild():
                 await self.writer.remove(action.child, seen.identity)
                 outcome.wrote = True
+            case RemoveLeft() | PutReads():
+                await self._act_elsewhere(action, seen, outcome)
             case StopWorkload():
                 await self._stop(seen.identity, action.why)
             case MakeSecret() if planned.agent is not None:
@@ -217,6 +234,16 @@ class Executor:
                 await self.secrets.drop_previous(planned.agent, action.secret)
             case EndPods():
                 await self.pods.end(action.pods, seen.identity)
+
+    async def _act_elsewhere(self, action: RemoveLeft | PutReads, seen: Observed, outcome: Outcome) -> None:
+        """What is outside of the agent's namespace, and no child that a pass keeps."""
+        if isinstance(action, RemoveLeft):
+            await remove_left(self.writer, action.child, seen.key)
+        elif self.reads is not None:
+            changed = await self.reads.put(seen.key, action.wanted)
+            outcome.wrote |= bool(changed)
+            for binding in changed if action.known else ():
+                self.writer.repaired(Ref(KIND, "", binding), seen.identity, EDITED)
 
     async def _stop(self, agent: Identity, why: Stop) -> None:
         """No pods. To scale up what was stopped is one more edit."""
@@ -235,7 +262,7 @@ def _goes_on(action: Action, outcome: Outcome) -> bool:
 
     Without the deny policy the other parts of the fence do, and nothing else. A stop is done whatever is in its way.
     """
-    if isinstance(action, StopWorkload):
+    if isinstance(action, StopWorkload | RemoveLeft):
         return True
     if not isinstance(action, EnsureChild) or not action.keep:
         return False
@@ -262,7 +289,7 @@ def obstacle(phase: Phase, failure: RingfenceError) -> Blocked | None:
             found = Blocked(condition, Reason.CHILD_NOT_OURS, str(failure), fenceless=True)
         case NotGranted():
             found = Blocked(condition, Reason.NOT_GRANTED, str(failure))
-        case NotHeld() | NotInCeiling():
+        case NotHeld() | NotInCeiling() | ReadsMissing():
             found = Blocked(condition, Reason.NOT_GRANTED, str(failure), retry=True)
         case MutatedOnWrite():
             soon = phase.order <= Order.ALLOW

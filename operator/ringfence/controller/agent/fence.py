@@ -83,6 +83,8 @@ def condition_of(child: Ref, agent: str) -> ConditionType:
     """The condition that speaks of a child."""
     if child.kind == "NetworkPolicy" and child.name in {child_name(agent, DENY), child_name(agent, ALLOW)}:
         return ConditionType.NETWORK_POLICY_APPLIED
+    if child.kind == "ClusterRoleBinding" or child.name.startswith(f"{child_name(agent)}.of."):
+        return ConditionType.RIGHTS_APPLIED
     if child.name != child_name(agent):
         return ConditionType.SECRETS_FRESH
     of_rights = child.kind in {"ServiceAccount", "Role", "RoleBinding"}

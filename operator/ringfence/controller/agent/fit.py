@@ -29,7 +29,7 @@ def judge(desired: Desired, live: StoredChild | None, agent: Identity, known: Ow
     if live is None:
         return Fit.ABSENT
     if not is_ours(live, agent.uid, known):
-        return Fit.EARLIER if live.belongs_to_earlier(agent.name, agent.uid) else Fit.FOREIGN
+        return Fit.EARLIER if live.belongs_to_earlier(agent.name, agent.uid, agent.namespace) else Fit.FOREIGN
     if live.deleting and live.held_by:
         return Fit.HELD
     if is_right(desired, live, known):

@@ -62,6 +62,8 @@ class Observer:
                 status=status,
                 children=self.store.children.items,
                 pods=self.store.pods_of(key),
+                left=self.store.elsewhere_of(key),
+                reads=self.store.readers.of(key),
             )
         await self._know_namespace(key.namespace)
         hand_over = await self.hand_overs.of(key, agent)
@@ -93,6 +95,8 @@ class Observer:
             hand_over=hand_over,
             held=held,
             pods=self.store.pods_of(key),
+            left=[child for child in self.store.elsewhere_of(key) if child.agent_uid != agent.uid],
+            reads=self.store.readers.of(key),
         )
 
     async def after(self, seen: Observed, planned: Plan, outcome: Outcome) -> After:

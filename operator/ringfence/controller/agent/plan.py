@@ -31,9 +31,21 @@ from ringfence.store.store import OwnershipRecord
 
 from . import ages, redirects
 from .accepted import edited_since, stop_for, suspended
-from .actions import Action, DropPrevious, EndPods, EnsureChild, MakeSecret, RemoveChild, RemoveSecret, StopWorkload
+from .actions import (
+    Action,
+    DropPrevious,
+    EndPods,
+    EnsureChild,
+    MakeSecret,
+    PutReads,
+    RemoveChild,
+    RemoveLeft,
+    RemoveSecret,
+    StopWorkload,
+)
 from .fence import FenceHistory, Stop, stop_of
 from .fit import Fit, judge
+from .targets import given, unconsented
 
 PODS_IN_A_PASS = 50
 """Pods that one pass ends at most, so that the fence waits for no more. Whoever ends them in any case is pods.py."""
@@ -50,7 +62,8 @@ class Observed:
     name (None: it is not there); None as a whole where they were not looked at.
     `not_granted`: why they could not be, where a permission is missing. `fence`: what is remembered of its fence.
     `widened`: what others wrote that reaches it. `hand_over`: of its existing Secrets. `held`: what the
-    delegate of its namespace holds of what it gets. `pods`: those with its label.
+    delegate of its namespace holds of what it gets. `pods`: those with its label. `left`: children in other namespaces
+    of an agent of this name that is gone, or about to go. `reads`: the cluster-wide reads that it is listed for.
     """
 
     key: Key
@@ -75,6 +88,8 @@ class Observed:
     hand_over: HandOver = HandOver.DECIDED
     held: Held = ALL
     pods: Sequence[StoredPod] = ()
+    left: Sequence[StoredChild] = ()
+    reads: frozenset[str] = frozenset()
 
     @property
     def identity(self) -> Identity:
@@ -136,18 +151,21 @@ class Plan:
 
 def plan(seen: Observed) -> Plan:
     """The one way from what is to what is to be done."""
+    left: tuple[Action, ...] = tuple(RemoveLeft(phase=PERMISSIONS, child=child) for child in seen.left)
     if seen.agent is None:
-        return Plan(mode=Mode.FORGET)
+        return Plan(mode=Mode.FORGET, actions=(*left, *_reads(seen, frozenset())))
     if seen.agent.deleting:
+        left = (*left, *_reads(seen, frozenset()))
         if seen.agent.orphans:
-            return Plan(mode=Mode.WIND_DOWN)
-        return Plan(mode=Mode.WIND_DOWN, actions=(*_ends(seen), _stop(seen, BEING_DELETED)), stop=BEING_DELETED)
+            return Plan(mode=Mode.WIND_DOWN, actions=left)
+        stop_it = _stop(seen, BEING_DELETED)
+        return Plan(mode=Mode.WIND_DOWN, actions=(*_ends(seen), *left, stop_it), stop=BEING_DELETED)
     decided = decide(candidate(seen, seen.agent), seen.policies, seen.facts)
     decided = [*decided, *seen.held.violations]
     violations = (*decided, *check_hand_over(seen.raw, seen.hand_over))
     bound = tuple(binding(seen.policies, seen.facts))
     max_age = min(duration(policy.spec.secrets.max_age) for policy in bound)
-    agent, stop = _agent(seen), stop_of(seen.fence, bound)
+    agent, stop = _agent(seen, bound), stop_of(seen.fence, bound)
     where = opening(seen.key.namespace, seen.facts)
     if where.is_for_good and not seen.accepted_before:  # what is written there, too, could stop what runs there
         return Plan(mode=Mode.HOLD, violations=violations, bound=bound, agent=agent, max_age=max_age)
@@ -161,8 +179,15 @@ def plan(seen: Observed) -> Plan:
         actions, right = _ensure(seen, [(DENY_PHASE, deny)], known=seen.accepted_before)
         edited = _edited(seen)
         stop = stop or stop_for(edited, seen.children.get(_workload_ref(seen)) if seen.accepted_before else None)
-        taken = [*edited, *_reaching(seen)] if stop and stop.withholds else edited
-        actions, mode = (*actions, *_take_away(seen, taken)), Mode.HOLD
+        taken = edited
+        if stop and stop.withholds:  # what lets it reach anything
+            taken = [*edited, *(one for one in seen.owned if _gives(_phase_of(seen, one), one))]
+        taken = [*unconsented(seen.key, seen.owned, seen.facts), *taken]
+        none = not seen.accepted_before or (stop is not None and stop.withholds)
+        actions, mode = (
+            (*actions, *_take_away(seen, taken), *_reads(seen, frozenset() if none else seen.reads)),
+            Mode.HOLD,
+        )
     else:
         wanted = {phase.order: phase.desired(agent) for phase in PHASES}
         children = tuple(desired.ref for built in wanted.values() for desired in built)
@@ -173,7 +198,7 @@ def plan(seen: Observed) -> Plan:
         violations=violations,
         bound=bound,
         agent=agent,
-        actions=(*_ends(seen), *(_with_stop(seen, stop, actions) if stop else actions)),
+        actions=(*_ends(seen), *left, *(_with_stop(seen, stop, actions) if stop else actions)),
         right=right,
         children=children,
         max_age=max_age,
@@ -221,26 +246,23 @@ def _edited(seen: Observed) -> list[StoredChild]:
     return edited_since(seen.status, seen.owned, seen.children, seen.ownership, restored=_deny_ref(seen))
 
 
-def _reaching(seen: Observed) -> Iterator[StoredChild]:
-    """What of its own children lets it reach anything, where it is not accepted."""
-    phases = _agents_own(seen)
-    for child in seen.owned:
-        if child.ref.name in phases and child.ref.kind in phases[child.ref.name].gives:
-            yield child
+def _gives(phase: Phase | None, child: StoredChild) -> bool:
+    return phase is not None and child.ref.kind in phase.gives
 
 
 def _take_away(seen: Observed, edited: Sequence[StoredChild]) -> Iterator[RemoveChild]:
     """What of it is the agent's own: its pods may take half a minute to end. It is made anew with the agent."""
-    phases = _agents_own(seen)
     for child in {one.ref: one for one in edited}.values():
-        if child in seen.owned and child.ref.name in phases:
-            yield RemoveChild(phase=phases[child.ref.name], child=child)
+        if child in seen.owned and (phase := _phase_of(seen, child)) is not None:
+            yield RemoveChild(phase=phase, child=child)
 
 
-def _agents_own(seen: Observed) -> dict[str, Phase]:
-    """Names of children by which the agent itself, and no job of its, reaches anything."""
+def _phase_of(seen: Observed, child: StoredChild) -> Phase | None:
+    """Of a child by which the agent itself, and no job of its, reaches anything."""
+    if child.elsewhere:
+        return PERMISSIONS
     name = child_name(seen.key.name)
-    return {f"{name}-{ALLOW_SUFFIX}": ALLOW, name: PERMISSIONS}
+    return {f"{name}-{ALLOW_SUFFIX}": ALLOW, name: PERMISSIONS}.get(child.ref.name)
 
 
 def _with_stop(seen: Observed, stop: Stop, actions: Sequence[Action]) -> tuple[Action, ...]:
@@ -270,7 +292,7 @@ def candidate(seen: Observed, agent: StoredAgent) -> AgentObject:
     )
 
 
-def _agent(seen: Observed) -> Agent | None:
+def _agent(seen: Observed, bound: Sequence[NamedPolicy]) -> Agent | None:
     """The agent with what was read of its surroundings; None where its spec cannot be read."""
     if seen.spec is None:
         return None
@@ -283,6 +305,7 @@ def _agent(seen: Observed) -> Agent | None:
         cluster=seen.facts.cluster_networks,
         job_image=seen.job_image,
         restarts=_restarts(seen, seen.spec),
+        elsewhere=given(seen.spec.permissions, seen.key, bound, seen.facts),
     )
 
 
@@ -317,6 +340,7 @@ def _apply(
     rest: list[Action] = []
     for phase in (ALLOW, PERMISSIONS, SECRETS, WORKLOAD):
         if phase is SECRETS:
+            rest += _reads(seen, frozenset(() if stop and stop.withholds else agent.spec.permissions.cluster_reads))
             rest += _make_secrets(seen, agent)
         pairs = [(phase, one) for one in wanted[phase.order] if not (stop and one.ref == _workload_ref(seen))]
         # What was withheld is missing rightly, when the agent is to run again.
@@ -325,6 +349,11 @@ def _apply(
         rest += actions
         right += fine
     return (*first, *_withdraw(seen, refs), *rest, *_drop_previous(seen, agent)), right
+
+
+def _reads(seen: Observed, wanted: frozenset[str]) -> Iterator[PutReads]:
+    if wanted != seen.reads:
+        yield PutReads(phase=PERMISSIONS, wanted=wanted, known=seen.known and not _was_stopped(seen))
 
 
 def _ensure(

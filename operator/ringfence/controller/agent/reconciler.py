@@ -53,6 +53,8 @@ class AgentReconciler:
     recorder: Recorder
     emit: Emit
     keep_namespace: Sequence[Callable[[str], Awaitable[None]]] = ()
+    keep_target: Callable[[str], Awaitable[None]] | None = None
+    """The same of another namespace that consents to permissions in it."""
     kind: str = field(default="AgentDeployment", init=False)
     _deferred: set[Key] = field(default_factory=set, init=False)
     """New agents whose first status waits for their workload's: once, and not for ever."""
@@ -96,10 +98,12 @@ class AgentReconciler:
     async def _pass(self, seen: Observed, planned: Plan) -> Look:
         if planned.mode is Mode.FORGET:
             self._forget(seen.key)
+            if planned.actions:  # in other namespaces
+                self._raise(await self.executor.execute(seen, planned))
             return NOTHING
         self._record(seen, planned)
         if planned.mode is Mode.APPLY:
-            await self._keep_namespace(seen.key)
+            await self._keep_namespace(seen.key, planned)
         outcome = await self.executor.execute(seen, planned)
         if planned.mode is Mode.WIND_DOWN:
             told = going(seen, outcome)
@@ -125,11 +129,21 @@ class AgentReconciler:
         self._try_again(outcome, after)
         return told.look
 
-    async def _keep_namespace(self, key: Key) -> None:
+    async def _keep_namespace(self, key: Key, planned: Plan) -> None:
         """What the namespace has for itself first, before any pod. What hinders it, the namespace's pass tells."""
         for keep in self.keep_namespace:
             with contextlib.suppress(RingfenceError):
                 await keep(key.namespace)
+        if planned.agent is None or self.keep_target is None:
+            return
+        for target in planned.agent.elsewhere:
+            with contextlib.suppress(RingfenceError):
+                await self.keep_target(target)
+
+    @staticmethod
+    def _raise(outcome: Outcome) -> None:
+        if outcome.blocked is not None:
+            raise outcome.blocked.error()
 
     def _begins_to_be_contested(self, seen: Observed) -> bool:
         """Whether a repair of this very pass was one too many."""

@@ -7,6 +7,7 @@ from typing import Any
 from ringfence.api.status import ConditionType, Reason
 from ringfence.controller.runtime.loop import Look
 from ringfence.kube import Object
+from ringfence.policy.text import listed
 from ringfence.resources import Agent, Ref
 from ringfence.resources.network import effective_egress, missing_services
 from ringfence.resources.permissions import effective_permissions
@@ -14,7 +15,7 @@ from ringfence.resources.secrets import stamp
 from ringfence.resources.workload import is_stopped, rolled_out
 from ringfence.telemetry.events import AgentName, ConditionChanged
 
-from . import ages, conditions, redirects
+from . import ages, conditions, redirects, targets
 from .accepted import with_digests
 from .conditions import Finding, condition_before
 from .execute import Blocked, Outcome
@@ -26,7 +27,7 @@ SECRETS_AGAIN = 60.0
 TOLD = {Reason.CHILD_NOT_OURS, Reason.WRITE_FAILED, Reason.SERVICE_NOT_FOUND, Reason.SECRET_NOT_FOUND}
 TOLD |= {Reason.UNFENCED, Reason.FENCE_CONTESTED}
 TOLD |= {Reason.NOT_GRANTED, Reason.SECRET_TOO_OLD, Reason.ROTATION_OVERDUE, Reason.INTERNAL_ERROR}
-TOLD |= conditions.OF_OTHERS
+TOLD |= {Reason.CONSENT_MISSING, *conditions.OF_OTHERS}
 """Reasons that make an Event, whatever their condition."""
 
 
@@ -203,8 +204,11 @@ def _network(seen: Observed, agent: Agent | None, outcome: Outcome) -> Finding:
 
 
 def _permissions(agent: Agent | None, outcome: Outcome) -> Finding:
-    found = _applied(ConditionType.RIGHTS_APPLIED, outcome.blocked, "the Role holds exactly the rules of the spec")
-    if agent and found.status == "True" and not agent.spec.permissions.rules:
+    found = _applied(ConditionType.RIGHTS_APPLIED, outcome.blocked, "its Roles hold exactly the rules of the spec")
+    if agent and found.status == "True" and (silent := targets.withheld(agent)):
+        sentence = f"nothing, or not all, is given in namespaces that do not consent to it: {listed(silent)}"
+        return Finding(found.type, "False", Reason.CONSENT_MISSING, sentence)
+    if agent and found.status == "True" and not agent.spec.permissions.asks:
         return Finding(found.type, "True", Reason.NO_RIGHTS, "no permissions on the Kubernetes API, and no token")
     return found
 
@@ -260,16 +264,24 @@ def _status(
         new[redirects.FIELD] = redirects.remembered(agent.services, seen.accepted_services) or None
         listed = old.get("managedResources") or []
         if old.get("acceptedGeneration") != generation or _names_missing(old, agent):
-            listed = [{"kind": ref.kind, "name": ref.name} for ref in planned.children]
+            listed = [_listed(ref, seen.key.namespace) for ref in planned.children]
         new["managedResources"] = with_digests(listed, seen.key.namespace, seen.ownership)
     if planned.stop is not None and planned.stop.withholds and seen.accepted_before:
         new |= {"effectivePermissions": [], "effectiveEgress": []}
     return {name: value for name, value in (old | new).items() if value is not None}
 
 
+def _listed(ref: Ref, own: str) -> dict[str, Any]:
+    return {"kind": ref.kind, "name": ref.name} | ({} if ref.namespace == own else {"namespace": ref.namespace})
+
+
 def _names_missing(old: Mapping[str, Any], agent: Agent) -> bool:
-    """Whether the stored list of children could be another one for the same generation: with another job image."""
-    return bool(agent.spec.secrets) or "managedResources" not in old
+    """Whether the stored list of children could be another one for the same generation.
+
+    With another job image, or another consent.
+    """
+    elsewhere = any(rule.namespaces for rule in agent.spec.permissions.rules)
+    return bool(agent.spec.secrets or elsewhere) or "managedResources" not in old
 
 
 def _look(seen: Observed, planned: Plan, outcome: Outcome, after: After, findings: Sequence[Finding]) -> Look:

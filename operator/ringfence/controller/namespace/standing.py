@@ -13,6 +13,7 @@ from time import monotonic
 from ringfence.api.names import FIELD_MANAGER, MANAGED_BY, MANAGED_BY_LABEL
 from ringfence.controller.runtime.lease import NotLeading
 from ringfence.kube import ApiError, Conflict, ErrorKind, Kube, NotFound, Object, RingfenceError
+from ringfence.policy.consent import NOBODY
 from ringfence.policy.opened import Opening, opening
 from ringfence.resources import Ref, build_ceiling, build_standing
 from ringfence.resources.compare import fits, whole
@@ -41,17 +42,21 @@ class Wish(StrEnum):
 class Wanted:
     """One object that each namespace with agents has. `without`: what is so where it cannot be stored, for a person.
 
-    `inhabited`: what is wished where the namespace is not open, and agents or pods of agents are in it.
+    `inhabited`: what is wished where the namespace is not open, and agents or pods of agents are in it. `consenting`:
+    or where it consents to permissions of other namespaces' agents in it.
     """
 
     build: Callable[[str], Desired]
     without: str
     inhabited: Wish
+    consenting: Wish = Wish.GONE
 
-    def wish(self, opening: Opening, *, inhabited: bool) -> Wish:
+    def wish(self, opening: Opening, *, inhabited: bool, consents: bool = False) -> Wish:
         """What is to become of it. Pure."""
         if opening is Opening.OPEN:
             return Wish.STANDS
+        if consents and not opening.is_for_good and self.consenting is Wish.STANDS:
+            return self.consenting
         return self.inhabited if inhabited and not opening.is_for_good else Wish.GONE
 
     def ref(self, namespace: str) -> Ref:
@@ -83,7 +88,7 @@ def ceiling(account: tuple[str, str], groups: Callable[[str], tuple[str, ...]]) 
     def of(namespace: str) -> Desired:
         return build(namespace, groups(namespace))
 
-    return Wanted(of, "agents with permissions do not start here", inhabited=Wish.KEPT)
+    return Wanted(of, "agents with permissions do not start here", inhabited=Wish.KEPT, consenting=Wish.STANDS)
 
 
 class InTheWay(RingfenceError):
@@ -142,7 +147,8 @@ class Standing:
         store = self.store
         where = opening(namespace, store.context.facts(namespace))
         inhabited = where is Opening.UNLABELLED and store.is_inhabited(namespace)
-        wish = self.wanted.wish(where, inhabited=inhabited)
+        consents = bool(store.context.consents.get(namespace, NOBODY).entries)
+        wish = self.wanted.wish(where, inhabited=inhabited, consents=consents)
         if wish is Wish.STANDS or (wish is Wish.KEPT and self._live(namespace) is not None):
             await self._hold(namespace)
         elif wish is Wish.GONE and store.context.knows(namespace):

@@ -153,6 +153,11 @@ def _(event: events.ApiServerDoubted) -> None:
 
 
 @to_log.register
+def _(event: events.ClusterRead) -> None:
+    log.info("read the cluster", seconds=round(event.seconds, 1))
+
+
+@to_log.register
 def _(event: events.StoreCompared) -> None:
     for kind, count in event.differences.items():
         if count:

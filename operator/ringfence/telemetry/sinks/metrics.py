@@ -52,6 +52,7 @@ class MetricsSink:
             events.RegistrationObserved: self._registration_observed,
             events.ApiServerObserved: self._api_server_observed,
             events.StoreCompared: self._store_compared,
+            events.ClusterRead: self._cluster_read,
         }
         for kind in ConditionType:
             for status in ("True", "False"):
@@ -158,6 +159,9 @@ class MetricsSink:
     def _api_server_observed(self, event: events.ApiServerObserved) -> None:
         metrics.series(metrics.API_SERVER_ADDRESSES, "believed").set(event.believed)
         metrics.series(metrics.API_SERVER_ADDRESSES, "doubted").set(event.doubted)
+
+    def _cluster_read(self, event: events.ClusterRead) -> None:
+        metrics.FIRST_READ.set(event.seconds)
 
     def _store_compared(self, event: events.StoreCompared) -> None:
         for kind, count in event.differences.items():

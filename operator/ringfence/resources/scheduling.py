@@ -1,0 +1,31 @@
+"""What the scheduler is told about an agent's pods."""
+
+from ringfence.api import AgentDeploymentSpec
+from ringfence.api.scheduling import Toleration
+
+from .kinds import Manifest
+
+
+def scheduling(spec: AgentDeploymentSpec) -> Manifest:
+    """Fields of a pod's spec; empty where the agent's says nothing."""
+    asked = spec.scheduling
+    if asked is None:
+        return {}
+    found: Manifest = {}
+    if asked.node_selector:
+        found["nodeSelector"] = dict(asked.node_selector)
+    if asked.tolerations:
+        found["tolerations"] = [_toleration(one) for one in asked.tolerations]
+    if asked.priority_class_name:
+        found["priorityClassName"] = asked.priority_class_name
+    return found
+
+
+def devices(spec: AgentDeploymentSpec) -> dict[str, str]:
+    """For the requests and the limits alike, as Kubernetes asks of these."""
+    return {device.name: str(device.count) for device in spec.devices}
+
+
+def _toleration(one: Toleration) -> Manifest:
+    match = {"operator": "Exists"} if one.value is None else {"operator": "Equal", "value": one.value}
+    return {"key": one.key, **match} | ({"effect": one.effect} if one.effect else {})
