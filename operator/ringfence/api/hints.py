@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, get_args
 
-from . import agentpolicy, fields, secrets
+from . import agentpolicy, fields, files, secrets
 
 _ONE_CONTAINER: Final = (
     "an agent is one container, and its fields stand in spec itself: image, command, args, env, ports, resources"
 )
 _HEALTH: Final = (
-    "write health: {path: /healthz, port: http} and ports: [{name: http, port: 8080}], which is for readiness and "
-    "liveness alike"
+    "write health: {path: /healthz, port: http} for readiness and liveness alike, or each by itself: probes: [{type: "
+    "Liveness, http: {path: /healthz, port: http}}]; and ports: [{name: http, port: 8080}]"
 )
 _VOLUME: Final = (
-    "an agent has /tmp, and one volume that outlives it: storage: {mountPath: /data, size: 1Gi}; a secret comes as a "
-    "file by secrets[].delivery.file"
+    "one volume outlives the pod: storage: {mountPath: /data, size: 1Gi}; an empty one is scratch: [{path: /cache, "
+    "size: 1Gi}], ConfigMaps come as files, Secrets by secrets[].delivery.file"
 )
 _HARDENED: Final = (
     "leave it out: every agent runs without root, privileges or capabilities, on a read-only image, with the default "
@@ -36,6 +36,10 @@ _ENV: Final = "write a list: env: [{name: LOG_LEVEL, value: info}]; a secret goe
 _ENV_FROM: Final = (
     "env takes plain values; a Secret goes into spec.secrets: [{name: token, source: {existing: {secretName: api, "
     "key: token}}, delivery: {env: {name: TOKEN}}}]"
+)
+_FILES: Final = (
+    "write files: [{path: /app/config.yaml, configMap: {name: settings, key: config.yaml}}], or content in place of "
+    "configMap"
 )
 _HOST: Final = (
     "Ringfence opens addresses and Services, never names of hosts: write cidr: 203.0.113.0/28 with ports: [443], or "
@@ -60,9 +64,7 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
         "AgentDeploymentSpec": {
             **dict.fromkeys(("containers", "template", "container", "initContainers", "sidecars"), _ONE_CONTAINER),
-            **dict.fromkeys(
-                ("livenessProbe", "readinessProbe", "startupProbe", "probes", "healthcheck", "healthCheck"), _HEALTH
-            ),
+            **dict.fromkeys(("livenessProbe", "readinessProbe", "startupProbe", "healthcheck", "healthCheck"), _HEALTH),
             **dict.fromkeys(
                 ("volumes", "volumeMounts", "volumeClaimTemplates", "persistence", "volume", "tmpfs"), _VOLUME
             ),
@@ -76,7 +78,8 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             ),
             **dict.fromkeys(("hostNetwork", "hostPID", "hostIPC", "hostUsers", "network_mode", "pid"), _NODE),
             **dict.fromkeys(("dnsPolicy", "dnsConfig", "hostAliases", "extra_hosts", "dns"), _NODE),
-            **dict.fromkeys(("envFrom", "env_file", "environment", "config", "configMap", "extraEnv"), _ENV),
+            **dict.fromkeys(("env_file", "environment", "extraEnv"), _ENV),
+            **dict.fromkeys(("config", "configs", "configMap", "configMaps"), _FILES),
             **dict.fromkeys(
                 (
                     "nodeSelector",
@@ -168,8 +171,17 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             **dict.fromkeys(("httpGet", "tcpSocket", "exec", "grpc", "test"), "write path: /healthz and port: http"),
             **dict.fromkeys(
                 ("initialDelaySeconds", "periodSeconds", "timeoutSeconds", "failureThreshold", "interval"),
-                "leave it out: Ringfence sets the times of the probe",
+                "write probes: [{type: Liveness, http: {path: /healthz, port: http}, every: 10s}], which has timings",
             ),
+        },
+        "Probe": {
+            "httpGet": "write http: {path: /healthz, port: http}",
+            "tcpSocket": "write tcp: {port: http}",
+            **dict.fromkeys(("exec", "test", "cmd"), "write command: [/app/healthy], which is run without a shell"),
+            **dict.fromkeys(("initialDelaySeconds", "startPeriod", "start_period"), "write delay: 10s"),
+            **dict.fromkeys(("periodSeconds", "interval"), "write every: 10s"),
+            "timeoutSeconds": "write timeout: 2s",
+            **dict.fromkeys(("failureThreshold", "retries"), "write failures: 3"),
         },
         "PolicyRule": {
             "nonResourceURLs": "leave it out: agents have rights on resources of their own namespace only",
@@ -242,6 +254,10 @@ PATTERNS: Final[Mapping[str, str]] = MappingProxyType(
         _pattern(fields.RbacGroup): 'must be an API group, such as apps, or "" for the core group',
         _pattern(secrets.Duration): "must be a time in hours, minutes and "
         "seconds, such as 720h or 1h30m; 30 days are 720h",
+        _pattern(secrets.Age): "must be a time such as 720h, or Never; 30 days are 720h",
+        _pattern(files.ConfigMapDataKey): "must be a key of a ConfigMap's data: letters, digits, -, _ and ., such as "
+        "config.yaml",
+        _pattern(fields.UserGroup): "must be the name of a group of users, such as sre, without control characters",
         _pattern(secrets.SecretKey): "must be a key of a Secret's data: letters, digits, -, _ and ., such as token",
         _pattern(
             secrets.KeyPath

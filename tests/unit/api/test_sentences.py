@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ringfence.api import AgentDeployment, AgentDeploymentSpec, AgentPolicy, AgentPolicySpec, parse
+from ringfence.api.base import Model
 from ringfence.api.hints import PATTERNS, UNKNOWN
 from ringfence.api.schema import custom_resource_definition, walk
 from ringfence.api.sentences import closest
@@ -32,7 +33,8 @@ FIRST: list[tuple[dict[str, Any], str, str]] = [
     ({"automountServiceAccountToken": False}, "spec.automountServiceAccountToken", "leave it out"),
     ({"hostNetwork": True}, "spec.hostNetwork", "network.egress"),
     ({"hostPID": True}, "spec.hostPID", "never shares"),
-    ({"envFrom": []}, "spec.envFrom", "env: [{name: LOG_LEVEL, value: info}]"),
+    ({"config": {}}, "spec.config", "files: [{path: "),
+    ({"probes": [{"periodSeconds": 3}]}, "spec.probes[0].periodSeconds", "every: 10s"),
     ({"environment": {}}, "spec.environment", "write a list: env"),
     ({"nodeSelector": {}}, "spec.nodeSelector", "leave it out"),
     ({"imagePullPolicy": "Always"}, "spec.imagePullPolicy", "digest"),
@@ -100,6 +102,22 @@ def test_no_sentence_is_pydantics_or_a_regular_expression() -> None:
     assert len(found) > 40
     foreign = re.compile(r"Input|String should|should |pattern|\^|\\[a-z]|validation|dictionary|instance")
     assert [message for message in found if foreign.search(message)] == []
+
+
+def test_no_row_speaks_of_a_field_that_is_there() -> None:
+    types = {one.__name__: one for one in all_types(Model)}
+    dead = [(name, row) for name, rows in UNKNOWN.items() for row in rows if row in known_fields(types[name])]
+    assert dead == []
+
+
+def all_types(model: type[Model]) -> Iterator[type[Model]]:
+    for one in model.__subclasses__():
+        yield one
+        yield from all_types(one)
+
+
+def known_fields(model: type[Model]) -> set[str]:
+    return {field.alias or name for name, field in model.model_fields.items()}
 
 
 def test_a_sentence_is_short_enough_to_be_read() -> None:
