@@ -7,22 +7,22 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, get_args
 
-from . import agentpolicy, fields, secrets
+from . import agentpolicy, fields, files, scheduling, secrets
 
 _ONE_CONTAINER: Final = (
     "an agent is one container, and its fields stand in spec itself: image, command, args, env, ports, resources"
 )
 _HEALTH: Final = (
     "write health: {path: /healthz, port: http} and ports: [{name: http, port: 8080}], which is for readiness and "
-    "liveness alike"
+    "liveness alike; each by itself is probes: [{type: Startup, http: {port: http}, every: 5s, failures: 60}]"
 )
 _VOLUME: Final = (
-    "an agent has /tmp, and one volume that outlives it: storage: {mountPath: /data, size: 1Gi}; a secret comes as a "
-    "file by secrets[].delivery.file"
+    "an agent has /tmp, scratch: [{path: /cache, size: 1Gi}] that ends with it, and one volume that outlives it: "
+    "storage: {mountPath: /data, size: 1Gi}; configuration comes by files, a secret by secrets[].delivery.file"
 )
 _HARDENED: Final = (
     "leave it out: every agent runs without root, privileges or capabilities, on a read-only image, with the default "
-    "seccomp profile"
+    "seccomp profile; another user than 65532 is runAsUser: 1000"
 )
 _OWN_ACCOUNT: Final = (
     "leave it out: each agent has a ServiceAccount of its own, with the rights of permissions: {level: ReadOnly, "
@@ -33,6 +33,10 @@ _NODE: Final = (
     "network.egress"
 )
 _ENV: Final = "write a list: env: [{name: LOG_LEVEL, value: info}]; a secret goes into secrets, not into env"
+_CONFIG: Final = (
+    "write files: [{path: /etc/agent/config.yaml, configMap: {name: settings, key: config.yaml}}] or with content, or "
+    "envFrom: [{configMap: settings, keys: [LOG_LEVEL]}]"
+)
 _ENV_FROM: Final = (
     "env takes plain values; a Secret goes into spec.secrets: [{name: token, source: {existing: {secretName: api, "
     "key: token}}, delivery: {env: {name: TOKEN}}}]"
@@ -46,7 +50,11 @@ _INGRESS: Final = "write network: {ingress: [{from: {podLabels: {app: console}},
 _RIGHTS: Final = (
     'write permissions: {level: ReadOnly, rules: [{apiGroups: [""], resources: [configmaps], verbs: [get, list]}]}'
 )
-_PLACED: Final = "leave it out: where pods are placed is the cluster's business"
+_PLACED: Final = (
+    "write scheduling: {nodeSelector: {pool: agents}, tolerations: [{key: agents}], priorityClassName: agents}, as far "
+    "as policies allow; the rest is the cluster's business"
+)
+_TIMES: Final = "write probes: [{type: Liveness, http: {port: http}, every: 10s, timeout: 1s, delay: 0s, failures: 3}]"
 _SERVICE: Final = "write service: {name: database, namespace: data, port: 5432}; the namespace only if it is another"
 _CLOSED: Final = "leave it out: a port is closed until network.ingress names it, and no Service or Ingress is made"
 _NO_VALUE: Final = (
@@ -61,13 +69,13 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "AgentDeploymentSpec": {
             **dict.fromkeys(("containers", "template", "container", "initContainers", "sidecars"), _ONE_CONTAINER),
             **dict.fromkeys(
-                ("livenessProbe", "readinessProbe", "startupProbe", "probes", "healthcheck", "healthCheck"), _HEALTH
+                ("livenessProbe", "readinessProbe", "startupProbe", "probe", "healthcheck", "healthCheck"), _HEALTH
             ),
             **dict.fromkeys(
                 ("volumes", "volumeMounts", "volumeClaimTemplates", "persistence", "volume", "tmpfs"), _VOLUME
             ),
             **dict.fromkeys(
-                ("securityContext", "podSecurityContext", "privileged", "runAsUser", "user", "capabilities", "cap_add"),
+                ("securityContext", "podSecurityContext", "privileged", "user", "capabilities", "cap_add"),
                 _HARDENED,
             ),
             **dict.fromkeys(
@@ -76,7 +84,10 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             ),
             **dict.fromkeys(("hostNetwork", "hostPID", "hostIPC", "hostUsers", "network_mode", "pid"), _NODE),
             **dict.fromkeys(("dnsPolicy", "dnsConfig", "hostAliases", "extra_hosts", "dns"), _NODE),
-            **dict.fromkeys(("envFrom", "env_file", "environment", "config", "configMap", "extraEnv"), _ENV),
+            **dict.fromkeys(("env_file", "environment", "extraEnv"), _ENV),
+            **dict.fromkeys(("config", "configMap", "configMaps", "configs", "file"), _CONFIG),
+            **dict.fromkeys(("gpu", "gpus", "device"), "write devices: [{name: nvidia.com/gpu, count: 1}]"),
+            **dict.fromkeys(("tmp", "shm", "shm_size", "emptyDir"), "write scratch: [{path: /dev/shm, size: 64Mi}]"),
             **dict.fromkeys(
                 (
                     "nodeSelector",
@@ -111,7 +122,10 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "enabled": "write suspended: true to stop an agent",
             "paused": "write suspended: true to stop an agent",
         },
-        "EnvVar": dict.fromkeys(("valueFrom", "secretKeyRef", "configMapKeyRef", "fieldRef", "secret"), _ENV_FROM),
+        "EnvVar": {
+            **dict.fromkeys(("valueFrom", "secretKeyRef", "fieldRef", "secret"), _ENV_FROM),
+            **dict.fromkeys(("configMapKeyRef", "configMap"), _CONFIG),
+        },
         "ContainerPort": {
             "containerPort": "write port: 8080",
             "protocol": "leave it out: ports of agents are TCP",
@@ -153,9 +167,10 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             **dict.fromkeys(("path", "mount"), "write mountPath: /data"),
             **dict.fromkeys(("accessModes", "accessMode"), "leave it out: the volume is for this agent's one pod"),
             **dict.fromkeys(
-                ("claimName", "existingClaim", "hostPath", "persistentVolumeClaim", "emptyDir"),
+                ("claimName", "existingClaim", "hostPath", "persistentVolumeClaim"),
                 "an agent's volume is its own, made for it and deleted with it: storage: {mountPath: /data, size: 1Gi}",
             ),
+            "emptyDir": "write scratch: [{path: /cache, size: 1Gi}] in spec",
             "storageClass": "write storageClassName: fast",
         },
         "Resources": dict.fromkeys(
@@ -168,7 +183,16 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             **dict.fromkeys(("httpGet", "tcpSocket", "exec", "grpc", "test"), "write path: /healthz and port: http"),
             **dict.fromkeys(
                 ("initialDelaySeconds", "periodSeconds", "timeoutSeconds", "failureThreshold", "interval"),
-                "leave it out: Ringfence sets the times of the probe",
+                _TIMES,
+            ),
+        },
+        "Probe": {
+            "httpGet": "write http: {path: /healthz, port: http}",
+            "tcpSocket": "write tcp: {port: http}",
+            "exec": "write command: [/app/agent, check]",
+            "grpc": "write command: [/app/agent, check], with a program of the image that asks",
+            **dict.fromkeys(
+                ("initialDelaySeconds", "periodSeconds", "timeoutSeconds", "failureThreshold", "interval"), _TIMES
             ),
         },
         "PolicyRule": {
@@ -243,6 +267,8 @@ PATTERNS: Final[Mapping[str, str]] = MappingProxyType(
         _pattern(secrets.Duration): "must be a time in hours, minutes and "
         "seconds, such as 720h or 1h30m; 30 days are 720h",
         _pattern(secrets.SecretKey): "must be a key of a Secret's data: letters, digits, -, _ and ., such as token",
+        _pattern(files.ConfigMapDataKey): "must be a key of a ConfigMap's data, such as config.yaml",
+        _pattern(scheduling.DeviceName): "must be an extended resource of nodes, such as nvidia.com/gpu",
         _pattern(
             secrets.KeyPath
         ): f"must be a path below {secrets.KEYS_DIRECTORY}, such as {secrets.KEYS_DIRECTORY}/token",
