@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from itertools import pairwise, product
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -171,6 +172,7 @@ def test_a_modest_agent_passes_the_floor(edited: None, server: Server) -> None:
 def stored(server: Server, registration: dict[str, Any]) -> Iterator[str]:
     """The path of an agent that the floor would refuse, stored while it was away; then the floor alone."""
     edit(server, registration, "Ignore")
+    name = f"stored-{uuid4().hex[:8]}"  # where the floor holds what it should let go, another one is not in the way
     binding = say(server, "GET", BINDING)
     for key in ("resourceVersion", "uid", "managedFields", "creationTimestamp", "generation"):
         binding["metadata"].pop(key, None)
@@ -178,12 +180,12 @@ def stored(server: Server, registration: dict[str, Any]) -> Iterator[str]:
     say(server, "DELETE", BINDING)
     try:
         wait_for("the floor to be away", lambda: answer(server, worst) == "")
-        worst["metadata"] |= {"name": "stored", "finalizers": ["example.com/hold"], "labels": {"a": "b"}}
+        worst["metadata"] |= {"name": name, "finalizers": ["example.com/hold"], "labels": {"a": "b"}}
         say(server, "POST", f"/apis/ringfence.dev/v1alpha1/namespaces/{OPENED}/agentdeployments", worst)
     finally:
         say(server, "POST", BINDING.rpartition("/")[0], binding)
     wait_for("the floor", lambda: answer(server, agent(network=WORST["everything"])) != "")
-    path = f"/apis/ringfence.dev/v1alpha1/namespaces/{OPENED}/agentdeployments/stored"
+    path = f"/apis/ringfence.dev/v1alpha1/namespaces/{OPENED}/agentdeployments/{name}"
     yield path
     if server.request("GET", path).ok:
         free = b'{"metadata": {"finalizers": null}}'

@@ -143,10 +143,12 @@ def test_empty_and_absent_are_one() -> None:
 
 @pytest.mark.parametrize("text", ["{}", "[]", "null", "a null, [] and {}"])
 def test_a_text_is_not_empty_whatever_it_says(text: str) -> None:
-    said = {"spec": {"args": [text], "more": {"none": None, "list": [], "map": {"deep": {}}}}}
-    assert content_digest(said) == content_digest({"spec": {"args": [text]}})
-    assert content_digest(said) != content_digest({"spec": {"args": []}})
-    assert content_digest({"spec": {"args": ["a"]}}) != content_digest({"spec": {"args": ["a", None]}})
+    said = {"metadata": {}, "spec": {"args": [text], "more": {"none": None, "list": [], "map": {"deep": {}}}}}
+    assert content_digest(said) == content_digest({"metadata": {}, "spec": {"args": [text]}})
+    assert content_digest(said) != content_digest({"metadata": {}, "spec": {"args": []}})
+    assert content_digest({"metadata": {}, "spec": {"args": ["a"]}}) != content_digest(
+        {"metadata": {}, "spec": {"args": ["a", None]}}
+    )
 
 
 def test_the_cluster_may_complete_a_volume() -> None:
