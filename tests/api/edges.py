@@ -99,9 +99,9 @@ def _list(node: dict[str, Any], sample: list[Any], count: int) -> list[Any]:
 def _key(node: dict[str, Any], number: int) -> str:
     if words := node.get("enum"):
         return str(words[number % len(words)])
-    if node.get("pattern", "").startswith("^(?:"):
+    if _pattern(node).startswith("^(?:"):
         return f"a/{number}"
-    return f"/a{number}" if node.get("pattern", "").startswith("^(/") else f"a{number}"
+    return f"/a{number}" if _pattern(node).startswith("^(/") else f"a{number}"
 
 
 def _is_network(node: dict[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, get_args
 
-from . import agentpolicy, fields, files, secrets
+from . import agentpolicy, fields, files, scheduling, secrets
 
 _ONE_CONTAINER: Final = (
     "an agent is one container, and its fields stand in spec itself: image, command, args, env, ports, resources"
@@ -22,7 +22,7 @@ _VOLUME: Final = (
 )
 _HARDENED: Final = (
     "leave it out: every agent runs without root, privileges or capabilities, on a read-only image, with the default "
-    "seccomp profile"
+    "seccomp profile; runAsUser: 10001 names a user of your own, where policies allow it"
 )
 _OWN_ACCOUNT: Final = (
     "leave it out: each agent has a ServiceAccount of its own, with the rights of permissions: {level: ReadOnly, "
@@ -50,7 +50,10 @@ _INGRESS: Final = "write network: {ingress: [{from: {podLabels: {app: console}},
 _RIGHTS: Final = (
     'write permissions: {level: ReadOnly, rules: [{apiGroups: [""], resources: [configmaps], verbs: [get, list]}]}'
 )
-_PLACED: Final = "leave it out: where pods are placed is the cluster's business"
+_PLACED: Final = (
+    "write scheduling: {nodeSelector: {example.com/pool: agents}, tolerations: [{key: example.com/agents}]}, which "
+    "policies allow by pods"
+)
 _SERVICE: Final = "write service: {name: database, namespace: data, port: 5432}; the namespace only if it is another"
 _CLOSED: Final = "leave it out: a port is closed until network.ingress names it, and no Service or Ingress is made"
 _NO_VALUE: Final = (
@@ -69,7 +72,7 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
                 ("volumes", "volumeMounts", "volumeClaimTemplates", "persistence", "volume", "tmpfs"), _VOLUME
             ),
             **dict.fromkeys(
-                ("securityContext", "podSecurityContext", "privileged", "runAsUser", "user", "capabilities", "cap_add"),
+                ("securityContext", "podSecurityContext", "privileged", "fsGroup", "user", "capabilities", "cap_add"),
                 _HARDENED,
             ),
             **dict.fromkeys(
@@ -165,6 +168,9 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             ("cpu", "memory", "ephemeral-storage"), "write limits: {cpu: 500m, memory: 512Mi}, and requests alike"
         ),
         "ResourceAmounts": {
+            **dict.fromkeys(
+                ("nvidia.com/gpu", "gpu", "gpus"), "write devices: [{name: nvidia.com/gpu, count: 1}] in spec"
+            ),
             "storage": "write storage: {mountPath: /data, size: 1Gi} in spec for a volume, ephemeral-storage for /tmp",
         },
         "Health": {
@@ -257,6 +263,7 @@ PATTERNS: Final[Mapping[str, str]] = MappingProxyType(
         _pattern(secrets.Age): "must be a time such as 720h, or Never; 30 days are 720h",
         _pattern(files.ConfigMapDataKey): "must be a key of a ConfigMap's data: letters, digits, -, _ and ., such as "
         "config.yaml",
+        _pattern(scheduling.DeviceName): "must be an extended resource, such as nvidia.com/gpu",
         _pattern(fields.UserGroup): "must be the name of a group of users, such as sre, without control characters",
         _pattern(secrets.SecretKey): "must be a key of a Secret's data: letters, digits, -, _ and ., such as token",
         _pattern(

@@ -36,7 +36,7 @@ FIRST: list[tuple[dict[str, Any], str, str]] = [
     ({"config": {}}, "spec.config", "files: [{path: "),
     ({"probes": [{"periodSeconds": 3}]}, "spec.probes[0].periodSeconds", "every: 10s"),
     ({"environment": {}}, "spec.environment", "write a list: env"),
-    ({"nodeSelector": {}}, "spec.nodeSelector", "leave it out"),
+    ({"nodeSelector": {}}, "spec.nodeSelector", "write scheduling: {nodeSelector"),
     ({"imagePullPolicy": "Always"}, "spec.imagePullPolicy", "digest"),
     ({"runtimeClassName": "gvisor"}, "spec.runtimeClassName", "sandbox: {runtimeClassName: gvisor}"),
     ({"entrypoint": []}, "spec.entrypoint", "write command"),
