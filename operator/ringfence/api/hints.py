@@ -22,7 +22,7 @@ _VOLUME: Final = (
 )
 _HARDENED: Final = (
     "leave it out: every agent runs without root, privileges or capabilities, on a read-only image, with the default "
-    "seccomp profile; another user than 65532 is runAsUser: 1000"
+    "seccomp profile; runAsUser: 10001 names a user of your own, where policies allow it"
 )
 _OWN_ACCOUNT: Final = (
     "leave it out: each agent has a ServiceAccount of its own, with the rights of permissions: {level: ReadOnly, "
@@ -75,7 +75,7 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
                 ("volumes", "volumeMounts", "volumeClaimTemplates", "persistence", "volume", "tmpfs"), _VOLUME
             ),
             **dict.fromkeys(
-                ("securityContext", "podSecurityContext", "privileged", "user", "capabilities", "cap_add"),
+                ("securityContext", "podSecurityContext", "privileged", "fsGroup", "user", "capabilities", "cap_add"),
                 _HARDENED,
             ),
             **dict.fromkeys(
@@ -177,6 +177,9 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             ("cpu", "memory", "ephemeral-storage"), "write limits: {cpu: 500m, memory: 512Mi}, and requests alike"
         ),
         "ResourceAmounts": {
+            **dict.fromkeys(
+                ("nvidia.com/gpu", "gpu", "gpus"), "write devices: [{name: nvidia.com/gpu, count: 1}] in spec"
+            ),
             "storage": "write storage: {mountPath: /data, size: 1Gi} in spec for a volume, ephemeral-storage for /tmp",
         },
         "Health": {
