@@ -14,9 +14,9 @@ HEAD = """\
 
 One command, `ringfence`; the same as `kubectl ringfence`, when `kubectl-ringfence` is on the `PATH`.
 
-* `lint`, `render`, `policy`, `schema`, `floor` and `crds` need no cluster. `status`, `explain`, `can`, `rotate`,
-  `suspend`, `resume`, `lint --cluster` and `policy check --against-cluster` ask one, with the kubeconfig and the rights
-  of whoever calls them. `controller` and `admission` are what the chart runs.
+* `lint`, `render`, `policy`, `schema`, `floor` and `crds` need no cluster. `doctor`, `status`, `explain`, `can`,
+  `rotate`, `suspend`, `resume`, `lint --cluster` and `policy check --against-cluster` ask one, with the kubeconfig and
+  the rights of whoever calls them. `controller` and `admission` are what the chart runs.
 * Results go to standard output, everything else to standard error.
 * Colour only on a terminal, and not with `NO_COLOR` set.
 * Wrong usage ends with exit code 2.

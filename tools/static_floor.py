@@ -101,8 +101,10 @@ def static(rendered: Iterable[Manifest], *, name: str) -> dict[str, list[Manifes
 def _converted(manifest: Manifest, release: str) -> Manifest:
     spec = json.loads(json.dumps(manifest["spec"]))
     binds = manifest["kind"] == "ValidatingAdmissionPolicyBinding"
-    # A binding is called as its policy: the chart's name for the floor's says something of its parameter.
-    name = spec["policyName"] if binds else manifest["metadata"]["name"]
+    # A binding is called as its policy where the chart's name says something else: the floor's, of its parameter.
+    name = manifest["metadata"]["name"]
+    policy = spec["policyName"] if binds else name
+    name = name if name.startswith(policy) else policy
     if binds:
         spec["policyName"] += SUFFIX
         spec.pop("paramRef", None)

@@ -407,3 +407,14 @@ def test_can(team: Team) -> None:
         shown = team.run("can", "a", *question, "-n", team.name)
         assert shown.returncode == code, (question, shown.stdout, shown.stderr)
         assert code == 2 or "by its Role alone" not in shown.stderr
+
+
+def test_doctor(team: Team) -> None:
+    """A cluster with our CRDs and nothing else of ours: what is missing is named, and what helps."""
+    shown = team.run("doctor", "-o", "json")
+    assert shown.returncode == 1, shown.stderr
+    found = {one["check"]: one for one in json.loads(shown.stdout)["checks"]}
+    assert (found["kubernetes"]["state"], found["crds"]["state"]) == ("ok", "ok"), found
+    assert (found["webhook"]["state"], found["grants"]["state"]) == ("wrong", "wrong")
+    assert found["namespaces"]["state"] == "ok"
+    assert all(one["fix"] for one in found.values() if one["state"] != "ok")

@@ -229,3 +229,10 @@ def test_replicasets_of_others_are_theirs(place: Place, admin: Somebody) -> None
     path = place.path("ReplicaSet", (wait_for("a ReplicaSet", of_others) or [""])[0])
     passed(admin.merge(path, {"metadata": {"labels": {"team": "x"}}}))
     passed(admin.delete(path))
+
+
+def test_no_closed_namespace_is_made_open(place: Place, admin: Somebody) -> None:
+    """It is there, as on every cluster; the guard is asked before that is noticed."""
+    body = {"metadata": {"name": "kube-node-lease", "labels": {AGENTS_LABEL: "enabled"}}}
+    refused(admin.create("/api/v1/namespaces", body), "ringfence-guard-closed")
+    assert "guard" not in admin.create("/api/v1/namespaces", {"metadata": {"name": "kube-node-lease"}}).message

@@ -153,7 +153,7 @@ def test_the_admission_server_only_reads() -> None:
             continue
         assert set(rule["verbs"]) <= READ
     bound = [i for i in render() if i["kind"] in {"ClusterRoleBinding", "RoleBinding"}]
-    names = [b["roleRef"]["name"] for b in bound if b["subjects"][0]["name"] == "ringfence-admission"]
+    names = [b["roleRef"]["name"] for b in bound if b.get("subjects", [{}])[0].get("name") == "ringfence-admission"]
     assert names == ["ringfence-admission"]
 
 
@@ -166,15 +166,30 @@ def test_the_ceiling_is_bound_nowhere_by_the_chart_and_the_controller_may_bind_i
     manifests = render()
     assert [one for one in manifests if one.get("roleRef", {}).get("name") == CEILING_CLUSTER_ROLE] == []
     assert CEILING_CLUSTER_ROLE in {one["metadata"]["name"] for one in manifests if one["kind"] == "ClusterRole"}
-    (rule,) = [one for one in rules("ringfence-controller") if "bind" in one["verbs"]]
+    found = [one for one in rules("ringfence-controller") if "bind" in one["verbs"]]
     group = "rbac.authorization.k8s.io"
-    assert rule == {
-        "apiGroups": [group],
-        "resources": ["clusterroles"],
-        "resourceNames": [CEILING_CLUSTER_ROLE],
-        "verbs": ["bind"],
-    }
+    bind = {"apiGroups": [group], "resources": ["clusterroles"], "verbs": ["bind"]}
+    assert found == [bind | {"resourceNames": names} for names in BOUND]
     assert allowed(rules("ringfence-controller"), group, "clusterrolebindings") == READ, "never cluster-wide"
+
+
+def test_cluster_wide_reads_are_bound_to_nobody_and_the_controller_writes_these_bindings_alone() -> None:
+    manifests = [one for one in render() if one["metadata"]["name"] in BINDINGS]
+    found = {(one["kind"], one["metadata"]["name"]) for one in manifests}
+    assert found == {(kind, name) for kind in ("ClusterRole", "ClusterRoleBinding") for name in BINDINGS}
+    for one in manifests:
+        assert "subjects" not in one
+        if one["kind"] == "ClusterRoleBinding":
+            assert (one["roleRef"]["kind"], one["roleRef"]["name"]) == ("ClusterRole", one["metadata"]["name"])
+            continue
+        (rule,) = one["rules"]
+        assert (rule["resources"], set(rule["verbs"])) == ([BINDINGS[one["metadata"]["name"]]], READ)
+    (rule,) = [
+        one
+        for one in rules("ringfence-controller")
+        if one["resources"] == ["clusterrolebindings"] and one.get("resourceNames")
+    ]
+    assert (rule["resourceNames"], set(rule["verbs"])) == (list(BINDINGS), {"patch", "update"})
 
 
 def test_every_subject_is_a_service_account_of_ours(values: tuple[str, ...]) -> None:

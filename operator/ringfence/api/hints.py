@@ -13,16 +13,16 @@ _ONE_CONTAINER: Final = (
     "an agent is one container, and its fields stand in spec itself: image, command, args, env, ports, resources"
 )
 _HEALTH: Final = (
-    "write health: {path: /healthz, port: http} and ports: [{name: http, port: 8080}], which is for readiness and "
-    "liveness alike; each by itself is probes: [{type: Startup, http: {port: http}, every: 5s, failures: 60}]"
+    "write health: {path: /healthz, port: http} for readiness and liveness alike, or each by itself: probes: [{type: "
+    "Liveness, http: {path: /healthz, port: http}}]; and ports: [{name: http, port: 8080}]"
 )
 _VOLUME: Final = (
-    "an agent has /tmp, scratch: [{path: /cache, size: 1Gi}] that ends with it, and one volume that outlives it: "
-    "storage: {mountPath: /data, size: 1Gi}; configuration comes by files, a secret by secrets[].delivery.file"
+    "one volume outlives the pod: storage: {mountPath: /data, size: 1Gi}; an empty one is scratch: [{path: /cache, "
+    "size: 1Gi}], ConfigMaps come as files, Secrets by secrets[].delivery.file"
 )
 _HARDENED: Final = (
     "leave it out: every agent runs without root, privileges or capabilities, on a read-only image, with the default "
-    "seccomp profile; another user than 65532 is runAsUser: 1000"
+    "seccomp profile"
 )
 _OWN_ACCOUNT: Final = (
     "leave it out: each agent has a ServiceAccount of its own, with the rights of permissions: {level: ReadOnly, "
@@ -33,13 +33,13 @@ _NODE: Final = (
     "network.egress"
 )
 _ENV: Final = "write a list: env: [{name: LOG_LEVEL, value: info}]; a secret goes into secrets, not into env"
-_CONFIG: Final = (
-    "write files: [{path: /etc/agent/config.yaml, configMap: {name: settings, key: config.yaml}}] or with content, or "
-    "envFrom: [{configMap: settings, keys: [LOG_LEVEL]}]"
-)
 _ENV_FROM: Final = (
     "env takes plain values; a Secret goes into spec.secrets: [{name: token, source: {existing: {secretName: api, "
     "key: token}}, delivery: {env: {name: TOKEN}}}]"
+)
+_FILES: Final = (
+    "write files: [{path: /app/config.yaml, configMap: {name: settings, key: config.yaml}}], or content in place of "
+    "configMap"
 )
 _HOST: Final = (
     "Ringfence opens addresses and Services, never names of hosts: write cidr: 203.0.113.0/28 with ports: [443], or "
@@ -54,7 +54,6 @@ _PLACED: Final = (
     "write scheduling: {nodeSelector: {pool: agents}, tolerations: [{key: agents}], priorityClassName: agents}, as far "
     "as policies allow; the rest is the cluster's business"
 )
-_TIMES: Final = "write probes: [{type: Liveness, http: {port: http}, every: 10s, timeout: 1s, delay: 0s, failures: 3}]"
 _SERVICE: Final = "write service: {name: database, namespace: data, port: 5432}; the namespace only if it is another"
 _CLOSED: Final = "leave it out: a port is closed until network.ingress names it, and no Service or Ingress is made"
 _NO_VALUE: Final = (
@@ -68,9 +67,7 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
         "AgentDeploymentSpec": {
             **dict.fromkeys(("containers", "template", "container", "initContainers", "sidecars"), _ONE_CONTAINER),
-            **dict.fromkeys(
-                ("livenessProbe", "readinessProbe", "startupProbe", "probe", "healthcheck", "healthCheck"), _HEALTH
-            ),
+            **dict.fromkeys(("livenessProbe", "readinessProbe", "startupProbe", "healthcheck", "healthCheck"), _HEALTH),
             **dict.fromkeys(
                 ("volumes", "volumeMounts", "volumeClaimTemplates", "persistence", "volume", "tmpfs"), _VOLUME
             ),
@@ -85,9 +82,9 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             **dict.fromkeys(("hostNetwork", "hostPID", "hostIPC", "hostUsers", "network_mode", "pid"), _NODE),
             **dict.fromkeys(("dnsPolicy", "dnsConfig", "hostAliases", "extra_hosts", "dns"), _NODE),
             **dict.fromkeys(("env_file", "environment", "extraEnv"), _ENV),
-            **dict.fromkeys(("config", "configMap", "configMaps", "configs", "file"), _CONFIG),
             **dict.fromkeys(("gpu", "gpus", "device"), "write devices: [{name: nvidia.com/gpu, count: 1}]"),
             **dict.fromkeys(("tmp", "shm", "shm_size", "emptyDir"), "write scratch: [{path: /dev/shm, size: 64Mi}]"),
+            **dict.fromkeys(("config", "configs", "configMap", "configMaps"), _FILES),
             **dict.fromkeys(
                 (
                     "nodeSelector",
@@ -122,10 +119,7 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "enabled": "write suspended: true to stop an agent",
             "paused": "write suspended: true to stop an agent",
         },
-        "EnvVar": {
-            **dict.fromkeys(("valueFrom", "secretKeyRef", "fieldRef", "secret"), _ENV_FROM),
-            **dict.fromkeys(("configMapKeyRef", "configMap"), _CONFIG),
-        },
+        "EnvVar": dict.fromkeys(("valueFrom", "secretKeyRef", "configMapKeyRef", "fieldRef", "secret"), _ENV_FROM),
         "ContainerPort": {
             "containerPort": "write port: 8080",
             "protocol": "leave it out: ports of agents are TCP",
@@ -167,10 +161,9 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             **dict.fromkeys(("path", "mount"), "write mountPath: /data"),
             **dict.fromkeys(("accessModes", "accessMode"), "leave it out: the volume is for this agent's one pod"),
             **dict.fromkeys(
-                ("claimName", "existingClaim", "hostPath", "persistentVolumeClaim"),
+                ("claimName", "existingClaim", "hostPath", "persistentVolumeClaim", "emptyDir"),
                 "an agent's volume is its own, made for it and deleted with it: storage: {mountPath: /data, size: 1Gi}",
             ),
-            "emptyDir": "write scratch: [{path: /cache, size: 1Gi}] in spec",
             "storageClass": "write storageClassName: fast",
         },
         "Resources": dict.fromkeys(
@@ -183,17 +176,17 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             **dict.fromkeys(("httpGet", "tcpSocket", "exec", "grpc", "test"), "write path: /healthz and port: http"),
             **dict.fromkeys(
                 ("initialDelaySeconds", "periodSeconds", "timeoutSeconds", "failureThreshold", "interval"),
-                _TIMES,
+                "write probes: [{type: Liveness, http: {path: /healthz, port: http}, every: 10s}], which has timings",
             ),
         },
         "Probe": {
             "httpGet": "write http: {path: /healthz, port: http}",
             "tcpSocket": "write tcp: {port: http}",
-            "exec": "write command: [/app/agent, check]",
-            "grpc": "write command: [/app/agent, check], with a program of the image that asks",
-            **dict.fromkeys(
-                ("initialDelaySeconds", "periodSeconds", "timeoutSeconds", "failureThreshold", "interval"), _TIMES
-            ),
+            **dict.fromkeys(("exec", "test", "cmd"), "write command: [/app/healthy], which is run without a shell"),
+            **dict.fromkeys(("initialDelaySeconds", "startPeriod", "start_period"), "write delay: 10s"),
+            **dict.fromkeys(("periodSeconds", "interval"), "write every: 10s"),
+            "timeoutSeconds": "write timeout: 2s",
+            **dict.fromkeys(("failureThreshold", "retries"), "write failures: 3"),
         },
         "PolicyRule": {
             "nonResourceURLs": "leave it out: agents have rights on resources of their own namespace only",
@@ -266,9 +259,12 @@ PATTERNS: Final[Mapping[str, str]] = MappingProxyType(
         _pattern(fields.RbacGroup): 'must be an API group, such as apps, or "" for the core group',
         _pattern(secrets.Duration): "must be a time in hours, minutes and "
         "seconds, such as 720h or 1h30m; 30 days are 720h",
-        _pattern(secrets.SecretKey): "must be a key of a Secret's data: letters, digits, -, _ and ., such as token",
-        _pattern(files.ConfigMapDataKey): "must be a key of a ConfigMap's data, such as config.yaml",
+        _pattern(secrets.Age): "must be a time such as 720h, or Never; 30 days are 720h",
+        _pattern(files.ConfigMapDataKey): "must be a key of a ConfigMap's data: letters, digits, -, _ and ., such as "
+        "config.yaml",
+        _pattern(fields.UserGroup): "must be the name of a group of users, such as sre, without control characters",
         _pattern(scheduling.DeviceName): "must be an extended resource of nodes, such as nvidia.com/gpu",
+        _pattern(secrets.SecretKey): "must be a key of a Secret's data: letters, digits, -, _ and ., such as token",
         _pattern(
             secrets.KeyPath
         ): f"must be a path below {secrets.KEYS_DIRECTORY}, such as {secrets.KEYS_DIRECTORY}/token",

@@ -33,7 +33,7 @@ from .records import (
 from .rights import RightsVersions
 from .sources import AGENT_POLICY, ENDPOINT_SLICE, NAMESPACE
 from .tables import Table
-from .urgency import Urgency
+from .urgency import Urgency, telling, urgency_of
 from .usage import LimitUsage
 from .widening import Widenings
 
@@ -294,7 +294,7 @@ class Store:
         keys = {self._key_of.get(uid) for uid in (before, now) if uid} | {self._by_memory(record)}
         for key in {*keys, *_home(old), *_home(new)}:  # the last two of agents that are gone too
             if key is not None:
-                self.wake(key, _urgency(old, new))
+                self.wake(key, urgency_of(old, new))
 
     def _by_memory(self, child: StoredChild) -> Key | None:
         """Whose a child is where its owner does not say so: as remembered, else by its label."""
@@ -310,7 +310,7 @@ class Store:
             if new is None or new.deleting:
                 return True
             return self.expected.get(new.ref) != new.digest
-        if _telling(old) == _telling(new):
+        if telling(old) == telling(new):
             return False
         if (old.shown, old.deleting, old.held_by) != (new.shown, new.deleting, new.held_by):
             return True
@@ -383,27 +383,6 @@ def _same_wish(old: StoredAgent | None, new: StoredAgent | None) -> bool:
     return (old.uid, old.generation, old.deleting) == (new.uid, new.generation, new.deleting)
 
 
-def _urgency(old: StoredChild | None, new: StoredChild | None) -> Urgency:
-    """What shows in the status alone can wait; whatever else changed is somebody else's work."""
-    if old is None or new is None or old.uid != new.uid:
-        return Urgency.REPAIR
-    return Urgency.LATER if _telling(old)[:-1] == _telling(new)[:-1] else Urgency.REPAIR
-
-
 def _pod_tells(pod: StoredPod) -> tuple[object, ...]:
     """What a pass looks at of a pod."""
     return pod.told, pod.labels, pod.uid, pod.ends_within, pod.unrestricted
-
-
-def _telling(child: StoredChild) -> tuple[object, ...]:
-    """What a pass looks at of a child; last what is for the status alone."""
-    return (
-        child.digest,
-        child.mark,
-        child.owners,
-        child.labels,
-        child.foreground,
-        child.held_by,
-        child.deleting,
-        child.shown,
-    )

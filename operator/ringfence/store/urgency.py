@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+from ringfence.resources.stored import StoredChild
+
 
 class Urgency(IntEnum):
     """The lower, the sooner."""
@@ -12,3 +14,24 @@ class Urgency(IntEnum):
     """An agent is new or another, or something that its fence is made from: until the pass, the old fence stands."""
     LATER = 2
     """What shows in the status; second looks at what waits or failed."""
+
+
+def urgency_of(old: StoredChild | None, new: StoredChild | None) -> Urgency:
+    """What shows in the status alone can wait; whatever else changed is somebody else's work."""
+    if old is None or new is None or old.uid != new.uid:
+        return Urgency.REPAIR
+    return Urgency.LATER if telling(old)[:-1] == telling(new)[:-1] else Urgency.REPAIR
+
+
+def telling(child: StoredChild) -> tuple[object, ...]:
+    """What a pass looks at of a child; last what is for the status alone."""
+    return (
+        child.digest,
+        child.mark,
+        child.owners,
+        child.labels,
+        child.foreground,
+        child.held_by,
+        child.deleting,
+        child.shown,
+    )

@@ -68,7 +68,7 @@ def test_words_are_completed_without_loading_what_they_name(monkeypatch: pytest.
 
 
 def test_the_cluster_is_loaded_by_the_question_not_by_its_help() -> None:
-    for name in ("status", "explain", "rotate", "suspend", "resume", "can"):
+    for name in ("status", "explain", "rotate", "suspend", "resume", "can", "doctor"):
         assert imported(name, "--help") & HEAVY <= {"asyncio"}, name
 
 

@@ -143,12 +143,13 @@ def test_empty_and_absent_are_one() -> None:
 
 @pytest.mark.parametrize("text", ["{}", "[]", "null", "a null, [] and {}"])
 def test_a_text_is_not_empty_whatever_it_says(text: str) -> None:
-    said = {"metadata": {}, "spec": {"args": [text], "more": {"none": None, "list": [], "map": {"deep": {}}}}}
-    assert content_digest(said) == content_digest({"metadata": {}, "spec": {"args": [text]}})
-    assert content_digest(said) != content_digest({"metadata": {}, "spec": {"args": []}})
-    assert content_digest({"metadata": {}, "spec": {"args": ["a"]}}) != content_digest(
-        {"metadata": {}, "spec": {"args": ["a", None]}}
-    )
+    def digest(**spec: Any) -> str:
+        return content_digest({"kind": "Deployment", "metadata": {}, "spec": spec})
+
+    said = digest(args=[text])
+    assert digest(args=[text], more={"none": None, "list": [], "map": {"deep": {}}}) == said
+    assert digest(args=[]) != said
+    assert digest(args=[text, None]) != said
 
 
 def test_the_cluster_may_complete_a_volume() -> None:

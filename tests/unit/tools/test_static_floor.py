@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +83,9 @@ def test_what_is_chosen_from_a_few_is_chosen_in_the_files_too(tmp_path: Path, mo
     (chart / "templates/guards/new.yaml").write_text(GUARD)
     packaged = json.loads(static_floor.files(tmp_path, {})[static_floor.PATH])
     monkeypatch.setattr(floor, "_packaged", lambda: packaged)
-    plain = {one["metadata"]["name"] for one in static_manifests(FloorValues("x"))}
-    assert len(plain) * 2 == len(static_manifests(FloorValues("x"))) + 1, "each with its binding, but for the new one"
+    kinds = Counter(one["kind"] for one in static_manifests(FloorValues("x")))
+    bound = {one["spec"]["policyName"] for one in static_manifests(FloorValues("x")) if "policyName" in one["spec"]}
+    assert len(bound) + 1 == kinds["ValidatingAdmissionPolicy"], "each with a binding, but for the new one"
     for values, expected in (
         ({}, ["'r' == 'x'", "false"]),
         ({"certificates": {"provider": "self"}}, ["'r' == 'x'", "false"]),

@@ -1,0 +1,208 @@
+"""What `ringfence doctor` finds wrong, from what it saw of a cluster. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL, CEILING_CLUSTER_ROLE
+from ringfence.resources.network import DNS_NAMESPACE, DNS_POD_LABELS
+
+OLDEST: Final = (1, 31)
+"""Oldest Kubernetes: the first with all that the CRDs' rules and the floor use."""
+RENEW_BEFORE: Final = timedelta(days=7)
+"""A certificate that ends sooner should have been renewed."""
+CRDS: Final = ("agentdeployments.ringfence.dev", "agentpolicies.ringfence.dev")
+ENFORCING: Final[Mapping[str, str]] = {
+    "calico-node": "Calico",
+    "cilium": "Cilium",
+    "anetd": "GKE Dataplane V2",
+    "antrea-agent": "Antrea",
+    "kube-router": "kube-router",
+    "ovnkube-node": "OVN-Kubernetes",
+    "weave-net": "Weave Net",
+    "azure-npm": "Azure NPM",
+}
+"""DaemonSet -> the network that it is of: these enforce NetworkPolicies."""
+IGNORING: Final[Mapping[str, str]] = {"kube-flannel-ds": "Flannel"}
+"""The same of those that do not."""
+
+
+class State(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    WARNING = "warning"
+    WRONG = "wrong"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check. `fix`: a command, or what to do, where it is not ok."""
+
+    name: str
+    state: State
+    message: str
+    fix: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """The documented JSON form."""
+        return {"check": self.name, "state": str(self.state), "message": self.message, "fix": self.fix}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the cluster showed. None: this user may not see it; the check then says so.
+
+    `crds`: name -> whether it has every field of this version; one that is not there is left out.
+    `certificate_ends`: of the CA in the webhook's registration. `addresses`: of the admission server that are ready.
+    `floor`: names of its ValidatingAdmissionPolicies.
+    """
+
+    version: str
+    crds: Mapping[str, bool] | None = None
+    leads: bool | None = None
+    leader: str = ""
+    webhook: bool | None = None
+    certificate_ends: datetime | None = None
+    addresses: int | None = None
+    floor: Sequence[str] | None = None
+    daemon_sets: Sequence[str] | None = None
+    dns_pods: int | None = None
+    ceiling: bool | None = None
+    namespaces: Sequence[Mapping[str, Any]] | None = None
+    hidden: Mapping[str, str] = field(default_factory=dict)
+    """Check -> what the API server says of the right that is missing."""
+
+
+def diagnose(seen: Seen, now: datetime) -> list[Check]:
+    """All checks, in the order in which to mend."""
+    found = [
+        _version(seen),
+        _crds(seen),
+        _controller(seen),
+        *_admission(seen, now),
+        _floor(seen),
+        _grants(seen),
+        _network(seen),
+        _dns(seen),
+        _namespaces(seen),
+    ]
+    return [
+        Check(one.name, State.UNKNOWN, f"you may not see it: {seen.hidden[one.name]}", "ask for the right, or an admin")
+        if one.name in seen.hidden
+        else one
+        for one in found
+    ]
+
+
+def _version(seen: Seen) -> Check:
+    numbers = [int(part) for part in seen.version.lstrip("v").split(".")[:2] if part.isdecimal()]
+    if len(numbers) < len(OLDEST):
+        return Check("kubernetes", State.UNKNOWN, f"version {seen.version}", "kubectl version")
+    if tuple(numbers) < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        return Check("kubernetes", State.WRONG, f"{seen.version} is older than {oldest}", "upgrade the cluster")
+    return Check("kubernetes", State.OK, seen.version)
+
+
+def _crds(seen: Seen) -> Check:
+    known = seen.crds or {}
+    if missing := [name for name in CRDS if name not in known]:
+        fix = "helm install ringfence-crds, or: ringfence crds | kubectl apply --server-side -f -"
+        return Check("crds", State.WRONG, f"not there: {', '.join(missing)}", fix)
+    if older := [name for name in CRDS if not known[name]]:
+        fix = "helm upgrade ringfence-crds, or: ringfence crds | kubectl apply --server-side -f -"
+        return Check("crds", State.WARNING, f"without fields that this version has: {', '.join(older)}", fix)
+    return Check("crds", State.OK, "as this version has them")
+
+
+def _controller(seen: Seen) -> Check:
+    if seen.leads:
+        return Check("controller", State.OK, seen.leader)
+    state = State.UNKNOWN if seen.leads is None else State.WRONG
+    return Check("controller", state, seen.leader, "kubectl get pods -n ringfence-system; --lease names another Lease")
+
+
+def _admission(seen: Seen, now: datetime) -> Iterator[Check]:
+    if not seen.webhook:
+        yield Check(
+            "webhook", State.WRONG, "it is not registered: nothing is decided at admission", "helm upgrade ringfence"
+        )
+        return
+    if seen.addresses == 0:
+        fix = "kubectl get pods -n ringfence-system: new agents are refused until one is ready"
+        yield Check("webhook", State.WRONG, "no pod of the admission server is ready", fix)
+    else:
+        yield Check("webhook", State.OK, "registered" + (f", {seen.addresses} pods ready" if seen.addresses else ""))
+    yield _certificate(seen, now)
+
+
+def _certificate(seen: Seen, now: datetime) -> Check:
+    if seen.certificate_ends is None:
+        fix = "kubectl logs -n ringfence-system deploy/ringfence-controller: it makes the certificate"
+        return Check("certificates", State.WRONG, "the registration has no CA that can be read", fix)
+    left = seen.certificate_ends - now
+    said = f"the CA ends on {seen.certificate_ends.date().isoformat()}"
+    if left < timedelta():
+        return Check(
+            "certificates", State.WRONG, said, "kubectl rollout restart -n ringfence-system deploy/ringfence-controller"
+        )
+    if left < RENEW_BEFORE:
+        return Check(
+            "certificates", State.WARNING, said, "kubectl logs -n ringfence-system deploy/ringfence-controller"
+        )
+    return Check("certificates", State.OK, said)
+
+
+def _floor(seen: Seen) -> Check:
+    if not seen.floor:
+        fix = "helm upgrade ringfence --set floor.enabled=true, or: ringfence floor --manifests"
+        return Check("floor", State.WARNING, "no ValidatingAdmissionPolicy of Ringfence stands behind the webhook", fix)
+    return Check("floor", State.OK, f"{len(seen.floor)} ValidatingAdmissionPolicies")
+
+
+def _grants(seen: Seen) -> Check:
+    if not seen.ceiling:
+        return Check(
+            "grants", State.WRONG, f"ClusterRole {CEILING_CLUSTER_ROLE} is not there", "helm upgrade ringfence"
+        )
+    return Check("grants", State.OK, f"ClusterRole {CEILING_CLUSTER_ROLE} is there")
+
+
+def _network(seen: Seen) -> Check:
+    found = set(seen.daemon_sets or ())
+    if known := sorted(ENFORCING[name] for name in found & ENFORCING.keys()):
+        return Check("network", State.OK, f"{' and '.join(known)}, which enforces NetworkPolicies")
+    if known := sorted(IGNORING[name] for name in found & IGNORING.keys()):
+        fix = "install a network that does, such as Calico or Cilium: without one the fence drops no packet"
+        return Check("network", State.WRONG, f"{' and '.join(known)} does not enforce NetworkPolicies", fix)
+    fix = "helm test ringfence -n ringfence-system, which sends packets"
+    return Check("network", State.UNKNOWN, "which network this is cannot be told by its DaemonSets", fix)
+
+
+def _dns(seen: Seen) -> Check:
+    labels = ",".join(f"{key}={value}" for key, value in DNS_POD_LABELS.items())
+    if not seen.dns_pods:
+        fix = f"kubectl get pods -n {DNS_NAMESPACE} -l {labels}: agents are let through to these alone"
+        return Check("dns", State.WRONG, f"no DNS pod with {labels} in {DNS_NAMESPACE}: agents find no Service", fix)
+    if "node-local-dns" in (seen.daemon_sets or ()):
+        fix = "agents ask the DNS pods alone: see docs/limits.md"
+        return Check(
+            "dns", State.WARNING, "pods ask a cache on their node (node-local-dns), which the fence closes", fix
+        )
+    return Check("dns", State.OK, f"{seen.dns_pods} DNS pods")
+
+
+def _namespaces(seen: Seen) -> Check:
+    opened = [one for one in seen.namespaces or () if _labels(one).get(AGENTS_LABEL) == AGENTS_ENABLED]
+    if not opened:
+        fix = f"kubectl label namespace NAME {AGENTS_LABEL}={AGENTS_ENABLED}"
+        return Check("namespaces", State.WARNING, "no namespace is open to agents", fix)
+    return Check("namespaces", State.OK, f"{len(opened)} open to agents")
+
+
+def _labels(namespace: Mapping[str, Any]) -> Mapping[str, str]:
+    return (namespace.get("metadata") or {}).get("labels") or {}

@@ -1,0 +1,147 @@
+"""`ringfence doctor`: what is wrong with an installation, and the command that helps."""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+import click
+
+from ringfence.api import AgentDeployment, AgentPolicy
+from ringfence.api.names import CEILING_CLUSTER_ROLE
+from ringfence.api.schema import custom_resource_definition, walk
+from ringfence.resources.network import DNS_NAMESPACE, DNS_POD_LABELS
+
+from . import cluster, formatting, leader, options
+from .checks import Check, Seen, State, diagnose
+
+WEBHOOK: Final = "admission.ringfence.dev"
+"""Name of the webhook inside of its configuration."""
+ADMISSION: Final = "admissionregistration.k8s.io/v1"
+_COLOURS: Final = {State.OK: "green", State.WARNING: "yellow", State.WRONG: "red", State.UNKNOWN: "yellow"}
+
+
+@click.command("doctor")
+@options.output
+@leader.option
+@options.connection
+def command(output: str, lease: str, **where: str | None) -> None:
+    """Check an installation: what is wrong, and the command that helps.
+
+    Looks at the version of Kubernetes, the CRDs, who leads, the webhook and its certificate, the floor, the grants, the
+    network and DNS of the cluster, and which namespaces are open. Reads only; what you may not see is said to be
+    unknown. That a network enforces the fence is shown by `helm test`, which sends packets, and not by this.
+
+    \b
+    Exit code: 0 nothing is wrong, 1 something is, 2 the cluster cannot be reached.
+
+    \b
+    Examples:
+      ringfence doctor
+      ringfence doctor -o json | jq '.checks[] | select(.state != "ok")'
+    """
+
+    async def act(session: cluster.Session) -> int:
+        found = diagnose(await gather(session, lease), formatting.now())
+        if output == "json":
+            click.echo(json.dumps({"checks": [one.as_json() for one in found]}, indent=2))
+        else:
+            for one in found:
+                _print(one)
+        return cluster.NOT_READY if any(one.state is State.WRONG for one in found) else cluster.READY
+
+    cluster.run(cluster.Where(None, where["kubeconfig"], where["context"]), act)
+
+
+def _print(one: Check) -> None:
+    click.echo(f"{click.style(f'{one.state:8}', fg=_COLOURS[one.state])} {one.name}: {formatting.clean(one.message)}")
+    if one.fix:
+        click.echo(f"         {one.fix}")
+
+
+async def gather(session: cluster.Session, lease: str) -> Seen:
+    """All that is looked at. Raises ApiError, Unreachable; a right that is missing is noted, and no error."""
+    from ringfence.kube import path_of  # noqa: PLC0415 - heavy
+
+    kube, hidden = session.kube, dict[str, str]()
+    version = str((await kube.get("/version")).get("gitVersion") or "")
+    crds = await _seen(
+        hidden, "crds", lambda: kube.list(path_of("apiextensions.k8s.io/v1", "customresourcedefinitions"))
+    )
+    hooks = await _seen(hidden, "webhook", lambda: kube.list(path_of(ADMISSION, "validatingwebhookconfigurations")))
+    hook = next((hook for one in hooks or () for hook in one.get("webhooks") or () if hook["name"] == WEBHOOK), None)
+    service = ((hook or {}).get("clientConfig") or {}).get("service") or {}
+    slices = None
+    if service:
+        place = path_of("discovery.k8s.io/v1", "endpointslices", service["namespace"])
+        selector = f"kubernetes.io/service-name={service['name']}"
+        slices = await _seen(None, "", lambda: kube.list(place, label_selector=selector))
+    policies = await _seen(hidden, "floor", lambda: kube.list(path_of(ADMISSION, "validatingadmissionpolicies")))
+    sets = await _seen(hidden, "network", lambda: kube.list(path_of("apps/v1", "daemonsets")))
+    labels = ",".join(f"{key}={value}" for key, value in DNS_POD_LABELS.items())
+    dns = await _seen(hidden, "dns", lambda: kube.list(path_of("v1", "pods", DNS_NAMESPACE), label_selector=labels))
+    ceiling = path_of("rbac.authorization.k8s.io/v1", "clusterroles", name=CEILING_CLUSTER_ROLE)
+    leads = await leader.look(session, lease)
+    return Seen(
+        version=version,
+        crds=None if crds is None else {one["metadata"]["name"]: _is_current(one) for one in crds},
+        leads=leads.leads,
+        leader=leads.sentence(formatting.now()),
+        webhook=None if hooks is None else hook is not None,
+        certificate_ends=_ends(hook),
+        addresses=None if slices is None else sum(map(_ready, slices)),
+        floor=None if policies is None else [name for one in policies if "floor" in (name := one["metadata"]["name"])],
+        daemon_sets=None if sets is None else [one["metadata"]["name"] for one in sets],
+        dns_pods=None if dns is None else len(dns),
+        ceiling=await _seen(hidden, "grants", lambda: kube.get(ceiling)) is not None,
+        namespaces=await _seen(hidden, "namespaces", lambda: kube.list(path_of("v1", "namespaces"))),
+        hidden=hidden,
+    )
+
+
+async def _seen(hidden: dict[str, str] | None, check: str, read: Callable[[], Any]) -> Any:
+    """What is read; None where it is not there, or (noted for the check) not for this user."""
+    from ringfence.kube import ApiError, NotFound  # noqa: PLC0415 - heavy
+
+    try:
+        return await read()
+    except NotFound:
+        return None
+    except ApiError as failure:
+        if failure.status != HTTPStatus.FORBIDDEN:
+            raise
+        if hidden is not None:
+            hidden[check] = failure.message
+        return None
+
+
+def _is_current(stored: Mapping[str, Any]) -> bool:
+    """Whether a CRD has every field of this version; of other CRDs there is nothing to say."""
+    kinds: dict[str, Any] = {"AgentDeployment": AgentDeployment, "AgentPolicy": AgentPolicy}
+    model = kinds.get(stored["spec"]["names"]["kind"])
+    if model is None:
+        return True
+    return _fields(custom_resource_definition(model)) <= _fields(stored)
+
+
+def _fields(crd: Mapping[str, Any]) -> set[str]:
+    return {path for version in crd["spec"]["versions"] for path, _ in walk(version["schema"]["openAPIV3Schema"])}
+
+
+def _ready(endpoint_slice: Mapping[str, Any]) -> int:
+    endpoints = endpoint_slice.get("endpoints") or []
+    return sum((one.get("conditions") or {}).get("ready") is not False for one in endpoints)
+
+
+def _ends(hook: Mapping[str, Any] | None) -> datetime | None:
+    """When the CA of the registration ends; None: there is none that can be read."""
+    from cryptography import x509  # noqa: PLC0415 - heavy
+
+    bundle = ((hook or {}).get("clientConfig") or {}).get("caBundle") or ""
+    try:
+        found = x509.load_pem_x509_certificates(base64.b64decode(bundle))
+    except ValueError:
+        return None
+    return max(one.not_valid_after_utc for one in found)
