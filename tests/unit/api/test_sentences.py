@@ -36,6 +36,7 @@ FIRST: list[tuple[dict[str, Any], str, str]] = [
     ({"probes": [{"periodSeconds": 3}]}, "spec.probes[0].periodSeconds", "every: 10s"),
     ({"config": {}}, "spec.config", "envFrom: [{configMap: settings, keys: [LOG_LEVEL]}]"),
     ({"envFrom": {}}, "spec.envFrom", "must be a list"),
+    ({"shm": 1}, "spec.shm", "scratch: [{path: /dev/shm, size: 64Mi}]"),
     ({"gpus": 1}, "spec.gpus", "devices: [{name: nvidia.com/gpu, count: 1}]"),
     ({"tmpfs": []}, "spec.tmpfs", "scratch: [{path: /cache, size: 1Gi}]"),
     ({"tolerations": []}, "spec.tolerations", "write scheduling"),
