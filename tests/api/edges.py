@@ -43,7 +43,7 @@ def edges(node: dict[str, Any], sample: Any) -> Iterator[tuple[str, Any, bool]]:
     yield from _between(node, "minProperties", "maxProperties", _map)
     for value in node.get("enum", ()):
         yield value, value, True
-        yield value.lower(), value.lower(), False
+        yield value.swapcase(), value.swapcase(), False
 
 
 def _between(node: dict[str, Any], low: str, high: str, make: Callable[[int], Any]) -> Iterator[tuple[str, Any, bool]]:
@@ -83,6 +83,8 @@ def _list(node: dict[str, Any], sample: list[Any], count: int) -> list[Any]:
     items = node["items"]
     if items.get("type") == "integer":
         return [number + 1 for number in range(count)]
+    if "enum" in items:
+        return [*items["enum"], "another"][:count]
     if items.get("type") == "string":
         if _pattern(items).startswith(URI):
             return [f"a:{number}" for number in range(count)]

@@ -39,13 +39,13 @@ def test_defaults_are_the_most_restrictive(parity: Parity) -> None:
         "scratch": [],
         "devices": [],
         "imagePullSecrets": [],
-        "permissions": {"level": "ReadOnly", "rules": []},
+        "permissions": {"level": "ReadOnly", "rules": [], "clusterReads": []},
         "secrets": [],
         "network": {"egress": [], "ingress": []},
     }
     assert parity.answer(policy()).body["spec"] == {
         "namespaceSelector": {"matchLabels": {}, "matchExpressions": []},
-        "permissions": {"maxLevel": "ReadOnly", "customResources": []},
+        "permissions": {"maxLevel": "ReadOnly", "namespaces": [], "clusterReads": [], "customResources": []},
         "egress": {"cidrs": [], "serviceNamespaces": [], "maxPublicAddresses": 65536},
         "ingress": {},
         "images": {"registries": ["*"], "requireDigest": True, "attestations": []},

@@ -43,10 +43,12 @@ def space(server: Server) -> Iterator[None]:
     make(server, "/api/v1/namespaces", {"metadata": {"name": SPACE, "labels": labels}})
     make(server, f"/api/v1/namespaces/{SPACE}/serviceaccounts", {"metadata": {"name": "default"}})
     make(server, "/apis/node.k8s.io/v1/runtimeclasses", {"metadata": {"name": "gvisor"}, "handler": "runsc"})
+    make(server, "/apis/scheduling.k8s.io/v1/priorityclasses", {"metadata": {"name": "agents"}, "value": 1})
     wait_for("pods to be accepted", lambda: ask(server, built()[0][1]).ok)
     yield
     server.request("DELETE", f"/api/v1/namespaces/{SPACE}")
     server.request("DELETE", "/apis/node.k8s.io/v1/runtimeclasses/gvisor")
+    server.request("DELETE", "/apis/scheduling.k8s.io/v1/priorityclasses/agents")
 
 
 ENFORCED = {"enforce": "restricted", "enforce-version": "latest"}

@@ -128,11 +128,11 @@ def test_without_its_binding_the_controller_can_give_nothing(installed: Cluster)
 def test_it_binds_the_ceiling_where_agents_are_let_in_and_nowhere_else(opened: Cluster) -> None:
     for namespace in (CLOSED, "kube-system", NAMESPACE):
         assert "is not open to agents" in _refusal(opened, _ceiling(namespace))
-    opened.kubectl("label", "namespace", "kube-public", "ringfence.dev/agents=enabled")
+    opened.kubectl("label", "namespace", "default", "ringfence.dev/agents=enabled")
     try:
-        assert _refusal(opened, _ceiling("kube-public")) == "", "the label is all that a platform engineer writes"
+        assert _refusal(opened, _ceiling("default")) == "", "the label is all that a platform engineer writes"
     finally:
-        opened.kubectl("label", "namespace", "kube-public", "ringfence.dev/agents-")
+        opened.kubectl("label", "namespace", "default", "ringfence.dev/agents-")
 
 
 SOMEBODY = {"kind": "ServiceAccount", "name": "default", "namespace": OPENED}

@@ -234,7 +234,8 @@ def test_nobody_makes_an_agents_pod(place: Place, admin: Somebody) -> None:
 def test_an_agents_pod_keeps_its_labels_and_its_owner(place: Place, admin: Somebody) -> None:
     path = place.path("Pod", place.pods()[0]["metadata"]["name"])
     for labels in ({AGENT_LABEL: None}, {AGENT_LABEL: "b"}, {"app.kubernetes.io/managed-by": None}):
-        refused(admin.merge(path, {"metadata": {"labels": labels}}), "labels of an agent's pod")
+        for where in (path, f"{path}/status"):
+            refused(admin.merge(where, {"metadata": {"labels": labels}}), "labels of an agent's pod")
     refused(admin.merge(path, {"metadata": {"ownerReferences": None}}), "owner of an agent's pod")
     passed(admin.merge(path, {"metadata": {"labels": {"note": "x"}, "annotations": {"note": "y"}}}))
     passed(admin.delete(path))
@@ -248,7 +249,8 @@ def test_an_agents_pod_keeps_its_files(place: Place, admin: Somebody, change: di
     """The kubelet makes files of these annotations, for a container that starts again too."""
     path = place.path("Pod", place.pods()[0]["metadata"]["name"])
     annotations = {f"ringfence.dev/{key}": value for key, value in change.items()}
-    refused(admin.merge(path, {"metadata": {"annotations": annotations}}), "spec.files of its AgentDeployment")
+    for where in (path, f"{path}/status"):
+        refused(admin.merge(where, {"metadata": {"annotations": annotations}}), "spec.files of its AgentDeployment")
 
 
 def test_an_agents_pod_keeps_what_it_runs(place: Place, admin: Somebody) -> None:
