@@ -56,7 +56,8 @@ class Somebody:
 @pytest.fixture(scope="module")
 def guarded(cluster: Cluster) -> Iterator[Cluster]:
     """The chart without its webhook, where nothing answers: the guards alone."""
-    cluster.kubectl("label", "namespace", OPENED_BEFORE, f"{AGENTS_LABEL}=enabled")
+    label = ("label", "namespace", OPENED_BEFORE, f"{AGENTS_LABEL}=enabled")
+    wait_for("the end of an earlier file's guards", lambda: cluster.kubectl(*label))
     run(["helm", "-n", NAMESPACE, "install", "ringfence", str(CHART), "--set", "floor.enabled=false"], env=cluster.env)
     cluster.kubectl("delete", "validatingwebhookconfiguration", "ringfence")
     yield cluster

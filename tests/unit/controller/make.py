@@ -21,10 +21,8 @@ from ringfence.controller.agent.actions import (
     StopWorkload,
 )
 from ringfence.controller.agent.fit import Fit
-from ringfence.controller.agent.plan import (
-    Observed,
-    Plan,
-)
+from ringfence.controller.agent.observed import Observed
+from ringfence.controller.agent.plan import Plan
 from ringfence.policy.model import Facts
 from ringfence.resources import Agent, JobImage, Manifest, Ref, build
 from ringfence.resources.secrets import rotation_name

@@ -11,7 +11,8 @@ from ringfence.api.status import Reason
 from ringfence.controller.agent.actions import EndPods, EnsureChild
 from ringfence.controller.agent.fence import GRACE, FenceHistory
 from ringfence.controller.agent.fit import Fit, is_right, judge
-from ringfence.controller.agent.plan import BEING_DELETED, PODS_IN_A_PASS, Mode, Observed, Plan, plan
+from ringfence.controller.agent.observed import Observed
+from ringfence.controller.agent.plan import BEING_DELETED, PODS_IN_A_PASS, Mode, Plan, plan
 from ringfence.policy.handover import HandOver
 from ringfence.policy.model import Facts, NamedPolicy, RuleName
 from ringfence.resources import Ref

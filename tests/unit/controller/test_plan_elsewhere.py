@@ -9,7 +9,8 @@ import pytest
 from ringfence.api import AgentDeploymentSpec, AgentPolicySpec, parse
 from ringfence.api.status import ConditionType, Reason
 from ringfence.controller.agent.execute import Outcome
-from ringfence.controller.agent.plan import Mode, Observed, Plan, plan
+from ringfence.controller.agent.observed import Observed
+from ringfence.controller.agent.plan import Mode, Plan, plan
 from ringfence.controller.agent.report import After, find
 from ringfence.policy.consent import read_consent
 from ringfence.policy.model import Facts, NamedPolicy

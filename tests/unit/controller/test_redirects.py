@@ -4,7 +4,8 @@ from typing import Any
 
 from ringfence.controller.agent.actions import EnsureChild
 from ringfence.controller.agent.execute import Outcome
-from ringfence.controller.agent.plan import Observed, plan
+from ringfence.controller.agent.observed import Observed
+from ringfence.controller.agent.plan import plan
 from ringfence.controller.agent.redirects import redirected, remembered
 from ringfence.controller.agent.report import After, report
 from ringfence.resources.model import ServicePort

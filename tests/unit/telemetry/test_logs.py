@@ -24,7 +24,7 @@ from ringfence.controller.agent import ages
 from ringfence.controller.agent.actions import EnsureChild
 from ringfence.controller.agent.conditions import Finding, merge
 from ringfence.controller.agent.fit import Fit
-from ringfence.controller.agent.plan import Observed
+from ringfence.controller.agent.observed import Observed
 from ringfence.controller.agent.recorder import Recorder
 from ringfence.controller.agent.report import changes
 from ringfence.controller.agent.secrets import Secrets

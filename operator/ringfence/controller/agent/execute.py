@@ -44,7 +44,8 @@ from .errors import (
 )
 from .fence import TRY_AGAIN, Stop, unfenced
 from .left import remove_left
-from .plan import Mode, Observed, Plan, part_of_fence
+from .observed import Observed
+from .plan import Mode, Plan, part_of_fence
 from .pods import Pods
 from .reads import KIND, ClusterReads
 from .secrets import Secrets

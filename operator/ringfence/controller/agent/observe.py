@@ -22,7 +22,8 @@ from .delegates import Delegates
 from .errors import NotGranted
 from .execute import Outcome
 from .handover import HandOvers
-from .plan import Mode, Observed, Plan, workload_of
+from .observed import Observed
+from .plan import Mode, Plan, workload_of
 from .report import After
 from .secrets import Secrets
 from .warnings import Warnings

@@ -26,7 +26,8 @@ from .errors import AgentGone
 from .execute import Executor, Outcome
 from .fence import TRY_AGAIN, TRY_LATER
 from .observe import Observer
-from .plan import Mode, Observed, Plan, candidate, plan, pods_wanted
+from .observed import Observed
+from .plan import Mode, Plan, candidate, plan, pods_wanted
 from .recorder import Recorder
 from .report import After, Report, changes, going, report
 from .writer import Writer

@@ -20,7 +20,8 @@ from .accepted import with_digests
 from .conditions import Finding, condition_before
 from .execute import Blocked, Outcome
 from .fence import Stop, condition_of, contest, unfenced
-from .plan import Mode, Observed, Plan, pods_wanted, workload_of
+from .observed import Observed
+from .plan import Mode, Plan, pods_wanted, workload_of
 
 SECRETS_AGAIN = 60.0
 """Seconds until the next look at an agent with secrets: their Secrets are not watched, a watch would carry values."""
