@@ -44,7 +44,6 @@ READS_HEAD = """\
 # its binding, whose subjects are the agents that have it. The controller writes these subjects, and no other binding.
 """
 READS_PAIR = """\
----
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata:
@@ -86,7 +85,7 @@ def files() -> dict[str, str]:
     """Path -> content."""
     return {
         PATH: HEAD + "".join(map(_rule, ceiling_rules())),
-        READS_PATH: READS_HEAD + "".join(map(_pair, CLUSTER_READS)),
+        READS_PATH: READS_HEAD + "---\n".join(map(_pair, CLUSTER_READS)),
         FLOOR_PATH: FLOOR_HEAD + _for_the_floor() + FLOOR_TAIL + _reads(),
     }
 

@@ -93,7 +93,7 @@ BLUNT: dict[str, tuple[str, Edit]] = {
     "spec.failurePolicy": (POLICIES, lambda o: o["spec"].update(failurePolicy="Ignore")),
     "spec.matchConditions": (
         POLICIES,
-        lambda o: o["spec"].update(matchConditions=[{"name": "never", "expression": "false"}]),
+        lambda o: o["spec"].setdefault("matchConditions", []).append({"name": "never", "expression": "false"}),
     ),
     "spec.validationActions[0]": (BINDING, lambda o: o["spec"].update(validationActions=["Audit"])),
     "spec.matchResources": (
