@@ -75,9 +75,8 @@ class Bench:
 
     def _begin(self) -> None:
         self.told = KubernetesEventSink(self.kube, instance="test")
-        emit = to_all(MetricsSink(), self.told)
+        self.emit = emit = to_all(MetricsSink(), self.told)
         self.store = Store(PolicyContext())
-        self.reading = Reading(self.kube, self.store, emit, every=60)
         self.writer = Writer(self.kube, self.store, lambda: self.leading, emit)
         secrets = Secrets(self.kube, lambda: self.leading, "ringfence-system:ringfence-controller", emit)
         self.reconciler = AgentReconciler(
@@ -94,6 +93,7 @@ class Bench:
         wrong: list[str] = []
         for _ in range(tries):
             try:
+                self.reading = Reading(self.kube, self.store, self.emit, every=60)  # this one lists everything again
                 await self.reading.first()
                 await self.reconciler.reconcile(key)
                 await self.told.flush(30)

@@ -12,7 +12,7 @@ from api.server import Server
 from cluster import Cluster
 from cluster.shell import wait_for
 
-NAME = instance("ringfence-without", "RINGFENCE_WITHOUT_CLUSTER")
+NAME = instance("ringfence-lacks", "RINGFENCE_LACKS_CLUSTER")
 CRDS = Path(__file__).parents[3] / "crds"
 ROTATED = {
     "secrets": [
@@ -40,7 +40,7 @@ def lacking() -> Iterator[Cluster]:
 @pytest.fixture(scope="module")
 def controller(lacking: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
     log = tmp_path_factory.mktemp("without") / "controller.log"
-    found = Controller(lacking, log, Options("lease")).wait_leading()
+    found = Controller(lacking, log, Options("lease"))
     yield found
     assert found.stop() == 0, found.output[-3000:]
 
@@ -54,8 +54,8 @@ def place(lacking: Cluster) -> Iterator[Place]:
     client.close()
 
 
-@pytest.mark.usefixtures("controller")
-def test_only_the_agent_that_needs_the_kind_waits(place: Place) -> None:
+def test_only_the_agent_that_needs_the_kind_waits(controller: Controller, place: Place) -> None:
+    controller.wait_leading()
     place.agent("rotated", ROTATED)
     place.agent("plain")
     place.wait_applied("plain")

@@ -298,6 +298,8 @@ def test_a_job_restarts_the_agent_and_the_controller_lets_it(opened: Place, clus
     opened.wait_condition("WorkloadAvailable", "True")
     panel, mark = rotation_name("a", "panel"), restart_annotation("panel")
     counted = bare.drift(opened.name)
+    made = opened.get("Secret", panel)["metadata"]["annotations"][ROTATED_AT]
+    wait_for("another second: the time of a rotation has no fractions", lambda: stamp(datetime.now(UTC)) > made)
     done = Job(cluster, opened, panel).run("by-hand")
     assert done.returncode == 0, done.stderr
     stored = opened.get("Secret", panel)
