@@ -74,7 +74,7 @@ def test_what_no_event_tells_of_is_looked_at_as_often_beside_pods_that_are_not_t
 def test_all_is_well() -> None:
     found = come_to()
     assert [one.type for one in found.findings] == TYPES
-    assert [one["type"] for one in found.status["conditions"]] == [str(one) for one in TYPES]
+    assert [one["type"] for one in found.status["conditions"]] == [*map(str, TYPES), "Reconciling", "Stalled"]
     assert conditions(found) == {
         "Ready": ("True", "Ready"),
         "Accepted": ("True", "Accepted"),
@@ -322,7 +322,7 @@ class TestStatus:
         old = [one | {"lastTransitionTime": "then"} for one in first.status["conditions"]]
         again = come_to(status={"conditions": old}, after=replace(DONE, workload=STARTING)).status["conditions"]
         moved = {one["type"] for one in again if one["lastTransitionTime"] == "2026-01-31T12:00:00Z"}
-        assert moved == {"Ready", "WorkloadAvailable"}
+        assert moved == {"Ready", "WorkloadAvailable", "Reconciling"}
 
     def test_ages_of_secrets(self) -> None:
         found = come_to(SECRETS, after=After(workload=RUNNING, secrets=[secret()])).status
