@@ -74,6 +74,7 @@ NOT_RUN = {
         "make property": "a million cases; tests/unit/policy/test_properties.py tries some thousand",
         "make fuzz": "some minutes; tests/unit/fuzzing tries the corpus",
         "make catalogue": "writes into the checkout; tests/chart/test_catalogue.py runs what it runs",
+        "make release": "minutes, and a key: e2e/suites/chart/test_published.py makes two",
         "make generate": "writes into the checkout; CI runs make check-generated",
     },
     "charts/ringfence/README.md": {
