@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.instances import instance
+from api.instances import build_programs, instance
 from api.server import Server
 from chart.rendering import CHART, NAMESPACE, ROOT, VALUES
 from cluster import Cluster
@@ -20,6 +20,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two workers: what needs an API server with files is a group, and so is all else, for it shares one cluster."""
     for item in items:
         item.add_marker(pytest.mark.xdist_group("files" if item.path.name == "test_static_floor.py" else "chart"))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    build_programs(session)
 
 
 @pytest.fixture(params=VALUES)
