@@ -15,8 +15,9 @@ from harness.kubectl import Kubectl
 from harness.manifests import NAMESPACE
 from suites.attacks.agent import Agent, closed_to
 from suites.attacks.people import People
+from suites.names import own
 
-NAME = "e2e-attacks"
+NAME = own("attacks")
 _NUMBER = count()
 
 
