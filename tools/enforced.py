@@ -48,7 +48,7 @@ HOLDS = "tests/api/test_requester.py"
 HELD_BY_REQUESTER = f"{HOLDS}::test_a_tenant_gives_what_the_tenant_holds"
 HELD_BY_DELEGATE = f"{HOLDS}::test_the_delegate_is_asked_about_in_place_of_an_applier_that_is_cluster_admin"
 GIVEN = f"{HOLDS}::test_a_tenant_gives_no_config_map_that_the_tenant_may_not_read"
-ADMISSION = "tests/api/test_admission.py"
+ADMISSION = "tests/api/admission/test_admission.py"
 CONTROLLER = "tests/api/controller"
 AGENTS = "e2e/suites/agents"
 ATTACKS = "e2e/suites/attacks"
@@ -566,7 +566,7 @@ FIELDS: dict[str, Row] = {
         f"{CONTROLLER}/test_policies.py::test_existing_suspend_stops_it_and_tells_until_it_fits_again",
         f"{CONTROLLER}/test_policies.py::test_existing_report_lets_it_run_on",
         f"{CONTROLLER}/test_policies.py::test_the_strictest_of_those_that_bind_decides",
-        "tests/unit/controller/test_plan.py::test_a_policy_may_suspend_what_does_not_fit_any_more",
+        "tests/unit/controller/test_plan_stops.py::test_a_policy_may_suspend_what_does_not_fit_any_more",
     ),
 }
 """Every field of every spec. `decide` is ringfence.policy.decide: the same in the webhook and in the controller."""
