@@ -147,11 +147,12 @@ def strong(guarded: Cluster, place: Place) -> Iterator[Somebody]:
 
 
 @pytest.fixture(scope="module")
-def certificate(controller: Server) -> str:
+def certificate(controller: Server) -> Iterator[str]:
     """As the controller makes it, whom the guard lets."""
     made = {"metadata": {"name": "ringfence-admission-tls"}, "stringData": {"tls.key": "x"}}
     passed(controller.request("POST", f"{HERE}/secrets", json.dumps(made).encode()))
-    return CERTIFICATE
+    yield CERTIFICATE
+    passed(controller.request("DELETE", CERTIFICATE))
 
 
 @pytest.fixture(scope="module")
