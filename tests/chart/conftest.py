@@ -17,6 +17,7 @@ OPENED = "opened"
 AGENTS = {"ringfence.dev/agents": "enabled"}
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this very hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Workers: what needs an API server with files, the guards, and all else; each group has a cluster of its own."""
     for item in items:
