@@ -21,7 +21,8 @@ FROM_NOTHING = "docs/tutorial.md"
 """Run there, too, on a machine without a cluster."""
 
 READ_ONLY = {
-    "docs/how-to/undeletable-floor.md": "for an API server's host; tests/chart/test_static_floor.py does what it says",
+    "docs/how-to/undeletable-floor.md": "for an API server's host; tests/chart/guards/test_static_floor.py does what "
+    "it says",
     "docs/how-to/permissions-in-other-namespaces.md": "two teams' namespaces; tests/api/controller/test_elsewhere.py "
     "does what it says",
     "docs/how-to/signed-images.md": "needs cosign; tests/unit/policy/test_signatures.py verifies what it wrote",
