@@ -391,8 +391,12 @@ FIELDS: dict[str, Row] = {
         SAMPLES,
     ),
     "AgentDeployment.spec.secrets[].delivery.file.path": Row(
-        "one projected volume, read-only, never a subPath; `decide`: no two at one place",
+        "a projected volume for each directory, read-only, never a subPath; `decide`: no two at one place, and no "
+        "directory that hides the system's or the pod's own",
         f"{KEYS}::test_each_file_has_a_place_of_its_own",
+        f"{KEYS}::test_a_directory_hides_nothing_of_the_system_or_the_pod",
+        f"{INSIDE}::test_a_secret_lies_where_the_agent_wants_it",
+        f"{KEYS}::test_a_file_of_a_secret_lies_apart_from_what_else_is_mounted",
         f"{ROTATION}/test_file.py::test_the_pod_sees_the_new_file_without_a_restart",
         f"{KEY_CHILDREN}::test_pods_get_the_named_keys_and_no_others",
         SAMPLES,
