@@ -8,14 +8,12 @@ import pytest
 
 from api.controller.place import Place
 from api.server import Answer, Server
+from chart.guards.asking import CONTROLLER, DIGEST, MERGE, Somebody, of_user, refused
 from chart.rendering import NAMESPACE
-from chart.test_guards import CONTROLLER, DIGEST, MERGE, Somebody, admin, controller, guarded, of_user, place, refused
 from cluster import Cluster
 from cluster.shell import wait_for
 from ringfence.api.names import CEILING_BINDING, CONNECTIONS_ANNOTATION
 from ringfence.resources import Manifest, build_ceiling
-
-__all__ = ["admin", "controller", "guarded", "place"]
 
 GROUPS = ["CN=sre,OU=x", "on-call"]
 ACCOUNT = (NAMESPACE, "ringfence-controller")

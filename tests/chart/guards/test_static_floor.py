@@ -14,10 +14,11 @@ from tools import static_floor
 from api.controller.place import Place
 from api.instances import instance
 from api.server import Server
+from chart.guards.asking import EDITS, OPENED_BEFORE, Somebody, of_user, passed, refused
+from chart.guards.test_guards import *  # noqa: F403 - every guard's cases once more, with the fixtures below
+from chart.guards.test_guards_around import *  # noqa: F403
 from chart.rendering import CHART, IMAGE, NAMESPACE, ROOT, VALUES, render
 from chart.test_floor import RIGHTS, WORST, agent, answer
-from chart.test_guards import *  # noqa: F403 - every guard's cases once more, with the fixtures below
-from chart.test_guards import EDITS, OPENED_BEFORE, Somebody, of_user, passed, refused
 from cluster import Cluster, ClusterError
 from cluster.shell import run, wait_for
 from ringfence.api.names import AGENT_LABEL, AGENTS_LABEL
@@ -57,7 +58,7 @@ def server(cluster: Cluster) -> Iterator[Server]:
     client.close()
 
 
-@pytest.fixture(scope="module")  # type: ignore[no-redef]
+@pytest.fixture(scope="module")
 def guarded(cluster: Cluster, server: Server) -> Cluster:
     """The chart is installed beside the files; then an administrator deletes all of it that the API server has."""
     cluster.kubectl("label", "namespace", OPENED_BEFORE, f"{AGENTS_LABEL}=enabled")

@@ -6,14 +6,11 @@ import pytest
 
 from api.controller.place import Place
 from api.server import Server
+from chart.guards.asking import APPS, BATCH, HERE, WEBHOOKS, Kept, Somebody, passed, refused
+from chart.guards.test_guards_own import PARTS, cron_job, deployment, pod
 from chart.rendering import NAMESPACE
-from chart.test_guards import APPS, BATCH, WEBHOOKS, Somebody, admin, controller, guarded, passed, place, refused
-from chart.test_guards_own import HERE, PARTS, certificate, cron_job, deployment, pod, strong
-from chart.test_guards_updates import Kept, kept
 from cluster import Cluster
 from cluster.shell import wait_for
-
-__all__ = ["admin", "certificate", "controller", "guarded", "kept", "place", "strong"]
 
 ACCOUNT = "ringfence-controller"
 PART = "is a part of Ringfence"

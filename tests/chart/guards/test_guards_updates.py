@@ -1,67 +1,37 @@
 """What must not be made does not become so either: each guard asked about a change of what was made well."""
 
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from api.controller.place import IMAGE, Place
 from api.server import Server
-from chart.rendering import NAMESPACE
-from chart.test_guards import (
+from chart.guards.asking import (
     AGENTS_ACCOUNT,
+    GATEWAY,
     OPEN,
     PLUGINS,
     RBAC,
     RBAC_GROUP,
+    ROUTES,
+    TO_AGENT,
     WORKLOADS,
+    Kept,
     Somebody,
-    admin,
-    controller,
-    guarded,
+    kind_of,
     passed,
-    place,
-    plugins,
     refused,
     selecting,
     template,
     workload,
 )
-from chart.test_guards_exposure import GATEWAY, ROUTES, TO_AGENT, _kind, gateway, ingress, service
+from chart.guards.test_guards_exposure import ingress, service
+from chart.rendering import NAMESPACE
 from cluster.shell import wait_for
 from ringfence.api.names import AGENT_LABEL, AGENTS_LABEL, MANAGED_BY, MANAGED_BY_LABEL
 
-__all__ = ["admin", "controller", "gateway", "guarded", "place", "plugins"]
-
 MARKS = {MANAGED_BY_LABEL: MANAGED_BY, AGENT_LABEL: "a"}
 LABELLED = {"metadata": {"labels": {AGENT_LABEL: "a"}}}
-
-
-@dataclass
-class Kept:
-    """Somebody who makes things, which are gone afterwards."""
-
-    admin: Somebody
-    made: list[str] = field(default_factory=list)
-
-    def make(self, collection: str, body: dict[str, Any]) -> str:
-        """Its path."""
-        answer = self.admin.server.request("POST", collection, json.dumps(body).encode())
-        assert answer.ok, answer
-        self.made.append(f"{collection}/{body['metadata']['name']}")
-        return self.made[-1]
-
-
-@pytest.fixture
-def kept(admin: Somebody) -> Iterator[Kept]:
-    found = Kept(admin)
-    yield found
-    for path in found.made:
-        options = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0}
-        admin.server.request("DELETE", path, json.dumps(options).encode())
-        wait_for("its end", lambda path=path: admin.server.request("GET", path).code == 404)  # type: ignore[misc]
 
 
 CHILDREN: dict[str, dict[str, Any]] = {
@@ -167,7 +137,7 @@ def test_nor_does_an_ingress(place: Place, admin: Somebody, kept: Kept) -> None:
 
 @pytest.mark.parametrize("plural", ROUTES)
 def test_nor_does_a_route(gateway: str, admin: Somebody, kept: Kept, plural: str) -> None:
-    head = {"apiVersion": f"{GATEWAY}/v1", "kind": _kind(plural), "metadata": {"name": "mine"}}
+    head = {"apiVersion": f"{GATEWAY}/v1", "kind": kind_of(plural), "metadata": {"name": "mine"}}
     one = kept.make(f"{gateway}/{plural}", head | {"spec": {}})
     changes: dict[str, Any] = {"rules": [{"backendRefs": [{"name": TO_AGENT, "port": 80}]}]}
     if plural == "referencegrants":

@@ -10,21 +10,10 @@ import yaml
 
 from api.controller.place import NODE, Place
 from chart.conftest import AGENTS
+from chart.guards.asking import APPS, Somebody, of_user, passed
 from chart.rendering import NAMESPACE
-from chart.test_guards import (
-    APPS,
-    Somebody,
-    admin,
-    controller,
-    guarded,
-    of_user,
-    passed,
-    place,
-)
 from cluster import Cluster
 from cluster.shell import run, wait_for
-
-__all__ = ["admin", "controller", "guarded", "place"]
 
 SYSTEM = "system:serviceaccount:kube-system:"
 LABELS = {"app": "shop"}

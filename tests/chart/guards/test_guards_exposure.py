@@ -6,16 +6,10 @@ from typing import Any
 import pytest
 
 from api.controller.place import Place
-from chart.test_guards import Somebody, admin, controller, guarded, passed, place, refused
-from cluster import Cluster
+from chart.guards.asking import GATEWAY, ROUTES, TO_AGENT, Somebody, kind_of, passed, refused
 from cluster.shell import wait_for
 from ringfence.api.names import AGENT_LABEL
 
-__all__ = ["admin", "controller", "guarded", "place"]
-
-TO_AGENT = "ringfence-to-a"
-GATEWAY = "gateway.networking.k8s.io"
-ROUTES = ("httproutes", "grpcroutes", "tlsroutes", "tcproutes", "udproutes", "referencegrants")
 PORT = {"ports": [{"port": 80}]}
 
 
@@ -90,32 +84,8 @@ def test_what_the_api_server_names_is_told_by_that_name(place: Place, admin: Som
     passed(admin.create(place.path("Service"), others))
 
 
-@pytest.fixture(scope="module")
-def gateway(guarded: Cluster, place: Place, admin: Somebody) -> Iterator[str]:
-    """The kinds of the Gateway API, as far as a guard looks at them: the path of their collections."""
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-    crd = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
-    for plural in ROUTES:
-        # The API server asks for leave by somebody of the project for names under k8s.io.
-        head = {"name": f"{plural}.{GATEWAY}", "annotations": {"api-approved.kubernetes.io": "unapproved, a test"}}
-        names = {"plural": plural, "kind": _kind(plural)}
-        spec = {"group": GATEWAY, "scope": "Namespaced", "names": names, "versions": [version]}
-        guarded.apply(crd | {"metadata": head, "spec": spec})
-    path = f"/apis/{GATEWAY}/v1/namespaces/{place.name}"
-    for plural in ROUTES:
-        wait_for(plural, lambda plural=plural: admin.server.request("GET", f"{path}/{plural}").ok)  # type: ignore[misc]
-    yield path
-    guarded.kubectl("delete", "crd", *(f"{plural}.{GATEWAY}" for plural in ROUTES))
-
-
-def _kind(plural: str) -> str:
-    names = {"httproutes": "HTTPRoute", "grpcroutes": "GRPCRoute", "tlsroutes": "TLSRoute", "tcproutes": "TCPRoute"}
-    return names.get(plural) or {"udproutes": "UDPRoute", "referencegrants": "ReferenceGrant"}[plural]
-
-
 def _object(plural: str, **spec: Any) -> dict[str, Any]:
-    return {"apiVersion": f"{GATEWAY}/v1", "kind": _kind(plural), "metadata": {"name": "r"}, "spec": spec}
+    return {"apiVersion": f"{GATEWAY}/v1", "kind": kind_of(plural), "metadata": {"name": "r"}, "spec": spec}
 
 
 AWAY = {"name": "other", "port": 80}

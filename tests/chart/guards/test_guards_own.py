@@ -10,76 +10,17 @@ import pytest
 import yaml
 
 from api.controller.place import Place
-from api.server import Answer, Server
+from api.server import Answer
+from chart.guards.asking import APPS, BATCH, CERTIFICATE, DIGEST, HERE, RBAC, WEBHOOKS, Somebody, passed, paths, refused
+from chart.guards.test_guards_others import manifests
 from chart.rendering import CHART, IMAGE, NAMESPACE, of_kind
-from chart.test_guards import (
-    APPS,
-    BATCH,
-    DIGEST,
-    RBAC,
-    WEBHOOKS,
-    Somebody,
-    admin,
-    controller,
-    guarded,
-    passed,
-    paths,
-    place,
-    refused,
-)
-from chart.test_guards_others import manifests
 from chart.test_registration import some_ca
 from cluster import Cluster, programs
 from cluster.shell import run, wait_for
 
-__all__ = ["admin", "controller", "guarded", "place"]
-
 NODE = "system:node:some-node"
-HERE = f"/api/v1/namespaces/{NAMESPACE}"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 REGISTERED = "/apis/admissionregistration.k8s.io/v1"
-CERTIFICATE = f"{HERE}/secrets/ringfence-admission-tls"
-
-
-@pytest.fixture(scope="module")
-def strong(guarded: Cluster, place: Place) -> Iterator[Somebody]:
-    """May do everything with everything but the guards themselves."""
-    groups = ["", "apps", "autoscaling", "batch", "policy", "networking.k8s.io", "rbac.authorization.k8s.io"]
-    groups.append("apiextensions.k8s.io")
-    webhooks = {
-        "apiGroups": ["admissionregistration.k8s.io"],
-        "resources": ["validatingwebhookconfigurations"],
-        "verbs": ["*"],
-    }
-    seen = {"apiGroups": webhooks["apiGroups"], "resources": ["*"], "verbs": ["get", "list"]}
-    rules = [{"apiGroups": groups, "resources": ["*"], "verbs": ["*"]}, webhooks, seen]
-    subject = {"kind": "User", "name": "strong", "apiGroup": "rbac.authorization.k8s.io"}
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "strong"}
-    head = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": "strong"}}
-    guarded.apply(
-        head | {"kind": "ClusterRole", "rules": rules},
-        head | {"kind": "ClusterRoleBinding", "roleRef": role, "subjects": [subject]},
-    )
-    server = Server(guarded.server, guarded.user_kubeconfig("strong"))
-    found = Somebody(server)
-    wait_for(
-        "the guard",
-        lambda: (
-            "ringfence-guard-own"
-            in found.delete(f"{APPS}/namespaces/{NAMESPACE}/deployments/ringfence-controller").message
-        ),
-    )
-    yield found
-    server.close()
-    guarded.kubectl("delete", "clusterrole,clusterrolebinding", "strong")
-
-
-@pytest.fixture(scope="module")
-def certificate(controller: Server) -> str:
-    """As the controller makes it, whom the guard lets."""
-    made = {"metadata": {"name": "ringfence-admission-tls"}, "stringData": {"tls.key": "x"}}
-    passed(controller.request("POST", f"{HERE}/secrets", json.dumps(made).encode()))
-    return CERTIFICATE
 
 
 PARTS = {

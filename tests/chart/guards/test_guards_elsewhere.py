@@ -8,14 +8,13 @@ import pytest
 
 from api.controller.place import Place
 from api.server import Server
+from chart.guards.asking import ADMIN, RBAC, Somebody, passed, refused
 from chart.rendering import NAMESPACE
-from chart.test_guards import ADMIN, RBAC, Somebody, admin, controller, guarded, passed, refused
 from cluster import Cluster
 from cluster.shell import wait_for
 from ringfence.api.names import CEILING_BINDING, CONSENT_ANNOTATION
 from ringfence.resources import build_ceiling
 
-__all__ = ["admin", "controller", "guarded"]  # fixtures
 LABELS = {
     "app.kubernetes.io/managed-by": "ringfence",
     "ringfence.dev/agent": "a",

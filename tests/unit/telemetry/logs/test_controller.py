@@ -1,24 +1,13 @@
-"""The lines that say a decision or a change: each as docs/reference/logs.md lists it, in JSON, without a secret."""
+"""The lines of the controller's parts."""
 
 import base64
-import contextlib
-import io
-import json
-import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, cast
+from datetime import timedelta
+from typing import Any
 
-import pytest
-import structlog
-from tools.logs_reference import FIELDS, LINES
+from tools.logs_reference import LINES
 
-from ringfence.admission import app as app_module
-from ringfence.admission.app import Admission
-from ringfence.admission.recording import MAX_GROUPS
-from ringfence.admission.requester import Requester
 from ringfence.api.status import ConditionType, Reason
 from ringfence.controller.agent import ages
 from ringfence.controller.agent.actions import EnsureChild
@@ -30,7 +19,7 @@ from ringfence.controller.agent.report import changes
 from ringfence.controller.agent.secrets import Secrets
 from ringfence.controller.agent.writer import Writer
 from ringfence.controller.runtime.lease import NOBODY_AFTER, Lease
-from ringfence.kube import Kube, Object, Unreachable
+from ringfence.kube import Object
 from ringfence.policy.decide import decide
 from ringfence.policy.model import AgentObject, Facts
 from ringfence.policy.widening import Way, Widening
@@ -39,9 +28,8 @@ from ringfence.resources.phases import DENY
 from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, rotation_name, stamp
 from ringfence.resources.stored import Desired, stored
 from ringfence.store.context import PolicyContext
-from ringfence.store.records import Key, agent_path, child_path, read_agent
+from ringfence.store.records import agent_path, child_path, read_agent
 from ringfence.store.store import Store
-from ringfence.telemetry import logs
 from ringfence.telemetry.events import (
     AgentDeleted,
     AgentName,
@@ -61,190 +49,10 @@ from ringfence.telemetry.events import (
 )
 from ringfence.telemetry.sinks.lines import to_log
 from unit.admission import make
-from unit.admission.test_app import Exchange, send
 from unit.controller.test_secrets import SIGNING
 from unit.controller.test_secrets import agent as agent_with
 from unit.fakes.kube import FakeKube
-
-NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
-KEY = Key("team", "a")
-ALWAYS = {"timestamp", "level", "event"}
-VALUE = "hunter2-in-the-clear"
-NASTY = "x\x1b[2J\n\u202eevil" + "y" * 5000
-REVIEW = {"uid": make.UID, "kind": "AgentDeployment", "namespace": "team", "name": "researcher", "user": "dev"}
-BAD = {"image": "registry.example/x:1"}
-
-Lines = Callable[[], list[dict[str, Any]]]
-
-
-class Shown(io.StringIO):
-    """What was written since the last look."""
-
-    def take(self) -> str:
-        text = self.getvalue()
-        self.seek(0)
-        self.truncate()
-        return text
-
-
-@pytest.fixture
-def shown() -> Iterator[Shown]:
-    """Standard error, to which the logs go."""
-    root, stream = logging.getLogger(), Shown()
-    level, others = root.level, root.handlers[:]
-    with contextlib.redirect_stderr(stream):
-        logs.configure("json", "debug")
-        (ours,) = root.handlers
-        yield stream
-    for handler in (*others, ours):
-        root.removeHandler(handler)
-    root.setLevel(level)
-    structlog.reset_defaults()
-
-
-@pytest.fixture
-def lines(shown: Shown) -> Lines:
-    """What was logged since the last look, at any level, as a program reads it."""
-
-    def look() -> list[dict[str, Any]]:
-        found = [json.loads(line) for line in shown.take().splitlines()]
-        return [line for line in found if not line["event"].startswith("Using selector")]  # asyncio's own
-
-    return look
-
-
-def told(lines: Lines, event: str) -> list[dict[str, Any]]:
-    """The lines of this event since the last look. Every listed line has its fields and no others."""
-    found = lines()
-    for line in found:
-        if line["event"] in LINES:
-            assert set(line) - ALWAYS == set(LINES[line["event"]].fields), line
-            assert datetime.fromisoformat(line["timestamp"]).tzinfo is not None
-    return [line for line in found if line["event"] == event]
-
-
-def one(lines: Lines, event: str) -> dict[str, Any]:
-    (found,) = told(lines, event)
-    return found
-
-
-class TestAdmission:
-    @staticmethod
-    async def ask(obj: Any = None, old: Any = None, app: Admission | None = None, **fields: Any) -> Exchange:
-        return await send(app or Admission(make.world()), make.encoded(make.review(obj, old, **fields)))
-
-    async def test_what_was_allowed(self, lines: Lines) -> None:
-        await self.ask(make.agent())
-        line = one(lines, "allowed")
-        assert line | REVIEW == line
-        assert (line["level"], line["operation"], line["allowed"], line["dryRun"]) == ("info", "CREATE", True, False)
-        assert (line["rules"], line["paths"], line["reason"]) == ([], [], "")
-
-    async def test_what_was_refused(self, lines: Lines) -> None:
-        await self.ask(make.agent(BAD))
-        line = one(lines, "refused")
-        assert line | REVIEW == line
-        assert (line["level"], line["allowed"]) == ("info", False)
-        assert (line["rules"], line["paths"], line["reason"]) == (["ImageNoDigest"], ["spec.image"], "")
-
-    async def test_a_dry_run_says_so(self, lines: Lines) -> None:
-        await self.ask(make.agent(), dryRun=True)
-        assert one(lines, "allowed")["dryRun"] is True
-
-    async def test_a_deletion_and_a_policy_are_told_as_well(self, lines: Lines) -> None:
-        await self.ask(None, make.agent(), operation="DELETE")
-        assert one(lines, "allowed")["operation"] == "DELETE"
-        await self.ask(make.policy({}), plural="agentpolicies", name="strict")
-        line = one(lines, "allowed")
-        assert (line["kind"], line["namespace"], line["name"]) == ("AgentPolicy", "", "strict")
-
-    async def test_what_changes_nothing_is_quiet(self, lines: Lines) -> None:
-        old = make.agent(resourceVersion="1", managedFields=[{"manager": "x"}])
-        await self.ask(make.agent(), old)
-        await self.ask(make.agent(), make.agent(BAD), subResource="status")
-        assert [line["level"] for line in told(lines, "allowed")] == ["debug", "debug"]
-        await self.ask(make.agent(labels={"a": "b"}), old)
-        await self.ask(make.agent({**make.agent()["spec"], "replicas": 2}), old)
-        assert [line["level"] for line in told(lines, "allowed")] == ["info", "info"]
-
-    async def test_a_refusal_without_a_rule_has_a_reason(self, lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
-        await self.ask(make.agent(), app=Admission(PolicyContext()))
-        assert "has not read the cluster yet" in one(lines, "refused")["reason"]
-        await self.ask(make.agent(namespace="other"))
-        assert one(lines, "refused")["reason"] == "metadata.namespace is not the namespace of the request"
-
-        class Silent:
-            async def create(self, path: str, body: Object) -> Object:
-                raise Unreachable("down")
-
-        spec = {**make.agent()["spec"], "secrets": [_existing("llm")]}
-        app = Admission(make.world(), requester=Requester(cast("Kube", Silent())))
-        await self.ask(make.agent(spec), app=app)
-        assert "could not ask the API server" in one(lines, "refused")["reason"]
-        monkeypatch.setattr(app_module, "judge", lambda *_: 1 / 0)
-        await self.ask(make.agent())
-        line = one(lines, "refused")
-        assert "mistake of its own" in line["reason"]
-        assert line | REVIEW == line
-
-    async def test_what_cannot_be_read_is_told(self, lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
-        await send(Admission(make.world()), b"{" + VALUE.encode())
-        line = one(lines, "refused")
-        assert (line["level"], line["uid"], line["user"], line["allowed"]) == ("warning", "", "", False)
-        assert line["reason"] == "the body cannot be read: it is not valid JSON (21 bytes)"
-        start = b'{"request":{"uid":"' + make.UID.encode() + b'"'
-        await send(Admission(make.world()), [start, *[b"x" * 2**20] * 9, b""])
-        assert one(lines, "refused")["uid"] == make.UID
-
-        async def slow(_: Any) -> bytearray:
-            raise TimeoutError
-
-        monkeypatch.setattr(app_module, "read_body", slow)
-        await send(Admission(make.world()), b"")
-        assert one(lines, "refused")["reason"] == "the review did not arrive in time"
-
-    async def test_words_of_the_user_are_tamed(self, lines: Lines) -> None:
-        spec = {NASTY: 1, "image": NASTY}
-        asker = {"username": NASTY, "groups": [NASTY] * 1000}
-        await self.ask(make.agent(spec), name=NASTY, userInfo=asker, namespace=NASTY)
-        line = one(lines, "refused")
-        tame(line)
-        assert len(line["groups"]) == MAX_GROUPS
-
-    @pytest.mark.parametrize(
-        ("given", "expected"),
-        [
-            (["developers", "system:authenticated"], ["developers", "system:authenticated"]),
-            (["a", 1, None, ["b"], "c"], ["a", "c"]),
-            (None, []),
-            ("developers", []),
-        ],
-    )
-    async def test_groups_of_who_asked(self, lines: Lines, given: Any, expected: list[str]) -> None:
-        await self.ask(make.agent(BAD), userInfo={"username": "dev", "groups": given})
-        assert one(lines, "refused")["groups"] == expected
-
-    async def test_no_value_is_told(self, lines: Lines) -> None:
-        spec = {**make.agent()["spec"], "env": [{"name": "TOKEN", "value": VALUE}], "args": [VALUE]}
-        old = make.agent(spec, annotations={"a": VALUE})
-        extra = {"username": "dev", "extra": {"token": [VALUE]}}
-        for new in (make.agent(spec), make.agent(spec | {"replicas": VALUE}), make.agent(spec | {"env": VALUE})):
-            await self.ask(new, old, userInfo=extra)
-            await self.ask(new, userInfo=extra)
-        found = lines()
-        assert len(found) == 6
-        assert VALUE not in str(found)
-
-
-def tame(line: dict[str, Any]) -> None:
-    text = json.dumps(line, ensure_ascii=False)
-    assert len(text) < 12_000
-    assert text.isprintable(), text
-
-
-def _existing(name: str) -> Object:
-    source = {"existing": {"secretName": name, "key": "k"}}
-    return {"name": name, "source": source, "delivery": {"env": {"name": "K"}}}
+from unit.telemetry.logs.lines import ALWAYS, BAD, KEY, NASTY, NOW, Lines, one, tame, told
 
 
 class TestController:
@@ -469,25 +277,3 @@ def found_agent() -> Object:
     ]
     entries.append(_entry("ringfence", "2026-01-31T12:00:00Z", field="f:status") | {"subresource": "status"})
     return make.agent(BAD, name="a", generation=3, uid="u", resourceVersion="7", managedFields=entries)
-
-
-def test_every_line_is_tried_here_and_every_field_is_explained() -> None:
-    text = Path(__file__).read_text(encoding="utf-8")
-    assert [event for event in LINES if f'"{event}"' not in text] == []
-    assert {field for line in LINES.values() for field in line.fields} == set(FIELDS)
-
-
-@pytest.mark.parametrize("form", ["json", "text"])
-def test_whatever_is_logged_is_bounded_and_tame(shown: Shown, form: logs.Format) -> None:
-    with contextlib.redirect_stderr(shown):
-        logs.configure(form)
-    log = structlog.get_logger()
-    log.info(NASTY, text=NASTY, words=[NASTY] * 5, map={NASTY: NASTY}, failure=ValueError(NASTY), number=7)
-    logging.getLogger("a.library").warning("%s", NASTY)
-    log.error("broken", exc_info=ValueError(NASTY))
-    text = shown.take()
-    assert "number" in text
-    assert "ValueError: x" in text
-    assert all(line.isprintable() for line in text.splitlines())
-    assert "y" * 1001 not in text
-    assert 5000 < len(text) < 25_000
