@@ -24,6 +24,10 @@ def guards(*names: str) -> tuple[str, ...]:
     return of("tests/chart/test_guards.py", *names)
 
 
+def requested(*names: str) -> tuple[str, ...]:
+    return of("tests/chart/test_guards_requester.py", *names)
+
+
 def admission(*names: str) -> tuple[str, ...]:
     return of("tests/api/test_admission.py", *names)
 
