@@ -21,7 +21,6 @@ from tools.cover import (
     floor,
     guards,
     of,
-    requested,
     rights,
 )
 
@@ -84,7 +83,7 @@ LISTS: Final[dict[str, Cover]] = {
             *of("tests/chart/test_server.py", "test_upgrade_and_rollback_keep_the_ca_bundle"),
         ),
     ),
-    "T10": Cover("mutation, abused", requested("test_nobody_writes_it_by_hand"), ONE_ANNOTATION),
+    "T10": Cover("mutation, abused", guards("test_nobody_writes_it_by_hand"), ONE_ANNOTATION),
     "T11": Cover("namespaces that are exempt", floor("test_the_floor_looks_where_the_webhook_does_not")),
     "T12": Cover(
         "a place that the rules forgot, such as init containers",
@@ -169,7 +168,7 @@ LISTS: Final[dict[str, Cover]] = {
         "of the guards; the webhook is asked about Ringfence's two kinds alone",
     ),
     "G13": Cover("matchPolicy Equivalent", STATIC),
-    "G14": Cover("patches of no more than is needed", requested("test_appliers_see_no_difference"), ONE_ANNOTATION),
+    "G14": Cover("patches of no more than is needed", guards("test_appliers_see_no_difference"), ONE_ANNOTATION),
     "G15": Cover("no array written over", reason=ONE_ANNOTATION),
     "G16": Cover("no side effects, none in a dry run", (*STATIC, *admission("test_metrics_tell_what_was_refused"))),
     "G17": Cover(
@@ -183,7 +182,7 @@ LISTS: Final[dict[str, Cover]] = {
     ),
     "G19": Cover(
         "mutation fails open and the end is validated",
-        requested("test_a_record_of_another_is_refused_while_nothing_writes_it"),
+        guards("test_a_record_of_another_is_refused_while_nothing_writes_it"),
     ),
     "G20": Cover(
         "fields that others add",
@@ -201,20 +200,20 @@ LISTS: Final[dict[str, Cover]] = {
         "no reliance on an order among webhooks",
         reason="the webhook validates, after all mutation; what writes the one annotation is asked again after others",
     ),
-    "G24": Cover("the same again is the same", requested("test_appliers_see_no_difference"), ONE_ANNOTATION),
+    "G24": Cover("the same again is the same", guards("test_appliers_see_no_difference"), ONE_ANNOTATION),
     "G25": Cover(
         "tried before production",
         of(
             "e2e/suites/chart/test_release.py", "test_an_upgrade_under_load_admits_nothing_bad_and_refuses_nothing_good"
         ),
     ),
-    "G26": Cover("mutation does not violate validation", requested("test_the_whole_of_who_asked_is_written")),
+    "G26": Cover("mutation does not violate validation", guards("test_the_whole_of_who_asked_is_written")),
     "G27": Cover(
         "tested with each minor version",
         of("tests/chart/test_tools.py", "test_conforms_to_what_the_api_server_knows"),
         "tested with the version of the built-in cluster alone",
     ),
-    "G28": Cover("mutation is validated", requested("test_a_record_of_another_is_refused_while_nothing_writes_it")),
+    "G28": Cover("mutation is validated", guards("test_a_record_of_another_is_refused_while_nothing_writes_it")),
     "G29": Cover(
         "an order of install that locks nobody out",
         of("e2e/suites/chart/test_release.py", "test_without_crds_the_controller_waits_and_says_so"),

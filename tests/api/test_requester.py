@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from api.admission.setup import PINNED, SYSTEM, Setup, configuration, namespace
 from api.review_server import Service
 from api.server import Server
-from api.test_admission import PINNED, SYSTEM, Setup, configuration, namespace
 from chart.rendering import render
 from cluster import Cluster
 from cluster.shell import wait_for

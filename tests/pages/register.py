@@ -2,7 +2,7 @@
 
 from fnmatch import fnmatch
 
-OFFLINE = ("README.md",)
+OFFLINE = ("README.md", "docs/how-to/bring-an-agent.md")
 """Run by tests/unit/pages: no cluster is needed."""
 
 CLUSTER = (
@@ -21,7 +21,8 @@ FROM_NOTHING = "docs/tutorial.md"
 """Run there, too, on a machine without a cluster."""
 
 READ_ONLY = {
-    "docs/how-to/undeletable-floor.md": "for an API server's host; tests/chart/test_static_floor.py does what it says",
+    "docs/how-to/undeletable-floor.md": "for an API server's host; tests/chart/guards/test_static_floor.py does what "
+    "it says",
     "docs/how-to/permissions-in-other-namespaces.md": "two teams' namespaces; tests/api/controller/test_elsewhere.py "
     "does what it says",
     "docs/how-to/signed-images.md": "needs cosign; tests/unit/policy/test_signatures.py verifies what it wrote",
@@ -51,6 +52,13 @@ NOT_RUN = {
         "kubectl get agd -A": "docs/how-to/upgrade.md does",
         "make test": "CI does",
         "make help": "nothing to check: its lines are the Makefile's",
+    },
+    "docs/how-to/bring-an-agent.md": {
+        "ringfence init --from deploy/bot -n chat > bot.yaml": "tests/api/test_cli.py does",
+        "helm template acme/bot | ringfence init --from - --pick deployment/bot > bot.yaml": "a placeholder",
+        "ringfence init > agent.yaml": "asks a person; tests/unit/cli/test_init.py answers",
+        "ringfence init bot --image registry.example/acme/bot@sha256:... --reach search.tools:8443 --secret"
+        " API_KEY=provider/key": "a placeholder; tests/unit/cli/test_init.py does it with a digest",
     },
     "CONTRIBUTING.md": {
         "make setup": "CI does",

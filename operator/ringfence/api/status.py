@@ -25,9 +25,22 @@ class ConditionType(StrEnum):
     PERMISSIONS_HELD = "PermissionsHeld"
 
 
+class Progress(StrEnum):
+    """The pair by which tools that apply manifests tell waiting from being stuck (kstatus: Argo CD, Flux, kpt).
+
+    Both follow from Ready. At most one is True; neither is for an agent that is as it should be, or that is suspended.
+    """
+
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
+
+
+_SHOULD_BE_FALSE = frozenset({ConditionType.FENCE_WIDENED, *Progress})
+
+
 def is_met(kind: str, status: str) -> bool:
     """Whether a condition is as it should be."""
-    return status == ("False" if kind == ConditionType.FENCE_WIDENED else "True")
+    return status == ("False" if kind in _SHOULD_BE_FALSE else "True")
 
 
 class Reason(StrEnum):

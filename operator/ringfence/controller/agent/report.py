@@ -94,7 +94,7 @@ def going(seen: Observed, outcome: Outcome) -> Report:
     ]
     old = seen.status.get("conditions") or []
     generation = seen.agent.generation if seen.agent else 0
-    merged = conditions.merge(old, findings, generation=generation, now=stamp(seen.now))
+    merged = conditions.stored(old, findings, generation=generation, now=stamp(seen.now))
     said = {one["type"] for one in merged}
     numbers = (workload_of(seen) or {}).get("status") or {}
     status = {
@@ -253,7 +253,7 @@ def _status(
     numbers = (after.workload or {}).get("status") or {}
     new: Object = {
         "observedGeneration": generation,
-        "conditions": conditions.merge(
+        "conditions": conditions.stored(
             old.get("conditions") or [], findings, generation=generation, now=stamp(seen.now)
         ),
         "replicas": numbers.get("replicas", 0),
