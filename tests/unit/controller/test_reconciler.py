@@ -318,6 +318,17 @@ class TestPoliciesHear:
         counts = {name: place.store.agents_of_policy(name) for name in ("wide", "tight", "elsewhere")}
         assert counts == {"wide": (1, 0), "tight": (1, 1), "elsewhere": (0, 0)}
 
+    async def test_an_edit_that_changes_no_answer_writes_nothing(self, place: Place) -> None:
+        self.bind(place, wide={})
+        await place.reconcile()
+        self.bind(place, wide={"egress": {"cidrs": ["203.0.113.0/24"]}, "secrets": {"maxAge": "24h"}})
+        place.take()
+        await place.reconcile()
+        assert place.take() == []
+        self.bind(place, wide={"images": {"registries": ["other.example"]}})
+        await place.reconcile()
+        assert place.take() == CREATION[-1:]
+
     async def test_an_unreadable_policy_by_its_own_name(self, place: Place) -> None:
         self.bind(place, broken=None)
         await place.reconcile()
