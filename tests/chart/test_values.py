@@ -11,6 +11,7 @@ import yaml
 from chart.rendering import CHART, IMAGE, NAMESPACE, VALUES, helm, of_kind, pods, render, text
 from cluster import CommandFailed
 from ringfence.cli.main import cli
+from ringfence.policy.handover import WHAT_RUNS
 from ringfence.policy.opened import CLOSED_NAMESPACES
 
 
@@ -184,3 +185,30 @@ def test_a_flag_of_the_chart_is_a_flag_of_the_command(name: str, values: tuple[s
     assert found
     known = {option for parameter in found.params for option in parameter.opts}
     assert {flag.partition("=")[0] for flag in flags} <= known
+
+
+RECORDING = ("--api-versions", "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy")
+"""As helm itself asks of a cluster; a rendering knows no cluster."""
+REQUESTER = "ringfence-guard-requester"
+
+
+def test_who_asks_is_recorded_where_the_api_server_can() -> None:
+    kinds = {"MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"}
+    kinds |= {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
+    assert {one["kind"] for one in render(*RECORDING) if one["metadata"]["name"] == REQUESTER} == kinds
+    for without in ((), (*RECORDING, "--set", "guards.enabled=false")):
+        assert not [one for one in render(*without) if one["metadata"]["name"] == REQUESTER]
+    file = of_kind("ConfigMap", *RECORDING)["ringfence-registration"]["data"]["registration.json"]
+    assert {one["kind"] for one in json.loads(file) if one["name"] == REQUESTER} == kinds
+
+
+def test_what_writes_who_asks_and_what_looks_after_it_compute_the_same() -> None:
+    writes = of_kind("MutatingAdmissionPolicy", *RECORDING)[REQUESTER]["spec"]
+    looks = of_kind("ValidatingAdmissionPolicy", *RECORDING)[REQUESTER]["spec"]
+    assert writes["variables"] == looks["variables"]
+    assert writes["matchConstraints"] == looks["matchConstraints"]
+    assert (writes["failurePolicy"], looks["failurePolicy"]) == ("Ignore", "Fail")
+    (anew,) = [one["expression"] for one in writes["variables"] if one["name"] == "anew"]
+    for spec in ("object.spec", "variables.before"):
+        found = set(re.findall(rf"{re.escape(spec)}\.\?(\w+)", anew))
+        assert found == {*WHAT_RUNS, "storage", "scratch", "secrets"}, "another program is the same for admission"

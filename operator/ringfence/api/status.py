@@ -12,7 +12,7 @@ from .fields import Generation
 class ConditionType(StrEnum):
     """What is observed about an agent. Each is True only for what was read back from the cluster.
 
-    Of FenceWidened, True is what should not be.
+    Of FenceWidened, True is what should not be. PermissionsHeld is there for agents that get what somebody must hold.
     """
 
     READY = "Ready"
@@ -22,6 +22,7 @@ class ConditionType(StrEnum):
     RIGHTS_APPLIED = "RightsApplied"
     SECRETS_FRESH = "SecretsFresh"
     WORKLOAD_AVAILABLE = "WorkloadAvailable"
+    PERMISSIONS_HELD = "PermissionsHeld"
 
 
 class Progress(StrEnum):
@@ -72,6 +73,10 @@ class Reason(StrEnum):
     SECRET_OVERWRITTEN = "SecretOverwritten"  # noqa: S105 - a reason
     ROTATION_OVERDUE = "RotationOverdue"
     NOT_GRANTED = "NotGranted"
+    HELD = "Held"
+    NOT_HELD = "NotHeld"
+    REQUESTER_UNKNOWN = "RequesterUnknown"
+    NOT_ANSWERED = "NotAnswered"
     CONSENT_MISSING = "NamespaceConsentMissing"
     AVAILABLE = "Available"
     PROGRESSING = "Progressing"

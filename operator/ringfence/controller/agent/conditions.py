@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ringfence.api.status import ConditionType, Progress, Reason, is_met
+from ringfence.policy.held import Held
 from ringfence.policy.model import RuleName, Violation
 from ringfence.policy.widening import Way, Widening, sentence
 from ringfence.resources.phases import PHASES
@@ -16,7 +17,9 @@ WIDENED_BY = {
     Way.POLICIES: Reason.FOREIGN_POLICY,
     Way.BINDINGS: Reason.FOREIGN_BINDING,
 }
-OF_OTHERS = frozenset({Reason.EXISTING_SECRET_TOO_OLD, Reason.AGE_UNKNOWN})
+OF_OTHERS = frozenset(
+    {Reason.EXISTING_SECRET_TOO_OLD, Reason.AGE_UNKNOWN, Reason.REQUESTER_UNKNOWN, Reason.NOT_ANSWERED}
+)
 """What is said of what others own. The agent is Ready all the same: it can do nothing about it."""
 GOES_ON = frozenset(
     {
@@ -97,6 +100,17 @@ def widened(found: Sequence[Widening]) -> Finding:
     if not found:
         return Finding(kind, "False", Reason.AS_DECLARED, "no policy or binding of others reaches the agent")
     return Finding(kind, "True", WIDENED_BY[min(one.way for one in found)], sentence(found))
+
+
+def held(found: Held) -> Finding | None:
+    """Whether somebody holds what the agent gets. None: there is nothing that anybody must hold."""
+    kind = ConditionType.PERMISSIONS_HELD
+    if found.violations:
+        sentence = "not all of what this agent gets is held by whoever must hold it: Accepted says what"
+        return Finding(kind, "False", Reason.NOT_HELD, sentence)
+    if found.unknown is not None:
+        return Finding(kind, "Unknown", *found.unknown)
+    return Finding(kind, "True", Reason.HELD, f"{found.who}, holds what this agent gets") if found.who else None
 
 
 def ready(findings: Sequence[Finding]) -> Finding:
