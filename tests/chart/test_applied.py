@@ -100,5 +100,5 @@ def test_a_developer_has_agents_by_the_clusters_own_roles(applied: Cluster) -> N
     wait_for("the roles to be put together", lambda: can("editer", "create", "agentdeployments.ringfence.dev"))
     wait_for("the roles to be put together", lambda: can("viewer", "get", "agentdeployments.ringfence.dev"))
     assert not can("viewer", "create", "agentdeployments.ringfence.dev")
-    assert not can("editer", "update", "agentdeployments.ringfence.dev/status")
+    assert not can("editer", "update", "agentdeployments.ringfence.dev", "--subresource=status")
     assert not can("editer", "create", "agentpolicies.ringfence.dev")
