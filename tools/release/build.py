@@ -9,6 +9,8 @@ from pathlib import Path
 
 import yaml
 
+from cluster.shell import step
+
 from . import attest, charts, notes, olm, plugin
 from .image import ARCHITECTURES, Part, image, parts
 from .oci import Layout, Object, digest
@@ -85,7 +87,8 @@ class _Release:
         subjects |= {f"ringfence-{name}": one for name, one in manifests.items()}
         subjects |= {f"chart-{name}": one for name, one in published.items()}
         self._sign(layout, subjects, lists, self._provenance(made))
-        (self.folder / archive_name(version)).write_bytes(layout.archive())
+        with step("writing the OCI layout"):
+            (self.folder / archive_name(version)).write_bytes(layout.archive())
         (self.folder / KEY).write_text(self.signer.public)
         self._sums()
 
@@ -119,7 +122,8 @@ class _Release:
     def _plugins(self, made: list[Part]) -> None:
         digests = {}
         for part in made:
-            packed = plugin.archive(self.source, part)
+            with step(f"packing the plugin for {part.architecture}"):
+                packed = plugin.archive(self.source, part)
             (self.folder / plugin.file_name(self.source, part.architecture)).write_bytes(packed)
             digests[part.architecture] = digest(packed)
         (self.folder / "krew.yaml").write_text(plugin.manifest(self.source, self.where.downloads, digests))

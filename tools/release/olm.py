@@ -20,6 +20,7 @@ from .trees import Node, Tree
 NAMESPACE: Final = "ringfence-system"
 _RIGHTS: Final = {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "ServiceAccount", "Deployment"}
 BESIDE: Final = "required.yaml"
+_PART: Final = "app.kubernetes.io/component"
 _WORDS: Final = f"""\
 Ringfence puts a fence around every AI agent on Kubernetes: no network, no API rights and no keys beyond what its
 AgentDeployment asks for and the platform's AgentPolicy allows.
@@ -31,13 +32,13 @@ Manifest = dict[str, Any]
 
 
 def rendered(source: Source, image: str) -> list[Manifest]:
-    """What the chart makes with its default values, without hooks."""
+    """What the chart makes with its default values, without hooks and without what `helm test` needs."""
     repository, _, digest = image.partition("@")
     values = ["--set", f"image.repository={repository}", "--set", f"image.digest={digest}"]
     chart = source.root / "charts/ringfence"
     words = ["template", "ringfence", chart, "-n", NAMESPACE, "--no-hooks", "--skip-tests", *values]
     text = run([programs.tools() / "helm", *words])
-    return [one for one in yaml.safe_load_all(text) if one]
+    return [one for one in yaml.safe_load_all(text) if one and one["metadata"]["labels"].get(_PART) != "test"]
 
 
 def bundle(source: Source, image: str) -> Tree:

@@ -119,13 +119,10 @@ class Compiler:
             where = ["-s", place, "-p", "/", f"{place}/{below}"]
             if new:
                 words = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", *where]
-                run([*self._python(), *words], env=self._environment(), timeout=1800, ok=True)
+                run([*self._python(), *words], env=self._environment(), timeout=1800)
             for name, node in new.items():
-                path = _compiled(name)
-                if (Path(place) / path).is_file():  # a few modules are meant for other Pythons
-                    self._known[name, node.content] = Node((Path(place) / path).read_bytes())
-        keys = [(name, node.content) for name, node in sources.items()]
-        return {_compiled(name): self._known[name, text] for name, text in keys if (name, text) in self._known}
+                self._known[name, node.content] = Node((Path(place) / _compiled(name)).read_bytes())
+        return {_compiled(name): self._known[name, node.content] for name, node in sources.items()}
 
     def _python(self) -> list[str]:
         libraries = self.folder / "usr/lib" / MULTIARCH[machine()]

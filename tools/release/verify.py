@@ -8,6 +8,8 @@ from pathlib import Path
 
 import yaml
 
+from cluster.shell import step
+
 from . import attest
 from .build import IMAGES, KEY, SIGNATURES, SUMS, bundle_name, repository_of
 from .errors import ReleaseError
@@ -33,9 +35,10 @@ class _Check:
     key: str
 
     def all(self) -> list[str]:
-        told = [self._files()]
-        (archive,) = self.folder.glob("*.oci.tar")
-        layout = Layout.of(archive)
+        with step("reading all files"):
+            told = [self._files()]
+            (archive,) = self.folder.glob("*.oci.tar")
+            layout = Layout.of(archive)
         told.append(f"{len(layout.reachable())} blobs, all there and as their digests say")
         version = archive.name.removeprefix("ringfence-").removesuffix(".oci.tar")
         subjects = self._subjects(layout, version)

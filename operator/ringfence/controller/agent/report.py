@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ringfence.api.status import ConditionType, Reason
+from ringfence.api.status import AgentStatus, ConditionType, Reason
 from ringfence.controller.runtime.loop import Look
 from ringfence.kube import Object
 from ringfence.policy.text import listed
@@ -30,6 +30,9 @@ TOLD |= {Reason.UNFENCED, Reason.FENCE_CONTESTED}
 TOLD |= {Reason.NOT_GRANTED, Reason.SECRET_TOO_OLD, Reason.ROTATION_OVERDUE, Reason.INTERNAL_ERROR}
 TOLD |= {Reason.CONSENT_MISSING, *conditions.OF_OTHERS}
 """Reasons that make an Event, whatever their condition."""
+EMPTY = AgentStatus().model_dump(mode="json", by_alias=True, exclude_none=True)
+"""What the API server adds to a status that lacks it. With it the echo of a write is known for what it is, although it
+comes before the answer: it calls for no look."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,14 +269,14 @@ def _status(
         new["acceptedGeneration"] = generation
         new["effectivePermissions"] = effective_permissions(agent)
         new["effectiveEgress"] = egress
-        new[redirects.FIELD] = redirects.remembered(agent.services, seen.accepted_services) or None
+        new[redirects.FIELD] = redirects.remembered(agent.services, seen.accepted_services)
         listed = old.get("managedResources") or []
         if old.get("acceptedGeneration") != generation or _names_missing(old, agent):
             listed = [_listed(ref, seen.key.namespace) for ref in planned.children]
         new["managedResources"] = with_digests(listed, seen.key.namespace, seen.ownership)
     if planned.stop is not None and planned.stop.withholds and seen.accepted_before:
         new |= {"effectivePermissions": [], "effectiveEgress": []}
-    return {name: value for name, value in (old | new).items() if value is not None}
+    return {name: value for name, value in (EMPTY | old | new).items() if value is not None}
 
 
 def _listed(ref: Ref, own: str) -> dict[str, Any]:
