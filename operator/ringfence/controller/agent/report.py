@@ -97,7 +97,7 @@ def going(seen: Observed, outcome: Outcome) -> Report:
     ]
     old = seen.status.get("conditions") or []
     generation = seen.agent.generation if seen.agent else 0
-    merged = conditions.merge(old, findings, generation=generation, now=stamp(seen.now))
+    merged = conditions.stored(old, findings, generation=generation, now=stamp(seen.now))
     said = {one["type"] for one in merged}
     numbers = (workload_of(seen) or {}).get("status") or {}
     status = {
@@ -132,6 +132,8 @@ def _is_told(finding: Finding) -> bool:
     """Whether a person should hear of it. Not Ready is not news: the condition that it stands for speaks for itself."""
     if finding.type is ConditionType.READY:
         return finding.status == "True" or finding.reason is Reason.INTERNAL_ERROR
+    if finding.type is ConditionType.PERMISSIONS_HELD:  # what is lost, Accepted tells
+        return False
     if finding.type is ConditionType.FENCE_WIDENED:
         return finding.status == "True"
     if finding.reason is Reason.SUSPENDED_BY_POLICY:  # what is taken away with the pods is no news of its own
@@ -159,6 +161,8 @@ def find(seen: Observed, planned: Plan, outcome: Outcome, after: After) -> list[
         parts = [_contested(one, contested, seen.key.name) for one in parts]
     if stop := _stop(planned, outcome, after):
         parts = [*parts[:-1], Finding(ConditionType.WORKLOAD_AVAILABLE, "False", stop.reason, stop.message)]
+    parts += [one] if (one := conditions.held(seen.held)) else []
+    if stop:
         return [Finding(ConditionType.READY, "False", stop.reason, stop.message), *parts]
     return [conditions.ready(parts), *parts]
 
@@ -252,7 +256,7 @@ def _status(
     numbers = (after.workload or {}).get("status") or {}
     new: Object = {
         "observedGeneration": generation,
-        "conditions": conditions.merge(
+        "conditions": conditions.stored(
             old.get("conditions") or [], findings, generation=generation, now=stamp(seen.now)
         ),
         "replicas": numbers.get("replicas", 0),
