@@ -45,6 +45,7 @@ JOB = "tests/unit/rotation/test_job.py"
 HELD = "tests/api/test_requests.py::test_what_is_requested_is_held_to_a_limit_range"
 REQUESTER = "tests/unit/admission/test_requester.py"
 HOLDS = "tests/api/test_requester.py"
+REQUESTED_BY = "tests/chart/guards/test_guards_requester.py"
 HELD_BY_REQUESTER = f"{HOLDS}::test_a_tenant_gives_what_the_tenant_holds"
 HELD_BY_DELEGATE = f"{HOLDS}::test_the_delegate_is_asked_about_in_place_of_an_applier_that_is_cluster_admin"
 GIVEN = f"{HOLDS}::test_a_tenant_gives_no_config_map_that_the_tenant_may_not_read"
@@ -78,11 +79,11 @@ _PEER = "NetworkPolicy `-allow`, over `-deny` that drops all else"
 _RULE = (
     "Role and RoleBinding in the agent's namespace, behind `decide` and the ClusterRole `ringfence-agent-ceiling`; "
     "admission asks whether the requester, or the namespace's delegate, holds what is new to it or to its program, and "
-    "the controller whether the delegate still does"
+    "the controller whether the delegate, or whoever asked, still does"
 )
 _GIVEN = (
     "admission asks whether the requester, or the namespace's delegate, may get the ConfigMap, and the controller "
-    "whether the delegate still may"
+    "whether the delegate, or whoever asked, still may"
 )
 _PROBE = "the container's probe (kubelet)"
 _OWN_PORT = "the container's probe; must be one of spec.ports: CEL. There is no host and there are no headers"
@@ -391,8 +392,12 @@ FIELDS: dict[str, Row] = {
         SAMPLES,
     ),
     "AgentDeployment.spec.secrets[].delivery.file.path": Row(
-        "one projected volume, read-only, never a subPath; `decide`: no two at one place",
+        "a projected volume for each directory, read-only, never a subPath; `decide`: no two at one place, and no "
+        "directory that hides the system's or the pod's own",
         f"{KEYS}::test_each_file_has_a_place_of_its_own",
+        f"{KEYS}::test_a_directory_hides_nothing_of_the_system_or_the_pod",
+        f"{INSIDE}::test_a_secret_lies_where_the_agent_wants_it",
+        f"{KEYS}::test_a_file_of_a_secret_lies_apart_from_what_else_is_mounted",
         f"{ROTATION}/test_file.py::test_the_pod_sees_the_new_file_without_a_restart",
         f"{KEY_CHILDREN}::test_pods_get_the_named_keys_and_no_others",
         SAMPLES,
@@ -590,6 +595,15 @@ ALWAYS: dict[str, Row] = {
         f"{CONTROLLER}/test_delegates.py::test_a_binding_that_is_taken_away_is_told_and_counted",
         f"{CONTROLLER}/test_delegates.py::test_a_policy_may_suspend_for_it",
         "tests/unit/controller/test_delegates.py::test_what_is_answered_in_the_moment_of_a_change_is_asked_once_more",
+    ),
+    "What whoever asked for an agent does not hold any more is a violation of it, where no delegate is named": Row(
+        "a MutatingAdmissionPolicy of the chart writes who asked (Kubernetes 1.36), a ValidatingAdmissionPolicy sees "
+        "that nobody else does, and the controller asks the API server again; not known: `PermissionsHeld` Unknown",
+        f"{REQUESTED_BY}::test_what_who_asked_loses_is_told_and_what_he_gets_back_is_fine",
+        f"{REQUESTED_BY}::test_nobody_writes_it_by_hand",
+        f"{REQUESTED_BY}::test_who_asks_for_more_or_has_it_run_something_else_asks_anew",
+        f"{REQUESTED_BY}::test_an_agent_without_a_record_is_unknown_and_runs",
+        f"{HOLDS}::test_who_takes_an_agent_over_must_hold_all_of_it",
     ),
     "What no longer fits after a change around an agent shows within five seconds": Row(
         "the controller decides again when policies, namespaces, NetworkPolicies, bindings or Services change",

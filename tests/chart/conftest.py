@@ -9,7 +9,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from api.instances import build_programs, instance
 from api.server import Server
-from chart.rendering import CHART, NAMESPACE, ROOT, VALUES
+from chart.rendering import CHART, IMAGE, NAMESPACE, ROOT, VALUES
 from cluster import Cluster
 from cluster.shell import run, wait_for
 
@@ -66,7 +66,7 @@ def server(cluster: Cluster) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def installed(cluster: Cluster) -> Iterator[Cluster]:
     """The chart, installed. Its pods stay pending: there is no node, and nothing here needs one."""
-    run(["helm", "-n", NAMESPACE, "install", "ringfence", str(CHART)], env=cluster.env)
+    run(["helm", "-n", NAMESPACE, "install", "ringfence", str(CHART), *IMAGE], env=cluster.env)
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OPENED, "labels": AGENTS}})
     yield cluster
     run(["helm", "-n", NAMESPACE, "uninstall", "ringfence"], env=cluster.env)

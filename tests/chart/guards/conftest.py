@@ -23,7 +23,7 @@ from chart.guards.asking import (
     of_user,
     passed,
 )
-from chart.rendering import CHART, NAMESPACE
+from chart.rendering import CHART, IMAGE, NAMESPACE
 from cluster import Cluster
 from cluster.shell import run, wait_for
 from ringfence.api.names import AGENT_LABEL, AGENTS_LABEL
@@ -42,7 +42,10 @@ def guarded(cluster: Cluster) -> Iterator[Cluster]:
     """The chart without its webhook, where nothing answers: the guards alone."""
     label = ("label", "namespace", OPENED_BEFORE, f"{AGENTS_LABEL}=enabled")
     wait_for("the end of an earlier file's guards", lambda: cluster.kubectl(*label))
-    run(["helm", "-n", NAMESPACE, "install", "ringfence", str(CHART), "--set", "floor.enabled=false"], env=cluster.env)
+    run(
+        ["helm", "-n", NAMESPACE, "install", "ringfence", str(CHART), *IMAGE, "--set", "floor.enabled=false"],
+        env=cluster.env,
+    )
     cluster.kubectl("delete", "validatingwebhookconfiguration", "ringfence")
     yield cluster
     run(["helm", "-n", NAMESPACE, "uninstall", "ringfence"], env=cluster.env)

@@ -13,7 +13,7 @@ from api.controller.place import Place
 from api.server import Answer
 from chart.guards.asking import APPS, BATCH, CERTIFICATE, DIGEST, HERE, RBAC, WEBHOOKS, Somebody, passed, paths, refused
 from chart.guards.test_guards_others import manifests
-from chart.rendering import CHART, NAMESPACE, of_kind
+from chart.rendering import CHART, IMAGE, NAMESPACE, of_kind
 from chart.test_registration import some_ca
 from cluster import Cluster, programs
 from cluster.shell import run, wait_for
@@ -109,7 +109,16 @@ def test_who_deploys_beside_it_does_not_change_it(
 
     before = parts()
     assert len(before) > len(PARTS)
-    changed = ("upgrade", "ringfence", str(CHART), "--set", "floor.enabled=false", "--set", "controller.replicas=1")
+    changed = (
+        "upgrade",
+        "ringfence",
+        str(CHART),
+        *IMAGE,
+        "--set",
+        "floor.enabled=false",
+        "--set",
+        "controller.replicas=1",
+    )
     assert "ringfence-guard-own" in by_helm(guarded, "strong", *changed)
     assert parts() == before
     found = admin.server.request("GET", f"{APPS}/namespaces/{NAMESPACE}/deployments/ringfence-controller").body
@@ -284,7 +293,7 @@ def test_nobody_blunts_the_webhook(guarded: Cluster, strong: Somebody, admin: So
 def helm(cluster: Cluster, *values: str) -> None:
     """As docs/how-to/break-glass.md says it."""
     options = [*(word for value in ("floor.enabled=false", *values) for word in ("--set", value)), "--force-conflicts"]
-    run(["helm", "-n", NAMESPACE, "upgrade", "ringfence", str(CHART), *options], env=cluster.env)
+    run(["helm", "-n", NAMESPACE, "upgrade", "ringfence", str(CHART), *IMAGE, *options], env=cluster.env)
 
 
 def test_break_glass(guarded: Cluster, place: Place, admin: Somebody) -> None:

@@ -17,7 +17,7 @@ from api.server import Server
 from chart.guards.asking import EDITS, OPENED_BEFORE, Somebody, of_user, passed, refused
 from chart.guards.test_guards import *  # noqa: F403 - every guard's cases once more, with the fixtures below
 from chart.guards.test_guards_around import *  # noqa: F403
-from chart.rendering import CHART, NAMESPACE, ROOT, VALUES, render
+from chart.rendering import CHART, IMAGE, NAMESPACE, ROOT, VALUES, render
 from chart.test_floor import RIGHTS, WORST, agent, answer
 from cluster import Cluster, ClusterError
 from cluster.shell import run, wait_for
@@ -63,7 +63,7 @@ def guarded(cluster: Cluster, server: Server) -> Cluster:
     """The chart is installed beside the files; then an administrator deletes all of it that the API server has."""
     cluster.kubectl("label", "namespace", OPENED_BEFORE, f"{AGENTS_LABEL}=enabled")
     floor("--output", str(cluster.admission_manifests))
-    run(["helm", "-n", NAMESPACE, "install", "ringfence", str(CHART)], env=cluster.env)
+    run(["helm", "-n", NAMESPACE, "install", "ringfence", str(CHART), *IMAGE], env=cluster.env)
     kinds = cluster.kubectl("api-resources", "--verbs=list,delete", "-o", "name").split()
     everything = ",".join(kind for kind in kinds if not kind.startswith("events"))
     cluster.kubectl("delete", everything, "-A", "-l", OURS, timeout=240)

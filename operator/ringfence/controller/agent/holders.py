@@ -1,19 +1,19 @@
-"""Asks whether the delegate of a namespace still holds what agents there have, or are to get.
+"""Asks whether somebody still holds what agents have, or are to get: the namespace's delegate, else whoever asked.
 
-Admission asks when a spec is written. Who wrote it is known to nobody later, but a delegate stands in the namespace: so
-about him it is asked again, when permissions there may have changed and every few minutes.
+Admission asks when a spec is written. Here it is asked again, when permissions there may have changed and every few
+minutes. Who asked is recorded in the agent's annotation, where the cluster can do that (policy/recorded.py).
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import structlog
 
 from ringfence.api import AgentDeploymentSpec
-from ringfence.api.status import ConditionType
+from ringfence.api.status import ConditionType, Reason
 from ringfence.kube import ApiError, Unreachable
 from ringfence.kube.access import MOST_NAMES, AccessReviews, TooManyError
 from ringfence.policy.atoms import PermissionSet
@@ -24,6 +24,7 @@ from ringfence.policy.files import named_config_maps, not_readable, reading
 from ringfence.policy.handover import existing_secrets
 from ringfence.policy.held import ALL, GET_SECRETS, RULES, Held, not_held, too_many, unreadable
 from ringfence.policy.model import RuleName, Violation
+from ringfence.policy.recorded import NOT_BELIEVED, NOTHING_RECORDS, recorded
 from ringfence.store.records import Key, StoredAgent
 from ringfence.store.store import Store
 
@@ -41,9 +42,17 @@ And as long after a change it is asked once more: the API server may decide by w
 PATIENCE: Final = 5.0
 """Seconds for all questions about one agent."""
 UNANSWERED: Final = (
-    "the API server did not answer whether the delegate of this namespace may do what this agent is to get, so it is "
-    "not given: it is asked again"
+    "the API server did not answer whether {who}, may do what this agent is to get, so it is not given: it is asked "
+    "again"
 )
+ASKED_AGAIN: Final = "the API server did not answer whether {who}, holds what this agent gets: it is asked again"
+
+
+class Recording(Protocol):
+    """Whether who asks for an agent is recorded."""
+
+    recording: bool | None
+    """None: nothing is installed that does. False: what is installed is not as installed."""
 
 
 class _Epoch(NamedTuple):
@@ -56,56 +65,100 @@ class _Epoch(NamedTuple):
 @dataclass(frozen=True)
 class _Found:
     spec: tuple[str, int, str]
-    """Which spec of which agent, and the delegate."""
+    """Which spec of which agent, and the delegate or the record of who asked."""
     epoch: _Epoch
     at: float
     violations: tuple[Violation, ...]
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What somebody must hold for an agent. `secrets`, `config_maps`: name -> path of the field."""
+
+    spec: AgentDeploymentSpec
+    secrets: Mapping[str, str]
+    config_maps: Mapping[str, str]
+    permitted: Mapping[str, PermissionSet]
+
+    @classmethod
+    def of(cls, key: Key, raw: Any, spec: AgentDeploymentSpec) -> "_Asked":
+        config_maps = named_config_maps(raw)
+        permitted = with_own(by_place(spec.permissions, key.namespace), key.namespace, reading(config_maps))
+        return cls(spec, {name: path for path, name in reversed(existing_secrets(raw))}, config_maps, permitted)
+
+
 @dataclass
-class Delegates:
-    """Remembers the last answer for each agent that there is something to ask about."""
+class Holders:
+    """Remembers the last answer for each agent that there is something to ask about.
+
+    `recorder`: what is known of the record of who asks; without one it is never believed.
+    """
 
     reviews: AccessReviews
     store: Store
+    recorder: Recording | None = None
     clock: Callable[[], float] = monotonic
     _found: dict[Key, _Found] = field(default_factory=dict)
     _asked: dict[str, set[Key]] = field(default_factory=dict)
     """By namespace, the agents about which there is something to ask: with the last of them all of it is forgotten."""
     _since: dict[str, tuple[tuple[int, int], float]] = field(default_factory=dict)
-    """Of namespaces with a delegate: the version that was seen last, and when it was seen first."""
+    """Of these namespaces: the version that was seen last, and when it was seen first."""
     _epochs: dict[str, _Epoch] = field(default_factory=dict)
     """Those that the answers of `reviews` belong to."""
     _unanswered: set[str] = field(default_factory=set)
 
     async def of(self, key: Key, agent: StoredAgent, spec: AgentDeploymentSpec | None) -> Held:
         """About the agent as it is stored. `spec`: None where it cannot be read."""
-        named = self.store.context.delegate(key.namespace)
-        secrets = {name: path for path, name in reversed(existing_secrets(agent.spec))} if named is not None else {}
-        config_maps = named_config_maps(agent.spec) if named is not None else {}
-        permitted = by_place(spec.permissions, key.namespace) if spec and named is not None else {}
-        permitted = with_own(permitted, key.namespace, reading(config_maps))
-        if named is None or spec is None or not (secrets or permitted):
+        asked = _Asked.of(key, agent.spec, spec) if spec else None
+        if asked is None or not (asked.secrets or asked.permitted):
             self.forget(key)
             return ALL
-        subject = read_delegate(named)
-        if subject is None:
-            return Held((Violation("metadata.namespace", RuleName.PERMISSION_NOT_HELD, malformed(named)),))
+        named = self.store.context.delegate(key.namespace)
+        if named is None:
+            subject = recorded(agent.requested_by)
+            if isinstance(subject, str):
+                self.forget(key)
+                sentence = NOTHING_RECORDS if self._recording is None else subject
+                return Held(unknown=(Reason.REQUESTER_UNKNOWN, sentence))
+            source = str(agent.requested_by)
+            return self._as_believed(await self._asked_of(key, agent, asked, subject, source))
+        delegate = read_delegate(named)
+        if delegate is None:
+            why = Violation("metadata.namespace", RuleName.PERMISSION_NOT_HELD, malformed(named))
+            return Held((why,))
+        return await self._asked_of(key, agent, asked, delegate, named)
+
+    @property
+    def _recording(self) -> bool | None:
+        return self.recorder.recording if self.recorder else None
+
+    def _as_believed(self, found: Held) -> Held:
+        """A no counts whoever wrote the record; a yes only where nobody else can have written it."""
+        if found.violations or self._recording:
+            return found
+        sentence = NOTHING_RECORDS if self._recording is None else NOT_BELIEVED
+        return replace(found, unknown=(Reason.REQUESTER_UNKNOWN, sentence))
+
+    async def _asked_of(self, key: Key, agent: StoredAgent, asked: _Asked, subject: Subject, source: str) -> Held:
+        """`source`: what names the subject."""
         self._asked.setdefault(key.namespace, set()).add(key)
-        about, now = (agent.uid, agent.generation, named), self.clock()
+        who, now = str(subject.who), self.clock()
+        about = (agent.uid, agent.generation, source)
         epoch = self._epoch(key.namespace, now)
         known = self._found.get(key)
         if known is not None and known.spec == about:
             left = known.at + (EVERY if known.epoch == epoch and epoch.settled else SOON) - now
             if left > 0:
-                return Held(known.violations, left)
-        found = await self._ask(key.namespace, epoch, subject, secrets, config_maps, permitted, spec)
+                return Held(known.violations, left, who)
+        found = await self._ask(key.namespace, epoch, subject, asked)
         if found is None:
             if known is not None and known.spec == about:
-                return Held(known.violations, SOON)
-            return Held(() if _in_force(agent) else (_unanswered(),), SOON)
+                return Held(known.violations, SOON, who)
+            if _in_force(agent):
+                return Held((), SOON, who, (Reason.NOT_ANSWERED, ASKED_AGAIN.format(who=who)))
+            return Held((_unanswered(who),), SOON, who)
         self._found[key] = _Found(about, epoch, now, found)
-        return Held(found, EVERY if epoch.settled else SOON)
+        return Held(found, EVERY if epoch.settled else SOON, who)
 
     def forget(self, key: Key) -> None:
         """The agent is gone, or nobody is to be asked about it."""
@@ -126,28 +179,21 @@ class Delegates:
             self._since[namespace] = (version, now)
         return _Epoch(version, now - self._since[namespace][1] >= SOON)
 
-    async def _ask(  # noqa: PLR0917 - what is asked about, by whom, where
-        self,
-        namespace: str,
-        epoch: _Epoch,
-        subject: Subject,
-        secrets: Mapping[str, str],
-        config_maps: Mapping[str, str],
-        permitted: Mapping[str, PermissionSet],
-        spec: AgentDeploymentSpec,
+    async def _ask(
+        self, namespace: str, epoch: _Epoch, subject: Subject, asked: _Asked
     ) -> tuple[Violation, ...] | None:
         """What is lacking; None: no answer."""
         if self._epochs.get(namespace) != epoch:
-            for place in {namespace, *permitted}:
+            for place in {namespace, *asked.permitted}:
                 self.reviews.answers.forget(place)
             self._epochs[namespace] = epoch
         try:
             async with asyncio.timeout(PATIENCE):
-                hidden = await self.reviews.lacking_names(subject, namespace, GET_SECRETS, frozenset(secrets))
+                hidden = await self.reviews.lacking_names(subject, namespace, GET_SECRETS, frozenset(asked.secrets))
                 lacking = {
                     place: missing
-                    for place, asked in permitted.items()
-                    if (missing := await self.reviews.lacking(subject, place, asked))
+                    for place, wanted in asked.permitted.items()
+                    if (missing := await self.reviews.lacking(subject, place, wanted))
                 }
         except TooManyError as failure:
             return (too_many(failure, MOST_NAMES),)
@@ -155,13 +201,13 @@ class Delegates:
             if namespace not in self._unanswered:  # once, and not for each agent
                 self._unanswered.add(namespace)
                 why = str(failure) or "too slow"
-                log.warning("no answer about what the delegate holds", namespace=namespace, error=why)
+                log.warning("no answer about what somebody holds", namespace=namespace, error=why)
             return None
         self._unanswered.discard(namespace)
         return (
-            *unreadable(secrets, hidden, subject),
-            *not_held(spec.permissions, namespace, lacking, subject),
-            *not_readable(config_maps, lacking.get(namespace, PermissionSet()), subject),
+            *unreadable(asked.secrets, hidden, subject),
+            *not_held(asked.spec.permissions, namespace, lacking, subject),
+            *not_readable(asked.config_maps, lacking.get(namespace, PermissionSet()), subject),
         )
 
 
@@ -172,5 +218,5 @@ def _in_force(agent: StoredAgent) -> bool:
     return status.get("acceptedGeneration") == agent.generation and accepted == ["True"]
 
 
-def _unanswered() -> Violation:
-    return Violation(RULES, RuleName.PERMISSION_NOT_HELD, UNANSWERED)
+def _unanswered(who: str) -> Violation:
+    return Violation(RULES, RuleName.PERMISSION_NOT_HELD, UNANSWERED.format(who=who))
