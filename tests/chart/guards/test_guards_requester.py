@@ -37,8 +37,6 @@ SECRET = {
     "delivery": {"env": {"name": "LLM_KEY"}},
 }
 
-pytestmark = pytest.mark.timeout(600)
-
 
 @dataclass
 class Person:
