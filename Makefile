@@ -64,7 +64,7 @@ test-monitoring: setup ## metrics' names, every alert (fires, does not), monitor
 
 test-api: setup ## the CRDs against a real API server (the built-in cluster without its node)
 	$(PY) -m pytest tests/api --ignore tests/api/controller -n 2 --dist loadfile
-	$(PY) -m pytest tests/api/controller -n 2 --dist loadfile  # apart: its controllers take up all agents there are
+	$(PY) -m pytest tests/api/controller -n 3 --dist loadfile --no-loadscope-reorder  # apart: its controllers take up all agents
 
 demo: ## see it work: cluster, charts, examples, and an account. CONTEXT=kind-... for another cluster; ARGS=--json
 	@python3 -m demo $(if $(CONTEXT),--context $(CONTEXT)) $(ARGS)

@@ -29,8 +29,6 @@ SECRET = {
     "delivery": {"env": {"name": "LLM_KEY"}},
 }
 
-pytestmark = pytest.mark.timeout(600)
-
 
 # --- what is written, and when
 
