@@ -11,6 +11,7 @@ from .builtin import RESTRICTED
 from .egress import check_egress
 from .elsewhere import check_elsewhere
 from .files import check_env_from, check_files
+from .identity import check_identity, check_token_paths
 from .images import check_image
 from .ingress import check_ingress
 from .limits import check_limits
@@ -106,6 +107,8 @@ def _check_parts(
     yield from check_users(parts.run_as_user, parts.run_as_group, policies)
     yield from check_files(parts.files, parts.storage, parts.scratch)
     yield from check_scratch(parts.scratch, parts.storage, parts.resources)
+    yield from check_identity(parts.identity, policies, facts.api_audiences)
+    yield from check_token_paths(parts.identity, parts.files, parts.scratch, parts.storage)
     yield from check_env_from(parts.env_from, parts.env, parts.secrets)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from ringfence.api.status import ConditionType, Reason
 
+from .identity import token_directories
 from .model import RuleName, Violation
 from .text import quote
 
@@ -52,7 +53,7 @@ def _what_runs(spec: Any) -> list[Any]:
     mounted = storage.get("mountPath") if isinstance(storage, Mapping) else None
     entries = found.get("scratch")
     scratch = [one.get("path") for one in entries if isinstance(one, Mapping)] if isinstance(entries, list) else []
-    return [*(found.get(field) or None for field in _WHAT_RUNS), mounted, scratch]
+    return [*(found.get(field) or None for field in _WHAT_RUNS), mounted, scratch, token_directories(found)]
 
 
 def _delivered(secret: Mapping[str, Any]) -> list[Any]:
