@@ -16,7 +16,13 @@ from cluster.shell import say
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "CRDs, admission, command line": ("tests/api", "--ignore", "tests/api/controller", "--dist", "loadfile"),
     "controller": ("tests/api/controller", "--dist", "loadfile"),
-    "floor, guards, rights": ("tests/chart", "--ignore", "tests/chart/test_static_floor.py", "--dist", "loadgroup"),
+    "floor, guards, rights": (
+        "tests/chart",
+        "--ignore",
+        "tests/chart/guards/test_static_floor.py",
+        "--dist",
+        "loadgroup",
+    ),
 }
 
 

@@ -162,6 +162,24 @@ def test_what_is_rendered_can_be_compared_with_what_is_there(team: Team, cluster
             assert cluster.kubectl("diff", "-f", "-", stdin=rendered.stdout) == ""
 
 
+def test_a_first_manifest_from_a_workload_that_runs(team: Team, cluster: Cluster, tmp_path: Path) -> None:
+    """What the API server has filled in needs no note, and the API server takes the result."""
+    container = {"name": "c", "image": SPEC["image"], "ports": [{"containerPort": 80}], "args": ["run"]}
+    labels = {"app": "bot"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
+    body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "bot"}, "spec": spec}
+    team.send("POST", path_of(*PATHS["Deployment"], team.name), body)
+    made = team.run("init", "--from", "deploy/bot", "-n", team.name)
+    assert made.returncode == 0, made.stderr
+    notes = [line for line in made.stdout.splitlines() if line.startswith("# ")]
+    assert [note.partition(": ")[0] for note in notes] == [f"# From Deployment {team.name}/bot.", "# fill in"], notes
+    assert cluster.kubectl("apply", "--dry-run=server", "-f", "-", stdin=made.stdout)
+    gone = team.run("init", "--from", "deploy/none", "-n", team.name)
+    assert (gone.returncode, gone.stdout) == (1, "")
+    assert f"no Deployment {team.name}/none" in gone.stderr
+
+
 def test_that_nobody_leads_is_said(team: Team) -> None:
     """A Lease that nobody renews any more, and one that is not there."""
     agent = team.agent(ready=True)

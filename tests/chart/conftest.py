@@ -1,12 +1,13 @@
 """Values to check the chart with, and a real API server for what only that can tell."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from api.instances import instance
+from api.instances import build_programs, instance
 from api.server import Server
-from chart.rendering import CHART, NAMESPACE, ROOT, VALUES
+from chart.rendering import CHART, IMAGE, NAMESPACE, ROOT, VALUES
 from cluster import Cluster
 from cluster.shell import run, wait_for
 
@@ -16,10 +17,21 @@ OPENED = "opened"
 AGENTS = {"ringfence.dev/agents": "enabled"}
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this very hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two workers: what needs an API server with files is a group, and so is all else, for it shares one cluster."""
+    """Workers: what needs an API server with files, the guards, and all else; each group has a cluster of its own."""
     for item in items:
-        item.add_marker(pytest.mark.xdist_group("files" if item.path.name == "test_static_floor.py" else "chart"))
+        item.add_marker(pytest.mark.xdist_group(_group(item.path)))
+
+
+def _group(file: Path) -> str:
+    if file.name == "test_static_floor.py":
+        return "files"
+    return "guards" if file.parent.name == "guards" else "chart"
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    build_programs(session)
 
 
 @pytest.fixture(params=VALUES)
@@ -51,7 +63,7 @@ def server(cluster: Cluster) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def installed(cluster: Cluster) -> Iterator[Cluster]:
     """The chart, installed. Its pods stay pending: there is no node, and nothing here needs one."""
-    run(["helm", "-n", NAMESPACE, "install", "ringfence", str(CHART)], env=cluster.env)
+    run(["helm", "-n", NAMESPACE, "install", "ringfence", str(CHART), *IMAGE], env=cluster.env)
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OPENED, "labels": AGENTS}})
     yield cluster
     run(["helm", "-n", NAMESPACE, "uninstall", "ringfence"], env=cluster.env)

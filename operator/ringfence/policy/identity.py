@@ -3,10 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
-from ringfence.api.agentdeployment import Storage
-from ringfence.api.files import ConfigFile
 from ringfence.api.identity import AllowedAnnotation, Identity, IdentityToken
-from ringfence.api.scratch import Scratch
 
 from .model import NamedPolicy, RuleName, Violation
 from .pods import RESERVED_PATHS, SYSTEM_PATHS, overlap
@@ -48,14 +45,14 @@ def check_identity(
                 yield Violation(f"{_AT}.tokens[{index}].audience", RuleName.IDENTITY_ABOVE_POLICY, message)
 
 
-def check_token_paths(
-    identity: Identity | None, files: Sequence[ConfigFile], scratch: Sequence[Scratch], storage: Storage | None
-) -> Iterator[Violation]:
-    """A token's directory is mounted whole: it hides nothing of the system, the pod, or another entry."""
+def check_token_paths(identity: Identity | None, mounted: Sequence[str]) -> Iterator[Violation]:
+    """A token's directory is mounted whole: it hides nothing of the system, the pod, or another entry.
+
+    `mounted`: paths of the agent's other mounts, its files and the directories of its secrets included.
+    """
     if identity is None:
         return
-    taken = [*RESERVED_PATHS, *SYSTEM_PATHS, *(one.path for one in files), *(one.path for one in scratch)]
-    taken += [storage.mount_path] if storage else []
+    taken = (*RESERVED_PATHS, *SYSTEM_PATHS, *mounted)
     directories = [directory(token) for token in identity.tokens]
     for index, own in enumerate(directories):
         others = (one for one in directories[:index] if one != own)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ringfence.api.names import AGENT_LABEL, API_VERSION, CHILD_PREFIX, GROUP
+from ringfence.api.names import AGENT_LABEL, API_VERSION, CHILD_PREFIX, GROUP, REQUESTED_BY_ANNOTATION
 from ringfence.kube import Object, path_of
 from ringfence.policy.elsewhere import target_namespaces
 from ringfence.policy.limits import Claim
@@ -86,6 +86,8 @@ class StoredAgent:
     """Whether it, or a job of its, talks to the API server: then that one's addresses matter to it."""
     claim: Claim
     """What it asks for, among the agents of its namespace."""
+    requested_by: str | None = None
+    """Who asked for what it gets, as its annotation says; see policy/recorded.py."""
 
     @property
     def spec(self) -> Any:
@@ -121,7 +123,14 @@ def read_agent(body: Body) -> StoredAgent:
             _at(spec, "permissions", "rules") or _at(spec, "permissions", "clusterReads") or _at(spec, "secrets")
         ),
         claim=claim_of(body),
+        requested_by=_requested_by(metadata),
     )
+
+
+def _requested_by(metadata: Body) -> str | None:
+    """One text for all agents of a person."""
+    found = (metadata.get("annotations") or {}).get(REQUESTED_BY_ANNOTATION)
+    return sys.intern(found) if isinstance(found, str) else None
 
 
 _DNS_NAMESPACES = frozenset(namespace for namespace, _ in (*dns.KNOWN, dns.OPENSHIFT))

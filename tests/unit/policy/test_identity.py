@@ -37,6 +37,11 @@ def allowing(*audiences: str, **values: list[str]) -> dict[str, Any]:
     return {"identity": {"annotations": annotations, "audiences": list(audiences)}}
 
 
+KEPT = {
+    "name": "kept",
+    "source": {"existing": {"secretName": "kept", "key": "a"}},
+    "delivery": {"file": {"path": "/srv/secrets/a"}},
+}
 ABOVE = {("IdentityAbovePolicy", "spec.identity.annotations[0].value")}
 TOKEN_ABOVE = {("IdentityAbovePolicy", "spec.identity.tokens[0].audience")}
 
@@ -156,7 +161,12 @@ def test_what_is_annotated_is_of_the_list() -> None:
             "/data/below/token",
             "/etc/agent/x",
         ),
-        *("/work/token", "/var/run/secrets/kubernetes.io/serviceaccount/token"),
+        *(
+            "/work/token",
+            "/srv/secrets/b",
+            "/srv/secrets/below/b",
+            "/var/run/secrets/kubernetes.io/serviceaccount/token",
+        ),
     ],
 )
 def test_a_token_hides_nothing(path: str) -> None:
@@ -164,6 +174,7 @@ def test_a_token_hides_nothing(path: str) -> None:
         "storage": {"mountPath": "/data", "size": "1Gi"},
         "files": [{"path": "/etc/agent/config", "content": ""}],
         "scratch": [{"path": "/work", "size": "1Mi"}],
+        "secrets": [KEPT],
     }
     found = judge({**token(path=path), **others}, allowing(STS))
     assert places(found) == {("InvalidField", "spec.identity.tokens[0].path")}
