@@ -29,6 +29,7 @@ SIGNED = "tests/unit/policy/test_signatures.py"
 IMAGES = "tests/unit/policy/test_images.py"
 LEVELS = "tests/unit/policy/test_levels.py"
 PODS = "tests/unit/policy/test_pods.py"
+IDENTITY = "tests/unit/policy/test_identity.py"
 SCRATCH = "tests/unit/policy/test_scratch.py"
 FILES = "tests/unit/policy/test_files.py"
 RIGHTS = "tests/unit/policy/test_permissions.py"
@@ -99,6 +100,9 @@ _BY_POLICY = "`decide`, at admission and at write: every policy must name it"
 _NODES = f"the pods' field for the scheduler; {_BY_POLICY}"
 SCHEDULING = "tests/unit/policy/test_scheduling.py"
 _SCHEDULED = (f"{SCHEDULING}::test_each_is_what_a_policy_names", BUILT)
+_ANNOTATED = "the ServiceAccount's annotation, which the controller puts back and the guard `children` keeps"
+_PROJECTED = "the pods' projected volume: the kubelet asks for such a token, bound to the pod"
+_IDENTIFIED = f"{INSIDE}::test_identity"
 _LIMIT = "the container's limits (kubelet, kernel); absent is never unlimited, and `decide` refuses 0"
 _REQUEST = "the container's requests: the cluster's LimitRanges and quotas count them, and its scheduler"
 _SELECTOR = "`decide` binds the policy by it; an unreadable selector binds everywhere"
@@ -271,6 +275,31 @@ FIELDS: dict[str, Row] = {
         "the pod's runtimeClassName; `decide` asks for what each AgentPolicy asks for",
         f"{INSIDE}::test_sandbox",
         f"{PODS}::test_sandbox",
+    ),
+    "AgentDeployment.spec.identity.annotations[].key": Row(
+        f"{_ANNOTATED}; one of a list, each with its source: schema",
+        f"{IDENTITY}::test_what_is_annotated_is_of_the_list",
+        f"{CONTROLLER}/test_identity.py::test_every_edit_of_it_is_put_right",
+        SAMPLES,
+    ),
+    "AgentDeployment.spec.identity.annotations[].value": Row(
+        f"{_ANNOTATED}; {_BY_POLICY}",
+        f"{IDENTITY}::test_each_is_what_every_policy_names",
+        f"{CONTROLLER}/test_identity.py::test_every_edit_of_it_is_put_right",
+    ),
+    "AgentDeployment.spec.identity.tokens[].audience": Row(
+        f"{_PROJECTED}; never for the API server: schema, and what its own token tells Ringfence; {_BY_POLICY}",
+        f"{IDENTITY}::test_no_token_is_for_the_api_server",
+        f"{IDENTITY}::test_each_is_what_every_policy_names",
+        _IDENTIFIED,
+    ),
+    "AgentDeployment.spec.identity.tokens[].path": Row(
+        "a read-only mount of its directory; `decide` refuses one that hides the system's, the pod's or another",
+        f"{IDENTITY}::test_a_token_hides_nothing",
+        _IDENTIFIED,
+    ),
+    "AgentDeployment.spec.identity.tokens[].expiration": Row(
+        f"{_PROJECTED}; from 10m to 24h: CEL", _IDENTIFIED, SAMPLES
     ),
     "AgentDeployment.spec.permissions.level": Row(
         "`decide`: the rules must fit under it, and it under each AgentPolicy's maxLevel; it grants nothing itself",
@@ -488,6 +517,10 @@ FIELDS: dict[str, Row] = {
         f"{SIGNED}::test_what_cosign_attests_is_verified",
     ),
     "AgentPolicy.spec.sandbox.runtimeClassNames": Row("`decide`", f"{PODS}::test_sandbox"),
+    **{
+        f"AgentPolicy.spec.identity.{field}": Row(_BY_POLICY, f"{IDENTITY}::test_each_is_what_every_policy_names")
+        for field in ("annotations[].key", "annotations[].values", "audiences")
+    },
     "AgentPolicy.spec.connections.groups": Row(
         "guard `connections`: by the groups that all policies of the namespace name, which the controller writes on "
         "its RoleBinding `ringfence-agents.ceiling` there",
