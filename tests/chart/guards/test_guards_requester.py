@@ -105,6 +105,7 @@ ANEW: list[dict[str, Any]] = [
     {"probes": [{"type": "Liveness", "command": ["x"]}]},
     {"storage": {"mountPath": "/var/lib/agent", "size": "1Gi"}},
     {"scratch": [{"path": "/tmp/x", "size": "1Mi"}]},
+    {"identity": {"tokens": [{"audience": "sts.amazonaws.com", "path": "/var/run/identity/aws/token"}]}},
     {"secrets": [GENERATED | {"delivery": {"file": {"path": "/etc/agent/key"}}}]},
 ]
 
