@@ -13,7 +13,7 @@ from ringfence.kube import Object, path_of
 from ringfence.policy.elsewhere import target_namespaces
 from ringfence.policy.limits import Claim
 from ringfence.policy.pod_security import unrestricted
-from ringfence.resources import Ref, ServicePort, openings
+from ringfence.resources import Ref, ServicePort, dns, openings
 from ringfence.resources.field_manager import FieldManager, last_of_spec
 from ringfence.resources.reads import BINDINGS, readers
 from ringfence.resources.stored import resource_version
@@ -133,6 +133,10 @@ def _requested_by(metadata: Body) -> str | None:
     return sys.intern(found) if isinstance(found, str) else None
 
 
+_DNS_NAMESPACES = frozenset(namespace for namespace, _ in (*dns.KNOWN, dns.OPENSHIFT))
+"""Of Services there the address counts, too: a cache on the node may answer at it."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredService:
     """One Service: where its ports lead."""
@@ -141,9 +145,15 @@ class StoredService:
     version: int
     spec_json: bytes
 
+    @property
+    def spec(self) -> Object:
+        """What is kept of its spec."""
+        found: Object = orjson.loads(self.spec_json)
+        return found
+
     def port(self, number: int) -> ServicePort | None:
         """Where one port leads; None where it leads to no pods of the cluster (no selector, no such port)."""
-        spec = orjson.loads(self.spec_json)
+        spec = self.spec
         selector = spec.get("selector")
         if not selector or spec.get("type") == "ExternalName":
             return None
@@ -157,6 +167,8 @@ def read_service(body: Body) -> StoredService:
     """What is kept of a Service."""
     metadata, spec = body["metadata"], body.get("spec") or {}
     kept = {name: spec.get(name) for name in ("selector", "ports", "type")}
+    if metadata["namespace"] in _DNS_NAMESPACES:
+        kept["clusterIPs"] = spec.get("clusterIPs")
     return StoredService((metadata["namespace"], metadata["name"]), resource_version(body), packed(kept))
 
 
