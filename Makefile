@@ -57,14 +57,14 @@ test-unit: setup ## tests that need no cluster
 	$(PY) -m pytest tests/unit -n 2
 
 test-chart: setup ## the chart: helm lint, kubeconform, kube-score, rights; Pod Security and the floor on a real API server
-	$(PY) -m pytest tests/chart -n 2 --dist loadgroup
+	$(PY) -m pytest tests/chart -n 3
 
 test-monitoring: setup ## metrics' names, every alert (fires, does not), monitors and dashboards: promtool and helm, no cluster
-	$(PY) -m pytest tests/monitoring
+	$(PY) -m pytest tests/monitoring -n 2
 
 test-api: setup ## the CRDs against a real API server (the built-in cluster without its node)
 	$(PY) -m pytest tests/api --ignore tests/api/controller -n 2 --dist loadfile
-	$(PY) -m pytest tests/api/controller -n 2 --dist loadfile  # apart: its controllers take up all agents there are
+	$(PY) -m pytest tests/api/controller -n 3 --dist loadfile --no-loadscope-reorder  # apart: its controllers take up all agents
 
 test-versions: setup ## the CRDs, the controller, floor and guards against older API servers (VERSIONS="1.31 1.33"); builds each once; hours, not in CI
 	@for version in $(or $(VERSIONS),1.31 1.33); do RINGFENCE_KUBERNETES=$$version $(PY) -m tools.versions || exit 1; done

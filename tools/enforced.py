@@ -632,10 +632,10 @@ ALWAYS: dict[str, Row] = {
     "What whoever asked for an agent does not hold any more is a violation of it, where no delegate is named": Row(
         "a MutatingAdmissionPolicy of the chart writes who asked (Kubernetes 1.36), a ValidatingAdmissionPolicy sees "
         "that nobody else does, and the controller asks the API server again; not known: `PermissionsHeld` Unknown",
-        f"{REQUESTED_BY}::test_what_who_asked_loses_is_told_and_what_he_gets_back_is_fine",
+        "tests/chart/guards/test_guards_requester_again.py::test_what_who_asked_loses_is_told_and_what_he_gets_back_is_fine",
         f"{REQUESTED_BY}::test_nobody_writes_it_by_hand",
         f"{REQUESTED_BY}::test_who_asks_for_more_or_has_it_run_something_else_asks_anew",
-        f"{REQUESTED_BY}::test_an_agent_without_a_record_is_unknown_and_runs",
+        "tests/chart/guards/test_guards_requester_again.py::test_an_agent_without_a_record_is_unknown_and_runs",
         f"{HOLDS}::test_who_takes_an_agent_over_must_hold_all_of_it",
     ),
     "What no longer fits after a change around an agent shows within five seconds": Row(

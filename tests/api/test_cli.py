@@ -113,7 +113,7 @@ class Team:
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), **variables}
         program = [sys.executable, "-m", "ringfence", *arguments]
-        return subprocess.run(program, capture_output=True, text=True, env=environment, timeout=90, check=False)
+        return subprocess.run(program, capture_output=True, text=True, env=environment, timeout=300, check=False)
 
 
 @pytest.fixture
@@ -211,7 +211,7 @@ def test_the_namespace_is_that_of_the_context(team: Team, tmp_path: Path) -> Non
     program = [sys.executable, "-c", "from ringfence.cli.main import main; main(prog_name='ringfence')"]
     environment = {**os.environ, "KUBECONFIG": str(team.kubeconfig), **words}
     for _ in range(3):  # a prompt waits two seconds for the cluster and no longer, however busy the machine is
-        shown = subprocess.run(program, capture_output=True, text=True, env=environment, timeout=60, check=False)
+        shown = subprocess.run(program, capture_output=True, text=True, env=environment, timeout=300, check=False)
         if shown.stdout.strip():
             break
     assert shown.stdout == "plain,a\n"
@@ -331,7 +331,7 @@ def test_rotate_waits_until_the_job_has_ended(team: Team, cluster: Cluster) -> N
     team.send("POST", path_of("apps/v1", "deployments", team.name), workload)
     kubelet = threading.Thread(target=_end_pods, args=(cluster, team.name))
     kubelet.start()
-    shown = team.run("rotate", "a", "-n", team.name, "--wait", "--timeout", "60")
+    shown = team.run("rotate", "a", "-n", team.name, "--wait", "--timeout", "150")
     kubelet.join()
     assert shown.returncode == 0, shown.stderr
     assert "panel: the new value is stored" in shown.stdout
@@ -342,7 +342,7 @@ def _end_pods(cluster: Cluster, namespace: str) -> None:
     """Do a kubelet's part: the job's pod has run, and well."""
     server = Server(cluster.server, cluster.kubeconfig)
     pods = path_of("v1", "pods", namespace)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 150
     while time.monotonic() < deadline:
         for pod in server.request("GET", pods).body["items"]:
             status = json.dumps({"status": {"phase": "Succeeded"}}).encode()
@@ -366,7 +366,7 @@ def test_kubectl_finds_it_as_a_plugin_and_completes_its_words(cluster: Cluster, 
 
     def run(*arguments: str) -> str:
         command = [str(kubectl), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, env=variables, timeout=90, check=True).stdout
+        return subprocess.run(command, capture_output=True, text=True, env=variables, timeout=300, check=True).stdout
 
     assert "Usage: kubectl ringfence status" in run("ringfence", "status", "--help")
     assert run("__complete", "ringfence", "stat").splitlines()[0].startswith("status\t")

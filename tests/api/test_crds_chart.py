@@ -26,7 +26,7 @@ def bare() -> Iterator[Cluster]:
 
 
 def helm(bare: Cluster, *words: str) -> str:
-    return run(["helm", *words], env=bare.env, timeout=60)
+    return run(["helm", *words], env=bare.env, timeout=300)
 
 
 def installed(bare: Cluster) -> list[str]:

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from api.instances import build_programs, instance
 from api.server import Server
@@ -17,17 +19,18 @@ OPENED = "opened"
 AGENTS = {"ringfence.dev/agents": "enabled"}
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this very hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Workers: what needs an API server with files, the guards, and all else; each group has a cluster of its own."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item.path)))
+class ByCluster(LoadScopeScheduling):
+    """Workers: what needs an API server with files, the guards, and all else; each of the three has its cluster."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.partition("::")[0])
+        if file.name == "test_static_floor.py":
+            return "files"
+        return "guards" if file.parent.name == "guards" else "chart"
 
 
-def _group(file: Path) -> str:
-    if file.name == "test_static_floor.py":
-        return "files"
-    return "guards" if file.parent.name == "guards" else "chart"
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer | None) -> ByCluster:
+    return ByCluster(config, log)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -21,8 +21,6 @@ from cluster.shell import run
 from ringfence.controller.certificates import Names, Settings, keep
 from ringfence.kube import Kube
 
-pytestmark = pytest.mark.timeout(900)
-
 USER = f"system:serviceaccount:{NAMESPACE}:ringfence-controller"
 KEEPER = Settings(
     namespace=NAMESPACE, names=Names(Names.of_service("ringfence-admission", NAMESPACE).dns, (ip_address(HOST),))

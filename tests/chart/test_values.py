@@ -232,7 +232,8 @@ def test_what_writes_who_asks_and_what_looks_after_it_compute_the_same() -> None
     assert writes["variables"] == looks["variables"]
     assert writes["matchConstraints"] == looks["matchConstraints"]
     assert (writes["failurePolicy"], looks["failurePolicy"]) == ("Ignore", "Fail")
-    (anew,) = [one["expression"] for one in writes["variables"] if one["name"] == "anew"]
-    for spec in ("object.spec", "variables.before"):
-        found = set(re.findall(rf"{re.escape(spec)}\.\?(\w+)", anew))
+    computed = {one["name"]: one["expression"] for one in writes["variables"]}
+    assert "variables.runs != variables.ran_before" in computed["anew"]
+    for name, spec in (("runs", "object.spec"), ("ran_before", "variables.before")):
+        found = set(re.findall(rf"{re.escape(spec)}\.\?(\w+)", computed[name]))
         assert found == {*WHAT_RUNS, "storage", "scratch", "secrets"}, "another program is the same for admission"

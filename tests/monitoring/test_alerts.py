@@ -18,8 +18,6 @@ SECTIONS = ["What it means", "What to look at", "What to do"]
 LEAST = 12
 ON = ("--set", "monitoring.prometheusRule.enabled=true")
 
-pytestmark = pytest.mark.timeout(300)  # the first run fetches Prometheus
-
 
 @functools.cache
 def groups() -> list[dict[str, Any]]:

@@ -195,7 +195,6 @@ def test_a_policy_that_became_stricter_locks_nobody_out(setup: Setup, server: Se
     wait_for(
         "the replicas to know",
         lambda: all(server.request("POST", f"{AGENTS}?dryRun=All", late).code == HTTPStatus.FORBIDDEN for _ in tries),
-        timeout=30,
     )
     setup.cluster.kubectl("label", "-n", "team", "agd", "loose", "a=b")
     with pytest.raises(Exception, match="ImageNoDigest"):

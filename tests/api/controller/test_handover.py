@@ -35,8 +35,6 @@ NEVER = {"matchLabels": {"never": "there"}}
 UNREADABLE = "SecretNotReadableByRequester"
 _NUMBER = itertools.count()
 
-pytestmark = pytest.mark.timeout(600)
-
 
 @dataclass
 class Registered:

@@ -165,7 +165,7 @@ def test_the_garbage_collector(guarded: Cluster, admin: Somebody, shop: str) -> 
     before = admin.server.request("GET", path).body
     options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Foreground"}
     assert admin.server.request("DELETE", path, json.dumps(options).encode()).ok
-    wait_for("all of it to go", lambda: not admin.server.request("GET", path).ok, timeout=120)
+    wait_for("all of it to go", lambda: not admin.server.request("GET", path).ok)
     assert not pods(admin, shop)
     again = {"metadata": {"name": "shop", "labels": LABELS}, "spec": before["spec"]}
     again["metadata"]["annotations"] = before["metadata"]["annotations"]
@@ -224,4 +224,4 @@ def test_a_gitops_tool_applies_compares_and_prunes(guarded: Cluster, where: str,
     guarded.kubectl("delete", "--cascade=foreground", "--wait=false", "-f", "-", stdin=text)
     kinds = "deployment,cronjob,service,ingress,networkpolicy,rolebinding,serviceaccount"
     listed = ("get", kinds, "-n", where, "-o", "name", "-l", "app=tracked")
-    wait_for("all of it to go", lambda: not guarded.kubectl(*listed), timeout=120)
+    wait_for("all of it to go", lambda: not guarded.kubectl(*listed))

@@ -264,7 +264,7 @@ def test_what_was_admitted_once_is_not_locked(guarded: Cluster, server: Server) 
     assert server.request("DELETE", f"/api/v1/namespaces/{found.name}").ok
     found.merge_at(one, {"metadata": {"finalizers": None}})
     gone = f"/api/v1/namespaces/{found.name}"
-    wait_for("the namespace's end", lambda: server.request("GET", gone).code == 404, timeout=120)
+    wait_for("the namespace's end", lambda: server.request("GET", gone).code == 404)
 
 
 @pytest.mark.parametrize("kind", [*EDITS, "Secret", "ReplicaSet", "AgentDeployment"])
