@@ -25,7 +25,7 @@ class HandOver(StrEnum):
     UNDECIDED = "undecided"
 
 
-_WHAT_RUNS: Final = ("image", "command", "args", "env", "envFrom", "files", "probes")
+_WHAT_RUNS: Final = ("image", "command", "args", "env", "envFrom", "files", "probes", "initContainers", "sidecars")
 
 
 def existing_secrets(spec: Any) -> list[tuple[str, str]]:
@@ -69,7 +69,7 @@ def _inside(found: Any, name: str) -> Any:
 
 def _delivered(secret: Mapping[str, Any]) -> list[Any]:
     """Which key of which Secret arrives where."""
-    return [secret["source"]["existing"], secret.get("delivery")]
+    return [secret["source"]["existing"], secret.get("delivery"), secret.get("containers") or None]
 
 
 def _named(spec: Any) -> list[tuple[str, str, Mapping[str, Any]]]:
