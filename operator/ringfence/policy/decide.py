@@ -11,6 +11,8 @@ from .builtin import RESTRICTED
 from .containers import check_containers, images
 from .egress import check_egress
 from .elsewhere import check_elsewhere
+from .files import volumes
+from .identity import check_identity, check_token_paths
 from .ingress import check_ingress
 from .limits import check_limits
 from .malformed import Parts, readable
@@ -21,6 +23,7 @@ from .plaintext import check_plaintext
 from .pods import check_sandbox, check_storage
 from .scheduling import check_scheduling
 from .scratch import check_scratch
+from .secret_files import secret_directories
 from .selectors import matches
 from .signatures import check_signatures
 from .users import check_users
@@ -99,6 +102,10 @@ def _check_parts(
     yield from check_storage(parts.storage)
     yield from check_users(parts.run_as_user, parts.run_as_group, policies)
     yield from check_scratch(parts.scratch, parts.storage, parts.resources)
+    yield from check_identity(parts.identity, policies, facts.api_audiences)
+    others = [*volumes(parts.storage, parts.scratch), *(file.path for file in parts.files)]
+    of_secrets = secret_directories(one.delivery.file.path for one in parts.secrets if one.delivery.file)
+    yield from check_token_paths(parts.identity, [*others, *of_secrets])
 
 
 _INDEX = re.compile(r"\[([0-9]{1,6})\]")

@@ -107,16 +107,13 @@ def not_readable(config_maps: Mapping[str, str], lacking: PermissionSet, subject
     for name, path in config_maps.items():
         if name not in hidden:
             continue
-        if subject.delegate is None:
+        if subject.who is None:
             message = (
                 f"you may not get ConfigMap {quote(name)} in this namespace, so you may not give it to an agent or "
                 "change what an agent with it runs: ask somebody who may, or for that permission"
             )
         else:
-            message = (
-                f"{subject.delegate}, the delegate of this namespace, may not get ConfigMap {quote(name)}, so no agent "
-                "is given it: have the delegate given that permission"
-            )
+            message = f"{subject.who}, may not get ConfigMap {quote(name)}, so {subject.consequence}: {subject.remedy}"
         yield Violation(path, RuleName.PERMISSION_NOT_HELD, message)
 
 

@@ -1,8 +1,7 @@
 """Existing Secrets that an agent is to be given, and whether anybody was asked about it.
 
-Whether the writer of a spec may hand a Secret over is known at admission alone: the API server keeps no record of who
-wrote a spec. Where admission could be passed at that time nobody was asked. The hand-over is undecided then, and stays
-so for this generation: the status remembers it.
+Whether the writer of a spec may hand a Secret over is asked at admission. Where admission could be passed at that time
+nobody was asked. The hand-over is undecided then, and stays so for this generation: the status remembers it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from typing import Any, Final
 from ringfence.api.secrets import KEYS_DIRECTORY
 from ringfence.api.status import ConditionType, Reason
 
+from .identity import token_directories
 from .model import RuleName, Violation
 from .secret_files import secret_directories
 from .text import quote
@@ -25,7 +25,8 @@ class HandOver(StrEnum):
     UNDECIDED = "undecided"
 
 
-_WHAT_RUNS: Final = ("image", "command", "args", "env", "envFrom", "files", "probes", "initContainers", "sidecars")
+WHAT_RUNS: Final = ("image", "command", "args", "env", "envFrom", "files", "probes", "initContainers", "sidecars")
+"""Fields of a spec that decide which program runs, beside where volumes are mounted."""
 
 
 def existing_secrets(spec: Any) -> list[tuple[str, str]]:
@@ -53,7 +54,8 @@ def _what_runs(spec: Any) -> list[Any]:
     mounted = _inside(found.get("storage"), "mountPath")
     entries = found.get("scratch")
     scratch = [one.get("path") for one in entries if isinstance(one, Mapping)] if isinstance(entries, list) else []
-    return [*(found.get(field) or None for field in _WHAT_RUNS), mounted, scratch, _directories(found.get("secrets"))]
+    own = _directories(found.get("secrets"))
+    return [*(found.get(field) or None for field in WHAT_RUNS), mounted, scratch, own, token_directories(found)]
 
 
 def _directories(secrets: Any) -> list[str]:

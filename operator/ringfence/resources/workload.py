@@ -13,6 +13,7 @@ from ringfence.policy.quantities import canonical
 
 from .containers import annotations_beside, container, containers_beside, resources, volumes_beside
 from .files import config_variables, file_annotations, file_mounts, file_volumes
+from .identity import identity_labels, token_mounts, token_volumes
 from .kinds import Manifest
 from .model import DENY, FOREGROUND, Agent, child, child_name
 from .probes import probes
@@ -78,7 +79,7 @@ def owned_by_fence(manifest: Manifest, name: str, uid: str) -> Manifest:
 
 def _template_metadata(agent: Agent) -> Manifest:
     annotations = {**agent.restarts, **file_annotations(agent), **annotations_beside(agent)}
-    return {"labels": agent.labels} | ({"annotations": annotations} if annotations else {})
+    return {"labels": agent.labels | identity_labels(agent)} | ({"annotations": annotations} if annotations else {})
 
 
 def _strategy(agent: Agent) -> Manifest:
@@ -134,7 +135,7 @@ def _mounts(agent: Agent) -> list[Manifest]:
         mounts.append({"name": "storage", "mountPath": agent.spec.storage.mount_path})
     if agent.spec.permissions.asks:
         mounts.append({"name": "token", "mountPath": TOKEN_PATH, "readOnly": True})
-    return mounts + file_mounts(agent) + secret_mounts(agent)
+    return mounts + file_mounts(agent) + secret_mounts(agent) + token_mounts(agent)
 
 
 def _volumes(agent: Agent) -> list[Manifest]:
@@ -143,7 +144,7 @@ def _volumes(agent: Agent) -> list[Manifest]:
         volumes.append({"name": "storage", "persistentVolumeClaim": {"claimName": child_name(agent.name)}})
     if agent.spec.permissions.asks:
         volumes.append({"name": "token", "projected": {"defaultMode": 420, "sources": _token_sources()}})
-    return volumes + file_volumes(agent) + secret_volumes(agent)
+    return volumes + file_volumes(agent) + secret_volumes(agent) + token_volumes(agent)
 
 
 def _token_sources() -> list[Manifest]:
