@@ -37,7 +37,7 @@ ROTATED = {
 }
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def guarded(cluster: Cluster) -> Iterator[Cluster]:
     """The chart without its webhook, where nothing answers: the guards alone."""
     label = ("label", "namespace", OPENED_BEFORE, f"{AGENTS_LABEL}=enabled")
@@ -150,12 +150,11 @@ def strong(guarded: Cluster, place: Place) -> Iterator[Somebody]:
 
 
 @pytest.fixture(scope="module")
-def certificate(controller: Server) -> Iterator[str]:
+def certificate(controller: Server) -> str:
     """As the controller makes it, whom the guard lets."""
     made = {"metadata": {"name": "ringfence-admission-tls"}, "stringData": {"tls.key": "x"}}
     passed(controller.request("POST", f"{HERE}/secrets", json.dumps(made).encode()))
-    yield CERTIFICATE
-    passed(controller.request("DELETE", CERTIFICATE))
+    return CERTIFICATE
 
 
 @pytest.fixture(scope="module")

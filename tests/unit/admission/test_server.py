@@ -82,7 +82,7 @@ async def running(
         yield Running(app, server, certificate, folder)
     finally:
         server.finish()
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 150)
 
 
 def trusting(*authorities: bytes) -> ssl.SSLContext:
@@ -131,7 +131,7 @@ async def test_an_answer_goes_out_before_the_application_goes_on(
 
     async with running(tmp_path) as here:
         # It holds the loop: nothing goes out meanwhile that has not gone out before.
-        monkeypatch.setattr(here.app, "_tell", lambda *_, **__: waited.append(answered.wait(30)))
+        monkeypatch.setattr(here.app, "_tell", lambda *_, **__: waited.append(answered.wait(150)))
         await asyncio.get_running_loop().run_in_executor(None, asks)
         assert waited == [True]
 
@@ -315,7 +315,7 @@ class TestHttp:
     async def exchange(self, here: Running, request: bytes) -> bytes:
         reader, writer = await here.connect(careless())
         writer.write(request)
-        answer = await asyncio.wait_for(reader.read(), 10)
+        answer = await asyncio.wait_for(reader.read(), 150)
         writer.close()
         return answer
 
@@ -384,7 +384,7 @@ async def test_the_end_lets_reviews_in_flight_finish(tmp_path: Path) -> None:
         await asyncio.sleep(0.3)
         for reader, writer in flights:
             writer.write(REQUEST[-10:])
-            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 150)
             assert head.startswith(b"HTTP/1.1 200")
             assert b"connection: close" in head.lower()
             writer.close()

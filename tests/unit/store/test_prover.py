@@ -170,7 +170,7 @@ async def test_an_announcement_is_looked_at_soon(monkeypatch: pytest.MonkeyPatch
     world.prover.changed = lambda *_: woken.put_nowait(world.context.api_server)
     following = asyncio.create_task(world.prover.follow())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(150):
             assert await woken.get() == (ONE,)
             world.announce("192.0.2.2")
             assert world.context.api_server == ()

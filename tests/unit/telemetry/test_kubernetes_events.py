@@ -239,7 +239,7 @@ async def test_an_event_is_written_again_where_that_may_help(
     task = asyncio.create_task(sink.run())
     sink(ACCEPTED)
     sink(changed("True", Reason.ACCEPTED, "next"))  # it is its turn when the first one is decided
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(150):
         await written.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -258,7 +258,7 @@ async def test_what_was_to_be_written_again_is_written_at_the_end_of_the_process
     kube.before.append(busy)
     task = asyncio.create_task(sink.run())
     sink(ACCEPTED)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(150):
         await asked.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
