@@ -20,7 +20,7 @@ def said(**spec: Any) -> dict[str, str]:
 
 
 FIRST: list[tuple[dict[str, Any], str, str]] = [
-    ({"containers": [{}]}, "spec.containers", "one container"),
+    ({"containers": [{}]}, "spec.containers", "stand in spec itself"),
     ({"template": {}}, "spec.template", "image, command, args"),
     ({"livenessProbe": {}}, "spec.livenessProbe", "health: {path: /healthz, port: http}"),
     ({"readinessProbe": {}}, "spec.readinessProbe", "health: {"),
