@@ -25,7 +25,6 @@ FIRST: list[tuple[dict[str, Any], str, str]] = [
     ({"livenessProbe": {}}, "spec.livenessProbe", "health: {path: /healthz, port: http}"),
     ({"readinessProbe": {}}, "spec.readinessProbe", "health: {"),
     ({"healthcheck": {}}, "spec.healthcheck", "health: {"),
-    ({"volumes": []}, "spec.volumes", "storage: {mountPath: /data, size: 1Gi}"),
     ({"volumeMounts": []}, "spec.volumeMounts", "storage: {"),
     ({"securityContext": {}}, "spec.securityContext", "leave it out: every agent runs without root"),
     ({"privileged": True}, "spec.privileged", "leave it out"),
