@@ -85,6 +85,7 @@ _IDS = (
 )
 _BY_POLICY = "`decide`, at admission and at write: every policy must name it"
 _NODES = f"the pods' field for the scheduler; {_BY_POLICY}"
+VOLUMES = "tests/unit/policy/test_volumes.py"
 SCHEDULING = "tests/unit/policy/test_scheduling.py"
 _SCHEDULED = (f"{SCHEDULING}::test_each_is_what_a_policy_names", BUILT)
 _ANNOTATED = "the ServiceAccount's annotation, which the controller puts back and the guard `children` keeps"
@@ -242,6 +243,30 @@ FIELDS: dict[str, Row] = {
     ),
     "AgentDeployment.spec.scheduling.tolerations[].value": Row(_NODES, *_SCHEDULED),
     "AgentDeployment.spec.scheduling.tolerations[].effect": Row(_NODES, *_SCHEDULED),
+    **{
+        f"AgentDeployment.spec.scheduling.spread[].{field}": Row(
+            f"{_NODES}; its selector is the agent's own label", *_SCHEDULED
+        )
+        for field in ("topologyKey", "maxSkew", "whenUnsatisfiable")
+    },
+    "AgentDeployment.spec.volumes[].claim": Row(
+        f"{_BY_POLICY}; none whose name begins with `ringfence-`, which are agents' own",
+        f"{VOLUMES}::test_every_policy_must_name_it",
+        f"{VOLUMES}::test_no_agent_gets_the_storage_of_another_one",
+        f"{INSIDE}::test_volumes",
+    ),
+    "AgentDeployment.spec.volumes[].mountPath": Row(
+        "the volume's mount; `decide` refuses a path that hides the system's or the pod's own",
+        f"{VOLUMES}::test_it_hides_nothing",
+        f"{VOLUMES}::test_it_hides_no_other_and_nothing_lies_in_it",
+        BUILT,
+    ),
+    "AgentDeployment.spec.volumes[].access": Row(
+        f"the volume, read-only for the whole pod (kubelet); {_BY_POLICY}",
+        f"{VOLUMES}::test_every_policy_must_name_it",
+        f"{INSIDE}::test_volumes",
+        BUILT,
+    ),
     "AgentDeployment.spec.scheduling.priorityClassName": Row(_NODES, *_SCHEDULED),
     "AgentDeployment.spec.devices[].name": Row(
         f"the container's limits and requests; {_BY_POLICY}",
@@ -554,12 +579,16 @@ FIELDS: dict[str, Row] = {
     "AgentPolicy.spec.limits.perAgent.cpu": Row(_EACH, f"{LIMITS}::test_each_limit_of_one_agent"),
     "AgentPolicy.spec.limits.perAgent.memory": Row(_EACH, f"{LIMITS}::test_each_limit_of_one_agent"),
     "AgentPolicy.spec.limits.perAgent.storage": Row(_EACH, f"{LIMITS}::test_each_limit_of_one_agent"),
+    **{
+        f"AgentPolicy.spec.pods.claims[].{field}": Row(_BY_POLICY, f"{VOLUMES}::test_every_policy_must_name_it")
+        for field in ("name", "access")
+    },
     "AgentPolicy.spec.pods.users[].first": Row(f"{_ID}: all policies must allow it", *_IDS),
     "AgentPolicy.spec.pods.users[].last": Row(f"{_ID}: all policies must allow it", *_IDS),
     **{
         f"AgentPolicy.spec.pods.{field}": Row(_BY_POLICY, _SCHEDULED[0])
         for field in (
-            *("nodeLabels[].key", "nodeLabels[].value", "priorityClassNames"),
+            *("nodeLabels[].key", "nodeLabels[].value", "priorityClassNames", "topologyKeys"),
             *("tolerations[].key", "tolerations[].value", "tolerations[].effect"),
         )
     },

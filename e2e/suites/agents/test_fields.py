@@ -174,6 +174,38 @@ def test_scratch(make: Make, api: Api, inside: Inside) -> None:
         inside(name, "write", "/home/other", "x")
 
 
+def test_volumes(make: Make, api: Api, inside: Inside) -> None:
+    """Read, not written where it is not allowed; one that is not there is told; none of another agent's."""
+    claims = f"/api/v1/namespaces/{NAMESPACE}/persistentvolumeclaims"
+    size = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "16Mi"}}}
+    api.create(claims, {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "e2e"}, "spec": size})
+    volume = {"claim": "e2e", "mountPath": "/corpus"}
+    with pytest.raises(Exception, match="VolumeAbovePolicy"):
+        make(volumes=[volume])
+    with pytest.raises(Exception, match="VolumeReserved"):
+        make(volumes=[volume | {"claim": "ringfence-panel"}])
+    policy = "/apis/ringfence.dev/v1alpha1/agentpolicies/research"
+    allowed = [{"name": "e2e", "access": "ReadWrite"}, {"name": "nowhere"}]
+    api.patch(policy, {"spec": {"pods": {"claims": allowed}}})
+    try:
+        name, _ = pod_of(make, api, volumes=[volume | {"access": "ReadWrite"}])
+        inside(name, "write", "/corpus/note", "kept")
+        api.patch(agents.agent_path(NAMESPACE, name), {"spec": {"volumes": [volume]}})
+        agents.wait(api, NAMESPACE, name)
+        assert inside(name, "cat", "/corpus/note") == "kept"
+        with pytest.raises(ClusterError, match="read-only file system"):
+            inside(name, "write", "/corpus/note", "changed")
+        lost = make(volumes=[volume | {"claim": "nowhere"}])["metadata"]["name"]
+        agents.wait(api, NAMESPACE, lost, "WorkloadAvailable", status="False")
+        wait_for(
+            "the claim's name in the condition",
+            lambda: "nowhere" in agents.condition(agents.get(api, NAMESPACE, lost), "WorkloadAvailable")["message"],
+        )
+    finally:
+        api.patch(policy, {"spec": {"pods": None}})
+        api.delete(f"{claims}/e2e")
+
+
 def test_user(make: Make, api: Api, inside: Inside) -> None:
     with pytest.raises(Exception, match="UserAbovePolicy"):
         make(runAsUser=1000)

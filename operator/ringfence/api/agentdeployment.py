@@ -31,6 +31,7 @@ from .scratch import Scratch
 from .secrets import AgentSecret
 from .status import AgentStatus
 from .users import NOBODY, Id
+from .volumes import ExistingVolume
 
 
 class ContainerPort(Model):
@@ -136,6 +137,11 @@ class AgentDeploymentSpec(Model):
     storage: Storage | None = Field(
         default=None,
         description="One volume that outlives the pod and is deleted with the agent. Absent: the agent keeps nothing.",
+    )
+    volumes: Annotated[list[ExistingVolume], Field(max_length=4), ListType("map", ("claim",))] = Field(
+        default_factory=list,
+        description="PersistentVolumeClaims that are there already, as far as policies allow. They stay when the agent "
+        "goes.",
     )
     scratch: Annotated[list[Scratch], Field(max_length=8), ListType("map", ("path",))] = Field(
         default_factory=list,

@@ -24,6 +24,7 @@ from .permissions import ClusterRead, Level, PolicyRule
 from .scheduling import DeviceLimit, NodeLabel, Toleration
 from .secrets import PolicySecrets
 from .users import NOBODY, IdRange
+from .volumes import AllowedClaim
 
 Registry = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^(\*|[a-z0-9][a-z0-9._:/-]*)$")]
 
@@ -202,6 +203,12 @@ class PolicyPods(Model):
     )
     devices: Annotated[list[DeviceLimit], Field(max_length=16), ListType("map", ("name",))] = Field(
         default_factory=list, description="Devices that an agent may ask for, such as nvidia.com/gpu. Empty: none."
+    )
+    claims: Annotated[list[AllowedClaim], Field(max_length=32), ListType("map", ("name",))] = Field(
+        default_factory=list, description="Existing PersistentVolumeClaims that an agent may mount. Empty: none."
+    )
+    topology_keys: Annotated[list[LabelKey], Field(max_length=16), ListType("set")] = Field(
+        default_factory=list, description="Labels of nodes over which an agent may spread its pods. Empty: none."
     )
 
 

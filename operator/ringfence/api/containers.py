@@ -83,8 +83,8 @@ class SideContainer(Model):
     )
     shares: Annotated[list[AbsolutePath], Field(max_length=4), ListType("set")] = Field(
         default_factory=list,
-        description="Paths of spec.scratch and spec.storage that it has, too, at the same place and writable. Of its "
-        "own it has /tmp; the rest is read-only.",
+        description="Paths of spec.scratch, spec.storage and spec.volumes that it has, too, at the same place and "
+        "with the same access. Of its own it has /tmp; the rest is read-only.",
     )
     resources: Resources = Field(default_factory=Resources)
 

@@ -42,8 +42,8 @@ _HEALTH: Final = (
     "liveness alike; each by itself is probes: [{type: Startup, http: {port: http}, every: 5s, failures: 60}]"
 )
 _VOLUME: Final = (
-    "an agent has /tmp, scratch: [{path: /cache, size: 1Gi}] that ends with it, and one volume that outlives it: "
-    "storage: {mountPath: /data, size: 1Gi}; configuration comes by files, a secret by secrets[].delivery.file"
+    "an agent has /tmp, scratch: [{path: /cache, size: 1Gi}], storage: {mountPath: /data, size: 1Gi} that outlives it, "
+    "and volumes: [{claim: NAME, mountPath: /in}] that are there already; configuration comes by files"
 )
 _HARDENED: Final = (
     "leave it out: every agent runs without root, privileges or capabilities, on a read-only image, with the default "
@@ -76,8 +76,8 @@ _RIGHTS: Final = (
     'write permissions: {level: ReadOnly, rules: [{apiGroups: [""], resources: [configmaps], verbs: [get, list]}]}'
 )
 _PLACED: Final = (
-    "write scheduling: {nodeSelector: {pool: agents}, tolerations: [{key: agents}], priorityClassName: agents}, as far "
-    "as policies allow; the rest is the cluster's business"
+    "write scheduling: {nodeSelector: {pool: agents}, tolerations: [{key: agents}], priorityClassName: agents, spread: "
+    "[{topologyKey: kubernetes.io/hostname}]}, as far as policies allow; the rest is the cluster's business"
 )
 _TIMES: Final = "write probes: [{type: Liveness, http: {port: http}, every: 10s, timeout: 1s, delay: 0s, failures: 3}]"
 _SERVICE: Final = "write service: {name: database, namespace: data, port: 5432}; the namespace only if it is another"
@@ -101,9 +101,7 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             **dict.fromkeys(
                 ("livenessProbe", "readinessProbe", "startupProbe", "probe", "healthcheck", "healthCheck"), _HEALTH
             ),
-            **dict.fromkeys(
-                ("volumes", "volumeMounts", "volumeClaimTemplates", "persistence", "volume", "tmpfs"), _VOLUME
-            ),
+            **dict.fromkeys(("volumeMounts", "volumeClaimTemplates", "persistence", "volume", "tmpfs"), _VOLUME),
             **dict.fromkeys(
                 ("securityContext", "podSecurityContext", "privileged", "fsGroup", "user", "capabilities", "cap_add"),
                 _HARDENED,
@@ -138,6 +136,7 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             **dict.fromkeys(("ingress", "service", "services", "expose"), _INGRESS),
             **dict.fromkeys(("rules", "rbac", "role", "roles", "roleRef", "clusterRole", "level"), _RIGHTS),
             **dict.fromkeys(("model", "provider", "prompt", "systemPrompt", "tools", "mcpServers"), _SETTINGS),
+            "mountPath": "it stands in spec.storage.mountPath, or in an entry of spec.volumes",
             "selector": "leave it out: Ringfence makes the labels of the pods and what selects them",
             "strategy": "leave it out: one pod after the other, or, with storage, the old one before the new one",
             "restartPolicy": "leave it out: an agent is always started again; suspended: true stops it",
@@ -218,10 +217,26 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             **dict.fromkeys(("accessModes", "accessMode"), "leave it out: the volume is for this agent's one pod"),
             **dict.fromkeys(
                 ("claimName", "existingClaim", "hostPath", "persistentVolumeClaim"),
-                "an agent's volume is its own, made for it and deleted with it: storage: {mountPath: /data, size: 1Gi}",
+                "storage is made for the agent and deleted with it; one that is there already is volumes: [{claim: "
+                "data, mountPath: /data}] in spec",
             ),
             "emptyDir": "write scratch: [{path: /cache, size: 1Gi}] in spec",
             "storageClass": "write storageClassName: fast",
+        },
+        "ExistingVolume": {
+            **dict.fromkeys(("name", "claimName", "persistentVolumeClaim", "pvc"), "write claim: NAME"),
+            **dict.fromkeys(("readOnly", "mode"), "write access: ReadOnly, which is the default, or access: ReadWrite"),
+            **dict.fromkeys(("path", "mount"), "write mountPath: /data"),
+            "hostPath": "leave it out: an agent never gets a directory of its node; write claim: NAME",
+            "emptyDir": "write scratch: [{path: /cache, size: 1Gi}] in spec",
+            "configMap": "write files: [{path: /etc/agent/a, configMap: {name: settings, key: a}}] in spec",
+            "secret": "write secrets: [...] with delivery: {file: {path: /etc/agent/keys/a}} in spec",
+        },
+        "Scheduling": {
+            **dict.fromkeys(
+                ("affinity", "podAntiAffinity", "topologySpreadConstraints", "podAffinity"),
+                "write spread: [{topologyKey: kubernetes.io/hostname}] for its own pods, nodeSelector for nodes",
+            ),
         },
         "Resources": dict.fromkeys(
             ("cpu", "memory", "ephemeral-storage"), "write limits: {cpu: 500m, memory: 512Mi}, and requests alike"

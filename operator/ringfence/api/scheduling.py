@@ -46,6 +46,20 @@ class NodeLabel(Model):
     value: LabelValue | None = Field(default=None, description="Its value. Absent: any value.")
 
 
+class Spread(Model):
+    """The agent's own pods spread over nodes, zones or whatever else a label of nodes tells apart."""
+
+    topology_key: LabelKey = Field(
+        description="Label of nodes, such as topology.kubernetes.io/zone. Policies: pods.topologyKeys."
+    )
+    max_skew: int = Field(
+        default=1, ge=1, le=100, description="By how many pods two values of the label may differ at most."
+    )
+    when_unsatisfiable: Literal["ScheduleAnyway", "DoNotSchedule"] = Field(
+        default="ScheduleAnyway", description="What becomes of a pod that fits nowhere so."
+    )
+
+
 class Scheduling(Model):
     """Which nodes. Absent: any that Kubernetes chooses."""
 
@@ -54,6 +68,10 @@ class Scheduling(Model):
     )
     tolerations: Annotated[list[Toleration], Field(max_length=8), ListType("atomic")] = Field(
         default_factory=list, description="Taints that keep others away. Policies: pods.tolerations."
+    )
+    spread: Annotated[list[Spread], Field(max_length=4), ListType("map", ("topology_key",))] = Field(
+        default_factory=list,
+        description="How the agent's own pods spread; others' are not looked at. Policies: pods.topologyKeys.",
     )
     priority_class_name: DnsSubdomain | None = Field(
         default=None, description="A PriorityClass: whose pods go before others'. Policies: pods.priorityClassNames."

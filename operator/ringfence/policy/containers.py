@@ -14,6 +14,7 @@ from .pods import check_resources
 from .secret_files import check_secret_files
 from .secrets import check_secrets
 from .text import quote
+from .volumes import check_volumes
 
 
 def images(parts: AgentDeploymentSpec | Parts) -> list[tuple[str, str]]:
@@ -28,7 +29,8 @@ def check_containers(parts: AgentDeploymentSpec | Parts, policies: Sequence[Name
         yield from check_image(at, reference, policies)
     if parts.resources is not None:
         yield from check_resources(parts.resources)
-    others, own = beside(parts), volumes(parts.storage, parts.scratch)
+    yield from check_volumes(parts.volumes, volumes(parts.storage, parts.scratch), policies)
+    others, own = beside(parts), volumes(parts.storage, parts.scratch, parts.volumes)
     plain = {AGENT: {variable.name: "spec.env" for variable in parts.env}}
     mounted = {AGENT: [*own, *(file.path for file in parts.files)]}
     yield from check_files(parts.files, own)
@@ -45,12 +47,12 @@ def check_containers(parts: AgentDeploymentSpec | Parts, policies: Sequence[Name
     yield from check_secret_files(parts.secrets, mounted)
 
 
-def _check_shares(at: str, container: SideContainer, volumes: Sequence[str]) -> Iterator[Violation]:
+def _check_shares(at: str, container: SideContainer, places: Sequence[str]) -> Iterator[Violation]:
     """Only what the agent has, at the same place; and its own /tmp is not the agent's."""
     for index, path in enumerate(container.shares):
-        if path in volumes and path != TMP:
+        if path in places and path != TMP:
             continue
-        known = ", ".join(one for one in volumes if one != TMP)
+        known = ", ".join(one for one in places if one != TMP)
         message = (
             f"{quote(path)} is no volume of the agent: write one of {known}, or name it in spec.scratch"
             if known

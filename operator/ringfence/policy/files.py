@@ -9,6 +9,7 @@ from ringfence.api.containers import SideFile, SideVar
 from ringfence.api.files import ConfigFile, EnvFrom
 from ringfence.api.scratch import Scratch
 from ringfence.api.secrets import AgentSecret
+from ringfence.api.volumes import ExistingVolume
 
 from . import variables
 from .atoms import Atom, PermissionSet
@@ -40,9 +41,10 @@ def check_files(
                 yield Violation(at, RuleName.INVALID_FIELD, message)
 
 
-def volumes(storage: Storage | None, scratch: Sequence[Scratch]) -> list[str]:
+def volumes(storage: Storage | None, scratch: Sequence[Scratch], existing: Sequence[ExistingVolume] = ()) -> list[str]:
     """Paths of the agent's volumes."""
-    return [*([storage.mount_path] if storage else []), *(one.path for one in scratch)]
+    own = [storage.mount_path] if storage else []
+    return [*own, *(one.path for one in scratch), *(one.mount_path for one in existing)]
 
 
 def check_env_from(

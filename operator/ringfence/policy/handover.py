@@ -25,7 +25,18 @@ class HandOver(StrEnum):
     UNDECIDED = "undecided"
 
 
-WHAT_RUNS: Final = ("image", "command", "args", "env", "envFrom", "files", "probes", "initContainers", "sidecars")
+WHAT_RUNS: Final = (
+    "image",
+    "command",
+    "args",
+    "env",
+    "envFrom",
+    "files",
+    "probes",
+    "initContainers",
+    "sidecars",
+    "volumes",
+)
 """Fields of a spec that decide which program runs, beside where volumes are mounted."""
 
 

@@ -29,6 +29,7 @@ from ringfence.api.secrets import (
     SecretDelivery,
     SecretSource,
 )
+from ringfence.api.volumes import ExistingVolume
 
 from . import levels
 from .grants import CLUSTER_READS
@@ -68,6 +69,7 @@ class Parts:
     storage: Storage | None
     init_containers: list[InitContainer]
     sidecars: list[Sidecar]
+    volumes: list[ExistingVolume]
     sandbox: Sandbox | None
     sandbox_is_read: bool = True
     """Whether `sandbox` is None because there is none."""
@@ -98,6 +100,7 @@ def readable(spec: Any) -> Parts:
         storage=_read(Storage, raw.get("storage")),
         init_containers=[InitContainer.model_construct(**_beside(one)) for one in _list(raw.get("initContainers"))],
         sidecars=[Sidecar.model_construct(**_beside(one)) for one in _list(raw.get("sidecars"))],
+        volumes=[_volume(one) for one in _list(raw.get("volumes"))],
         sandbox=read,
         sandbox_is_read=sandbox is None or read is not None,
     )
@@ -197,6 +200,11 @@ def _file(raw: Mapping[str, Any]) -> ConfigFile:
     """Its place alone."""
     found = _read(ConfigFile, {"path": raw.get("path"), "content": ""})
     return found or ConfigFile.model_construct(path=_UNREADABLE, content=None, config_map=None)
+
+
+def _volume(raw: Any) -> ExistingVolume:
+    found = _read(ExistingVolume, raw)
+    return found or ExistingVolume.model_construct(claim=_UNREADABLE, mount_path=_UNREADABLE, access="ReadOnly")
 
 
 def _scratch(raw: Any) -> Scratch:

@@ -53,6 +53,8 @@ class RuleName(StrEnum):
     SANDBOX_REQUIRED = "SandboxRequired"
     USER_ABOVE_POLICY = "UserAbovePolicy"
     SCHEDULING_ABOVE_POLICY = "SchedulingAbovePolicy"
+    VOLUME_ABOVE_POLICY = "VolumeAbovePolicy"
+    VOLUME_RESERVED = "VolumeReserved"
     IDENTITY_ABOVE_POLICY = "IdentityAbovePolicy"
     AGENTS_ABOVE_POLICY = "AgentsAbovePolicy"
     REPLICAS_ABOVE_POLICY = "ReplicasAbovePolicy"

@@ -147,7 +147,17 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "nodes that were kept for others, a priority ends others' pods, and devices are scarce: the platform team says "
         "which of them are for agents.",
         "Leave the field out, or have its value added to the policy's `pods.nodeLabels`, `pods.tolerations`, "
-        "`pods.priorityClassNames` or `pods.devices`.",
+        "`pods.priorityClassNames`, `pods.topologyKeys` or `pods.devices`.",
+    ),
+    RuleName.VOLUME_ABOVE_POLICY: RuleText(
+        "An existing volume may hold what is not meant for an agent, or take what an agent writes to others: the "
+        "platform team says which of them agents may mount, and whether they may write.",
+        "Leave the entry out, or have the claim added to the policy's `pods.claims`.",
+    ),
+    RuleName.VOLUME_RESERVED: RuleText(
+        "PersistentVolumeClaims whose names begin with `ringfence-` are the storage of agents: one must not be given "
+        "another's.",
+        "Name a claim of your own, or write `storage` for a volume of the agent's own.",
     ),
     RuleName.IDENTITY_ABOVE_POLICY: RuleText(
         "What an agent may do in a cloud, the cloud decides by the role or the token that it comes with: the platform "

@@ -30,6 +30,10 @@ def check_scheduling(
             if not _allowed(_taint(one), taints(pods.tolerations)):
                 message = f"{by} lets no agent tolerate this taint: {_fix('tolerations')}"
                 yield Violation(f"{_AT}.tolerations[{index}]", RuleName.SCHEDULING_ABOVE_POLICY, message)
+        for index, spread in enumerate(scheduling.spread if scheduling else ()):
+            if spread.topology_key not in pods.topology_keys:
+                message = f"{by} lets no agent spread over {quote(spread.topology_key)}: {_fix('topologyKeys')}"
+                yield Violation(f"{_AT}.spread[{index}].topologyKey", RuleName.SCHEDULING_ABOVE_POLICY, message)
         name = scheduling.priority_class_name if scheduling else None
         if name is not None and name not in pods.priority_class_names:
             message = f"{by} gives no agent this PriorityClass: {_fix('priorityClassNames')}"

@@ -19,6 +19,7 @@ from .scheduling import labels, meet, meet_devices, most, taints
 from .scheduling import spelled as written
 from .text import listed
 from .users import both, ids, words
+from .volumes import claims, meet_claims
 
 Meet = Callable[[Any, Any], Any]
 _SHOWN: Final = 8
@@ -120,6 +121,18 @@ _FIELDS: Final = (
         lambda one: most(one.spec.pods.devices),
         meet_devices,
         lambda found: listed((f"{number} {name}" for name, number in found.items()), _SHOWN) or "none",
+    ),
+    _Field(
+        "pods.claims",
+        lambda one: claims(one.spec.pods.claims),
+        meet_claims,
+        lambda found: listed((f"{name} ({access})" for name, access in found.items()), _SHOWN) or "none",
+    ),
+    _Field(
+        "pods.topologyKeys",
+        lambda one: frozenset(one.spec.pods.topology_keys),
+        lambda a, b: a & b,
+        _names("none"),
     ),
     _Field("pods.users", lambda one: ids(one.spec.pods.users), both, words),
     _Field(

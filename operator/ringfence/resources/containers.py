@@ -19,6 +19,7 @@ from .model import Agent
 from .probes import probes_of
 from .scratch import TMP_SIZE, scratch_names
 from .secrets import secret_mounts, secret_variables, secret_volumes
+from .volumes import existing_mounts
 
 DEFAULT_REQUESTS = {"cpu": "50m", "memory": "64Mi", "ephemeral-storage": "64Mi"}
 
@@ -98,7 +99,8 @@ def _beside(agent: Agent, one: SideContainer) -> Manifest:
     places = scratch_names(agent) | ({spec.storage.mount_path: "storage"} if spec.storage else {})
     mounted = [
         {"name": f"{own}tmp", "mountPath": TMP},
-        *({"name": places[path], "mountPath": path} for path in one.shares),
+        *({"name": places[path], "mountPath": path} for path in one.shares if path in places),
+        *existing_mounts(agent, one.shares),
         *mounts(one.files, f"{own}files"),
         *secret_mounts(agent, one.name, own),
     ]

@@ -4,11 +4,12 @@ from ringfence.api import AgentDeploymentSpec
 from ringfence.api.scheduling import Toleration
 
 from .kinds import Manifest
+from .model import Agent
 
 
-def scheduling(spec: AgentDeploymentSpec) -> Manifest:
+def scheduling(agent: Agent) -> Manifest:
     """Fields of a pod's spec; empty where the agent's says nothing."""
-    asked = spec.scheduling
+    asked = agent.spec.scheduling
     if asked is None:
         return {}
     found: Manifest = {}
@@ -16,6 +17,16 @@ def scheduling(spec: AgentDeploymentSpec) -> Manifest:
         found["nodeSelector"] = dict(asked.node_selector)
     if asked.tolerations:
         found["tolerations"] = [_toleration(one) for one in asked.tolerations]
+    if asked.spread:
+        found["topologySpreadConstraints"] = [
+            {
+                "maxSkew": one.max_skew,
+                "topologyKey": one.topology_key,
+                "whenUnsatisfiable": one.when_unsatisfiable,
+                "labelSelector": {"matchLabels": agent.selector},
+            }
+            for one in asked.spread
+        ]
     if asked.priority_class_name:
         found["priorityClassName"] = asked.priority_class_name
     return found

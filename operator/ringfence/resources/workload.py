@@ -20,6 +20,7 @@ from .probes import probes
 from .scheduling import devices, scheduling
 from .scratch import home_variable, scratch_mounts, scratch_volumes
 from .secrets import secret_mounts, secret_variables, secret_volumes
+from .volumes import existing_mounts, existing_volumes, is_written
 
 TOKEN_SECONDS = 3600
 """Life of the agent's API token; the kubelet renews it after 80 %."""
@@ -83,7 +84,8 @@ def _template_metadata(agent: Agent) -> Manifest:
 
 
 def _strategy(agent: Agent) -> Manifest:
-    if agent.spec.storage:  # a volume that one pod mounts cannot be handed over while the old pod runs
+    # A volume that one pod mounts cannot be handed over while the old pod runs.
+    if agent.spec.storage or is_written(agent):
         return {"type": "Recreate"}
     return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}
 
@@ -116,7 +118,7 @@ def _pod(agent: Agent) -> Manifest:
         pod["imagePullSecrets"] = [{"name": secret} for secret in spec.image_pull_secrets]
     if spec.sandbox:
         pod["runtimeClassName"] = spec.sandbox.runtime_class_name
-    return pod | scheduling(spec)
+    return pod | scheduling(agent)
 
 
 def _container(agent: Agent) -> Manifest:
@@ -135,7 +137,7 @@ def _mounts(agent: Agent) -> list[Manifest]:
         mounts.append({"name": "storage", "mountPath": agent.spec.storage.mount_path})
     if agent.spec.permissions.asks:
         mounts.append({"name": "token", "mountPath": TOKEN_PATH, "readOnly": True})
-    return mounts + file_mounts(agent) + secret_mounts(agent) + token_mounts(agent)
+    return mounts + existing_mounts(agent) + file_mounts(agent) + secret_mounts(agent) + token_mounts(agent)
 
 
 def _volumes(agent: Agent) -> list[Manifest]:
@@ -144,7 +146,7 @@ def _volumes(agent: Agent) -> list[Manifest]:
         volumes.append({"name": "storage", "persistentVolumeClaim": {"claimName": child_name(agent.name)}})
     if agent.spec.permissions.asks:
         volumes.append({"name": "token", "projected": {"defaultMode": 420, "sources": _token_sources()}})
-    return volumes + file_volumes(agent) + secret_volumes(agent) + token_volumes(agent)
+    return volumes + existing_volumes(agent) + file_volumes(agent) + secret_volumes(agent) + token_volumes(agent)
 
 
 def _token_sources() -> list[Manifest]:

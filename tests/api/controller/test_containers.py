@@ -29,7 +29,7 @@ KIND, NAME = CHILDREN["workload"]
     [
         lambda pod: pod["initContainers"][0].update(image="registry.example/spy"),
         lambda pod: pod["initContainers"][1].update(command=["/spy"]),
-        lambda pod: pod["initContainers"][1].pop("restartPolicy"),
+        lambda pod: [pod["initContainers"][1].pop(field) for field in ("restartPolicy", "readinessProbe")],
         lambda pod: pod["initContainers"].append({"name": "spy", "image": "registry.example/spy"}),
         lambda pod: pod["initContainers"][1]["volumeMounts"].append({"name": "tmp", "mountPath": "/agent"}),
         lambda pod: pod["initContainers"].reverse(),

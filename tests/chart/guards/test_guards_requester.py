@@ -28,6 +28,7 @@ SECRET = {
     "source": {"existing": {"secretName": "llm", "key": "k"}},
     "delivery": {"env": {"name": "LLM_KEY"}},
 }
+SIDE: dict[str, Any] = {"name": "side", "image": IMAGE}
 
 
 # --- what is written, and when
@@ -48,6 +49,8 @@ def test_the_whole_of_who_asked_is_written(place: Place, ada: Person) -> None:
         {"envFrom": [{"configMap": "c", "keys": ["A"]}]},
         {"files": [{"path": "/etc/agent/c", "configMap": {"name": "c", "key": "k"}}]},
         {"permissions": {"level": "Admin", "clusterReads": ["nodes"]}},
+        {"sidecars": [SIDE | {"envFrom": [{"configMap": "c", "keys": ["A"]}]}]},
+        {"initContainers": [SIDE | {"files": [{"path": "/etc/side", "configMap": {"name": "c", "key": "k"}}]}]},
     ],
 )
 def test_each_thing_that_somebody_must_hold(place: Place, ada: Person, bob: Person, spec: Any) -> None:

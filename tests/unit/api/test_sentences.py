@@ -20,12 +20,11 @@ def said(**spec: Any) -> dict[str, str]:
 
 
 FIRST: list[tuple[dict[str, Any], str, str]] = [
-    ({"containers": [{}]}, "spec.containers", "one container"),
+    ({"containers": [{}]}, "spec.containers", "stand in spec itself"),
     ({"template": {}}, "spec.template", "image, command, args"),
     ({"livenessProbe": {}}, "spec.livenessProbe", "health: {path: /healthz, port: http}"),
     ({"readinessProbe": {}}, "spec.readinessProbe", "health: {"),
     ({"healthcheck": {}}, "spec.healthcheck", "health: {"),
-    ({"volumes": []}, "spec.volumes", "storage: {mountPath: /data, size: 1Gi}"),
     ({"volumeMounts": []}, "spec.volumeMounts", "storage: {"),
     ({"securityContext": {}}, "spec.securityContext", "leave it out: every agent runs without root"),
     ({"privileged": True}, "spec.privileged", "leave it out"),

@@ -13,6 +13,7 @@ OPEN = {
         "nodeLabels": [POOL, {"key": "zone"}],
         "tolerations": [TAINT, {"key": "any"}, {"key": "some", "effect": "NoSchedule"}],
         "priorityClassNames": ["agents"],
+        "topologyKeys": ["zone"],
         "devices": [{"name": "nvidia.com/gpu", "most": 4}],
     }
 }
@@ -32,6 +33,8 @@ ASKED: list[tuple[dict[str, Any], str, bool]] = [
     ({"tolerations": [{"key": "any", "value": "x", "effect": "NoExecute"}]}, "tolerations[0]", True),
     ({"tolerations": [{"key": "some", "value": "x", "effect": "NoSchedule"}]}, "tolerations[0]", True),
     ({"tolerations": [{"key": "some", "value": "x"}]}, "tolerations[0]", False),
+    ({"spread": [{"topologyKey": "zone"}]}, "spread[0].topologyKey", True),
+    ({"spread": [{"topologyKey": "kubernetes.io/hostname"}]}, "spread[0].topologyKey", False),
     ({"priorityClassName": "agents"}, "priorityClassName", True),
     ({"priorityClassName": "system-node-critical"}, "priorityClassName", False),
 ]
