@@ -20,6 +20,7 @@ from .opened import Opening, closed_for_good, opening
 from .permissions import check_permissions
 from .plaintext import check_plaintext
 from .pods import check_resources, check_sandbox, check_storage
+from .runs import check_parallel, check_run
 from .scheduling import check_scheduling
 from .scratch import check_scratch
 from .secrets import check_secrets
@@ -102,6 +103,8 @@ def _check_parts(
     if parts.resources is not None:
         yield from check_resources(parts.resources)
     yield from check_storage(parts.storage)
+    yield from check_run(parts.run, agent.name)
+    yield from check_parallel(parts.run, policies)
     yield from check_secrets(parts.secrets, parts.env, policies)
     yield from check_users(parts.run_as_user, parts.run_as_group, policies)
     yield from check_files(parts.files, parts.storage, parts.scratch)

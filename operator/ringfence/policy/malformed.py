@@ -16,6 +16,7 @@ from ringfence.api.base import Model
 from ringfence.api.files import ConfigFile, EnvFrom
 from ringfence.api.network import EgressRule, IngressRule, Network, Peer, ServiceTarget
 from ringfence.api.permissions import AgentRule, Permissions
+from ringfence.api.run import Run
 from ringfence.api.scratch import Scratch
 from ringfence.api.secrets import (
     AgentSecret,
@@ -62,6 +63,7 @@ class Parts:
     run_as_group: int | None
     resources: Resources | None
     storage: Storage | None
+    run: Run | None
     sandbox: Sandbox | None
     sandbox_is_read: bool = True
     """Whether `sandbox` is None because there is none."""
@@ -89,6 +91,7 @@ def readable(spec: Any) -> Parts:
         run_as_group=_whole(raw.get("runAsGroup")),
         resources=_read(Resources, raw.get("resources")),
         storage=_read(Storage, raw.get("storage")),
+        run=_read(Run, raw.get("run")),
         sandbox=read,
         sandbox_is_read=sandbox is None or read is not None,
     )

@@ -7,7 +7,7 @@ from typing import Any
 from ringfence.api.names import FILE_ANNOTATION
 from ringfence.policy.pod_security import unrestricted
 
-from .kinds import CHILD_KINDS, Manifest
+from .kinds import CHILD_KINDS, Manifest, pod_template
 from .stored import CONTENT, DESIRED_ANNOTATION, Desired, StoredChild, content_fits, meaning, metadata_fits, stored
 
 
@@ -50,10 +50,11 @@ def completed_only(desired: Manifest, live: Manifest) -> bool:
     """
     if not CHILD_KINDS[desired["kind"]].completed:
         return content_fits(Desired(desired), stored(live, desired["kind"]))
-    template = live["spec"]["template"]
+    template = pod_template(desired["kind"], live)
     if unrestricted(template["spec"], template["metadata"].get("annotations"), closed=False):
         return False
-    return all(_only_defaults(desired.get(key), live.get(key)) for key in CONTENT)
+    wanted, found = meaning(desired), meaning({**live, "kind": desired["kind"]})
+    return all(_only_defaults(wanted.get(key), found.get(key)) for key in CONTENT)
 
 
 def whole(desired: Manifest, live: Manifest) -> Manifest:

@@ -11,6 +11,7 @@ from ringfence.policy.limits import limited
 from ringfence.policy.model import Facts, NamedPolicy
 from ringfence.policy.widening import Widening
 from ringfence.resources import Ref
+from ringfence.resources.model import child_name
 from ringfence.resources.stored import StoredChild, stored
 
 from .context import PolicyContext
@@ -124,6 +125,13 @@ class Store:
     def elsewhere_of(self, key: Key) -> list[StoredChild]:
         """The children in other namespaces of an agent of that name, of one that is gone too."""
         return [self.children.items[ref] for ref in sorted(self._elsewhere.get(key, ()))]
+
+    def runs_of(self, key: Key, uid: str) -> list[StoredChild]:
+        """The Jobs of an agent: its own, and those of its CronJob."""
+        own = self.children_of(uid)
+        schedule = self.children.get(Ref("CronJob", key.namespace, child_name(key.name)))
+        found = [*own, *(self.children_of(schedule.uid) if schedule is not None and schedule in own else ())]
+        return [child for child in found if child.ref.kind == "Job"]
 
     def pods_of(self, key: Key) -> list[StoredPod]:
         """The pods with an agent's label, by name."""
@@ -380,7 +388,11 @@ def _same_wish(old: StoredAgent | None, new: StoredAgent | None) -> bool:
     """Whether an agent asks for what it asked for before."""
     if old is None or new is None:
         return False
-    return (old.uid, old.generation, old.deleting) == (new.uid, new.generation, new.deleting)
+    return _wish(old) == _wish(new)
+
+
+def _wish(agent: StoredAgent) -> tuple[object, ...]:
+    return agent.uid, agent.generation, agent.deleting, agent.run_request
 
 
 def _pod_tells(pod: StoredPod) -> tuple[object, ...]:
