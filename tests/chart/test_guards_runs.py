@@ -7,23 +7,17 @@ import pytest
 
 from api.controller.place import Place
 from api.server import Server
-from chart.test_guards import (  # noqa: F401 - fixtures
-    Somebody,
-    admin,
-    controller,
-    guarded,
-    of_user,
-    passed,
-    refused,
-)
+from chart.test_guards import Somebody, admin, controller, guarded, of_user, passed, refused
 from cluster import Cluster
 from cluster.shell import wait_for
+
+__all__ = ["admin", "controller", "guarded"]
 
 PARTS = ("job-controller", "ttl-after-finished-controller", "generic-garbage-collector", "cronjob-controller")
 
 
 @pytest.fixture(scope="module")
-def nightly(controller: Server, admin: Somebody) -> Iterator[Place]:  # noqa: F811
+def nightly(controller: Server, admin: Somebody) -> Iterator[Place]:
     """An agent with a schedule, and its CronJob as the controller makes it."""
     found = Place(controller)
     found.agent("a", run={"mode": "Schedule", "schedule": "0 0 1 1 *"})
@@ -44,7 +38,7 @@ def by_hand(place: Place) -> dict[str, Any]:
     return {"metadata": metadata, "spec": template["spec"]}
 
 
-def test_nobody_begins_one_by_hand(nightly: Place, admin: Somebody) -> None:  # noqa: F811
+def test_nobody_begins_one_by_hand(nightly: Place, admin: Somebody) -> None:
     job, path = by_hand(nightly), nightly.path("Job")
     refused(admin.create(path, job), "ringfence run")
     refused(admin.create(path, job | {"metadata": {"name": "x"}}), "ringfence run NAME")
@@ -54,10 +48,7 @@ def test_nobody_begins_one_by_hand(nightly: Place, admin: Somebody) -> None:  # 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_the_controller_and_the_clusters_own_parts_do(
-    nightly: Place,
-    guarded: Cluster,  # noqa: F811
-    controller: Server,  # noqa: F811
-    part: str,
+    nightly: Place, guarded: Cluster, controller: Server, part: str
 ) -> None:
     passed(Somebody(controller).create(nightly.path("Job"), by_hand(nightly)))
     server = of_user(guarded, f"system:serviceaccount:kube-system:{part}")
@@ -85,23 +76,23 @@ def jobs(place: Place) -> list[str]:
     ],
     ids=str,
 )
-def test_nobody_changes_one(nightly: Place, admin: Somebody, change: dict[str, Any]) -> None:  # noqa: F811
+def test_nobody_changes_one(nightly: Place, admin: Somebody, change: dict[str, Any]) -> None:
     (name,) = jobs(nightly)
     refused(admin.merge(nightly.path("Job", name), change), "is made by Ringfence for AgentDeployment a")
 
 
-def test_nobody_deletes_one(nightly: Place, admin: Somebody) -> None:  # noqa: F811
+def test_nobody_deletes_one(nightly: Place, admin: Somebody) -> None:
     (name,) = jobs(nightly)
     for policy in ("Background", "Foreground", "Orphan"):
         refused(admin.delete(nightly.path("Job", name), propagationPolicy=policy), "is made by Ringfence")
 
 
-def test_nobody_turns_the_schedule(nightly: Place, admin: Somebody) -> None:  # noqa: F811
+def test_nobody_turns_the_schedule(nightly: Place, admin: Somebody) -> None:
     for spec in ({"schedule": "* * * * *"}, {"suspend": True}, {"jobTemplate": {"spec": {"parallelism": 9}}}):
         refused(admin.merge(nightly.path("CronJob", "ringfence-a"), {"spec": spec}), "is made by Ringfence")
 
 
-def test_other_jobs_are_anybodys(nightly: Place, admin: Somebody) -> None:  # noqa: F811
+def test_other_jobs_are_anybodys(nightly: Place, admin: Somebody) -> None:
     container = {"name": "c", "image": f"registry.example/x@sha256:{'0' * 64}"}
     spec = {"template": {"spec": {"containers": [container], "restartPolicy": "Never"}}}
     passed(admin.create(nightly.path("Job"), {"metadata": {"name": "other"}, "spec": spec}))

@@ -24,6 +24,8 @@ READ_ONLY = {
     "docs/how-to/undeletable-floor.md": "for an API server's host; tests/chart/test_static_floor.py does what it says",
     "docs/how-to/permissions-in-other-namespaces.md": "two teams' namespaces; tests/api/controller/test_elsewhere.py "
     "does what it says",
+    "docs/how-to/run-once-or-nightly.md": "what it shows is of some night; e2e/suites/agents/test_runs.py does "
+    "what it says",
     "docs/how-to/signed-images.md": "needs cosign; tests/unit/policy/test_signatures.py verifies what it wrote",
     "docs/runbooks/*.md": "for troubles that a test would have to make; tests/monitoring asks for one for each alert",
     "docs/reference/cli.md": "examples of --help; tests/unit/pages has click read each",

@@ -290,6 +290,7 @@ OF_CONTROLLER: tuple[Collector, ...] = (
     LEADER,
     LEADER_SEEN,
     AGENTS,
+    RUNS,
     RECONCILES,
     RECONCILE_SECONDS,
     CHILD_WRITES,
