@@ -8,7 +8,17 @@ from ringfence.api.names import FILE_ANNOTATION
 from ringfence.policy.pod_security import unrestricted
 
 from .kinds import CHILD_KINDS, Manifest, pod_template
-from .stored import CONTENT, DESIRED_ANNOTATION, Desired, StoredChild, content_fits, meaning, metadata_fits, stored
+from .stored import (
+    CONTENT,
+    DESIRED_ANNOTATION,
+    Desired,
+    StoredChild,
+    content_fits,
+    meaning,
+    metadata_fits,
+    stored,
+    with_selector,
+)
 
 
 def stamp(manifest: Manifest) -> Manifest:
@@ -70,6 +80,8 @@ def whole(desired: Manifest, live: Manifest) -> Manifest:
     }
     if CHILD_KINDS[desired["kind"]].loose:  # what the cluster filled in may not be taken away again
         desired = desired | {"spec": live["spec"] | desired["spec"]}
+    if desired["kind"] == "Job":
+        desired = desired | {"spec": with_selector(desired["spec"], live)}
     return desired | {"metadata": metadata}
 
 

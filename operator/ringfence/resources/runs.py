@@ -85,7 +85,7 @@ def _digest(text: str) -> str:
 
 
 def _job(agent: Agent, run: Run, name: str) -> Manifest:
-    spec = _job_spec(agent, run) | {"suspend": agent.spec.suspended}
+    spec = _job_spec(agent, run) | {"suspend": agent.spec.suspended, "manualSelector": False}
     return behind_fence(child(agent, "batch/v1", "Job", name=name, spec=spec), agent)
 
 

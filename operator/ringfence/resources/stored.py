@@ -296,6 +296,14 @@ def _of_run(spec: Manifest) -> Manifest:
     }
 
 
+def with_selector(spec: Manifest, live: Mapping[str, Any]) -> Manifest:
+    """The spec of a Job with what the API server added to the stored one, which nobody may take away again."""
+    template, found = spec["template"], live["spec"]["template"]
+    added = {key: value for key, value in found["metadata"]["labels"].items() if key in _OF_JOBS}
+    metadata = template["metadata"] | {"labels": template["metadata"]["labels"] | added}
+    return spec | {"selector": live["spec"]["selector"], "template": template | {"metadata": metadata}}
+
+
 def without_pods(child: StoredChild) -> Manifest:
     """A merge patch of one very workload. By the mark the number is ours: to put it back repairs nobody's edit."""
     spec: Manifest = {"replicas": 0} if child.ref.kind == "Deployment" else {"suspend": True}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ringfence.resources import Agent, JobImage, Manifest, build
-from ringfence.resources.compare import matches
+from ringfence.resources.compare import matches, whole
 from ringfence.resources.kinds import pod_template
 from ringfence.resources.model import Runs
 from ringfence.resources.runs import request_digest, requested_run, spec_run
@@ -109,6 +109,11 @@ def test_what_the_api_server_adds_to_a_job_is_no_edit() -> None:
     live["spec"]["template"] = template | {"metadata": {"labels": labels}}
     live["spec"]["parallelism"] = 2
     assert not matches(wanted, live)
+    live["metadata"]["resourceVersion"] = "7"
+    put = whole(wanted, live)
+    assert put["spec"]["selector"] == live["spec"]["selector"]
+    assert put["spec"]["template"]["metadata"]["labels"] == labels
+    assert put["spec"]["parallelism"] == 1
 
 
 def test_a_rotation_restarts_no_run() -> None:
