@@ -4,8 +4,6 @@ import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ringfence.api.secrets import KEYS_DIRECTORY
-
 DURATIONS = {2: "9h", 16: "00009h0000m0000s"}
 SHORT_DURATIONS = {2: "1h", 16: "00001h0000m0000s"}
 """For those that a rule bounds to an hour."""
@@ -13,12 +11,13 @@ PEM_HEAD, PEM_END = "-----BEGIN PUBLIC KEY-----\n", "\n-----END PUBLIC KEY-----"
 URI = "^[a-z][a-z0-9+.-]*:"
 LENGTHS: tuple[tuple[str, Callable[[int], str]], ...] = (
     # What a pattern begins with -> a text of n characters that it takes. The last one takes the rest.
-    (f"^{KEYS_DIRECTORY}", lambda n: (f"{KEYS_DIRECTORY}/" + "a" * n)[:n]),
+    (r"^(/[A-Za-z0-9_][A-Za-z0-9._-]*){2", lambda n: ("/a/" + "a" * n)[:n]),
     ("^([0-9]{1,5}h)?", lambda n: DURATIONS.get(n, "9" * n)),
     ("^(Never|([0-9]{1,5}h)?", lambda n: DURATIONS.get(n, "9" * n)),
     ("^(@(yearly", lambda n: "@daily"[:n] if n < 64 else f"{'1' * 60} {'1' * (n - 67)} 1 1 1"),
     ("^[A-Za-z][A-Za-z0-9_+-]{0,31}(/", lambda n: "a" * n if n < 32 else f"{'a' * 30}/{'b' * 31}/{'c' * (n - 63)}"),
     ("^(?:", lambda n: ("a/" + "b" * n)[:n]),
+    ("^/[A-Za-z0-9_]", lambda n: ("/a/" + "a" * n)[:n]),
     ("^(/", lambda n: ("/" + "a" * n)[:n]),
     ("^-----BEGIN PUBLIC KEY", lambda n: f"{PEM_HEAD}{'A' * (n - len(PEM_HEAD + PEM_END))}{PEM_END}"),
     (r"^\{", lambda n: ("{" + " " * n)[:n]),
@@ -62,9 +61,7 @@ def _between(node: dict[str, Any], low: str, high: str, make: Callable[[int], An
 def _text(node: dict[str, Any], size: int) -> str:
     if _is_network(node):
         return NETWORKS[size]
-    if any(
-        "duration('1h')" in rule["rule"] and "<=" in rule["rule"] for rule in node.get("x-kubernetes-validations", ())
-    ):
+    if any("duration('" in rule["rule"] and "<=" in rule["rule"] for rule in node.get("x-kubernetes-validations", ())):
         return SHORT_DURATIONS.get(size, "9" * size)
     return next(make(size) for start, make in LENGTHS if _pattern(node).startswith(start))
 
@@ -105,6 +102,8 @@ def _key(node: dict[str, Any], number: int) -> str:
         return str(words[number % len(words)])
     if _pattern(node).startswith("^(?:"):
         return f"a/{number}"
+    if _pattern(node).startswith("^/[A-Za-z0-9_]"):
+        return f"/a/a{number}"
     return f"/a{number}" if _pattern(node).startswith("^(/") else f"a{number}"
 
 

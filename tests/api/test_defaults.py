@@ -51,6 +51,7 @@ def test_defaults_are_the_most_restrictive(parity: Parity) -> None:
         "images": {"registries": ["*"], "requireDigest": True, "attestations": []},
         "sandbox": {},
         "pods": {"users": [], "nodeLabels": [], "tolerations": [], "priorityClassNames": [], "devices": []},
+        "identity": {"annotations": [], "audiences": []},
         "connections": {"groups": []},
         "secrets": {"maxAge": "720h", "allowNever": False},
         "onOrphans": "Stop",

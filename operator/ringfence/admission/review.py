@@ -29,6 +29,7 @@ OF_THE_CONTEXT: Final = frozenset(
         RuleName.SANDBOX_REQUIRED,
         RuleName.USER_ABOVE_POLICY,
         RuleName.SCHEDULING_ABOVE_POLICY,
+        RuleName.IDENTITY_ABOVE_POLICY,
         *LIMIT_RULES,
         RuleName.EGRESS_UNRESTRICTED,
         RuleName.EGRESS_CLUSTER_ADDRESS,

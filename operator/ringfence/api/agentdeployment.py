@@ -21,6 +21,7 @@ from .fields import (
     matches,
 )
 from .files import CONTENT_RULE, ConfigFile, EnvFrom
+from .identity import Identity
 from .names import MAX_AGENT_NAME
 from .network import Network
 from .permissions import Permissions
@@ -203,6 +204,10 @@ class AgentDeploymentSpec(Model):
     )
     devices: Annotated[list[Device], Field(max_length=4), ListType("map", ("name",))] = Field(
         default_factory=list, description="GPUs and other devices of nodes, as far as policies allow."
+    )
+    identity: Identity | None = Field(
+        default=None,
+        description="Who the agent is to a cloud, as far as policies allow. Absent: nobody, least of all its node.",
     )
     permissions: Permissions = Field(default_factory=Permissions)
     secrets: Annotated[list[AgentSecret], Field(max_length=16), ListType("map", ("name",))] = Field(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, get_args
 
-from . import agentpolicy, fields, files, run, scheduling, secrets
+from . import agentpolicy, fields, files, identity, run, scheduling, secrets
 
 _ONE_CONTAINER: Final = (
     "an agent is one container, and its fields stand in spec itself: image, command, args, env, ports, resources"
@@ -70,6 +70,10 @@ _RESTART: Final = (
     "leave it out: an agent is always started again, and suspended: true stops it; one that works once is run: {mode: "
     "Job, retries: 0}"
 )
+_IDENTITY: Final = (
+    "write identity: {annotations: [{key: eks.amazonaws.com/role-arn, value: arn:aws:iam::111122223333:role/agent}]}, "
+    "or tokens: [{audience: sts.amazonaws.com, path: /var/run/identity/token}], as far as policies allow"
+)
 _SETTINGS: Final = "an agent's own settings go into env or args: env: [{name: MODEL, value: small}]"
 
 UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
@@ -89,6 +93,10 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             **dict.fromkeys(
                 ("serviceAccountName", "serviceAccount", "automountServiceAccountToken", "serviceAccountToken"),
                 _OWN_ACCOUNT,
+            ),
+            **dict.fromkeys(
+                ("serviceAccountAnnotations", "roleArn", "iamRole", "workloadIdentity", "tokens", "audiences"),
+                _IDENTITY,
             ),
             **dict.fromkeys(("hostNetwork", "hostPID", "hostIPC", "hostUsers", "network_mode", "pid"), _NODE),
             **dict.fromkeys(("dnsPolicy", "dnsConfig", "hostAliases", "extra_hosts", "dns"), _NODE),
@@ -188,6 +196,17 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             **dict.fromkeys(("env", "file", "path", "mountPath", "envName"), _DELIVERY),
             "generate": "write source: {generate: {}} and rotation: {every: 720h}",
         },
+        "Identity": {
+            **dict.fromkeys(
+                ("roleArn", "role", "clientId", "tenantId", "serviceAccount", "gcpServiceAccount", "labels"), _IDENTITY
+            ),
+            **dict.fromkeys(("audience", "audiences", "token"), _IDENTITY),
+        },
+        "IdentityToken": {
+            **dict.fromkeys(("expirationSeconds", "ttl", "lifetime", "every"), "write expiration: 1h"),
+            **dict.fromkeys(("mountPath", "file"), "write path: /var/run/identity/token"),
+            "audiences": "write audience: sts.amazonaws.com, and an entry of its own for each further one",
+        },
         "Storage": {
             **dict.fromkeys(("path", "mount"), "write mountPath: /data"),
             **dict.fromkeys(("accessModes", "accessMode"), "leave it out: the volume is for this agent's one pod"),
@@ -254,6 +273,8 @@ WRONG_TYPE: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
         ("Health", "port"): _PORT,
         ("ServiceTarget", "port"): "must be the number of the Service's port, such as 8080",
         ("AgentDeploymentSpec", "env"): _ENV.replace("write", "must be"),
+        ("Identity", "annotations"): "must be a list: annotations: [{key: eks.amazonaws.com/role-arn, value: "
+        "arn:aws:iam::111122223333:role/agent}]",
         ("AgentDeploymentSpec", "imagePullSecrets"): "must be a list of names: imagePullSecrets: [registry]",
     }
 )
@@ -292,6 +313,11 @@ PATTERNS: Final[Mapping[str, str]] = MappingProxyType(
         _pattern(fields.LabelValue): "must be a label's value: letters, digits, -, _ and ., such as console",
         _pattern(_QUANTITY_TEXT): "must be a quantity such as 2, 500m or 512Mi",
         _pattern(fields.RbacWord): "must be a word without blanks, such as configmaps",
+        _pattern(identity.Audience): "must be a word of ASCII without blanks, such as sts.amazonaws.com",
+        _pattern(
+            identity.TokenPath
+        ): "must be the full path of a file in a directory of letters, digits, ., _ and -, such "
+        "as /var/run/identity/token",
         _pattern(fields.RbacGroup): 'must be an API group, such as apps, or "" for the core group',
         _pattern(secrets.Duration): "must be a time in hours, minutes and "
         "seconds, such as 720h or 1h30m; 30 days are 720h",
@@ -304,9 +330,8 @@ PATTERNS: Final[Mapping[str, str]] = MappingProxyType(
         _pattern(fields.UserGroup): "must be the name of a group of users, such as sre, without control characters",
         _pattern(secrets.SecretKey): "must be a key of a Secret's data: letters, digits, -, _ and ., such as token",
         _pattern(scheduling.DeviceName): "must be an extended resource of nodes, such as nvidia.com/gpu",
-        _pattern(
-            secrets.KeyPath
-        ): f"must be a path below {secrets.KEYS_DIRECTORY}, such as {secrets.KEYS_DIRECTORY}/token",
+        _pattern(secrets.KeyPath): "must be a full path of letters, digits, ., _ and - with a directory for the file, "
+        f"such as {secrets.KEYS_DIRECTORY}/token",
         _pattern(agentpolicy.Registry): "must be a registry with or without a path, such as registry.example/team, or "
         '"*" for any; without https://',
     }

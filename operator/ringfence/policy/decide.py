@@ -10,7 +10,8 @@ from . import text
 from .builtin import RESTRICTED
 from .egress import check_egress
 from .elsewhere import check_elsewhere
-from .files import check_env_from, check_files
+from .files import check_env_from, check_files, mounted
+from .identity import check_identity, check_token_paths
 from .images import check_image
 from .ingress import check_ingress
 from .limits import check_limits
@@ -23,6 +24,7 @@ from .pods import check_resources, check_sandbox, check_storage
 from .runs import check_parallel, check_run
 from .scheduling import check_scheduling
 from .scratch import check_scratch
+from .secret_files import check_secret_files, secret_directories
 from .secrets import check_secrets
 from .selectors import matches
 from .signatures import check_signatures
@@ -106,9 +108,14 @@ def _check_parts(
     yield from check_run(parts.run, agent.name)
     yield from check_parallel(parts.run, policies)
     yield from check_secrets(parts.secrets, parts.env, policies)
+    others = mounted(parts.files, parts.storage, parts.scratch)
+    yield from check_secret_files(parts.secrets, others)
     yield from check_users(parts.run_as_user, parts.run_as_group, policies)
     yield from check_files(parts.files, parts.storage, parts.scratch)
     yield from check_scratch(parts.scratch, parts.storage, parts.resources)
+    yield from check_identity(parts.identity, policies, facts.api_audiences)
+    of_secrets = secret_directories(one.delivery.file.path for one in parts.secrets if one.delivery.file)
+    yield from check_token_paths(parts.identity, [*others, *of_secrets])
     yield from check_env_from(parts.env_from, parts.env, parts.secrets)
 
 

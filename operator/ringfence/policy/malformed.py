@@ -14,6 +14,7 @@ from ringfence.api import parse
 from ringfence.api.agentdeployment import EnvVar, ImageSignature, Resources, Sandbox, Storage
 from ringfence.api.base import Model
 from ringfence.api.files import ConfigFile, EnvFrom
+from ringfence.api.identity import Annotation, Identity, IdentityToken
 from ringfence.api.network import EgressRule, IngressRule, Network, Peer, ServiceTarget
 from ringfence.api.permissions import AgentRule, Permissions
 from ringfence.api.run import Run
@@ -59,6 +60,7 @@ class Parts:
     env_from: list[EnvFrom]
     files: list[ConfigFile]
     scratch: list[Scratch]
+    identity: Identity
     run_as_user: int | None
     run_as_group: int | None
     resources: Resources | None
@@ -87,6 +89,7 @@ def readable(spec: Any) -> Parts:
         env_from=[_env_from(_mapping(one)) for one in _list(raw.get("envFrom"))],
         files=[_file(_mapping(one)) for one in _list(raw.get("files"))],
         scratch=[_scratch(one) for one in _list(raw.get("scratch"))],
+        identity=_identity(_mapping(raw.get("identity"))),
         run_as_user=_whole(raw.get("runAsUser")),
         run_as_group=_whole(raw.get("runAsGroup")),
         resources=_read(Resources, raw.get("resources")),
@@ -170,6 +173,24 @@ def _file(raw: Mapping[str, Any]) -> ConfigFile:
 
 def _scratch(raw: Any) -> Scratch:
     return _read(Scratch, raw) or Scratch.model_construct(path=_UNREADABLE, size=1, medium="Disk")
+
+
+def _identity(raw: Mapping[str, Any]) -> Identity:
+    """What cannot be read keeps its place, and asks for nothing. Each word of a token by itself."""
+    nothing = Annotation.model_construct(key="eks.amazonaws.com/role-arn", value="")
+    return Identity.model_construct(
+        annotations=[_read(Annotation, one) or nothing for one in _list(raw.get("annotations"))],
+        tokens=[_token(_mapping(one)) for one in _list(raw.get("tokens"))],
+    )
+
+
+def _token(raw: Mapping[str, Any]) -> IdentityToken:
+    audience, path = raw.get("audience"), raw.get("path")
+    named = _read(IdentityToken, {"audience": audience, "path": "/a/b"})
+    placed = _read(IdentityToken, {"audience": "a", "path": path})
+    return IdentityToken.model_construct(
+        audience=named.audience if named else "", path=placed.path if placed else f"/{_UNREADABLE}/", expiration="1h"
+    )
 
 
 def _read(model: type[M], raw: Any) -> M | None:

@@ -149,6 +149,12 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "Leave the field out, or have its value added to the policy's `pods.nodeLabels`, `pods.tolerations`, "
         "`pods.priorityClassNames` or `pods.devices`.",
     ),
+    RuleName.IDENTITY_ABOVE_POLICY: RuleText(
+        "What an agent may do in a cloud, the cloud decides by the role or the token that it comes with: the platform "
+        "team lists which of them agents of a namespace may have.",
+        "Leave `identity` out, or have the value added to the policy's `identity.annotations`, or the audience to its "
+        "`identity.audiences`.",
+    ),
     RuleName.AGENTS_ABOVE_POLICY: RuleText(
         "One team must not take what all share: a policy bounds the "
         "AgentDeployments of a namespace, suspended ones included.",
@@ -179,7 +185,8 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "Name a Secret of your own, or have a value made: `source: {generate: {}}`.",
     ),
     RuleName.SECRET_DELIVERY: RuleText(
-        "Two secrets in one place hide one another, and some variables tell loaders, shells and interpreters what to "
+        "Two secrets in one place hide one another, the directory of one hides what else is there, and some variables "
+        "tell loaders, shells and interpreters what to "
         "run, or whom to trust and ask: whoever writes the Secret would run code in the agent, or read along.",
         "Give each secret a path or a variable of its own, such as `API_KEY`. What is no secret, such as a proxy or "
         "`JAVA_TOOL_OPTIONS`, goes to `spec.env`.",
@@ -193,8 +200,8 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
     RuleName.PERMISSION_NOT_HELD: RuleText(
         "Who may create agents, or change what they run, but may not do a thing himself could have an agent do it for "
         "him. So it is asked about when it is new to an agent, and again when another program would get it (`image`, "
-        "`command`, `args`, `env`, `envFrom`, `files`, `probes`, the paths of `scratch` and `storage`). The ConfigMaps "
-        "that an agent is given are asked about in the same way.",
+        "`command`, `args`, `env`, `envFrom`, `files`, `probes`, the paths of `scratch`, `storage` and "
+        "`identity`). The ConfigMaps that an agent is given are asked about in the same way.",
         "Leave the permission out, have somebody who holds it apply the object, or be given it; where the namespace "
         "names a delegate (annotation `ringfence.dev/delegate`), have the delegate given it.",
     ),

@@ -24,6 +24,7 @@ from ringfence.api.names import (
 
 from .digests import digest
 from .field_manager import UNKNOWN, FieldManager, last_editor
+from .identity import identity_annotations
 from .kinds import CHILD_KINDS, Manifest, pod_template, template_digest
 from .model import COLLECTOR, DENY, FOREGROUND, ROTATION_LABEL, Ref
 
@@ -275,11 +276,13 @@ def content_digest(manifest: Mapping[str, Any]) -> str:
 
 
 def meaning(manifest: Mapping[str, Any]) -> Manifest:
-    """What a manifest means, whatever its metadata; but for the one annotation that a guard goes by."""
+    """What a manifest means, whatever its metadata; but for annotations that a guard, or a cloud, goes by."""
     found = {name: manifest[name] for name in CONTENT if manifest.get(name) is not None}
     metadata = manifest.get("metadata") or {}
     if manifest.get("kind") == "Job" and "spec" in found:
         found["spec"] = _of_run(found["spec"])
+    if clouds := identity_annotations(metadata.get("annotations") or {}):
+        found["identity"] = clouds
     if metadata.get("name") == CEILING_BINDING:
         found[CONNECTIONS_ANNOTATION] = (metadata.get("annotations") or {}).get(CONNECTIONS_ANNOTATION)
     return found

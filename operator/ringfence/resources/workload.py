@@ -13,6 +13,7 @@ from ringfence.policy.limits import DEFAULT_LIMITS
 from ringfence.policy.quantities import canonical
 
 from .files import config_variables, file_annotations, file_mounts, file_volumes
+from .identity import identity_labels, token_mounts, token_volumes
 from .kinds import Manifest
 from .model import DENY, FOREGROUND, Agent, child, child_name
 from .probes import probes
@@ -89,7 +90,7 @@ def owned_by_fence(manifest: Manifest, name: str, uid: str) -> Manifest:
 
 def _template_metadata(agent: Agent) -> Manifest:
     annotations = {**agent.restarts, **file_annotations(agent)}
-    return {"labels": agent.labels} | ({"annotations": annotations} if annotations else {})
+    return {"labels": agent.labels | identity_labels(agent)} | ({"annotations": annotations} if annotations else {})
 
 
 def _strategy(agent: Agent) -> Manifest:
@@ -173,7 +174,7 @@ def _mounts(agent: Agent) -> list[Manifest]:
         mounts.append({"name": "storage", "mountPath": agent.spec.storage.mount_path})
     if agent.spec.permissions.asks:
         mounts.append({"name": "token", "mountPath": TOKEN_PATH, "readOnly": True})
-    return mounts + file_mounts(agent) + secret_mounts(agent)
+    return mounts + file_mounts(agent) + secret_mounts(agent) + token_mounts(agent)
 
 
 def _volumes(agent: Agent) -> list[Manifest]:
@@ -182,7 +183,7 @@ def _volumes(agent: Agent) -> list[Manifest]:
         volumes.append({"name": "storage", "persistentVolumeClaim": {"claimName": child_name(agent.name)}})
     if agent.spec.permissions.asks:
         volumes.append({"name": "token", "projected": {"defaultMode": 420, "sources": _token_sources()}})
-    return volumes + file_volumes(agent) + secret_volumes(agent)
+    return volumes + file_volumes(agent) + secret_volumes(agent) + token_volumes(agent)
 
 
 def _token_sources() -> list[Manifest]:

@@ -8,12 +8,19 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ringfence.api.names import AGENT_LABEL, API_VERSION, CHILD_PREFIX, GROUP, RUN_ANNOTATION
+from ringfence.api.names import (
+    AGENT_LABEL,
+    API_VERSION,
+    CHILD_PREFIX,
+    GROUP,
+    REQUESTED_BY_ANNOTATION,
+    RUN_ANNOTATION,
+)
 from ringfence.kube import Object, path_of
 from ringfence.policy.elsewhere import target_namespaces
 from ringfence.policy.limits import Claim
 from ringfence.policy.pod_security import unrestricted
-from ringfence.resources import Ref, ServicePort, openings
+from ringfence.resources import Ref, ServicePort, dns, openings
 from ringfence.resources.field_manager import FieldManager, last_of_spec
 from ringfence.resources.reads import BINDINGS, readers
 from ringfence.resources.runs import request_digest
@@ -89,6 +96,8 @@ class StoredAgent:
     """What it asks for, among the agents of its namespace."""
     run_request: str = ""
     """Digest of the text that asks for a run; empty: nobody asks for one."""
+    requested_by: str | None = None
+    """Who asked for what it gets, as its annotation says; see policy/recorded.py."""
 
     @property
     def spec(self) -> Any:
@@ -125,7 +134,18 @@ def read_agent(body: Body) -> StoredAgent:
         ),
         claim=claim_of(body),
         run_request=request_digest((metadata.get("annotations") or {}).get(RUN_ANNOTATION)),
+        requested_by=_requested_by(metadata),
     )
+
+
+def _requested_by(metadata: Body) -> str | None:
+    """One text for all agents of a person."""
+    found = (metadata.get("annotations") or {}).get(REQUESTED_BY_ANNOTATION)
+    return sys.intern(found) if isinstance(found, str) else None
+
+
+_DNS_NAMESPACES = frozenset(namespace for namespace, _ in (*dns.KNOWN, dns.OPENSHIFT))
+"""Of Services there the address counts, too: a cache on the node may answer at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +156,15 @@ class StoredService:
     version: int
     spec_json: bytes
 
+    @property
+    def spec(self) -> Object:
+        """What is kept of its spec."""
+        found: Object = orjson.loads(self.spec_json)
+        return found
+
     def port(self, number: int) -> ServicePort | None:
         """Where one port leads; None where it leads to no pods of the cluster (no selector, no such port)."""
-        spec = orjson.loads(self.spec_json)
+        spec = self.spec
         selector = spec.get("selector")
         if not selector or spec.get("type") == "ExternalName":
             return None
@@ -152,6 +178,8 @@ def read_service(body: Body) -> StoredService:
     """What is kept of a Service."""
     metadata, spec = body["metadata"], body.get("spec") or {}
     kept = {name: spec.get(name) for name in ("selector", "ports", "type")}
+    if metadata["namespace"] in _DNS_NAMESPACES:
+        kept["clusterIPs"] = spec.get("clusterIPs")
     return StoredService((metadata["namespace"], metadata["name"]), resource_version(body), packed(kept))
 
 

@@ -11,9 +11,11 @@ from ringfence.policy.limits import limited
 from ringfence.policy.model import Facts, NamedPolicy
 from ringfence.policy.widening import Widening
 from ringfence.resources import Ref
+from ringfence.resources.dns import Asked
 from ringfence.resources.model import child_name
 from ringfence.resources.stored import StoredChild, stored
 
+from .cluster_dns import ClusterDns
 from .context import PolicyContext
 from .indexes import index, index_few
 from .left_behind import is_left_behind
@@ -72,8 +74,9 @@ def _same_fit(fit: "_Fit") -> "_Fit":
 class Store:
     """The tables and their indexes. `wake`, `wake_policy`, `wake_namespace`: told what to look at."""
 
-    def __init__(self, context: PolicyContext) -> None:
+    def __init__(self, context: PolicyContext, dns: Asked | None = None) -> None:
         self.context = context
+        self.dns = ClusterDns(dns or Asked(), lambda: self.wake_all(where=lambda agent: bool(agent.services)))
         self.wake: Callable[[Key, Urgency], None] = lambda *_: None
         self.wake_policy: Callable[[str], None] = lambda _: None
         self.wake_namespace: Callable[[str], None] = lambda _: None
@@ -82,7 +85,7 @@ class Store:
         """Of pods that seem to be left behind."""
         self.orphans = OrphanIndex(self._wake_namespace)
         self.wider = Widenings(self._wake, self._agents_of, self.pods_of)
-        self.rights = RightsVersions(context, self._wake, self._agents_of)
+        self.rights = RightsVersions(context, self._wake, self._agents_of, self._is_recorded)
         self.wider.bound = self.rights.changed
         self.readers = Readers(lambda key: self.wake(key, Urgency.REPAIR))
         self.wider.listed = self.readers.changed
@@ -272,6 +275,9 @@ class Store:
     def _agents_of(self, namespace: str | None) -> Collection[Key]:
         return list(self.agents.items) if namespace is None else self._agents_in.get(namespace, set())
 
+    def _is_recorded(self, key: Key) -> bool:
+        return (agent := self.agents.get(key)) is not None and agent.requested_by is not None
+
     def _wake_namespace(self, namespace: str) -> None:
         self.wake_namespace(namespace)
 
@@ -330,6 +336,8 @@ class Store:
         record = new or old
         for key in self._agents_of_service.get(record.key, set()) if record else ():
             self.wake(key, Urgency.CHANGE)
+        if record is not None:
+            self.dns.service_changed(record.key, new)
 
     def _pod_changed(self, old: StoredPod | None, new: StoredPod | None) -> None:
         record = new or old
@@ -392,7 +400,7 @@ def _same_wish(old: StoredAgent | None, new: StoredAgent | None) -> bool:
 
 
 def _wish(agent: StoredAgent) -> tuple[object, ...]:
-    return agent.uid, agent.generation, agent.deleting, agent.run_request
+    return agent.uid, agent.generation, agent.deleting, agent.run_request, agent.requested_by
 
 
 def _pod_tells(pod: StoredPod) -> tuple[object, ...]:
