@@ -12,7 +12,6 @@ from ringfence.policy.model import Facts, NamedPolicy
 from ringfence.policy.widening import Widening
 from ringfence.resources import Ref
 from ringfence.resources.dns import Asked
-from ringfence.resources.model import child_name
 from ringfence.resources.stored import StoredChild, stored
 
 from .cluster_dns import ClusterDns
@@ -128,13 +127,6 @@ class Store:
     def elsewhere_of(self, key: Key) -> list[StoredChild]:
         """The children in other namespaces of an agent of that name, of one that is gone too."""
         return [self.children.items[ref] for ref in sorted(self._elsewhere.get(key, ()))]
-
-    def runs_of(self, key: Key, uid: str) -> list[StoredChild]:
-        """The Jobs of an agent: its own, and those of its CronJob."""
-        own = self.children_of(uid)
-        schedule = self.children.get(Ref("CronJob", key.namespace, child_name(key.name)))
-        found = [*own, *(self.children_of(schedule.uid) if schedule is not None and schedule in own else ())]
-        return [child for child in found if child.ref.kind == "Job"]
 
     def pods_of(self, key: Key) -> list[StoredPod]:
         """The pods with an agent's label, by name."""

@@ -10,7 +10,8 @@ from ringfence.api.secrets import AgentSecret
 from ringfence.api.status import ConditionType, Reason
 from ringfence.kube import Kube, Object, path_of
 from ringfence.policy.held import ALL
-from ringfence.resources import Identity, JobImage, ServicePort
+from ringfence.resources import Identity, JobImage, Ref, ServicePort
+from ringfence.resources.model import child_name
 from ringfence.resources.network import service_key
 from ringfence.resources.runs import ends
 from ringfence.resources.stored import StoredChild
@@ -69,7 +70,7 @@ class Observer:
                 left=self.store.elsewhere_of(key),
                 reads=self.store.readers.of(key),
                 owned=self.store.children_of(agent.uid) if agent else (),
-                runs=self.store.runs_of(key, agent.uid) if agent else (),
+                runs=_jobs(self.store, key, agent.uid) if agent else (),
             )
         await self._know_namespace(key.namespace)
         hand_over = await self.hand_overs.of(key, agent)
@@ -104,14 +105,14 @@ class Observer:
             pods=self.store.pods_of(key),
             left=[child for child in self.store.elsewhere_of(key) if child.agent_uid != agent.uid],
             reads=self.store.readers.of(key),
-            runs=self.store.runs_of(key, agent.uid),
+            runs=_jobs(self.store, key, agent.uid),
         )
 
     async def after(self, seen: Observed, planned: Plan, outcome: Outcome) -> After:
         """What there is once the plan was done. Raises ApiError, Unreachable."""
         workload = workload_of(seen)
         secrets, not_granted = await self._secrets_after(seen, planned, outcome)
-        jobs = self.store.runs_of(seen.key, seen.identity.uid)
+        jobs = _jobs(self.store, seen.key, seen.identity.uid)
         why = None
         if workload is not None and _begins(seen, workload, jobs):
             why = await self._why(seen.key, workload)
@@ -205,6 +206,14 @@ class Observer:
             known.looks += found is not None
             known.found = diagnosis.tell(pods, found) if found is not None else known.found or diagnosis.tell(pods, ())
         return known.found
+
+
+def _jobs(store: Store, key: Key, uid: str) -> list[StoredChild]:
+    """The Jobs of an agent: its own, and those of its CronJob."""
+    own = store.children_of(uid)
+    schedule = store.children.get(Ref("CronJob", key.namespace, child_name(key.name)))
+    found = [*own, *(store.children_of(schedule.uid) if schedule is not None and schedule in own else ())]
+    return [child for child in found if child.ref.kind == "Job"]
 
 
 def _begins(seen: Observed, workload: Mapping[str, Any], jobs: Sequence[StoredChild]) -> bool:
