@@ -59,7 +59,7 @@ SUMMARIES = {
     "render": "Print what each AgentDeployment becomes, in the order in which it is written.",
     "resume": "Let a suspended agent run again.",
     "rotate": "Rotate an agent's keys now.",
-    "run": "Begin a run now, of an agent with run.mode Job or Schedule.",
+    "run": "Begin a run of an agent now.",
     "schema": "Print the JSON Schema of a kind, or (without one) one that takes both, for editors.",
     "status": "Show which agents are ready and since when, how old their oldest key is, and what the others wait for.",
     "suspend": "Stop an agent: no pods, while the fence, the storage and the permissions stay.",

@@ -43,11 +43,11 @@ class Stopped(Exception):
 )
 @cluster.options
 def command(name: str, wait: bool, timeout: float, **where: str | None) -> None:
-    """Begin a run now, of an agent with run.mode Job or Schedule.
+    """Begin a run of an agent now.
 
-    It is what the schedule would begin: in the same fence, with the same deadline and retries. Asks for it by the
-    annotation ringfence.dev/run-requested of the AgentDeployment, which the controller answers with one Job. You need
-    to get and patch agentdeployments, and no right on Jobs.
+    The agent has run.mode Job or Schedule, and the run is what the schedule would begin: in the same fence, with the
+    same deadline and retries. Asks for it by the annotation ringfence.dev/run-requested of the AgentDeployment, which
+    the controller answers with one Job. You need to get and patch agentdeployments, and no right on Jobs.
 
     \b
     Exit code: 0 asked for (with --wait: it succeeded), 1 it failed or cannot begin, 2 the cluster cannot be reached or

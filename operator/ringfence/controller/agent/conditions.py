@@ -75,7 +75,7 @@ def _why_refused(rules: set[RuleName]) -> Reason:
 def workload(deployment: Mapping[str, Any] | None, *, suspended: bool, diagnosis: tuple[Reason, str] | None) -> Finding:
     """What the Deployment says of itself; `diagnosis` is what its pods say when it is not available."""
     kind = ConditionType.WORKLOAD_AVAILABLE
-    if deployment is None or "replicas" not in deployment["spec"]:
+    if deployment is None or "suspend" in deployment["spec"]:
         return Finding(kind, "False", Reason.NOT_APPLIED, "not started: the steps before it are not done")
     wanted = deployment["spec"].get("replicas", 1)
     status = deployment.get("status") or {}

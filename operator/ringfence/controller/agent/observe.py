@@ -221,7 +221,7 @@ def _begins(seen: Observed, workload: Mapping[str, Any], jobs: Sequence[StoredCh
     if seen.spec is not None and ends(seen.spec):
         found = [runs.read(job, seen.key.name) for job in jobs]
         return any(run.active and not run.ready for run in found)
-    if "replicas" not in workload["spec"]:
+    if "suspend" in workload["spec"]:
         return False
     return conditions.workload(workload, suspended=False, diagnosis=None).reason is Reason.PROGRESSING
 

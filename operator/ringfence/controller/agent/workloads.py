@@ -31,9 +31,9 @@ def pods_wanted(workload: Mapping[str, Any] | None) -> int | None:
     if workload is None:
         return None
     spec = workload.get("spec") or {}
-    if "replicas" not in spec:
-        return 0 if spec.get("suspend") else 1
-    number = spec["replicas"]
+    if "suspend" in spec:
+        return 0 if spec["suspend"] else 1
+    number = spec.get("replicas")
     return number if isinstance(number, int) else None
 
 
@@ -41,7 +41,7 @@ def taken_up(seen: Observed, workload: Mapping[str, Any] | None) -> bool:
     """Whether nothing runs any more with what was before."""
     if seen.spec is not None and ends(seen.spec):
         return not any(run.is_there for run in runs.present(seen))
-    return workload is not None and "replicas" in (workload.get("spec") or {}) and rolled_out(workload)
+    return workload is not None and "suspend" not in workload["spec"] and rolled_out(workload)
 
 
 def was_stopped(seen: Observed) -> bool:
