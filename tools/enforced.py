@@ -3,22 +3,9 @@
 A row comes with its field, in one change. A test id is FILE::FUNCTION.
 """
 
-from dataclasses import dataclass
-
 from tools.cover import guards
-
-
-@dataclass(frozen=True, init=False)
-class Row:
-    """`by`: what enforces it, in words (Markdown). `tests`: at least one test that tries to break it."""
-
-    by: str
-    tests: tuple[str, ...]
-
-    def __init__(self, by: str, *tests: str) -> None:
-        object.__setattr__(self, "by", by)
-        object.__setattr__(self, "tests", tests)
-
+from tools.enforced_containers import rows as rows_of_containers
+from tools.enforced_rows import Row
 
 BOUNDS = "tests/api/test_bounds.py::test_both_ends_of_each_bound"
 SAMPLES = "tests/api/test_samples.py::test_invalid_with_the_path_or_the_sentence"
@@ -114,6 +101,7 @@ _CUSTOM = "`decide`: an agent may ask for what every binding policy names, word 
 _ALLOW = "`decide`: each right of an agent must be in every binding policy"
 
 FIELDS: dict[str, Row] = {
+    **dict(rows_of_containers()),
     "AgentDeployment.spec.image": Row(
         "`decide`: registry and digest, by each AgentPolicy; the Deployment runs this image and no other",
         f"{IMAGES}::test_b68_no_digest",

@@ -88,7 +88,8 @@ def _list(node: dict[str, Any], sample: list[Any], count: int) -> list[Any]:
         if _pattern(items).startswith(URI):
             return [f"a:{number}" for number in range(count)]
         return [
-            f"10.0.{number % 256}.{number // 256}/32" if _is_network(items) else f"a{number}" for number in range(count)
+            f"10.0.{number % 256}.{number // 256}/32" if _is_network(items) else _key(items, number)
+            for number in range(count)
         ]
     keys = node.get("x-kubernetes-list-map-keys", ())
     return [

@@ -38,6 +38,8 @@ def test_defaults_are_the_most_restrictive(parity: Parity) -> None:
         "probes": [],
         "scratch": [],
         "devices": [],
+        "initContainers": [],
+        "sidecars": [],
         "imagePullSecrets": [],
         "permissions": {"level": "ReadOnly", "rules": [], "clusterReads": []},
         "secrets": [],

@@ -10,8 +10,33 @@ from typing import Any, Final, get_args
 from . import agentpolicy, fields, files, identity, run, scheduling, secrets
 
 _ONE_CONTAINER: Final = (
-    "an agent is one container, and its fields stand in spec itself: image, command, args, env, ports, resources"
+    "the fields of the agent's own container stand in spec itself: image, command, args, env, ports, resources; others "
+    "are entries of initContainers and sidecars"
 )
+_BESIDE: Final = (
+    "write sidecars: [{name: proxy, image: registry.example/proxy@sha256:...}] for what runs beside the agent, "
+    "initContainers for what runs before it"
+)
+_OF_BESIDE: Final[Mapping[str, str]] = {
+    "ports": "leave it out: all containers share the agent's ports, which stand in spec.ports",
+    **dict.fromkeys(
+        ("volumeMounts", "volumes", "mounts"), "write shares: [/work], a path of spec.scratch or of spec.storage"
+    ),
+    **dict.fromkeys(
+        ("secrets", "secretRef", "secretName"),
+        "name this container at the secret: spec.secrets: [{name: token, containers: [proxy], ...}]",
+    ),
+    "restartPolicy": "leave it out: an entry of sidecars runs beside the agent, one of initContainers before it",
+    "imagePullPolicy": "leave it out: by its digest (NAME@sha256:...) an image is always the same",
+    **dict.fromkeys(
+        ("securityContext", "privileged", "runAsUser", "user"),
+        "leave it out: each container of an agent is held to the same, and runs as spec.runAsUser",
+    ),
+    **dict.fromkeys(
+        ("livenessProbe", "readinessProbe", "startupProbe"),
+        "write probes: [{type: Readiness, http: {port: http}}] for a sidecar, with the name of one of spec.ports",
+    ),
+}
 _HEALTH: Final = (
     "write health: {path: /healthz, port: http} and ports: [{name: http, port: 8080}], which is for readiness and "
     "liveness alike; each by itself is probes: [{type: Startup, http: {port: http}, every: 5s, failures: 60}]"
@@ -79,7 +104,8 @@ _SETTINGS: Final = "an agent's own settings go into env or args: env: [{name: MO
 UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
         "AgentDeploymentSpec": {
-            **dict.fromkeys(("containers", "template", "container", "initContainers", "sidecars"), _ONE_CONTAINER),
+            **dict.fromkeys(("containers", "template", "container"), _ONE_CONTAINER),
+            **dict.fromkeys(("initContainer", "init", "sidecar", "extraContainers", "additionalContainers"), _BESIDE),
             **dict.fromkeys(
                 ("livenessProbe", "readinessProbe", "startupProbe", "probe", "healthcheck", "healthCheck"), _HEALTH
             ),
@@ -139,6 +165,11 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             **dict.fromkeys(("activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished", "completions"), _RUN),
             "enabled": "write suspended: true to stop an agent",
             "paused": "write suspended: true to stop an agent",
+        },
+        "InitContainer": _OF_BESIDE,
+        "Sidecar": _OF_BESIDE,
+        "SideVar": {
+            **dict.fromkeys(("valueFrom", "secretKeyRef", "fieldRef", "secret"), _ENV_FROM),
         },
         "EnvVar": {
             **dict.fromkeys(("valueFrom", "secretKeyRef", "fieldRef", "secret"), _ENV_FROM),

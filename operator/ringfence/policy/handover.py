@@ -25,7 +25,7 @@ class HandOver(StrEnum):
     UNDECIDED = "undecided"
 
 
-WHAT_RUNS: Final = ("image", "command", "args", "env", "envFrom", "files", "probes")
+WHAT_RUNS: Final = ("image", "command", "args", "env", "envFrom", "files", "probes", "initContainers", "sidecars")
 """Fields of a spec that decide which program runs, beside where volumes are mounted."""
 
 
@@ -71,7 +71,7 @@ def _inside(found: Any, name: str) -> Any:
 
 def _delivered(secret: Mapping[str, Any]) -> list[Any]:
     """Which key of which Secret arrives where."""
-    return [secret["source"]["existing"], secret.get("delivery")]
+    return [secret["source"]["existing"], secret.get("delivery"), secret.get("containers") or None]
 
 
 def _named(spec: Any) -> list[tuple[str, str, Mapping[str, Any]]]:

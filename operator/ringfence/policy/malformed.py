@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from ringfence.api import parse
-from ringfence.api.agentdeployment import EnvVar, ImageSignature, Resources, Sandbox, Storage
+from ringfence.api.agentdeployment import ImageSignature, Sandbox, Storage
 from ringfence.api.base import Model
+from ringfence.api.container import EnvVar, Resources
+from ringfence.api.containers import InitContainer, Sidecar, SideFile, SideVar
 from ringfence.api.files import ConfigFile, EnvFrom
 from ringfence.api.identity import Annotation, Identity, IdentityToken
 from ringfence.api.network import EgressRule, IngressRule, Network, Peer, ServiceTarget
@@ -66,6 +68,8 @@ class Parts:
     resources: Resources | None
     storage: Storage | None
     run: Run | None
+    init_containers: list[InitContainer]
+    sidecars: list[Sidecar]
     sandbox: Sandbox | None
     sandbox_is_read: bool = True
     """Whether `sandbox` is None because there is none."""
@@ -74,10 +78,10 @@ class Parts:
 def readable(spec: Any) -> Parts:
     """The parts of `spec`, any JSON. Never raises."""
     raw = _mapping(spec)
-    image, sandbox = raw.get("image"), raw.get("sandbox")
+    sandbox = raw.get("sandbox")
     read = _read(Sandbox, sandbox)
     return Parts(
-        image=image if isinstance(image, str) and _IMAGE.fullmatch(image) else None,
+        image=_image(raw.get("image")),
         image_signatures=[
             _read(ImageSignature, one) or ImageSignature.model_construct(bundle="")
             for one in _list(raw.get("imageSignatures"))[:_MOST_SIGNATURES]
@@ -95,6 +99,8 @@ def readable(spec: Any) -> Parts:
         resources=_read(Resources, raw.get("resources")),
         storage=_read(Storage, raw.get("storage")),
         run=_read(Run, raw.get("run")),
+        init_containers=[InitContainer.model_construct(**_beside(one)) for one in _list(raw.get("initContainers"))],
+        sidecars=[Sidecar.model_construct(**_beside(one)) for one in _list(raw.get("sidecars"))],
         sandbox=read,
         sandbox_is_read=sandbox is None or read is not None,
     )
@@ -155,6 +161,7 @@ def _secret(raw: Mapping[str, Any]) -> AgentSecret:
         name=_UNREADABLE,
         source=SecretSource.model_construct(existing=_read(ExistingSecret, source.get("existing")), generate=None),
         rotation=_read(Rotation, raw.get("rotation")),
+        containers=_words(raw.get("containers")),
         delivery=SecretDelivery.model_construct(
             file=_read(FileDelivery, delivery.get("file")), env=_read(EnvDelivery, delivery.get("env"))
         ),
@@ -163,6 +170,30 @@ def _secret(raw: Mapping[str, Any]) -> AgentSecret:
 
 def _env_from(raw: Mapping[str, Any]) -> EnvFrom:
     return EnvFrom.model_construct(config_map=_UNREADABLE, keys=_words(raw.get("keys")))
+
+
+def _image(raw: Any) -> str | None:
+    return raw if isinstance(raw, str) and _IMAGE.fullmatch(raw) else None
+
+
+def _beside(entry: Any) -> dict[str, Any]:
+    """Of a container beside the agent's own. Its image is empty where it cannot be read."""
+    raw = _mapping(entry)
+    name = raw.get("name")
+    return {
+        "name": name[:_MOST_CHARACTERS] if isinstance(name, str) else _UNREADABLE,
+        "image": _image(raw.get("image")) or "",
+        "env": [found for one in _list(raw.get("env")) if (found := _read(SideVar, one)) is not None],
+        "env_from": [_env_from(_mapping(one)) for one in _list(raw.get("envFrom"))],
+        "files": [_side_file(_mapping(one)) for one in _list(raw.get("files"))],
+        "shares": _words(raw.get("shares")),
+        "resources": _read(Resources, raw.get("resources")) or Resources(),
+    }
+
+
+def _side_file(raw: Mapping[str, Any]) -> SideFile:
+    found = _read(SideFile, {"path": raw.get("path"), "content": ""})
+    return found or SideFile.model_construct(path=_UNREADABLE, content=None, config_map=None)
 
 
 def _file(raw: Mapping[str, Any]) -> ConfigFile:

@@ -200,8 +200,9 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
     RuleName.PERMISSION_NOT_HELD: RuleText(
         "Who may create agents, or change what they run, but may not do a thing himself could have an agent do it for "
         "him. So it is asked about when it is new to an agent, and again when another program would get it (`image`, "
-        "`command`, `args`, `env`, `envFrom`, `files`, `probes`, the paths of `scratch`, `storage` and "
-        "`identity`). The ConfigMaps that an agent is given are asked about in the same way.",
+        "`command`, `args`, `env`, `envFrom`, `files`, `probes`, `initContainers`, `sidecars`, the paths of `scratch`, "
+        "`storage`, `identity` and the files of secrets). The ConfigMaps that an agent is given are asked about in the "
+        "same way.",
         "Leave the permission out, have somebody who holds it apply the object, or be given it; where the namespace "
         "names a delegate (annotation `ringfence.dev/delegate`), have the delegate given it.",
     ),

@@ -27,6 +27,11 @@ def scratch_volumes(agent: Agent) -> list[Manifest]:
     ]
 
 
+def scratch_names(agent: Agent) -> dict[str, str]:
+    """Paths, and the names of their volumes; without /tmp."""
+    return {one.path: _name(index) for index, one in _others(agent)}
+
+
 def home_variable(agent: Agent) -> list[Manifest]:
     """HOME at the first directory that the spec names. Absent without any: then as the image and the runtime say."""
     named = any(variable.name == _HOME for variable in agent.spec.env)

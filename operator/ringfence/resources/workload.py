@@ -7,11 +7,11 @@ meant, field by field: a field that we did not write is somebody else's.
 from collections.abc import Mapping
 from typing import Any
 
-from ringfence.api.agentdeployment import ResourceAmounts
+from ringfence.api.containers import AGENT
 from ringfence.api.users import NOBODY
-from ringfence.policy.limits import DEFAULT_LIMITS
 from ringfence.policy.quantities import canonical
 
+from .containers import annotations_beside, container, containers_beside, resources, volumes_beside
 from .files import config_variables, file_annotations, file_mounts, file_volumes
 from .identity import identity_labels, token_mounts, token_volumes
 from .kinds import Manifest
@@ -27,7 +27,6 @@ TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - whe
 GRACE_SECONDS = 30
 """For how long a pod may take to end. The same in every template that was ever written, for whatever spec: a pod with
 another number is of nobody's template but an editor's."""
-DEFAULT_REQUESTS = {"cpu": "50m", "memory": "64Mi", "ephemeral-storage": "64Mi"}
 
 
 def volume_claim(agent: Agent) -> Manifest | None:
@@ -89,7 +88,7 @@ def owned_by_fence(manifest: Manifest, name: str, uid: str) -> Manifest:
 
 
 def _template_metadata(agent: Agent) -> Manifest:
-    annotations = {**agent.restarts, **file_annotations(agent)}
+    annotations = {**agent.restarts, **file_annotations(agent), **annotations_beside(agent)}
     return {"labels": agent.labels | identity_labels(agent)} | ({"annotations": annotations} if annotations else {})
 
 
@@ -119,8 +118,10 @@ def _pod(agent: Agent) -> Manifest:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [_container(agent)],
-        "volumes": _volumes(agent),
+        "volumes": _volumes(agent) + volumes_beside(agent),
     }
+    if beside := containers_beside(agent):
+        pod["initContainers"] = beside
     if spec.image_pull_secrets:
         pod["imagePullSecrets"] = [{"name": secret} for secret in spec.image_pull_secrets]
     if spec.sandbox:
@@ -130,42 +131,12 @@ def _pod(agent: Agent) -> Manifest:
 
 def _container(agent: Agent) -> Manifest:
     spec = agent.spec
-    container: Manifest = {
-        "name": "agent",
-        "image": spec.image,
-        "imagePullPolicy": "IfNotPresent",
-        "resources": _resources(agent),
-        "terminationMessagePath": "/dev/termination-log",
-        "terminationMessagePolicy": "File",
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-        "volumeMounts": _mounts(agent),
-    }
-    if spec.command:
-        container["command"] = spec.command
-    if spec.args:
-        container["args"] = spec.args
-    env: list[Manifest] = [{"name": v.name} | ({"value": v.value} if v.value else {}) for v in spec.env]
-    if env := env + home_variable(agent) + config_variables(agent) + secret_variables(agent):
-        container["env"] = env
+    env = home_variable(agent) + config_variables(spec.env_from) + secret_variables(agent)
+    limits = {which: amounts | devices(spec) for which, amounts in resources(spec.resources).items()}
+    manifest = container(AGENT, spec, limits, env, _mounts(agent))
     if spec.ports:
-        container["ports"] = [{"name": p.name, "containerPort": p.port, "protocol": "TCP"} for p in spec.ports]
-    return container | probes(spec)
-
-
-def _resources(agent: Agent) -> Manifest:
-    """Limits always; a request without a limit becomes the limit and the other way round, so the two never clash."""
-    asked, capped = _amounts(agent.spec.resources.requests), _amounts(agent.spec.resources.limits)
-    limits = {kind: capped.get(kind, asked.get(kind, DEFAULT_LIMITS[kind])) for kind in DEFAULT_LIMITS}
-    requests = {kind: asked.get(kind, capped.get(kind, DEFAULT_REQUESTS[kind])) for kind in DEFAULT_LIMITS}
-    return {"limits": limits | devices(agent.spec), "requests": requests | devices(agent.spec)}
-
-
-def _amounts(amounts: ResourceAmounts) -> dict[str, str]:
-    return {kind: canonical(amount) for kind, amount in amounts.manifest().items()}
+        manifest["ports"] = [{"name": p.name, "containerPort": p.port, "protocol": "TCP"} for p in spec.ports]
+    return manifest | probes(spec)
 
 
 def _mounts(agent: Agent) -> list[Manifest]:

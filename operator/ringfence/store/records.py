@@ -223,6 +223,21 @@ class StoredPod:
         return found
 
 
+def _before(spec: Body, status: Body) -> list[Object]:
+    """Containers that start before the agent's own, as far as they are not done."""
+    sidecars = {one["name"] for one in spec.get("initContainers") or [] if one.get("restartPolicy") == "Always"}
+    return [
+        {
+            "name": one["name"],
+            "ready": one.get("ready"),
+            "state": one.get("state") or {},
+            "restartPolicy": "Always" if one["name"] in sidecars else None,
+        }
+        for one in status.get("initContainerStatuses") or []
+        if not (one.get("ready") or ((one.get("state") or {}).get("terminated") or {}).get("exitCode") == 0)
+    ]
+
+
 def read_pod(body: Body) -> StoredPod:
     """What is kept of a pod."""
     metadata, status, spec = body["metadata"], body.get("status") or {}, body.get("spec") or {}
@@ -237,6 +252,8 @@ def read_pod(body: Body) -> StoredPod:
         {"ready": one.get("ready"), "state": one.get("state") or {}} for one in status.get("containerStatuses") or []
     ]
     told = {"phase": status.get("phase"), "conditions": conditions, "containerStatuses": containers}
+    if before := _before(spec, status):
+        told["initContainerStatuses"] = before
     return StoredPod(
         key=PodKey(metadata["namespace"], metadata["name"]),
         agent=Key(sys.intern(metadata["namespace"]), sys.intern(labels.get(AGENT_LABEL, ""))),

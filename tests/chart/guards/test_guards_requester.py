@@ -132,7 +132,7 @@ def test_strange_names_are_written_as_they_are(guarded: Cluster, place: Place, s
     arguments = ["--as", 'é"\\u', *(f"--as-group={one}" for one in groups), "--as-uid", "7"]
     arguments += [f"--as-user-extra={one}" for one in extra]
     arguments += ["--as-user-extra=authentication.kubernetes.io/credential-id=JTI=1"]
-    body = {"apiVersion": "ringfence.dev/v1alpha1", "kind": "AgentDeployment"}
+    body: dict[str, Any] = {"apiVersion": "ringfence.dev/v1alpha1", "kind": "AgentDeployment"}
     body |= {"metadata": {"name": "strange", "namespace": place.name}}
     body |= {"spec": {"image": IMAGE, "permissions": {"rules": RULES}}}
     guarded.kubectl(*arguments, "create", "-f", "-", stdin=json.dumps(body))
@@ -156,7 +156,7 @@ def test_what_is_too_long_is_said_to_be_missing(guarded: Cluster, place: Place) 
 
 
 def manifest(place: Place, tmp_path: Path, **spec: Any) -> Path:
-    body = {"apiVersion": "ringfence.dev/v1alpha1", "kind": "AgentDeployment"}
+    body: dict[str, Any] = {"apiVersion": "ringfence.dev/v1alpha1", "kind": "AgentDeployment"}
     body |= {"metadata": {"name": "applied", "namespace": place.name}}
     file = tmp_path / "agent.json"
     file.write_text(json.dumps(body | {"spec": {"image": IMAGE, "permissions": {"rules": RULES}} | spec}))
