@@ -48,7 +48,9 @@ def test_nobody_begins_one_by_hand(nightly: Place, admin: Somebody) -> None:
 def test_the_controller_and_the_clusters_own_parts_do(
     nightly: Place, guarded: Cluster, controller: Server, part: str
 ) -> None:
-    passed(Somebody(controller).create(nightly.path("Job"), by_hand(nightly)))
+    another = by_hand(nightly)
+    another["metadata"]["name"] = "another"
+    passed(Somebody(controller).create(nightly.path("Job"), another))
     server = of_user(guarded, f"system:serviceaccount:kube-system:{part}")
     name = next(iter(jobs(nightly)))
     passed(Somebody(server).merge(nightly.path("Job", name), {"metadata": {"annotations": {"x": "y"}}}))
