@@ -108,7 +108,9 @@ async def _follow(session: cluster.Session, name: str, run: str, *, deadline: fl
         agent = await one_agent(session, name)
         if agent is None:
             raise Stopped(f"agent {name} was deleted")
-        found = next((one for one in (agent.get("status") or {}).get("runs") or [] if one.get("name") == run), {})
+        found: Mapping[str, Any] = next(
+            (one for one in (agent.get("status") or {}).get("runs") or [] if one.get("name") == run), {}
+        )
         outcome, reason = found.get("outcome"), formatting.clean(found.get("reason"))
         if outcome == "Succeeded":
             click.echo(f"{session.namespace}/{name}: run {run} succeeded; {logs}")
