@@ -71,12 +71,13 @@ def test_a_schedule() -> None:
 
 def test_a_run_is_named_for_what_runs() -> None:
     name = spec_run("a", make(JOB).spec)
-    for same in (
+    unchanged: tuple[dict[str, Any], ...] = (
         {"suspended": True},
         {"network": {"egress": [{"cidr": "203.0.113.0/28", "ports": [443]}]}},
         {"run": {"mode": "Job", "retries": 3, "deadline": "2h"}},
         {"env": [], "scratch": []},
-    ):
+    )
+    for same in unchanged:
         assert spec_run("a", make(JOB | same).spec) == name, same
     for other in ({"args": ["x"]}, {"env": [{"name": "A", "value": "b"}]}, {"resources": {"limits": {"cpu": "2"}}}):
         assert spec_run("a", make(JOB | other).spec) != name, other
