@@ -121,8 +121,6 @@ def test_another_mode_begins_when_the_one_before_has_ended(place: Place, control
     place.wait_right()
     place.change(run=YEARLY)
     wait_for("the run ends", lambda: not jobs(place))
-    wait_for("a pod that is to go", lambda: going(place))
-    place.end_pods()
     place.wait_right()
     place.change(run=None)
     wait_for("the Deployment", lambda: place.child("workload"))
