@@ -60,6 +60,8 @@ CALLER = f"{AGENTS}/test_network.py::test_ingress_is_open_for_the_named_peer_on_
 OWN_RIGHTS = f"{AGENTS}/test_rights.py::test_an_agent_with_rights_reads_what_its_rules_name"
 OTHER_RIGHTS = f"{AGENTS}/test_rights.py::test_an_agent_with_rights_can_do_nothing_else"
 INSIDE = f"{AGENTS}/test_fields.py"
+RUNS = "tests/api/controller/test_runs.py"
+RUNS_LIVE = f"{AGENTS}/test_runs.py"
 
 _PLAIN = "`decide` refuses known shapes of credentials, and values that are called secrets"
 _SIGNED = "`decide`, at admission and at write (the floor, which is CEL, can verify nothing)"
@@ -178,9 +180,44 @@ FIELDS: dict[str, Row] = {
     "AgentDeployment.spec.replicas": Row(
         "the Deployment's replicas; at most one pod mounts a volume: CEL", f"{INSIDE}::test_replicas", SAMPLES
     ),
+    "AgentDeployment.spec.run.mode": Row(
+        "Deployment, Job or CronJob, with the same pods; the one of the mode before is gone before the next is made",
+        "tests/unit/resources/test_runs.py::test_the_pod_is_that_of_a_service_but_for_its_restarts",
+        f"{RUNS}::test_another_mode_begins_when_the_one_before_has_ended",
+        f"{RUNS_LIVE}::test_a_job_runs_once_in_its_fence",
+    ),
+    "AgentDeployment.spec.run.schedule": Row(
+        "the CronJob; `decide` reads it as Kubernetes does, and refuses one that never comes",
+        f"{RUNS_LIVE}::test_a_schedule_comes",
+        "tests/unit/policy/test_cron.py::test_what_is_no_schedule_or_never_comes",
+    ),
+    "AgentDeployment.spec.run.timeZone": Row(
+        "the CronJob; `decide`: a name of the time zone database",
+        "tests/unit/policy/test_cron.py::test_time_zones",
+    ),
+    "AgentDeployment.spec.run.concurrency": Row(
+        "the CronJob's concurrencyPolicy; of runs that are asked for, the controller; `decide`: none beside each other "
+        "where a policy bounds pods",
+        "tests/unit/controller/test_runs.py::test_a_request_beside_another_run",
+        "tests/unit/policy/test_cron.py::test_runs_beside_each_other_are_not_bounded",
+    ),
+    "AgentDeployment.spec.run.deadline": Row(
+        "the Job's activeDeadlineSeconds", f"{RUNS_LIVE}::test_the_deadline_ends_a_run"
+    ),
+    "AgentDeployment.spec.run.retries": Row(
+        "the Job's backoffLimit; a pod is never started again", f"{RUNS_LIVE}::test_retries_are_counted"
+    ),
+    **dict.fromkeys(
+        (f"AgentDeployment.spec.run.keep.{name}" for name in ("succeeded", "failed", "time")),
+        Row(
+            "the CronJob's limits; of its own Jobs, the controller",
+            "tests/unit/controller/test_runs.py::test_what_is_not_kept_goes",
+        ),
+    ),
     "AgentDeployment.spec.suspended": Row(
         "the Deployment has no replicas while true; the fence stays",
         f"{AGENTS}/test_lifecycle.py::test_suspended_stops_the_pods_and_keeps_the_fence",
+        f"{RUNS}::test_suspended_no_run_begins",
     ),
     "AgentDeployment.spec.ports[].name": Row(
         "a name for network.ingress and health; opens nothing by itself", CALLER, SAMPLES

@@ -89,6 +89,12 @@ LINES = {
         "with `put back`.",
         (*ABOUT, "kind", "name", "rule", "count"),
     ),
+    "a run is over": Line(
+        "controller",
+        "info",
+        "A run of an agent whose work ends is over, or was asked for and refused.",
+        (*ABOUT, "name", "cause", "outcome", "reason"),
+    ),
     "a service leads elsewhere": Line(
         "controller",
         "warning",
@@ -224,6 +230,8 @@ FIELDS = {
     "secret": "Name of the key in `spec.secrets`. Never its value.",
     "rotated_at": "When the value changed last.",
     "job": "Name of the Job.",
+    "cause": "Why a run began: Spec, Schedule, Request.",
+    "outcome": "How it ended: Succeeded, Failed, Ended (by Ringfence), Refused.",
     "lease": "Name of the Lease, in the release's namespace.",
     "identity": "Of the replica that says so: the name of its pod.",
 }

@@ -48,6 +48,7 @@ def show(environment: Environment, report: Report, *, image: str = "", agent_ima
             ("Agents run, each inside its fence", narrative.agent_runs),
             ("From inside the researcher's pod (allowed: the first two)", narrative.reach),
             ("The agent without a network, and the one with a single caller", narrative.nothing_at_all),
+            ("An agent that works at night, asked to work now", narrative.scheduled),
             ("Requests that go too far never get in", narrative.refused),
             ("Nor does anybody widen a fence from beside it", narrative.guarded),
             ("A fence cut by hand", narrative.put_back),

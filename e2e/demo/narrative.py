@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import secrets
 import time
 from dataclasses import dataclass
 
@@ -14,7 +16,7 @@ from harness.environment import Environment
 from harness.install import NAMESPACE as RINGFENCE
 from harness.kubectl import Object
 from harness.manifests import NAMESPACE, TOOLS
-from harness.probing import Target, pod_of, pods_of, probe, targets
+from harness.probing import ELSEWHERE, LLM, Target, pod_of, pods_of, probe, targets
 from harness.prometheus import Sample, follow, programs
 
 from .report import Report
@@ -23,6 +25,11 @@ __all__ = ["Narrative", "point", "sentences"]
 
 OTHERS = tuple(agent for agent in manifests.EXAMPLE_AGENTS if agent != "researcher")
 RESEARCHER, RESEARCHER_NAME = "21-researcher.yaml", "researcher"
+NIGHTLY = "nightly"
+ASKS = "ringfence.dev/run-requested"
+"""The annotation that asks for a run, by a text of its own."""
+NIGHTLY_TARGETS = {f"https://{LLM}/": "reachable", f"https://{ELSEWHERE}/": "blocked"}
+"""What it tries, as its example says."""
 ANYBODY = ("--as=anybody", "--as-group=system:masters")
 """With every right, and without an exemption in the chart's values."""
 GUARD = "ringfence-guard-"
@@ -98,6 +105,28 @@ class Narrative:
         named = {"console": console, "stranger": stranger}
         self.report.check(console == "reachable", f"{'console, its named caller, calls panel':40}{console}", **named)
         self.report.check(stranger == "blocked", f"{'any other pod of the namespace does':40}{stranger}", **named)
+
+    def scheduled(self) -> None:
+        """The nightly agent begins a run in the fence that its schedule would find; a run ends by itself."""
+        kubectl, path = self.environment.kubectl, agents.agent_path(NAMESPACE, NIGHTLY)
+        found = agents.wait(self.api, NAMESPACE, NIGHTLY)
+        run = found["spec"]["run"]
+        self.report.note(f"{NIGHTLY}: {run['schedule']} {run['timeZone']}, ended after {run['deadline']}")
+        before = {one["name"] for one in found["status"].get("runs") or []}
+        self.api.patch(path, {"metadata": {"annotations": {ASKS: secrets.token_hex(8)}}})
+
+        def ended() -> Object | None:
+            runs: list[Object] = self.api.get(path)["status"].get("runs") or []
+            return next((one for one in runs if one["name"] not in before and one["outcome"] != "Running"), None)
+
+        with step("waiting for the end of its run"):
+            told = wait_for("the run to end", ended, timeout=120) or {}
+        self.report.check(told["outcome"] == "Succeeded", f"run {told['name']}: {told['outcome']}", run=told["name"])
+        lines = kubectl("logs", "-n", NAMESPACE, f"job/{told['name']}").splitlines()
+        seen = {line["target"]: line["verdict"] for line in map(json.loads, lines)}
+        for address, wanted in NIGHTLY_TARGETS.items():
+            verdict = seen.get(address, "not tried")
+            self.report.check(verdict == wanted, f"{address:38}  {verdict}", target=address, inside=verdict)
 
     def refused(self) -> None:
         """Requests that go too far, with what the API server says."""

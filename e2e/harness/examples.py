@@ -18,4 +18,5 @@ def start(environment: Environment, api: Api) -> None:
         environment.kubectl("rollout", "status", f"deploy/{name}", "-n", namespace, "--timeout=180s", timeout=190)
     for agent in manifests.EXAMPLE_AGENTS:
         agents.wait(api, NAMESPACE, agent, timeout=180)
+    agents.wait(api, NAMESPACE, "nightly", timeout=180)  # its pods come and go
     agents.wait(api, "ops", "sre", timeout=180)  # in a namespace of its own, with permissions in another one

@@ -14,6 +14,8 @@ LENGTHS: tuple[tuple[str, Callable[[int], str]], ...] = (
     (r"^(/[A-Za-z0-9_][A-Za-z0-9._-]*){2", lambda n: ("/a/" + "a" * n)[:n]),
     ("^([0-9]{1,5}h)?", lambda n: DURATIONS.get(n, "9" * n)),
     ("^(Never|([0-9]{1,5}h)?", lambda n: DURATIONS.get(n, "9" * n)),
+    ("^(@(yearly", lambda n: "@daily"[:n] if n < 64 else f"{'1' * 60} {'1' * (n - 67)} 1 1 1"),
+    ("^[A-Za-z][A-Za-z0-9_+-]{0,31}(/", lambda n: "a" * n if n < 32 else f"{'a' * 30}/{'b' * 31}/{'c' * (n - 63)}"),
     ("^(?:", lambda n: ("a/" + "b" * n)[:n]),
     ("^/[A-Za-z0-9_]", lambda n: ("/a/" + "a" * n)[:n]),
     ("^(/", lambda n: ("/" + "a" * n)[:n]),

@@ -39,12 +39,12 @@ def with_field(kind: str, path: str, value: Any) -> dict[str, Any]:
 
 def sample_of(kind: str, path: str) -> Any:
     """What the full sample has at the path."""
-    target, last = _find(full(kind)["spec"], path)
+    target, last = _find(full(kind, path)["spec"], path)
     return target[last]
 
 
 def _around(kind: str, path: str) -> dict[str, Any]:
-    manifest = full(kind)
+    manifest = full(kind, path)
     spec = manifest["spec"]
     for field in TIED:
         if not path.startswith(f".{field}"):

@@ -16,7 +16,7 @@ def errors(manifest: dict[str, Any]) -> list[str]:
     """What Python says about an object: sentences that start with the path."""
     kind, spec = KINDS[manifest["kind"]]
     found = list(parse(spec, manifest.get("spec")).errors)
-    if named := name_error(kind, manifest["metadata"].get("name")):
+    if named := name_error(kind, manifest["metadata"].get("name"), manifest.get("spec")):
         found.append(named)
     return [f"{error.path}: {error.message}" for error in found]
 

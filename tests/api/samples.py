@@ -32,15 +32,15 @@ def read(text: str) -> Any:
 
 
 @cache
-def _full(kind: str) -> dict[str, Any]:
-    path = FOLDER / "valid" / f"full-{kind.lower()}.yaml"
+def _full(name: str) -> dict[str, Any]:
+    path = FOLDER / "valid" / f"full-{name}.yaml"
     found: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return found
 
 
-def full(kind: str) -> dict[str, Any]:
-    """A valid object with every field of its kind."""
-    return copy.deepcopy(_full(kind))
+def full(kind: str, path: str = "") -> dict[str, Any]:
+    """A valid object with every field of its kind but `run`; with those of `run`, where `path` lies there."""
+    return copy.deepcopy(_full("run" if path.split(".")[1:2] == ["run"] else kind.lower()))
 
 
 def agent(name: Any = "agent", **spec: Any) -> dict[str, Any]:

@@ -22,6 +22,8 @@ JUNK: dict[str, list[Any]] = {
 """What a node of each type never takes."""
 
 RULED = {
+    (".run.mode", "Service"),
+    (".run.mode", "Job"),
     (".network.egress[].ports", "minItems"),
     (".secrets[].containers", "maxItems"),
     (".secrets[].containers[]", "minLength"),

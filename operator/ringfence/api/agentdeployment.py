@@ -26,6 +26,7 @@ from .names import MAX_AGENT_NAME
 from .network import Network
 from .permissions import Permissions
 from .probes import PORT_RULE, Probe
+from .run import NAME_RULE, RUN_RULES, Run
 from .scheduling import Device, Scheduling
 from .scratch import Scratch
 from .secrets import AgentSecret
@@ -94,6 +95,7 @@ class AgentDeploymentSpec(Model):
         ),
         CONTENT_RULE,
         PORT_RULE,
+        *RUN_RULES,
         *CONTAINER_RULES,
     )
 
@@ -130,6 +132,7 @@ class AgentDeploymentSpec(Model):
         default=False,
         description="True stops the agent: no pods. The fence stays, and so do storage and rights.",
     )
+    run: Run | None = Field(default=None, description="When it works. Absent: always, as with mode Service.")
     ports: Annotated[list[ContainerPort], Field(max_length=16), ListType("map", ("name",))] = Field(
         default_factory=list,
         description="TCP ports that the agent listens on. Each stays closed until network.ingress names it.",
@@ -206,6 +209,7 @@ class AgentDeployment(Model):
         "it becomes a label of the pods",
         check=lambda name: len(name) <= MAX_AGENT_NAME and matches(DNS_LABEL, name),
     )
+    run_name_rule: ClassVar = NAME_RULE
     printer_columns: ClassVar = (
         PrinterColumn(
             "Ready",
@@ -217,6 +221,8 @@ class AgentDeployment(Model):
         PrinterColumn("Pods", "integer", ".status.readyReplicas", "Pods that are ready"),
         PrinterColumn("Level", "string", ".spec.permissions.level", "Ceiling of its rights"),
         PrinterColumn("Keys", "date", ".status.oldestSecret", "Age of the oldest key"),
+        PrinterColumn("Schedule", "string", ".spec.run.schedule", "When it works", 1),
+        PrinterColumn("Last run", "string", ".status.runs[0].outcome", "How its last run ended", 1),
         PrinterColumn("Egress", "string", ".status.effectiveEgress", "What it may reach", 1),
         PrinterColumn("Rights", "string", ".status.effectivePermissions", "What it may do", 1),
         PrinterColumn("Message", "string", '.status.conditions[?(@.type=="Ready")].message', "In a sentence", 1),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, get_args
 
-from . import agentpolicy, fields, files, identity, scheduling, secrets
+from . import agentpolicy, fields, files, identity, run, scheduling, secrets
 
 _ONE_CONTAINER: Final = (
     "the fields of the agent's own container stand in spec itself: image, command, args, env, ports, resources; others "
@@ -87,6 +87,14 @@ _NO_VALUE: Final = (
     "made by source: {generate: {}} with rotation: {every: 720h}"
 )
 _DELIVERY: Final = "write delivery: {env: {name: TOKEN}}, or delivery: {file: {path: /var/run/ringfence/token}}"
+_RUN: Final = (
+    "write run: {mode: Schedule, schedule: 0 3 * * *, timeZone: Europe/Paris, deadline: 2h, retries: 1}, or "
+    "run: {mode: Job} for an agent that works once"
+)
+_RESTART: Final = (
+    "leave it out: an agent is always started again, and suspended: true stops it; one that works once is run: {mode: "
+    "Job, retries: 0}"
+)
 _IDENTITY: Final = (
     "write identity: {annotations: [{key: eks.amazonaws.com/role-arn, value: arn:aws:iam::111122223333:role/agent}]}, "
     "or tokens: [{audience: sts.amazonaws.com, path: /var/run/identity/token}], as far as policies allow"
@@ -139,8 +147,7 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "mountPath": "it stands in spec.storage.mountPath, or in an entry of spec.volumes",
             "selector": "leave it out: Ringfence makes the labels of the pods and what selects them",
             "strategy": "leave it out: one pod after the other, or, with storage, the old one before the new one",
-            "restartPolicy": "leave it out: an agent is always started again; suspended: true stops it",
-            "restart": "leave it out: an agent is always started again; suspended: true stops it",
+            **dict.fromkeys(("restartPolicy", "restart"), _RESTART),
             "imagePullPolicy": "leave it out: by its digest (NAME@sha256:...) an image is always the same",
             "runtimeClassName": "write sandbox: {runtimeClassName: gvisor}",
             "entrypoint": "write command: [/app/agent], which takes the place of the image's entrypoint",
@@ -151,7 +158,10 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "delivery: {env: {name: TOKEN}}}]",
             "pullSecrets": "write imagePullSecrets: [registry]",
             "autoscaling": "write replicas: 2; a number of its own is all that an agent has",
-            "schedule": "leave it out: an agent runs until suspended: true stops it",
+            **dict.fromkeys(
+                ("schedule", "cron", "timeZone", "concurrencyPolicy", "successfulJobsHistoryLimit", "jobTemplate"), _RUN
+            ),
+            **dict.fromkeys(("activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished", "completions"), _RUN),
             "enabled": "write suspended: true to stop an agent",
             "paused": "write suspended: true to stop an agent",
         },
@@ -163,6 +173,21 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "EnvVar": {
             **dict.fromkeys(("valueFrom", "secretKeyRef", "fieldRef", "secret"), _ENV_FROM),
             **dict.fromkeys(("configMapKeyRef", "configMap"), _CONFIG),
+        },
+        "Run": {
+            "cron": "write schedule: 0 3 * * *",
+            "concurrencyPolicy": "write concurrency: Forbid",
+            "activeDeadlineSeconds": "write deadline: 2h",
+            "backoffLimit": "write retries: 1",
+            "suspend": "write suspended: true in spec itself",
+            **dict.fromkeys(
+                ("successfulJobsHistoryLimit", "failedJobsHistoryLimit", "ttlSecondsAfterFinished", "history"),
+                "write keep: {succeeded: 3, failed: 3, time: 24h}",
+            ),
+            **dict.fromkeys(
+                ("parallelism", "completions"), "leave it out: a run has one pod; several agents are several runs"
+            ),
+            "startingDeadlineSeconds": "leave it out: a run that could not begin for an hour is left out",
         },
         "ContainerPort": {
             "containerPort": "write port: 8080",
@@ -342,6 +367,9 @@ PATTERNS: Final[Mapping[str, str]] = MappingProxyType(
         _pattern(fields.RbacGroup): 'must be an API group, such as apps, or "" for the core group',
         _pattern(secrets.Duration): "must be a time in hours, minutes and "
         "seconds, such as 720h or 1h30m; 30 days are 720h",
+        run.SCHEDULE: "must be five fields of cron, such as 0 3 * * * (each night at 3), or @hourly, @daily, @weekly, "
+        "@monthly, @yearly; without TZ= (write timeZone) and without @every",
+        run.TIME_ZONE_NAME: "must be the name of a time zone, such as Europe/Paris or Etc/UTC",
         _pattern(secrets.Age): "must be a time such as 720h, or Never; 30 days are 720h",
         _pattern(files.ConfigMapDataKey): "must be a key of a ConfigMap's data: letters, digits, -, _ and ., such as "
         "config.yaml",

@@ -37,6 +37,9 @@ RESTART_ANNOTATION = f"{GROUP}/rotated-"
 FILE_ANNOTATION = f"{GROUP}/file-"
 """On the template of an agent's pods, with the place of a file in the spec: its content."""
 
+RUN_ANNOTATION = f"{GROUP}/run-requested"
+"""On an AgentDeployment whose work ends: any text, which asks for one run. The same text asks for no other one."""
+
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "ringfence"
 FIELD_MANAGER = "ringfence"

@@ -49,13 +49,18 @@ def parse(model: type[M], data: Any, *, at: str = "spec") -> Parsed[M]:
     return Parsed(None, tuple(dict.fromkeys(errors)))
 
 
-def name_error(kind: Any, name: Any) -> FieldError | None:
-    """What is wrong with `metadata.name` of an AgentDeployment or AgentPolicy (`kind`); None: nothing."""
+def name_error(kind: Any, name: Any, spec: Any = None) -> FieldError | None:
+    """What is wrong with `metadata.name` of an AgentDeployment or AgentPolicy (`kind`); None: nothing.
+
+    `spec`: as it was sent. An agent with runs has a shorter name.
+    """
     at = "metadata.name"
     if not isinstance(name, str) or len(name) > MAX_SUBDOMAIN or not matches(DNS_SUBDOMAIN, name):
         return FieldError(at, f"must be a-z, 0-9, - and ., at most {MAX_SUBDOMAIN} characters")
-    rule = kind.name_rule
-    return None if rule is None or rule.check(name) else FieldError(at, rule.message)
+    run = spec.get("run") if isinstance(spec, dict) else None
+    ends = isinstance(run, dict) and run.get("mode", "Service") != "Service"
+    rules = (kind.name_rule, getattr(kind, "run_name_rule", None) if ends else None)
+    return next((FieldError(at, rule.message) for rule in rules if rule and not rule.check(name)), None)
 
 
 def _path(at: str, location: tuple[str | int, ...]) -> str:

@@ -205,8 +205,8 @@ def _root(model: Any) -> dict[str, Any]:
         "metadata": {"type": "object"},
         **schema["properties"],
     }
-    if model.name_rule is not None:
-        schema |= _validations(model.name_rule)
+    rules = [rule for rule in (model.name_rule, getattr(model, "run_name_rule", None)) if rule is not None]
+    schema |= _validations(*rules)
     return schema
 
 

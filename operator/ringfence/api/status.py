@@ -79,6 +79,11 @@ class Reason(StrEnum):
     NOT_ANSWERED = "NotAnswered"
     CONSENT_MISSING = "NamespaceConsentMissing"
     AVAILABLE = "Available"
+    RUNNING = "Running"
+    SCHEDULED = "Scheduled"
+    RUN_SUCCEEDED = "RunSucceeded"
+    RUN_FAILED = "RunFailed"
+    RUN_REFUSED = "RunRefused"
     PROGRESSING = "Progressing"
     UNAVAILABLE = "Unavailable"
     SUSPENDED = "Suspended"
@@ -137,6 +142,26 @@ class ManagedResource(Model):
     )
 
 
+class RunStatus(Model):
+    """One run: when it began, and how it ended."""
+
+    name: Annotated[str, Field(max_length=63)] = Field(description="Name of its Job; its pod's name begins with it.")
+    cause: Literal["Spec", "Schedule", "Request"] = Field(
+        description="Spec: what the agent runs was new. Schedule: its time had come. Request: `ringfence run`."
+    )
+    outcome: Literal["Running", "Succeeded", "Failed", "Ended", "Refused"] = Field(
+        description="Ended: by Ringfence, before it was through. Refused: it did not begin."
+    )
+    reason: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None,
+        description="Why it failed, in Kubernetes' word (DeadlineExceeded, BackoffLimitExceeded), or why it was ended "
+        "or refused.",
+    )
+    started: Annotated[str, Field(max_length=32)] | None = Field(default=None, description="When it began.")
+    ended: Annotated[str, Field(max_length=32)] | None = Field(default=None, description="When it ended.")
+    failures: int | None = Field(default=None, ge=0, le=1000, description="Pods of it that failed.")
+
+
 class AgentStatus(Model):
     """Written by Ringfence only."""
 
@@ -177,6 +202,15 @@ class AgentStatus(Model):
     )
     oldest_secret: Annotated[str, Field(max_length=32)] | None = Field(
         default=None, description="When the oldest of them changed last."
+    )
+    runs: Annotated[list[RunStatus], Field(max_length=10), ListType("map", ("name",))] = Field(
+        default_factory=list, description="The last runs of an agent whose work ends, the newest first."
+    )
+    last_spec_run: Annotated[str, Field(max_length=63)] | None = Field(
+        default=None, description="Name of the run of mode Job that ended last: it is not repeated."
+    )
+    last_requested_run: Annotated[str, Field(max_length=63)] | None = Field(
+        default=None, description="Name of the run that somebody asked for, and that ended or was refused."
     )
     replicas: int | None = Field(default=None, ge=0, le=1000, description="Pods that the workload has.")
     ready_replicas: int | None = Field(default=None, ge=0, le=1000, description="Pods of it that are ready.")

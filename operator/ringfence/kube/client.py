@@ -190,13 +190,21 @@ class Kube:
         """JSON patch (RFC 6902): all operations or none. Raises ApiError 422 when a `test` among them fails."""
         return await self._json("PATCH", path, body=operations, kind="application/json-patch+json")
 
-    async def delete(self, path: str, *, uid: str | None = None, grace: int | None = None) -> Object | None:
+    async def delete(
+        self, path: str, *, uid: str | None = None, grace: int | None = None, foreground: bool = False
+    ) -> Object | None:
         """Delete in the background; with `uid` only that very object, else Conflict. Absent is fine.
+
+        `foreground`: after what it owns.
 
         `grace`: seconds that a pod gets to end, in place of its own; of one that is being deleted it only shortens
         them. The answer of the API server; None where the object was absent.
         """
-        body: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        body: Object = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Foreground" if foreground else "Background",
+        }
         if uid:
             body["preconditions"] = {"uid": uid}
         if grace is not None:

@@ -21,6 +21,7 @@ from .opened import Opening, closed_for_good, opening
 from .permissions import check_permissions
 from .plaintext import check_plaintext
 from .pods import check_sandbox, check_storage
+from .runs import check_parallel, check_run
 from .scheduling import check_scheduling
 from .scratch import check_scratch
 from .secret_files import secret_directories
@@ -100,6 +101,8 @@ def _check_parts(
     yield from check_egress(parts.network.egress, agent.namespace, policies, facts)
     yield from check_ingress(parts.network.ingress, agent.namespace, policies)
     yield from check_storage(parts.storage)
+    yield from check_run(parts.run, agent.name)
+    yield from check_parallel(parts.run, policies)
     yield from check_users(parts.run_as_user, parts.run_as_group, policies)
     yield from check_scratch(parts.scratch, parts.storage, parts.resources)
     yield from check_identity(parts.identity, policies, facts.api_audiences)

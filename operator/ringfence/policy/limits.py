@@ -203,6 +203,14 @@ def _bounds_of(limits: PolicyLimits | AgentLimits) -> dict[str, int]:
     return found
 
 
+def parallel_bounds(spec: AgentPolicySpec) -> str:
+    """A limit that says how many pods there may be, by its path below `limits`; nothing where there is none."""
+    names = ("replicas", "cpu", "memory")
+    found = [*(name for name in names if name in _bounds(spec))]
+    found += [f"perAgent.{name}" for name in names if name in _bounds_of(spec.limits.per_agent)]
+    return found[0] if found else ""
+
+
 def bounds_of(spec: AgentPolicySpec) -> dict[str, int]:
     """By the paths of the limits that are set: `limits.cpu`, `limits.perAgent.cpu`. For `spelled`."""
     each = _bounds_of(spec.limits.per_agent)

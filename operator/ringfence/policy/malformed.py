@@ -19,6 +19,7 @@ from ringfence.api.files import ConfigFile, EnvFrom
 from ringfence.api.identity import Annotation, Identity, IdentityToken
 from ringfence.api.network import EgressRule, IngressRule, Network, Peer, ServiceTarget
 from ringfence.api.permissions import AgentRule, Permissions
+from ringfence.api.run import Run
 from ringfence.api.scratch import Scratch
 from ringfence.api.secrets import (
     AgentSecret,
@@ -67,6 +68,7 @@ class Parts:
     run_as_group: int | None
     resources: Resources | None
     storage: Storage | None
+    run: Run | None
     init_containers: list[InitContainer]
     sidecars: list[Sidecar]
     volumes: list[ExistingVolume]
@@ -98,6 +100,7 @@ def readable(spec: Any) -> Parts:
         run_as_group=_whole(raw.get("runAsGroup")),
         resources=_read(Resources, raw.get("resources")),
         storage=_read(Storage, raw.get("storage")),
+        run=_read(Run, raw.get("run")),
         init_containers=[InitContainer.model_construct(**_beside(one)) for one in _list(raw.get("initContainers"))],
         sidecars=[Sidecar.model_construct(**_beside(one)) for one in _list(raw.get("sidecars"))],
         volumes=[_volume(one) for one in _list(raw.get("volumes"))],

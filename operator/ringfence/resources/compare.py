@@ -8,8 +8,18 @@ from ringfence.api.names import FILE_ANNOTATION
 from ringfence.policy.pod_security import unrestricted
 
 from .identity import identity_annotations
-from .kinds import CHILD_KINDS, Manifest
-from .stored import CONTENT, DESIRED_ANNOTATION, Desired, StoredChild, content_fits, meaning, metadata_fits, stored
+from .kinds import CHILD_KINDS, Manifest, pod_template
+from .stored import (
+    CONTENT,
+    DESIRED_ANNOTATION,
+    Desired,
+    StoredChild,
+    content_fits,
+    meaning,
+    metadata_fits,
+    stored,
+    with_selector,
+)
 
 
 def stamp(manifest: Manifest) -> Manifest:
@@ -51,10 +61,11 @@ def completed_only(desired: Manifest, live: Manifest) -> bool:
     """
     if not CHILD_KINDS[desired["kind"]].completed:
         return content_fits(Desired(desired), stored(live, desired["kind"]))
-    template = live["spec"]["template"]
+    template = pod_template(desired["kind"], live)
     if unrestricted(template["spec"], template["metadata"].get("annotations"), closed=False):
         return False
-    return all(_only_defaults(desired.get(key), live.get(key)) for key in CONTENT)
+    wanted, found = meaning(desired), meaning({**live, "kind": desired["kind"]})
+    return all(_only_defaults(wanted.get(key), found.get(key)) for key in CONTENT)
 
 
 def whole(desired: Manifest, live: Manifest) -> Manifest:
@@ -75,6 +86,8 @@ def whole(desired: Manifest, live: Manifest) -> Manifest:
     }
     if CHILD_KINDS[desired["kind"]].loose:  # what the cluster filled in may not be taken away again
         desired = desired | {"spec": live["spec"] | desired["spec"]}
+    if desired["kind"] == "Job":
+        desired = desired | {"spec": with_selector(desired["spec"], live)}
     return desired | {"metadata": metadata}
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from ringfence.api.names import RESTART_ANNOTATION
 
 from . import openings
+from .digests import digest
 
 Manifest = dict[str, Any]
 
@@ -72,8 +73,42 @@ def _workload(body: Manifest) -> Manifest:
 
 
 def _schedule(body: Manifest) -> Manifest:
+    spec = body.get("spec") or {}
     status = _part(body.get("status"), "lastScheduleTime", "lastSuccessfulTime", "active")
-    return {"metadata": _part(body["metadata"], "name"), "status": status}
+    template = pod_template("CronJob", body)
+    shown = {"metadata": _part(body["metadata"], "name"), "spec": _part(spec, "suspend"), "status": status}
+    return shown | {"template": template_digest(template)}
+
+
+def _job(body: Manifest) -> Manifest:
+    """Of a run: when it began and how it ended, and a digest of what its pods run."""
+    status = body.get("status") or {}
+    ends = [
+        _part(one, "type", "status", "reason", "message", "lastTransitionTime")
+        for one in status.get("conditions") or []
+        if one.get("type") in {"Complete", "Failed"} and one.get("status") == "True"
+    ]
+    return {
+        "metadata": _part(body["metadata"], "name", "creationTimestamp"),
+        "spec": _part(body.get("spec") or {}, "suspend"),
+        "status": _part(status, "startTime", "completionTime", "active", "ready", "failed") | {"conditions": ends},
+        "template": template_digest(pod_template("Job", body)),
+    }
+
+
+def pod_template(kind: str, body: Manifest) -> Manifest:
+    """Of what makes pods."""
+    spec = body.get("spec") or {}
+    if kind == "CronJob":
+        spec = (spec.get("jobTemplate") or {}).get("spec") or {}
+    found: Manifest = spec.get("template") or {}
+    return found
+
+
+def template_digest(template: Manifest) -> str:
+    """Of what pods run: their spec, and their annotations, which hold files. What makes them adds labels."""
+    annotations = (template.get("metadata") or {}).get("annotations") or {}
+    return digest([template.get("spec"), annotations])
 
 
 _KINDS = (
@@ -102,8 +137,19 @@ _KINDS = (
         name="CronJob",
         group_version="batch/v1",
         plural="cronjobs",
+        completed=True,
         shown=_schedule,
         powerful=True,
+        merged=True,
+        optional=True,
+    ),
+    ChildKind(
+        name="Job",
+        group_version="batch/v1",
+        plural="jobs",
+        completed=True,
+        immutable=("spec", "template", "spec"),
+        shown=_job,
         merged=True,
         optional=True,
     ),

@@ -77,6 +77,19 @@ class JobImage:
     pull_policy: str = "IfNotPresent"
 
 
+@dataclass(frozen=True)
+class Runs:
+    """Which runs of an agent there are to be.
+
+    `by_spec`: the one of mode Job, which has not ended. `request`: name of the Job that somebody asked for. `held`: no
+    scheduled run may begin, because that one is at work.
+    """
+
+    by_spec: bool = True
+    request: str | None = None
+    held: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Identity:
     """Which agent. Enough to fence it, even where its spec cannot be read."""
@@ -104,7 +117,8 @@ class Agent(Identity):
     Service that was not found is left out. `dns`: where the cluster's DNS answers. `cluster`: addresses of nodes, pods
     and Services, which no network of the agent's opens. `job_image`: what rotation jobs run; None: there are none.
     `restarts`: annotations of the pods' template by which rotation jobs have restarted the agent. `elsewhere`: by other
-    namespaces that consent to it, the rules that hold there and the lowest level that holds them.
+    namespaces that consent to it, the rules that hold there and the lowest level that holds them. `runs`: which
+    there are to be.
     """
 
     spec: AgentDeploymentSpec
@@ -116,6 +130,7 @@ class Agent(Identity):
     job_image: JobImage | None = None
     restarts: Mapping[str, str] = field(default_factory=dict)
     elsewhere: Mapping[str, tuple[Level, Sequence[AgentRule]]] = field(default_factory=dict)
+    runs: Runs = field(default_factory=Runs)
 
 
 def child_name(agent: str, suffix: str = "") -> str:
@@ -130,7 +145,7 @@ def elsewhere_name(agent: Identity) -> str:
 
 def removal(namespace: str, agent: str) -> str:
     """The command that removes what an agent left behind, but for its data: volumes and Secrets."""
-    kinds = "deployment,cronjob,networkpolicy,rolebinding,role,serviceaccount"
+    kinds = "deployment,cronjob,job,networkpolicy,rolebinding,role,serviceaccount"
     return f"kubectl delete {kinds} -n {namespace} -l {AGENT_LABEL}={agent}"
 
 

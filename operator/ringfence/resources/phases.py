@@ -17,8 +17,9 @@ from .model import ROTATION_LABEL, Agent, Ref, child_name
 from .network import allow_policy, deny_policy
 from .permissions import elsewhere, role, role_binding, service_account
 from .rotation import rotation_children
+from .runs import makes_pods, workload
 from .stored import Desired, StoredChild
-from .workload import deployment, volume_claim
+from .workload import volume_claim
 
 
 class Order(IntEnum):
@@ -67,7 +68,8 @@ def _opens(child: StoredChild) -> bool:
 
 
 def _rotates(child: StoredChild) -> bool:
-    return child.ref.kind == "CronJob" or any(key == ROTATION_LABEL for key, _ in child.labels)
+    by_name = child.ref.kind == "CronJob" and not makes_pods(child.ref.kind, child.ref.name)
+    return by_name or any(key == ROTATION_LABEL for key, _ in child.labels)
 
 
 def _grants(child: StoredChild) -> bool:
@@ -107,7 +109,7 @@ PHASES = (
     Phase(
         order=Order.WORKLOAD,
         condition=ConditionType.WORKLOAD_AVAILABLE,
-        build=lambda agent: [volume_claim(agent), deployment(agent)],
+        build=lambda agent: [volume_claim(agent), *workload(agent)],
         prunes=_never,
     ),
 )

@@ -12,6 +12,7 @@ from ringfence.api.secrets import AgentSecret, duration
 from .kinds import Manifest
 from .model import ROTATION_LABEL, Agent, JobImage, child, child_name
 from .network import api_server_only
+from .runs import ends
 from .secrets import restart_annotation, rotation_name
 
 UID = 65532
@@ -74,7 +75,7 @@ def _role(agent: Agent, secret: AgentSecret, name: str) -> Manifest:
             "verbs": ["get", "update"],
         }
     ]
-    if secret.delivery.env:  # to restart it, and to see that the restarted pods are there
+    if _restarts(agent, secret):  # and to see that the restarted pods are there
         rules.append(
             {
                 "apiGroups": ["apps"],
@@ -163,6 +164,11 @@ def _pod(agent: Agent, secret: AgentSecret, name: str, image: JobImage) -> Manif
     }
 
 
+def _restarts(agent: Agent, secret: AgentSecret) -> bool:
+    """Whether pods go on that have the value in a variable. A run keeps the value that it began with."""
+    return secret.delivery.env is not None and not ends(agent.spec)
+
+
 _JOB_NAME_FIELD = "metadata.labels['batch.kubernetes.io/job-name']"
 
 
@@ -182,6 +188,6 @@ def _arguments(agent: Agent, secret: AgentSecret) -> list[str]:
         f"--every={secret.rotation.every}",
         f"--overlap={secret.rotation.overlap}",
     ]
-    if secret.delivery.env:
+    if _restarts(agent, secret):
         arguments += [f"--restart={child_name(agent.name)}", f"--annotation={restart_annotation(secret.name)}"]
     return arguments

@@ -3,7 +3,6 @@
 Of an object's content a digest is kept, not the content: ten thousand agents have forty thousand children.
 """
 
-import hashlib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -23,9 +22,10 @@ from ringfence.api.names import (
     MANAGED_BY_LABEL,
 )
 
+from .digests import digest
 from .field_manager import UNKNOWN, FieldManager, last_editor
 from .identity import identity_annotations
-from .kinds import CHILD_KINDS, Manifest
+from .kinds import CHILD_KINDS, Manifest, pod_template, template_digest
 from .model import COLLECTOR, DENY, FOREGROUND, ROTATION_LABEL, Ref
 
 DESIRED_ANNOTATION = f"{GROUP}/desired"
@@ -39,7 +39,10 @@ ELSEWHERE = frozenset({"Role", "RoleBinding"})
 """Kinds that an agent may have in another namespace than its own."""
 _MANAGED = (MANAGED_BY_LABEL, MANAGED_BY)
 FENCE = ("networking.k8s.io/v1", "NetworkPolicy")
-NESTED = (dict, list)
+_OF_JOBS = frozenset(
+    {"controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"}
+)
+"""Labels that the API server gives to the pods of a Job."""
 
 
 AGENT_KIND = "AgentDeployment"
@@ -153,6 +156,11 @@ class Desired:
         return content_digest(self.manifest)
 
     @cached_property
+    def template(self) -> str:
+        """Digest of what its pods run; of what makes pods."""
+        return template_digest(pod_template(self.ref.kind, self.manifest))
+
+    @cached_property
     def mark(self) -> str | None:
         """Its hash, which is written on it."""
         return written_from(self.manifest)
@@ -178,7 +186,7 @@ def stored(body: Mapping[str, Any], kind: str | None = None) -> StoredChild:
     kind = kind or str(body["kind"])
     metadata, declared = body["metadata"], CHILD_KINDS[kind]
     labels = metadata.get("labels") or {}
-    content = meaning(body)
+    content = meaning({**body, "kind": kind})
     finalizers = metadata.get("finalizers") or []
     return StoredChild(
         ref=Ref(sys.intern(kind), sys.intern(metadata["namespace"]), sys.intern(metadata["name"])),
@@ -189,8 +197,8 @@ def stored(body: Mapping[str, Any], kind: str | None = None) -> StoredChild:
         mark=written_from(body),
         foreground=FOREGROUND in finalizers,
         deleting=bool(metadata.get("deletionTimestamp")),
-        digest=_digest(content),
-        immutable=_digest(_at(body, declared.immutable)) if declared.immutable else "",
+        digest=digest(content),
+        immutable=digest(_at(body, declared.immutable)) if declared.immutable else "",
         content=content if declared.loose else None,
         shown=declared.shown(
             {"metadata": metadata} | {name: body.get(name) for name in ("spec", "status", "subjects")}
@@ -247,7 +255,7 @@ def without_block(manifest: Manifest) -> Manifest:
 def immutable_differs(desired: Desired, live: StoredChild) -> bool:
     """Whether no update can make `live` into `desired`."""
     path = CHILD_KINDS[live.ref.kind].immutable
-    return bool(path) and _digest(_at(desired.manifest, path)) != live.immutable
+    return bool(path) and digest(_at(desired.manifest, path)) != live.immutable
 
 
 def edited(desired: Desired, live: StoredChild, last_written: str | None = None) -> bool:
@@ -264,13 +272,15 @@ def edited(desired: Desired, live: StoredChild, last_written: str | None = None)
 
 def content_digest(manifest: Mapping[str, Any]) -> str:
     """A digest of what a manifest means, whatever its metadata."""
-    return _digest(meaning(manifest))
+    return digest(meaning(manifest))
 
 
 def meaning(manifest: Mapping[str, Any]) -> Manifest:
     """What a manifest means, whatever its metadata; but for annotations that a guard, or a cloud, goes by."""
     found = {name: manifest[name] for name in CONTENT if manifest.get(name) is not None}
     metadata = manifest.get("metadata") or {}
+    if manifest.get("kind") == "Job" and "spec" in found:
+        found["spec"] = _of_run(found["spec"])
     if clouds := identity_annotations(metadata.get("annotations") or {}):
         found["identity"] = clouds
     if metadata.get("name") == CEILING_BINDING:
@@ -278,9 +288,29 @@ def meaning(manifest: Mapping[str, Any]) -> Manifest:
     return found
 
 
-def without_pods(uid: str) -> Manifest:
+def _of_run(spec: Manifest) -> Manifest:
+    """What a Job says, without what the API server adds to each: a selector, and labels of the template for it."""
+    template = spec.get("template") or {}
+    metadata = template.get("metadata") or {}
+    labels = {key: value for key, value in (metadata.get("labels") or {}).items() if key not in _OF_JOBS}
+    kept = {key: value for key, value in metadata.items() if value is not None} | {"labels": labels}
+    return {key: value for key, value in spec.items() if key != "selector"} | {
+        "template": template | {"metadata": kept}
+    }
+
+
+def with_selector(spec: Manifest, live: Mapping[str, Any]) -> Manifest:
+    """The spec of a Job with what the API server added to the stored one, which nobody may take away again."""
+    template, found = spec["template"], live["spec"]["template"]
+    added = {key: value for key, value in found["metadata"]["labels"].items() if key in _OF_JOBS}
+    metadata = template["metadata"] | {"labels": template["metadata"]["labels"] | added}
+    return spec | {"selector": live["spec"]["selector"], "template": template | {"metadata": metadata}}
+
+
+def without_pods(child: StoredChild) -> Manifest:
     """A merge patch of one very workload. By the mark the number is ours: to put it back repairs nobody's edit."""
-    return {"metadata": {"uid": uid, "annotations": {DESIRED_ANNOTATION: STOPPED}}, "spec": {"replicas": 0}}
+    spec: Manifest = {"replicas": 0} if child.ref.kind == "Deployment" else {"suspend": True}
+    return {"metadata": {"uid": child.uid, "annotations": {DESIRED_ANNOTATION: STOPPED}}, "spec": spec}
 
 
 def written_from(manifest: Mapping[str, Any]) -> str | None:
@@ -343,37 +373,6 @@ def _at(manifest: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     for step in path:
         value = (value or {}).get(step)
     return value
-
-
-def _canonical(value: Any) -> Any:
-    """The value without what the API server drops: empty maps and lists, and nothing, are one.
-
-    Nearly all values are no maps or lists: a call for each of these would take three times as long.
-    """
-    if isinstance(value, dict):
-        kept = {}
-        for key, one in value.items():
-            found = _canonical(one) if isinstance(one, NESTED) else one
-            if found is not None:
-                kept[key] = found
-        return kept or None
-    if isinstance(value, list):
-        return [_canonical(one) if isinstance(one, NESTED) else one for one in value] or None
-    return value
-
-
-_EMPTY = (b"{}", b"[]", b"null")
-"""In the JSON of every value that `_canonical` changes; and in a string now and then, which does no harm."""
-
-
-def _digest(value: Any) -> str:
-    import orjson  # noqa: PLC0415 - `ringfence lint` and `render` compare nothing, and start faster without it
-
-    options = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
-    text = orjson.dumps(value, option=options)
-    if any(empty in text for empty in _EMPTY):  # mostly none is: to look for them in Python costs ten times the digest
-        text = orjson.dumps(_canonical(value), option=options)
-    return hashlib.blake2b(text, digest_size=12).hexdigest()
 
 
 def _within(wanted: Any, found: Any) -> bool:

@@ -58,11 +58,21 @@ def deployment(agent: Agent) -> Manifest:
             "strategy": _strategy(agent),
             "revisionHistoryLimit": 3,
             "progressDeadlineSeconds": 600,
-            "template": {"metadata": _template_metadata(agent), "spec": _pod(agent)},
+            "template": pod_template(agent),
         },
     )
+    return behind_fence(manifest, agent)
+
+
+def behind_fence(manifest: Manifest, agent: Agent) -> Manifest:
+    """A workload that outlives its pods, and that the deny policy outlives."""
     manifest["metadata"]["finalizers"] = [FOREGROUND]
     return owned_by_fence(manifest, child_name(agent.name, DENY), agent.fence_uid) if agent.fence_uid else manifest
+
+
+def pod_template(agent: Agent) -> Manifest:
+    """What each pod of the agent is, whoever makes it."""
+    return {"metadata": _template_metadata(agent), "spec": _pod(agent)}
 
 
 def owned_by_fence(manifest: Manifest, name: str, uid: str) -> Manifest:

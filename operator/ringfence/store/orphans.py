@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from ringfence.api.names import API_VERSION, CEILING_BINDING, MANAGED_BY, MANAGED_BY_LABEL, STANDING_POLICY
 from ringfence.resources import Ref
+from ringfence.resources.model import child_name
 from ringfence.resources.stored import StoredChild
 
 from .records import Key
@@ -29,6 +30,8 @@ def ownerless(child: StoredChild) -> bool:
     """
     marked = (MANAGED_BY_LABEL, MANAGED_BY) in child.labels and child.agent_label is not None and not child.elsewhere
     names = {(one.api_version, one.kind, one.name) for one in child.owners}
+    if child.ref.kind == "Job" and ("batch/v1", "CronJob", child_name(child.agent_label or "")) in names:
+        return False  # it goes with its CronJob
     return marked and (API_VERSION, "AgentDeployment", child.agent_label) not in names
 
 

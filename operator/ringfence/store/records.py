@@ -8,7 +8,14 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ringfence.api.names import AGENT_LABEL, API_VERSION, CHILD_PREFIX, GROUP, REQUESTED_BY_ANNOTATION
+from ringfence.api.names import (
+    AGENT_LABEL,
+    API_VERSION,
+    CHILD_PREFIX,
+    GROUP,
+    REQUESTED_BY_ANNOTATION,
+    RUN_ANNOTATION,
+)
 from ringfence.kube import Object, path_of
 from ringfence.policy.elsewhere import target_namespaces
 from ringfence.policy.limits import Claim
@@ -16,6 +23,7 @@ from ringfence.policy.pod_security import unrestricted
 from ringfence.resources import Ref, ServicePort, dns, openings
 from ringfence.resources.field_manager import FieldManager, last_of_spec
 from ringfence.resources.reads import BINDINGS, readers
+from ringfence.resources.runs import request_digest
 from ringfence.resources.stored import resource_version
 
 from .claims import claim_of
@@ -86,6 +94,8 @@ class StoredAgent:
     """Whether it, or a job of its, talks to the API server: then that one's addresses matter to it."""
     claim: Claim
     """What it asks for, among the agents of its namespace."""
+    run_request: str = ""
+    """Digest of the text that asks for a run; empty: nobody asks for one."""
     requested_by: str | None = None
     """Who asked for what it gets, as its annotation says; see policy/recorded.py."""
 
@@ -123,6 +133,7 @@ def read_agent(body: Body) -> StoredAgent:
             _at(spec, "permissions", "rules") or _at(spec, "permissions", "clusterReads") or _at(spec, "secrets")
         ),
         claim=claim_of(body),
+        run_request=request_digest((metadata.get("annotations") or {}).get(RUN_ANNOTATION)),
         requested_by=_requested_by(metadata),
     )
 
@@ -187,6 +198,8 @@ class StoredPod:
     uid: str = ""
     replica_set: tuple[str, str] | None = None
     """Name and uid of the ReplicaSet that controls it; None where none does."""
+    job: tuple[str, str] | None = None
+    """The same of a Job."""
     grace: int | None = None
     """Seconds that its spec gives it to end."""
     ends_within: int | None = None
@@ -198,6 +211,11 @@ class StoredPod:
     def is_stray(self) -> bool:
         """Whether it runs as an agent whose label it does not carry."""
         return self.account is not None and self.account != self.agent and not self.ends
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its containers have ended for good."""
+        return self.manifest()["status"].get("phase") in {"Succeeded", "Failed"}
 
     def manifest(self) -> Object:
         """The part of the pod that was kept, in the pod's own shape."""
@@ -245,7 +263,8 @@ def read_pod(body: Body) -> StoredPod:
         labels=tuple(sorted((sys.intern(key), sys.intern(value)) for key, value in labels.items())),
         account=_agent_of_account(metadata["namespace"], account),
         uid=str(metadata.get("uid", "")),
-        replica_set=_replica_set(metadata),
+        replica_set=_controller(metadata, "ReplicaSet"),
+        job=_controller(metadata, "Job"),
         grace=spec.get("terminationGracePeriodSeconds"),
         ends_within=metadata.get("deletionGracePeriodSeconds") if metadata.get("deletionTimestamp") else None,
         unrestricted=_falls_short(_exact(orjson.dumps([{**spec, "nodeName": None}, _judged(metadata)]))),
@@ -321,9 +340,9 @@ def _falls_short(spec_and_annotations: bytes) -> tuple[str, ...]:
     return tuple(unrestricted(*orjson.loads(spec_and_annotations)))
 
 
-def _replica_set(metadata: Body) -> tuple[str, str] | None:
+def _controller(metadata: Body, kind: str) -> tuple[str, str] | None:
     for owner in metadata.get("ownerReferences") or []:
-        if owner.get("controller") and owner["kind"] == "ReplicaSet":
+        if owner.get("controller") and owner["kind"] == kind:
             return sys.intern(owner["name"]), sys.intern(owner["uid"])
     return None
 

@@ -392,7 +392,7 @@ def _same_wish(old: StoredAgent | None, new: StoredAgent | None) -> bool:
 
 
 def _wish(agent: StoredAgent) -> tuple[object, ...]:
-    return agent.uid, agent.generation, agent.deleting, agent.requested_by
+    return agent.uid, agent.generation, agent.deleting, agent.run_request, agent.requested_by
 
 
 def _pod_tells(pod: StoredPod) -> tuple[object, ...]:

@@ -135,6 +135,16 @@ class AgentStopped(AgentEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunEnded(AgentEvent):
+    """A run of an agent whose work ends is over. `outcome`: Succeeded, Failed, Ended, Refused, as in the status."""
+
+    name: str
+    cause: str
+    outcome: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ConditionChanged(AgentEvent):
     """A condition has another status or reason than before, and that is stored. `told`: worth a person's attention."""
 

@@ -118,6 +118,14 @@ AGENTS = Gauge(
     ["condition", "status"],
     registry=REGISTRY,
 )
+RUNS = Counter(
+    "ringfence_runs",
+    "Runs of agents whose work ends (run.mode Job and Schedule) that are over. Labels: namespace (of the agent), "
+    "outcome (Succeeded; Failed; Ended: by Ringfence, before it was through; Refused: it was asked for, and did not "
+    "begin).",
+    ["namespace", "outcome"],
+    registry=REGISTRY,
+)
 RECONCILES = Counter(
     "ringfence_reconcile",
     "Passes over one object. Labels: kind (AgentDeployment, AgentPolicy, Namespace, Pod), result (ok; retry: could not "
@@ -282,6 +290,7 @@ OF_CONTROLLER: tuple[Collector, ...] = (
     LEADER,
     LEADER_SEEN,
     AGENTS,
+    RUNS,
     RECONCILES,
     RECONCILE_SECONDS,
     CHILD_WRITES,

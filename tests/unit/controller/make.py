@@ -10,6 +10,7 @@ from ringfence.api import AgentDeploymentSpec, parse
 from ringfence.api.names import AGENT_LABEL
 from ringfence.controller.agent.actions import (
     Action,
+    AwaitEnd,
     DropPrevious,
     EndPods,
     EnsureChild,
@@ -17,6 +18,7 @@ from ringfence.controller.agent.actions import (
     PutReads,
     RemoveChild,
     RemoveLeft,
+    RemoveRun,
     RemoveSecret,
     StopWorkload,
 )
@@ -145,7 +147,7 @@ def told(planned: Plan) -> list[str]:
     return [_told(action) for action in planned.actions]
 
 
-def _told(action: Action) -> str:  # noqa: PLR0911 - one for each kind of action
+def _told(action: Action) -> str:  # noqa: C901, PLR0911 - one for each kind of action
     match action:
         case EnsureChild():
             marks = "".join(f" {name}" for name in ("known", "keep") if getattr(action, name))
@@ -165,6 +167,10 @@ def _told(action: Action) -> str:  # noqa: PLR0911 - one for each kind of action
             return f"remove {_short(action.child.ref)} left in {action.child.ref.namespace}"
         case PutReads():
             return f"reads {','.join(sorted(action.wanted)) or 'nothing'}" + (" known" if action.known else "")
+        case RemoveRun():
+            return f"remove run {_short(action.child.ref)}"
+        case AwaitEnd():
+            return action.what
         case StopWorkload():
             return f"stop {action.ref.name} {action.why.message}"
 

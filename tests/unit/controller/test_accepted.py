@@ -36,7 +36,7 @@ def edited(ref: Ref) -> StoredChild:
 def stop(children: dict[Ref, StoredChild], ownership: dict[Ref, OwnershipRecord], status: Any = STATUS) -> str:
     owned = [child for child in children.values() if child.controller_uid == UID]
     edited = edited_since(status, owned, children, ownership, restored=POLICY_DENY)
-    found = stop_for(edited, children.get(DEPLOYMENT))
+    found = stop_for(edited, [one for one in [children.get(DEPLOYMENT)] if one])
     assert found is None or found.reason is Reason.UNFENCED
     return found.message if found else ""
 

@@ -12,10 +12,8 @@ from ringfence.controller.agent.actions import (
     RemoveSecret,
 )
 from ringfence.controller.agent.conditions import condition_before
-from ringfence.controller.agent.plan import (
-    plan,
-    workload_of,
-)
+from ringfence.controller.agent.plan import plan
+from ringfence.controller.agent.workloads import workload_of
 from ringfence.resources.secrets import PREVIOUS_UNTIL, restart_annotation, stamp
 from unit.controller.make import (
     BINDING,

@@ -193,9 +193,12 @@ class FakeKube(Kube):
 
         return await self._carry_out(Request("json_patch", path, {"operations": list(operations)}), change)
 
-    async def delete(self, path: str, *, uid: str | None = None, grace: int | None = None) -> Object | None:
+    async def delete(
+        self, path: str, *, uid: str | None = None, grace: int | None = None, foreground: bool = False
+    ) -> Object | None:
         with contextlib.suppress(NotFound):
-            request = Request("delete", path, options={"uid": uid} | ({} if grace is None else {"grace": grace}))
+            options: dict[str, Any] = {"uid": uid} | ({} if grace is None else {"grace": grace})
+            request = Request("delete", path, options=options | ({"foreground": True} if foreground else {}))
             return await self._carry_out(request, lambda: self.cluster.delete(path, uid, grace))
         return None
 

@@ -60,13 +60,13 @@ def edited_since(
     return found
 
 
-def stop_for(edited: Sequence[StoredChild], workload: StoredChild | None) -> Stop | None:
+def stop_for(edited: Sequence[StoredChild], workloads: Sequence[StoredChild]) -> Stop | None:
     """Why an agent that is not accepted now, and was before, gets no pods; None where its fence is as it was."""
     if edited:
         ref = edited[0].ref
         why = f"{ref.kind} {ref.name} is not as it was accepted, and the spec of then is not known any more"
         return Stop(Reason.UNFENCED, f"{STAYS_STOPPED}: {why}")
-    if workload is not None and workload.mark == STOPPED:
+    if any(one.mark == STOPPED for one in workloads):
         return Stop(Reason.UNFENCED, f"{STAYS_STOPPED}: it was stopped while its fence was not right, or by a policy")
     return None
 

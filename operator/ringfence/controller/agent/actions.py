@@ -56,10 +56,29 @@ class PutReads:
 
 @dataclass(frozen=True, kw_only=True)
 class StopWorkload:
-    """No pods."""
+    """No pods. `others`: what else makes them. `runs`: of its CronJob, which nothing would start again: they go."""
 
     ref: Ref
     why: Stop
+    others: tuple[Ref, ...] = ()
+    runs: tuple[StoredChild, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoveRun:
+    """Delete a Job with its pods. `pods`: those of them that are ended at once, as no template of ours is theirs."""
+
+    phase: Phase
+    child: StoredChild
+    pods: tuple[StoredPod, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwaitEnd:
+    """Make nothing before something has ended. `what`: a sentence."""
+
+    phase: Phase
+    what: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +120,8 @@ Action = (
     | RemoveLeft
     | PutReads
     | StopWorkload
+    | RemoveRun
+    | AwaitEnd
     | MakeSecret
     | RemoveSecret
     | DropPrevious

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ringfence.api.run import Run
 from ringfence.api.status import ConditionType, Progress, Reason, is_met
 from ringfence.policy.held import Held
 from ringfence.policy.model import RuleName, Violation
@@ -21,6 +22,8 @@ OF_OTHERS = frozenset(
     {Reason.EXISTING_SECRET_TOO_OLD, Reason.AGE_UNKNOWN, Reason.REQUESTER_UNKNOWN, Reason.NOT_ANSWERED}
 )
 """What is said of what others own. The agent is Ready all the same: it can do nothing about it."""
+OF_RUNS = frozenset({Reason.RUNNING, Reason.SCHEDULED, Reason.RUN_SUCCEEDED})
+"""What Ready says of an agent whose work ends."""
 GOES_ON = frozenset(
     {
         Reason.PROGRESSING,
@@ -72,7 +75,7 @@ def _why_refused(rules: set[RuleName]) -> Reason:
 def workload(deployment: Mapping[str, Any] | None, *, suspended: bool, diagnosis: tuple[Reason, str] | None) -> Finding:
     """What the Deployment says of itself; `diagnosis` is what its pods say when it is not available."""
     kind = ConditionType.WORKLOAD_AVAILABLE
-    if deployment is None:
+    if deployment is None or "suspend" in deployment["spec"]:
         return Finding(kind, "False", Reason.NOT_APPLIED, "not started: the steps before it are not done")
     wanted = deployment["spec"].get("replicas", 1)
     status = deployment.get("status") or {}
@@ -92,6 +95,46 @@ def workload(deployment: Mapping[str, Any] | None, *, suspended: bool, diagnosis
         return Finding(kind, "True", Reason.AVAILABLE, f"{ready} of {wanted} pods available")
     reason, why = diagnosis or (Reason.PROGRESSING, "starting")
     return Finding(kind, "False", reason, f"{ready} of {wanted} pods available: {why}")
+
+
+def runs(
+    run: Run | None,
+    told: Sequence[Mapping[str, Any]],
+    *,
+    started: bool,
+    suspended: bool,
+    diagnosis: tuple[Reason, str] | None,
+) -> Finding:
+    """Of an agent whose work ends: whether its last run did not fail. `told`: its runs, as the status has them.
+
+    `started`: whether anything was made that makes pods. `diagnosis`: what the pods of a run at work say.
+    """
+    kind = ConditionType.WORKLOAD_AVAILABLE
+    at_work = next((one for one in told if one["outcome"] == "Running"), None)
+    if suspended:
+        stopping = "suspended: its pods are stopping" if at_work else "suspended: no run begins"
+        return Finding(kind, "False", Reason.SUSPENDED, stopping)
+    if not started:
+        return Finding(kind, "False", Reason.NOT_APPLIED, "not started: the steps before it are not done")
+    if at_work is not None:
+        name = at_work["name"]
+        if diagnosis is not None:
+            return Finding(kind, "False", diagnosis[0], f"run {name}: {diagnosis[1]}")
+        return Finding(kind, "True", Reason.RUNNING, f"run {name} is at work")
+    return _last_run(run, told)
+
+
+def _last_run(run: Run | None, told: Sequence[Mapping[str, Any]]) -> Finding:
+    kind = ConditionType.WORKLOAD_AVAILABLE
+    last = next((one for one in told if one["outcome"] in {"Succeeded", "Failed"}), None)
+    if last is not None and last["outcome"] == "Failed":
+        why = f"run {last['name']} failed ({last.get('reason')}); kubectl logs job/{last['name']} shows what it wrote"
+        return Finding(kind, "False", Reason.RUN_FAILED, why)
+    comes = f"the next one comes by the schedule {run.schedule}" if run is not None and run.schedule else ""
+    if last is not None:
+        sentence = "; ".join(filter(None, (f"run {last['name']} succeeded", comes)))
+        return Finding(kind, "True", Reason.RUN_SUCCEEDED, sentence)
+    return Finding(kind, "True", Reason.SCHEDULED, comes or "no run is at work")
 
 
 def widened(found: Sequence[Widening]) -> Finding:
@@ -120,7 +163,11 @@ def ready(findings: Sequence[Finding]) -> Finding:
             return Finding(ConditionType.READY, "False", Reason.FENCE_WIDENED, finding.message)
         if not (is_met(finding.type, finding.status) or finding.reason in OF_OTHERS):
             return Finding(ConditionType.READY, "False", finding.reason, finding.message)
-    return Finding(ConditionType.READY, "True", Reason.READY, "the fence stands and the agent runs inside it")
+    message = "the fence stands and the agent runs inside it"
+    for finding in findings:
+        if finding.reason in OF_RUNS:
+            return Finding(ConditionType.READY, "True", finding.reason, f"the fence stands; {finding.message}")
+    return Finding(ConditionType.READY, "True", Reason.READY, message)
 
 
 def progress(summary: Finding) -> list[Finding]:

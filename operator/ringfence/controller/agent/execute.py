@@ -12,7 +12,6 @@ from ringfence.kube import ApiError, ErrorKind, NotFound, NotServed, RingfenceEr
 from ringfence.policy.atoms import Atom
 from ringfence.policy.levels import CEILING
 from ringfence.resources import Identity, Manifest, Ref
-from ringfence.resources.model import child_name
 from ringfence.resources.phases import DENY as DENY_PHASE
 from ringfence.resources.phases import PERMISSIONS, Order, Phase
 from ringfence.store.records import Key
@@ -20,6 +19,7 @@ from ringfence.telemetry.events import EDITED, AgentName, AgentStopped, Emit
 
 from .actions import (
     Action,
+    AwaitEnd,
     DropPrevious,
     EndPods,
     EnsureChild,
@@ -27,6 +27,7 @@ from .actions import (
     PutReads,
     RemoveChild,
     RemoveLeft,
+    RemoveRun,
     RemoveSecret,
     StopWorkload,
 )
@@ -42,13 +43,14 @@ from .errors import (
     Requeue,
     Settling,
 )
-from .fence import TRY_AGAIN, Stop, unfenced
+from .fence import TRY_AGAIN, unfenced
 from .left import remove_left
 from .observed import Observed
 from .plan import Mode, Plan, part_of_fence
 from .pods import Pods
 from .reads import KIND, ClusterReads
 from .secrets import Secrets
+from .workloads import stop_action
 from .writer import Writer
 
 
@@ -177,7 +179,7 @@ class Executor:
         if phase is DENY_PHASE and isinstance(action, EnsureChild):
             outcome.without_deny = True
             if blocked is not None and blocked.fenceless:  # no prospect of it
-                await self._stop(seen.identity, unfenced(outcome.unfenced or str(failure)))
+                await self._stop(seen.identity, stop_action(seen, unfenced(outcome.unfenced or str(failure))))
 
     async def _served(self, ref: Ref, failure: NotFound) -> RingfenceError:
         """The failure, or why it had to be: the cluster may lack the kind."""
@@ -219,13 +221,15 @@ class Executor:
             case EnsureChild():
                 outcome.wrote |= await self.writer.ensure(action, seen.identity)
                 outcome.lacks_block |= self.writer.lacks_block(action)
-            case RemoveChild():
-                await self.writer.remove(action.child, seen.identity)
+            case RemoveChild() | RemoveRun():
+                await self._remove(action, seen.identity)
                 outcome.wrote = True
             case RemoveLeft() | PutReads():
                 await self._act_elsewhere(action, seen, outcome)
             case StopWorkload():
-                await self._stop(seen.identity, action.why)
+                await self._stop(seen.identity, action)
+            case AwaitEnd():
+                raise Requeue(action.what)
             case MakeSecret() if planned.agent is not None:
                 secret = next(one for one in planned.agent.spec.secrets if one.name == action.name)
                 outcome.made[action.name] = await self.secrets.make(planned.agent, secret, known=action.known)
@@ -235,6 +239,11 @@ class Executor:
                 await self.secrets.drop_previous(planned.agent, action.secret)
             case EndPods():
                 await self.pods.end(action.pods, seen.identity)
+
+    async def _remove(self, action: RemoveChild | RemoveRun, agent: Identity) -> None:
+        if isinstance(action, RemoveRun):
+            await self.pods.end_at_once(action.pods)
+        await self.writer.remove(action.child, agent)
 
     async def _act_elsewhere(self, action: RemoveLeft | PutReads, seen: Observed, outcome: Outcome) -> None:
         """What is outside of the agent's namespace, and no child that a pass keeps."""
@@ -246,16 +255,19 @@ class Executor:
             for binding in changed if action.known else ():
                 self.writer.repaired(Ref(KIND, "", binding), seen.identity, EDITED)
 
-    async def _stop(self, agent: Identity, why: Stop) -> None:
+    async def _stop(self, agent: Identity, action: StopWorkload) -> None:
         """No pods. To scale up what was stopped is one more edit."""
-        ref = Ref("Deployment", agent.namespace, child_name(agent.name))
-        if not await self.writer.scale_to_zero(ref, agent):
+        stopped = [ref for ref in (action.ref, *action.others) if await self.writer.scale_to_zero(ref, agent)]
+        for run in action.runs:
+            await self.writer.remove(run, agent)
+        if not stopped:
             return
         if self.writer.fences.stop(Key(agent.namespace, agent.name)):
             name = AgentName(agent.namespace, agent.name)
-            self.emit(AgentStopped(agent=name, uid=agent.uid, reason=str(why.reason), why=why.message))
+            self.emit(AgentStopped(agent=name, uid=agent.uid, reason=str(action.why.reason), why=action.why.message))
         else:
-            self.writer.repaired(ref, agent, EDITED)
+            for ref in stopped:
+                self.writer.repaired(ref, agent, EDITED)
 
 
 def _goes_on(action: Action, outcome: Outcome) -> bool:

@@ -1,6 +1,6 @@
 """All reading of a pass: from the store, and from the API server what the store does not keep."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -10,23 +10,27 @@ from ringfence.api.secrets import AgentSecret
 from ringfence.api.status import ConditionType, Reason
 from ringfence.kube import Kube, Object, path_of
 from ringfence.policy.held import ALL
-from ringfence.resources import Identity, JobImage, ServicePort
+from ringfence.resources import Identity, JobImage, Ref, ServicePort
+from ringfence.resources.model import child_name
 from ringfence.resources.network import service_key
+from ringfence.resources.runs import ends
+from ringfence.resources.stored import StoredChild
 from ringfence.store.records import Key, StoredAgent
 from ringfence.store.sources import NAMESPACE
 from ringfence.store.store import Store
 
-from . import ages, conditions, diagnosis
+from . import ages, conditions, diagnosis, runs
 from .conditions import condition_before
 from .errors import NotGranted
 from .execute import Outcome
 from .handover import HandOvers
 from .holders import Holders
 from .observed import Observed
-from .plan import Mode, Plan, workload_of
+from .plan import Mode, Plan
 from .report import After
 from .secrets import Secrets
 from .warnings import Warnings
+from .workloads import workload_of
 
 Metadata = Mapping[str, Any]
 EVENTS_READ = 4
@@ -65,6 +69,8 @@ class Observer:
                 pods=self.store.pods_of(key),
                 left=self.store.elsewhere_of(key),
                 reads=self.store.readers.of(key),
+                owned=self.store.children_of(agent.uid) if agent else (),
+                runs=_jobs(self.store, key, agent.uid) if agent else (),
             )
         await self._know_namespace(key.namespace)
         hand_over = await self.hand_overs.of(key, agent)
@@ -99,20 +105,22 @@ class Observer:
             pods=self.store.pods_of(key),
             left=[child for child in self.store.elsewhere_of(key) if child.agent_uid != agent.uid],
             reads=self.store.readers.of(key),
+            runs=_jobs(self.store, key, agent.uid),
         )
 
     async def after(self, seen: Observed, planned: Plan, outcome: Outcome) -> After:
         """What there is once the plan was done. Raises ApiError, Unreachable."""
         workload = workload_of(seen)
         secrets, not_granted = await self._secrets_after(seen, planned, outcome)
-        found = conditions.workload(workload, suspended=False, diagnosis=None)
+        jobs = _jobs(self.store, seen.key, seen.identity.uid)
         why = None
-        if workload is not None and found.reason is Reason.PROGRESSING:
+        if workload is not None and _begins(seen, workload, jobs):
             why = await self._why(seen.key, workload)
         else:
             self._diagnoses.pop(seen.key, None)
         return After(
             workload=workload,
+            runs=jobs,
             secrets=secrets,
             not_granted=not_granted,
             diagnosis=why,
@@ -184,7 +192,8 @@ class Observer:
 
     async def _why(self, key: Key, workload: Mapping[str, Any]) -> tuple[Reason, str] | None:
         """Why its pods are not there: by what they say of themselves, and where that is nothing, by their Events."""
-        pods = [pod.manifest() for pod in self.store.pods_of(key)]
+        # Of a run that is tried again, the pods that failed say nothing of the one that begins.
+        pods = [pod.manifest() for pod in self.store.pods_of(key) if pod.job is None or not pod.is_over]
         if not pods or not diagnosis.asks_for_events(pods):
             self._diagnoses.pop(key, None)
             return diagnosis.tell(pods, ()) if pods else diagnosis.of_workload(workload)
@@ -197,6 +206,24 @@ class Observer:
             known.looks += found is not None
             known.found = diagnosis.tell(pods, found) if found is not None else known.found or diagnosis.tell(pods, ())
         return known.found
+
+
+def _jobs(store: Store, key: Key, uid: str) -> list[StoredChild]:
+    """The Jobs of an agent: its own, and those of its CronJob."""
+    own = store.children_of(uid)
+    schedule = store.children.get(Ref("CronJob", key.namespace, child_name(key.name)))
+    found = [*own, *(store.children_of(schedule.uid) if schedule is not None and schedule in own else ())]
+    return [child for child in found if child.ref.kind == "Job"]
+
+
+def _begins(seen: Observed, workload: Mapping[str, Any], jobs: Sequence[StoredChild]) -> bool:
+    """Whether pods are to be there that are not there."""
+    if seen.spec is not None and ends(seen.spec):
+        found = [runs.read(job, seen.key.name) for job in jobs]
+        return any(run.active and not run.ready for run in found)
+    if "suspend" in workload["spec"]:
+        return False
+    return conditions.workload(workload, suspended=False, diagnosis=None).reason is Reason.PROGRESSING
 
 
 @dataclass

@@ -34,6 +34,7 @@ class Observed:
     `widened`: what others wrote that reaches it. `hand_over`: of its existing Secrets. `held`: what the
     delegate of its namespace holds of what it gets. `pods`: those with its label. `left`: children in other namespaces
     of an agent of this name that is gone, or about to go. `reads`: the cluster-wide reads that it is listed for.
+    `runs`: its Jobs, and those of its CronJob.
     """
 
     key: Key
@@ -61,6 +62,7 @@ class Observed:
     pods: Sequence[StoredPod] = ()
     left: Sequence[StoredChild] = ()
     reads: frozenset[str] = frozenset()
+    runs: Sequence[StoredChild] = ()
 
     @property
     def identity(self) -> Identity:

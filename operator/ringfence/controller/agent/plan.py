@@ -1,10 +1,9 @@
 """What a pass over one agent is to do, from what was observed. Pure: no clock, no client, no cluster."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
 
 from ringfence.api import AgentDeploymentSpec
 from ringfence.api.secrets import duration
@@ -15,19 +14,21 @@ from ringfence.policy.model import AgentObject, NamedPolicy, Violation
 from ringfence.policy.opened import closed_for_good, opening
 from ringfence.resources import Agent, Ref, build_deny
 from ringfence.resources.model import ALLOW as ALLOW_SUFFIX
-from ringfence.resources.model import DENY, child_name
+from ringfence.resources.model import DENY, Runs, child_name
 from ringfence.resources.phases import ALLOW, PERMISSIONS, PHASES, SECRETS, WORKLOAD, Order, Phase
 from ringfence.resources.phases import DENY as DENY_PHASE
+from ringfence.resources.runs import ends, makes_pods
 from ringfence.resources.secrets import restart_annotation, when
-from ringfence.resources.stored import STOPPED, Desired, StoredChild, controlled_by
-from ringfence.resources.workload import rolled_out
+from ringfence.resources.stored import Desired, StoredChild, controlled_by
+from ringfence.resources.workload import GRACE_SECONDS
 from ringfence.store.left_behind import is_left_behind
 from ringfence.store.records import StoredAgent
 
-from . import ages, redirects
+from . import ages, redirects, runs
 from .accepted import edited_since, stop_for, suspended
 from .actions import (
     Action,
+    AwaitEnd,
     DropPrevious,
     EndPods,
     EnsureChild,
@@ -35,13 +36,15 @@ from .actions import (
     PutReads,
     RemoveChild,
     RemoveLeft,
+    RemoveRun,
     RemoveSecret,
-    StopWorkload,
 )
 from .fence import Stop, stop_of
 from .fit import Fit, judge
 from .observed import Observed
+from .runs import NOTHING, Coming
 from .targets import given, unconsented
+from .workloads import deployment_ref, pods_wanted, stop_action, taken_up, was_stopped, workload_of
 
 PODS_IN_A_PASS = 50
 """Pods that one pass ends at most, so that the fence waits for no more. Whoever ends them in any case is pods.py."""
@@ -65,7 +68,8 @@ class Plan:
     """What to do, in order. `agent`: None where its spec cannot be read. `right`: children that are as they should be.
 
     `children`: all that the spec asks for, where it is applied; of a stopped agent too. `bound`: the policies that bind
-    the agent. `max_age`: the oldest that these let a secret become. `stop`: why it is to have no pods.
+    the agent. `max_age`: the oldest that these let a secret become. `stop`: why it is to have no pods. `runs`: what is
+    to become of its runs.
     """
 
     mode: Mode
@@ -77,6 +81,7 @@ class Plan:
     children: tuple[Ref, ...] = ()
     max_age: timedelta = timedelta.max
     stop: Stop | None = None
+    runs: Coming = NOTHING
 
 
 def plan(seen: Observed) -> Plan:
@@ -88,7 +93,7 @@ def plan(seen: Observed) -> Plan:
         left = (*left, *_reads(seen, frozenset()))
         if seen.agent.orphans:
             return Plan(mode=Mode.WIND_DOWN, actions=left)
-        stop_it = _stop(seen, BEING_DELETED)
+        stop_it = stop_action(seen, BEING_DELETED)
         return Plan(mode=Mode.WIND_DOWN, actions=(*_ends(seen), *left, stop_it), stop=BEING_DELETED)
     decided = decide(candidate(seen, seen.agent), seen.policies, seen.facts)
     decided = [*decided, *seen.held.violations]
@@ -98,17 +103,19 @@ def plan(seen: Observed) -> Plan:
     agent, stop = _agent(seen, bound), stop_of(seen.fence, bound)
     where = opening(seen.key.namespace, seen.facts)
     if where.is_for_good and not seen.accepted_before:  # what is written there, too, could stop what runs there
-        return Plan(mode=Mode.HOLD, violations=violations, bound=bound, agent=agent, max_age=max_age)
+        refused = Coming(refused=runs.refusal(seen))
+        return Plan(mode=Mode.HOLD, violations=violations, bound=bound, agent=agent, max_age=max_age, runs=refused)
     if where.is_for_good:
         stop = Stop(Reason.REFUSED, f"stopped: no pods: {closed_for_good(seen.key.namespace, where)}")
     elif stop is None and seen.accepted_before:
         stop = suspended(decided, bound)
     children: tuple[Ref, ...] = ()
+    coming = Coming(refused=runs.refusal(seen))
     if agent is None or (violations and (where.is_for_good or not seen.known)):
         deny = Desired(build_deny(seen.identity))
         actions, right = _ensure(seen, [(DENY_PHASE, deny)], known=seen.accepted_before)
         edited = _edited(seen)
-        stop = stop or stop_for(edited, seen.children.get(_workload_ref(seen)) if seen.accepted_before else None)
+        stop = stop or stop_for(edited, runs.workloads(seen) if seen.accepted_before else ())
         taken = edited
         if stop and stop.withholds:  # what lets it reach anything
             taken = [*edited, *(one for one in seen.owned if _gives(_phase_of(seen, one), one))]
@@ -119,9 +126,10 @@ def plan(seen: Observed) -> Plan:
             Mode.HOLD,
         )
     else:
+        agent, coming = _with_runs(seen, agent, stop, accepted=not violations)
         wanted = {phase.order: phase.desired(agent) for phase in PHASES}
         children = tuple(desired.ref for built in wanted.values() for desired in built)
-        actions, right = _apply(seen, agent, wanted, stop)
+        actions, right = _apply(seen, agent, wanted, stop, coming)
         mode = Mode.APPLY
     return Plan(
         mode=mode,
@@ -133,19 +141,8 @@ def plan(seen: Observed) -> Plan:
         children=children,
         max_age=max_age,
         stop=stop,
+        runs=coming,
     )
-
-
-def workload_of(seen: Observed) -> Mapping[str, Any] | None:
-    """What is kept of the agent's Deployment; a stranger's of that name is none."""
-    live = seen.children.get(_workload_ref(seen))
-    return live.shown if live is not None and seen.agent and live.controller_uid == seen.agent.uid else None
-
-
-def pods_wanted(workload: Mapping[str, Any] | None) -> int | None:
-    """How many pods what is kept of a Deployment asks for; None where there is none."""
-    number = ((workload or {}).get("spec") or {}).get("replicas")
-    return number if isinstance(number, int) else None
 
 
 def part_of_fence(action: "Action") -> Ref | None:
@@ -154,15 +151,6 @@ def part_of_fence(action: "Action") -> Ref | None:
         case EnsureChild(phase=phase, desired=Desired(ref=ref)) | RemoveChild(phase=phase, child=StoredChild(ref=ref)):
             return ref if ref.kind in phase.fence else None
     return None
-
-
-def _was_stopped(seen: Observed) -> bool:
-    live = seen.children.get(_workload_ref(seen))
-    return live is not None and live.mark == STOPPED
-
-
-def _workload_ref(seen: Observed) -> Ref:
-    return Ref("Deployment", seen.key.namespace, child_name(seen.key.name))
 
 
 def _deny_ref(seen: Observed) -> Ref:
@@ -198,11 +186,17 @@ def _phase_of(seen: Observed, child: StoredChild) -> Phase | None:
 def _with_stop(seen: Observed, stop: Stop, actions: Sequence[Action]) -> tuple[Action, ...]:
     """First what takes something away from the agent, which counts at once; pods take their time."""
     first = [one for one in actions if stop.withholds and isinstance(one, RemoveChild)]
-    return (*first, _stop(seen, stop), *(one for one in actions if one not in first))
+    return (*first, stop_action(seen, stop), *(one for one in actions if one not in first))
 
 
-def _stop(seen: Observed, why: Stop) -> StopWorkload:
-    return StopWorkload(ref=_workload_ref(seen), why=why)
+def _with_runs(seen: Observed, agent: Agent, stop: Stop | None, *, accepted: bool) -> tuple[Agent, Coming]:
+    """What becomes of the runs; and the agent with those that are to be."""
+    wanted = None
+    if ends(agent.spec):
+        bare = replace(agent, runs=Runs())
+        wanted = next(one for one in WORKLOAD.desired(bare) if makes_pods(one.ref.kind, one.ref.name))
+    coming = runs.coming(seen, agent.spec, stop, wanted, accepted=accepted)
+    return replace(agent, runs=coming.runs), coming
 
 
 def _ends(seen: Observed) -> tuple[EndPods, ...]:
@@ -248,7 +242,7 @@ def _fence_uid(seen: Observed) -> str | None:
 
 def _restarts(seen: Observed, spec: AgentDeploymentSpec) -> dict[str, str]:
     """Marks of rotation jobs on the stored workload. Whoever sets one restarts the agent, and nothing more."""
-    live = seen.children.get(_workload_ref(seen))
+    live = seen.children.get(deployment_ref(seen))
     template = ((live.shown or {}).get("spec") or {}).get("template") or {} if live else {}
     marks = (template.get("metadata") or {}).get("annotations") or {}
     names = [restart_annotation(secret.name) for secret in spec.secrets if secret.rotation and secret.delivery.env]
@@ -256,7 +250,7 @@ def _restarts(seen: Observed, spec: AgentDeploymentSpec) -> dict[str, str]:
 
 
 def _apply(
-    seen: Observed, agent: Agent, wanted: Mapping[Order, Sequence[Desired]], stop: Stop | None
+    seen: Observed, agent: Agent, wanted: Mapping[Order, Sequence[Desired]], stop: Stop | None, coming: Coming
 ) -> tuple[tuple[Action, ...], tuple[StoredChild, ...]]:
     """The deny policy; what is withdrawn, which waits for nothing else; then phase by phase.
 
@@ -273,18 +267,38 @@ def _apply(
         if phase is SECRETS:
             rest += _reads(seen, frozenset(() if stop and stop.withholds else agent.spec.permissions.cluster_reads))
             rest += _make_secrets(seen, agent)
-        pairs = [(phase, one) for one in wanted[phase.order] if not (stop and one.ref == _workload_ref(seen))]
+        pairs = [(phase, one) for one in wanted[phase.order] if not _withheld(seen, one.ref, stop, coming)]
         # What was withheld is missing rightly, when the agent is to run again.
-        known = seen.known and not (phase.gives and _was_stopped(seen))
+        known = seen.known and not (phase.gives and was_stopped(seen))
         actions, fine = _ensure(seen, pairs, known=known, fence_comes=bool(first))
         rest += actions
         right += fine
-    return (*first, *_withdraw(seen, refs), *rest, *_drop_previous(seen, agent)), right
+    waits = (AwaitEnd(phase=WORKLOAD, what=coming.waits),) if coming.waits and not stop else ()
+    gone = (*_withdraw(seen, refs), *_leaving(seen, coming))
+    return (*first, *gone, *rest, *_drop_previous(seen, agent), *waits), right
+
+
+def _withheld(seen: Observed, ref: Ref, stop: Stop | None, coming: Coming) -> bool:
+    """Whether a workload is left as it is; and none is made beside what has to end before."""
+    if not makes_pods(ref.kind, ref.name):
+        return False
+    return stop is not None or bool(coming.waits and ref not in seen.children)
+
+
+def _leaving(seen: Observed, coming: Coming) -> Iterator[Action]:
+    """The workload of the mode before, and runs that are to go."""
+    for child in coming.leaving:
+        if not child.deleting:
+            yield RemoveChild(phase=WORKLOAD, child=child)
+    for one in coming.removals:
+        pods = tuple(pod for pod in seen.pods if one.why and pod.job == (one.run.name, one.run.child.uid))
+        foreign = tuple(pod for pod in pods if pod.grace not in {None, GRACE_SECONDS} and not pod.ends)
+        yield RemoveRun(phase=WORKLOAD, child=one.run.child, pods=foreign)
 
 
 def _reads(seen: Observed, wanted: frozenset[str]) -> Iterator[PutReads]:
     if wanted != seen.reads:
-        yield PutReads(phase=PERMISSIONS, wanted=wanted, known=seen.known and not _was_stopped(seen))
+        yield PutReads(phase=PERMISSIONS, wanted=wanted, known=seen.known and not was_stopped(seen))
 
 
 def _ensure(
@@ -295,14 +309,22 @@ def _ensure(
     for phase, desired in pairs:
         live = seen.children.get(desired.ref)
         fit = judge(desired, live, seen.identity, seen.ownership.get(desired.ref))
-        behind = _deny_ref(seen) if fence_comes and desired.ref == _workload_ref(seen) else None
+        behind = _deny_ref(seen) if fence_comes and makes_pods(desired.ref.kind, desired.ref.name) else None
         if fit is Fit.RIGHT and live is not None and behind is None:
             right.append(live)
             continue
         # A workload that was stopped gets no pods as long as anything is in the way.
         keep = known and live is not None and phase is not DENY_PHASE and pods_wanted(live.shown) != 0
-        actions.append(EnsureChild(phase=phase, desired=desired, fit=fit, known=known, keep=keep, behind_fence=behind))
+        before = _was_there(seen, desired.ref, known=known)
+        actions.append(EnsureChild(phase=phase, desired=desired, fit=fit, known=before, keep=keep, behind_fence=behind))
     return tuple(actions), tuple(right)
+
+
+def _was_there(seen: Observed, ref: Ref, *, known: bool) -> bool:
+    """Whether it was there before, so that somebody took it away. A run is new each time."""
+    if ref.kind != "Job":
+        return known
+    return any(one["name"] == ref.name and one["outcome"] == "Running" for one in seen.status.get("runs") or [])
 
 
 def _withdraw(seen: Observed, wanted: frozenset[Ref]) -> Iterator[Action]:
@@ -328,7 +350,7 @@ def _make_secrets(seen: Observed, agent: Agent) -> Iterator[MakeSecret]:
 def _drop_previous(seen: Observed, agent: Agent) -> Iterator[DropPrevious]:
     """Values before, whose overlap is over: the jobs remove them too, at their next tick, which may be a day away."""
     live = workload_of(seen)
-    if seen.secrets is None or live is None or not rolled_out(live):
+    if seen.secrets is None or live is None or not taken_up(seen, live):
         return
     for secret in agent.spec.secrets:
         one = ages.observed(agent.name, secret, seen.secrets.get(secret.name))

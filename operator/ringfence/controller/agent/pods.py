@@ -4,6 +4,7 @@ Each as soon as it is seen, whatever its agent's pass is at: a container starts 
 """
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -52,6 +53,13 @@ class Pods:
         for failure in await asyncio.gather(*(self._end(pod, agent) for pod in pods), return_exceptions=True):
             if failure is not None:
                 raise failure
+
+    async def end_at_once(self, pods: Iterable[StoredPod]) -> None:
+        """End those of a run that is no run of ours. Raises NotLeading, ApiError, Unreachable."""
+        for pod in pods:
+            self.writer.guard()
+            with contextlib.suppress(Conflict):  # another pod of that name
+                await self.writer.kube.delete(pod_path(pod), uid=pod.uid, grace=END_WITHIN)
 
     async def _end(self, pod: StoredPod, agent: Identity) -> None:
         if not is_left_behind(pod) or pod.uid in self._ending:

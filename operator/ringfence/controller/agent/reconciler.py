@@ -18,7 +18,7 @@ from ringfence.resources.rotation import rotating
 from ringfence.resources.secrets import rotation_name, stamp
 from ringfence.store.records import Key, agent_path, packed
 from ringfence.store.store import Store
-from ringfence.telemetry.events import AgentDeleted, AgentName, AgentObserved, ConditionChanged, Emit
+from ringfence.telemetry.events import AgentDeleted, AgentName, AgentObserved, ConditionChanged, Emit, RunEnded
 
 from . import conditions, redirects
 from .conditions import Finding
@@ -27,9 +27,11 @@ from .execute import Executor, Outcome
 from .fence import TRY_AGAIN, TRY_LATER
 from .observe import Observer
 from .observed import Observed
-from .plan import Mode, Plan, candidate, plan, pods_wanted
+from .plan import Mode, Plan, candidate, plan
 from .recorder import Recorder
 from .report import After, Report, changes, going, report
+from .runs import ended_since
+from .workloads import pods_wanted
 from .writer import Writer
 
 NOTHING = Look()
@@ -126,6 +128,7 @@ class AgentReconciler:
         if told.egress is not None:
             stored = seen.status.get(redirects.FIELD) or []
             self.recorder.services(seen.key, seen.identity.uid, stored=stored, found=lead_lines(seen.services))
+        self._tell_runs(seen, told)
         self._observed(seen, planned, told, after)
         self._try_again(outcome, after)
         return told.look
@@ -211,8 +214,21 @@ class AgentReconciler:
         found = {name: seen.children[ref].shown for name, ref in refs.items() if ref in seen.children}
         return {name: shown for name, shown in found.items() if shown is not None}
 
+    def _tell_runs(self, seen: Observed, told: Report) -> None:
+        for one in ended_since(seen.status, told.status.get("runs") or []):
+            self.emit(
+                RunEnded(
+                    agent=AgentName(*seen.key),
+                    uid=seen.identity.uid,
+                    name=one["name"],
+                    cause=one["cause"],
+                    outcome=one["outcome"],
+                    reason=one.get("reason"),
+                )
+            )
+
     def _observed(self, seen: Observed, planned: Plan, told: Report, after: After) -> None:
-        wanted = ((after.workload or {}).get("spec") or {}).get("replicas", 0)
+        wanted: int = ((after.workload or {}).get("spec") or {}).get("replicas", told.status["replicas"])
         self.emit(
             AgentObserved(
                 agent=AgentName(*seen.key),

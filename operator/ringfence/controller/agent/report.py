@@ -11,17 +11,20 @@ from ringfence.policy.text import listed
 from ringfence.resources import Agent, Ref
 from ringfence.resources.network import effective_egress, missing_services
 from ringfence.resources.permissions import effective_permissions
+from ringfence.resources.runs import ends
 from ringfence.resources.secrets import stamp
-from ringfence.resources.workload import is_stopped, rolled_out
+from ringfence.resources.stored import StoredChild
+from ringfence.resources.workload import is_stopped
 from ringfence.telemetry.events import AgentName, ConditionChanged
 
-from . import ages, conditions, redirects, targets
+from . import ages, conditions, redirects, runs, targets
 from .accepted import with_digests
 from .conditions import Finding, condition_before
 from .execute import Blocked, Outcome
 from .fence import Stop, condition_of, contest, unfenced
 from .observed import Observed
-from .plan import Mode, Plan, pods_wanted, workload_of
+from .plan import Mode, Plan
+from .workloads import pods_wanted, taken_up, workload_of
 
 SECRETS_AGAIN = 60.0
 """Seconds until the next look at an agent with secrets: their Secrets are not watched, a watch would carry values."""
@@ -39,12 +42,13 @@ comes before the answer: it calls for no look."""
 class After:
     """What was observed after the plan was done.
 
-    `workload`: what is kept of the agent's Deployment. `secrets`: each with its Secret's metadata; None where they were
-    not looked at. `not_granted`: why they could not be. `diagnosis`: why its pods are not there. `asks_again`: whether
-    more may be found out about that though no object changes.
+    `workload`: what is kept of the agent's workload. `runs`: its Jobs. `secrets`: each with its Secret's metadata; None
+    where they were not looked at. `not_granted`: why they could not be. `diagnosis`: why its pods are not there.
+    `asks_again`: whether more may be found out about that though no object changes.
     """
 
     workload: Mapping[str, Any] | None = None
+    runs: Sequence[StoredChild] = ()
     secrets: Sequence[ages.ObservedSecret] | None = None
     not_granted: str = ""
     diagnosis: tuple[Reason, str] | None = None
@@ -67,6 +71,7 @@ class Report:
 
 def report(seen: Observed, planned: Plan, outcome: Outcome, after: After) -> Report:
     """All of it. `seen.agent` is there."""
+    seen = replace(seen, runs=after.runs)
     findings = find(seen, planned, outcome, after)
     applied = planned.agent if planned.mode is Mode.APPLY and outcome.blocked is None else None
     egress = effective_egress(applied) if applied else None
@@ -153,7 +158,7 @@ def find(seen: Observed, planned: Plan, outcome: Outcome, after: After) -> list[
         _network(seen, planned.agent, outcome),
         _permissions(planned.agent, outcome),
         _secrets(seen, planned, outcome, after),
-        _workload(planned.agent, outcome, after),
+        _workload(seen, planned, outcome, after),
     ]
     if planned.stop is not None and planned.stop.withholds:
         parts = [_withheld(one, planned.stop) for one in parts]
@@ -226,15 +231,20 @@ def _secrets(seen: Observed, planned: Plan, outcome: Outcome, after: After) -> F
         return Finding(ConditionType.SECRETS_FRESH, "False", Reason.NOT_GRANTED, after.not_granted)
     if after.secrets is None:
         return _applied(ConditionType.SECRETS_FRESH, outcome.blocked, "no secrets")
-    done = after.workload is not None and rolled_out(after.workload)
+    done = taken_up(seen, after.workload)
     return ages.finding(after.secrets, max_age=planned.max_age, now=seen.now, rolled_out=done)
 
 
-def _workload(agent: Agent | None, outcome: Outcome, after: After) -> Finding:
+def _workload(seen: Observed, planned: Plan, outcome: Outcome, after: After) -> Finding:
+    agent = planned.agent
     kind, blocked = ConditionType.WORKLOAD_AVAILABLE, outcome.blocked
     if blocked and blocked.condition is kind:
         return Finding(kind, "False", blocked.reason, blocked.message)
     suspended = agent is not None and is_stopped(agent)
+    if agent is not None and ends(agent.spec):
+        told = runs.history(seen, planned.runs, stamp(seen.now)).get("runs") or []
+        started = after.workload is not None or bool(told)
+        return conditions.runs(agent.spec.run, told, started=started, suspended=suspended, diagnosis=after.diagnosis)
     return conditions.workload(after.workload, suspended=suspended, diagnosis=after.diagnosis)
 
 
@@ -262,6 +272,9 @@ def _status(
         "replicas": numbers.get("replicas", 0),
         "readyReplicas": numbers.get("readyReplicas", 0),
     }
+    new |= runs.history(seen, planned.runs, stamp(seen.now))
+    if agent is not None and ends(agent.spec):
+        new |= runs.numbers(runs.present(seen))
     if after.secrets is not None:
         new |= ages.status(after.secrets)
     # An agent that runs on as it was accepted before has what is in force, too: it changes when a node joins.
@@ -297,13 +310,17 @@ def _look(seen: Observed, planned: Plan, outcome: Outcome, after: After, finding
     unavailable = any(one.type is ConditionType.WORKLOAD_AVAILABLE and one.status != "True" for one in findings)
     stopped = agent is not None and is_stopped(agent)
     waiting = blocked is not None and blocked.condition is not ConditionType.ACCEPTED
+    in_runs = agent is not None and ends(agent.spec)
     waits_for_pods = unavailable and not planned.violations and not stopped
+    waits_for_pods &= not in_runs or bool(runs.numbers(runs.present(seen))["replicas"])
     waiting |= waits_for_pods and (after.workload is None or after.asks_again)
     waiting |= outcome.lacks_block
     pauses = [SECRETS_AGAIN] if agent is not None and agent.spec.secrets else []
     # A value before goes when its time is up, not up to a minute later.
-    ends = [one.previous_until for one in after.secrets or () if one.has_previous and one.previous_until]
-    pauses += [(end - seen.now).total_seconds() for end in ends if end > seen.now]
+    overlaps = [one.previous_until for one in after.secrets or () if one.has_previous and one.previous_until]
+    pauses += [(end - seen.now).total_seconds() for end in overlaps if end > seen.now]
+    if agent is not None and in_runs:
+        pauses += [max((end - seen.now).total_seconds(), 1.0) for end in runs.kept_until(seen, agent.spec)]
     pauses += [seen.held.again] if seen.held.again is not None else []
     pauses += [seen.fence.quiet_in] if seen.fence.contested is not None else []
     return Look(after=min(pauses, default=None), waiting=waiting, rarely=waits_for_pods and not waiting)

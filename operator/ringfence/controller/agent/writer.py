@@ -95,13 +95,14 @@ class Writer:
         if child.held_by:
             await self._let_go(child, agent)
         else:
-            await self.kube.delete(child_path(child.ref), uid=child.uid)
+            foreground = child.ref.kind == "Job"  # after its pods, so that what comes next is not beside them
+            await self.kube.delete(child_path(child.ref), uid=child.uid, foreground=foreground)
             self.emit(ChildWritten(child.ref.kind, "delete"))
         if child.held_by or not child.others_finalizers:  # else it is still there, and known as ours
             self.store.forget_child(child.ref)
 
     async def scale_to_zero(self, ref: Ref, agent: Identity) -> bool:
-        """Take the pods of a Deployment of ours away. Whether there was something to do.
+        """Take the pods of a workload of ours away. Whether there was something to do.
 
         One that is being deleted is not scaled by its controller any more: it is let go, and its pods go with it.
         """
@@ -111,10 +112,11 @@ class Writer:
         if live.held_by:
             await self._let_go(live, agent)
             return True
-        if not ((live.shown or {}).get("spec") or {}).get("replicas", 1):
+        spec = (live.shown or {}).get("spec") or {}
+        if spec.get("suspend") or not spec.get("replicas", 1):
             return False
         self.guard()
-        answer = await self.kube.merge(child_path(ref), without_pods(live.uid), manager=FIELD_MANAGER)
+        answer = await self.kube.merge(child_path(ref), without_pods(live), manager=FIELD_MANAGER)
         self._took(self.store.children.record(answer), agent)
         self.emit(ChildWritten(ref.kind, "update"))
         return True

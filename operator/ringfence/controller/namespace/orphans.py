@@ -18,7 +18,7 @@ class Remedy(StrEnum):
     """What takes away what an orphan can do."""
 
     STOP = "stop"
-    """A Deployment: no pods."""
+    """What makes pods: none."""
     REMOVE = "remove"
     """What allows something: it goes, and nothing that can be lost goes with it."""
     NONE = "none"
@@ -42,12 +42,12 @@ def of_child(child: StoredChild, *, was_ours: bool) -> Orphan:
     return Orphan(agent, child.ref, remedy_for(child), was_ours, child)
 
 
-def of_pods(agent: Key, pods: Iterable[StoredPod], deployment: StoredChild | None, *, left: bool) -> list[Orphan]:
+def of_pods(agent: Key, pods: Iterable[StoredPod], workload: StoredChild | None, *, left: bool) -> list[Orphan]:
     """Pods with an agent's label that are not about to go.
 
-    `deployment`: of the agent's name. `left`: whether it is an orphan itself, and does not go with its agent.
+    `workload`: what makes them. `left`: whether it is an orphan itself, and does not go with its agent.
     """
-    if deployment is not None and not left:
+    if workload is not None and not left:
         return []  # the cluster takes it away with the agent, and its pods with it
     return [Orphan(agent, Ref(POD, *pod.key), Remedy.NONE) for pod in pods if not pod.ends]
 
@@ -57,9 +57,10 @@ def remedy_for(child: StoredChild) -> Remedy:
     if any(key == ROTATION_LABEL for key, _ in child.labels):
         return Remedy.NONE
     match child.ref.kind:
-        case "Deployment":
-            replicas = ((child.shown or {}).get("spec") or {}).get("replicas", 1)
-            return Remedy.STOP if replicas else Remedy.NONE
+        case "Deployment" | "CronJob" | "Job":
+            spec = (child.shown or {}).get("spec") or {}
+            stopped = spec.get("suspend") or not spec.get("replicas", 1)
+            return Remedy.NONE if stopped else Remedy.STOP
         case "NetworkPolicy":
             return Remedy.REMOVE if child.shown is not None else Remedy.NONE
         case "RoleBinding":
@@ -84,6 +85,8 @@ def sentence(orphans: Sequence[Orphan]) -> str:
     )
 
 
-def deployment_of(agent: Key) -> Ref:
-    """The workload of an agent of that name."""
-    return Ref("Deployment", agent.namespace, child_name(agent.name))
+def workload_of_pod(pod: StoredPod) -> Ref:
+    """What makes a pod of an agent: its Job, or the Deployment of the agent's name."""
+    if pod.job is not None:
+        return Ref("Job", pod.key.namespace, pod.job[0])
+    return Ref("Deployment", pod.agent.namespace, child_name(pod.agent.name))

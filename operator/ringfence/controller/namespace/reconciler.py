@@ -12,13 +12,14 @@ from ringfence.controller.runtime.loop import Look
 from ringfence.kube import ErrorKind, Kube, NotFound, RingfenceError
 from ringfence.policy.opened import closed_for_good, opening
 from ringfence.resources import Ref
+from ringfence.resources.runs import WORKLOADS
 from ringfence.resources.stored import StoredChild, stored, without_pods
 from ringfence.store.orphans import ownerless
 from ringfence.store.records import Key, agent_path, child_path
 from ringfence.store.store import Store
 from ringfence.telemetry.events import ChildWritten, Emit, NamespaceObserved, OrphansFound, StandingMissing
 
-from .orphans import Orphan, Remedy, deployment_of, of_child, of_pods, sentence, stops
+from .orphans import Orphan, Remedy, of_child, of_pods, sentence, stops, workload_of_pod
 from .standing import InTheWay, NotStored, Standing
 
 PATIENCE: Final = 5.0
@@ -123,8 +124,8 @@ class NamespaceReconciler:
                 found.append(of_child(child, was_ours=former is not None))
         refs = {one.ref for one in found}
         for key in store.orphans.agents_of_pods(namespace):
-            ref = deployment_of(key)
-            found += of_pods(key, store.pods_of(key), store.children.get(ref), left=ref in refs)
+            for ref, pods in groupby(store.pods_of(key), workload_of_pod):
+                found += of_pods(key, pods, store.children.get(ref), left=ref in refs)
         return found
 
     def _goes_with_its_fence(self, child: StoredChild) -> bool:
@@ -148,7 +149,7 @@ class NamespaceReconciler:
                     await self._stop(one)
 
     def _tell(self, orphans: Sequence[Orphan], *, stop: bool) -> None:
-        first = next((one for one in orphans if one.ref.kind == "Deployment"), orphans[0])
+        first = next((one for one in orphans if one.ref.kind in WORKLOADS), orphans[0])
         self.emit(
             OrphansFound(
                 namespace=first.ref.namespace,
@@ -172,7 +173,7 @@ class NamespaceReconciler:
                 await self.kube.delete(path, uid=child.uid)
                 self.emit(ChildWritten(child.ref.kind, "delete"))
             else:
-                answer = await self.kube.merge(path, without_pods(child.uid), manager=FIELD_MANAGER)
+                answer = await self.kube.merge(path, without_pods(child), manager=FIELD_MANAGER)
                 self.store.children.take(stored(answer, child.ref.kind))
                 self.emit(ChildWritten(child.ref.kind, "update"))
         except NotFound:

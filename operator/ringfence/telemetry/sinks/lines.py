@@ -83,6 +83,12 @@ def _(event: events.AgentStopped) -> None:
 
 
 @to_log.register
+def _(event: events.RunEnded) -> None:
+    told = {"name": event.name, "cause": event.cause, "outcome": event.outcome, "reason": event.reason}
+    log.info("a run is over", **_about(event), **told)
+
+
+@to_log.register
 def _(event: events.AgentDeleted) -> None:
     log.info("deleted", **_about(event))
 

@@ -31,6 +31,7 @@ class MetricsSink:
             events.ChildRepaired: self._child_repaired,
             events.FinalizersRemoved: self._finalizers_removed,
             events.PodEnded: self._pod_ended,
+            events.RunEnded: self._run_ended,
             events.ServiceRedirected: self._service_redirected,
             events.FenceWidenedBy: self._fence_widened,
             events.ChildWritten: self._child_written,
@@ -76,6 +77,9 @@ class MetricsSink:
 
     def _pod_ended(self, event: events.PodEnded) -> None:
         metrics.VIOLATIONS.labels("drift", event.rule, event.agent.namespace).inc()
+
+    def _run_ended(self, event: events.RunEnded) -> None:
+        metrics.RUNS.labels(event.agent.namespace, event.outcome).inc()
 
     def _service_redirected(self, event: events.ServiceRedirected) -> None:
         metrics.SERVICE_REDIRECTS.labels(event.agent.namespace).inc()

@@ -76,6 +76,17 @@ def _(event: events.ConditionChanged) -> Sentence | None:
 
 
 @sentence_of.register
+def _(event: events.RunEnded) -> Sentence | None:
+    if event.outcome == "Refused":
+        return _of_agent(
+            event, Reason.RUN_REFUSED, f"run {event.name}, which was asked for, did not begin: {event.reason}"
+        )
+    if event.outcome == "Failed":
+        return _of_agent(event, Reason.RUN_FAILED, f"run {event.name} failed: {event.reason}")
+    return None
+
+
+@sentence_of.register
 def _(event: events.SecretOverwritten) -> Sentence:
     note = f"the value of {event.secret} was overwritten by {event.manager}; ringfence rotate makes a new one"
     return _of_agent(event, Reason.SECRET_OVERWRITTEN, note)

@@ -42,6 +42,7 @@ from ringfence.telemetry.events import (
     OrphansFound,
     PodEnded,
     RegistrationChanged,
+    RunEnded,
     SecretOverwritten,
     StandingMissing,
     StandingRepaired,
@@ -156,6 +157,12 @@ class TestController:
         to_log(AgentStopped(agent=AgentName(*KEY), reason="Deleting", why="it is being deleted"))
         line = one(lines, "stopped")
         assert (line["agent"], line["why"], line["level"]) == ("a", "it is being deleted", "error")
+
+    def test_a_run_that_is_over(self, lines: Lines) -> None:
+        run = {"name": "ringfence-a-r1", "cause": "Request", "outcome": "Failed", "reason": "DeadlineExceeded"}
+        to_log(RunEnded(agent=AgentName(*KEY), **run))
+        line = one(lines, "a run is over")
+        assert line | run | {"agent": "a", "level": "info"} == line
 
     async def test_a_key_from_its_first_value_to_its_end(self, lines: Lines) -> None:
         kube, owner = FakeKube(), agent_with(SIGNING)
