@@ -100,6 +100,12 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
                 _PLACED,
             ),
             **dict.fromkeys(("schedulerName", "placement"), _PLACED),
+            **dict.fromkeys(("labels", "podMetadata", "metadata"), "write podLabels: {example.com/team: research}"),
+            "annotations": "write podAnnotations: {example.com/contact: research}",
+            **dict.fromkeys(
+                ("terminationGracePeriodSeconds", "lifecycle", "preStop", "stop_grace_period", "gracePeriod"),
+                "write stop: {gracePeriod: 60s, command: [/app/drain]}",
+            ),
             **dict.fromkeys(("egress", "networkPolicy", "allowedHosts", "networks", "hosts", "domains"), _EGRESS),
             **dict.fromkeys(("ingress", "service", "services", "expose"), _INGRESS),
             **dict.fromkeys(("rules", "rbac", "role", "roles", "roleRef", "clusterRole", "level"), _RIGHTS),
@@ -117,7 +123,8 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "secret": "write a list: secrets: [{name: token, source: {existing: {secretName: api, key: token}}, "
             "delivery: {env: {name: TOKEN}}}]",
             "pullSecrets": "write imagePullSecrets: [registry]",
-            "autoscaling": "write replicas: 2; a number of its own is all that an agent has",
+            "autoscaling": "write replicas: 2; a HorizontalPodAutoscaler may change it: scaleTargetRef: {apiVersion: "
+            "ringfence.dev/v1alpha1, kind: AgentDeployment, name: NAME}",
             "schedule": "leave it out: an agent runs until suspended: true stops it",
             "enabled": "write suspended: true to stop an agent",
             "paused": "write suspended: true to stop an agent",

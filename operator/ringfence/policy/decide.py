@@ -15,6 +15,7 @@ from .images import check_image
 from .ingress import check_ingress
 from .limits import check_limits
 from .malformed import Parts, readable
+from .marks import check_marks
 from .model import AgentObject, Facts, NamedPolicy, RuleName, Violation
 from .opened import Opening, closed_for_good, opening
 from .permissions import check_permissions
@@ -25,6 +26,7 @@ from .scratch import check_scratch
 from .secrets import check_secrets
 from .selectors import matches
 from .signatures import check_signatures
+from .stop import check_stop
 from .users import check_users
 
 
@@ -76,6 +78,8 @@ def _check_spec(agent: AgentObject, policies: Sequence[NamedPolicy], facts: Fact
         yield from check_sandbox(parsed.value.sandbox, policies)
         yield from check_plaintext(parsed.value)
         spec = parsed.value
+        yield from check_stop(spec.stop, policies)
+        yield from check_marks(spec.pod_labels, spec.pod_annotations, policies)
         yield from check_scheduling(spec.scheduling, spec.devices, spec.replicas, policies)
         yield from check_limits(parsed.value, policies, facts)
         return

@@ -23,7 +23,7 @@ class HandOver(StrEnum):
     UNDECIDED = "undecided"
 
 
-_WHAT_RUNS: Final = ("image", "command", "args", "env", "envFrom", "files", "probes")
+_WHAT_RUNS: Final = ("image", "command", "args", "env", "envFrom", "files", "probes", "stop")
 
 
 def existing_secrets(spec: Any) -> list[tuple[str, str]]:

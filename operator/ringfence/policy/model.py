@@ -52,6 +52,8 @@ class RuleName(StrEnum):
     IMAGE_NOT_ATTESTED = "ImageNotAttested"
     SANDBOX_REQUIRED = "SandboxRequired"
     USER_ABOVE_POLICY = "UserAbovePolicy"
+    MARK_ABOVE_POLICY = "MarkAbovePolicy"
+    GRACE_ABOVE_POLICY = "GracePeriodAbovePolicy"
     SCHEDULING_ABOVE_POLICY = "SchedulingAbovePolicy"
     AGENTS_ABOVE_POLICY = "AgentsAbovePolicy"
     REPLICAS_ABOVE_POLICY = "ReplicasAbovePolicy"

@@ -74,6 +74,13 @@ def check_plaintext(spec: AgentDeploymentSpec) -> Iterator[Violation]:
     for at, command in commands:
         if command:
             yield from _check_words(at, command, suspicious)
+    for key, value in spec.pod_annotations.items():
+        if (found := kind(value)) or _is_named_secret(key.rpartition("/")[2], value):
+            what = f"holds what looks like {found}" if found else "the annotation's key says that this is a secret"
+            message = (
+                f"{what}, and whoever reads the object or its pods reads it: put it into a Secret, and drop it here"
+            )
+            yield Violation("spec.podAnnotations", RuleName.SECRET_IN_PLAIN_TEXT, message)
     for index, content in enumerate(written if suspicious else ()):
         if found := kind(content):
             message = (
@@ -84,7 +91,9 @@ def check_plaintext(spec: AgentDeploymentSpec) -> Iterator[Violation]:
 
 
 def _commands(spec: AgentDeploymentSpec) -> Iterator[tuple[str, Sequence[str]]]:
-    """Commands of probes."""
+    """Commands of probes, and before the end."""
+    if spec.stop:
+        yield "spec.stop.command", spec.stop.command
     for index, probe in enumerate(spec.probes):
         yield f"spec.probes[{index}].command", probe.command or []
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any
 
-from ringfence.api.names import FILE_ANNOTATION
+from ringfence.api.names import RESTART_ANNOTATION
 from ringfence.policy.pod_security import unrestricted
 
 from .kinds import CHILD_KINDS, Manifest
@@ -27,7 +27,8 @@ def stamp(manifest: Manifest) -> Manifest:
 
 def _written(metadata: Manifest) -> Manifest:
     """The annotations of a template that the spec asks for; nothing where there are none."""
-    found = {key: text for key, text in metadata.get("annotations", {}).items() if key.startswith(FILE_ANNOTATION)}
+    annotations = metadata.get("annotations", {})
+    found = {key: text for key, text in annotations.items() if not key.startswith(RESTART_ANNOTATION)}
     return {"annotations": found} if found else {}
 
 
@@ -69,6 +70,9 @@ def whole(desired: Manifest, live: Manifest) -> Manifest:
     }
     if CHILD_KINDS[desired["kind"]].loose:  # what the cluster filled in may not be taken away again
         desired = desired | {"spec": live["spec"] | desired["spec"]}
+    if assigned := CHILD_KINDS[desired["kind"]].assigned:
+        kept = {name: live["spec"][name] for name in assigned if live.get("spec", {}).get(name)}
+        desired = desired | {"spec": kept | desired["spec"]}
     return desired | {"metadata": metadata}
 
 

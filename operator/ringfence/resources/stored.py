@@ -177,7 +177,7 @@ def stored(body: Mapping[str, Any], kind: str | None = None) -> StoredChild:
     kind = kind or str(body["kind"])
     metadata, declared = body["metadata"], CHILD_KINDS[kind]
     labels = metadata.get("labels") or {}
-    content = meaning(body)
+    content = meaning(body, kind)
     finalizers = metadata.get("finalizers") or []
     return StoredChild(
         ref=Ref(sys.intern(kind), sys.intern(metadata["namespace"]), sys.intern(metadata["name"])),
@@ -266,9 +266,16 @@ def content_digest(manifest: Mapping[str, Any]) -> str:
     return _digest(meaning(manifest))
 
 
-def meaning(manifest: Mapping[str, Any]) -> Manifest:
-    """What a manifest means, whatever its metadata; but for the one annotation that a guard goes by."""
+def meaning(manifest: Mapping[str, Any], kind: str | None = None) -> Manifest:
+    """What a manifest means, whatever its metadata; but for the one annotation that a guard goes by.
+
+    `kind`: where the manifest does not say it. What the cluster assigns to objects of it means nothing.
+    """
     found = {name: manifest[name] for name in CONTENT if manifest.get(name) is not None}
+    declared = CHILD_KINDS.get(kind or manifest.get("kind", ""))
+    if declared and declared.assigned:
+        spec = found.get("spec") or {}
+        found["spec"] = {name: value for name, value in spec.items() if name not in declared.assigned}
     metadata = manifest.get("metadata") or {}
     if metadata.get("name") == CEILING_BINDING:
         found[CONNECTIONS_ANNOTATION] = (metadata.get("annotations") or {}).get(CONNECTIONS_ANNOTATION)

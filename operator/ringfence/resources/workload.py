@@ -19,13 +19,11 @@ from .probes import probes
 from .scheduling import devices, scheduling
 from .scratch import home_variable, scratch_mounts, scratch_volumes
 from .secrets import secret_mounts, secret_variables, secret_volumes
+from .stop import grace_seconds, lifecycle
 
 TOKEN_SECONDS = 3600
 """Life of the agent's API token; the kubelet renews it after 80 %."""
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where clients look for it
-GRACE_SECONDS = 30
-"""For how long a pod may take to end. The same in every template that was ever written, for whatever spec: a pod with
-another number is of nobody's template but an editor's."""
 DEFAULT_REQUESTS = {"cpu": "50m", "memory": "64Mi", "ephemeral-storage": "64Mi"}
 
 
@@ -78,8 +76,8 @@ def owned_by_fence(manifest: Manifest, name: str, uid: str) -> Manifest:
 
 
 def _template_metadata(agent: Agent) -> Manifest:
-    annotations = {**agent.restarts, **file_annotations(agent)}
-    return {"labels": agent.labels} | ({"annotations": annotations} if annotations else {})
+    annotations = {**agent.spec.pod_annotations, **agent.restarts, **file_annotations(agent)}
+    return {"labels": agent.spec.pod_labels | agent.labels} | ({"annotations": annotations} if annotations else {})
 
 
 def _strategy(agent: Agent) -> Manifest:
@@ -99,7 +97,7 @@ def _pod(agent: Agent) -> Manifest:
         "restartPolicy": "Always",
         "dnsPolicy": "ClusterFirst",
         "schedulerName": "default-scheduler",
-        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "terminationGracePeriodSeconds": grace_seconds(spec),
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": spec.run_as_user or NOBODY,
@@ -142,7 +140,7 @@ def _container(agent: Agent) -> Manifest:
         container["env"] = env
     if spec.ports:
         container["ports"] = [{"name": p.name, "containerPort": p.port, "protocol": "TCP"} for p in spec.ports]
-    return container | probes(spec)
+    return container | probes(spec) | lifecycle(spec)
 
 
 def _resources(agent: Agent) -> Manifest:

@@ -16,6 +16,7 @@ from ringfence.policy.pod_security import unrestricted
 from ringfence.resources import Ref, ServicePort, openings
 from ringfence.resources.field_manager import FieldManager, last_of_spec
 from ringfence.resources.reads import BINDINGS, readers
+from ringfence.resources.stop import known_periods
 from ringfence.resources.stored import resource_version
 
 from .claims import claim_of
@@ -86,6 +87,8 @@ class StoredAgent:
     """Whether it, or a job of its, talks to the API server: then that one's addresses matter to it."""
     claim: Claim
     """What it asks for, among the agents of its namespace."""
+    grace_periods: frozenset[int]
+    """Seconds that templates of ours give its pods to end, or gave those that are there still."""
 
     @property
     def spec(self) -> Any:
@@ -121,7 +124,14 @@ def read_agent(body: Body) -> StoredAgent:
             _at(spec, "permissions", "rules") or _at(spec, "permissions", "clusterReads") or _at(spec, "secrets")
         ),
         claim=claim_of(body),
+        grace_periods=_shared_set(known_periods(spec, body.get("status") or {})),
     )
+
+
+@lru_cache(maxsize=256)
+def _shared_set(found: frozenset[int]) -> frozenset[int]:
+    """One object for all agents that say the same: most of them."""
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from ringfence.store.left_behind import is_left_behind
 from ringfence.store.records import StoredAgent
 
 from . import ages, redirects
-from .accepted import edited_since, stop_for, suspended
+from .accepted import edited_since, listed_in, stop_for, suspended
 from .actions import (
     Action,
     DropPrevious,
@@ -207,7 +207,9 @@ def _stop(seen: Observed, why: Stop) -> StopWorkload:
 
 def _ends(seen: Observed) -> tuple[EndPods, ...]:
     """Before all else: whoever takes such a pod away first decides how long it stays. The newest first."""
-    pods = sorted(filter(is_left_behind, seen.pods), key=lambda pod: pod.version, reverse=True)[:PODS_IN_A_PASS]
+    periods = seen.agent.grace_periods if seen.agent else frozenset[int]()
+    left = [pod for pod in seen.pods if is_left_behind(pod, periods)]
+    pods = sorted(left, key=lambda pod: pod.version, reverse=True)[:PODS_IN_A_PASS]
     return (EndPods(phase=WORKLOAD, pods=tuple(pods)),) if pods else ()
 
 
@@ -291,6 +293,7 @@ def _ensure(
 ) -> tuple[tuple[Action, ...], tuple[StoredChild, ...]]:
     actions: list[Action] = []
     right: list[StoredChild] = []
+    listed = listed_in(seen.status, seen.key.namespace)
     for phase, desired in pairs:
         live = seen.children.get(desired.ref)
         fit = judge(desired, live, seen.identity, seen.ownership.get(desired.ref))
@@ -300,7 +303,9 @@ def _ensure(
             continue
         # A workload that was stopped gets no pods as long as anything is in the way.
         keep = known and live is not None and phase is not DENY_PHASE and pods_wanted(live.shown) != 0
-        actions.append(EnsureChild(phase=phase, desired=desired, fit=fit, known=known, keep=keep, behind_fence=behind))
+        # A child that a newer Ringfence makes was not there before: nobody took it away.
+        once = known and (live is not None or not listed or desired.ref in listed)
+        actions.append(EnsureChild(phase=phase, desired=desired, fit=fit, known=once, keep=keep, behind_fence=behind))
     return tuple(actions), tuple(right)
 
 
