@@ -40,14 +40,27 @@ check-generated: setup ## fail when a generated file is stale, naming it
 image: setup ## build the container image (an OCI archive in the cache; printed)
 	@$(PY) -m harness.image
 
+REGISTRY ?= localhost:5000/ringfence
+DOWNLOADS ?= http://localhost:8000
+RELEASE ?= build/release
+
+release: setup ## make a release of what is committed into RELEASE: REGISTRY=HOST/PREFIX DOWNLOADS=URL, and a key (docs/how-to/make-a-release.md)
+	@$(PY) -m tools.release build $(RELEASE) --registry $(REGISTRY) --downloads $(DOWNLOADS) $(ARGS)
+
+release-verify: setup ## check the release in RELEASE without a network (ARGS="--key FILE": by a key that you trust)
+	@$(PY) -m tools.release verify $(RELEASE) $(ARGS)
+
+release-push: setup ## push the release in RELEASE to REGISTRY
+	@$(PY) -m tools.release push $(RELEASE) --registry $(REGISTRY)
+
 test-unit: setup ## tests that need no cluster
 	$(PY) -m pytest tests/unit -n 2
 
 test-chart: setup ## the chart: helm lint, kubeconform, kube-score, rights; Pod Security and the floor on a real API server
-	$(PY) -m pytest tests/chart -n 2 --dist loadgroup
+	$(PY) -m pytest tests/chart -n 3
 
 test-monitoring: setup ## metrics' names, every alert (fires, does not), monitors and dashboards: promtool and helm, no cluster
-	$(PY) -m pytest tests/monitoring
+	$(PY) -m pytest tests/monitoring -n 2
 
 test-api: setup ## the CRDs against a real API server (the built-in cluster without its node)
 	$(PY) -m pytest tests/api --ignore tests/api/controller -n 2 --dist loadfile
@@ -89,6 +102,7 @@ catalogue: setup ## the catalogue's pack on the built-in cluster, with Ringfence
 	CATALOGUE_RESULTS=e2e/catalogue/results $(PY) -m pytest tests/chart/test_catalogue.py
 	$(PY) -m tools.generate
 
+.PHONY: release release-verify release-push
 .PHONY: property fuzz catalogue mutate-guards
 .PHONY: test mutate demo demo-down cluster cluster-down test-e2e bench
 .PHONY: image test-chart test-monitoring help setup lock lint fmt generate check-generated test-unit test-api

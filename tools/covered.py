@@ -108,7 +108,7 @@ COVERED: Final[dict[str, Cover]] = {
         "dry runs, to find out what is refused without being seen",
         (
             *admission("test_metrics_tell_what_was_refused"),
-            *of("tests/unit/telemetry/test_logs.py", "test_a_dry_run_says_so"),
+            *of("tests/unit/telemetry/logs/test_admission.py", "test_a_dry_run_says_so"),
         ),
     ),
     "B50": Cover(

@@ -24,6 +24,8 @@ from tools.cover import (
     rights,
 )
 
+ONE_ANNOTATION: Final = "one annotation of an AgentDeployment is written, and nothing else"
+
 LISTS: Final[dict[str, Cover]] = {
     # Kubernetes SIG Security, threat model for admission control
     "T1": Cover(
@@ -81,7 +83,7 @@ LISTS: Final[dict[str, Cover]] = {
             *of("tests/chart/test_server.py", "test_upgrade_and_rollback_keep_the_ca_bundle"),
         ),
     ),
-    "T10": Cover("mutation, abused", reason="Ringfence mutates nothing in admission"),
+    "T10": Cover("mutation, abused", guards("test_nobody_writes_it_by_hand"), ONE_ANNOTATION),
     "T11": Cover("namespaces that are exempt", floor("test_the_floor_looks_where_the_webhook_does_not")),
     "T12": Cover(
         "a place that the rules forgot, such as init containers",
@@ -166,8 +168,8 @@ LISTS: Final[dict[str, Cover]] = {
         "of the guards; the webhook is asked about Ringfence's two kinds alone",
     ),
     "G13": Cover("matchPolicy Equivalent", STATIC),
-    "G14": Cover("patches of no more than is needed", reason="Ringfence mutates nothing in admission"),
-    "G15": Cover("no array written over", reason="Ringfence mutates nothing in admission"),
+    "G14": Cover("patches of no more than is needed", guards("test_appliers_see_no_difference"), ONE_ANNOTATION),
+    "G15": Cover("no array written over", reason=ONE_ANNOTATION),
     "G16": Cover("no side effects, none in a dry run", (*STATIC, *admission("test_metrics_tell_what_was_refused"))),
     "G17": Cover(
         "its own namespace is left out, so that it can start",
@@ -178,7 +180,10 @@ LISTS: Final[dict[str, Cover]] = {
         of("e2e/suites/chart/test_release.py", "test_a_lost_registration_comes_back_with_an_upgrade"),
         "the webhook needs the API server alone; " + NOT_FOUND,
     ),
-    "G19": Cover("mutation fails open and the end is validated", reason="Ringfence mutates nothing in admission"),
+    "G19": Cover(
+        "mutation fails open and the end is validated",
+        guards("test_a_record_of_another_is_refused_while_nothing_writes_it"),
+    ),
     "G20": Cover(
         "fields that others add",
         (
@@ -193,22 +198,22 @@ LISTS: Final[dict[str, Cover]] = {
     "G22": Cover("immutable objects and mirror pods are left alone", guards("test_elsewhere_nothing_is_guarded")),
     "G23": Cover(
         "no reliance on an order among webhooks",
-        reason="it only validates, after all mutation; the answer depends on no other webhook's",
+        reason="the webhook validates, after all mutation; what writes the one annotation is asked again after others",
     ),
-    "G24": Cover("the same again is the same", reason="it validates, and keeps nothing of a review"),
+    "G24": Cover("the same again is the same", guards("test_appliers_see_no_difference"), ONE_ANNOTATION),
     "G25": Cover(
         "tried before production",
         of(
             "e2e/suites/chart/test_release.py", "test_an_upgrade_under_load_admits_nothing_bad_and_refuses_nothing_good"
         ),
     ),
-    "G26": Cover("mutation does not violate validation", reason="Ringfence mutates nothing in admission"),
+    "G26": Cover("mutation does not violate validation", guards("test_the_whole_of_who_asked_is_written")),
     "G27": Cover(
         "tested with each minor version",
         of("tests/chart/test_tools.py", "test_conforms_to_what_the_api_server_knows"),
         "tested with the version of the built-in cluster alone",
     ),
-    "G28": Cover("mutation is validated", reason="Ringfence mutates nothing in admission"),
+    "G28": Cover("mutation is validated", guards("test_a_record_of_another_is_refused_while_nothing_writes_it")),
     "G29": Cover(
         "an order of install that locks nobody out",
         of("e2e/suites/chart/test_release.py", "test_without_crds_the_controller_waits_and_says_so"),

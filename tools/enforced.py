@@ -5,6 +5,8 @@ A row comes with its field, in one change. A test id is FILE::FUNCTION.
 
 from dataclasses import dataclass
 
+from tools.cover import guards
+
 
 @dataclass(frozen=True, init=False)
 class Row:
@@ -34,7 +36,7 @@ FILES = "tests/unit/policy/test_files.py"
 RIGHTS = "tests/unit/policy/test_permissions.py"
 CUSTOM = "tests/unit/policy/test_custom.py"
 ELSEWHERE = "tests/unit/policy/test_elsewhere.py"
-ELSEWHERE_GUARDS = "tests/chart/test_guards_elsewhere.py"
+ELSEWHERE_GUARDS = "tests/chart/guards/test_guards_elsewhere.py"
 ELSEWHERE_LIVE = "tests/api/controller/test_elsewhere.py"
 KEYS = "tests/unit/policy/test_secrets.py"
 LIMITS = "tests/unit/policy/test_limits.py"
@@ -45,20 +47,20 @@ JOB = "tests/unit/rotation/test_job.py"
 HELD = "tests/api/test_requests.py::test_what_is_requested_is_held_to_a_limit_range"
 REQUESTER = "tests/unit/admission/test_requester.py"
 HOLDS = "tests/api/test_requester.py"
+REQUESTED_BY = "tests/chart/guards/test_guards_requester.py"
 HELD_BY_REQUESTER = f"{HOLDS}::test_a_tenant_gives_what_the_tenant_holds"
 HELD_BY_DELEGATE = f"{HOLDS}::test_the_delegate_is_asked_about_in_place_of_an_applier_that_is_cluster_admin"
 GIVEN = f"{HOLDS}::test_a_tenant_gives_no_config_map_that_the_tenant_may_not_read"
-ADMISSION = "tests/api/test_admission.py"
+ADMISSION = "tests/api/admission/test_admission.py"
 CONTROLLER = "tests/api/controller"
 AGENTS = "e2e/suites/agents"
 ATTACKS = "e2e/suites/attacks"
-GUARDS = "tests/chart/test_guards.py"
 ESCALATION = "tests/chart/test_escalation.py"
 FLOOR = "tests/chart/test_floor.py"
-STATIC = "tests/chart/test_static_floor.py"
-CONNECTIONS = "tests/chart/test_guards_connections.py"
-EXPOSURE = "tests/chart/test_guards_exposure.py"
-OWN = "tests/chart/test_guards_own.py"
+STATIC = "tests/chart/guards/test_static_floor.py"
+CONNECTIONS = "tests/chart/guards/test_guards_connections.py"
+EXPOSURE = "tests/chart/guards/test_guards_exposure.py"
+OWN = "tests/chart/guards/test_guards_own.py"
 ALONE = "tests/chart/test_without_admission.py"
 ROTATION = "e2e/suites/rotation"
 
@@ -79,11 +81,11 @@ _PEER = "NetworkPolicy `-allow`, over `-deny` that drops all else"
 _RULE = (
     "Role and RoleBinding in the agent's namespace, behind `decide` and the ClusterRole `ringfence-agent-ceiling`; "
     "admission asks whether the requester, or the namespace's delegate, holds what is new to it or to its program, and "
-    "the controller whether the delegate still does"
+    "the controller whether the delegate, or whoever asked, still does"
 )
 _GIVEN = (
     "admission asks whether the requester, or the namespace's delegate, may get the ConfigMap, and the controller "
-    "whether the delegate still may"
+    "whether the delegate, or whoever asked, still may"
 )
 _PROBE = "the container's probe (kubelet)"
 _OWN_PORT = "the container's probe; must be one of spec.ports: CEL. There is no host and there are no headers"
@@ -157,7 +159,7 @@ FIELDS: dict[str, Row] = {
         f"an annotation of the pods' template, which the kubelet writes out; the guard `pods` keeps it; {_PLAIN}",
         f"{CONTROLLER}/test_configured.py::test_another_content_is_rolled_out_and_an_edit_of_it_put_right",
         f"{FILES}::test_a_secret_in_a_file_is_refused_and_not_repeated",
-        f"{GUARDS}::test_an_agents_pod_keeps_its_files",
+        *guards("test_an_agents_pod_keeps_its_files"),
         f"{INSIDE}::test_configuration",
     ),
     "AgentDeployment.spec.files[].configMap.name": Row(_GIVEN, GIVEN, f"{INSIDE}::test_configuration"),
@@ -273,7 +275,7 @@ FIELDS: dict[str, Row] = {
         f"{MARKS}::test_every_policy_must_name_it",
         f"{MARKS}::test_no_policy_allows_what_leads_pods",
         f"{MARKS}::test_they_are_on_the_pods_and_never_in_place_of_ours",
-        "tests/chart/test_guards_labels.py::test_no_policy_of_others_opens_by_such_a_label",
+        "tests/chart/guards/test_guards_labels.py::test_no_policy_of_others_opens_by_such_a_label",
         f"{AGENTS}/test_network.py::test_a_label_opens_nothing_where_guards_are_and_is_told_where_not",
     ),
     "AgentDeployment.spec.podAnnotations": Row(
@@ -435,8 +437,12 @@ FIELDS: dict[str, Row] = {
         SAMPLES,
     ),
     "AgentDeployment.spec.secrets[].delivery.file.path": Row(
-        "one projected volume, read-only, never a subPath; `decide`: no two at one place",
+        "a projected volume for each directory, read-only, never a subPath; `decide`: no two at one place, and no "
+        "directory that hides the system's or the pod's own",
         f"{KEYS}::test_each_file_has_a_place_of_its_own",
+        f"{KEYS}::test_a_directory_hides_nothing_of_the_system_or_the_pod",
+        f"{INSIDE}::test_a_secret_lies_where_the_agent_wants_it",
+        f"{KEYS}::test_a_file_of_a_secret_lies_apart_from_what_else_is_mounted",
         f"{ROTATION}/test_file.py::test_the_pod_sees_the_new_file_without_a_restart",
         f"{KEY_CHILDREN}::test_pods_get_the_named_keys_and_no_others",
         SAMPLES,
@@ -580,7 +586,7 @@ FIELDS: dict[str, Row] = {
     "AgentPolicy.spec.pods.labels[].key": Row(
         f"{_BY_POLICY}; the guard `labels` takes it for a label of agents",
         f"{MARKS}::test_every_policy_must_name_it",
-        "tests/chart/test_guards_labels.py::test_no_service_takes_agents_in_by_such_a_label",
+        "tests/chart/guards/test_guards_labels.py::test_no_service_takes_agents_in_by_such_a_label",
     ),
     "AgentPolicy.spec.pods.labels[].value": Row(_BY_POLICY, f"{MARKS}::test_every_policy_must_name_it"),
     "AgentPolicy.spec.pods.annotations": Row(_BY_POLICY, f"{MARKS}::test_every_policy_must_name_it"),
@@ -622,7 +628,7 @@ FIELDS: dict[str, Row] = {
         f"{CONTROLLER}/test_policies.py::test_existing_suspend_stops_it_and_tells_until_it_fits_again",
         f"{CONTROLLER}/test_policies.py::test_existing_report_lets_it_run_on",
         f"{CONTROLLER}/test_policies.py::test_the_strictest_of_those_that_bind_decides",
-        "tests/unit/controller/test_plan.py::test_a_policy_may_suspend_what_does_not_fit_any_more",
+        "tests/unit/controller/test_plan_stops.py::test_a_policy_may_suspend_what_does_not_fit_any_more",
     ),
 }
 """Every field of every spec. `decide` is ringfence.policy.decide: the same in the webhook and in the controller."""
@@ -647,6 +653,15 @@ ALWAYS: dict[str, Row] = {
         f"{CONTROLLER}/test_delegates.py::test_a_policy_may_suspend_for_it",
         "tests/unit/controller/test_delegates.py::test_what_is_answered_in_the_moment_of_a_change_is_asked_once_more",
     ),
+    "What whoever asked for an agent does not hold any more is a violation of it, where no delegate is named": Row(
+        "a MutatingAdmissionPolicy of the chart writes who asked (Kubernetes 1.36), a ValidatingAdmissionPolicy sees "
+        "that nobody else does, and the controller asks the API server again; not known: `PermissionsHeld` Unknown",
+        f"{REQUESTED_BY}::test_what_who_asked_loses_is_told_and_what_he_gets_back_is_fine",
+        f"{REQUESTED_BY}::test_nobody_writes_it_by_hand",
+        f"{REQUESTED_BY}::test_who_asks_for_more_or_has_it_run_something_else_asks_anew",
+        f"{REQUESTED_BY}::test_an_agent_without_a_record_is_unknown_and_runs",
+        f"{HOLDS}::test_who_takes_an_agent_over_must_hold_all_of_it",
+    ),
     "What no longer fits after a change around an agent shows within five seconds": Row(
         "the controller decides again when policies, namespaces, NetworkPolicies, bindings or Services change",
         f"{CONTROLLER}/test_around.py::test_what_no_longer_fits_shows_within_five_seconds",
@@ -668,13 +683,15 @@ ALWAYS: dict[str, Row] = {
     ),
     "Nobody but the controller and the cluster's parts changes what was made for an agent, or widens its fence": Row(
         "the guards of the chart: ValidatingAdmissionPolicies in namespaces that are open to agents",
-        f"{GUARDS}::test_nobody_changes_a_child",
-        f"{GUARDS}::test_an_agents_pod_keeps_its_labels_and_its_owner",
-        f"{GUARDS}::test_no_policy_of_others_lets_an_agent_through",
-        f"{GUARDS}::test_no_binding_adds_to_an_agents_permissions",
-        f"{GUARDS}::test_no_token_of_an_agent_but_by_its_kubelet",
-        f"{GUARDS}::test_nobody_gets_into_an_agent",
-        f"{GUARDS}::test_an_agents_pod_keeps_what_it_runs",
+        *guards(
+            "test_nobody_changes_a_child",
+            "test_an_agents_pod_keeps_its_labels_and_its_owner",
+            "test_no_policy_of_others_lets_an_agent_through",
+            "test_no_binding_adds_to_an_agents_permissions",
+            "test_no_token_of_an_agent_but_by_its_kubelet",
+            "test_nobody_gets_into_an_agent",
+            "test_an_agents_pod_keeps_what_it_runs",
+        ),
         f"{ATTACKS}/test_with_guards.py::test_all_are_refused_also_while_nobody_leads",
     ),
     "Floor and guards hold with every object of Ringfence deleted, where the API server has them as files": Row(

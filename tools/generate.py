@@ -19,6 +19,7 @@ from tools import (
     logs_reference,
     metrics_reference,
     pack,
+    pictures,
     reference,
     results,
     rules_reference,
@@ -28,10 +29,18 @@ from tools import (
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("crds", "charts/ringfence-crds/templates")
 """Folders in which every YAML file is generated: one that no kind stands behind any more is stale."""
+FAILURES = (
+    SchemaError,
+    enforcement.EnforcementError,
+    catalogue.CatalogueError,
+    static_floor.FloorError,
+    pictures.PictureError,
+)
+"""What says that something cannot be generated."""
 
 
 def wanted() -> dict[str, str]:
-    """Path -> content of all generated files. Raises SchemaError, EnforcementError, CatalogueError, FloorError."""
+    """Path -> content of all generated files. Raises one of FAILURES."""
     monitoring = dashboards.files() | metrics_reference.files()
     words = cli_reference.files() | rules_reference.files() | logs_reference.files()
     found = (
@@ -42,6 +51,7 @@ def wanted() -> dict[str, str]:
         | coverage.files(ROOT)
         | pack.files()
         | results.files(ROOT)
+        | pictures.files(ROOT)
         | ceiling.files()
         | monitoring
         | words
@@ -81,7 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         files = wanted()
-    except (SchemaError, enforcement.EnforcementError, catalogue.CatalogueError, static_floor.FloorError) as error:
+    except FAILURES as error:
         sys.stderr.write(f"{error}\n")
         return 1
     if not options.check:

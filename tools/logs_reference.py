@@ -1,4 +1,4 @@
-"""docs/reference/logs.md: the lines that say a decision or a change. tests/unit/telemetry/test_logs.py checks them."""
+"""docs/reference/logs.md: the lines that say a decision or a change. tests/unit/telemetry/logs check them."""
 
 from dataclasses import dataclass
 

@@ -57,7 +57,7 @@ PACKAGES: Final = (
         ("tests/unit/policy", "tests/unit/cli/test_lint.py", "tests/unit/admission/test_review.py"),
         ("tests/unit/policy/test_tables.py",),
     ),
-    Package("admission", ("admission",), ("tests/unit/admission", "tests/unit/telemetry/test_logs.py")),
+    Package("admission", ("admission",), ("tests/unit/admission", "tests/unit/telemetry/logs")),
     Package(
         "resources", ("resources",), ("tests/unit/resources", "tests/unit/rotation", "tests/unit/cli/test_render.py")
     ),

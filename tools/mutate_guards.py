@@ -18,9 +18,9 @@ from tools.mutation.live import Fate, Loop
 from tools.mutation.rules import RuleMutant
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-TESTS: Final = ("test_guards_*updates.py", "test_guards_own.py", "test_guards_exposure.py", "test_guards.py")
+TESTS: Final = tuple(f"guards/test_guards{one}.py" for one in ("_*updates", "_own", "_exposure", "", "_around"))
 """First what is quick: of its mutants the others are spared."""
-MORE: Final = ("test_escalation.py", "test_floor.py", "test_guards*.py")
+MORE: Final = ("test_escalation.py", "test_floor.py", "guards/test_guards*.py")
 PYTEST: Final = (
     *("-p", "no:terminal", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib"),
     *("-W", "ignore::ResourceWarning", "-W", "ignore::pytest.PytestUnraisableExceptionWarning"),

@@ -53,7 +53,8 @@ def files(root: Path, others: Mapping[str, str]) -> dict[str, str]:
         variants: list[tuple[Choice, dict[str, list[Manifest]]]] = []
         for chosen in product(*(of["of"] for of in choices.values())):
             choice = dict(zip(choices, chosen, strict=True))
-            text = _rendered(chart, {"fullnameOverride": NAME_MARK} | marked | choice)
+            image = {"image.repository": "none", "image.tag": "none"}
+            text = _rendered(chart, {"fullnameOverride": NAME_MARK} | image | marked | choice)
             variants.append((choice, static(yaml.safe_load_all(text), name=NAME_MARK)))
     content: dict[str, Any] = {"values": lists, "choices": choices}
     content |= {part: _entries([(choice, found[part]) for choice, found in variants]) for part in PARTS}

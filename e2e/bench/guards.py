@@ -194,6 +194,7 @@ def _service(more: Mapping[str, Any] | None = None, name: str = "bench") -> byte
 def _rendered(cluster: Cluster) -> list[dict[str, Any]]:
     """The chart's own guards: policies and bindings."""
     chart = ROOT / "charts" / "ringfence"
-    text = run(["helm", "template", "ringfence", str(chart), "--namespace", RELEASE], env=cluster.env)
+    values = ["-f", str(chart / "ci" / "image-values.yaml"), "--namespace", RELEASE]
+    text = run(["helm", "template", "ringfence", str(chart), *values], env=cluster.env)
     documents = [one for one in yaml.safe_load_all(text) if one]
     return [one for one in documents if one["metadata"]["name"].startswith("ringfence-guard-")]

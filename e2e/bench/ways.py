@@ -173,7 +173,8 @@ def _ten_rules() -> list[dict[str, Any]]:
 def _floor(cluster: Cluster) -> list[dict[str, Any]]:
     """The chart's own, bound to one of the namespaces only."""
     chart = ROOT / "charts" / "ringfence"
-    rendered = run(["helm", "template", "ringfence", str(chart), "-s", "templates/floor.yaml"], env=cluster.env)
+    values = ["-f", str(chart / "ci" / "image-values.yaml"), "-s", "templates/floor.yaml"]
+    rendered = run(["helm", "template", "ringfence", str(chart), *values], env=cluster.env)
     documents: list[dict[str, Any]] = [one for one in yaml.safe_load_all(rendered) if one]
     for one in documents:
         if one["kind"] == "ValidatingAdmissionPolicyBinding":

@@ -132,7 +132,7 @@ class Cluster:
         return controlplane.environment(self._instance)
 
     def kubectl(
-        self, *args: str, stdin: str | None = None, kubeconfig: Path | None = None, timeout: float = 120
+        self, *args: str, stdin: str | None = None, kubeconfig: Path | None = None, timeout: float = 300
     ) -> str:
         """Run kubectl and return what it prints. Raises CommandFailed."""
         config = kubeconfig or self.kubeconfig

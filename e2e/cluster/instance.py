@@ -181,7 +181,7 @@ def allocate(
     name: str, mode: Mode, network_policy: NetworkPolicyMode, *, static_admission: bool = False, without: str = ""
 ) -> Instance:
     """Choose a free index, store the record, return the instance."""
-    with lock(f"{base()}/index", timeout=30):
+    with lock(f"{base()}/index", timeout=300):
         taken = {known.index for other in names() if other != name and (known := find(other))}
         # The default instance has the addresses that the documentation shows, whenever they are free.
         first = 0 if name == "ringfence" else 1

@@ -18,12 +18,13 @@ from . import cache
 from .errors import ClusterError
 from .shell import run
 
-__all__ = ["agnhost", "coredns", "cyclonus", "go", "go_env", "kubernetes", "netpol", "testbox", "tools"]
+__all__ = ["agnhost", "coredns", "cyclonus", "go", "go_env", "kubernetes", "netpol", "registry", "testbox", "tools"]
 
 HERE = Path(__file__).parent
 KUBERNETES = "1.36.3"
 COREDNS = "v1.14.7"
 CYCLONUS = "v0.5.6"
+REGISTRY = "v3.1.2"
 OLDEST_GO = (1, 26)
 
 KUBERNETES_NAMES = (
@@ -104,6 +105,11 @@ def testbox() -> Path:
 def coredns() -> Path:
     """CoreDNS."""
     return _go_install("coredns", f"github.com/coredns/coredns@{COREDNS}")
+
+
+def registry() -> Path:
+    """The registry of the CNCF project Distribution, to pull from."""
+    return _go_install("registry", f"github.com/distribution/distribution/v3/cmd/registry@{REGISTRY}")
 
 
 def cyclonus() -> Path:

@@ -28,7 +28,7 @@ def run(
     stdin: str | bytes | None = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    timeout: float = 120,
+    timeout: float = 300,
     ok: bool = False,
 ) -> str:
     """Run a program and return its standard output.

@@ -182,7 +182,7 @@ class Narrative:
 
     def _show_agent(self, name: str, found: Object) -> None:
         status = found["status"]
-        wanted = {"FenceWidened": "False"}
+        wanted = {"FenceWidened": "False", "Reconciling": "False", "Stalled": "False"}
         true = [one["type"] for one in status["conditions"] if one["status"] == wanted.get(one["type"], "True")]
         whole = len(true) == len(status["conditions"])
         egress = ", ".join(status.get("effectiveEgress") or ["none"])

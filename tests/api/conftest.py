@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from api.instances import instance
+from api.instances import build_programs, instance
 from api.parity import Parity
 from api.server import Server
 from cluster import Cluster
@@ -16,6 +16,10 @@ from cluster.shell import wait_for
 
 NAME = instance("ringfence-api", "RINGFENCE_API_CLUSTER")
 ROOT = Path(__file__).parents[2]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    build_programs(session)
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,6 @@ import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ringfence.api.secrets import KEYS_DIRECTORY
-
 DURATIONS = {2: "9h", 16: "00009h0000m0000s"}
 SHORT_DURATIONS = {2: "1h", 16: "00001h0000m0000s"}
 """For those that a rule bounds to an hour."""
@@ -15,7 +13,7 @@ PEM_HEAD, PEM_END = "-----BEGIN PUBLIC KEY-----\n", "\n-----END PUBLIC KEY-----"
 URI = "^[a-z][a-z0-9+.-]*:"
 LENGTHS: tuple[tuple[str, Callable[[int], str]], ...] = (
     # What a pattern begins with -> a text of n characters that it takes. The last one takes the rest.
-    (f"^{KEYS_DIRECTORY}", lambda n: (f"{KEYS_DIRECTORY}/" + "a" * n)[:n]),
+    (r"^(/[A-Za-z0-9_][A-Za-z0-9._-]*){2", lambda n: ("/a/" + "a" * n)[:n]),
     ("^([0-9]{1,5}h)?", lambda n: DURATIONS.get(n, "9" * n)),
     ("^(Never|([0-9]{1,5}h)?", lambda n: DURATIONS.get(n, "9" * n)),
     ("^(?:", lambda n: ("a/" + "b" * n)[:n]),

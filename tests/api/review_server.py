@@ -58,7 +58,7 @@ class Replica:
     def ready(self) -> bool:
         return self.probe("/readyz")[0] == 200
 
-    def wait_ready(self, seconds: float = 60) -> "Replica":
+    def wait_ready(self, seconds: float = 150) -> "Replica":
         end = time.monotonic() + seconds
         while not self.ready():
             assert self.process.poll() is None, self.log.read_text()
@@ -77,7 +77,7 @@ class Replica:
         """Resident memory in MiB."""
         return self.metric("process_resident_memory_bytes") / 2**20
 
-    def stop(self, number: int = signal.SIGTERM, seconds: float = 30) -> int:
+    def stop(self, number: int = signal.SIGTERM, seconds: float = 150) -> int:
         self.process.send_signal(number)
         return self.process.wait(seconds)
 
@@ -97,7 +97,7 @@ class Service:
         for thread in self._threads:
             thread.start()
 
-    def wait_all(self, seconds: float = 30) -> None:
+    def wait_all(self, seconds: float = 150) -> None:
         """Until it has seen all of its replicas ready."""
         end = time.monotonic() + seconds
         while any(replica not in self._ready for replica in self.replicas):

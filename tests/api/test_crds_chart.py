@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from api.instances import instance
 from api.samples import agent
 from cluster import Cluster, CommandFailed
 from cluster.shell import run, wait_for
@@ -20,12 +21,12 @@ NAMES = ["agentdeployments.ringfence.dev", "agentpolicies.ringfence.dev"]
 
 @pytest.fixture(scope="module")
 def bare() -> Iterator[Cluster]:
-    with Cluster.for_tests("ringfence-crds", mode="api", fresh=True) as found:
+    with Cluster.for_tests(instance("ringfence-crds", "RINGFENCE_CRDS_CLUSTER"), mode="api", fresh=True) as found:
         yield found
 
 
 def helm(bare: Cluster, *words: str) -> str:
-    return run(["helm", *words], env=bare.env, timeout=60)
+    return run(["helm", *words], env=bare.env, timeout=300)
 
 
 def installed(bare: Cluster) -> list[str]:

@@ -33,8 +33,6 @@ VERDICTS = {"accepted": 19, "refused": 336, "invalid": 4, "accepted, and never o
 """Of the different pods among them. `invalid`: not taken as a pod at all, for a value that only other pods may have."""
 REFUSED = 'violates PodSecurity "restricted:latest"'
 
-pytestmark = pytest.mark.timeout(600)
-
 
 @pytest.fixture(scope="module")
 def space(server: Server) -> Iterator[None]:

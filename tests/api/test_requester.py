@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from api.admission.setup import PINNED, SYSTEM, Setup, configuration, namespace
 from api.review_server import Service
 from api.server import Server
-from api.test_admission import PINNED, SYSTEM, Setup, configuration, namespace
+from chart.rendering import render
 from cluster import Cluster
 from cluster.shell import wait_for
+from ringfence.api.names import REQUESTED_BY_ANNOTATION, TAKE_OVER
 
 SPACE, TARGET = "tenants", "tenants-target"
 AGENTS = f"/apis/ringfence.dev/v1alpha1/namespaces/{SPACE}/agentdeployments"
@@ -315,3 +317,50 @@ def test_very_many_permissions(people: People) -> None:
     assert write(people.applier, agent("many", *rules), dry_run=True) == ""
     held = agent("many", rule | {"resourceNames": OWN})
     wait_for("the answers within two seconds", lambda: write(people.tenant, held, dry_run=True) == "")
+
+
+@pytest.fixture
+def recording(people: People) -> Iterator[None]:
+    """Who asks is recorded, by the chart's policies."""
+    kind = "MutatingAdmissionPolicy"
+    rendered = render("--api-versions", f"admissionregistration.k8s.io/v1/{kind}")
+    policies = [one for one in rendered if one["metadata"]["name"] == "ringfence-guard-requester"]
+    assert len(policies) == 4
+    people.setup.cluster.apply(*policies)
+    wait_for("the record", lambda: requested_by(people.applier, agent("recorded", LIST_PODS)) == "applier")
+    yield
+    for one in policies:
+        people.setup.cluster.kubectl("delete", one["kind"], one["metadata"]["name"])
+
+
+def requested_by(who: Server, body: dict[str, Any]) -> str:
+    """Who is recorded for a new agent; nothing is stored."""
+    answer = who.request("POST", f"{AGENTS}?dryRun=All", json.dumps(body).encode())
+    found = answer.body["metadata"].get("annotations", {}).get(REQUESTED_BY_ANNOTATION) if answer.ok else None
+    return str(json.loads(found)["username"]) if found else ""
+
+
+def take_over(who: Server, name: str) -> str:
+    """Stand for an agent. What is said against it."""
+    stored = who.request("GET", f"{AGENTS}/{name}").body
+    stored["metadata"]["annotations"][REQUESTED_BY_ANNOTATION] = TAKE_OVER
+    answer = who.request("PUT", f"{AGENTS}/{name}", json.dumps(stored).encode())
+    return "" if answer.ok else answer.message
+
+
+@pytest.mark.usefixtures("recording")
+def test_who_takes_an_agent_over_must_hold_all_of_it(people: People) -> None:
+    named = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["own-1"], "verbs": ["get"]}
+    assert write(people.applier, agent("of-applier", PODS)) == ""
+    assert write(people.tenant, agent("of-applier", PODS, replicas=2)) == "", "nothing is asked for"
+    refused = "you may not do this yourself in this namespace"
+    said = take_over(people.tenant, "of-applier")
+    assert refused in said
+    assert ": delete pods; leave it out" in said
+    said = write(people.tenant, agent("of-applier", PODS, named))
+    assert ": delete pods; leave it out" in said, "who adds something that he holds stands for the rest, too"
+    assert write(people.applier, agent("of-applier", PODS, named)) == ""
+    assert write(people.applier, agent("for-tenant", LIST_PODS)) == ""
+    assert take_over(people.tenant, "for-tenant") == ""
+    stored = people.tenant.request("GET", f"{AGENTS}/for-tenant").body
+    assert json.loads(stored["metadata"]["annotations"][REQUESTED_BY_ANNOTATION])["username"] == "tenant"

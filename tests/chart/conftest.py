@@ -1,12 +1,15 @@
 """Values to check the chart with, and a real API server for what only that can tell."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
-from api.instances import instance
+from api.instances import build_programs, instance
 from api.server import Server
-from chart.rendering import CHART, NAMESPACE, ROOT, VALUES
+from chart.rendering import CHART, IMAGE, NAMESPACE, ROOT, VALUES
 from cluster import Cluster
 from cluster.shell import run, wait_for
 
@@ -16,10 +19,22 @@ OPENED = "opened"
 AGENTS = {"ringfence.dev/agents": "enabled"}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two workers: what needs an API server with files is a group, and so is all else, for it shares one cluster."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("files" if item.path.name == "test_static_floor.py" else "chart"))
+class ByCluster(LoadScopeScheduling):
+    """Workers: what needs an API server with files, the guards, and all else; each of the three has its cluster."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.partition("::")[0])
+        if file.name == "test_static_floor.py":
+            return "files"
+        return "guards" if file.parent.name == "guards" else "chart"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer | None) -> ByCluster:
+    return ByCluster(config, log)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    build_programs(session)
 
 
 @pytest.fixture(params=VALUES)
@@ -51,7 +66,7 @@ def server(cluster: Cluster) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def installed(cluster: Cluster) -> Iterator[Cluster]:
     """The chart, installed. Its pods stay pending: there is no node, and nothing here needs one."""
-    run(["helm", "-n", NAMESPACE, "install", "ringfence", str(CHART)], env=cluster.env)
+    run(["helm", "-n", NAMESPACE, "install", "ringfence", str(CHART), *IMAGE], env=cluster.env)
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OPENED, "labels": AGENTS}})
     yield cluster
     run(["helm", "-n", NAMESPACE, "uninstall", "ringfence"], env=cluster.env)

@@ -16,6 +16,9 @@ NAMESPACE = "ringfence-system"
 
 Manifest = dict[str, Any]
 
+IMAGE = ("-f", str(CHART / "ci" / "image-values.yaml"))
+"""The chart names no image of its own: every rendering has to."""
+
 VALUES = {
     "default": (),
     "dev": ("-f", str(CHART / "ci" / "dev-values.yaml")),
@@ -33,7 +36,7 @@ def helm(*args: str) -> str:
 @functools.cache
 def text(*args: str) -> str:
     """The chart's manifests as YAML."""
-    return helm("template", "ringfence", str(CHART), "--namespace", NAMESPACE, *args)
+    return helm("template", "ringfence", str(CHART), "--namespace", NAMESPACE, *IMAGE, *args)
 
 
 def render(*args: str) -> list[Manifest]:

@@ -15,13 +15,11 @@ from api.controller.process import Controller, Options
 from api.review_server import HOST, Replica, Service
 from api.server import Server
 from catalogue import run as runner
-from chart.rendering import CHART, NAMESPACE
+from chart.rendering import CHART, IMAGE, NAMESPACE
 from cluster import Cluster
 from cluster.shell import run
 from ringfence.controller.certificates import Names, Settings, keep
 from ringfence.kube import Kube
-
-pytestmark = pytest.mark.timeout(900)
 
 USER = f"system:serviceaccount:{NAMESPACE}:ringfence-controller"
 KEEPER = Settings(
@@ -34,7 +32,7 @@ REGISTRATION = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigura
 def ringfence(cluster: Cluster, server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The chart, with its two processes outside of the cluster: there is no node to run them."""
     folder = tmp_path_factory.mktemp("catalogue")
-    run(["helm", "-n", NAMESPACE, "install", "ringfence", str(CHART)], env=cluster.env)
+    run(["helm", "-n", NAMESPACE, "install", "ringfence", str(CHART), *IMAGE], env=cluster.env)
     service = Service()
     controller = Controller(
         cluster,

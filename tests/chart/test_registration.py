@@ -36,7 +36,7 @@ def file(installed: Cluster, server: Server, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="module")
 def kubeconfig(installed: Cluster, file: Path) -> Path:
-    return _as_the_chart_has_it(installed, file.parent)
+    return as_the_chart_has_it(installed, file.parent)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def controller(installed: Cluster, file: Path, kubeconfig: Path) -> Iterator[Con
     assert found.stop() == 0
 
 
-def _as_the_chart_has_it(cluster: Cluster, folder: Path) -> Path:
+def as_the_chart_has_it(cluster: Cluster, folder: Path) -> Path:
     """A kubeconfig with a token of the controller's own ServiceAccount."""
     token = cluster.kubectl("create", "token", "ringfence-controller", "-n", NAMESPACE).strip()
     config = json.loads(cluster.kubeconfig.read_text())

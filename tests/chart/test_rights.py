@@ -51,7 +51,31 @@ def test_no_wildcard_and_no_right_to_get_more(values: tuple[str, ...]) -> None:
             assert rule["verbs"], where
 
 
-def test_nothing_is_aggregated_but_the_ceiling(values: tuple[str, ...]) -> None:
+PEOPLE = {
+    "ringfence-agents-view": ["rbac.authorization.k8s.io/aggregate-to-view"],
+    "ringfence-agents-edit": [
+        "rbac.authorization.k8s.io/aggregate-to-edit",
+        "rbac.authorization.k8s.io/aggregate-to-admin",
+    ],
+}
+"""What people are given, by way of the cluster's own roles."""
+
+
+@pytest.mark.parametrize("aggregate", ["true", "false"])
+def test_people_get_agents_and_nothing_else(aggregate: str) -> None:
+    found = {one["metadata"]["name"]: one for one in roles("--set", f"roles.aggregate={aggregate}")}
+    for name, labels in PEOPLE.items():
+        role = found[name]
+        given = [label for label in role["metadata"]["labels"] if "aggregate-to" in label]
+        assert given == (labels if aggregate == "true" else [])
+        for rule in role["rules"]:
+            assert rule["apiGroups"] == ["ringfence.dev"]
+            assert {one.partition("/")[0] for one in rule["resources"]} == {"agentdeployments"}
+    assert allowed(found["ringfence-agents-view"]["rules"], "ringfence.dev", "agentdeployments") == READ
+    assert not allowed(found["ringfence-agents-edit"]["rules"], "ringfence.dev", "agentdeployments/status")
+
+
+def test_nothing_else_is_aggregated_but_the_ceiling(values: tuple[str, ...]) -> None:
     for role in roles(*values):
         labels, name = role["metadata"].get("labels", {}), role["metadata"]["name"]
         if name == CEILING_CLUSTER_ROLE:
@@ -60,9 +84,8 @@ def test_nothing_is_aggregated_but_the_ceiling(values: tuple[str, ...]) -> None:
             assert "rules" not in role, "these are written by Kubernetes"
             continue
         assert "aggregationRule" not in role
-        assert [label for label in labels if "aggregate-to" in label] == (
-            [CEILING_LABEL] if name == "ringfence-agent-permissions" else []
-        )
+        wanted = PEOPLE | {"ringfence-agent-permissions": [CEILING_LABEL]}
+        assert [label for label in labels if "aggregate-to" in label] == wanted.get(name, [])
 
 
 def test_secrets_are_out_of_reach_but_for_our_own_certificate(values: tuple[str, ...]) -> None:

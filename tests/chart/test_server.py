@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from chart.rendering import CHART, NAMESPACE, VALUES, pods, render
+from chart.rendering import CHART, IMAGE, NAMESPACE, VALUES, pods, render
 from cluster import Cluster, CommandFailed
 from cluster.shell import run
 
@@ -65,7 +65,7 @@ def test_upgrade_and_rollback_keep_the_ca_bundle(installed: Cluster, how: str) -
     ca = base64.b64encode(installed.ca_file.read_bytes()).decode()
     patch = [{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": ca}]
     installed.kubectl("patch", REGISTRATION, "--type=json", "--field-manager=ringfence", "-p", json.dumps(patch))
-    chart = ["upgrade", "ringfence", str(CHART), f"--server-side={how}"]
+    chart = ["upgrade", "ringfence", str(CHART), *IMAGE, f"--server-side={how}"]
     helm(installed, *chart, "--set", "log.level=debug")
     assert _ca_bundle(installed) == ca
     helm(installed, *chart, "--set", "admission.replicas=3")

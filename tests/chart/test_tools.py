@@ -25,8 +25,6 @@ ACCEPTED_WARNINGS = {
     "deployment-has-host-podantiaffinity",
 }
 
-pytestmark = pytest.mark.timeout(900)  # a first build of the tools
-
 
 def tool(name: str, package: str) -> Path:
     return programs._go_install(name, package)

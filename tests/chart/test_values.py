@@ -8,14 +8,15 @@ import click
 import pytest
 import yaml
 
-from chart.rendering import CHART, NAMESPACE, VALUES, helm, of_kind, pods, render, text
+from chart.rendering import CHART, IMAGE, NAMESPACE, VALUES, helm, of_kind, pods, render, text
 from cluster import CommandFailed
 from ringfence.cli.main import cli
+from ringfence.policy.handover import WHAT_RUNS
 from ringfence.policy.opened import CLOSED_NAMESPACES
 
 
 def test_lints(values: tuple[str, ...]) -> None:
-    helm("lint", "--strict", str(CHART), *values)
+    helm("lint", "--strict", str(CHART), *IMAGE, *values)
 
 
 def test_the_crds_chart_lints() -> None:
@@ -29,6 +30,7 @@ def test_the_crds_chart_lints() -> None:
         ("controler.replicas=3", "additional properties 'controler' not allowed"),
         ("image.tags=dev", "additional properties 'tags' not allowed"),
         ("image.digest=sha256:abc", "/image/digest"),
+        ("global.imageRegistry=https://mirror.example", "/global/imageRegistry"),
         ("image.pullPolicy=Sometimes", "/image/pullPolicy"),
         ("controller.replicas=0", "/controller/replicas"),
         ("log.level=loud", "/log/level"),
@@ -45,6 +47,36 @@ def test_a_wrong_value_is_refused_by_its_path(setting: str, complaint: str) -> N
         text("--set", setting)
 
 
+@pytest.mark.parametrize(
+    ("setting", "complaint"),
+    [
+        ("image.tag=1.0", "image.repository is not set"),
+        ("image.repository=registry.example/ringfence", "image.digest is not set: set it to the sha256:..."),
+    ],
+)
+def test_an_image_that_nobody_named_is_refused_in_words(setting: str, complaint: str) -> None:
+    with pytest.raises(CommandFailed, match=re.escape(complaint)):
+        helm("template", "ringfence", str(CHART), "--set", setting)
+
+
+@pytest.mark.parametrize(
+    ("repository", "mirrored"),
+    [
+        ("registry.example/platform/ringfence", "mirror.example:5000/copies/platform/ringfence"),
+        ("localhost/ringfence", "mirror.example:5000/copies/ringfence"),
+        ("registry:5000/ringfence", "mirror.example:5000/copies/ringfence"),
+        ("platform/ringfence", "mirror.example:5000/copies/platform/ringfence"),
+        ("ringfence", "mirror.example:5000/copies/ringfence"),
+    ],
+)
+def test_a_mirror_takes_the_place_of_the_registry(repository: str, mirrored: str) -> None:
+    args = ("--set", "global.imageRegistry=mirror.example:5000/copies/", "--set", f"image.repository={repository}")
+    wanted = {f"{mirrored}@sha256:{'0' * 64}"}
+    assert {one["image"] for pod in pods(*args).values() for one in pod["spec"]["containers"]} == wanted
+    (job,) = re.findall(r"--job-image=(\S+)", text(*args))
+    assert {job} == wanted
+
+
 def test_every_value_is_in_the_schema_and_commented() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     source = (CHART / "values.yaml").read_text()
@@ -58,7 +90,7 @@ def test_every_value_is_in_the_schema_and_commented() -> None:
                 walk(inner, declared["properties"][key], f"{path}{key}.")
         return set(declared["properties"].keys() - value.keys())
 
-    assert walk(top, schema, "") == {"global"}
+    assert walk(top, schema, "") == set()
     for key in top:
         assert re.search(rf"(#.*\n){key}:|^{key}:\n +#", source, re.MULTILINE), f"{key} has no comment"
 
@@ -100,9 +132,10 @@ def test_the_names_that_design_fixes() -> None:
 
 
 def test_a_tag_is_pulled_anew_and_a_digest_is_not() -> None:
-    by_tag = pods()["ringfence-controller"]["spec"]["containers"][0]
+    tag = ("--set", "image.tag=1.2,image.digest=")
+    by_tag = pods(*tag)["ringfence-controller"]["spec"]["containers"][0]
     by_digest = pods(*VALUES["full"])["ringfence-controller"]["spec"]["containers"][0]
-    assert (by_tag["image"], by_tag["imagePullPolicy"]) == ("ringfence:0.1.0", "Always")
+    assert (by_tag["image"], by_tag["imagePullPolicy"]) == ("registry.example/platform/ringfence:1.2", "Always")
     assert by_digest["imagePullPolicy"] == "IfNotPresent"
 
 
@@ -137,7 +170,7 @@ def test_the_chart_and_decisions_know_the_same_closed_namespaces() -> None:
 
 
 def test_a_release_in_the_default_namespace_tests_elsewhere() -> None:
-    manifests = yaml.safe_load_all(helm("template", "ringfence", str(CHART), "--namespace", "default"))
+    manifests = yaml.safe_load_all(helm("template", "ringfence", str(CHART), "--namespace", "default", *IMAGE))
     trying = [
         item["metadata"]["namespace"]
         for item in manifests
@@ -153,3 +186,30 @@ def test_a_flag_of_the_chart_is_a_flag_of_the_command(name: str, values: tuple[s
     assert found
     known = {option for parameter in found.params for option in parameter.opts}
     assert {flag.partition("=")[0] for flag in flags} <= known
+
+
+RECORDING = ("--api-versions", "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy")
+"""As helm itself asks of a cluster; a rendering knows no cluster."""
+REQUESTER = "ringfence-guard-requester"
+
+
+def test_who_asks_is_recorded_where_the_api_server_can() -> None:
+    kinds = {"MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"}
+    kinds |= {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
+    assert {one["kind"] for one in render(*RECORDING) if one["metadata"]["name"] == REQUESTER} == kinds
+    for without in ((), (*RECORDING, "--set", "guards.enabled=false")):
+        assert not [one for one in render(*without) if one["metadata"]["name"] == REQUESTER]
+    file = of_kind("ConfigMap", *RECORDING)["ringfence-registration"]["data"]["registration.json"]
+    assert {one["kind"] for one in json.loads(file) if one["name"] == REQUESTER} == kinds
+
+
+def test_what_writes_who_asks_and_what_looks_after_it_compute_the_same() -> None:
+    writes = of_kind("MutatingAdmissionPolicy", *RECORDING)[REQUESTER]["spec"]
+    looks = of_kind("ValidatingAdmissionPolicy", *RECORDING)[REQUESTER]["spec"]
+    assert writes["variables"] == looks["variables"]
+    assert writes["matchConstraints"] == looks["matchConstraints"]
+    assert (writes["failurePolicy"], looks["failurePolicy"]) == ("Ignore", "Fail")
+    (anew,) = [one["expression"] for one in writes["variables"] if one["name"] == "anew"]
+    for spec in ("object.spec", "variables.before"):
+        found = set(re.findall(rf"{re.escape(spec)}\.\?(\w+)", anew))
+        assert found == {*WHAT_RUNS, "storage", "scratch", "secrets"}, "another program is the same for admission"

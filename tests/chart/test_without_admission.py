@@ -19,7 +19,7 @@ from api.controller.place import Place
 from api.controller.process import Controller, Options, Record
 from api.server import Server
 from catalogue import run as runner
-from chart.rendering import CHART, NAMESPACE
+from chart.rendering import CHART, IMAGE, NAMESPACE
 from cluster import Cluster
 from cluster.shell import run, wait_for
 from ringfence.api.names import CEILING_BINDING, MANAGED_BY, MANAGED_BY_LABEL
@@ -66,7 +66,7 @@ class Pack:
 
 @pytest.fixture(scope="module")
 def pack(cluster: Cluster, server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pack]:
-    run(["helm", "-n", NAMESPACE, "install", "ringfence", str(CHART)], env=cluster.env)
+    run(["helm", "-n", NAMESPACE, "install", "ringfence", str(CHART), *IMAGE], env=cluster.env)
     cluster.kubectl("delete", ADMISSION, "-l", OURS)
     groups = ["system:serviceaccounts", f"system:serviceaccounts:{NAMESPACE}"]
     options = Options(NAMESPACE, kubeconfig=cluster.user_kubeconfig(ACCOUNT, groups))

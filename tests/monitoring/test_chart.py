@@ -111,6 +111,13 @@ def test_labels_and_runbooks_of_ones_own() -> None:
         assert alert["annotations"]["runbook_url"] == f"https://example.test/r/{name}.md"
 
 
+def test_a_link_to_a_runbook_is_absolute_or_not_there() -> None:
+    for alert in alerts().values():
+        assert "runbook_url" not in alert["annotations"]
+    with pytest.raises(CommandFailed, match="runbookBaseUrl"):
+        alerts("--set", "monitoring.prometheusRule.runbookBaseUrl=docs/runbooks")
+
+
 def test_templates_of_prometheus_are_left_to_prometheus() -> None:
     assert "{{ $value | humanizeDuration }}" in alerts()["RingfenceCertificateExpires"]["annotations"]["description"]
 

@@ -11,8 +11,6 @@ from harness import prometheus
 from ringfence.telemetry.events import SecretAge
 from ringfence.telemetry.metrics import AGENT_COLLECTOR, AGENTS, ROTATIONS, VIOLATIONS, registry_of
 
-pytestmark = pytest.mark.timeout(300)  # the first run fetches Prometheus
-
 
 def judged(registry: CollectorRegistry) -> tuple[int, str]:
     program = prometheus.programs() / "promtool"

@@ -137,7 +137,7 @@ def _command(lines: list[str]) -> str:
 
 def _complete(text: str) -> bool:
     """Whether bash would run this, and not wait for another line."""
-    checked = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, timeout=10, check=False)
+    checked = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, timeout=150, check=False)
     return checked.returncode == 0 and not checked.stderr and not text.endswith("\\")
 
 

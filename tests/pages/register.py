@@ -2,7 +2,7 @@
 
 from fnmatch import fnmatch
 
-OFFLINE = ("README.md",)
+OFFLINE = ("README.md", "docs/how-to/bring-an-agent.md")
 """Run by tests/unit/pages: no cluster is needed."""
 
 CLUSTER = (
@@ -21,9 +21,13 @@ FROM_NOTHING = "docs/tutorial.md"
 """Run there, too, on a machine without a cluster."""
 
 READ_ONLY = {
-    "docs/how-to/undeletable-floor.md": "for an API server's host; tests/chart/test_static_floor.py does what it says",
+    "docs/how-to/undeletable-floor.md": "for an API server's host; tests/chart/guards/test_static_floor.py does what "
+    "it says",
     "docs/how-to/permissions-in-other-namespaces.md": "two teams' namespaces; tests/api/controller/test_elsewhere.py "
     "does what it says",
+    "docs/how-to/make-a-release.md": "minutes, and a registry; e2e/suites/chart/test_published.py does what it says",
+    "docs/how-to/air-gapped.md": "needs a mirror; tests/chart/test_values.py does what it says",
+    "docs/how-to/give-a-team-its-agents.md": "needs people; tests/chart/test_applied.py does what it says",
     "docs/how-to/signed-images.md": "needs cosign; tests/unit/policy/test_signatures.py verifies what it wrote",
     "docs/runbooks/*.md": "for troubles that a test would have to make; tests/monitoring asks for one for each alert",
     "docs/reference/cli.md": "examples of --help; tests/unit/pages has click read each",
@@ -36,6 +40,12 @@ NOT_RUN = {
     FROM_NOTHING: {
         "apt-get install -y git make python3 python3-venv": "changes the machine",
         "git clone https://git.example/your-copy-of/ringfence && cd ringfence": "a placeholder",
+    },
+    "docs/how-to/gitops.md": {
+        "helm template ringfence-crds charts/ringfence-crds | kubectl apply --server-side -f -": "tests/chart does",
+        "kubectl create namespace ringfence-system": "the tutorial does",
+        "helm template ringfence charts/ringfence -n ringfence-system --no-hooks --skip-tests -f values.yaml |"
+        " kubectl apply --server-side -f -": "tests/chart/test_applied.py does",
     },
     "README.md": {
         "make demo": "e2e/suites/agents/test_demo.py runs what it runs",
@@ -52,6 +62,13 @@ NOT_RUN = {
         "make test": "CI does",
         "make help": "nothing to check: its lines are the Makefile's",
     },
+    "docs/how-to/bring-an-agent.md": {
+        "ringfence init --from deploy/bot -n chat > bot.yaml": "tests/api/test_cli.py does",
+        "helm template acme/bot | ringfence init --from - --pick deployment/bot > bot.yaml": "a placeholder",
+        "ringfence init > agent.yaml": "asks a person; tests/unit/cli/test_init.py answers",
+        "ringfence init bot --image registry.example/acme/bot@sha256:... --reach search.tools:8443 --secret"
+        " API_KEY=provider/key": "a placeholder; tests/unit/cli/test_init.py does it with a digest",
+    },
     "CONTRIBUTING.md": {
         "make setup": "CI does",
         "make lint": "CI does",
@@ -65,6 +82,7 @@ NOT_RUN = {
         "make property": "a million cases; tests/unit/policy/test_properties.py tries some thousand",
         "make fuzz": "some minutes; tests/unit/fuzzing tries the corpus",
         "make catalogue": "writes into the checkout; tests/chart/test_catalogue.py runs what it runs",
+        "make release": "minutes, and a key: e2e/suites/chart/test_published.py makes two",
         "make generate": "writes into the checkout; CI runs make check-generated",
     },
     "charts/ringfence/README.md": {

@@ -21,13 +21,31 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 {{- end -}}
 
-{{- define "ringfence.image" -}}
-{{- with .Values.image -}}
-{{- if .digest -}}
-{{ .repository }}@{{ .digest }}
-{{- else -}}
-{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}
+{{/* Where the image is: image.repository, on the mirror if one is named. */}}
+{{- define "ringfence.repository" -}}
+{{- $repository := .Values.image.repository -}}
+{{- if not $repository -}}
+{{- fail "image.repository is not set, and nobody publishes an image for you: set image.repository to where yours is (such as registry.example/platform/ringfence) and image.digest to its sha256:... `make image` builds one, `make release` makes a chart that names its own" -}}
 {{- end -}}
+{{- $mirror := (.Values.global).imageRegistry | default "" | trimSuffix "/" -}}
+{{- $first := splitList "/" $repository | first -}}
+{{- if not $mirror -}}
+{{ $repository }}
+{{- else if and (ne $first $repository) (or (contains "." $first) (contains ":" $first) (eq $first "localhost")) -}}
+{{ $mirror }}/{{ trimPrefix (printf "%s/" $first) $repository }}
+{{- else -}}
+{{ $mirror }}/{{ $repository }}
+{{- end -}}
+{{- end -}}
+
+{{- define "ringfence.image" -}}
+{{- $repository := include "ringfence.repository" . -}}
+{{- if .Values.image.digest -}}
+{{ $repository }}@{{ .Values.image.digest }}
+{{- else if .Values.image.tag -}}
+{{ $repository }}:{{ .Values.image.tag }}
+{{- else -}}
+{{- fail (printf "image.digest is not set: set it to the sha256:... that the registry shows for %s (or set image.tag)" $repository) -}}
 {{- end -}}
 {{- end -}}
 

@@ -20,7 +20,7 @@ from .objects import EVERYBODY, POLICIES, Key, agent, allowing, keys
 from .record import Entry
 from .usage import Usage
 
-__all__ = ["Agents", "starting"]
+__all__ = ["Agents", "cliff", "starting"]
 
 CLIENTS = 8
 """Connections of whoever creates and deletes agents."""
@@ -60,8 +60,7 @@ class Agents:
             told["steps"].append(await self._grow(number))
             say(f"  {number} agents: {told['steps'][-1]['of_floor']:.0%} of the floor", color="2")
         if self._cliff:
-            over = [one["agents"] for one in told["steps"] if one["repair"]["seconds"]["p99"] > CLIFF_SECONDS]
-            told["cliff"] = over[0] if over else f"more than {steps[-1]}"
+            told["cliff"] = cliff(told["steps"])
         return told
 
     async def rest(self) -> dict[str, Any]:
@@ -166,6 +165,15 @@ class Agents:
             if found["items"]:
                 return False
         return True
+
+
+def cliff(steps: Sequence[dict[str, Any]]) -> int | str:
+    """The first step at which more than one repair in a hundred took too long; what never came took too long, too."""
+    for one in steps:
+        seconds, missing = one["repair"]["seconds"], one["repair"]["missing"]
+        if seconds["p99"] > CLIFF_SECONDS or missing > (seconds["count"] + missing) / 100:
+            return int(one["agents"])
+    return f"more than {steps[-1]['agents']}"
 
 
 def floor_of(*measured: dict[str, float]) -> dict[str, float]:

@@ -14,8 +14,9 @@ from harness.environment import Environment
 from harness.install import installed
 from harness.kubectl import Kubectl, Object
 from harness.manifests import NAMESPACE
+from suites.names import own
 
-NAME = "e2e"
+NAME = own("agents")
 
 
 @pytest.fixture(scope="package")

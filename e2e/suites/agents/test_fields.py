@@ -67,6 +67,22 @@ def test_configuration(make: Make, api: Api, kubectl: Kubectl, inside: Inside) -
         kubectl("delete", "configmap", "e2e-config", "-n", NAMESPACE)
 
 
+def test_a_secret_lies_where_the_agent_wants_it(make: Make, api: Api, kubectl: Kubectl, inside: Inside) -> None:
+    kubectl("create", "secret", "generic", "e2e-placed", "--from-literal=key=not-a-real-one", "-n", NAMESPACE)
+    try:
+        secret = {
+            "name": "placed",
+            "source": {"existing": {"secretName": "e2e-placed", "key": "key"}},
+            "delivery": {"file": {"path": "/etc/agent/keys/token"}},
+        }
+        name, _ = pod_of(make, api, secrets=[secret])
+        assert inside(name, "cat", "/etc/agent/keys/token") == "not-a-real-one"
+        with pytest.raises(ClusterError, match=r"read-only file system|permission denied"):
+            inside(name, "write", "/etc/agent/keys/token", "text")
+    finally:
+        kubectl("delete", "secret", "e2e-placed", "-n", NAMESPACE)
+
+
 def test_resources(make: Make, api: Api, inside: Inside) -> None:
     limits = {"cpu": "300m", "memory": "96Mi", "ephemeral-storage": "64Mi"}
     requests = {"cpu": "10m", "memory": "32Mi", "ephemeral-storage": "16Mi"}

@@ -15,14 +15,15 @@ from harness.kubectl import Kubectl
 from harness.manifests import NAMESPACE
 from suites.attacks.agent import Agent, closed_to
 from suites.attacks.people import People
+from suites.names import own
 
-NAME = "e2e-attacks"
+NAME = own("attacks")
 _NUMBER = count()
 
 
 @pytest.fixture(scope="package")
 def environment() -> Iterator[Environment]:
-    # What the controller does about edits. That the API server refuses them before: tests/chart/test_guards.py.
+    # What the controller does about edits. That the API server refuses them before: tests/chart/guards.
     with installed(NAME, "guards.enabled=false") as environment:
         yield environment
 

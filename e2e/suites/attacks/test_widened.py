@@ -2,11 +2,12 @@
 
 import pytest
 
-from cluster.shell import seconds_until, wait_for
+from cluster.shell import wait_for
 from harness import agents
 from harness.api import Refused
 from harness.kubectl import Kubectl, Object
 from harness.manifests import NAMESPACE
+from harness.pressure import within
 from harness.probing import probe
 from suites.attacks.agent import RULES, Agent, path
 from suites.attacks.conftest import Make
@@ -22,8 +23,8 @@ def _widened(agent: Agent) -> bool:
 
 
 def _told(agent: Agent, reason: str, name: str) -> None:
-    took = seconds_until("it is told", lambda: _widened(agent))
-    assert took < SOON, f"told after {took:.1f} s"
+    with within(SOON):
+        wait_for("it is told", lambda: _widened(agent))
     agent.wait("FenceWidened", "True", reason, says=name)
     agent.wait("Ready", "False", "FenceWidened", says=name)
     agent.wait_event(reason, name)

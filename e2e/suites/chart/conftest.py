@@ -8,8 +8,9 @@ import pytest
 from cluster import Cluster
 from harness.image import build
 from suites.chart.release import NAMESPACE, OPENED, Release
+from suites.names import own
 
-NAME = "e2e-chart"
+NAME = own("chart")
 
 
 @pytest.fixture(scope="package")

@@ -6,19 +6,20 @@ import pytest
 
 from cluster import Cluster
 from suites.cluster.pods import Space
+from suites.names import own
 
 
 @pytest.fixture(scope="package")
 def node() -> Iterator[Cluster]:
     """A cluster with a node that enforces NetworkPolicy."""
-    with Cluster.for_tests("suite-node") as cluster:
+    with Cluster.for_tests(own("node")) as cluster:
         yield cluster
 
 
 @pytest.fixture(scope="package")
 def api() -> Iterator[Cluster]:
     """An API server without a node."""
-    with Cluster.for_tests("suite-api", mode="api") as cluster:
+    with Cluster.for_tests(own("api"), mode="api") as cluster:
         yield cluster
 
 

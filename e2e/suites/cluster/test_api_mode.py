@@ -10,6 +10,7 @@ import pytest
 
 from cluster import Cluster, ClusterError, CommandFailed
 from cluster.shell import wait_for
+from suites.names import own
 
 
 def config_map(name: str) -> dict[str, object]:
@@ -19,14 +20,14 @@ def config_map(name: str) -> dict[str, object]:
 def test_it_answers_and_up_again_changes_nothing(api: Cluster) -> None:
     before = api.running()
     assert set(before) == {"etcd", "kube-apiserver", "kube-controller-manager"}
-    again = Cluster.up("suite-api", mode="api")
+    again = Cluster.up(api.name, mode="api")
     assert again.running() == before
     assert "kube-system" in api.kubectl("get", "namespaces", "-o", "name")
     assert json.loads(api.kubectl("get", "--raw", "/version"))["gitVersion"].startswith("v1.")
 
 
 def test_another_instance_is_another_cluster(api: Cluster) -> None:
-    other = Cluster.up("suite-api-two", mode="api")
+    other = Cluster.up(own("api-two"), mode="api")
     try:
         assert other.server != api.server
         other.apply(config_map("only-here"))

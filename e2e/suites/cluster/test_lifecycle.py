@@ -13,8 +13,10 @@ from cluster.instance import base, find
 from cluster.shell import wait_for
 from suites.cluster.pods import Space, pod
 from suites.cluster.traces import traces
+from suites.names import own
 
 COMMAND = [sys.executable, "-m", "cluster"]
+NOBODY = own("nobody")
 
 
 def command(*args: str) -> subprocess.CompletedProcess[str]:
@@ -28,7 +30,7 @@ def kill_at_once(cluster: Cluster) -> None:
 
 
 def test_api_mode_over_a_killed_run_and_down() -> None:
-    name = "suite-kill-api"
+    name = own("kill-api")
     cluster = Cluster.up(name, mode="api")
     try:
         cluster.kubectl("create", "namespace", "before")
@@ -42,7 +44,7 @@ def test_api_mode_over_a_killed_run_and_down() -> None:
 
 
 def test_up_killed_half_way() -> None:
-    name = "suite-half"
+    name = own("half")
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     half = subprocess.Popen([*COMMAND, "up", "--name", name, "--mode", "api"], env=env)
     try:
@@ -56,7 +58,7 @@ def test_up_killed_half_way() -> None:
 
 
 def test_a_node_over_a_killed_run_and_down() -> None:
-    name = "suite-kill"
+    name = own("kill")
     cluster = Cluster.up(name)
     try:
         Space(cluster, "default").run(pod("left-behind", image=cluster.testbox.tag))
@@ -74,7 +76,7 @@ def test_a_node_over_a_killed_run_and_down() -> None:
 
 def test_down_ends_no_stranger() -> None:
     """A process that has the same command line and knows the folder, but was not started by the cluster."""
-    name = "suite-stranger"
+    name = own("stranger")
     cluster = Cluster.up(name, mode="api")
     env = {**os.environ, "HOME": str(base() / name), "RINGFENCE_INSTANCE": str(base() / name) + "-other"}
     stranger = subprocess.Popen(["sleep", "600"], env=env)
@@ -87,7 +89,7 @@ def test_down_ends_no_stranger() -> None:
     assert traces(name) == []
 
 
-@pytest.mark.parametrize("name", ["suite-nobody"])
+@pytest.mark.parametrize("name", [NOBODY])
 def test_down_of_nothing_is_fine(name: str) -> None:
     assert command("down", "--name", name).returncode == 0
     status = command("status", "--name", name)
@@ -95,9 +97,9 @@ def test_down_of_nothing_is_fine(name: str) -> None:
 
 
 def test_bad_usage_is_explained() -> None:
-    missing = command("exec", "--name", "suite-nobody", "--", "true")
+    missing = command("exec", "--name", NOBODY, "--", "true")
     assert missing.returncode == 1
-    assert "there is no cluster suite-nobody" in missing.stderr
+    assert f"there is no cluster {NOBODY}" in missing.stderr
     assert "Traceback" not in missing.stderr
     assert command("up", "--mode", "nonsense").returncode == 2
 
@@ -111,7 +113,7 @@ def test_quiet_and_colourless_when_nothing_is_to_be_done(api: Cluster) -> None:
 
 def test_down_does_not_disturb_another_node(node: Cluster) -> None:
     """The kubelets' mount point is the machine's: removing it would undo the mounts of all instances."""
-    other = Cluster.up("suite-other")
+    other = Cluster.up(own("other"))
     other.down()
     mounts = Path(f"/proc/{node.running()['kubelet']}/mountinfo").read_text()
     assert " /var/lib/kubelet " in mounts

@@ -7,10 +7,11 @@ import pytest
 from cluster import Cluster
 from harness.environment import Environment
 from harness.install import installed
+from suites.names import own
 
-NAME = "e2e-docs"
+NAME = own("docs")
 """A cluster of this suite's own, as pages take Ringfence away from it."""
-FRESH = "e2e-docs-new"
+FRESH = own("docs-new")
 """The cluster that the tutorial makes, and removes."""
 
 

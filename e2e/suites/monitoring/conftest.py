@@ -13,8 +13,9 @@ from harness.environment import Environment
 from harness.install import NAMESPACE, installed
 from harness.manifests import NAMESPACE as AGENTS
 from harness.prometheus import Prometheus
+from suites.names import own
 
-NAME = "e2e-monitoring"
+NAME = own("monitoring")
 STRAY = "strays"
 """A namespace that is closed to agents while one is in it."""
 

@@ -14,8 +14,9 @@ from harness.environment import Environment
 from harness.install import installed
 from harness.kubectl import Kubectl, Object
 from harness.rotating import KEYS, RotatingAgent
+from suites.names import own
 
-NAME = "e2e-rotation"
+NAME = own("rotation")
 
 
 @pytest.fixture(scope="package")

@@ -2,8 +2,9 @@
 
 Asked only about what a request newly gives to a program: permissions that the stored object does not have, Secrets that
 it does not deliver in the same way, ConfigMaps that it does not name; and all of them where another program would get
-them. Whoever changes another field of an agent is asked nothing. But where the controller found that nobody was asked
-(its condition says HandOverUndecided), all is asked about.
+them. Whoever changes another field of an agent is asked nothing. But all is asked about where the controller found that
+nobody was asked (its condition says HandOverUndecided), and where somebody else than before is recorded as the one who
+asks: he stands for all of it from then on.
 
 Where the namespace names a delegate, the delegate is asked about, whoever makes the request.
 """
@@ -15,6 +16,7 @@ from typing import Any, Final
 import structlog
 
 from ringfence.api import parse
+from ringfence.api.names import REQUESTED_BY_ANNOTATION
 from ringfence.api.permissions import Permissions
 from ringfence.kube import ApiError, Kube, Unreachable
 from ringfence.kube.access import MOST_NAMES, AccessReviews, TooManyError
@@ -26,6 +28,7 @@ from ringfence.policy.files import named_config_maps, not_readable, reading
 from ringfence.policy.handover import newly_delivered, runs_the_same, undecided_generation
 from ringfence.policy.held import GET_SECRETS, not_held, too_many, unreadable
 from ringfence.policy.model import RuleName, Violation
+from ringfence.store.shapes import at
 
 from .answer import Verdict, deny, forbid
 from .request import Request
@@ -37,14 +40,14 @@ SECONDS: Final = 3.0
 _NONE: Final = Permissions()
 
 
-def newly_named(request: Request) -> dict[str, str]:
-    """Existing Secrets that are to be asked about: name -> path of the field."""
-    return newly_delivered(_spec(request.object), _before(request))
+def newly_named(request: Request, *, by_delegate: bool = False) -> dict[str, str]:
+    """Existing Secrets that are to be asked about: name -> path of the field. `by_delegate`: it is asked about him."""
+    return newly_delivered(_spec(request.object), _before(request, by_delegate=by_delegate))
 
 
-def newly_permitted(request: Request) -> dict[str, PermissionSet]:
+def newly_permitted(request: Request, *, by_delegate: bool = False) -> dict[str, PermissionSet]:
     """Permissions that the stored object does not have, or that another program had until now, by place."""
-    spec, before, own = _spec(request.object), _before(request), request.namespace
+    spec, before, own = _spec(request.object), _before(request, by_delegate=by_delegate), request.namespace
     asked = _permitted(spec, own)
     if not (asked and runs_the_same(spec, before)):
         return asked
@@ -53,11 +56,18 @@ def newly_permitted(request: Request) -> dict[str, PermissionSet]:
     return {place: one for place, one in new.items() if one}
 
 
-def _before(request: Request) -> Any:
-    """The stored spec, as far as somebody was asked about it: not while one that is changed is undecided."""
+def _before(request: Request, *, by_delegate: bool) -> Any:
+    """The stored spec, as far as the one who is asked about now was asked about it: the delegate, whoever asks."""
     old = request.old_object if isinstance(request.old_object, Mapping) else {}
-    asked_before = request.spec_unchanged or undecided_generation(old.get("status")) is None
-    return _spec(old) if asked_before else None
+    undecided = not request.spec_unchanged and undecided_generation(old.get("status")) is not None
+    by_another = not by_delegate and _recorded(request.object) not in {None, _recorded(old)}
+    return None if undecided or by_another else _spec(old)
+
+
+def _recorded(body: Any) -> str | None:
+    """Who asks, as the API server wrote it into the annotation of an agent; None where it did not."""
+    found = at(body, "metadata", "annotations", REQUESTED_BY_ANNOTATION)
+    return found if isinstance(found, str) else None
 
 
 def _spec(body: Any) -> Any:
@@ -87,7 +97,8 @@ class Requester:
 
         `delegate`: what the namespace's annotation says.
         """
-        secrets, permitted = newly_named(request), newly_permitted(request)
+        named = delegate is not None
+        secrets, permitted = newly_named(request, by_delegate=named), newly_permitted(request, by_delegate=named)
         if not secrets and not permitted:
             return None
         subject = requester(request.user_info) if delegate is None else read_delegate(delegate)
@@ -95,8 +106,8 @@ class Requester:
             return forbid([Violation("metadata.namespace", RuleName.PERMISSION_NOT_HELD, malformed(delegate or ""))])
         try:
             async with asyncio.timeout(SECONDS):
-                where, named = request.namespace, frozenset(secrets)
-                hidden = await self._reviews.lacking_names(subject, where, GET_SECRETS, named)
+                where, names = request.namespace, frozenset(secrets)
+                hidden = await self._reviews.lacking_names(subject, where, GET_SECRETS, names)
                 lacking = {
                     place: missing
                     for place, asked in permitted.items()

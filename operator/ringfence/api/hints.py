@@ -283,9 +283,8 @@ PATTERNS: Final[Mapping[str, str]] = MappingProxyType(
         _pattern(fields.UserGroup): "must be the name of a group of users, such as sre, without control characters",
         _pattern(secrets.SecretKey): "must be a key of a Secret's data: letters, digits, -, _ and ., such as token",
         _pattern(scheduling.DeviceName): "must be an extended resource of nodes, such as nvidia.com/gpu",
-        _pattern(
-            secrets.KeyPath
-        ): f"must be a path below {secrets.KEYS_DIRECTORY}, such as {secrets.KEYS_DIRECTORY}/token",
+        _pattern(secrets.KeyPath): "must be a full path of letters, digits, ., _ and - with a directory for the file, "
+        f"such as {secrets.KEYS_DIRECTORY}/token",
         _pattern(agentpolicy.Registry): "must be a registry with or without a path, such as registry.example/team, or "
         '"*" for any; without https://',
     }

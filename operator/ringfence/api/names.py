@@ -11,6 +11,11 @@ AGENTS_ENABLED = "enabled"
 DELEGATE_ANNOTATION = f"{GROUP}/delegate"
 """On a Namespace: whose permissions are asked about there, in place of those of whoever writes an agent."""
 
+REQUESTED_BY_ANNOTATION = f"{GROUP}/requested-by"
+"""On an AgentDeployment: who asked for what it gets; the API server writes it (the chart's guard `requester`)."""
+TAKE_OVER = "me"
+"""What somebody writes into that annotation to stand for the agent himself."""
+
 CONSENT_ANNOTATION = f"{GROUP}/consent"
 """On a Namespace: the agents of other namespaces that may be given permissions in it, and up to which level."""
 

@@ -14,7 +14,7 @@ from .base import Model, Rule, ValueRule
 from .fields import DnsLabel, DnsSubdomain, EnvName
 
 KEYS_DIRECTORY = "/var/run/ringfence"
-"""Where every key that is delivered as a file lies: one volume, which the kubelet keeps up to date."""
+"""A directory for keys that are delivered as files, in every agent; a path outside of it has one of its own."""
 PREVIOUS_SUFFIX = ".previous"
 """Beside a file: the value before this one, while the overlap lasts."""
 
@@ -62,7 +62,7 @@ SecretKey = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-
 """A key of a Secret's data. No leading dot, as it becomes a file's name."""
 KeyPath = Annotated[
     str,
-    Field(min_length=20, max_length=256, pattern=rf"^{KEYS_DIRECTORY}(/[A-Za-z0-9_][A-Za-z0-9._-]*){{1,4}}$"),
+    Field(min_length=4, max_length=256, pattern=r"^(/[A-Za-z0-9_][A-Za-z0-9._-]*){2,8}$"),
     ValueRule(
         cel=f"!self.endsWith('{PREVIOUS_SUFFIX}')",
         message=f"must not end with {PREVIOUS_SUFFIX}: there the value before this one lies",
@@ -122,7 +122,9 @@ class FileDelivery(Model):
     """As a file that changes under the running agent, without a restart."""
 
     path: KeyPath = Field(
-        description=f"Full path below {KEYS_DIRECTORY}. The value before lies beside it, as PATH{PREVIOUS_SUFFIX}."
+        description=f"Full path, such as {KEYS_DIRECTORY}/token. The value before lies beside it, as "
+        f"PATH{PREVIOUS_SUFFIX}. Outside of {KEYS_DIRECTORY} the file's directory is mounted, read-only: it hides what "
+        "the image has there, and nothing of the system or of the pod lies in it."
     )
 
 

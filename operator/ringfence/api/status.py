@@ -12,7 +12,7 @@ from .fields import Generation
 class ConditionType(StrEnum):
     """What is observed about an agent. Each is True only for what was read back from the cluster.
 
-    Of FenceWidened, True is what should not be.
+    Of FenceWidened, True is what should not be. PermissionsHeld is there for agents that get what somebody must hold.
     """
 
     READY = "Ready"
@@ -22,11 +22,25 @@ class ConditionType(StrEnum):
     RIGHTS_APPLIED = "RightsApplied"
     SECRETS_FRESH = "SecretsFresh"
     WORKLOAD_AVAILABLE = "WorkloadAvailable"
+    PERMISSIONS_HELD = "PermissionsHeld"
+
+
+class Progress(StrEnum):
+    """The pair by which tools that apply manifests tell waiting from being stuck (kstatus: Argo CD, Flux, kpt).
+
+    Both follow from Ready. At most one is True; neither is for an agent that is as it should be, or that is suspended.
+    """
+
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
+
+
+_SHOULD_BE_FALSE = frozenset({ConditionType.FENCE_WIDENED, *Progress})
 
 
 def is_met(kind: str, status: str) -> bool:
     """Whether a condition is as it should be."""
-    return status == ("False" if kind == ConditionType.FENCE_WIDENED else "True")
+    return status == ("False" if kind in _SHOULD_BE_FALSE else "True")
 
 
 class Reason(StrEnum):
@@ -59,6 +73,10 @@ class Reason(StrEnum):
     SECRET_OVERWRITTEN = "SecretOverwritten"  # noqa: S105 - a reason
     ROTATION_OVERDUE = "RotationOverdue"
     NOT_GRANTED = "NotGranted"
+    HELD = "Held"
+    NOT_HELD = "NotHeld"
+    REQUESTER_UNKNOWN = "RequesterUnknown"
+    NOT_ANSWERED = "NotAnswered"
     CONSENT_MISSING = "NamespaceConsentMissing"
     AVAILABLE = "Available"
     PROGRESSING = "Progressing"

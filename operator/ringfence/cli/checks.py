@@ -58,7 +58,7 @@ class Seen:
 
     `crds`: name -> whether it has every field of this version; one that is not there is left out.
     `certificate_ends`: of the CA in the webhook's registration. `addresses`: of the admission server that are ready.
-    `floor`: names of its ValidatingAdmissionPolicies.
+    `floor`: names of its ValidatingAdmissionPolicies. `requester`: whether who asks for an agent is recorded.
     """
 
     version: str
@@ -69,6 +69,7 @@ class Seen:
     certificate_ends: datetime | None = None
     addresses: int | None = None
     floor: Sequence[str] | None = None
+    requester: bool | None = None
     daemon_sets: Sequence[str] | None = None
     dns_pods: int | None = None
     ceiling: bool | None = None
@@ -85,6 +86,7 @@ def diagnose(seen: Seen, now: datetime) -> list[Check]:
         _controller(seen),
         *_admission(seen, now),
         _floor(seen),
+        _requester(seen),
         _grants(seen),
         _network(seen),
         _dns(seen),
@@ -162,6 +164,14 @@ def _floor(seen: Seen) -> Check:
         fix = "helm upgrade ringfence --set floor.enabled=true, or: ringfence floor --manifests"
         return Check("floor", State.WARNING, "no ValidatingAdmissionPolicy of Ringfence stands behind the webhook", fix)
     return Check("floor", State.OK, f"{len(seen.floor)} ValidatingAdmissionPolicies")
+
+
+def _requester(seen: Seen) -> Check:
+    if not seen.requester:
+        fix = "Kubernetes 1.36 and helm upgrade ringfence --set guards.enabled=true; or a delegate for each namespace"
+        said = "nothing records who asks for an agent, so what he loses later shows nowhere"
+        return Check("requester", State.WARNING, said, fix)
+    return Check("requester", State.OK, "who asks for an agent is recorded")
 
 
 def _grants(seen: Seen) -> Check:

@@ -20,6 +20,8 @@ from .checks import Check, Seen, State, diagnose
 WEBHOOK: Final = "admission.ringfence.dev"
 """Name of the webhook inside of its configuration."""
 ADMISSION: Final = "admissionregistration.k8s.io/v1"
+RECORDER: Final = "-guard-requester"
+"""How the name of what records who asks for an agent ends."""
 _COLOURS: Final = {State.OK: "green", State.WARNING: "yellow", State.WRONG: "red", State.UNKNOWN: "yellow"}
 
 
@@ -30,9 +32,10 @@ _COLOURS: Final = {State.OK: "green", State.WARNING: "yellow", State.WRONG: "red
 def command(output: str, lease: str, **where: str | None) -> None:
     """Check an installation: what is wrong, and the command that helps.
 
-    Looks at the version of Kubernetes, the CRDs, who leads, the webhook and its certificate, the floor, the grants, the
-    network and DNS of the cluster, and which namespaces are open. Reads only; what you may not see is said to be
-    unknown. That a network enforces the fence is shown by `helm test`, which sends packets, and not by this.
+    Looks at the version of Kubernetes, the CRDs, who leads, the webhook and its certificate, the floor, whether it is
+    recorded who asks for an agent, the grants, the network and DNS of the cluster, and which namespaces are open. Reads
+    only; what you may not see is said to be unknown. That a network enforces the fence is shown by `helm test`, which
+    sends packets, and not by this.
 
     \b
     Exit code: 0 nothing is wrong, 1 something is, 2 the cluster cannot be reached.
@@ -79,6 +82,7 @@ async def gather(session: cluster.Session, lease: str) -> Seen:
         selector = f"kubernetes.io/service-name={service['name']}"
         slices = await _seen(None, "", lambda: kube.list(place, label_selector=selector))
     policies = await _seen(hidden, "floor", lambda: kube.list(path_of(ADMISSION, "validatingadmissionpolicies")))
+    writers = await _seen(hidden, "requester", lambda: kube.list(path_of(ADMISSION, "mutatingadmissionpolicies")))
     sets = await _seen(hidden, "network", lambda: kube.list(path_of("apps/v1", "daemonsets")))
     labels = ",".join(f"{key}={value}" for key, value in DNS_POD_LABELS.items())
     dns = await _seen(hidden, "dns", lambda: kube.list(path_of("v1", "pods", DNS_NAMESPACE), label_selector=labels))
@@ -93,6 +97,7 @@ async def gather(session: cluster.Session, lease: str) -> Seen:
         certificate_ends=_ends(hook),
         addresses=None if slices is None else sum(map(_ready, slices)),
         floor=None if policies is None else [name for one in policies if "floor" in (name := one["metadata"]["name"])],
+        requester=any(one["metadata"]["name"].endswith(RECORDER) for one in writers or ()),
         daemon_sets=None if sets is None else [one["metadata"]["name"] for one in sets],
         dns_pods=None if dns is None else len(dns),
         ceiling=await _seen(hidden, "grants", lambda: kube.get(ceiling)) is not None,

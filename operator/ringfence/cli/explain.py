@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ringfence.api.names import API_VERSION
-from ringfence.api.status import is_met
+from ringfence.api.status import Progress, is_met
 from ringfence.policy.reading import read_policy
 from ringfence.resources.model import ALLOW, child_name
 
@@ -179,7 +179,7 @@ def _keys(keys: Sequence[Mapping[str, Any]], now: datetime) -> Iterator[str]:
 def _conditions(conditions: Sequence[Mapping[str, Any]], now: datetime) -> Iterator[str]:
     if not conditions:
         yield "none yet: Ringfence has not looked at it"
-    for one in conditions:
+    for one in (each for each in conditions if each["type"] not in set(Progress)):  # Ready says the same
         age = formatting.age(formatting.moment(one.get("lastTransitionTime")), now)
         status = click.style(one["status"], fg=_colour(one))
         yield f"{one['type']} is {status} since {age}: {one['reason']}"

@@ -1,4 +1,4 @@
-"""Whether admission is registered as the chart installed it: the webhook, and the floor in the API server.
+"""Whether admission is registered as the chart installed it: the webhook, and the policies in the API server.
 
 The chart renders what it installs a second time, into a file that the controller reads. What is stored is compared
 with that field by field, for each of them can blunt admission: a selector, a condition, a rule, an address. The one
@@ -6,7 +6,7 @@ that is left out is the caBundle, which somebody else sets (the controller itsel
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -26,10 +26,12 @@ FIELDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "ValidatingWebhookConfiguration": ("validatingwebhookconfigurations", "webhooks"),
         "ValidatingAdmissionPolicy": ("validatingadmissionpolicies", "spec"),
         "ValidatingAdmissionPolicyBinding": ("validatingadmissionpolicybindings", "spec"),
+        "MutatingAdmissionPolicy": ("mutatingadmissionpolicies", "spec"),
+        "MutatingAdmissionPolicyBinding": ("mutatingadmissionpolicybindings", "spec"),
     }
 )
 """Kind -> its plural, and the field that holds all that it does."""
-LISTED: Final = frozenset({"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"})
+LISTED: Final = frozenset(FIELDS) - {"ValidatingWebhookConfiguration"}
 """Kinds of which there are many: one request shows all of them."""
 
 
@@ -79,34 +81,49 @@ def unknown_kinds(found: Sequence[Installed]) -> list[str]:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What is stored otherwise than installed. `recording`: whether who asks for an agent is recorded as installed.
+
+    None: nothing is installed that records it.
+    """
+
+    differences: tuple[str, ...]
+    recording: bool | None = None
+
+
+@dataclass(frozen=True)
 class Registration:
     """What is stored beside what the chart installs. `file`: of that; it is read anew each time."""
 
     kube: Kube
     file: Path
 
-    async def differences(self) -> list[str]:
-        """None where all is as installed. What cannot be read is a difference.
+    async def look(self) -> Seen:
+        """No differences where all is as installed. What cannot be read is a difference.
 
         Raises ApiError, Unreachable where the API server does not answer for the moment: that says nothing.
         """
         try:
-            return await self._differences()
+            return await self._look()
         except ApiError as failure:
             if failure.passing:
                 raise
-            return [f"cannot be read: {failure}"]
+            return Seen((f"cannot be read: {failure}",), recording=False)
 
-    async def _differences(self) -> list[str]:
+    async def _look(self) -> Seen:
         try:
             installed = read(self.file)
         except Unreadable as failure:
-            return [f"what is installed cannot be read: {failure}"]
+            return Seen((f"what is installed cannot be read: {failure}",), recording=False)
         collections = {(one.api_version, one.kind) for one in installed if one.kind in LISTED}
         single = [one.path for one in installed if one.kind not in LISTED]
         answers = await asyncio.gather(*map(self._get, single), *(self._list(*of) for of in sorted(collections)))
         stored = {path: body for found in answers for path, body in found.items()}
-        return [text for one in installed for text in one.differences(stored.get(one.path))]
+        found = [(one, tuple(one.differences(stored.get(one.path)))) for one in installed]
+        recorders = _recorders(installed)
+        right = not any(texts for one, texts in found if one.name in recorders)
+        differences = tuple(text for _, texts in found for text in texts)
+        return Seen(differences, recording=right if recorders else None)
 
     async def _get(self, path: str) -> dict[str, Object]:
         try:
@@ -122,10 +139,15 @@ class Registration:
 
 @dataclass
 class RegistrationWatch:
-    """Compares for ever."""
+    """Compares for ever. `changed`: told when who asks is recorded otherwise than before."""
 
     registration: Registration
     emit: Emit
+    changed: Callable[[], None] = lambda: None
+    recording: bool | None = None
+    """Whether who asks for an agent is recorded, as far as it was seen; see `Seen`."""
+    looked: bool = False
+    """Whether it was seen at all."""
     _told: tuple[str, ...] = ()
 
     async def run(self) -> None:
@@ -137,13 +159,22 @@ class RegistrationWatch:
     async def look(self) -> None:
         """Compare once; an API server that does not answer says nothing."""
         try:
-            found = tuple(await self.registration.differences())[:SHOWN]
+            seen = await self.registration.look()
         except (ApiError, Unreachable):
             return
+        found = seen.differences[:SHOWN]
+        before, self.recording, self.looked = self.recording, seen.recording, True
+        if before != self.recording:
+            self.changed()
         if found != self._told:
             self._told = found
             self.emit(RegistrationChanged(found))
         self.emit(RegistrationObserved(in_force=not found))
+
+
+def _recorders(installed: Sequence[Installed]) -> frozenset[str]:
+    """The name of what writes who asks, and of what sees that nobody else does: it is one."""
+    return frozenset(one.name for one in installed if one.kind == "MutatingAdmissionPolicy")
 
 
 def _meaning(value: Any) -> Any:

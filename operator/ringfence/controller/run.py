@@ -16,6 +16,7 @@ from ringfence.policy.model import Network
 from ringfence.resources import JobImage
 from ringfence.store.context import PolicyContext
 from ringfence.store.prover import Prover, by_certificate
+from ringfence.store.records import StoredAgent
 from ringfence.store.store import Store
 from ringfence.telemetry.events import ClusterRead, Emit, to_all
 from ringfence.telemetry.health import Health
@@ -26,9 +27,9 @@ from ringfence.telemetry.sinks.lines import to_log
 from ringfence.telemetry.sinks.metrics import MetricsSink
 
 from . import kopf_adapter
-from .agent.delegates import KEPT, Delegates
 from .agent.execute import Executor
 from .agent.handover import HandOvers
+from .agent.holders import KEPT, Holders
 from .agent.observe import Observer
 from .agent.pods import Pods
 from .agent.reads import ClusterReads
@@ -152,7 +153,16 @@ class _Parts:
         fence, held = (Standing(one, self.kube, store, self.leading, self.emit) for one in wanted)
         return fence, held
 
-    def agents(self, store: Store, fence: Standing, held: Standing) -> AgentReconciler:
+    def watch(self, store: Store) -> RegistrationWatch | None:
+        """What looks at the registration of admission again and again."""
+        registration = self.registration()
+        if registration is None:
+            return None
+        return RegistrationWatch(registration, self.emit, lambda: store.wake_all(where=_is_recorded))
+
+    def agents(
+        self, store: Store, fence: Standing, held: Standing, recorder: RegistrationWatch | None
+    ) -> AgentReconciler:
         """What looks after agents."""
         settings = self.settings
         writer = Writer(self.kube, store, self.leading, self.emit)
@@ -166,7 +176,7 @@ class _Parts:
                 secrets,
                 HandOvers(self.emit, self.registration()),
                 settings.job_image,
-                Delegates(AccessReviews(self.kube, KEPT), store),
+                Holders(AccessReviews(self.kube, KEPT), store, recorder),
             ),
             executor=Executor(writer, secrets, Pods(writer), self.emit, held, reads),
             writer=writer,
@@ -175,6 +185,10 @@ class _Parts:
             keep_namespace=(fence.keep, held.keep),
             keep_target=held.keep,
         )
+
+
+def _is_recorded(agent: StoredAgent) -> bool:
+    return agent.requested_by is not None
 
 
 async def _beat(health: Health) -> None:
@@ -210,7 +224,8 @@ class _Work:
 async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -> int:
     reading = parts.reading()
     fence, held = parts.standing(reading.store)
-    reconciler = parts.agents(reading.store, fence, held)
+    registration = parts.watch(reading.store)
+    reconciler = parts.agents(reading.store, fence, held, registration)
     agents = ReconcileLoop(reconciler, parts.emit, repair_workers=REPAIR_WORKERS)
     pods = ReconcileLoop(reconciler.executor.pods, parts.emit, workers=POD_WORKERS)
     namespaces = ReconcileLoop(
@@ -228,8 +243,8 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
     work = _Work(parts, told, stop)
     work.begin(_keep_certificates(parts.kube, parts.settings.certificates), "certificates")
     work.begin(told.run(), "Kubernetes Events")
-    if (registration := parts.registration()) is not None:
-        work.begin(RegistrationWatch(registration, parts.emit).run(), "registration")
+    if registration is not None:
+        work.begin(registration.run(), "registration")
     try:
         first = FirstRead()
         parts.health.require("controller", first.hindered)
@@ -238,6 +253,8 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
         parts.emit(ClusterRead(first.seconds))
         prover = parts.prover(reading.store)
         await prover.look()  # before the first pass, which would close to agents what is not proven
+        if registration is not None and not registration.looked:  # the first pass would not believe who asked
+            await registration.look()
         work.begin(pods.run(), "pods")
         work.begin(agents.run(), "agents")
         work.begin(policies.run(), "policies")

@@ -10,7 +10,7 @@ from . import text
 from .builtin import RESTRICTED
 from .egress import check_egress
 from .elsewhere import check_elsewhere
-from .files import check_env_from, check_files
+from .files import check_env_from, check_files, mounted
 from .images import check_image
 from .ingress import check_ingress
 from .limits import check_limits
@@ -23,6 +23,7 @@ from .plaintext import check_plaintext
 from .pods import check_resources, check_sandbox, check_storage
 from .scheduling import check_scheduling
 from .scratch import check_scratch
+from .secret_files import check_secret_files
 from .secrets import check_secrets
 from .selectors import matches
 from .signatures import check_signatures
@@ -107,6 +108,7 @@ def _check_parts(
         yield from check_resources(parts.resources)
     yield from check_storage(parts.storage)
     yield from check_secrets(parts.secrets, parts.env, policies)
+    yield from check_secret_files(parts.secrets, mounted(parts.files, parts.storage, parts.scratch))
     yield from check_users(parts.run_as_user, parts.run_as_group, policies)
     yield from check_files(parts.files, parts.storage, parts.scratch)
     yield from check_scratch(parts.scratch, parts.storage, parts.resources)

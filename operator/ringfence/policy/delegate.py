@@ -21,14 +21,18 @@ _GROUP: Final = "group:"
 _MOST: Final = 512
 """Characters of a group's name: those of identity providers are long."""
 _AUTHENTICATED: Final = "system:authenticated"
+_DELEGATE: Final = "the delegate of this namespace"
 
 
 @dataclass(frozen=True)
 class Subject:
-    """`identity`: user, uid, groups, extra as in a SubjectAccessReview. `delegate`: in words; None: the requester."""
+    """`identity`: user, uid, groups, extra as in a SubjectAccessReview. `who`: in words; None: the one who asks now."""
 
     identity: Mapping[str, Any]
-    delegate: str | None = None
+    who: str | None = None
+    consequence: str = "no agent is given it"
+    """Of what he does not hold."""
+    remedy: str = "have the delegate given that permission"
 
 
 def requester(user_info: Mapping[str, Any]) -> Subject:
@@ -43,11 +47,11 @@ def delegate(annotation: str) -> Subject | None:
         namespace, name = found.group(1), found.group(3)
         groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", _AUTHENTICATED]
         words = f"ServiceAccount {quote(name)} of namespace {quote(namespace)}"
-        return Subject({"user": annotation, "groups": groups}, words)
+        return Subject({"user": annotation, "groups": groups}, f"{words}, {_DELEGATE}")
     group = annotation.removeprefix(_GROUP)
     if annotation.startswith(_GROUP) and group == group.strip() and 0 < len(group) <= _MOST and group.isprintable():
         # All members of a group are authenticated: a member holds what is granted to everybody, too.
-        return Subject({"groups": [group, _AUTHENTICATED]}, f"group {quote(group)}")
+        return Subject({"groups": [group, _AUTHENTICATED]}, f"group {quote(group)}, {_DELEGATE}")
     return None
 
 

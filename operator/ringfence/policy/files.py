@@ -24,10 +24,9 @@ def check_files(
     files: Sequence[ConfigFile], storage: Storage | None, scratch: Sequence[Scratch]
 ) -> Iterator[Violation]:
     """Every file hides at most one file of the image, and none of the pod's own or of another entry."""
-    mounted = [*([storage.mount_path] if storage else []), *(one.path for one in scratch)]
     for index, file in enumerate(files):
         at = f"{_FILES}[{index}].path"
-        for place in (*RESERVED_PATHS, *SYSTEM_PATHS, *mounted):
+        for place in (*RESERVED_PATHS, *SYSTEM_PATHS, *mounted((), storage, scratch)):
             if overlap(file.path, place):
                 message = f"would hide {place} or a part of it: choose another path, such as /etc/agent/config.yaml"
                 yield Violation(at, RuleName.INVALID_FIELD, message)
@@ -36,6 +35,11 @@ def check_files(
             if other != index and file.path.startswith(f"{before.path}/"):
                 message = f"{_FILES}[{other}] is a file on the way to this one: choose another directory"
                 yield Violation(at, RuleName.INVALID_FIELD, message)
+
+
+def mounted(files: Sequence[ConfigFile], storage: Storage | None, scratch: Sequence[Scratch]) -> list[str]:
+    """Paths at which something of the spec is mounted."""
+    return [*([storage.mount_path] if storage else []), *(one.path for one in scratch), *(one.path for one in files)]
 
 
 def check_env_from(
@@ -88,16 +92,13 @@ def not_readable(config_maps: Mapping[str, str], lacking: PermissionSet, subject
     for name, path in config_maps.items():
         if name not in hidden:
             continue
-        if subject.delegate is None:
+        if subject.who is None:
             message = (
                 f"you may not get ConfigMap {quote(name)} in this namespace, so you may not give it to an agent or "
                 "change what an agent with it runs: ask somebody who may, or for that permission"
             )
         else:
-            message = (
-                f"{subject.delegate}, the delegate of this namespace, may not get ConfigMap {quote(name)}, so no agent "
-                "is given it: have the delegate given that permission"
-            )
+            message = f"{subject.who}, may not get ConfigMap {quote(name)}, so {subject.consequence}: {subject.remedy}"
         yield Violation(path, RuleName.PERMISSION_NOT_HELD, message)
 
 

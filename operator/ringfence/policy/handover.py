@@ -1,17 +1,18 @@
 """Existing Secrets that an agent is to be given, and whether anybody was asked about it.
 
-Whether the writer of a spec may hand a Secret over is known at admission alone: the API server keeps no record of who
-wrote a spec. Where admission could be passed at that time nobody was asked. The hand-over is undecided then, and stays
-so for this generation: the status remembers it.
+Whether the writer of a spec may hand a Secret over is asked at admission. Where admission could be passed at that time
+nobody was asked. The hand-over is undecided then, and stays so for this generation: the status remembers it.
 """
 
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
+from ringfence.api.secrets import KEYS_DIRECTORY
 from ringfence.api.status import ConditionType, Reason
 
 from .model import RuleName, Violation
+from .secret_files import secret_directories
 from .text import quote
 
 
@@ -23,7 +24,8 @@ class HandOver(StrEnum):
     UNDECIDED = "undecided"
 
 
-_WHAT_RUNS: Final = ("image", "command", "args", "env", "envFrom", "files", "probes", "stop")
+WHAT_RUNS: Final = ("image", "command", "args", "env", "envFrom", "files", "probes", "stop")
+"""Fields of a spec that decide which program runs, beside where volumes are mounted."""
 
 
 def existing_secrets(spec: Any) -> list[tuple[str, str]]:
@@ -48,11 +50,21 @@ def runs_the_same(spec: Any, old: Any) -> bool:
 def _what_runs(spec: Any) -> list[Any]:
     """What decides which program runs: absent is the same as empty. A volume may hide files of the image."""
     found = spec if isinstance(spec, Mapping) else {}
-    storage = found.get("storage")
-    mounted = storage.get("mountPath") if isinstance(storage, Mapping) else None
+    mounted = _inside(found.get("storage"), "mountPath")
     entries = found.get("scratch")
     scratch = [one.get("path") for one in entries if isinstance(one, Mapping)] if isinstance(entries, list) else []
-    return [*(found.get(field) or None for field in _WHAT_RUNS), mounted, scratch]
+    return [*(found.get(field) or None for field in WHAT_RUNS), mounted, scratch, _directories(found.get("secrets"))]
+
+
+def _directories(secrets: Any) -> list[str]:
+    """What is mounted for secrets. Where that is not readable there is nothing that could be accepted."""
+    files = [_inside(_inside(one, "delivery"), "file") for one in (secrets if isinstance(secrets, list) else [])]
+    paths = [path for one in files if isinstance(path := _inside(one, "path"), str)]
+    return [one for one in secret_directories(paths) if one != KEYS_DIRECTORY]
+
+
+def _inside(found: Any, name: str) -> Any:
+    return found.get(name) if isinstance(found, Mapping) else None
 
 
 def _delivered(secret: Mapping[str, Any]) -> list[Any]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ringfence.api.permissions import Permissions
+from ringfence.api.status import Reason
 
 from .atoms import Atom, Names, PermissionSet
 from .delegate import Subject
@@ -19,29 +20,32 @@ __all__ = ["ALL", "GET_SECRETS", "RULES", "Held", "not_held", "too_many", "unrea
 
 @dataclass(frozen=True)
 class Held:
-    """What the delegate does not hold, as violations. `again`: seconds until it is to be asked again; None: never."""
+    """What the delegate, or who asked, does not hold, as violations.
+
+    `again`: seconds until it is to be asked again; None: never. `who`: about whom it was asked, in words; empty where
+    there is nothing that anybody must hold. `unknown`: why it is not known whether somebody holds it.
+    """
 
     violations: tuple[Violation, ...] = ()
     again: float | None = None
+    who: str = ""
+    unknown: tuple[Reason, str] | None = None
 
 
 ALL: Final = Held()
-"""Nobody is to be asked about anything."""
+"""There is nothing that anybody must hold."""
 
 
 def unreadable(secrets: Mapping[str, str], hidden: PermissionSet, subject: Subject) -> Iterator[Violation]:
     """One for each Secret that he may not get. `secrets`: name -> path of the field; `hidden`: what he may not get."""
     for name in sorted(hidden.atoms.get(GET_SECRETS) or (), key=list(secrets).index):
-        if subject.delegate is None:
+        if subject.who is None:
             message = (
                 f"you may not get Secret {quote(name)} in this namespace, so you may not give it to an agent or change "
                 "what an agent with it runs: ask somebody who may, or for that permission"
             )
         else:
-            message = (
-                f"{subject.delegate}, the delegate of this namespace, may not get Secret {quote(name)}, so no agent is "
-                "given it: have the delegate given that permission"
-            )
+            message = f"{subject.who}, may not get Secret {quote(name)}, so {subject.consequence}: {subject.remedy}"
         yield Violation(secrets[name], RuleName.SECRET_UNREADABLE, message)
 
 
@@ -89,12 +93,12 @@ def _words(atom: Atom, names: Names) -> str:
 
 
 def _sentence(what: str, where: str, subject: Subject) -> str:
-    if subject.delegate is None:
+    if subject.who is None:
         return (
             f"you may not do this yourself in {where}, so you may not give it to an agent or change what an "
             f"agent with it runs: {what}; leave it out, or ask somebody who may, or for that permission"
         )
     return (
-        f"{subject.delegate}, the delegate of this namespace, may not do this in {where}, so no agent is given it: "
-        f"{what}; leave it out, or have the delegate given that permission"
+        f"{subject.who}, may not do this in {where}, so {subject.consequence}: {what}; leave it out, or "
+        f"{subject.remedy}"
     )

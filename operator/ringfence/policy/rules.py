@@ -189,7 +189,8 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "Name a Secret of your own, or have a value made: `source: {generate: {}}`.",
     ),
     RuleName.SECRET_DELIVERY: RuleText(
-        "Two secrets in one place hide one another, and some variables tell loaders, shells and interpreters what to "
+        "Two secrets in one place hide one another, the directory of one hides what else is there, and some variables "
+        "tell loaders, shells and interpreters what to "
         "run, or whom to trust and ask: whoever writes the Secret would run code in the agent, or read along.",
         "Give each secret a path or a variable of its own, such as `API_KEY`. What is no secret, such as a proxy or "
         "`JAVA_TOOL_OPTIONS`, goes to `spec.env`.",

@@ -5,7 +5,7 @@ from typing import Final
 
 from ringfence.api.agentdeployment import EnvVar
 from ringfence.api.names import CHILD_PREFIX
-from ringfence.api.secrets import NEVER, PREVIOUS_SUFFIX, AgentSecret, duration
+from ringfence.api.secrets import NEVER, AgentSecret, duration
 
 from . import variables
 from .model import NamedPolicy, RuleName, Violation
@@ -26,7 +26,6 @@ def check_secrets(
         if secret.delivery.env:
             yield from _check_variable(f"{at}.delivery.env.name", secret.delivery.env.name, plain)
     yield from _check_variables_differ(secrets)
-    yield from _check_files(secrets)
 
 
 def _check_source(at: str, secret: AgentSecret) -> Iterator[Violation]:
@@ -89,28 +88,3 @@ def _check_variables_differ(secrets: Sequence[AgentSecret]) -> Iterator[Violatio
         if first != index:
             message = f"{_AT}[{first}] is delivered as this variable already: choose another name"
             yield Violation(f"{_AT}[{index}].delivery.env.name", RuleName.SECRET_DELIVERY, message)
-
-
-def _check_files(secrets: Sequence[AgentSecret]) -> Iterator[Violation]:
-    """No two files at one place, and none where another has its directory."""
-    taken: dict[str, int] = {}
-    for index, secret in enumerate(secrets):
-        if secret.delivery.file is None:
-            continue
-        path = secret.delivery.file.path
-        first = taken.setdefault(path, index)
-        taken.setdefault(path + PREVIOUS_SUFFIX, index)
-        if first != index:
-            message = f"{_AT}[{first}] is delivered to this path already: choose another"
-            yield Violation(f"{_AT}[{index}].delivery.file.path", RuleName.SECRET_DELIVERY, message)
-    for index, secret in enumerate(secrets):
-        for directory in _directories(secret.delivery.file.path) if secret.delivery.file else ():
-            if directory in taken:
-                message = f"{_AT}[{taken[directory]}] is a file on the way to this one: choose another directory"
-                yield Violation(f"{_AT}[{index}].delivery.file.path", RuleName.SECRET_DELIVERY, message)
-
-
-def _directories(path: str) -> Iterator[str]:
-    """The directories above a path of the API, which has no dots, no empty parts and no slash at its end."""
-    while path := path.rpartition("/")[0]:
-        yield path

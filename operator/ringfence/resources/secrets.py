@@ -6,6 +6,7 @@ from typing import Any
 
 from ringfence.api.names import CHILD_PREFIX, GROUP, RESTART_ANNOTATION
 from ringfence.api.secrets import KEYS_DIRECTORY, PREVIOUS_SUFFIX, AgentSecret
+from ringfence.policy.secret_files import secret_directories
 
 from .kinds import Manifest
 from .model import Agent
@@ -56,28 +57,39 @@ def secret_variables(agent: Agent) -> list[Manifest]:
 
 
 def secret_mounts(agent: Agent) -> list[Manifest]:
-    """One directory for all files; never a subPath, which the kubelet would not keep up to date."""
-    return [{"name": "keys", "mountPath": KEYS_DIRECTORY, "readOnly": True}] if _files(agent) else []
+    """One for each directory; never a subPath, which the kubelet would not keep up to date."""
+    return [{"name": name, "mountPath": directory, "readOnly": True} for directory, name in _volumes(agent).items()]
 
 
 def secret_volumes(agent: Agent) -> list[Manifest]:
-    """The volume behind it: of each Secret only the keys that are delivered."""
-    sources: list[Manifest] = []
-    for secret, path in _files(agent):
-        name, key = secret_reference(agent.name, secret)
-        sources.append({"secret": {"name": name, "items": [{"key": key, "path": path}]}})
-        if secret.source.generate:  # there only during an overlap
-            items = [{"key": PREVIOUS, "path": path + PREVIOUS_SUFFIX}]
-            sources.append({"secret": {"name": name, "items": items, "optional": True}})
-    return [{"name": "keys", "projected": {"defaultMode": KEY_FILE_MODE, "sources": sources}}] if sources else []
+    """The volumes behind them: of each Secret only the keys that are delivered."""
+    found: list[Manifest] = []
+    for directory, volume in _volumes(agent).items():
+        sources: list[Manifest] = []
+        for secret, path in _files(agent, directory):
+            name, key = secret_reference(agent.name, secret)
+            sources.append({"secret": {"name": name, "items": [{"key": key, "path": path}]}})
+            if secret.source.generate:  # there only during an overlap
+                items = [{"key": PREVIOUS, "path": path + PREVIOUS_SUFFIX}]
+                sources.append({"secret": {"name": name, "items": items, "optional": True}})
+        found.append({"name": volume, "projected": {"defaultMode": KEY_FILE_MODE, "sources": sources}})
+    return found
 
 
-def _files(agent: Agent) -> list[tuple[AgentSecret, str]]:
-    """Secrets delivered as files, with their paths inside the volume."""
+def _volumes(agent: Agent) -> dict[str, str]:
+    """Directories to mount, and the names of their volumes."""
+    paths = [secret.delivery.file.path for secret in agent.spec.secrets if secret.delivery.file]
+    directories = secret_directories(paths)
+    others = [one for one in directories if one != KEYS_DIRECTORY]
+    return {one: f"keys-{others.index(one)}" if one in others else "keys" for one in directories}
+
+
+def _files(agent: Agent, directory: str) -> list[tuple[AgentSecret, str]]:
+    """Secrets delivered as files below a directory, with their paths inside of it."""
     return [
-        (secret, secret.delivery.file.path.removeprefix(f"{KEYS_DIRECTORY}/"))
+        (secret, secret.delivery.file.path.removeprefix(f"{directory}/"))
         for secret in agent.spec.secrets
-        if secret.delivery.file
+        if secret.delivery.file and secret.delivery.file.path.startswith(f"{directory}/")
     ]
 
 

@@ -34,10 +34,10 @@ def known_periods(spec: Any, status: Mapping[str, Any]) -> frozenset[int]:
     return frozenset({_own(spec), *(one for one in told if isinstance(one, int))})
 
 
-def remembered_periods(own: int, known: frozenset[int], pods: Iterable[int | None]) -> list[int] | None:
-    """What the status is to say: the spec's own, and those of pods that are there still. None: as everybody's."""
+def remembered_periods(own: int, known: frozenset[int], pods: Iterable[int | None]) -> list[int]:
+    """What the status is to say: the spec's own, and those of pods that are there still. Empty: as everybody's."""
     found = [own, *sorted({one for one in pods if one in known and one is not None} - {own})][:MOST]
-    return None if found == [DEFAULT] else found
+    return [] if found == [DEFAULT] else found
 
 
 def _own(spec: Any) -> int:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ringfence.api.names import AGENT_LABEL, API_VERSION, CHILD_PREFIX, GROUP
+from ringfence.api.names import AGENT_LABEL, API_VERSION, CHILD_PREFIX, GROUP, REQUESTED_BY_ANNOTATION
 from ringfence.kube import Object, path_of
 from ringfence.policy.elsewhere import target_namespaces
 from ringfence.policy.limits import Claim
@@ -89,6 +89,8 @@ class StoredAgent:
     """What it asks for, among the agents of its namespace."""
     grace_periods: frozenset[int]
     """Seconds that templates of ours give its pods to end, or gave those that are there still."""
+    requested_by: str | None = None
+    """Who asked for what it gets, as its annotation says; see policy/recorded.py."""
 
     @property
     def spec(self) -> Any:
@@ -125,6 +127,7 @@ def read_agent(body: Body) -> StoredAgent:
         ),
         claim=claim_of(body),
         grace_periods=_shared_set(known_periods(spec, body.get("status") or {})),
+        requested_by=_requested_by(metadata),
     )
 
 
@@ -132,6 +135,12 @@ def read_agent(body: Body) -> StoredAgent:
 def _shared_set(found: frozenset[int]) -> frozenset[int]:
     """One object for all agents that say the same: most of them."""
     return found
+
+
+def _requested_by(metadata: Body) -> str | None:
+    """One text for all agents of a person."""
+    found = (metadata.get("annotations") or {}).get(REQUESTED_BY_ANNOTATION)
+    return sys.intern(found) if isinstance(found, str) else None
 
 
 @dataclass(frozen=True, slots=True)

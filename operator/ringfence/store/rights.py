@@ -1,6 +1,7 @@
 """When somebody's permissions may have changed, as far as watches tell: Roles, RoleBindings, ClusterRoleBindings.
 
-Only in namespaces that name a delegate, whose permissions are asked about again then; elsewhere nothing is kept.
+Only where somebody's permissions are asked about again then: the delegate's of a namespace, or those of whoever asked
+for an agent, as far as that is recorded; elsewhere nothing is kept.
 ClusterRoles, groups and authorizers beside RBAC are not watched.
 """
 
@@ -16,7 +17,8 @@ from .records import Key
 class RightsVersions:
     """A number for each namespace that grows with each such change.
 
-    `wake`: told of an agent to look at. `agents`: of a namespace, or of all (None).
+    `wake`: told of an agent to look at. `agents`: of a namespace, or of all (None). `recorded`: whether it is recorded
+    who asked for an agent.
     """
 
     def __init__(
@@ -24,13 +26,14 @@ class RightsVersions:
         context: PolicyContext,
         wake: Callable[[Key], None],
         agents: Callable[[str | None], Collection[Key]],
+        recorded: Callable[[Key], bool],
     ) -> None:
-        self._context, self._wake, self._agents = context, wake, agents
+        self._context, self._wake, self._agents, self._recorded = context, wake, agents, recorded
         self._versions: dict[str, int] = {}
         self._of_cluster = 0
 
     def of(self, namespace: str) -> tuple[int, int]:
-        """Of a namespace with a delegate; it changes when permissions there may have."""
+        """Of a namespace where somebody is asked about; it changes when permissions there may have."""
         return self._versions.get(namespace, 0), self._of_cluster
 
     def passed_over(self, body: Mapping[str, Any]) -> None:
@@ -46,10 +49,13 @@ class RightsVersions:
 
     def changed(self, namespace: str | None = None) -> None:
         """In a namespace, or (None) anywhere."""
+        found = [key for key in self._agents(namespace) if self._asked_about(key)]
         if namespace is None:
             self._of_cluster += 1
-        elif self._context.delegate(namespace) is not None:
+        elif found or self._context.delegate(namespace) is not None:
             self._versions[namespace] = self._versions.get(namespace, 0) + 1
-        for key in self._agents(namespace):
-            if self._context.delegate(key.namespace) is not None:
-                self._wake(key)
+        for key in found:
+            self._wake(key)
+
+    def _asked_about(self, key: Key) -> bool:
+        return self._context.delegate(key.namespace) is not None or self._recorded(key)

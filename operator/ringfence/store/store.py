@@ -81,7 +81,7 @@ class Store:
         """Of pods that seem to be left behind."""
         self.orphans = OrphanIndex(self._wake_namespace)
         self.wider = Widenings(self._wake, self._agents_of, self.pods_of)
-        self.rights = RightsVersions(context, self._wake, self._agents_of)
+        self.rights = RightsVersions(context, self._wake, self._agents_of, self._is_recorded)
         self.wider.bound = self.rights.changed
         self.readers = Readers(lambda key: self.wake(key, Urgency.REPAIR))
         self.wider.listed = self.readers.changed
@@ -264,6 +264,9 @@ class Store:
     def _agents_of(self, namespace: str | None) -> Collection[Key]:
         return list(self.agents.items) if namespace is None else self._agents_in.get(namespace, set())
 
+    def _is_recorded(self, key: Key) -> bool:
+        return (agent := self.agents.get(key)) is not None and agent.requested_by is not None
+
     def _wake_namespace(self, namespace: str) -> None:
         self.wake_namespace(namespace)
 
@@ -380,7 +383,11 @@ def _same_wish(old: StoredAgent | None, new: StoredAgent | None) -> bool:
     """Whether an agent asks for what it asked for before."""
     if old is None or new is None:
         return False
-    return (old.uid, old.generation, old.deleting) == (new.uid, new.generation, new.deleting)
+    return _wish(old) == _wish(new)
+
+
+def _wish(agent: StoredAgent) -> tuple[object, ...]:
+    return agent.uid, agent.generation, agent.deleting, agent.requested_by
 
 
 def _pod_tells(pod: StoredPod) -> tuple[object, ...]:

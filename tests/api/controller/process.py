@@ -78,7 +78,7 @@ class Controller:
         found = _PORT.search(self.output)
         if found is None:
             return 0, ""
-        connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=150)
         try:
             connection.request("GET", path)
             response = connection.getresponse()
@@ -127,7 +127,7 @@ class Controller:
         self._process.kill()
         self._process.wait()
 
-    def stop(self, timeout: float = 30) -> int:
+    def stop(self, timeout: float = 150) -> int:
         """As Kubernetes stops it. The exit code."""
         if self._process.poll() is None:
             self._process.terminate()

@@ -1,6 +1,5 @@
 """What admission decided is decided again when something around an agent changes: what no longer fits shows in 5 s."""
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +9,7 @@ from api.controller.place import IMAGE, Place
 from api.controller.test_policies import Policy
 from api.controller.test_widened import RBAC, binding, policy
 from cluster.shell import wait_for
+from harness.pressure import within
 from ringfence.api.names import AGENTS_LABEL
 
 SECONDS = 5.0
@@ -132,11 +132,11 @@ CHANGES: dict[str, tuple[Callable[[Around], Any], str, str, str]] = {
 @pytest.mark.parametrize("what", CHANGES)
 def test_what_no_longer_fits_shows_within_five_seconds(around: Around, what: str) -> None:
     change, kind, status, said = CHANGES[what]
-    begun = time.monotonic()
-    done = change(around)
+    done = None
     try:
-        message = around.place.wait_condition(kind, status)["message"]
-        assert time.monotonic() - begun < SECONDS
+        with within(SECONDS):
+            done = change(around)
+            message = around.place.wait_condition(kind, status)["message"]
         assert said in message
         assert around.place.condition("Ready")["status"] == "False"
     finally:
@@ -145,7 +145,6 @@ def test_what_no_longer_fits_shows_within_five_seconds(around: Around, what: str
 
 
 def test_a_service_that_leads_elsewhere_is_told_within_five_seconds(around: Around) -> None:
-    begun = time.monotonic()
-    around.place.merge("Service", "search", {"spec": {"selector": {"app": "another"}}})
-    wait_for("an Event", lambda: "ServiceRedirected" in [reason for reason, _ in around.place.events()])
-    assert time.monotonic() - begun < SECONDS
+    with within(SECONDS):
+        around.place.merge("Service", "search", {"spec": {"selector": {"app": "another"}}})
+        wait_for("an Event", lambda: "ServiceRedirected" in [reason for reason, _ in around.place.events()])

@@ -1,6 +1,5 @@
 """A delegate that loses what agents of his namespace have: told within five seconds, and stopped by some policies."""
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +9,7 @@ from api.controller.place import RULES, Place, json_bytes
 from api.controller.process import Controller
 from api.controller.test_policies import Policy
 from cluster.shell import wait_for
+from harness.pressure import within
 from ringfence.kube import path_of
 
 RBAC = "rbac.authorization.k8s.io"
@@ -76,9 +76,8 @@ def delegate(place: Place) -> Iterator[Delegate]:
 
 def lost(place: Place, rule: str = "PermissionNotHeldByRequester") -> str:
     """Until it is told; how long that took is bounded. The sentence."""
-    begun = time.monotonic()
-    said: str = place.wait_condition("Accepted", "False", "Refused")["message"]
-    assert time.monotonic() - begun < SECONDS
+    with within(SECONDS):
+        said: str = place.wait_condition("Accepted", "False", "Refused")["message"]
     assert rule in said
     return said
 

@@ -265,7 +265,7 @@ def test_a_forged_status_is_put_right(agent: Place) -> None:
                "lastTransitionTime": "2020-01-01T00:00:00Z"}]  # fmt: skip
     agent.merge("AgentDeployment", "a", {"status": {"conditions": forged}}, "/status")
     agent.wait_condition("Ready", "False", "Progressing")
-    assert len(agent.status()["conditions"]) == 7
+    assert len(agent.status()["conditions"]) == 9
 
 
 def test_a_restart_writes_nothing_and_accuses_nobody(cluster: Cluster, agent: Place, shared: Shared) -> None:

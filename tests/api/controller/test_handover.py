@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from api.admission.setup import SYSTEM, Setup, configuration, namespace
 from api.controller.conftest import Shared
 from api.controller.place import IMAGE, Place
 from api.controller.process import Controller, Options
 from api.review_server import Service
 from api.server import Server
-from api.test_admission import SYSTEM, Setup, configuration, namespace
 from cluster import Cluster
 from cluster.shell import wait_for
 from ringfence.kube import path_of
@@ -34,8 +34,6 @@ LLM = {
 NEVER = {"matchLabels": {"never": "there"}}
 UNREADABLE = "SecretNotReadableByRequester"
 _NUMBER = itertools.count()
-
-pytestmark = pytest.mark.timeout(600)
 
 
 @dataclass

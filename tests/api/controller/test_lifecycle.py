@@ -63,6 +63,8 @@ def test_a_suspended_agent_has_no_pods_and_keeps_its_fence(place: Place, change:
     place.wait_condition("WorkloadAvailable", "False", "Suspended")
     assert place.get("Deployment", "ringfence-a")["spec"]["replicas"] == 0
     place.wait_right()
+    for kind in ("Reconciling", "Stalled"):
+        place.wait_condition(kind, "False", "Suspended")
     place.change(suspended=False, replicas=1)
     wait_for("a pod", place.pods)
 

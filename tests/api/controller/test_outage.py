@@ -48,7 +48,7 @@ def there(own: Cluster, running: Controller) -> Iterator[Place]:
     """A namespace with three agents, once the CRDs have come."""
     connection = Server(own.server, own.kubeconfig)
     own.kubectl("apply", "-f", str(CRDS))
-    own.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(CRDS))
+    own.kubectl("wait", "--for=condition=Established", "--timeout=110s", "-f", str(CRDS))
     running.wait_leading()
     place = Place(connection)
     place.keep_running()  # each outage edits its fences twice
@@ -152,7 +152,7 @@ def test_a_crd_that_is_deleted_and_comes_back(
     """
     own.kubectl("delete", "--wait", "-f", str(CRDS))
     own.kubectl("apply", "-f", str(CRDS))
-    own.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(CRDS))
+    own.kubectl("wait", "--for=condition=Established", "--timeout=110s", "-f", str(CRDS))
     wait_for("the kind is served", lambda: there.server.request("GET", there.path("AgentDeployment")).ok)
     again = Controller(own, running.log_file, Options("default", "again"))
     came = time.monotonic()

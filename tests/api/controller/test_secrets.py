@@ -239,7 +239,7 @@ class Job:
             "JOB_NAME": job,
         }
         command = [sys.executable, "-m", "ringfence", *arguments, "--kubeconfig", str(self.kubeconfig)]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
 
     def may(self, verb: str, resource: str) -> bool:
         kind, _, name = resource.partition("/")

@@ -3,8 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-
 from api.controller.place import IMAGE, Place
 from cluster.shell import wait_for
 from ringfence.controller.agent.ages import failed_tick, job_of
@@ -20,7 +18,6 @@ def cron_job(name: str, **job: Any) -> Manifest:
     return {"metadata": {"name": name}, "spec": {"schedule": "* * * * *", "jobTemplate": template}}
 
 
-@pytest.mark.timeout(400)
 def test_a_tick_has_failed_when_its_job_ended_without_success(place: Place) -> None:
     place.create("CronJob", cron_job("fails", activeDeadlineSeconds=1))
     place.create("CronJob", cron_job("succeeds"))

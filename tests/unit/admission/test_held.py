@@ -171,6 +171,29 @@ class TestWhatIsAsked:
         assert {str(atom) for atom in of_team(newly_permitted(asked(asking(READS, replicas=2), old)))} == READS_ATOMS
         assert not newly_permitted(asked(asking(READS), old)), "nothing is changed"
 
+    @pytest.mark.parametrize(
+        ("old", "new", "again"),
+        [
+            (None, "ada", True),
+            ("ada", "bob", True),
+            ("ada", "ada", False),
+            ("ada", None, False),
+            (None, None, False),
+            ("ada", 7, False),
+        ],
+    )
+    @pytest.mark.parametrize("replicas", [1, 2])
+    def test_all_of_it_when_somebody_else_is_recorded(self, old: Any, new: Any, again: bool, replicas: int) -> None:
+        """He stands for the agent from then on, also where he changes nothing but that."""
+
+        def by(who: Any, **spec: Any) -> dict[str, Any]:
+            body = asking(READS, **spec)
+            return body | {"metadata": body["metadata"] | {"annotations": {"ringfence.dev/requested-by": who}}}
+
+        request = asked(by(new, replicas=replicas), by(old))
+        assert {str(atom) for atom in of_team(newly_permitted(request))} == (READS_ATOMS if again else set())
+        assert newly_permitted(request, by_delegate=True) == {}, "the delegate is the same"
+
     @pytest.mark.parametrize(("changed", "again"), CHANGES)
     def test_a_permission_again_when_what_uses_it_changes(self, changed: dict[str, Any], again: bool) -> None:
         found = newly_permitted(asked(asking(READS, **changed), asking(READS)))

@@ -14,6 +14,7 @@ from bench.scale.latency import _deletion, _edit, _latencies
 from bench.scale.objects import Key
 from bench.scale.record import Entry, Record, counted
 from bench.scale.table import table
+from bench.scale.trials import cliff
 
 A = Key("ns", "a")
 Line = dict[str, Any]
@@ -103,6 +104,21 @@ def test_a_record_that_was_put_aside_is_read_to_its_end(tmp_path: Path) -> None:
     file.rename(tmp_path / "audit-2026.log")
     file.write_text(json.dumps(line(USER, "patch", "roles", "two", 2)) + "\n" + '{"half')
     assert [entry.name for entry in record.since(mark)] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("p99", "missing", "found"),
+    [((1.0, 5.0), (0, 1), "more than 2000"), ((1.0, 5.1), (0, 0), 2000), ((1.0, 1.0), (2, 0), 1000)],
+    ids=["none", "too late", "never"],
+)
+def test_the_cliff_is_where_more_than_one_repair_in_a_hundred_is_late(
+    p99: tuple[float, float], missing: tuple[int, int], found: int | str
+) -> None:
+    steps = [
+        {"agents": agents, "repair": {"seconds": {"p99": seconds, "count": 100 - absent}, "missing": absent}}
+        for agents, seconds, absent in zip((1000, 2000), p99, missing, strict=True)
+    ]
+    assert cliff(steps) == found
 
 
 def test_the_table_has_what_a_report_has() -> None:

@@ -33,7 +33,7 @@ def lint(*arguments: str | Path, stdin: str | bytes | None = None) -> Result:
 def ringfence(*arguments: str | bytes, **options: Any) -> subprocess.CompletedProcess[str]:
     """The command as a process of its own."""
     program = [sys.executable, "-m", "ringfence", *arguments]
-    return subprocess.run(program, text=True, capture_output=True, timeout=60, check=False, **options)
+    return subprocess.run(program, text=True, capture_output=True, timeout=300, check=False, **options)
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_a_pipe_can_be_named(good: Path) -> None:
         ["bash", "-c", f'"{sys.executable}" -m ringfence lint <(cat "{good}")'],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert (shown.returncode, shown.stderr) == (0, "1 AgentDeployments, 0 refused\n")

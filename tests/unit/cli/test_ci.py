@@ -35,7 +35,7 @@ def repository(tmp_path: Path) -> Path:
 def run(command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """The command as a shell would run it, with this checkout's `ringfence`."""
     own = command.replace("ringfence ", f"{shlex.quote(sys.executable)} -m ringfence ", 1)
-    return subprocess.run(own, shell=True, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(own, shell=True, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
 
 
 def hooked(hook: dict[str, Any], used: dict[str, Any], repository: Path) -> str:

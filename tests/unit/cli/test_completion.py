@@ -43,9 +43,9 @@ def test_the_script_is_what_the_shell_can_read(shell: str) -> None:
         assert script == kind(cli, {}, NAME, VARIABLE).source() + "\n"
         assert "%(" not in script
         return
-    subprocess.run([shell, "-n"], input=script, text=True, check=True, timeout=30)
+    subprocess.run([shell, "-n"], input=script, text=True, check=True, timeout=300)
     broken = subprocess.run(
-        [shell, "-n"], input=script + "\nif (", text=True, check=False, timeout=30, capture_output=True
+        [shell, "-n"], input=script + "\nif (", text=True, check=False, timeout=300, capture_output=True
     )
     assert broken.returncode != 0, "this shell would read anything"
 

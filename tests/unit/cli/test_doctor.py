@@ -27,6 +27,7 @@ WELL = Seen(
     certificate_ends=NOW + timedelta(days=60),
     addresses=2,
     floor=["ringfence-floor"],
+    requester=True,
     daemon_sets=["cilium"],
     dns_pods=2,
     ceiling=True,
@@ -54,6 +55,7 @@ def test_all_is_well() -> None:
         ({"certificate_ends": NOW - timedelta(1)}, "certificates", "wrong", "rollout restart"),
         ({"certificate_ends": NOW + timedelta(1)}, "certificates", "warning", "2026-05-02"),
         ({"floor": []}, "floor", "warning", "ringfence floor --manifests"),
+        ({"requester": False}, "requester", "warning", "Kubernetes 1.36"),
         ({"ceiling": False}, "grants", "wrong", "helm upgrade ringfence"),
         ({"daemon_sets": ["kube-flannel-ds"]}, "network", "wrong", "drops no packet"),
         ({"daemon_sets": ["kube-flannel-ds", "calico-node"]}, "network", "ok", "Calico"),
@@ -98,6 +100,8 @@ def install(kube: Cluster) -> None:
     kube.put("discovery.k8s.io/v1", "endpointslices", {"metadata": slice_of, "endpoints": endpoints})
     floor = {"metadata": {"name": "ringfence-floor"}}
     kube.put("admissionregistration.k8s.io/v1", "validatingadmissionpolicies", floor)
+    recorder = {"metadata": {"name": "ringfence-guard-requester"}}
+    kube.put("admissionregistration.k8s.io/v1", "mutatingadmissionpolicies", recorder)
     kube.put("apps/v1", "daemonsets", {"metadata": {"name": "cilium", "namespace": "kube-system"}})
     dns = {"metadata": {"name": "dns", "namespace": "kube-system", "labels": {"k8s-app": "kube-dns"}}}
     kube.put("v1", "pods", dns)
@@ -123,6 +127,7 @@ def test_what_the_cluster_has_is_looked_at(kube: Cluster, monkeypatch: pytest.Mo
     install(kube)
     found = checks(kube, monkeypatch, 0)
     assert set(found.values()) == {"ok"}, found
+    kube.put("admissionregistration.k8s.io/v1", "mutatingadmissionpolicies", {"metadata": {"name": "another"}})
     kube.answer(403, path="/apis/apps/v1/daemonsets")
     assert checks(kube, monkeypatch, 0)["network"] == "unknown"
     shown = kube.run(monkeypatch, "doctor")

@@ -1,6 +1,7 @@
-"""What the delegate of a namespace does not hold any more: asked again, remembered, and never asked too often."""
+"""What a delegate does not hold any more: asked again, remembered, and never asked too often."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -8,12 +9,14 @@ from structlog.testing import capture_logs
 
 from ringfence.api import AgentDeploymentSpec, parse
 from ringfence.api.names import DELEGATE_ANNOTATION
-from ringfence.controller.agent.delegates import EVERY, KEPT, PATIENCE, SOON, UNANSWERED, Delegates
+from ringfence.api.status import Reason
+from ringfence.controller.agent.holders import ASKED_AGAIN, EVERY, KEPT, PATIENCE, SOON, UNANSWERED, Holders
 from ringfence.controller.agent.plan import Mode, plan
 from ringfence.kube import ApiError
 from ringfence.kube.access import AccessReviews
 from ringfence.policy.held import ALL, Held
 from ringfence.policy.model import RuleName, Violation
+from ringfence.policy.recorded import NOTHING_RECORDS
 from ringfence.store.context import PolicyContext
 from ringfence.store.records import read_agent
 from ringfence.store.sources import NAMESPACE
@@ -30,21 +33,32 @@ SECRET = {
 BOTH: dict[str, Any] = RULES | SECRET
 REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 CLEAN = {"acceptedGeneration": 1, "conditions": [{"type": "Accepted", "status": "True"}]}
+UNKNOWN = Held(unknown=(Reason.REQUESTER_UNKNOWN, NOTHING_RECORDS))
+TEAM = 'group "team", the delegate of this namespace'
 DIRTY = {"acceptedGeneration": 1, "conditions": [{"type": "Accepted", "status": "False"}]}
+
+
+@dataclass
+class Recorder:
+    """What is known of the record of who asks."""
+
+    recording: bool | None = None
 
 
 class Place:
     """A namespace with a delegate, and an API server that says what he holds: VERB RESOURCE."""
 
     def __init__(self, delegate: str | None = "group:team", *may: str) -> None:
-        self.may, self.asked = set(may), list[str]()
+        self.may, self.asked, self.users = set(may), list[str](), set[str | None]()
         self.kube, self.clock, self.store = FakeKube(), Clock(), Store(PolicyContext())
         self.kube.cluster.answers[REVIEWS] = self._answer
-        self.delegates = Delegates(AccessReviews(self.kube, KEPT), self.store, self.clock)
+        self.recorder = Recorder()
+        self.holders = Holders(AccessReviews(self.kube, KEPT), self.store, self.recorder, self.clock)
         self.delegate(delegate)
 
     def _answer(self, review: dict[str, Any]) -> dict[str, Any]:
         assert review["spec"]["groups"] == ["team", "system:authenticated"]
+        self.users.add(review["spec"].get("user"))
         where = review["spec"]["resourceAttributes"]
         question = f"{where['verb']} {where['resource']}"
         self.asked.append(question)
@@ -54,10 +68,10 @@ class Place:
         annotations = {DELEGATE_ANNOTATION: named} if named else {}
         self.store.context.observe(NAMESPACE, "ADDED", {"metadata": {"name": "team", "annotations": annotations}})
 
-    async def look(self, spec: Any = None, *, status: Any = None, generation: int = 1) -> Held:
-        agent = read_agent(body(BOTH if spec is None else spec, status=status, generation=generation))
+    async def look(self, spec: Any = None, *, status: Any = None, **metadata: Any) -> Held:
+        agent = read_agent(body(BOTH if spec is None else spec, status=status, **metadata))
         self.asked.clear()
-        return await self.delegates.of(KEY, agent, parse(AgentDeploymentSpec, agent.spec).value)
+        return await self.holders.of(KEY, agent, parse(AgentDeploymentSpec, agent.spec).value)
 
     async def settle(self) -> Held:
         """The first answers, and those that count."""
@@ -71,11 +85,9 @@ def rules(held: Held) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("delegate", "spec"), [(None, BOTH), ("group:team", {}), ("group:team", {"permissions": {"level": "Admin"}})]
+    ("delegate", "spec"), [(None, {}), ("group:team", {}), ("group:team", {"permissions": {"level": "Admin"}})]
 )
-async def test_nobody_is_asked_without_a_delegate_or_without_what_he_could_hold(
-    delegate: str | None, spec: Any
-) -> None:
+async def test_nobody_is_asked_without_what_he_could_hold(delegate: str | None, spec: Any) -> None:
     place = Place(delegate)
     assert await place.look(spec) == ALL
     assert place.asked == []
@@ -107,7 +119,7 @@ async def test_an_answer_counts_until_permissions_may_have_changed_or_its_time_i
     await place.settle()
     place.may.clear()
     place.clock.now += EVERY - 1
-    assert await place.look() == Held((), 1.0)
+    assert await place.look() == Held((), 1.0, TEAM)
     assert place.asked == []
     place.store.rights.changed("team")
     assert len(rules(await place.look())) == 2
@@ -123,7 +135,7 @@ async def test_what_is_answered_in_the_moment_of_a_change_is_asked_once_more() -
     assert (len(held.violations), held.again) == (2, SOON)
     place.may |= {"get pods", "get secrets"}
     place.clock.now += SOON
-    assert await place.look() == Held((), EVERY)
+    assert await place.look() == Held((), EVERY, TEAM)
     place.clock.now += SOON
     await place.look()
     assert place.asked == []
@@ -146,7 +158,7 @@ async def test_who_edits_bindings_in_a_loop_has_it_asked_at_most_so_often(where:
 async def test_with_the_last_agent_all_of_its_namespace_is_forgotten(how: str) -> None:
     place = Place("group:team", "get pods", "get secrets")
     await place.settle()
-    known = place.delegates
+    known = place.holders
     assert known._since.keys() == known._epochs.keys() == known._asked.keys() == {"team"}
     if how == "gone":
         known.forget(KEY)
@@ -169,7 +181,7 @@ async def test_another_spec_or_another_delegate_is_another_question() -> None:
     place.delegate("deployer")
     assert rules(await place.look(generation=2)) == ["PermissionNotHeldByRequester"]
     place.delegate(None)
-    assert await place.look(generation=2) == ALL
+    assert await place.look(generation=2) == UNKNOWN
 
 
 async def test_agents_of_a_namespace_share_the_answers() -> None:
@@ -191,8 +203,10 @@ class TestWithoutAnAnswer:
         self, place: Place, status: Any, told: bool
     ) -> None:
         held = await place.look(status=status)
-        wanted = (Violation("spec.permissions.rules", RuleName.PERMISSION_NOT_HELD, UNANSWERED),) if told else ()
-        assert held == Held(wanted, SOON)
+        sentence = UNANSWERED.format(who=TEAM)
+        wanted = (Violation("spec.permissions.rules", RuleName.PERMISSION_NOT_HELD, sentence),) if told else ()
+        unknown = None if told else (Reason.NOT_ANSWERED, ASKED_AGAIN.format(who=TEAM))
+        assert held == Held(wanted, SOON, TEAM, unknown)
 
     async def test_what_was_found_before_stays_found(self, place: Place) -> None:
         place.kube.allow()
@@ -206,7 +220,7 @@ class TestWithoutAnAnswer:
         with capture_logs() as logs:
             await place.look()
             await place.look(generation=2)
-        assert [one["event"] for one in logs] == ["no answer about what the delegate holds"]
+        assert [one["event"] for one in logs] == ["no answer about what somebody holds"]
 
 
 def test_five_seconds_are_met() -> None:

@@ -16,7 +16,7 @@ from ringfence.policy.handover import HandOver
 from ringfence.store.records import agent_path, child_path
 from ringfence.telemetry.events import ConditionChanged, HandOverUnchecked, HandOverUndecided, ViolationFound
 from unit.controller.make import DEPLOYMENT, KEY, POLICY_DENY, all_children, observed, remembered, told
-from unit.controller.test_plan import FRESH
+from unit.controller.planning import FRESH
 from unit.controller.test_reconciler import Place
 
 VERSION, NAME = "admissionregistration.k8s.io/v1", "ringfence"

@@ -79,7 +79,7 @@ def test_one_that_was_not_there_when_the_agent_was_accepted_is_taken_as_it_comes
 
 
 def test_nothing_is_kept_for_an_agent_without_services() -> None:
-    assert kept(observed(accepted=1)) is None
+    assert kept(observed(accepted=1)) == []
 
 
 def test_a_selector_that_is_too_long_for_a_line_is_told_from_another() -> None:

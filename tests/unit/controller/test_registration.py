@@ -104,6 +104,43 @@ def test_a_file_that_says_nothing_is_unreadable(tmp_path: Path, content: str) ->
         read(tmp_path / "absent")
 
 
+async def test_whether_who_asks_is_recorded(tmp_path: Path) -> None:
+    """By what writes it, and by what sees that nobody else does."""
+    spec = {"failurePolicy": "Ignore"}
+    kinds = ["MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"]
+    kinds += ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"]
+    recorders = [Installed(VERSION, kind, "requester", spec) for kind in kinds]
+    kube, changes = FakeKube(), list[bool | None]()
+    kube.cluster.put(INSTALLED.path, stored())
+    file = tmp_path / "registration.json"
+    watch = RegistrationWatch(Registration(kube, file), lambda _: None, lambda: changes.append(watch.recording))
+
+    async def look(*installed: Installed) -> bool | None:
+        file.write_bytes(orjson.dumps([vars(one) | {"apiVersion": one.api_version} for one in installed]))
+        await watch.look()
+        return watch.recording
+
+    assert not watch.looked
+    assert await look(INSTALLED, BOUND) is None, "nothing is installed that does"
+    assert (watch.looked, changes) == (True, [])
+    assert await look(INSTALLED, BOUND, *recorders) is False
+    for one in recorders:
+        kube.cluster.put(one.path, {"metadata": {"name": one.name}, "spec": spec})
+    assert await look(INSTALLED, BOUND, *recorders) is True, "whatever else is missing"
+    assert await look(INSTALLED, BOUND, *recorders) is True
+    assert changes == [False, True], "told when it changes"
+    for one in recorders:
+        kube.cluster.put(one.path, {"metadata": {"name": one.name}, "spec": {"failurePolicy": "x"}})
+        assert await look(INSTALLED, BOUND, *recorders) is False, one.kind
+        kube.cluster.put(one.path, {"metadata": {"name": one.name}, "spec": spec})
+    assert await look(*recorders) is True
+    kube.refuse(ApiError(403, "Forbidden", "no"), path=recorders[0].path.rpartition("/")[0], times=1)
+    assert await look(*recorders) is False, "what cannot be read proves nothing"
+    file.write_text("nonsense")
+    await watch.look()
+    assert watch.recording is False
+
+
 async def test_news_are_told_once_and_the_state_at_each_look(file: Path) -> None:
     kube, events = FakeKube(), list[Any]()
     watch = RegistrationWatch(Registration(kube, file), events.append)

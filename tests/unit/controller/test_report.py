@@ -14,6 +14,7 @@ from ringfence.controller.agent.fence import FenceHistory, Stop
 from ringfence.controller.agent.plan import Mode, Plan
 from ringfence.controller.agent.report import SECRETS_AGAIN, After, Report, report
 from ringfence.controller.runtime.loop import Look
+from ringfence.policy.held import Held
 from ringfence.policy.model import Network, RuleName, Violation
 from ringfence.policy.widening import Way, Widening
 from ringfence.resources import Ref, build
@@ -39,7 +40,7 @@ RUNNING = {
 }
 STARTING = RUNNING | {"status": {}}
 DONE = After(workload=RUNNING, secrets=[])
-TYPES = list(ConditionType)
+TYPES = [one for one in ConditionType if one is not ConditionType.PERMISSIONS_HELD]
 VIOLATION = Violation("spec.image", RuleName.IMAGE_NO_DIGEST, "no")
 MONTH = 720 * HOUR
 
@@ -86,7 +87,7 @@ def test_what_no_event_tells_of_is_looked_at_as_often_beside_pods_that_are_not_t
 def test_all_is_well() -> None:
     found = come_to()
     assert [one.type for one in found.findings] == TYPES
-    assert [one["type"] for one in found.status["conditions"]] == [str(one) for one in TYPES]
+    assert [one["type"] for one in found.status["conditions"]] == [*map(str, TYPES), "Reconciling", "Stalled"]
     assert conditions(found) == {
         "Ready": ("True", "Ready"),
         "Accepted": ("True", "Accepted"),
@@ -230,7 +231,7 @@ def test_secrets_that_may_not_be_looked_at() -> None:
     found = come_to(SECRETS, after=After(workload=RUNNING, not_granted="run kubectl"))
     assert conditions(found)["SecretsFresh"] == ("False", "NotGranted")
     assert said(found, ConditionType.SECRETS_FRESH) == "run kubectl"
-    assert "secrets" not in found.status
+    assert found.status["secrets"] == []
 
 
 @pytest.mark.parametrize(
@@ -345,12 +346,30 @@ class TestStatus:
         old = [one | {"lastTransitionTime": "then"} for one in first.status["conditions"]]
         again = come_to(status={"conditions": old}, after=replace(DONE, workload=STARTING)).status["conditions"]
         moved = {one["type"] for one in again if one["lastTransitionTime"] == "2026-01-31T12:00:00Z"}
-        assert moved == {"Ready", "WorkloadAvailable"}
+        assert moved == {"Ready", "WorkloadAvailable", "Reconciling"}
 
     def test_ages_of_secrets(self) -> None:
         found = come_to(SECRETS, after=After(workload=RUNNING, secrets=[secret()])).status
         assert [one["name"] for one in found["secrets"]] == ["signing"]
         assert found["oldestSecret"] == stamp(NOW - HOUR)
+
+
+HELD: list[tuple[Held, str, str]] = [
+    (Held(who='"ada", who asked for it'), "True", "Held"),
+    (Held((VIOLATION,), who='"ada", who asked for it'), "False", "NotHeld"),
+    (Held(unknown=(Reason.REQUESTER_UNKNOWN, "not recorded")), "Unknown", "RequesterUnknown"),
+    (Held(who="x", unknown=(Reason.NOT_ANSWERED, "no answer")), "Unknown", "NotAnswered"),
+]
+
+
+@pytest.mark.parametrize(("held", "status", "reason"), HELD)
+def test_whether_somebody_holds_it(held: Held, status: str, reason: str) -> None:
+    found = come_to(RULES, held=held)
+    assert conditions(found)["PermissionsHeld"] == (status, reason)
+    assert conditions(found)["Ready"] == (("False", "NotHeld") if status == "False" else ("True", "Ready"))
+    assert not next(one.told for one in found.changed if one.type == "PermissionsHeld")
+    stopped = come_to(RULES, held=held, stop=STOP, after=After(workload=STOPPED))
+    assert conditions(stopped)["PermissionsHeld"] == (status, reason)
 
 
 class TestTold:

@@ -17,7 +17,7 @@ from ringfence.cli.main import COMMANDS, cli
 PAGES = {page.path: page for page in pages()}
 RUNNING = {*OFFLINE, *CLUSTER, FROM_NOTHING}
 WRITTEN = [path for path in PAGES if not read_only(path)]
-TO_READ = {"yaml", "text", "json", "mermaid", "python"}
+TO_READ = {"yaml", "text", "json", "mermaid", "python", "lua"}
 TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
@@ -134,3 +134,33 @@ def _code(page: Page) -> Iterator[str]:
         yield from block.text.replace("\\\n", " ").splitlines()
     for token in page.tokens:
         yield from (child.content for child in token.children or [] if child.type == "code_inline")
+
+
+def _named(line: str) -> list[str]:
+    """What a command of a page would fetch from elsewhere: images, charts, packages."""
+    words = line.split()
+    found = re.findall(r"(?:oci://|\bimage(?:\.repository)?[:=] ?)([\w.-]+(?::\d+)?/[\w./-]+)", line)
+    if "pip" in line and "install" in words:
+        found += [word for word in words[words.index("install") + 1 :] if re.fullmatch(r"[a-z][\w-]*", word)]
+    if "krew" in words or ("helm" in words and "repo" in words):
+        found.append(line)
+    return found
+
+
+@pytest.mark.parametrize("path", WRITTEN)
+def test_no_command_fetches_what_nobody_published(path: str) -> None:
+    """Ringfence's image, charts and packages are in no registry: pages name hosts that are kept for examples."""
+    for block in PAGES[path].blocks:
+        for line in block.text.splitlines():
+            hosts = [name.partition("/")[0].partition(":")[0] for name in _named(line)]
+            for host in hosts:
+                assert host.endswith((".example", ".test", ".invalid")) or host == "localhost", f"{path}: {line}"
+
+
+def test_what_a_page_would_fetch_is_seen() -> None:
+    assert _named("helm install r oci://ghcr.io/acme/ringfence") == ["ghcr.io/acme/ringfence"]
+    assert _named("  image: quay.io/acme/ringfence:1.0") == ["quay.io/acme/ringfence"]
+    assert _named("pip install ringfence") == ["ringfence"]
+    assert _named("kubectl krew install ringfence")
+    assert _named("helm repo add ringfence https://x")
+    assert _named("kubectl label namespace a ringfence.dev/agents=enabled") == []

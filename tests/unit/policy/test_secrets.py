@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from ringfence.policy import variables
+from ringfence.policy.handover import runs_the_same
 from ringfence.policy.model import RuleName
+from ringfence.policy.pods import RESERVED_PATHS, SYSTEM_PATHS
 from unit.policy.make import judge, places
 
 DIRECTORY = "/var/run/ringfence"
@@ -200,3 +202,44 @@ def test_no_variable_is_set_twice() -> None:
 def test_each_file_has_a_place_of_its_own(paths: list[str], at: list[int]) -> None:
     found = places(judge({"secrets": files(*paths)}))
     assert found == {(RuleName.SECRET_DELIVERY.value, f"spec.secrets[{i}].delivery.file.path") for i in at}
+
+
+PATH = "spec.secrets[0].delivery.file.path"
+
+
+def at_path(path: str) -> list[dict[str, Any]]:
+    return [generated(file={"path": path})]
+
+
+@pytest.mark.parametrize("path", ["/etc/agent/token", "/home/agent/keys/a", "/opt/app/token", "/etc/ssl/private/key"])
+def test_a_file_lies_where_the_agent_wants_it(path: str) -> None:
+    assert judge({"secrets": at_path(path)}) == []
+
+
+@pytest.mark.parametrize("place", [*RESERVED_PATHS, *SYSTEM_PATHS])
+def test_a_directory_hides_nothing_of_the_system_or_the_pod(place: str) -> None:
+    above = place.rpartition("/")[0]
+    for path in (f"{place}/token", f"{place}/below/token", *([f"{above}/token"] if above else [])):
+        wanted = set() if path.startswith(f"{DIRECTORY}/") else {(RuleName.SECRET_DELIVERY.value, PATH)}
+        assert places(judge({"secrets": at_path(path)})) == wanted, path
+
+
+@pytest.mark.parametrize(
+    ("path", "fits"),
+    [("/data/a", False), ("/data/a/b", False), ("/work/a", False), ("/etc/agent/a", False), ("/a/data/x", True)],
+)
+def test_a_file_of_a_secret_lies_apart_from_what_else_is_mounted(path: str, *, fits: bool) -> None:
+    spec = {
+        "secrets": at_path(path),
+        "storage": {"mountPath": "/data", "size": "1Gi"},
+        "scratch": [{"path": "/work", "size": "1Mi"}],
+        "files": [{"path": "/etc/agent/config", "content": ""}],
+    }
+    assert places(judge(spec)) == (set() if fits else {(RuleName.SECRET_DELIVERY.value, PATH)})
+
+
+def test_another_directory_of_secrets_may_hide_another_program() -> None:
+    assert runs_the_same({"secrets": at_path("/app/a")}, {"secrets": at_path("/app/b")})
+    assert runs_the_same({"secrets": at_path(f"{DIRECTORY}/a")}, {})
+    assert not runs_the_same({"secrets": at_path("/app/a")}, {})
+    assert runs_the_same({"secrets": [3, {"delivery": {"file": {"path": 4}}}]}, {"secrets": "x"})

@@ -282,3 +282,19 @@ def test_owners() -> None:
     assert ours.belongs_to_earlier("a", "new", "team")
     assert not ours.belongs_to_earlier("b", "new", "team")
     assert not bare.belongs_to_earlier("a", "new", "team")
+
+
+def test_what_the_agent_is_not_told_to_wait_for_differs_in_nothing_else() -> None:
+    bare = records.without_block(WORKLOAD)
+    told = [(one["kind"], one.get("blockOwnerDeletion")) for one in WORKLOAD["metadata"]["ownerReferences"]]
+    left = [(one["kind"], one.get("blockOwnerDeletion")) for one in bare["metadata"]["ownerReferences"]]
+    assert told == [("AgentDeployment", True), *told[1:]]
+    assert left == [("AgentDeployment", None), *told[1:]]
+    again = copy.deepcopy(bare)
+    again["metadata"]["ownerReferences"][0]["blockOwnerDeletion"] = True
+    assert again == WORKLOAD
+    desired = Desired(WORKLOAD)
+    assert records.lacks_block(desired, records.stored(stored(bare)))
+    assert not records.lacks_block(desired, records.stored(stored(WORKLOAD)))
+    more = changed(bare, lambda live: live["spec"].update(replicas=7))
+    assert not records.lacks_block(desired, records.stored(more))

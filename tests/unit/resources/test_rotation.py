@@ -85,6 +85,23 @@ def test_pods_get_the_named_keys_and_no_others() -> None:
     assert container["env"][1:] == [{"name": "PANEL_KEY", "valueFrom": {"secretKeyRef": reference}}]
 
 
+def test_files_outside_have_a_volume_for_each_directory() -> None:
+    def at(name: str, path: str) -> dict[str, Any]:
+        return FILE | {"name": name, "delivery": {"file": {"path": path}}}
+
+    spec = pod(at("a", "/srv/keys/a"), FILE, at("b", "/srv/keys/b/c"), at("d", "/etc/agent/d"))
+    (container,) = spec["containers"]
+    mounts = [(one["mountPath"], one["name"]) for one in container["volumeMounts"] if one["name"].startswith("keys")]
+    assert mounts == [("/etc/agent", "keys-0"), ("/srv/keys", "keys-1"), ("/var/run/ringfence", "keys")]
+    volumes = {one["name"]: one["projected"]["sources"] for one in spec["volumes"] if one["name"].startswith("keys")}
+    files = {name: [one["secret"]["items"][0]["path"] for one in sources] for name, sources in volumes.items()}
+    assert files == {
+        "keys-0": ["d", "d.previous"],
+        "keys-1": ["a", "a.previous", "b/c", "b/c.previous"],
+        "keys": ["signing/key", "signing/key.previous"],
+    }
+
+
 def test_without_keys_there_is_no_trace_of_them() -> None:
     assert "keys" not in {one["name"] for one in pod()["volumes"]}
     assert list(rotation_children(agent())) == list(rotation_children(agent(EXISTING))) == []

@@ -134,6 +134,13 @@ async def test_pods_are_restarted_after_the_value_is_stored() -> None:
     assert kube.done == ["secret", "restart"]
 
 
+async def test_each_step_is_a_line_that_says_of_what() -> None:
+    with structlog.testing.capture_logs() as said:
+        await tick(Kube(age=720 * HOUR), ENV)
+    about = {"secret": "s", "namespace": "team", "job": TICK, "log_level": "info"}
+    assert said == [{"event": "rotate", **about}, {"event": "restart", **about}]
+
+
 async def test_files_need_no_restart() -> None:
     kube = Kube(age=720 * HOUR)
     assert await tick(kube, FILE) == [Step.ROTATE]

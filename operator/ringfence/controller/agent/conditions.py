@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ringfence.api.status import ConditionType, Reason, is_met
+from ringfence.api.status import ConditionType, Progress, Reason, is_met
+from ringfence.policy.held import Held
 from ringfence.policy.model import RuleName, Violation
 from ringfence.policy.widening import Way, Widening, sentence
 from ringfence.resources.phases import PHASES
@@ -16,8 +17,22 @@ WIDENED_BY = {
     Way.POLICIES: Reason.FOREIGN_POLICY,
     Way.BINDINGS: Reason.FOREIGN_BINDING,
 }
-OF_OTHERS = frozenset({Reason.EXISTING_SECRET_TOO_OLD, Reason.AGE_UNKNOWN})
+OF_OTHERS = frozenset(
+    {Reason.EXISTING_SECRET_TOO_OLD, Reason.AGE_UNKNOWN, Reason.REQUESTER_UNKNOWN, Reason.NOT_ANSWERED}
+)
 """What is said of what others own. The agent is Ready all the same: it can do nothing about it."""
+GOES_ON = frozenset(
+    {
+        Reason.PROGRESSING,
+        Reason.NOT_APPLIED,
+        Reason.WRITE_FAILED,
+        Reason.SERVICE_NOT_FOUND,
+        Reason.SECRET_NOT_FOUND,
+        Reason.DELETING,
+        Reason.INTERNAL_ERROR,
+    }
+)
+"""Why it is not Ready and may come to be by itself: something is under way, or may be applied a moment later."""
 MAX_MESSAGE = 4096
 """Characters, as the CRD bounds them; a person reads the first lines."""
 MAX_VIOLATIONS = 10
@@ -27,7 +42,7 @@ MAX_VIOLATIONS = 10
 class Finding:
     """One condition without its times."""
 
-    type: ConditionType
+    type: ConditionType | Progress
     status: Status
     reason: Reason
     message: str
@@ -87,6 +102,17 @@ def widened(found: Sequence[Widening]) -> Finding:
     return Finding(kind, "True", WIDENED_BY[min(one.way for one in found)], sentence(found))
 
 
+def held(found: Held) -> Finding | None:
+    """Whether somebody holds what the agent gets. None: there is nothing that anybody must hold."""
+    kind = ConditionType.PERMISSIONS_HELD
+    if found.violations:
+        sentence = "not all of what this agent gets is held by whoever must hold it: Accepted says what"
+        return Finding(kind, "False", Reason.NOT_HELD, sentence)
+    if found.unknown is not None:
+        return Finding(kind, "Unknown", *found.unknown)
+    return Finding(kind, "True", Reason.HELD, f"{found.who}, holds what this agent gets") if found.who else None
+
+
 def ready(findings: Sequence[Finding]) -> Finding:
     """The sum: True when every other condition is as it should be; else the first one that is not speaks."""
     for finding in findings:
@@ -95,6 +121,27 @@ def ready(findings: Sequence[Finding]) -> Finding:
         if not (is_met(finding.type, finding.status) or finding.reason in OF_OTHERS):
             return Finding(ConditionType.READY, "False", finding.reason, finding.message)
     return Finding(ConditionType.READY, "True", Reason.READY, "the fence stands and the agent runs inside it")
+
+
+def progress(summary: Finding) -> list[Finding]:
+    """Reconciling and Stalled, after the rules of kstatus, from the condition Ready."""
+    waiting = summary.status != "True" and summary.reason is not Reason.SUSPENDED
+    going = waiting and summary.reason in GOES_ON
+    idle, told = "nothing is under way", summary.message
+    stuck = waiting and not going
+    return [
+        Finding(Progress.RECONCILING, "True" if going else "False", summary.reason, told if going else idle),
+        Finding(
+            Progress.STALLED, "True" if stuck else "False", summary.reason, told if stuck else "nothing is in its way"
+        ),
+    ]
+
+
+def stored(
+    old: Sequence[Mapping[str, Any]], findings: Sequence[Finding], *, generation: int, now: str
+) -> list[dict[str, Any]]:
+    """The conditions to store: the findings, of which the first is Ready, and what follows from it."""
+    return merge(old, [*findings, *progress(findings[0])], generation=generation, now=now)
 
 
 def condition_before(one: ConditionType, other: ConditionType) -> bool:

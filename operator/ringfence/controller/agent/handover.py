@@ -28,7 +28,7 @@ class HandOvers:
             return found[2]
         if self.registration is None:
             return self._unchecked()
-        differences = await self.registration.differences()
+        differences = (await self.registration.look()).differences
         result = HandOver.UNDECIDED if differences else HandOver.DECIDED
         self._found[key] = (agent.uid, agent.generation, result)
         if differences:
@@ -38,7 +38,7 @@ class HandOvers:
                     uid=agent.uid,
                     generation=agent.generation,
                     secrets=tuple(dict.fromkeys(name for _, name in existing_secrets(agent.spec))),
-                    differences=tuple(differences[:SHOWN]),
+                    differences=differences[:SHOWN],
                 )
             )
         return result

@@ -18,10 +18,10 @@ from ringfence.store.store import Store
 
 from . import ages, conditions, diagnosis
 from .conditions import condition_before
-from .delegates import Delegates
 from .errors import NotGranted
 from .execute import Outcome
 from .handover import HandOvers
+from .holders import Holders
 from .observed import Observed
 from .plan import Mode, Plan, workload_of
 from .report import After
@@ -43,7 +43,7 @@ class Observer:
     secrets: Secrets
     hand_overs: HandOvers
     job_image: JobImage | None = None
-    delegates: Delegates | None = None
+    holders: Holders | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _diagnoses: dict[Key, "_Diagnosis"] = field(default_factory=dict)
     _warnings: Warnings = field(init=False)
@@ -71,7 +71,7 @@ class Observer:
         raw, status = agent.spec, agent.status
         parsed = parse(AgentDeploymentSpec, raw)
         spec = parsed.value
-        held = await self.delegates.of(key, agent, spec) if self.delegates else ALL
+        held = await self.holders.of(key, agent, spec) if self.holders else ALL
         seen, not_granted = await self._seen_secrets(key, agent, spec, status)
         policies = self.store.context.policies_for(key.namespace)
         return Observed(
@@ -122,8 +122,8 @@ class Observer:
         """The agent is gone."""
         self._diagnoses.pop(key, None)
         self.hand_overs.forget(key)
-        if self.delegates:
-            self.delegates.forget(key)
+        if self.holders:
+            self.holders.forget(key)
 
     async def _know_namespace(self, name: str) -> None:
         """An agent may be seen before its namespace, which would look closed until then."""

@@ -91,9 +91,9 @@ class AgentReconciler:
             "tries again with growing pauses. See the controller's log, and report it."
         )
         findings = [Finding(ConditionType.READY, "False", Reason.INTERNAL_ERROR, sentence)]
-        kept = [one for one in seen.status.get("conditions") or [] if one["type"] != ConditionType.READY]
         old = seen.status.get("conditions") or []
-        merged = conditions.merge(old, findings, generation=agent.generation, now=stamp(seen.now))
+        merged = conditions.stored(old, findings, generation=agent.generation, now=stamp(seen.now))
+        kept = [one for one in old if one["type"] not in {said["type"] for said in merged}]
         await self._store_status(seen, {**seen.status, "conditions": [*merged, *kept]}, changes(seen, findings))
 
     async def _pass(self, seen: Observed, planned: Plan) -> Look:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ringfence.api.status import ConditionType, Reason
+from ringfence.api.status import AgentStatus, ConditionType, Reason
 from ringfence.controller.runtime.loop import Look
 from ringfence.kube import Object
 from ringfence.policy.text import listed
@@ -32,6 +32,9 @@ TOLD |= {Reason.UNFENCED, Reason.FENCE_CONTESTED}
 TOLD |= {Reason.NOT_GRANTED, Reason.SECRET_TOO_OLD, Reason.ROTATION_OVERDUE, Reason.INTERNAL_ERROR}
 TOLD |= {Reason.CONSENT_MISSING, *conditions.OF_OTHERS}
 """Reasons that make an Event, whatever their condition."""
+EMPTY = AgentStatus().model_dump(mode="json", by_alias=True, exclude_none=True)
+"""What the API server adds to a status that lacks it. With it the echo of a write is known for what it is, although it
+comes before the answer: it calls for no look."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +99,7 @@ def going(seen: Observed, outcome: Outcome) -> Report:
     ]
     old = seen.status.get("conditions") or []
     generation = seen.agent.generation if seen.agent else 0
-    merged = conditions.merge(old, findings, generation=generation, now=stamp(seen.now))
+    merged = conditions.stored(old, findings, generation=generation, now=stamp(seen.now))
     said = {one["type"] for one in merged}
     numbers = (workload_of(seen) or {}).get("status") or {}
     status = {
@@ -131,6 +134,8 @@ def _is_told(finding: Finding) -> bool:
     """Whether a person should hear of it. Not Ready is not news: the condition that it stands for speaks for itself."""
     if finding.type is ConditionType.READY:
         return finding.status == "True" or finding.reason is Reason.INTERNAL_ERROR
+    if finding.type is ConditionType.PERMISSIONS_HELD:  # what is lost, Accepted tells
+        return False
     if finding.type is ConditionType.FENCE_WIDENED:
         return finding.status == "True"
     if finding.reason is Reason.SUSPENDED_BY_POLICY:  # what is taken away with the pods is no news of its own
@@ -158,6 +163,8 @@ def find(seen: Observed, planned: Plan, outcome: Outcome, after: After) -> list[
         parts = [_contested(one, contested, seen.key.name) for one in parts]
     if stop := _stop(planned, outcome, after):
         parts = [*parts[:-1], Finding(ConditionType.WORKLOAD_AVAILABLE, "False", stop.reason, stop.message)]
+    parts += [one] if (one := conditions.held(seen.held)) else []
+    if stop:
         return [Finding(ConditionType.READY, "False", stop.reason, stop.message), *parts]
     return [conditions.ready(parts), *parts]
 
@@ -251,7 +258,7 @@ def _status(
     numbers = (after.workload or {}).get("status") or {}
     new: Object = {
         "observedGeneration": generation,
-        "conditions": conditions.merge(
+        "conditions": conditions.stored(
             old.get("conditions") or [], findings, generation=generation, now=stamp(seen.now)
         ),
         "replicas": numbers.get("replicas", 0),
@@ -268,14 +275,14 @@ def _status(
         known = seen.agent.grace_periods if seen.agent else frozenset[int]()
         new["gracePeriods"] = remembered_periods(grace_seconds(agent.spec), known, (pod.grace for pod in seen.pods))
         new["selector"] = ",".join(f"{key}={value}" for key, value in agent.selector.items())
-        new[redirects.FIELD] = redirects.remembered(agent.services, seen.accepted_services) or None
+        new[redirects.FIELD] = redirects.remembered(agent.services, seen.accepted_services)
         listed = old.get("managedResources") or []
         if old.get("acceptedGeneration") != generation or _names_missing(old, planned, seen.key.namespace):
             listed = [_listed(ref, seen.key.namespace) for ref in planned.children]
         new["managedResources"] = with_digests(listed, seen.key.namespace, seen.ownership)
     if planned.stop is not None and planned.stop.withholds and seen.accepted_before:
         new |= {"effectivePermissions": [], "effectiveEgress": []}
-    return {name: value for name, value in (old | new).items() if value is not None}
+    return {name: value for name, value in (EMPTY | old | new).items() if value is not None}
 
 
 def _listed(ref: Ref, own: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from ringfence.api.status import ConditionType
+from ringfence.api.status import ConditionType, Progress
 from ringfence.telemetry import events, metrics
 
 TOO_OLD = "SecretTooOld"
@@ -87,7 +87,8 @@ class MetricsSink:
         metrics.series(metrics.CHILD_WRITES, event.kind, event.verb).inc()
 
     def _agent_observed(self, event: events.AgentObserved) -> None:
-        self._move(event.agent, tuple((one["type"], one["status"]) for one in event.conditions))
+        counted = [one for one in event.conditions if one["type"] not in set(Progress)]  # Ready says the same
+        self._move(event.agent, tuple((one["type"], one["status"]) for one in counted))
         metrics.AGENT_COLLECTOR.observe(event.agent, event.conditions, ready=event.ready, wanted=event.wanted)
         metrics.AGENT_COLLECTOR.observe_rules(event.agent, event.rules)
         metrics.series(metrics.SERVICE_REDIRECTS, event.agent.namespace)  # 0, so that a rate sees the first

@@ -1,0 +1,66 @@
+"""Files of secrets: each in a place of its own, in a directory that hides nothing of the system or of the pod."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from ringfence.api.secrets import KEYS_DIRECTORY, PREVIOUS_SUFFIX, AgentSecret
+
+from .model import RuleName, Violation
+from .pods import RESERVED_PATHS, SYSTEM_PATHS, overlap
+
+_AT: Final = "spec.secrets"
+_OTHERS: Final = tuple(place for place in RESERVED_PATHS if place != KEYS_DIRECTORY)
+
+
+def secret_directories(paths: Iterable[str]) -> list[str]:
+    """The directories to mount for files at these paths, sorted; none lies in another one.
+
+    A whole directory each, and never a single file: what a subPath mounts does not change with the value.
+    """
+    above = sorted({_directory(path) for path in paths})
+    return [one for one in above if not any(one.startswith(f"{other}/") for other in above)]
+
+
+def check_secret_files(secrets: Sequence[AgentSecret], mounted: Sequence[str]) -> Iterator[Violation]:
+    """Every violation. `mounted`: paths of the agent's other mounts, those of its files included."""
+    yield from _check_apart(secrets)
+    for index, secret in enumerate(secrets):
+        directory = _directory(secret.delivery.file.path) if secret.delivery.file else KEYS_DIRECTORY
+        if directory == KEYS_DIRECTORY:
+            continue
+        hidden = next((one for one in (*_OTHERS, *SYSTEM_PATHS, *mounted) if overlap(directory, one)), None)
+        if hidden or overlap(directory, KEYS_DIRECTORY):
+            message = (
+                f"{directory}, which is mounted for it, would hide {hidden or KEYS_DIRECTORY}, or lie in it: choose "
+                f"another directory, such as {KEYS_DIRECTORY} or /etc/agent-secrets"
+            )
+            yield Violation(f"{_AT}[{index}].delivery.file.path", RuleName.SECRET_DELIVERY, message)
+
+
+def _directory(path: str) -> str:
+    return KEYS_DIRECTORY if path.startswith(f"{KEYS_DIRECTORY}/") else path.rpartition("/")[0]
+
+
+def _check_apart(secrets: Sequence[AgentSecret]) -> Iterator[Violation]:
+    """No two files at one place, and none where another has its directory."""
+    taken: dict[str, int] = {}
+    for index, secret in enumerate(secrets):
+        if secret.delivery.file is None:
+            continue
+        path = secret.delivery.file.path
+        first = taken.setdefault(path, index)
+        taken.setdefault(path + PREVIOUS_SUFFIX, index)
+        if first != index:
+            message = f"{_AT}[{first}] is delivered to this path already: choose another"
+            yield Violation(f"{_AT}[{index}].delivery.file.path", RuleName.SECRET_DELIVERY, message)
+    for index, secret in enumerate(secrets):
+        for directory in _directories(secret.delivery.file.path) if secret.delivery.file else ():
+            if directory in taken:
+                message = f"{_AT}[{taken[directory]}] is a file on the way to this one: choose another directory"
+                yield Violation(f"{_AT}[{index}].delivery.file.path", RuleName.SECRET_DELIVERY, message)
+
+
+def _directories(path: str) -> Iterator[str]:
+    """The directories above a path of the API, which has no dots, no empty parts and no slash at its end."""
+    while path := path.rpartition("/")[0]:
+        yield path
