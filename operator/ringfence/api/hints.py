@@ -272,6 +272,7 @@ PATTERNS: Final[Mapping[str, str]] = MappingProxyType(
         _pattern(fields.HttpPath): "must be the path of a URL, such as /healthz, without a host or a query",
         _pattern(fields.LabelKey): "must be a label's key, such as app or example.com/team",
         _pattern(fields.LabelValue): "must be a label's value: letters, digits, -, _ and ., such as console",
+        _pattern(fields.AnnotationValue): "must be one line of text, without control characters",
         _pattern(_QUANTITY_TEXT): "must be a quantity such as 2, 500m or 512Mi",
         _pattern(fields.RbacWord): "must be a word without blanks, such as configmaps",
         _pattern(fields.RbacGroup): 'must be an API group, such as apps, or "" for the core group',
