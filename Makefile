@@ -64,7 +64,10 @@ test-monitoring: setup ## metrics' names, every alert (fires, does not), monitor
 
 test-api: setup ## the CRDs against a real API server (the built-in cluster without its node)
 	$(PY) -m pytest tests/api --ignore tests/api/controller -n 2 --dist loadfile
-	$(PY) -m pytest tests/api/controller -n 2 --dist loadfile  # apart: its controllers take up all agents there are
+	$(PY) -m pytest tests/api/controller -n 3 --dist loadfile --no-loadscope-reorder  # apart: its controllers take up all agents
+
+test-versions: setup ## the CRDs, the controller, floor and guards against older API servers (VERSIONS="1.31 1.33"); builds each once; hours, not in CI
+	@for version in $(or $(VERSIONS),1.31 1.33); do RINGFENCE_KUBERNETES=$$version $(PY) -m tools.versions || exit 1; done
 
 demo: ## see it work: cluster, charts, examples, and an account. CONTEXT=kind-... for another cluster; ARGS=--json
 	@python3 -m demo $(if $(CONTEXT),--context $(CONTEXT)) $(ARGS)
@@ -103,6 +106,6 @@ catalogue: setup ## the catalogue's pack on the built-in cluster, with Ringfence
 	$(PY) -m tools.generate
 
 .PHONY: release release-verify release-push
-.PHONY: property fuzz catalogue mutate-guards
+.PHONY: test-versions property fuzz catalogue mutate-guards
 .PHONY: test mutate demo demo-down cluster cluster-down test-e2e bench
 .PHONY: image test-chart test-monitoring help setup lock lint fmt generate check-generated test-unit test-api

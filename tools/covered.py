@@ -141,7 +141,12 @@ COVERED: Final[dict[str, Cover]] = {
         ),
     ),
     "B64": Cover(
-        "another container: sidecar, init container", (*UNKNOWN_FIELD, *guards("test_nobody_makes_an_agents_pod"))
+        "another container: sidecar, init container",
+        (
+            *UNKNOWN_FIELD,
+            *of("tests/unit/policy/test_containers.py", "test_its_image_is_held_to_the_same_rules"),
+            *guards("test_nobody_makes_an_agents_pod"),
+        ),
     ),
     "B65": Cover("a node, tolerations, a priority, a scheduler of its own", UNKNOWN_FIELD),
     "B66": Cover(

@@ -3,22 +3,9 @@
 A row comes with its field, in one change. A test id is FILE::FUNCTION.
 """
 
-from dataclasses import dataclass
-
 from tools.cover import guards
-
-
-@dataclass(frozen=True, init=False)
-class Row:
-    """`by`: what enforces it, in words (Markdown). `tests`: at least one test that tries to break it."""
-
-    by: str
-    tests: tuple[str, ...]
-
-    def __init__(self, by: str, *tests: str) -> None:
-        object.__setattr__(self, "by", by)
-        object.__setattr__(self, "tests", tests)
-
+from tools.enforced_containers import rows as rows_of_containers
+from tools.enforced_rows import Row
 
 BOUNDS = "tests/api/test_bounds.py::test_both_ends_of_each_bound"
 SAMPLES = "tests/api/test_samples.py::test_invalid_with_the_path_or_the_sentence"
@@ -31,6 +18,7 @@ LEVELS = "tests/unit/policy/test_levels.py"
 PODS = "tests/unit/policy/test_pods.py"
 STOP = "tests/unit/policy/test_stop.py"
 MARKS = "tests/unit/policy/test_marks.py"
+IDENTITY = "tests/unit/policy/test_identity.py"
 SCRATCH = "tests/unit/policy/test_scratch.py"
 FILES = "tests/unit/policy/test_files.py"
 RIGHTS = "tests/unit/policy/test_permissions.py"
@@ -101,6 +89,9 @@ _BY_POLICY = "`decide`, at admission and at write: every policy must name it"
 _NODES = f"the pods' field for the scheduler; {_BY_POLICY}"
 SCHEDULING = "tests/unit/policy/test_scheduling.py"
 _SCHEDULED = (f"{SCHEDULING}::test_each_is_what_a_policy_names", BUILT)
+_ANNOTATED = "the ServiceAccount's annotation, which the controller puts back and the guard `children` keeps"
+_PROJECTED = "the pods' projected volume: the kubelet asks for such a token, bound to the pod"
+_IDENTIFIED = f"{INSIDE}::test_identity"
 _LIMIT = "the container's limits (kubelet, kernel); absent is never unlimited, and `decide` refuses 0"
 _REQUEST = "the container's requests: the cluster's LimitRanges and quotas count them, and its scheduler"
 _SELECTOR = "`decide` binds the policy by it; an unreadable selector binds everywhere"
@@ -110,6 +101,7 @@ _CUSTOM = "`decide`: an agent may ask for what every binding policy names, word 
 _ALLOW = "`decide`: each right of an agent must be in every binding policy"
 
 FIELDS: dict[str, Row] = {
+    **dict(rows_of_containers()),
     "AgentDeployment.spec.image": Row(
         "`decide`: registry and digest, by each AgentPolicy; the Deployment runs this image and no other",
         f"{IMAGES}::test_b68_no_digest",
@@ -316,6 +308,31 @@ FIELDS: dict[str, Row] = {
         "the pod's runtimeClassName; `decide` asks for what each AgentPolicy asks for",
         f"{INSIDE}::test_sandbox",
         f"{PODS}::test_sandbox",
+    ),
+    "AgentDeployment.spec.identity.annotations[].key": Row(
+        f"{_ANNOTATED}; one of a list, each with its source: schema",
+        f"{IDENTITY}::test_what_is_annotated_is_of_the_list",
+        f"{CONTROLLER}/test_identity.py::test_every_edit_of_it_is_put_right",
+        SAMPLES,
+    ),
+    "AgentDeployment.spec.identity.annotations[].value": Row(
+        f"{_ANNOTATED}; {_BY_POLICY}",
+        f"{IDENTITY}::test_each_is_what_every_policy_names",
+        f"{CONTROLLER}/test_identity.py::test_every_edit_of_it_is_put_right",
+    ),
+    "AgentDeployment.spec.identity.tokens[].audience": Row(
+        f"{_PROJECTED}; never for the API server: schema, and what its own token tells Ringfence; {_BY_POLICY}",
+        f"{IDENTITY}::test_no_token_is_for_the_api_server",
+        f"{IDENTITY}::test_each_is_what_every_policy_names",
+        _IDENTIFIED,
+    ),
+    "AgentDeployment.spec.identity.tokens[].path": Row(
+        "a read-only mount of its directory; `decide` refuses one that hides the system's, the pod's or another",
+        f"{IDENTITY}::test_a_token_hides_nothing",
+        _IDENTIFIED,
+    ),
+    "AgentDeployment.spec.identity.tokens[].expiration": Row(
+        f"{_PROJECTED}; from 10m to 24h: CEL", _IDENTIFIED, SAMPLES
     ),
     "AgentDeployment.spec.permissions.level": Row(
         "`decide`: the rules must fit under it, and it under each AgentPolicy's maxLevel; it grants nothing itself",
@@ -533,6 +550,10 @@ FIELDS: dict[str, Row] = {
         f"{SIGNED}::test_what_cosign_attests_is_verified",
     ),
     "AgentPolicy.spec.sandbox.runtimeClassNames": Row("`decide`", f"{PODS}::test_sandbox"),
+    **{
+        f"AgentPolicy.spec.identity.{field}": Row(_BY_POLICY, f"{IDENTITY}::test_each_is_what_every_policy_names")
+        for field in ("annotations[].key", "annotations[].values", "audiences")
+    },
     "AgentPolicy.spec.connections.groups": Row(
         "guard `connections`: by the groups that all policies of the namespace name, which the controller writes on "
         "its RoleBinding `ringfence-agents.ceiling` there",
@@ -656,10 +677,10 @@ ALWAYS: dict[str, Row] = {
     "What whoever asked for an agent does not hold any more is a violation of it, where no delegate is named": Row(
         "a MutatingAdmissionPolicy of the chart writes who asked (Kubernetes 1.36), a ValidatingAdmissionPolicy sees "
         "that nobody else does, and the controller asks the API server again; not known: `PermissionsHeld` Unknown",
-        f"{REQUESTED_BY}::test_what_who_asked_loses_is_told_and_what_he_gets_back_is_fine",
+        "tests/chart/guards/test_guards_requester_again.py::test_what_who_asked_loses_is_told_and_what_he_gets_back_is_fine",
         f"{REQUESTED_BY}::test_nobody_writes_it_by_hand",
         f"{REQUESTED_BY}::test_who_asks_for_more_or_has_it_run_something_else_asks_anew",
-        f"{REQUESTED_BY}::test_an_agent_without_a_record_is_unknown_and_runs",
+        "tests/chart/guards/test_guards_requester_again.py::test_an_agent_without_a_record_is_unknown_and_runs",
         f"{HOLDS}::test_who_takes_an_agent_over_must_hold_all_of_it",
     ),
     "What no longer fits after a change around an agent shows within five seconds": Row(

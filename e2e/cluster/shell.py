@@ -58,14 +58,16 @@ def nsenter(netns: str, *argv: str | Path) -> list[str]:
 
 
 def wait_for(
-    what: str, probe: Callable[[], T | Literal[False] | None], *, timeout: float = 150, every: float = 0.05
+    what: str, probe: Callable[[], T | Literal[False] | None], *, timeout: float = 150, every: float | None = None
 ) -> T:
     """Call `probe` until it returns something true, and return that.
 
     A ClusterError, an OSError or an AssertionError from the probe means "not yet"; the last one is told when time is
     up, as a ClusterError. The default is far beyond what anything takes on an idle machine: tests run on busy ones.
+    `every`: seconds between two calls. Left out, they grow with the time so far, from 0.05 to 0.5: what takes long is
+    not made longer by many who ask.
     """
-    deadline = time.monotonic() + timeout
+    started = time.monotonic()
     last: object = None
     while True:
         try:
@@ -74,9 +76,10 @@ def wait_for(
             last = found
         except (ClusterError, OSError, AssertionError) as problem:
             last = problem
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - started
+        if waited > timeout:
             raise ClusterError(f"gave up after {timeout:.0f} s waiting for {what}; last: {last!s:.2000}")
-        time.sleep(every)
+        time.sleep(min(max(waited / 20, 0.05), 0.5) if every is None else every)
 
 
 def seconds_until(what: str, probe: Callable[[], object], *, timeout: float = 150, every: float = 0.05) -> float:

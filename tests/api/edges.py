@@ -17,6 +17,7 @@ LENGTHS: tuple[tuple[str, Callable[[int], str]], ...] = (
     ("^([0-9]{1,5}h)?", lambda n: DURATIONS.get(n, "9" * n)),
     ("^(Never|([0-9]{1,5}h)?", lambda n: DURATIONS.get(n, "9" * n)),
     ("^(?:", lambda n: ("a/" + "b" * n)[:n]),
+    ("^/[A-Za-z0-9_]", lambda n: ("/a/" + "a" * n)[:n]),
     ("^(/", lambda n: ("/" + "a" * n)[:n]),
     ("^-----BEGIN PUBLIC KEY", lambda n: f"{PEM_HEAD}{'A' * (n - len(PEM_HEAD + PEM_END))}{PEM_END}"),
     (r"^\{", lambda n: ("{" + " " * n)[:n]),
@@ -60,9 +61,7 @@ def _between(node: dict[str, Any], low: str, high: str, make: Callable[[int], An
 def _text(node: dict[str, Any], size: int) -> str:
     if _is_network(node):
         return NETWORKS[size]
-    if any(
-        "duration('1h')" in rule["rule"] and "<=" in rule["rule"] for rule in node.get("x-kubernetes-validations", ())
-    ):
+    if any("duration('" in rule["rule"] and "<=" in rule["rule"] for rule in node.get("x-kubernetes-validations", ())):
         return SHORT_DURATIONS.get(size, "9" * size)
     if any("duration('10m')" in rule["rule"] for rule in node.get("x-kubernetes-validations", ())):
         return GRACES.get(size, "9" * size)
@@ -91,7 +90,8 @@ def _list(node: dict[str, Any], sample: list[Any], count: int) -> list[Any]:
         if _pattern(items).startswith(URI):
             return [f"a:{number}" for number in range(count)]
         return [
-            f"10.0.{number % 256}.{number // 256}/32" if _is_network(items) else f"a{number}" for number in range(count)
+            f"10.0.{number % 256}.{number // 256}/32" if _is_network(items) else _key(items, number)
+            for number in range(count)
         ]
     keys = node.get("x-kubernetes-list-map-keys", ())
     return [
@@ -105,6 +105,8 @@ def _key(node: dict[str, Any], number: int) -> str:
         return str(words[number % len(words)])
     if _pattern(node).startswith("^(?:"):
         return f"a/{number}"
+    if _pattern(node).startswith("^/[A-Za-z0-9_]"):
+        return f"/a/a{number}"
     return f"/a{number}" if _pattern(node).startswith("^(/") else f"a{number}"
 
 

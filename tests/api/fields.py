@@ -49,20 +49,34 @@ def _around(kind: str, path: str) -> dict[str, Any]:
     for field in TIED:
         if not path.startswith(f".{field}"):
             spec.pop(field, None)
-    if kind == "AgentDeployment" and path.startswith(".ports"):
-        del spec["network"]["ingress"]
+    if kind == "AgentDeployment":
+        _untie(spec, path)
     if path == ".probes[].type":
         del spec["probes"][1:]
-    if path.endswith(".port") and path.startswith((".health", ".network.ingress", ".probes")):
+    if path.endswith(".port") and path.startswith((".health", ".network.ingress", ".probes", ".sidecars[].probes")):
         # The port that is named must exist: one for each length that is tried.
         spec["ports"] = [{"name": "a" * size, "port": 1} for size in (1, 15)]
         spec["network"]["ingress"] = spec["network"]["ingress"][:1]
         spec["network"]["ingress"][0]["port"] = "a"
-        for probe in spec.get("probes", []):
+        for probe in [*spec.get("probes", []), *(one for car in spec["sidecars"] for one in car.get("probes", []))]:
             for way in ("http", "tcp"):
                 if way in probe:
                     probe[way]["port"] = "a"
     return manifest
+
+
+def _untie(spec: dict[str, Any], path: str) -> None:
+    """Take away what names other entries: ports in rules and in a sidecar's probes, containers in secrets."""
+    if path.startswith(".ports"):
+        del spec["network"]["ingress"]
+    if path == ".sidecars[].probes[].type":
+        del spec["sidecars"][0]["probes"][1:]
+    for sidecar in spec["sidecars"]:
+        if not path.startswith(".sidecars[].probes"):
+            sidecar.pop("probes", None)
+    for secret in spec["secrets"]:
+        if not path.startswith(".secrets"):
+            secret.pop("containers", None)
 
 
 def _has(entry: Any, words: list[str]) -> bool:

@@ -23,6 +23,9 @@ JUNK: dict[str, list[Any]] = {
 
 RULED = {
     (".network.egress[].ports", "minItems"),
+    (".secrets[].containers", "maxItems"),
+    (".secrets[].containers[]", "minLength"),
+    (".secrets[].containers[]", "maxLength"),
     (".namespaceSelector.matchExpressions[].operator", "Exists"),
     (".namespaceSelector.matchExpressions[].operator", "DoesNotExist"),
     (".namespaceSelector.matchExpressions[].values", "minItems"),

@@ -40,11 +40,35 @@ def test_the_crds_chart_lints() -> None:
         ("clusterNetworks={10.0.0.0}", "/clusterNetworks"),
         ("apiServerNetworks={10.0.0.1}", "/apiServerNetworks"),
         ("floor.enabled=maybe", "/floor/enabled"),
+        ("dns.service=kube-dns", "/dns/service"),
+        ("dns.addresses={169.254.0.0/16}", "/dns/addresses"),
+        ("dns.address=169.254.20.10", "additional properties 'address' not allowed"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_path(setting: str, complaint: str) -> None:
     with pytest.raises(CommandFailed, match=re.escape(complaint)):
         text("--set", setting)
+
+
+@pytest.mark.parametrize(
+    ("version", "fits"), [("1.30.14", False), ("1.31.0", True), ("1.31.14-eks-1", True), ("1.36.3", True)]
+)
+def test_an_older_kubernetes_is_refused(version: str, *, fits: bool) -> None:
+    arguments = ("template", "ringfence", str(CHART), *IMAGE, "--kube-version", version)
+    if fits:
+        helm(*arguments)
+        return
+    with pytest.raises(CommandFailed, match=re.escape("requires kubeVersion: >=1.31")):
+        helm(*arguments)
+
+
+def test_the_controller_is_told_where_dns_is() -> None:
+    (container,) = pods("--set", "dns.service=a/b", "--set", "dns.addresses={192.0.2.1/32}")["ringfence-controller"][
+        "spec"
+    ]["containers"]
+    assert {"--dns-service=a/b", "--dns-address=192.0.2.1/32"} <= {*container["args"]}
+    (usual,) = pods()["ringfence-controller"]["spec"]["containers"]
+    assert not [one for one in usual["args"] if "dns" in one]
 
 
 @pytest.mark.parametrize(
@@ -209,7 +233,8 @@ def test_what_writes_who_asks_and_what_looks_after_it_compute_the_same() -> None
     assert writes["variables"] == looks["variables"]
     assert writes["matchConstraints"] == looks["matchConstraints"]
     assert (writes["failurePolicy"], looks["failurePolicy"]) == ("Ignore", "Fail")
-    (anew,) = [one["expression"] for one in writes["variables"] if one["name"] == "anew"]
-    for spec in ("object.spec", "variables.before"):
-        found = set(re.findall(rf"{re.escape(spec)}\.\?(\w+)", anew))
+    computed = {one["name"]: one["expression"] for one in writes["variables"]}
+    assert "variables.runs != variables.ran_before" in computed["anew"]
+    for name, spec in (("runs", "object.spec"), ("ran_before", "variables.before")):
+        found = set(re.findall(rf"{re.escape(spec)}\.\?(\w+)", computed[name]))
         assert found == {*WHAT_RUNS, "storage", "scratch", "secrets"}, "another program is the same for admission"

@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from cluster.shell import step
+from ringfence.policy.signatures import SIGNATURE
 
 from . import attest, charts, notes, olm, plugin
 from .image import ARCHITECTURES, Part, image, parts
@@ -154,7 +155,7 @@ class _Release:
         for name, one in subjects.items():
             about = {name: one["digest"]}
             bundles = {
-                attest.SIGNATURE: self.signer.bundle(about),
+                SIGNATURE: self.signer.bundle(about),
                 attest.PROVENANCE: self.signer.bundle(about, attest.PROVENANCE, provenance),
             }
             if name in lists:
@@ -196,7 +197,7 @@ class _Release:
         return (self.source.root / "CHANGELOG.md").read_text()
 
 
-_KINDS = {attest.SIGNATURE: "signature", attest.PROVENANCE: "provenance", attest.SBOM: "sbom"}
+_KINDS = {SIGNATURE: "signature", attest.PROVENANCE: "provenance", attest.SBOM: "sbom"}
 
 
 def bundle_name(subject: str, predicate: str) -> str:

@@ -6,6 +6,7 @@ apt fetches them from the archive that this machine uses, for any architecture, 
 import io
 import re
 import shlex
+import subprocess
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -86,6 +87,7 @@ def base(found: list[Package]) -> Tree:
         "etc/passwd": Node((_ROOT + _SELF).encode()),
         "etc/group": Node(b"root:x:0:\nringfence:x:65532:\n"),
         "etc/nsswitch.conf": Node(b"hosts: files dns\n"),
+        "usr/sbin": Node(mode=PROGRAM_MODE, folder=True),
         "tmp": Node(mode=0o1777, folder=True),
         "home/ringfence": Node(mode=PROGRAM_MODE, folder=True),
     }
@@ -113,7 +115,6 @@ def _package(deb: Path, sha256: str) -> Package:
 
 
 def _unpacked(deb: Path) -> Tree:
-    import subprocess  # noqa: PLC0415 - the archive is bytes, which `run` would decode
 
     packed = subprocess.run(["dpkg-deb", "--fsys-tarfile", deb], check=True, capture_output=True, timeout=120).stdout
     tree: Tree = {}

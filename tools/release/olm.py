@@ -36,7 +36,7 @@ def rendered(source: Source, image: str) -> list[Manifest]:
     repository, _, digest = image.partition("@")
     values = ["--set", f"image.repository={repository}", "--set", f"image.digest={digest}"]
     chart = source.root / "charts/ringfence"
-    words = ["template", "ringfence", chart, "-n", NAMESPACE, "--no-hooks", "--skip-tests", *values]
+    words = ["template", "ringfence", str(chart), "-n", NAMESPACE, "--no-hooks", "--skip-tests", *values]
     text = run([programs.tools() / "helm", *words])
     return [one for one in yaml.safe_load_all(text) if one and one["metadata"]["labels"].get(_PART) != "test"]
 
@@ -127,7 +127,8 @@ def _permissions(found: list[Manifest], accounts: list[str], kind: str) -> list[
 
 
 def _in_reach(one: Manifest) -> bool:
-    return one["metadata"].get("namespace", NAMESPACE) == NAMESPACE
+    namespace: str = one["metadata"].get("namespace", NAMESPACE)
+    return namespace == NAMESPACE
 
 
 def _carried(one: Manifest, found: list[Manifest]) -> bool:

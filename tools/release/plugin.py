@@ -9,7 +9,7 @@ from .debian import MULTIARCH
 from .image import Part
 from .python import SITE, VERSION
 from .source import Source
-from .trees import PROGRAM_MODE, Node, Tree, gzipped, tar
+from .trees import PROGRAM_MODE, Node, Tree, followed, gzipped, tar
 
 _LAUNCHER = """\
 #!/bin/sh
@@ -33,8 +33,8 @@ def archive(source: Source, part: Part) -> bytes:
     wanted = (f"usr/lib/{libraries}/", f"usr/lib/python{VERSION}/", f"{SITE}/", f"usr/bin/python{VERSION}")
     files = part.files
     tree: Tree = {}
-    for name, node in files.items():
-        target = _followed(files, name, node)
+    for name in files:
+        target = followed(files, name)
         if name.startswith(wanted) and target is not None:
             tree[name] = target
     (loader,) = (name for name in tree if PurePosixPath(name).match(f"usr/lib/{libraries}/ld-linux-*.so.*"))
@@ -69,21 +69,3 @@ def manifest(source: Source, downloads: str, digests: dict[str, str]) -> str:
         },
     }
     return yaml.safe_dump(about, sort_keys=False, width=1000)
-
-
-def _followed(files: Tree, name: str, node: Node) -> Node | None:
-    """The file that a link leads to, if it is one."""
-    for _ in range(8):
-        if not node.link:
-            return None if node.folder else node
-        parts: list[str] = [] if node.link.startswith("/") else list(PurePosixPath(name).parent.parts)
-        for part in PurePosixPath(node.link).parts:
-            if part == "..":
-                parts.pop()
-            elif part != "/":
-                parts.append(part)
-        name = "/".join(["usr", *parts] if parts and parts[0] in {"lib", "bin"} else parts)
-        if name not in files:
-            return None
-        node = files[name]
-    return None

@@ -16,7 +16,7 @@ from cluster.shell import run, step
 from .debian import MULTIARCH
 from .errors import ReleaseError
 from .source import Source
-from .trees import PROGRAM_MODE, Node, Tree, read, write
+from .trees import PROGRAM_MODE, Node, Tree, followed, write
 
 VERSION = "3.11"
 """Debian 12's."""
@@ -112,7 +112,8 @@ class Compiler:
 
     def __call__(self, tree: Tree, *, below: str) -> Tree:
         """The compiled modules of what is `below` a path. The times and hashes of sources are not looked at later."""
-        sources = {name: n for name, n in tree.items() if name.startswith(f"{below}/") and name.endswith(".py")}
+        named = [name for name in tree if name.startswith(f"{below}/") and name.endswith(".py")]
+        sources = {name: node for name in named if (node := followed(tree, name)) is not None}
         new = {name: node for name, node in sources.items() if (name, node.content) not in self._known}
         with tempfile.TemporaryDirectory() as place, step(f"compiling {len(new)} modules"):
             write(new, Path(place))
@@ -163,4 +164,4 @@ def distributions(source: Source, target: Path) -> list[Path]:
     return sorted(target.glob(f"ringfence-{source.version}*"))
 
 
-__all__ = ["SITE", "Compiler", "Wheel", "described", "distributions", "installed", "machine", "read", "wheels"]
+__all__ = ["SITE", "VERSION", "Compiler", "Wheel", "described", "distributions", "installed", "machine", "wheels"]

@@ -10,6 +10,8 @@ from pathlib import Path, PurePosixPath
 FILE_MODE = 0o644
 PROGRAM_MODE = 0o755
 _LEVEL = 6
+_MOST_LINKS = 8
+"""Links in a row, until they are taken for a circle."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,26 @@ def tar(tree: Mapping[str, Node], *, time: int = 0) -> bytes:
 def gzipped(content: bytes) -> bytes:
     """Compress, without a name or a time."""
     return gzip.compress(content, _LEVEL, mtime=0)
+
+
+def followed(tree: Tree, name: str) -> Node | None:
+    """The file of that name, or the one that a link of that name leads to inside of the tree, if there is one."""
+    for _ in range(_MOST_LINKS):
+        node = tree.get(name)
+        if node is None or node.folder:
+            return None
+        if not node.link:
+            return node
+        parts: list[str] = [] if node.link.startswith("/") else list(PurePosixPath(name).parent.parts)
+        for part in PurePosixPath(node.link).parts:
+            if part == "..":
+                del parts[-1:]
+            elif part != "/":
+                parts.append(part)
+        if parts and (top := tree.get(parts[0])) is not None and top.link:  # /lib is a link into /usr
+            parts[:1] = PurePosixPath(top.link).parts
+        name = "/".join(parts)
+    return None
 
 
 def read(folder: Path, *, below: str = "") -> Tree:

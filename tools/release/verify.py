@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from cluster.shell import step
+from ringfence.policy.signatures import SIGNATURE
 
 from . import attest
 from .build import IMAGES, KEY, SIGNATURES, SUMS, bundle_name, repository_of
@@ -87,7 +88,7 @@ class _Check:
             raise ReleaseError(f"nothing is attached to {name}")
         manifests = [layout.read(each["digest"]) for each in layout.read(layout.names[tag]["digest"])["manifests"]]
         attached = {layout.blobs[manifest["layers"][0]["digest"]] for manifest in manifests}
-        for predicate in (attest.SIGNATURE, attest.PROVENANCE):
+        for predicate in (SIGNATURE, attest.PROVENANCE):
             text = self._bundle(f"{SIGNATURES}/{bundle_name(name, predicate)}", predicate, one["digest"])
             if text.encode() not in attached:
                 raise ReleaseError(f"{bundle_name(name, predicate)} is not attached to {name}")

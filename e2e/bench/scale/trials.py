@@ -79,6 +79,7 @@ class Agents:
     async def policy(self) -> dict[str, Any]:
         """One policy is edited so that every agent violates it, and back."""
         told: dict[str, Any] = {}
+        await self._field.quiet()
         for name, everything, wanted in (("to_refused", False, refused), ("to_accepted", True, accepted)):
             with step(f"a policy that touches {len(self.there)} agents is edited"):
                 span = self._field.span()

@@ -1,5 +1,8 @@
 """The fields that shape the pod: what the spec says is what runs."""
 
+import base64
+import json
+import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,6 +12,7 @@ from cluster.errors import ClusterError
 from cluster.shell import wait_for
 from harness import agents
 from harness.api import Api
+from harness.environment import Environment
 from harness.kubectl import Kubectl, Object
 from harness.manifests import NAMESPACE
 
@@ -217,6 +221,50 @@ def test_user(make: Make, api: Api, inside: Inside) -> None:
         ]
     finally:
         api.patch(policy, {"spec": {"pods": None}})
+
+
+def test_identity(make: Make, api: Api, inside: Inside, environment: Environment) -> None:
+    """The kubelet's token is for whom it was asked and for this pod alone; the API server takes it for nobody's."""
+    role = "arn:aws:iam::111122223333:role/agent"
+    identity = {
+        "annotations": [{"key": "eks.amazonaws.com/role-arn", "value": role}],
+        "tokens": [{"audience": "sts.amazonaws.com", "path": "/var/run/identity/token", "expiration": "30m"}],
+    }
+    with pytest.raises(Exception, match="IdentityAbovePolicy"):
+        make(identity=identity)
+    policy = "/apis/ringfence.dev/v1alpha1/agentpolicies/research"
+    allowed = {
+        "annotations": [{"key": "eks.amazonaws.com/role-arn", "values": [role]}],
+        "audiences": ["sts.amazonaws.com"],
+    }
+    api.patch(policy, {"spec": {"identity": allowed}})
+    try:
+        name, pod = pod_of(make, api, identity=identity)
+        account = api.get(f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/ringfence-{name}")
+        assert account["metadata"]["annotations"]["eks.amazonaws.com/role-arn"] == role
+        token = inside(name, "cat", "/var/run/identity/token").strip()
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        assert claims["aud"] == ["sts.amazonaws.com"]
+        assert claims["sub"] == f"system:serviceaccount:{NAMESPACE}:ringfence-{name}"
+        assert claims["kubernetes.io"]["pod"]["uid"] == pod["metadata"]["uid"]
+        assert claims["exp"] - claims["iat"] == 30 * 60
+        with pytest.raises(ClusterError, match=r"read-only file system|permission denied"):
+            inside(name, "write", "/var/run/identity/token", "text")
+        with pytest.raises(ClusterError, match="no such file"):
+            inside(name, "cat", "/var/run/secrets/kubernetes.io/serviceaccount/token")
+        assert "must be logged in" in as_bearer(environment, token)
+    finally:
+        api.patch(policy, {"spec": {"identity": None}})
+
+
+def as_bearer(environment: Environment, token: str) -> str:
+    """What the API server answers to who asks it with this token."""
+    cluster = environment.cluster
+    assert cluster
+    options = [f"--server={cluster.server}", f"--certificate-authority={cluster.ca_file}", f"--token={token}"]
+    argv = [str(environment.kubectl.kubectl), "--kubeconfig=/dev/null", *options, "auth", "whoami"]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False).stderr
 
 
 def test_pull_secrets(make: Make, api: Api, kubectl: Kubectl) -> None:

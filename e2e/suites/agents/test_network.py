@@ -75,6 +75,37 @@ def test_a_service_rule_opens_the_clusters_dns_and_no_other_resolver(kubectl: Ku
     assert found == {own: "reachable", foreign: "blocked"}
 
 
+def test_a_renamed_dns_is_found_by_its_service(kubectl: Kubectl, examples: None) -> None:
+    """The Service leads to pods of another name; nobody tells Ringfence."""
+    system = "kube-system"
+    renamed = json.loads(kubectl("get", "deployment", "coredns", "-n", system, "-o", "json"))
+    labels = {"app": "names"}
+    renamed["metadata"] = {"name": "names", "namespace": system, "labels": labels}
+    renamed["spec"]["selector"] = {"matchLabels": labels}
+    renamed["spec"]["template"]["metadata"] = {"labels": labels}
+    renamed.pop("status")
+    own, pod = "dns://kubernetes.default.svc.cluster.local", "deploy/ringfence-researcher"
+    kubectl.apply(renamed)
+    try:
+        kubectl("rollout", "status", "deployment/names", "-n", system, "--timeout=120s", timeout=130)
+        kubectl("patch", "--type=json", "service", "kube-dns", "-n", system, "-p", _selector(labels))
+        wait_for("DNS", lambda: probe(kubectl, NAMESPACE, pod, [own], seconds=1)[own] == "reachable", timeout=150)
+        egress = kubectl("get", "networkpolicy", "ringfence-researcher-allow", "-n", NAMESPACE, "-o", "json")
+        assert labels in [
+            peer.get("podSelector", {}).get("matchLabels")
+            for rule in json.loads(egress)["spec"]["egress"]
+            for peer in rule["to"]
+        ]
+    finally:
+        kubectl("patch", "--type=json", "service", "kube-dns", "-n", system, "-p", _selector({"k8s-app": "kube-dns"}))
+        kubectl("delete", "deployment", "names", "-n", system)
+    wait_for("DNS again", lambda: probe(kubectl, NAMESPACE, pod, [own], seconds=1)[own] == "reachable", timeout=150)
+
+
+def _selector(labels: dict[str, str]) -> str:
+    return json.dumps([{"op": "replace", "path": "/spec/selector", "value": labels}])
+
+
 def test_the_way_closes_when_the_rule_goes(make: Callable[..., Object], api: Api, kubectl: Kubectl) -> None:
     rule = {"cidr": f"{LLM}/32", "ports": [443]}
     name = make(network={"egress": [rule]})["metadata"]["name"]

@@ -46,6 +46,22 @@ def test_a_build_that_fails_leaves_nothing_usable(own_cache: Path) -> None:
     assert [entry.name for entry in whole.iterdir()] == ["whole"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "version"), [("", "1.36.3"), ("1.36", "1.36.3"), ("1.31", "1.31.14"), ("1.33", "1.33.13")]
+)
+def test_each_version_of_kubernetes_has_a_lock(monkeypatch: pytest.MonkeyPatch, asked: str, version: str) -> None:
+    monkeypatch.setenv("RINGFENCE_KUBERNETES", asked)
+    assert programs.version() == version
+    lock = "go.mod" if version == programs.KUBERNETES else f"go-{asked}.mod"
+    assert f"k8s.io/kubernetes v{version}\n" in (programs.HERE / "kube" / lock).read_text()
+
+
+def test_a_version_without_a_lock_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RINGFENCE_KUBERNETES", "1.30")
+    with pytest.raises(ClusterError, match=r"1\.31, 1\.33, 1\.36"):
+        programs.version()
+
+
 def test_fingerprints_tell_contents_and_names(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     one.write_text("a")

@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from ringfence.kube import Kube
+from ringfence.kube.own_token import api_audiences
 from ringfence.policy.model import Network
 from ringfence.store.context import PolicyContext
 from ringfence.store.prover import Prover, by_certificate
@@ -59,7 +60,11 @@ async def run(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings, kube: Kube, stop: asyncio.Event) -> None:
-    context = PolicyContext(settings.cluster_networks, api_server_networks=settings.api_server_networks)
+    context = PolicyContext(
+        settings.cluster_networks,
+        api_server_networks=settings.api_server_networks,
+        api_audiences=api_audiences(),
+    )
     prover = Prover(context=context, prove=by_certificate(kube))
     directory = settings.certificate_directory
     certificate = Certificate(Files(directory / "tls.crt", directory / "tls.key", settings.client_ca))

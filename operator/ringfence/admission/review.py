@@ -31,6 +31,7 @@ OF_THE_CONTEXT: Final = frozenset(
         RuleName.GRACE_ABOVE_POLICY,
         RuleName.MARK_ABOVE_POLICY,
         RuleName.SCHEDULING_ABOVE_POLICY,
+        RuleName.IDENTITY_ABOVE_POLICY,
         *LIMIT_RULES,
         RuleName.EGRESS_UNRESTRICTED,
         RuleName.EGRESS_CLUSTER_ADDRESS,

@@ -5,14 +5,14 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from .base import ListType, Model, PrinterColumn, Rule
+from .container import EnvVar, Resources
+from .containers import CONTAINER_RULES, InitContainer, Sidecar
 from .fields import (
     DNS_LABEL,
     AbsolutePath,
     Argument,
     Bundle,
     DnsSubdomain,
-    EnvName,
-    EnvValue,
     HttpPath,
     Image,
     Port,
@@ -21,6 +21,7 @@ from .fields import (
     matches,
 )
 from .files import CONTENT_RULE, ConfigFile, EnvFrom
+from .identity import Identity
 from .marks import PodAnnotations, PodLabels
 from .names import MAX_AGENT_NAME
 from .network import Network
@@ -34,32 +35,11 @@ from .stop import Stop
 from .users import NOBODY, Id
 
 
-class EnvVar(Model):
-    """One environment variable. Not for secrets: the value is readable by whoever reads the object."""
-
-    name: EnvName = Field(description="Name of the variable: letters, digits and _.")
-    value: EnvValue = Field(default="", description="Its value: plain text.")
-
-
 class ContainerPort(Model):
     """One TCP port that the agent listens on. It stays closed until network.ingress names it."""
 
     name: PortName = Field(description="Name by which health and network.ingress refer to the port.")
     port: Port = Field(description="The TCP port inside the pod.")
-
-
-class ResourceAmounts(Model):
-    """Amounts of the three resources that an agent may ask for."""
-
-    cpu: Quantity | None = Field(default=None, description="CPUs, such as 500m or 2.")
-    memory: Quantity | None = Field(
-        default=None, description="Memory in bytes, such as 512Mi; over its limit the agent is killed."
-    )
-    ephemeral_storage: Quantity | None = Field(
-        default=None,
-        alias="ephemeral-storage",
-        description="Disk for /tmp and logs in bytes, such as 1Gi; over its limit the pod is evicted.",
-    )
 
 
 class ImageSignature(Model):
@@ -68,21 +48,6 @@ class ImageSignature(Model):
     bundle: Bundle = Field(
         description="A Sigstore bundle v0.3 in JSON, as `cosign sign --bundle` and `cosign attest --bundle` write it. "
         "It holds no secret."
-    )
-
-
-class Resources(Model):
-    """What the agent gets of the node. Always limited, whatever is left out."""
-
-    requests: ResourceAmounts = Field(
-        default_factory=ResourceAmounts,
-        description="What the node sets aside for the agent. Left out: the limit that is given, "
-        "else cpu 50m, memory 64Mi, ephemeral-storage 64Mi.",
-    )
-    limits: ResourceAmounts = Field(
-        default_factory=ResourceAmounts,
-        description="The most that the agent may use. Left out: the request that is given, "
-        "else cpu 1, memory 512Mi, ephemeral-storage 1Gi.",
     )
 
 
@@ -130,6 +95,7 @@ class AgentDeploymentSpec(Model):
         ),
         CONTENT_RULE,
         PORT_RULE,
+        *CONTAINER_RULES,
     )
 
     image: Image = Field(
@@ -191,6 +157,15 @@ class AgentDeploymentSpec(Model):
         description="Probes for startup, readiness and liveness. What is absent here is that of health, if any.",
     )
     stop: Stop | None = Field(default=None, description="How its pods end. Absent: SIGTERM, and 30s later by force.")
+    init_containers: Annotated[list[InitContainer], Field(max_length=4), ListType("map", ("name",))] = Field(
+        default_factory=list,
+        description="Containers that run before the agent, one after the other: each must end with exit code 0.",
+    )
+    sidecars: Annotated[list[Sidecar], Field(max_length=4), ListType("map", ("name",))] = Field(
+        default_factory=list,
+        description="Containers that run beside the agent, from before it starts until after it ends. They share its "
+        "network, and with it all that network allows.",
+    )
     image_pull_secrets: Annotated[list[DnsSubdomain], Field(max_length=8), ListType("set")] = Field(
         default_factory=list,
         description="Names of Secrets in the agent's namespace; only the kubelet reads them.",
@@ -222,6 +197,10 @@ class AgentDeploymentSpec(Model):
         default_factory=dict,
         max_length=8,
         description="Annotations of its pods. Policies: pods.annotations. Not for secrets.",
+    )
+    identity: Identity | None = Field(
+        default=None,
+        description="Who the agent is to a cloud, as far as policies allow. Absent: nobody, least of all its node.",
     )
     permissions: Permissions = Field(default_factory=Permissions)
     secrets: Annotated[list[AgentSecret], Field(max_length=16), ListType("map", ("name",))] = Field(

@@ -19,6 +19,7 @@ from .fields import (
     Uri,
     UserGroup,
 )
+from .identity import PolicyIdentity
 from .marks import MarkKey, PodMark
 from .permissions import ClusterRead, Level, PolicyRule
 from .scheduling import DeviceLimit, NodeLabel, Toleration
@@ -282,6 +283,7 @@ class AgentPolicySpec(Model):
     images: PolicyImages = Field(default_factory=PolicyImages)
     sandbox: PolicySandbox = Field(default_factory=PolicySandbox)
     pods: PolicyPods = Field(default_factory=PolicyPods)
+    identity: PolicyIdentity = Field(default_factory=PolicyIdentity)
     connections: PolicyConnections = Field(default_factory=PolicyConnections)
     secrets: PolicySecrets = Field(default_factory=PolicySecrets)
     on_orphans: Literal["Stop", "Keep"] = Field(

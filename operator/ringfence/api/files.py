@@ -1,6 +1,7 @@
 """Configuration that an agent is given: files, and variables from ConfigMaps. Not for secrets."""
 
-from typing import Annotated, ClassVar
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -58,7 +59,7 @@ class EnvFrom(Model):
     )
 
 
-def content_bytes(files: list[ConfigFile]) -> int:
+def content_bytes(files: Sequence[Any]) -> int:
     """Bytes of all that is written out."""
     return sum(len((file.content or "").encode()) for file in files)
 

@@ -7,11 +7,36 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, get_args
 
-from . import agentpolicy, fields, files, scheduling, secrets
+from . import agentpolicy, fields, files, identity, scheduling, secrets
 
 _ONE_CONTAINER: Final = (
-    "an agent is one container, and its fields stand in spec itself: image, command, args, env, ports, resources"
+    "the fields of the agent's own container stand in spec itself: image, command, args, env, ports, resources; others "
+    "are entries of initContainers and sidecars"
 )
+_BESIDE: Final = (
+    "write sidecars: [{name: proxy, image: registry.example/proxy@sha256:...}] for what runs beside the agent, "
+    "initContainers for what runs before it"
+)
+_OF_BESIDE: Final[Mapping[str, str]] = {
+    "ports": "leave it out: all containers share the agent's ports, which stand in spec.ports",
+    **dict.fromkeys(
+        ("volumeMounts", "volumes", "mounts"), "write shares: [/work], a path of spec.scratch or of spec.storage"
+    ),
+    **dict.fromkeys(
+        ("secrets", "secretRef", "secretName"),
+        "name this container at the secret: spec.secrets: [{name: token, containers: [proxy], ...}]",
+    ),
+    "restartPolicy": "leave it out: an entry of sidecars runs beside the agent, one of initContainers before it",
+    "imagePullPolicy": "leave it out: by its digest (NAME@sha256:...) an image is always the same",
+    **dict.fromkeys(
+        ("securityContext", "privileged", "runAsUser", "user"),
+        "leave it out: each container of an agent is held to the same, and runs as spec.runAsUser",
+    ),
+    **dict.fromkeys(
+        ("livenessProbe", "readinessProbe", "startupProbe"),
+        "write probes: [{type: Readiness, http: {port: http}}] for a sidecar, with the name of one of spec.ports",
+    ),
+}
 _HEALTH: Final = (
     "write health: {path: /healthz, port: http} and ports: [{name: http, port: 8080}], which is for readiness and "
     "liveness alike; each by itself is probes: [{type: Startup, http: {port: http}, every: 5s, failures: 60}]"
@@ -62,12 +87,17 @@ _NO_VALUE: Final = (
     "made by source: {generate: {}} with rotation: {every: 720h}"
 )
 _DELIVERY: Final = "write delivery: {env: {name: TOKEN}}, or delivery: {file: {path: /var/run/ringfence/token}}"
+_IDENTITY: Final = (
+    "write identity: {annotations: [{key: eks.amazonaws.com/role-arn, value: arn:aws:iam::111122223333:role/agent}]}, "
+    "or tokens: [{audience: sts.amazonaws.com, path: /var/run/identity/token}], as far as policies allow"
+)
 _SETTINGS: Final = "an agent's own settings go into env or args: env: [{name: MODEL, value: small}]"
 
 UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
         "AgentDeploymentSpec": {
-            **dict.fromkeys(("containers", "template", "container", "initContainers", "sidecars"), _ONE_CONTAINER),
+            **dict.fromkeys(("containers", "template", "container"), _ONE_CONTAINER),
+            **dict.fromkeys(("initContainer", "init", "sidecar", "extraContainers", "additionalContainers"), _BESIDE),
             **dict.fromkeys(
                 ("livenessProbe", "readinessProbe", "startupProbe", "probe", "healthcheck", "healthCheck"), _HEALTH
             ),
@@ -81,6 +111,10 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             **dict.fromkeys(
                 ("serviceAccountName", "serviceAccount", "automountServiceAccountToken", "serviceAccountToken"),
                 _OWN_ACCOUNT,
+            ),
+            **dict.fromkeys(
+                ("serviceAccountAnnotations", "roleArn", "iamRole", "workloadIdentity", "tokens", "audiences"),
+                _IDENTITY,
             ),
             **dict.fromkeys(("hostNetwork", "hostPID", "hostIPC", "hostUsers", "network_mode", "pid"), _NODE),
             **dict.fromkeys(("dnsPolicy", "dnsConfig", "hostAliases", "extra_hosts", "dns"), _NODE),
@@ -129,6 +163,11 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "enabled": "write suspended: true to stop an agent",
             "paused": "write suspended: true to stop an agent",
         },
+        "InitContainer": _OF_BESIDE,
+        "Sidecar": _OF_BESIDE,
+        "SideVar": {
+            **dict.fromkeys(("valueFrom", "secretKeyRef", "fieldRef", "secret"), _ENV_FROM),
+        },
         "EnvVar": {
             **dict.fromkeys(("valueFrom", "secretKeyRef", "fieldRef", "secret"), _ENV_FROM),
             **dict.fromkeys(("configMapKeyRef", "configMap"), _CONFIG),
@@ -169,6 +208,17 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             ),
             **dict.fromkeys(("env", "file", "path", "mountPath", "envName"), _DELIVERY),
             "generate": "write source: {generate: {}} and rotation: {every: 720h}",
+        },
+        "Identity": {
+            **dict.fromkeys(
+                ("roleArn", "role", "clientId", "tenantId", "serviceAccount", "gcpServiceAccount", "labels"), _IDENTITY
+            ),
+            **dict.fromkeys(("audience", "audiences", "token"), _IDENTITY),
+        },
+        "IdentityToken": {
+            **dict.fromkeys(("expirationSeconds", "ttl", "lifetime", "every"), "write expiration: 1h"),
+            **dict.fromkeys(("mountPath", "file"), "write path: /var/run/identity/token"),
+            "audiences": "write audience: sts.amazonaws.com, and an entry of its own for each further one",
         },
         "Storage": {
             **dict.fromkeys(("path", "mount"), "write mountPath: /data"),
@@ -236,6 +286,8 @@ WRONG_TYPE: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
         ("Health", "port"): _PORT,
         ("ServiceTarget", "port"): "must be the number of the Service's port, such as 8080",
         ("AgentDeploymentSpec", "env"): _ENV.replace("write", "must be"),
+        ("Identity", "annotations"): "must be a list: annotations: [{key: eks.amazonaws.com/role-arn, value: "
+        "arn:aws:iam::111122223333:role/agent}]",
         ("AgentDeploymentSpec", "imagePullSecrets"): "must be a list of names: imagePullSecrets: [registry]",
     }
 )
@@ -275,6 +327,11 @@ PATTERNS: Final[Mapping[str, str]] = MappingProxyType(
         _pattern(fields.AnnotationValue): "must be one line of text, without control characters",
         _pattern(_QUANTITY_TEXT): "must be a quantity such as 2, 500m or 512Mi",
         _pattern(fields.RbacWord): "must be a word without blanks, such as configmaps",
+        _pattern(identity.Audience): "must be a word of ASCII without blanks, such as sts.amazonaws.com",
+        _pattern(
+            identity.TokenPath
+        ): "must be the full path of a file in a directory of letters, digits, ., _ and -, such "
+        "as /var/run/identity/token",
         _pattern(fields.RbacGroup): 'must be an API group, such as apps, or "" for the core group',
         _pattern(secrets.Duration): "must be a time in hours, minutes and "
         "seconds, such as 720h or 1h30m; 30 days are 720h",

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from .base import Model, Rule, ValueRule
+from .base import ListType, Model, Rule, ValueRule
 from .fields import DnsLabel, DnsSubdomain, EnvName
 
 KEYS_DIRECTORY = "/var/run/ringfence"
@@ -174,6 +174,16 @@ class AgentSecret(Model):
         f"say. At most that, or `{NEVER}` where every policy has `secrets.allowNever`: for what must not change.",
     )
     delivery: SecretDelivery
+    containers: Annotated[list[DnsLabel], Field(max_length=9), ListType("set")] = Field(
+        default_factory=list,
+        description="Names of the containers that get it, of initContainers and sidecars; `agent` is the agent's own. "
+        "Empty: the agent's own alone.",
+    )
+
+    @property
+    def receivers(self) -> list[str]:
+        """Names of all containers that get it."""
+        return self.containers or ["agent"]
 
 
 class PolicySecrets(Model):

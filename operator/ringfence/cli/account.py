@@ -10,7 +10,8 @@ from ringfence.policy.limits import described
 from ringfence.policy.model import Facts, NamedPolicy
 from ringfence.policy.opened import Opening, closed_for_good, opening
 from ringfence.policy.together import together
-from ringfence.resources.network import DNS_PORT, LEADS, NAMESPACE_NAME_LABEL
+from ringfence.resources.dns import NAMESPACE_NAME_LABEL
+from ringfence.resources.network import LEADS
 
 from .status import row
 
@@ -81,7 +82,7 @@ def _egress(seen: Seen, spec: Mapping[str, Any], status: Mapping[str, Any]) -> d
     dns = any(f"{one.get('namespace') or own}/{one['name']}:{one['port']}" in there for one in named)
     if seen.allow_policy is not None:
         stored = (seen.allow_policy.get("spec") or {}).get("egress") or []
-        dns = any(port.get("port") == DNS_PORT for rule in stored for port in rule.get("ports") or [])
+        dns = any(port.get("protocol") == "UDP" for rule in stored for port in rule.get("ports") or [])
     return {
         "destinations": list(shown),
         "dns": dns,

@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import Any, Final
 
 from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL, CEILING_CLUSTER_ROLE
-from ringfence.resources.network import DNS_NAMESPACE, DNS_POD_LABELS
 
 OLDEST: Final = (1, 31)
 """Oldest Kubernetes: the first with all that the CRDs' rules and the floor use."""
@@ -72,6 +71,12 @@ class Seen:
     requester: bool | None = None
     daemon_sets: Sequence[str] | None = None
     dns_pods: int | None = None
+    dns: str = ""
+    node_local: bool = False
+    cilium: Mapping[str, Any] | None = None
+    """Data of its ConfigMap; None: the network is another one."""
+    api_server_on_nodes: Sequence[str] = ()
+    """Those addresses of the API server that are also addresses of nodes."""
     ceiling: bool | None = None
     namespaces: Sequence[Mapping[str, Any]] | None = None
     hidden: Mapping[str, str] = field(default_factory=dict)
@@ -89,6 +94,7 @@ def diagnose(seen: Seen, now: datetime) -> list[Check]:
         _requester(seen),
         _grants(seen),
         _network(seen),
+        *_api_server(seen),
         _dns(seen),
         _namespaces(seen),
     ]
@@ -193,17 +199,35 @@ def _network(seen: Seen) -> Check:
     return Check("network", State.UNKNOWN, "which network this is cannot be told by its DaemonSets", fix)
 
 
+def _api_server(seen: Seen) -> list[Check]:
+    """A policy lets agents out to the API server's addresses; Cilium leaves nodes out of these unless it is told."""
+    if seen.cilium is None:
+        return []
+    if not seen.api_server_on_nodes:
+        return [Check("api-server", State.OK, "it answers outside of the nodes, where Cilium goes by addresses")]
+    if "nodes" in str(seen.cilium.get("policy-cidr-match-mode") or ""):
+        return [Check("api-server", State.OK, "Cilium goes by addresses of nodes, too")]
+    where = ", ".join(seen.api_server_on_nodes)
+    told = (
+        f"it answers at {where}, on a node, and Cilium leaves nodes out of the networks of a policy: agents with "
+        "permissions and rotation jobs do not reach it"
+    )
+    fix = (
+        "helm upgrade cilium cilium/cilium -n kube-system --reuse-values --set policyCIDRMatchMode=nodes, and "
+        "kubectl rollout restart ds/cilium -n kube-system"
+    )
+    return [Check("api-server", State.WRONG, told, fix)]
+
+
 def _dns(seen: Seen) -> Check:
-    labels = ",".join(f"{key}={value}" for key, value in DNS_POD_LABELS.items())
+    name = "helm upgrade with --set dns.service=NAMESPACE/NAME, the Service of the cluster's DNS"
     if not seen.dns_pods:
-        fix = f"kubectl get pods -n {DNS_NAMESPACE} -l {labels}: agents are let through to these alone"
-        return Check("dns", State.WRONG, f"no DNS pod with {labels} in {DNS_NAMESPACE}: agents find no Service", fix)
-    if "node-local-dns" in (seen.daemon_sets or ()):
-        fix = "agents ask the DNS pods alone: see docs/limits.md"
-        return Check(
-            "dns", State.WARNING, "pods ask a cache on their node (node-local-dns), which the fence closes", fix
-        )
-    return Check("dns", State.OK, f"{seen.dns_pods} DNS pods")
+        return Check("dns", State.WRONG, f"no DNS pod at {seen.dns}: agents find no Service", name)
+    if "node-local-dns" in (seen.daemon_sets or ()) and not seen.node_local:
+        fix = "helm upgrade with --set dns.addresses={ADDRESS/32}, where that cache listens on each node"
+        told = "pods ask a cache on their node (node-local-dns), which is not found by its Service"
+        return Check("dns", State.WARNING, told, fix)
+    return Check("dns", State.OK, f"{seen.dns_pods} DNS pods at {seen.dns}")
 
 
 def _namespaces(seen: Seen) -> Check:

@@ -9,15 +9,27 @@ from typing import Any
 import click
 from kubernetes.aio.config import ConfigException
 
+from ringfence.api.fields import DNS_LABEL, matches
 from ringfence.controller.certificates.issue import Names
 from ringfence.controller.certificates.keeper import Settings as CertificateSettings
 from ringfence.controller.run import RESYNC_SECONDS, Settings, run
 from ringfence.resources import JobImage
+from ringfence.resources.dns import Asked
 from ringfence.telemetry import logs
 from ringfence.telemetry.health import Health, HealthServer
 from ringfence.telemetry.metrics import AGENT_COLLECTOR, registry_of
 
 from . import options
+
+
+def _service(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[str, str] | None:
+    """NAMESPACE/NAME. Raises click.BadParameter."""
+    if not text:
+        return None
+    namespace, _, name = text.partition("/")
+    if not (matches(DNS_LABEL, namespace) and matches(DNS_LABEL, name)):
+        raise click.BadParameter(f"{text!r} is not NAMESPACE/NAME, such as kube-system/kube-dns")
+    return namespace, name
 
 
 @click.command("controller")
@@ -75,6 +87,20 @@ from . import options
     help="Seconds between two comparisons of all versions with what is stored, for what a watch may have missed.",
 )
 @click.option(
+    "--dns-service",
+    metavar="NAMESPACE/NAME",
+    callback=_service,
+    help="Service of the cluster's DNS. Without it, it is looked for under its usual names.",
+)
+@click.option(
+    "--dns-address",
+    "dns_addresses",
+    type=options.network,
+    metavar="CIDR",
+    multiple=True,
+    help="One more address, such as 169.254.20.10/32, at which DNS answers: of a cache on the nodes. Repeatable.",
+)
+@click.option(
     "--service-account",
     default="ringfence-controller",
     show_default=True,
@@ -103,6 +129,7 @@ def command(http_port: int, log_format: logs.Format, log_level: str, **given: An
         account=given["service_account"],
         resync=given["resync"],
         registration=given["registration"],
+        dns=Asked(given["dns_service"], tuple(map(str, given["dns_addresses"]))),
         certificates=_certificates(given) if given["certificates"] == "self" else None,
     )
     AGENT_COLLECTOR.per_agent = given["per_agent_metrics"]

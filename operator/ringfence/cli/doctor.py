@@ -2,23 +2,29 @@
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from ringfence.api import AgentDeployment, AgentPolicy
 from ringfence.api.names import CEILING_CLUSTER_ROLE
 from ringfence.api.schema import custom_resource_definition, walk
-from ringfence.resources.network import DNS_NAMESPACE, DNS_POD_LABELS
+from ringfence.resources.dns import Asked, find, words
 
 from . import cluster, formatting, leader, options
 from .checks import Check, Seen, State, diagnose
 
+if TYPE_CHECKING:
+    from ringfence.kube import Kube
+
 WEBHOOK: Final = "admission.ringfence.dev"
 """Name of the webhook inside of its configuration."""
+OPENSHIFT: Final = "clusterversions.config.openshift.io"
+CILIUM: Final = "ciliumnetworkpolicies.cilium.io"
 ADMISSION: Final = "admissionregistration.k8s.io/v1"
 RECORDER: Final = "-guard-requester"
 """How the name of what records who asks for an agent ends."""
@@ -84,8 +90,21 @@ async def gather(session: cluster.Session, lease: str) -> Seen:
     policies = await _seen(hidden, "floor", lambda: kube.list(path_of(ADMISSION, "validatingadmissionpolicies")))
     writers = await _seen(hidden, "requester", lambda: kube.list(path_of(ADMISSION, "mutatingadmissionpolicies")))
     sets = await _seen(hidden, "network", lambda: kube.list(path_of("apps/v1", "daemonsets")))
-    labels = ",".join(f"{key}={value}" for key, value in DNS_POD_LABELS.items())
-    dns = await _seen(hidden, "dns", lambda: kube.list(path_of("v1", "pods", DNS_NAMESPACE), label_selector=labels))
+    cilium, on_nodes = await _cilium(kube, hidden, crds)
+    asked = Asked(openshift=any(one["metadata"]["name"] == OPENSHIFT for one in crds or ()))
+    services = {
+        name: found.get("spec") or {}
+        for name in asked.watched
+        if (found := await _seen(hidden, "dns", partial(kube.get, path_of("v1", "services", *name)))) is not None
+    }
+    dns = find(asked, services)
+    dns_pods: int | None = 0
+    for one in dns.pods:
+        labels = ",".join(f"{key}={value}" for key, value in one.labels)
+        pods = await _seen(
+            hidden, "dns", partial(kube.list, path_of("v1", "pods", one.namespace), label_selector=labels)
+        )
+        dns_pods = None if pods is None or dns_pods is None else dns_pods + len(pods)
     ceiling = path_of("rbac.authorization.k8s.io/v1", "clusterroles", name=CEILING_CLUSTER_ROLE)
     leads = await leader.look(session, lease)
     return Seen(
@@ -99,11 +118,34 @@ async def gather(session: cluster.Session, lease: str) -> Seen:
         floor=None if policies is None else [name for one in policies if "floor" in (name := one["metadata"]["name"])],
         requester=any(one["metadata"]["name"].endswith(RECORDER) for one in writers or ()),
         daemon_sets=None if sets is None else [one["metadata"]["name"] for one in sets],
-        dns_pods=None if dns is None else len(dns),
+        dns_pods=dns_pods,
+        dns=words(dns),
+        node_local=bool(dns.addresses),
+        cilium=cilium,
+        api_server_on_nodes=on_nodes,
         ceiling=await _seen(hidden, "grants", lambda: kube.get(ceiling)) is not None,
         namespaces=await _seen(hidden, "namespaces", lambda: kube.list(path_of("v1", "namespaces"))),
         hidden=hidden,
     )
+
+
+async def _cilium(
+    kube: "Kube", hidden: dict[str, str], crds: Sequence[Mapping[str, Any]] | None
+) -> tuple[Mapping[str, Any] | None, list[str]]:
+    """Its settings, and the addresses of the API server that are nodes'; None where it is not the cluster's network."""
+    from ringfence.kube import path_of  # noqa: PLC0415 - heavy
+
+    if not any(one["metadata"]["name"] == CILIUM for one in crds or ()):
+        return None, []
+    place = path_of("v1", "configmaps", "kube-system", "cilium-config")
+    config = await _seen(hidden, "api-server", lambda: kube.get(place))
+    selector = "kubernetes.io/service-name=kubernetes"
+    path = path_of("discovery.k8s.io/v1", "endpointslices", "default")
+    slices = await _seen(hidden, "api-server", lambda: kube.list(path, label_selector=selector))
+    nodes = await _seen(hidden, "api-server", lambda: kube.list(path_of("v1", "nodes")))
+    own = {one["address"] for node in nodes or () for one in (node.get("status") or {}).get("addresses") or ()}
+    asked = {address for one in slices or () for end in one.get("endpoints") or () for address in end["addresses"]}
+    return (config or {}).get("data") or {}, sorted(asked & own)
 
 
 async def _seen(hidden: dict[str, str] | None, check: str, read: Callable[[], Any]) -> Any:

@@ -11,7 +11,7 @@ from ringfence.policy import text
 from ringfence.policy.decide import decide
 from ringfence.policy.model import AgentObject, Facts, NamedPolicy, RuleName, Violation
 from ringfence.policy.selectors import asks_for, may_match
-from ringfence.resources.network import NAMESPACE_NAME_LABEL
+from ringfence.resources.dns import NAMESPACE_NAME_LABEL
 
 from .manifests import Document, Unreadable, find, read
 from .objects import Object, objects

@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any, Final, Literal
 
 from ringfence.policy.selectors import selects
-from ringfence.resources.network import NAMESPACE_NAME_LABEL
+from ringfence.resources.dns import NAMESPACE_NAME_LABEL
 
 Kind = Literal["address", "host", "service", "agent", "name"]
 Rules = Sequence[Mapping[str, Any]]

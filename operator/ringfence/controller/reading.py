@@ -85,6 +85,10 @@ class FirstRead:
         return self._reason
 
 
+OPENSHIFT: Final = ("config.openshift.io/v1", "clusterversions")
+"""What tells an OpenShift from others: a version of an API group, and a resource in it."""
+
+
 @dataclass
 class Reading:
     """Keeps the store as the cluster is. `every`: seconds between two comparisons."""
@@ -132,6 +136,7 @@ class Reading:
         async with _first_failure(), asyncio.TaskGroup() as group:
             for informer in (*self.others, self.policies, self.agents):
                 group.create_task(_installed(informer, informer.ask))
+        self.store.dns.is_openshift(await self.kube.serves(*OPENSHIFT))
 
     async def first(self) -> None:
         """List everything. Raises ApiError, Unreachable, NotInstalled, NotServed: another call lists what is missing.

@@ -12,8 +12,10 @@ import structlog
 
 from ringfence.kube import ApiError, Kube, NotServed, Unreachable
 from ringfence.kube.access import AccessReviews
+from ringfence.kube.own_token import api_audiences
 from ringfence.policy.model import Network
 from ringfence.resources import JobImage
+from ringfence.resources.dns import Asked
 from ringfence.store.context import PolicyContext
 from ringfence.store.prover import Prover, by_certificate
 from ringfence.store.records import StoredAgent
@@ -84,6 +86,7 @@ class Settings:
     job_image: JobImage | None = None
     account: str = "ringfence-controller"
     resync: float = RESYNC_SECONDS
+    dns: Asked = Asked()  # noqa: RUF009 - frozen
 
 
 async def run(settings: Settings, health: Health) -> int:
@@ -134,8 +137,9 @@ class _Parts:
             settings.cluster_networks,
             api_server_networks=settings.api_server_networks,
             own_namespace=settings.namespace,
+            api_audiences=api_audiences(),
         )
-        return Reading(self.kube, Store(context), self.emit, settings.resync)
+        return Reading(self.kube, Store(context, settings.dns), self.emit, settings.resync)
 
     def prover(self, store: Store) -> Prover:
         """What proves the addresses of the API server."""

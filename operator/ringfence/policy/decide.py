@@ -8,10 +8,11 @@ from ringfence.api.names import AGENTS_ENABLED, AGENTS_LABEL
 
 from . import text
 from .builtin import RESTRICTED
+from .containers import check_containers, images
 from .egress import check_egress
 from .elsewhere import check_elsewhere
-from .files import check_env_from, check_files, mounted
-from .images import check_image
+from .files import volumes
+from .identity import check_identity, check_token_paths
 from .ingress import check_ingress
 from .limits import check_limits
 from .malformed import Parts, readable
@@ -20,11 +21,10 @@ from .model import AgentObject, Facts, NamedPolicy, RuleName, Violation
 from .opened import Opening, closed_for_good, opening
 from .permissions import check_permissions
 from .plaintext import check_plaintext
-from .pods import check_resources, check_sandbox, check_storage
+from .pods import check_sandbox, check_storage
 from .scheduling import check_scheduling
 from .scratch import check_scratch
-from .secret_files import check_secret_files
-from .secrets import check_secrets
+from .secret_files import secret_directories
 from .selectors import matches
 from .signatures import check_signatures
 from .stop import check_stop
@@ -97,22 +97,19 @@ def _check_spec(agent: AgentObject, policies: Sequence[NamedPolicy], facts: Fact
 def _check_parts(
     parts: AgentDeploymentSpec | Parts, agent: AgentObject, policies: Sequence[NamedPolicy], facts: Facts
 ) -> Iterator[Violation]:
-    if parts.image is not None:
-        yield from check_image(parts.image, policies)
-    yield from check_signatures([("spec.image", parts.image or "")], parts.image_signatures, policies)
+    yield from check_containers(parts, policies)
+    yield from check_signatures(images(parts), parts.image_signatures, policies)
     yield from check_permissions(parts.permissions, policies, agent.namespace)
     yield from check_elsewhere(parts.permissions, agent, policies, facts)
     yield from check_egress(parts.network.egress, agent.namespace, policies, facts)
     yield from check_ingress(parts.network.ingress, agent.namespace, policies)
-    if parts.resources is not None:
-        yield from check_resources(parts.resources)
     yield from check_storage(parts.storage)
-    yield from check_secrets(parts.secrets, parts.env, policies)
-    yield from check_secret_files(parts.secrets, mounted(parts.files, parts.storage, parts.scratch))
     yield from check_users(parts.run_as_user, parts.run_as_group, policies)
-    yield from check_files(parts.files, parts.storage, parts.scratch)
     yield from check_scratch(parts.scratch, parts.storage, parts.resources)
-    yield from check_env_from(parts.env_from, parts.env, parts.secrets)
+    yield from check_identity(parts.identity, policies, facts.api_audiences)
+    others = [*volumes(parts.storage, parts.scratch), *(file.path for file in parts.files)]
+    of_secrets = secret_directories(one.delivery.file.path for one in parts.secrets if one.delivery.file)
+    yield from check_token_paths(parts.identity, [*others, *of_secrets])
 
 
 _INDEX = re.compile(r"\[([0-9]{1,6})\]")

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from ringfence.api.agentdeployment import EnvVar, Storage
+from ringfence.api.agentdeployment import Storage
+from ringfence.api.container import EnvVar
+from ringfence.api.containers import SideFile, SideVar
 from ringfence.api.files import ConfigFile, EnvFrom
 from ringfence.api.scratch import Scratch
 from ringfence.api.secrets import AgentSecret
@@ -16,48 +18,52 @@ from .pods import RESERVED_PATHS, SYSTEM_PATHS, overlap
 from .text import quote
 
 GET_CONFIGMAPS: Final = Atom("", "configmaps", "get")
-_FILES: Final = "spec.files"
-_ENV_FROM: Final = "spec.envFrom"
 
 
 def check_files(
-    files: Sequence[ConfigFile], storage: Storage | None, scratch: Sequence[Scratch]
+    files: Sequence[ConfigFile | SideFile], mounted: Sequence[str], spec: str = "spec"
 ) -> Iterator[Violation]:
-    """Every file hides at most one file of the image, and none of the pod's own or of another entry."""
+    """Every file hides at most one file of the image, and none of the pod's own or of another entry.
+
+    `mounted`: paths of the container's volumes. `spec`: path of the container.
+    """
     for index, file in enumerate(files):
-        at = f"{_FILES}[{index}].path"
-        for place in (*RESERVED_PATHS, *SYSTEM_PATHS, *mounted((), storage, scratch)):
+        at = f"{spec}.files[{index}].path"
+        for place in (*RESERVED_PATHS, *SYSTEM_PATHS, *mounted):
             if overlap(file.path, place):
                 message = f"would hide {place} or a part of it: choose another path, such as /etc/agent/config.yaml"
                 yield Violation(at, RuleName.INVALID_FIELD, message)
                 break
         for other, before in enumerate(files):
             if other != index and file.path.startswith(f"{before.path}/"):
-                message = f"{_FILES}[{other}] is a file on the way to this one: choose another directory"
+                message = f"{spec}.files[{other}] is a file on the way to this one: choose another directory"
                 yield Violation(at, RuleName.INVALID_FIELD, message)
 
 
-def mounted(files: Sequence[ConfigFile], storage: Storage | None, scratch: Sequence[Scratch]) -> list[str]:
-    """Paths at which something of the spec is mounted."""
-    return [*([storage.mount_path] if storage else []), *(one.path for one in scratch), *(one.path for one in files)]
+def volumes(storage: Storage | None, scratch: Sequence[Scratch]) -> list[str]:
+    """Paths of the agent's volumes."""
+    return [*([storage.mount_path] if storage else []), *(one.path for one in scratch)]
 
 
 def check_env_from(
-    sources: Sequence[EnvFrom], env: Sequence[EnvVar], secrets: Sequence[AgentSecret]
+    sources: Sequence[EnvFrom], env: Sequence[EnvVar | SideVar], secrets: Sequence[AgentSecret], spec: str = "spec"
 ) -> Iterator[Violation]:
-    """No variable from a ConfigMap tells loaders or clients what to do, and none is set twice."""
+    """No variable from a ConfigMap tells loaders or clients what to do, and none is set twice.
+
+    `secrets`: those that the container gets. `spec`: path of the container.
+    """
     if not sources:
         return
-    taken = {variable.name: "spec.env" for variable in env}
+    taken = {variable.name: f"{spec}.env" for variable in env}
     taken |= {one.delivery.env.name: "spec.secrets" for one in secrets if one.delivery.env}
     for index, source in enumerate(sources):
-        at = f"{_ENV_FROM}[{index}]"
+        at = f"{spec}.envFrom[{index}]"
         for place, name in enumerate(source.keys):
             path = f"{at}.keys[{place}]"
             if told := variables.why(name):
                 message = (
                     f"{quote(name)} {told}, and whoever writes the ConfigMap would decide it: set it by value in "
-                    "spec.env, or choose another name"
+                    f"{spec}.env, or choose another name"
                 )
                 yield Violation(path, RuleName.VARIABLE_RESERVED, message)
             if name in taken:
@@ -70,15 +76,24 @@ def named_config_maps(spec: Any) -> dict[str, str]:
     """ConfigMaps that a spec names: name -> path of the first field that does. `spec`: whatever somebody sent."""
     raw = spec if isinstance(spec, Mapping) else {}
     found: dict[str, str] = {}
-    for index, file in enumerate(_entries(raw.get("files"))):
-        source = file.get("configMap")
-        name = source.get("name") if isinstance(source, Mapping) else None
-        if isinstance(name, str):
-            found.setdefault(name, f"{_FILES}[{index}].configMap.name")
-    for index, one in enumerate(_entries(raw.get("envFrom"))):
-        if isinstance(name := one.get("configMap"), str):
-            found.setdefault(name, f"{_ENV_FROM}[{index}].configMap")
+    for at, container in containers_of(raw):
+        for index, file in enumerate(_entries(container.get("files"))):
+            source = file.get("configMap")
+            name = source.get("name") if isinstance(source, Mapping) else None
+            if isinstance(name, str):
+                found.setdefault(name, f"{at}.files[{index}].configMap.name")
+        for index, one in enumerate(_entries(container.get("envFrom"))):
+            if isinstance(name := one.get("configMap"), str):
+                found.setdefault(name, f"{at}.envFrom[{index}].configMap")
     return found
+
+
+def containers_of(raw: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The agent's own container, which is the spec itself, and those beside it, with their paths."""
+    yield "spec", raw
+    for field in ("initContainers", "sidecars"):
+        for index, one in enumerate(_entries(raw.get(field))):
+            yield f"spec.{field}[{index}]", one
 
 
 def reading(config_maps: Mapping[str, str]) -> PermissionSet:

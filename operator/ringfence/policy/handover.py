@@ -11,6 +11,7 @@ from typing import Any, Final
 from ringfence.api.secrets import KEYS_DIRECTORY
 from ringfence.api.status import ConditionType, Reason
 
+from .identity import token_directories
 from .model import RuleName, Violation
 from .secret_files import secret_directories
 from .text import quote
@@ -24,7 +25,18 @@ class HandOver(StrEnum):
     UNDECIDED = "undecided"
 
 
-WHAT_RUNS: Final = ("image", "command", "args", "env", "envFrom", "files", "probes", "stop")
+WHAT_RUNS: Final = (
+    "image",
+    "command",
+    "args",
+    "env",
+    "envFrom",
+    "files",
+    "probes",
+    "initContainers",
+    "sidecars",
+    "stop",
+)
 """Fields of a spec that decide which program runs, beside where volumes are mounted."""
 
 
@@ -53,7 +65,8 @@ def _what_runs(spec: Any) -> list[Any]:
     mounted = _inside(found.get("storage"), "mountPath")
     entries = found.get("scratch")
     scratch = [one.get("path") for one in entries if isinstance(one, Mapping)] if isinstance(entries, list) else []
-    return [*(found.get(field) or None for field in WHAT_RUNS), mounted, scratch, _directories(found.get("secrets"))]
+    own = _directories(found.get("secrets"))
+    return [*(found.get(field) or None for field in WHAT_RUNS), mounted, scratch, own, token_directories(found)]
 
 
 def _directories(secrets: Any) -> list[str]:
@@ -69,7 +82,7 @@ def _inside(found: Any, name: str) -> Any:
 
 def _delivered(secret: Mapping[str, Any]) -> list[Any]:
     """Which key of which Secret arrives where."""
-    return [secret["source"]["existing"], secret.get("delivery")]
+    return [secret["source"]["existing"], secret.get("delivery"), secret.get("containers") or None]
 
 
 def _named(spec: Any) -> list[tuple[str, str, Mapping[str, Any]]]:

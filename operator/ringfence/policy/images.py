@@ -8,8 +8,6 @@ from typing import Final
 from .model import NamedPolicy, RuleName, Violation
 from .text import listed, quote
 
-_AT = "spec.image"
-
 DEFAULT_REGISTRY: Final = "docker.io"
 """What a reference without a host means (github.com/distribution/reference, normalize.go)."""
 _FORMER_REGISTRY: Final = "index.docker.io"
@@ -105,12 +103,12 @@ def covers(registry: str, segments: Sequence[str]) -> bool:
     return list(segments[: len(wanted)]) == wanted
 
 
-def check_image(text: str, policies: Sequence[NamedPolicy]) -> Iterator[Violation]:
-    """Every violation of the rules about images."""
+def check_image(at: str, text: str, policies: Sequence[NamedPolicy]) -> Iterator[Violation]:
+    """Every violation of the rules about images. `at`: path of the field."""
     try:
         image = parse_image(text)
     except ImageError as wrong:
-        yield Violation(_AT, RuleName.IMAGE_INVALID, f"cannot be read as an image reference: {wrong}")
+        yield Violation(at, RuleName.IMAGE_INVALID, f"cannot be read as an image reference: {wrong}")
         return
     for policy in policies:
         if policy.spec.images.require_digest and image.digest is None:
@@ -118,13 +116,13 @@ def check_image(text: str, policies: Sequence[NamedPolicy]) -> Iterator[Violatio
                 f"the image is not pinned, and policy {quote(policy.name)} asks for a digest: "
                 "write NAME@sha256:DIGEST, as the registry shows it"
             )
-            yield Violation(_AT, RuleName.IMAGE_NO_DIGEST, message)
+            yield Violation(at, RuleName.IMAGE_NO_DIGEST, message)
         if not any(from_registry(image, registry) for registry in policy.spec.images.registries):
-            yield _registry(image, policy)
+            yield _registry(at, image, policy)
 
 
-def _registry(image: ImageReference, policy: NamedPolicy) -> Violation:
+def _registry(at: str, image: ImageReference, policy: NamedPolicy) -> Violation:
     allowed = listed(quote(registry) for registry in policy.spec.images.registries)
     fix = f"take it from {allowed}" if allowed else "it allows none at all"
     message = f"policy {quote(policy.name)} does not allow images from {quote('/'.join(image.segments))}: {fix}"
-    return Violation(_AT, RuleName.IMAGE_REGISTRY, message)
+    return Violation(at, RuleName.IMAGE_REGISTRY, message)

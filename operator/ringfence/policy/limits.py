@@ -68,15 +68,26 @@ def asks_of(spec: Any) -> Asks:
     raw = spec if isinstance(spec, Mapping) else {}
     replicas = raw.get("replicas", 1)
     pods = 0 if raw.get("suspended") or type(replicas) is not int else replicas
-    resources, storage = _mapping(raw.get("resources")), _mapping(raw.get("storage"))
-    requests, limits = _mapping(resources.get("requests")), _mapping(resources.get("limits"))
+    size = _mapping(raw.get("storage")).get("size")
+    sidecars, before = _containers(raw.get("sidecars")), _containers(raw.get("initContainers"))
 
     def each(kind: str) -> int:
-        wanted = (limits.get(kind), requests.get(kind), DEFAULT_LIMITS[kind])
-        return _units(next(one for one in wanted if one is not None))
+        """As Kubernetes adds up: what runs together in sum, or what one that runs before needs, if that is more."""
+        together = sum(_limit(one, kind) for one in (raw, *sidecars))
+        return max(together, *(_limit(one, kind) for one in before), 0)
 
-    size = storage.get("size")
     return Asks(1, pods, pods * each("cpu"), pods * each("memory"), 0 if size is None else _units(size))
+
+
+def _containers(raw: Any) -> list[Mapping[str, Any]]:
+    return [_mapping(one) for one in raw] if isinstance(raw, list) else []
+
+
+def _limit(container: Mapping[str, Any], kind: str) -> int:
+    resources = _mapping(container.get("resources"))
+    requests, limits = _mapping(resources.get("requests")), _mapping(resources.get("limits"))
+    wanted = (limits.get(kind), requests.get(kind), DEFAULT_LIMITS[kind])
+    return _units(next(one for one in wanted if one is not None))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from ringfence.api import parse
-from ringfence.api.agentdeployment import EnvVar, ImageSignature, Resources, Sandbox, Storage
+from ringfence.api.agentdeployment import ImageSignature, Sandbox, Storage
 from ringfence.api.base import Model
+from ringfence.api.container import EnvVar, Resources
+from ringfence.api.containers import InitContainer, Sidecar, SideFile, SideVar
 from ringfence.api.files import ConfigFile, EnvFrom
+from ringfence.api.identity import Annotation, Identity, IdentityToken
 from ringfence.api.network import EgressRule, IngressRule, Network, Peer, ServiceTarget
 from ringfence.api.permissions import AgentRule, Permissions
 from ringfence.api.scratch import Scratch
@@ -58,10 +61,13 @@ class Parts:
     env_from: list[EnvFrom]
     files: list[ConfigFile]
     scratch: list[Scratch]
+    identity: Identity
     run_as_user: int | None
     run_as_group: int | None
     resources: Resources | None
     storage: Storage | None
+    init_containers: list[InitContainer]
+    sidecars: list[Sidecar]
     sandbox: Sandbox | None
     sandbox_is_read: bool = True
     """Whether `sandbox` is None because there is none."""
@@ -70,10 +76,10 @@ class Parts:
 def readable(spec: Any) -> Parts:
     """The parts of `spec`, any JSON. Never raises."""
     raw = _mapping(spec)
-    image, sandbox = raw.get("image"), raw.get("sandbox")
+    sandbox = raw.get("sandbox")
     read = _read(Sandbox, sandbox)
     return Parts(
-        image=image if isinstance(image, str) and _IMAGE.fullmatch(image) else None,
+        image=_image(raw.get("image")),
         image_signatures=[
             _read(ImageSignature, one) or ImageSignature.model_construct(bundle="")
             for one in _list(raw.get("imageSignatures"))[:_MOST_SIGNATURES]
@@ -85,10 +91,13 @@ def readable(spec: Any) -> Parts:
         env_from=[_env_from(_mapping(one)) for one in _list(raw.get("envFrom"))],
         files=[_file(_mapping(one)) for one in _list(raw.get("files"))],
         scratch=[_scratch(one) for one in _list(raw.get("scratch"))],
+        identity=_identity(_mapping(raw.get("identity"))),
         run_as_user=_whole(raw.get("runAsUser")),
         run_as_group=_whole(raw.get("runAsGroup")),
         resources=_read(Resources, raw.get("resources")),
         storage=_read(Storage, raw.get("storage")),
+        init_containers=[InitContainer.model_construct(**_beside(one)) for one in _list(raw.get("initContainers"))],
+        sidecars=[Sidecar.model_construct(**_beside(one)) for one in _list(raw.get("sidecars"))],
         sandbox=read,
         sandbox_is_read=sandbox is None or read is not None,
     )
@@ -149,6 +158,7 @@ def _secret(raw: Mapping[str, Any]) -> AgentSecret:
         name=_UNREADABLE,
         source=SecretSource.model_construct(existing=_read(ExistingSecret, source.get("existing")), generate=None),
         rotation=_read(Rotation, raw.get("rotation")),
+        containers=_words(raw.get("containers")),
         delivery=SecretDelivery.model_construct(
             file=_read(FileDelivery, delivery.get("file")), env=_read(EnvDelivery, delivery.get("env"))
         ),
@@ -159,6 +169,30 @@ def _env_from(raw: Mapping[str, Any]) -> EnvFrom:
     return EnvFrom.model_construct(config_map=_UNREADABLE, keys=_words(raw.get("keys")))
 
 
+def _image(raw: Any) -> str | None:
+    return raw if isinstance(raw, str) and _IMAGE.fullmatch(raw) else None
+
+
+def _beside(entry: Any) -> dict[str, Any]:
+    """Of a container beside the agent's own. Its image is empty where it cannot be read."""
+    raw = _mapping(entry)
+    name = raw.get("name")
+    return {
+        "name": name[:_MOST_CHARACTERS] if isinstance(name, str) else _UNREADABLE,
+        "image": _image(raw.get("image")) or "",
+        "env": [found for one in _list(raw.get("env")) if (found := _read(SideVar, one)) is not None],
+        "env_from": [_env_from(_mapping(one)) for one in _list(raw.get("envFrom"))],
+        "files": [_side_file(_mapping(one)) for one in _list(raw.get("files"))],
+        "shares": _words(raw.get("shares")),
+        "resources": _read(Resources, raw.get("resources")) or Resources(),
+    }
+
+
+def _side_file(raw: Mapping[str, Any]) -> SideFile:
+    found = _read(SideFile, {"path": raw.get("path"), "content": ""})
+    return found or SideFile.model_construct(path=_UNREADABLE, content=None, config_map=None)
+
+
 def _file(raw: Mapping[str, Any]) -> ConfigFile:
     """Its place alone."""
     found = _read(ConfigFile, {"path": raw.get("path"), "content": ""})
@@ -167,6 +201,24 @@ def _file(raw: Mapping[str, Any]) -> ConfigFile:
 
 def _scratch(raw: Any) -> Scratch:
     return _read(Scratch, raw) or Scratch.model_construct(path=_UNREADABLE, size=1, medium="Disk")
+
+
+def _identity(raw: Mapping[str, Any]) -> Identity:
+    """What cannot be read keeps its place, and asks for nothing. Each word of a token by itself."""
+    nothing = Annotation.model_construct(key="eks.amazonaws.com/role-arn", value="")
+    return Identity.model_construct(
+        annotations=[_read(Annotation, one) or nothing for one in _list(raw.get("annotations"))],
+        tokens=[_token(_mapping(one)) for one in _list(raw.get("tokens"))],
+    )
+
+
+def _token(raw: Mapping[str, Any]) -> IdentityToken:
+    audience, path = raw.get("audience"), raw.get("path")
+    named = _read(IdentityToken, {"audience": audience, "path": "/a/b"})
+    placed = _read(IdentityToken, {"audience": "a", "path": path})
+    return IdentityToken.model_construct(
+        audience=named.audience if named else "", path=placed.path if placed else f"/{_UNREADABLE}/", expiration="1h"
+    )
 
 
 def _read(model: type[M], raw: Any) -> M | None:

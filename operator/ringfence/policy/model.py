@@ -55,6 +55,7 @@ class RuleName(StrEnum):
     MARK_ABOVE_POLICY = "MarkAbovePolicy"
     GRACE_ABOVE_POLICY = "GracePeriodAbovePolicy"
     SCHEDULING_ABOVE_POLICY = "SchedulingAbovePolicy"
+    IDENTITY_ABOVE_POLICY = "IdentityAbovePolicy"
     AGENTS_ABOVE_POLICY = "AgentsAbovePolicy"
     REPLICAS_ABOVE_POLICY = "ReplicasAbovePolicy"
     CPU_ABOVE_POLICY = "CpuAbovePolicy"
@@ -157,6 +158,7 @@ class Facts:
     `others`: what other agents of the namespace have that go before this one; None where that is not known. `held`:
     what the agent has already, by a spec of it that was accepted. `own_namespace`: where Ringfence itself runs; None
     where that is not known. `consents`: of namespaces to permissions in them; None where they are not known.
+    `api_audiences`: for which audiences the API server takes tokens; empty where that is not known.
     """
 
     namespace_labels: Mapping[str, str] | None = None
@@ -165,6 +167,7 @@ class Facts:
     held: Asks = NOTHING
     own_namespace: str | None = None
     consents: Consents | None = None
+    api_audiences: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,15 @@ holds a value or a part of one.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 from ringfence.api import AgentDeploymentSpec
+from ringfence.api.container import EnvVar
+from ringfence.api.containers import Sidecar, SideContainer, SideVar, beside
+from ringfence.api.probes import Probe
 
 from .credentials import is_reference, kind, looks_like
 from .model import RuleName, Violation
@@ -55,13 +58,58 @@ _PLACEHOLDER: Final = re.compile(
 )
 
 
+class _Texts(NamedTuple):
+    """What is written out in a container. `at`: its path."""
+
+    at: str
+    env: Sequence[EnvVar | SideVar]
+    commands: Sequence[tuple[str, Sequence[str]]]
+    files: Sequence[str]
+
+
 def check_plaintext(spec: AgentDeploymentSpec) -> Iterator[Violation]:
     """Every value that is a secret, or is called one: at most one violation for each."""
-    written = [file.content or "" for file in spec.files]
-    commands = [("spec.command", spec.command), ("spec.args", spec.args), *_commands(spec)]
-    words = [word for _, command in commands for word in command]
-    suspicious = looks_like([*[variable.value for variable in spec.env], *words, *written])
-    for index, variable in enumerate(spec.env):
+    found = [_texts("spec", spec, spec.probes)]
+    if spec.stop:
+        found.append(_Texts("spec.stop", [], [("spec.stop.command", spec.stop.command)], []))
+    found += [_texts(at, one, one.probes if isinstance(one, Sidecar) else []) for at, one in beside(spec)]
+    words = [word for texts in found for _, command in texts.commands for word in command]
+    values = [variable.value for texts in found for variable in texts.env]
+    suspicious = looks_like([*values, *words, *(content for texts in found for content in texts.files)])
+    for texts in found:
+        yield from _check_variables(texts, suspicious)
+        for at, command in texts.commands:
+            if command:
+                yield from _check_words(at, command, suspicious)
+        for index, content in enumerate(texts.files if suspicious else ()):
+            if one := kind(content):
+                message = (
+                    f"holds what looks like {one}, and whoever reads the object reads it: put it into a Secret, and "
+                    "name that in spec.secrets: source: {existing: ...}, delivery: {file: ...} or {env: ...}"
+                )
+                yield Violation(f"{texts.at}.files[{index}].content", RuleName.SECRET_IN_PLAIN_TEXT, message)
+    yield from _check_annotations(spec.pod_annotations)
+
+
+def _check_annotations(annotations: Mapping[str, str]) -> Iterator[Violation]:
+    for key, value in annotations.items():
+        if (found := kind(value)) or _is_named_secret(key.rpartition("/")[2], value):
+            what = f"holds what looks like {found}" if found else "the annotation's key says that this is a secret"
+            message = f"{what}, and whoever reads the object reads it: put it into a Secret, and drop it here"
+            yield Violation("spec.podAnnotations", RuleName.SECRET_IN_PLAIN_TEXT, message)
+
+
+def _texts(at: str, container: AgentDeploymentSpec | SideContainer, probes: Sequence[Probe]) -> _Texts:
+    commands = [
+        (f"{at}.command", container.command),
+        (f"{at}.args", container.args),
+        *((f"{at}.probes[{index}].command", probe.command or []) for index, probe in enumerate(probes)),
+    ]
+    return _Texts(at, container.env, commands, [file.content or "" for file in container.files])
+
+
+def _check_variables(texts: _Texts, suspicious: bool) -> Iterator[Violation]:
+    for index, variable in enumerate(texts.env):
         found = kind(variable.value) if suspicious else None
         if found or _is_named_secret(variable.name, variable.value):
             what = f"looks like {found}" if found else "the variable's name says that this is a secret"
@@ -70,32 +118,7 @@ def check_plaintext(spec: AgentDeploymentSpec) -> Iterator[Violation]:
                 f"{what}, and whoever reads the object reads it: put it into a Secret, drop it here, "
                 f"and name the Secret in spec.secrets: source: {{existing: ...}}, {how} or a file"
             )
-            yield Violation(f"spec.env[{index}].value", RuleName.SECRET_IN_PLAIN_TEXT, message)
-    for at, command in commands:
-        if command:
-            yield from _check_words(at, command, suspicious)
-    for key, value in spec.pod_annotations.items():
-        if (found := kind(value)) or _is_named_secret(key.rpartition("/")[2], value):
-            what = f"holds what looks like {found}" if found else "the annotation's key says that this is a secret"
-            message = (
-                f"{what}, and whoever reads the object or its pods reads it: put it into a Secret, and drop it here"
-            )
-            yield Violation("spec.podAnnotations", RuleName.SECRET_IN_PLAIN_TEXT, message)
-    for index, content in enumerate(written if suspicious else ()):
-        if found := kind(content):
-            message = (
-                f"holds what looks like {found}, and whoever reads the object reads it: put it into a Secret, and name "
-                "that in spec.secrets: source: {existing: ...}, delivery: {file: ...} or {env: ...}"
-            )
-            yield Violation(f"spec.files[{index}].content", RuleName.SECRET_IN_PLAIN_TEXT, message)
-
-
-def _commands(spec: AgentDeploymentSpec) -> Iterator[tuple[str, Sequence[str]]]:
-    """Commands of probes, and before the end."""
-    if spec.stop:
-        yield "spec.stop.command", spec.stop.command
-    for index, probe in enumerate(spec.probes):
-        yield f"spec.probes[{index}].command", probe.command or []
+            yield Violation(f"{texts.at}.env[{index}].value", RuleName.SECRET_IN_PLAIN_TEXT, message)
 
 
 def _check_words(at: str, words: Sequence[str], suspicious: bool) -> Iterator[Violation]:

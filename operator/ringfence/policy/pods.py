@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Final
 
-from ringfence.api.agentdeployment import ResourceAmounts, Resources, Sandbox, Storage
+from ringfence.api.agentdeployment import Sandbox, Storage
+from ringfence.api.container import ResourceAmounts, Resources
 
 from .model import NamedPolicy, RuleName, Violation
 from .quantities import amount
@@ -65,17 +66,17 @@ def overlap(path: str, place: str) -> bool:
     return f"{path}/".startswith(f"{place}/") or f"{place}/".startswith(f"{path}/")
 
 
-def check_resources(resources: Resources) -> Iterator[Violation]:
-    """Limits that limit, and requests within them. Without a limit a request is its own."""
+def check_resources(resources: Resources, at: str = "spec") -> Iterator[Violation]:
+    """Limits that limit, and requests within them. Without a limit a request is its own. `at`: whose they are."""
     for field, kind in _KINDS.items():
         request, limit = _of(resources.requests, field), _of(resources.limits, field)
         if limit == 0 or (limit is None and request == 0):
             where = "requests" if limit is None else "limits"
             message = "0 would mean no limit at all: write more than 0, or leave it out for the default"
-            yield Violation(f"spec.resources.{where}.{kind}", RuleName.INVALID_FIELD, message)
+            yield Violation(f"{at}.resources.{where}.{kind}", RuleName.INVALID_FIELD, message)
         elif limit is not None and request is not None and request > limit:
             message = f"is more than limits.{kind}: lower it, or raise the limit"
-            yield Violation(f"spec.resources.requests.{kind}", RuleName.INVALID_FIELD, message)
+            yield Violation(f"{at}.resources.requests.{kind}", RuleName.INVALID_FIELD, message)
 
 
 def _of(amounts: ResourceAmounts, name: str) -> Fraction | None:

@@ -159,6 +159,12 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "Leave the field out, or have its value added to the policy's `pods.nodeLabels`, `pods.tolerations`, "
         "`pods.priorityClassNames` or `pods.devices`.",
     ),
+    RuleName.IDENTITY_ABOVE_POLICY: RuleText(
+        "What an agent may do in a cloud, the cloud decides by the role or the token that it comes with: the platform "
+        "team lists which of them agents of a namespace may have.",
+        "Leave `identity` out, or have the value added to the policy's `identity.annotations`, or the audience to its "
+        "`identity.audiences`.",
+    ),
     RuleName.AGENTS_ABOVE_POLICY: RuleText(
         "One team must not take what all share: a policy bounds the "
         "AgentDeployments of a namespace, suspended ones included.",
@@ -204,8 +210,9 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
     RuleName.PERMISSION_NOT_HELD: RuleText(
         "Who may create agents, or change what they run, but may not do a thing himself could have an agent do it for "
         "him. So it is asked about when it is new to an agent, and again when another program would get it (`image`, "
-        "`command`, `args`, `env`, `envFrom`, `files`, `probes`, the paths of `scratch` and `storage`). The ConfigMaps "
-        "that an agent is given are asked about in the same way.",
+        "`command`, `args`, `env`, `envFrom`, `files`, `probes`, `initContainers`, `sidecars`, the paths of `scratch`, "
+        "`storage`, `identity` and the files of secrets). The ConfigMaps that an agent is given are asked about in the "
+        "same way.",
         "Leave the permission out, have somebody who holds it apply the object, or be given it; where the namespace "
         "names a delegate (annotation `ringfence.dev/delegate`), have the delegate given it.",
     ),

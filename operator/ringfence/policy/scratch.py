@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from ringfence.api.agentdeployment import Resources, Storage
+from ringfence.api.agentdeployment import Storage
+from ringfence.api.container import Resources
 from ringfence.api.scratch import SHM, TMP, Scratch
 
 from .limits import DEFAULT_LIMITS

@@ -1,6 +1,6 @@
 """Files of secrets: each in a place of its own, in a directory that hides nothing of the system or of the pod."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from ringfence.api.secrets import KEYS_DIRECTORY, PREVIOUS_SUFFIX, AgentSecret
@@ -21,43 +21,50 @@ def secret_directories(paths: Iterable[str]) -> list[str]:
     return [one for one in above if not any(one.startswith(f"{other}/") for other in above)]
 
 
-def check_secret_files(secrets: Sequence[AgentSecret], mounted: Sequence[str]) -> Iterator[Violation]:
-    """Every violation. `mounted`: paths of the agent's other mounts, those of its files included."""
-    yield from _check_apart(secrets)
-    for index, secret in enumerate(secrets):
-        directory = _directory(secret.delivery.file.path) if secret.delivery.file else KEYS_DIRECTORY
+def check_secret_files(secrets: Sequence[AgentSecret], mounted: Mapping[str, Sequence[str]]) -> Iterator[Violation]:
+    """Every violation. `mounted`: by the containers' names, the paths of their other mounts, files included."""
+    for container, others in mounted.items():
+        own = [
+            (f"{_AT}[{index}]", secret.delivery.file.path)
+            for index, secret in enumerate(secrets)
+            if container in secret.receivers and secret.delivery.file
+        ]
+        yield from _check_apart(own)
+        yield from _check_directories(own, others)
+
+
+def _check_directories(files: Sequence[tuple[str, str]], others: Sequence[str]) -> Iterator[Violation]:
+    for at, path in files:
+        directory = _directory(path)
         if directory == KEYS_DIRECTORY:
             continue
-        hidden = next((one for one in (*_OTHERS, *SYSTEM_PATHS, *mounted) if overlap(directory, one)), None)
+        hidden = next((one for one in (*_OTHERS, *SYSTEM_PATHS, *others) if overlap(directory, one)), None)
         if hidden or overlap(directory, KEYS_DIRECTORY):
             message = (
                 f"{directory}, which is mounted for it, would hide {hidden or KEYS_DIRECTORY}, or lie in it: choose "
                 f"another directory, such as {KEYS_DIRECTORY} or /etc/agent-secrets"
             )
-            yield Violation(f"{_AT}[{index}].delivery.file.path", RuleName.SECRET_DELIVERY, message)
+            yield Violation(f"{at}.delivery.file.path", RuleName.SECRET_DELIVERY, message)
 
 
 def _directory(path: str) -> str:
     return KEYS_DIRECTORY if path.startswith(f"{KEYS_DIRECTORY}/") else path.rpartition("/")[0]
 
 
-def _check_apart(secrets: Sequence[AgentSecret]) -> Iterator[Violation]:
+def _check_apart(files: Sequence[tuple[str, str]]) -> Iterator[Violation]:
     """No two files at one place, and none where another has its directory."""
-    taken: dict[str, int] = {}
-    for index, secret in enumerate(secrets):
-        if secret.delivery.file is None:
-            continue
-        path = secret.delivery.file.path
-        first = taken.setdefault(path, index)
-        taken.setdefault(path + PREVIOUS_SUFFIX, index)
-        if first != index:
-            message = f"{_AT}[{first}] is delivered to this path already: choose another"
-            yield Violation(f"{_AT}[{index}].delivery.file.path", RuleName.SECRET_DELIVERY, message)
-    for index, secret in enumerate(secrets):
-        for directory in _directories(secret.delivery.file.path) if secret.delivery.file else ():
+    taken: dict[str, str] = {}
+    for at, path in files:
+        first = taken.setdefault(path, at)
+        taken.setdefault(path + PREVIOUS_SUFFIX, at)
+        if first != at:
+            message = f"{first} is delivered to this path already: choose another"
+            yield Violation(f"{at}.delivery.file.path", RuleName.SECRET_DELIVERY, message)
+    for at, path in files:
+        for directory in _directories(path):
             if directory in taken:
-                message = f"{_AT}[{taken[directory]}] is a file on the way to this one: choose another directory"
-                yield Violation(f"{_AT}[{index}].delivery.file.path", RuleName.SECRET_DELIVERY, message)
+                message = f"{taken[directory]} is a file on the way to this one: choose another directory"
+                yield Violation(f"{at}.delivery.file.path", RuleName.SECRET_DELIVERY, message)
 
 
 def _directories(path: str) -> Iterator[str]:

@@ -1,9 +1,8 @@
 """Secrets that an agent asks for: not somebody else's, not older than policies allow, each in a place of its own."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from ringfence.api.agentdeployment import EnvVar
 from ringfence.api.names import CHILD_PREFIX
 from ringfence.api.secrets import NEVER, AgentSecret, duration
 
@@ -15,16 +14,19 @@ _AT: Final = "spec.secrets"
 
 
 def check_secrets(
-    secrets: Sequence[AgentSecret], env: Sequence[EnvVar], policies: Sequence[NamedPolicy]
+    secrets: Sequence[AgentSecret], plain: Mapping[str, Mapping[str, str]], policies: Sequence[NamedPolicy]
 ) -> Iterator[Violation]:
-    """Every violation of the rules about secrets."""
-    plain = {variable.name for variable in env}
+    """Every violation of the rules about secrets.
+
+    `plain`: by the containers' names the variables that are set by value, and the paths of their lists.
+    """
     for index, secret in enumerate(secrets):
         at = f"{_AT}[{index}]"
         yield from _check_source(at, secret)
         yield from _check_age(at, secret, policies)
         if secret.delivery.env:
-            yield from _check_variable(f"{at}.delivery.env.name", secret.delivery.env.name, plain)
+            taken = {name: path for one in secret.receivers for name, path in plain.get(one, {}).items()}
+            yield from _check_variable(f"{at}.delivery.env.name", secret.delivery.env.name, taken)
     yield from _check_variables_differ(secrets)
 
 
@@ -67,7 +69,7 @@ def _check_own_age(path: str, age: str, policy: NamedPolicy) -> Iterator[Violati
         yield Violation(path, RuleName.ROTATION_ABOVE_POLICY, message)
 
 
-def _check_variable(path: str, name: str, plain: set[str]) -> Iterator[Violation]:
+def _check_variable(path: str, name: str, plain: Mapping[str, str]) -> Iterator[Violation]:
     if told := variables.why(name):
         message = (
             f"{quote(name)} {told}, and whoever writes the Secret would decide it: choose a name such as API_KEY, "
@@ -75,16 +77,17 @@ def _check_variable(path: str, name: str, plain: set[str]) -> Iterator[Violation
         )
         yield Violation(path, RuleName.SECRET_DELIVERY, message)
     if name in plain:
-        message = f"spec.env sets {quote(name)} as well: drop one of the two"
+        message = f"{plain[name]} sets {quote(name)} as well: drop one of the two"
         yield Violation(path, RuleName.SECRET_DELIVERY, message)
 
 
 def _check_variables_differ(secrets: Sequence[AgentSecret]) -> Iterator[Violation]:
-    seen: dict[str, int] = {}
+    seen: dict[tuple[str, str], int] = {}
     for index, secret in enumerate(secrets):
         if secret.delivery.env is None:
             continue
-        first = seen.setdefault(secret.delivery.env.name, index)
+        name = secret.delivery.env.name
+        first = min([seen.setdefault((one, name), index) for one in secret.receivers])
         if first != index:
             message = f"{_AT}[{first}] is delivered as this variable already: choose another name"
             yield Violation(f"{_AT}[{index}].delivery.env.name", RuleName.SECRET_DELIVERY, message)

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from ringfence.api.secrets import duration
 
 from .atoms import PermissionSet
+from .identity import pairs
 from .images import covers
 from .levels import LEVELS
 from .limits import bounds_of, spelled
@@ -129,6 +130,15 @@ _FIELDS: Final = (
         lambda one: str(one[1]),
     ),
     _Field("pods.users", lambda one: ids(one.spec.pods.users), both, words),
+    _Field(
+        "identity.annotations",
+        lambda one: pairs(one.spec.identity.annotations),
+        lambda a, b: a & b,
+        lambda found: listed((f"{key}={value}" for key, value in sorted(found)), _SHOWN) or "none",
+    ),
+    _Field(
+        "identity.audiences", lambda one: frozenset(one.spec.identity.audiences), lambda a, b: a & b, _names("none")
+    ),
     _Field(
         "connections.groups",
         lambda one: frozenset(one.spec.connections.groups),

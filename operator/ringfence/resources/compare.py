@@ -7,6 +7,7 @@ from typing import Any
 from ringfence.api.names import RESTART_ANNOTATION
 from ringfence.policy.pod_security import unrestricted
 
+from .identity import identity_annotations
 from .kinds import CHILD_KINDS, Manifest
 from .stored import CONTENT, DESIRED_ANNOTATION, Desired, StoredChild, content_fits, meaning, metadata_fits, stored
 
@@ -58,14 +59,19 @@ def completed_only(desired: Manifest, live: Manifest) -> bool:
 
 
 def whole(desired: Manifest, live: Manifest) -> Manifest:
-    """`desired` as the whole object, to replace `live`: others' labels and finalizers stay, their content goes."""
+    """`desired` as the whole object, to replace `live`: others' labels and finalizers stay, their content goes.
+
+    So do annotations by which a cloud would know it.
+    """
     desired = acceptable(desired, stored(live, desired["kind"]))
     mine, found = desired["metadata"], live["metadata"]
+    others = found.get("annotations") or {}
+    kept = {key: text for key, text in others.items() if key not in identity_annotations(others)}
     metadata = mine | {
         "uid": found["uid"],
         "resourceVersion": found["resourceVersion"],
         "labels": (found.get("labels") or {}) | mine["labels"],
-        "annotations": (found.get("annotations") or {}) | mine["annotations"],
+        "annotations": kept | mine["annotations"],
         "finalizers": sorted({*(found.get("finalizers") or []), *mine.get("finalizers", [])}),
     }
     if CHILD_KINDS[desired["kind"]].loose:  # what the cluster filled in may not be taken away again

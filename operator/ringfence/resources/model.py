@@ -16,6 +16,7 @@ from ringfence.api.names import (
 from ringfence.api.permissions import AgentRule, Level
 from ringfence.policy.addresses import Network
 
+from .dns import USUAL_DNS, Dns
 from .kinds import CHILD_KINDS, Manifest
 
 DENY = "deny"
@@ -100,15 +101,16 @@ class Agent(Identity):
     """One accepted AgentDeployment and what was read of its surroundings.
 
     `fence_uid`: uid of its deny policy once that is stored. `services`: (namespace, name, port) -> where it leads; a
-    Service that was not found is left out. `cluster`: addresses of nodes, pods and Services, which no network of the
-    agent's opens. `job_image`: what rotation jobs run; None: there are none. `restarts`:
-    annotations of the pods' template by which rotation jobs have restarted the agent. `elsewhere`: by other namespaces
-    that consent to it, the rules that hold there and the lowest level that holds them.
+    Service that was not found is left out. `dns`: where the cluster's DNS answers. `cluster`: addresses of nodes, pods
+    and Services, which no network of the agent's opens. `job_image`: what rotation jobs run; None: there are none.
+    `restarts`: annotations of the pods' template by which rotation jobs have restarted the agent. `elsewhere`: by other
+    namespaces that consent to it, the rules that hold there and the lowest level that holds them.
     """
 
     spec: AgentDeploymentSpec
     fence_uid: str | None = None
     services: Mapping[tuple[str, str, int], ServicePort] = field(default_factory=dict)
+    dns: Dns = USUAL_DNS
     api_server: tuple[Endpoint, ...] = ()
     cluster: tuple[Network, ...] = ()
     job_image: JobImage | None = None

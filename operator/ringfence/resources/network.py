@@ -9,15 +9,11 @@ from ringfence.api.network import EgressRule, IngressRule
 from ringfence.policy.closed import exceptions
 from ringfence.policy.text import listed
 
+from . import dns
+from .dns import NAMESPACE_NAME_LABEL
 from .kinds import Manifest
 from .model import ALLOW, DENY, FOREGROUND, Agent, Identity, ServicePort, child
 
-NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
-"""Set on every namespace by the API server, and not changeable by its users."""
-DNS_NAMESPACE = "kube-system"
-DNS_POD_LABELS = {"k8s-app": "kube-dns"}
-"""What CoreDNS and kube-dns carry in every distribution that follows the cluster DNS specification."""
-DNS_PORT = 53
 LEADS = " -> "
 """Between a Service and where it leads, in a line of the status."""
 EXCEPT = " except "
@@ -69,7 +65,7 @@ def allow_policy(agent: Agent) -> Manifest:
     for rule in agent.spec.network.egress:
         egress += _egress(agent, rule)
     if any(key in agent.services for key in _service_keys(agent)):
-        egress.append(_dns())
+        egress += dns.rules(agent.dns)
     if agent.spec.permissions.asks:
         egress += _api_server(agent)
     spec: Manifest = {"podSelector": {"matchLabels": agent.selector}, "policyTypes": ["Ingress", "Egress"]}
@@ -187,11 +183,6 @@ def _ingress(agent: Agent, rule: IngressRule) -> Manifest:
 
 def _api_server(agent: Agent) -> list[Manifest]:
     return [_addresses(_host(endpoint.address), [endpoint.port]) for endpoint in agent.api_server]
-
-
-def _dns() -> Manifest:
-    ports = [{"port": DNS_PORT, "protocol": "UDP"}, _tcp(DNS_PORT)]
-    return {"to": [_pods(DNS_NAMESPACE, DNS_POD_LABELS)], "ports": ports}
 
 
 def _pods(namespace: str, labels: dict[str, str]) -> Manifest:

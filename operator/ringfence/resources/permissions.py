@@ -15,6 +15,7 @@ from ringfence.api.names import (
 from ringfence.api.permissions import AgentRule
 from ringfence.policy.elsewhere import places
 
+from .identity import account_annotations
 from .kinds import Manifest
 from .model import Agent, child, child_name, elsewhere_name
 
@@ -23,7 +24,10 @@ _RBAC = "rbac.authorization.k8s.io"
 
 def service_account(agent: Agent) -> Manifest:
     """Its token is mounted nowhere by itself; a workload with rules gets a short-lived one of its own."""
-    return child(agent, "v1", "ServiceAccount", automountServiceAccountToken=False)
+    manifest = child(agent, "v1", "ServiceAccount", automountServiceAccountToken=False)
+    if annotations := account_annotations(agent):
+        manifest["metadata"]["annotations"] = annotations
+    return manifest
 
 
 def role(agent: Agent) -> Manifest | None:

@@ -1,9 +1,10 @@
 """Probes of the agent's container."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ringfence.api import AgentDeploymentSpec
+from ringfence.api.agentdeployment import ContainerPort
 from ringfence.api.probes import HttpProbe, Probe, ProbeType
 from ringfence.api.secrets import duration
 
@@ -24,7 +25,13 @@ def probes(spec: AgentDeploymentSpec) -> Manifest:
         http = HttpProbe(path=spec.health.path, port=spec.health.port)
         for kind in _OF_HEALTH:
             each.setdefault(kind, Probe(type=kind, http=http))
-    numbers = {port.name: port.port for port in spec.ports}
+    return probes_of(list(each.values()), spec.ports)
+
+
+def probes_of(probes: Sequence[Probe], ports: Sequence[ContainerPort]) -> Manifest:
+    """The same of any container: ports are the pod's."""
+    each = {probe.type: probe for probe in probes}
+    numbers = {port.name: port.port for port in ports}
     return {name: _probe(each[kind], numbers) for kind, name in _NAMES.items() if kind in each}
 
 

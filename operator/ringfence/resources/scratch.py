@@ -27,6 +27,11 @@ def scratch_volumes(agent: Agent) -> list[Manifest]:
     ]
 
 
+def scratch_names(agent: Agent) -> dict[str, str]:
+    """Paths, and the names of their volumes; without /tmp."""
+    return {one.path: _name(index) for index, one in _others(agent)}
+
+
 def home_variable(agent: Agent) -> list[Manifest]:
     """HOME where it can write: at the first directory that the spec names, else /tmp. Not where the spec sets it."""
     named = {variable.name for variable in agent.spec.env}

@@ -4,6 +4,7 @@ import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
+from ringfence.api.containers import AGENT
 from ringfence.api.names import CHILD_PREFIX, GROUP, RESTART_ANNOTATION
 from ringfence.api.secrets import KEYS_DIRECTORY, PREVIOUS_SUFFIX, AgentSecret
 from ringfence.policy.secret_files import secret_directories
@@ -45,10 +46,10 @@ def restart_annotation(secret: str) -> str:
     return f"{RESTART_ANNOTATION}{hashlib.sha256(secret.encode()).hexdigest()[:_DIGEST]}"
 
 
-def secret_variables(agent: Agent) -> list[Manifest]:
+def secret_variables(agent: Agent, container: str = AGENT) -> list[Manifest]:
     """Environment variables, in the order of the spec."""
     variables: list[Manifest] = []
-    for secret in agent.spec.secrets:
+    for secret in _given(agent, container):
         if secret.delivery.env:
             name, key = secret_reference(agent.name, secret)
             reference = {"name": name, "key": key}
@@ -56,39 +57,43 @@ def secret_variables(agent: Agent) -> list[Manifest]:
     return variables
 
 
-def secret_mounts(agent: Agent) -> list[Manifest]:
+def secret_mounts(agent: Agent, container: str = AGENT, prefix: str = "") -> list[Manifest]:
     """One for each directory; never a subPath, which the kubelet would not keep up to date."""
-    return [{"name": name, "mountPath": directory, "readOnly": True} for directory, name in _volumes(agent).items()]
+    found = _volumes(agent, container).items()
+    return [{"name": f"{prefix}{name}", "mountPath": directory, "readOnly": True} for directory, name in found]
 
 
-def secret_volumes(agent: Agent) -> list[Manifest]:
+def secret_volumes(agent: Agent, container: str = AGENT, prefix: str = "") -> list[Manifest]:
     """The volumes behind them: of each Secret only the keys that are delivered."""
     found: list[Manifest] = []
-    for directory, volume in _volumes(agent).items():
+    for directory, volume in _volumes(agent, container).items():
         sources: list[Manifest] = []
-        for secret, path in _files(agent, directory):
+        for secret, path in _files(agent, container, directory):
             name, key = secret_reference(agent.name, secret)
             sources.append({"secret": {"name": name, "items": [{"key": key, "path": path}]}})
             if secret.source.generate:  # there only during an overlap
                 items = [{"key": PREVIOUS, "path": path + PREVIOUS_SUFFIX}]
                 sources.append({"secret": {"name": name, "items": items, "optional": True}})
-        found.append({"name": volume, "projected": {"defaultMode": KEY_FILE_MODE, "sources": sources}})
+        found.append({"name": f"{prefix}{volume}", "projected": {"defaultMode": KEY_FILE_MODE, "sources": sources}})
     return found
 
 
-def _volumes(agent: Agent) -> dict[str, str]:
+def _given(agent: Agent, container: str) -> list[AgentSecret]:
+    return [secret for secret in agent.spec.secrets if container in secret.receivers]
+
+
+def _volumes(agent: Agent, container: str) -> dict[str, str]:
     """Directories to mount, and the names of their volumes."""
-    paths = [secret.delivery.file.path for secret in agent.spec.secrets if secret.delivery.file]
-    directories = secret_directories(paths)
+    directories = secret_directories(one.delivery.file.path for one in _given(agent, container) if one.delivery.file)
     others = [one for one in directories if one != KEYS_DIRECTORY]
     return {one: f"keys-{others.index(one)}" if one in others else "keys" for one in directories}
 
 
-def _files(agent: Agent, directory: str) -> list[tuple[AgentSecret, str]]:
+def _files(agent: Agent, container: str, directory: str) -> list[tuple[AgentSecret, str]]:
     """Secrets delivered as files below a directory, with their paths inside of it."""
     return [
         (secret, secret.delivery.file.path.removeprefix(f"{directory}/"))
-        for secret in agent.spec.secrets
+        for secret in _given(agent, container)
         if secret.delivery.file and secret.delivery.file.path.startswith(f"{directory}/")
     ]
 

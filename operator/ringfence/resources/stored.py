@@ -24,6 +24,7 @@ from ringfence.api.names import (
 )
 
 from .field_manager import UNKNOWN, FieldManager, last_editor
+from .identity import identity_annotations
 from .kinds import CHILD_KINDS, Manifest
 from .model import COLLECTOR, DENY, FOREGROUND, ROTATION_LABEL, Ref
 
@@ -267,7 +268,7 @@ def content_digest(manifest: Mapping[str, Any]) -> str:
 
 
 def meaning(manifest: Mapping[str, Any], kind: str | None = None) -> Manifest:
-    """What a manifest means, whatever its metadata; but for the one annotation that a guard goes by.
+    """What a manifest means, whatever its metadata; but for annotations that a guard, or a cloud, goes by.
 
     `kind`: where the manifest does not say it. What the cluster assigns to objects of it means nothing.
     """
@@ -277,6 +278,8 @@ def meaning(manifest: Mapping[str, Any], kind: str | None = None) -> Manifest:
         spec = found.get("spec") or {}
         found["spec"] = {name: value for name, value in spec.items() if name not in declared.assigned}
     metadata = manifest.get("metadata") or {}
+    if clouds := identity_annotations(metadata.get("annotations") or {}):
+        found["identity"] = clouds
     if metadata.get("name") == CEILING_BINDING:
         found[CONNECTIONS_ANNOTATION] = (metadata.get("annotations") or {}).get(CONNECTIONS_ANNOTATION)
     return found

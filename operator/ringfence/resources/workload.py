@@ -7,12 +7,13 @@ meant, field by field: a field that we did not write is somebody else's.
 from collections.abc import Mapping
 from typing import Any
 
-from ringfence.api.agentdeployment import ResourceAmounts
+from ringfence.api.containers import AGENT
 from ringfence.api.users import NOBODY
-from ringfence.policy.limits import DEFAULT_LIMITS
 from ringfence.policy.quantities import canonical
 
+from .containers import annotations_beside, container, containers_beside, resources, volumes_beside
 from .files import config_variables, file_annotations, file_mounts, file_volumes
+from .identity import identity_labels, token_mounts, token_volumes
 from .kinds import Manifest
 from .model import DENY, FOREGROUND, Agent, child, child_name
 from .probes import probes
@@ -24,7 +25,6 @@ from .stop import grace_seconds, lifecycle
 TOKEN_SECONDS = 3600
 """Life of the agent's API token; the kubelet renews it after 80 %."""
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where clients look for it
-DEFAULT_REQUESTS = {"cpu": "50m", "memory": "64Mi", "ephemeral-storage": "64Mi"}
 
 
 def volume_claim(agent: Agent) -> Manifest | None:
@@ -76,8 +76,10 @@ def owned_by_fence(manifest: Manifest, name: str, uid: str) -> Manifest:
 
 
 def _template_metadata(agent: Agent) -> Manifest:
-    annotations = {**agent.spec.pod_annotations, **agent.restarts, **file_annotations(agent)}
-    return {"labels": agent.spec.pod_labels | agent.labels} | ({"annotations": annotations} if annotations else {})
+    beside = {**agent.restarts, **file_annotations(agent), **annotations_beside(agent)}
+    annotations = agent.spec.pod_annotations | beside
+    labels = agent.spec.pod_labels | agent.labels | identity_labels(agent)
+    return {"labels": labels} | ({"annotations": annotations} if annotations else {})
 
 
 def _strategy(agent: Agent) -> Manifest:
@@ -106,8 +108,10 @@ def _pod(agent: Agent) -> Manifest:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [_container(agent)],
-        "volumes": _volumes(agent),
+        "volumes": _volumes(agent) + volumes_beside(agent),
     }
+    if beside := containers_beside(agent):
+        pod["initContainers"] = beside
     if spec.image_pull_secrets:
         pod["imagePullSecrets"] = [{"name": secret} for secret in spec.image_pull_secrets]
     if spec.sandbox:
@@ -117,42 +121,12 @@ def _pod(agent: Agent) -> Manifest:
 
 def _container(agent: Agent) -> Manifest:
     spec = agent.spec
-    container: Manifest = {
-        "name": "agent",
-        "image": spec.image,
-        "imagePullPolicy": "IfNotPresent",
-        "resources": _resources(agent),
-        "terminationMessagePath": "/dev/termination-log",
-        "terminationMessagePolicy": "File",
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-        "volumeMounts": _mounts(agent),
-    }
-    if spec.command:
-        container["command"] = spec.command
-    if spec.args:
-        container["args"] = spec.args
-    env: list[Manifest] = [{"name": v.name} | ({"value": v.value} if v.value else {}) for v in spec.env]
-    if env := env + home_variable(agent) + config_variables(agent) + secret_variables(agent):
-        container["env"] = env
+    env = home_variable(agent) + config_variables(spec.env_from) + secret_variables(agent)
+    limits = {which: amounts | devices(spec) for which, amounts in resources(spec.resources).items()}
+    manifest = container(AGENT, spec, limits, env, _mounts(agent))
     if spec.ports:
-        container["ports"] = [{"name": p.name, "containerPort": p.port, "protocol": "TCP"} for p in spec.ports]
-    return container | probes(spec) | lifecycle(spec)
-
-
-def _resources(agent: Agent) -> Manifest:
-    """Limits always; a request without a limit becomes the limit and the other way round, so the two never clash."""
-    asked, capped = _amounts(agent.spec.resources.requests), _amounts(agent.spec.resources.limits)
-    limits = {kind: capped.get(kind, asked.get(kind, DEFAULT_LIMITS[kind])) for kind in DEFAULT_LIMITS}
-    requests = {kind: asked.get(kind, capped.get(kind, DEFAULT_REQUESTS[kind])) for kind in DEFAULT_LIMITS}
-    return {"limits": limits | devices(agent.spec), "requests": requests | devices(agent.spec)}
-
-
-def _amounts(amounts: ResourceAmounts) -> dict[str, str]:
-    return {kind: canonical(amount) for kind, amount in amounts.manifest().items()}
+        manifest["ports"] = [{"name": p.name, "containerPort": p.port, "protocol": "TCP"} for p in spec.ports]
+    return manifest | probes(spec) | lifecycle(spec)
 
 
 def _mounts(agent: Agent) -> list[Manifest]:
@@ -161,7 +135,7 @@ def _mounts(agent: Agent) -> list[Manifest]:
         mounts.append({"name": "storage", "mountPath": agent.spec.storage.mount_path})
     if agent.spec.permissions.asks:
         mounts.append({"name": "token", "mountPath": TOKEN_PATH, "readOnly": True})
-    return mounts + file_mounts(agent) + secret_mounts(agent)
+    return mounts + file_mounts(agent) + secret_mounts(agent) + token_mounts(agent)
 
 
 def _volumes(agent: Agent) -> list[Manifest]:
@@ -170,7 +144,7 @@ def _volumes(agent: Agent) -> list[Manifest]:
         volumes.append({"name": "storage", "persistentVolumeClaim": {"claimName": child_name(agent.name)}})
     if agent.spec.permissions.asks:
         volumes.append({"name": "token", "projected": {"defaultMode": 420, "sources": _token_sources()}})
-    return volumes + file_volumes(agent) + secret_volumes(agent)
+    return volumes + file_volumes(agent) + secret_volumes(agent) + token_volumes(agent)
 
 
 def _token_sources() -> list[Manifest]:

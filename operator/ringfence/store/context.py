@@ -72,6 +72,7 @@ class PolicyContext:
 
     `api_server_networks`: where the API server's addresses are believed without being named by its certificate.
     `own_namespace`: where Ringfence runs, which is closed to agents; the API server does not call the webhook there.
+    `api_audiences`: for whom the API server takes tokens, as far as that is known.
     """
 
     def __init__(
@@ -80,8 +81,10 @@ class PolicyContext:
         *,
         api_server_networks: Iterable[Network] = (),
         own_namespace: str | None = None,
+        api_audiences: Iterable[str] = (),
     ) -> None:
         self._extra, self._own = tuple(extra_networks), own_namespace
+        self._audiences = frozenset(api_audiences)
         self.api_server_addresses = ApiServerAddresses(api_server_networks)
         self.agents: Claims | None = None
         """What agents ask for, as the admission server keeps it; the controller asks its store, which knows more."""
@@ -201,6 +204,7 @@ class PolicyContext:
             cluster_networks=self._cluster_networks(),
             own_namespace=self._own,
             consents=self.consents,
+            api_audiences=self._audiences,
         )
 
     def policies(self) -> list[NamedPolicy]:

@@ -13,7 +13,7 @@ from ringfence.kube import Object, path_of
 from ringfence.policy.elsewhere import target_namespaces
 from ringfence.policy.limits import Claim
 from ringfence.policy.pod_security import unrestricted
-from ringfence.resources import Ref, ServicePort, openings
+from ringfence.resources import Ref, ServicePort, dns, openings
 from ringfence.resources.field_manager import FieldManager, last_of_spec
 from ringfence.resources.reads import BINDINGS, readers
 from ringfence.resources.stop import known_periods
@@ -143,6 +143,10 @@ def _requested_by(metadata: Body) -> str | None:
     return sys.intern(found) if isinstance(found, str) else None
 
 
+_DNS_NAMESPACES = frozenset(namespace for namespace, _ in (*dns.KNOWN, dns.OPENSHIFT))
+"""Of Services there the address counts, too: a cache on the node may answer at it."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredService:
     """One Service: where its ports lead."""
@@ -151,9 +155,15 @@ class StoredService:
     version: int
     spec_json: bytes
 
+    @property
+    def spec(self) -> Object:
+        """What is kept of its spec."""
+        found: Object = orjson.loads(self.spec_json)
+        return found
+
     def port(self, number: int) -> ServicePort | None:
         """Where one port leads; None where it leads to no pods of the cluster (no selector, no such port)."""
-        spec = orjson.loads(self.spec_json)
+        spec = self.spec
         selector = spec.get("selector")
         if not selector or spec.get("type") == "ExternalName":
             return None
@@ -167,6 +177,8 @@ def read_service(body: Body) -> StoredService:
     """What is kept of a Service."""
     metadata, spec = body["metadata"], body.get("spec") or {}
     kept = {name: spec.get(name) for name in ("selector", "ports", "type")}
+    if metadata["namespace"] in _DNS_NAMESPACES:
+        kept["clusterIPs"] = spec.get("clusterIPs")
     return StoredService((metadata["namespace"], metadata["name"]), resource_version(body), packed(kept))
 
 
@@ -203,6 +215,21 @@ class StoredPod:
         return found
 
 
+def _before(spec: Body, status: Body) -> list[Object]:
+    """Containers that start before the agent's own, as far as they are not done."""
+    sidecars = {one["name"] for one in spec.get("initContainers") or [] if one.get("restartPolicy") == "Always"}
+    return [
+        {
+            "name": one["name"],
+            "ready": one.get("ready"),
+            "state": one.get("state") or {},
+            "restartPolicy": "Always" if one["name"] in sidecars else None,
+        }
+        for one in status.get("initContainerStatuses") or []
+        if not (one.get("ready") or ((one.get("state") or {}).get("terminated") or {}).get("exitCode") == 0)
+    ]
+
+
 def read_pod(body: Body) -> StoredPod:
     """What is kept of a pod."""
     metadata, status, spec = body["metadata"], body.get("status") or {}, body.get("spec") or {}
@@ -217,6 +244,8 @@ def read_pod(body: Body) -> StoredPod:
         {"ready": one.get("ready"), "state": one.get("state") or {}} for one in status.get("containerStatuses") or []
     ]
     told = {"phase": status.get("phase"), "conditions": conditions, "containerStatuses": containers}
+    if before := _before(spec, status):
+        told["initContainerStatuses"] = before
     return StoredPod(
         key=PodKey(metadata["namespace"], metadata["name"]),
         agent=Key(sys.intern(metadata["namespace"]), sys.intern(labels.get(AGENT_LABEL, ""))),

@@ -11,8 +11,10 @@ from ringfence.policy.limits import limited
 from ringfence.policy.model import Facts, NamedPolicy
 from ringfence.policy.widening import Widening
 from ringfence.resources import Ref
+from ringfence.resources.dns import Asked
 from ringfence.resources.stored import StoredChild, stored
 
+from .cluster_dns import ClusterDns
 from .context import PolicyContext
 from .indexes import index, index_few
 from .left_behind import is_left_behind
@@ -71,8 +73,9 @@ def _same_fit(fit: "_Fit") -> "_Fit":
 class Store:
     """The tables and their indexes. `wake`, `wake_policy`, `wake_namespace`: told what to look at."""
 
-    def __init__(self, context: PolicyContext) -> None:
+    def __init__(self, context: PolicyContext, dns: Asked | None = None) -> None:
         self.context = context
+        self.dns = ClusterDns(dns or Asked(), lambda: self.wake_all(where=lambda agent: bool(agent.services)))
         self.wake: Callable[[Key, Urgency], None] = lambda *_: None
         self.wake_policy: Callable[[str], None] = lambda _: None
         self.wake_namespace: Callable[[str], None] = lambda _: None
@@ -325,6 +328,8 @@ class Store:
         record = new or old
         for key in self._agents_of_service.get(record.key, set()) if record else ():
             self.wake(key, Urgency.CHANGE)
+        if record is not None:
+            self.dns.service_changed(record.key, new)
 
     def _pod_changed(self, old: StoredPod | None, new: StoredPod | None) -> None:
         record = new or old

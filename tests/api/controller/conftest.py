@@ -18,6 +18,13 @@ HOME = "ringfence-system"
 ACCOUNT = f"system:serviceaccount:{HOME}:ringfence-controller"
 GUARD = "ringfence-guard-ceiling"
 _NUMBER = itertools.count()
+LONGEST = ("two_attackers", "contested_fence", "drift", "secrets", "outage", "unfenced", "replicas", "lifecycle")
+"""Files that wait a minute for an agent to run again, or do much: what begins last should not be what all wait for."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    first = [Path(__file__).with_name(f"test_{name}.py") for name in LONGEST]
+    items.sort(key=lambda item: first.index(item.path) if item.path in first else len(first))
 
 
 @pytest.fixture(scope="package")

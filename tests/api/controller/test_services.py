@@ -6,7 +6,7 @@ from api.controller.conftest import Shared
 from api.controller.place import RULES, Place, json_bytes
 from api.controller.process import Controller
 from cluster.shell import wait_for
-from ringfence.resources.network import DNS_POD_LABELS
+from ringfence.resources.dns import USUAL
 
 REDIRECTED = "ServiceRedirected"
 TARGET = {"egress": [{"service": {"name": "search", "port": 80}}]}
@@ -39,7 +39,7 @@ def test_a_service_that_appears_changes_and_disappears(place: Place, controller:
 
     _service(place, {"app": "search"})
     wait_for("opened", lambda: _egress(place)[:1] == [_to(place, {"app": "search"}, 8080)])
-    assert _egress(place)[1]["to"][0]["podSelector"]["matchLabels"] == DNS_POD_LABELS
+    assert _egress(place)[1]["to"][0]["podSelector"]["matchLabels"] == USUAL[1]
     place.wait_condition("NetworkPolicyApplied", "True", "Applied")
     assert place.status()["effectiveEgress"] == [f"{place.name}/search:80 -> app=search:8080"]
 
@@ -50,6 +50,35 @@ def test_a_service_that_appears_changes_and_disappears(place: Place, controller:
     place.delete("Service", "search")
     wait_for("closed again", lambda: _egress(place) == [])
     place.wait_condition("NetworkPolicyApplied", "False", "ServiceNotFound")
+    assert controller.drift(place.name) == 0, "our own updates are no drift"
+
+
+def test_the_dns_of_the_cluster_is_where_its_service_leads(place: Place, controller: Controller) -> None:
+    """kube-system/kube-dns comes, leads elsewhere, a cache on the nodes comes, and both go."""
+
+    def opened() -> list[dict[str, Any]]:
+        return _egress(place)[1:]
+
+    _service(place, {"app": "search"})
+    place.agent("a", network=TARGET)
+    wait_for("the usual", lambda: opened()[0]["to"][0]["podSelector"]["matchLabels"] == USUAL[1])
+    system = Place.at(place.server, "kube-system")
+    ports = [{"name": one.lower(), "port": 53, "protocol": one, "targetPort": 8053} for one in ("UDP", "TCP")]
+    try:
+        system.create(
+            "Service", {"metadata": {"name": "kube-dns"}, "spec": {"selector": {"app": "dns"}, "ports": ports}}
+        )
+        wait_for("its pods", lambda: opened()[0]["to"][0]["podSelector"]["matchLabels"] == {"app": "dns"})
+        assert {port["port"] for port in opened()[0]["ports"]} == {8053}
+        local = {"metadata": {"name": "kube-dns-upstream"}, "spec": {"selector": {"app": "dns"}, "ports": ports}}
+        system.create("Service", local)
+        wait_for("the cache on the node", lambda: len(opened()) == 2)
+        own = system.get("Service", "kube-dns")["spec"]["clusterIP"]
+        assert [one["ipBlock"]["cidr"] for one in opened()[1]["to"]] == ["169.254.20.10/32", f"{own}/32"]
+    finally:
+        for name in ("kube-dns-upstream", "kube-dns"):
+            system.server.request("DELETE", system.path("Service", name))
+    wait_for("the usual again", lambda: opened()[0]["to"][0]["podSelector"]["matchLabels"] == USUAL[1])
     assert controller.drift(place.name) == 0, "our own updates are no drift"
 
 

@@ -60,7 +60,12 @@ def test_all_is_well() -> None:
         ({"daemon_sets": ["kube-flannel-ds"]}, "network", "wrong", "drops no packet"),
         ({"daemon_sets": ["kube-flannel-ds", "calico-node"]}, "network", "ok", "Calico"),
         ({"daemon_sets": ["mine"]}, "network", "unknown", "helm test"),
-        ({"dns_pods": 0}, "dns", "wrong", "k8s-app=kube-dns"),
+        ({"dns_pods": 0, "dns": "kube-system/k8s-app=kube-dns"}, "dns", "wrong", "k8s-app=kube-dns"),
+        ({"dns_pods": 0}, "dns", "wrong", "dns.service=NAMESPACE/NAME"),
+        ({"daemon_sets": ["cilium", "node-local-dns"], "node_local": True}, "dns", "ok", "2 DNS pods"),
+        ({"cilium": {}, "api_server_on_nodes": ["192.0.2.1"]}, "api-server", "wrong", "policyCIDRMatchMode=nodes"),
+        ({"cilium": {"policy-cidr-match-mode": "nodes"}, "api_server_on_nodes": ["192.0.2.1"]}, "api-server", "ok", ""),
+        ({"cilium": {}}, "api-server", "ok", "outside of the nodes"),
         ({"daemon_sets": ["cilium", "node-local-dns"]}, "dns", "warning", "node-local-dns"),
         ({"namespaces": []}, "namespaces", "warning", "kubectl label namespace"),
         ({"ceiling": False, "hidden": {"grants": "you cannot get x"}}, "grants", "unknown", "you cannot get x"),
@@ -132,6 +137,34 @@ def test_what_the_cluster_has_is_looked_at(kube: Cluster, monkeypatch: pytest.Mo
     assert checks(kube, monkeypatch, 0)["network"] == "unknown"
     shown = kube.run(monkeypatch, "doctor")
     assert "unknown  network: you may not see it" in shown.stdout
+
+
+def test_cilium_leaves_nodes_out_until_it_is_told(kube: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(kube)
+    assert "api-server" not in checks(kube, monkeypatch, 0)
+    crd = {"metadata": {"name": "ciliumnetworkpolicies.cilium.io"}, "spec": {"names": {"kind": "CiliumNetworkPolicy"}}}
+    kube.put("apiextensions.k8s.io/v1", "customresourcedefinitions", crd)
+    assert checks(kube, monkeypatch, 0)["api-server"] == "ok", "the API server is on no node"
+    labels = {"kubernetes.io/service-name": "kubernetes"}
+    own = {"metadata": {"name": "kubernetes", "namespace": "default", "labels": labels}}
+    kube.put("discovery.k8s.io/v1", "endpointslices", {**own, "endpoints": [{"addresses": ["192.0.2.1"]}]})
+    node = {"addresses": [{"type": "Hostname", "address": "n"}, {"type": "InternalIP", "address": "192.0.2.1"}]}
+    kube.put("v1", "nodes", {"metadata": {"name": "n"}, "status": node})
+    assert checks(kube, monkeypatch, 1)["api-server"] == "wrong"
+    place = {"name": "cilium-config", "namespace": "kube-system"}
+    kube.put("v1", "configmaps", {"metadata": place, "data": {"policy-cidr-match-mode": "nodes"}})
+    assert checks(kube, monkeypatch, 0)["api-server"] == "ok"
+
+
+def test_a_renamed_dns_is_found_by_its_service(kube: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(kube)
+    service = {"metadata": {"name": "kube-dns", "namespace": "kube-system"}}
+    ports = [{"port": 53, "protocol": "UDP", "targetPort": 5353}]
+    kube.put("v1", "services", {**service, "spec": {"selector": {"app": "dns"}, "ports": ports}})
+    assert checks(kube, monkeypatch, 1)["dns"] == "wrong"
+    pod = {"metadata": {"name": "own", "namespace": "kube-system", "labels": {"app": "dns"}}}
+    kube.put("v1", "pods", pod)
+    assert checks(kube, monkeypatch, 0)["dns"] == "ok"
 
 
 def test_an_older_crd_and_a_missing_webhook_are_seen(kube: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,35 @@ def _pod(name: str = POD, phase: str = "Pending", **state: Any) -> dict[str, Any
     return {"metadata": {"name": name}, "status": {"phase": phase, "containerStatuses": containers}}
 
 
+def _before(name: str, *, sidecar: bool = False, **state: Any) -> dict[str, Any]:
+    before = {"name": name, "ready": False, "state": state, "restartPolicy": "Always" if sidecar else None}
+    status = {"phase": "Pending", "initContainerStatuses": [before], "containerStatuses": []}
+    return {"metadata": {"name": POD}, "status": status}
+
+
+@pytest.mark.parametrize(
+    ("pod", "said"),
+    [
+        (_before("fetch", running={}), "waits for init container fetch, which has not ended"),
+        (_before("proxy", sidecar=True, running={}), "waits for sidecar proxy, which is not ready yet"),
+        (
+            _before("fetch", terminated={"exitCode": 2, "reason": "Error"}),
+            "init container fetch ended with exit code 2 (Error)",
+        ),
+        (
+            _before("proxy", sidecar=True, waiting={"reason": "CrashLoopBackOff", "message": "back-off"}),
+            "sidecar proxy: CrashLoopBackOff: back-off",
+        ),
+    ],
+)
+def test_the_container_that_the_pod_waits_for_is_named(pod: dict[str, Any], said: str) -> None:
+    assert tell([pod], []) == (Reason.UNAVAILABLE, f"pod {POD}: {said}")
+
+
+def test_no_container_that_has_not_begun_is_waited_for() -> None:
+    assert tell([_before("fetch", waiting={"reason": "PodInitializing"})], []) is None
+
+
 def _event(reason: str, message: str, *, about: str = POD, kind: str = "Pod", at: str = "1") -> dict[str, Any]:
     return {
         "metadata": {"creationTimestamp": at},

@@ -8,9 +8,18 @@ import pytest
 
 from ringfence.api.names import API_VERSION
 from ringfence.controller import reading
-from ringfence.controller.reading import HEARD_SECONDS, LONGEST_READ, STILL_GOOD, FirstRead, NotInstalled, Reading
+from ringfence.controller.reading import (
+    HEARD_SECONDS,
+    LONGEST_READ,
+    OPENSHIFT,
+    STILL_GOOD,
+    FirstRead,
+    NotInstalled,
+    Reading,
+)
 from ringfence.kube import NotFound, NotServed, Object, Unreachable, path_of
 from ringfence.resources import CHILD_KINDS
+from ringfence.resources.dns import words
 from ringfence.resources.kinds import ChildKind
 from ringfence.store import informer
 from ringfence.store.context import PolicyContext
@@ -77,6 +86,22 @@ class TestTheFirstRead:
         kube.refuse(NotFound(404, "NotFound", "no such kind"), path=path_of(API_VERSION, "agentpolicies"))
         with pytest.raises(NotInstalled):
             await place.ask()
+
+    async def test_on_openshift_dns_is_elsewhere(self) -> None:
+        kube, place = self.make()
+        ports = [{"port": 53, "protocol": "UDP", "targetPort": "dns"}]
+        for namespace, name in (("openshift-dns", "dns-default"), ("kube-system", "kube-dns")):
+            spec = {"selector": {"in": namespace}, "ports": ports}
+            body = {"metadata": {"namespace": namespace, "name": name, "resourceVersion": "1"}, "spec": spec}
+            place.store.services.observe("ADDED", body)
+        await place.ask()
+        assert words(place.store.dns.found) == "kube-system/in=kube-system"
+        kube.served.add(OPENSHIFT)
+        await place.ask()
+        assert words(place.store.dns.found) == "openshift-dns/in=openshift-dns"
+        gone = {"namespace": "openshift-dns", "name": "dns-default", "resourceVersion": "2"}
+        place.store.services.observe("DELETED", {"metadata": gone, "spec": {}})
+        assert words(place.store.dns.found) == "kube-system/in=kube-system"
 
     async def test_after_a_failure_only_what_is_missing_is_listed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         clock = Clock()

@@ -164,7 +164,7 @@ def test_a_contest_is_one_condition_whatever_a_pass_comes_to(stop: Stop | None, 
     assert found.look.after == 42.0
 
 
-PHASE_TYPES = TYPES[3:]
+PHASE_TYPES: list[ConditionType] = [*TYPES[3:]]
 
 
 @pytest.mark.parametrize("at", PHASE_TYPES)

@@ -67,6 +67,8 @@ class FakeKube(Kube):
         self.closed = False
         self.down = False
         """No answer comes, to nothing."""
+        self.served: set[tuple[str, str]] = set()
+        """Versions of groups with resources that are asked about by themselves, and are there."""
         self.gate = asyncio.Event()
         """While it is clear, every request waits."""
         self.gate.set()
@@ -74,6 +76,9 @@ class FakeKube(Kube):
         """Called before a request is carried out."""
         self.after: list[Hook] = []
         """Called after it: who raises there has the reply lost."""
+
+    async def serves(self, group_version: str, plural: str) -> bool:
+        return (group_version, plural) in self.served
 
     @property
     def objects(self) -> dict[str, Object]:

@@ -220,3 +220,20 @@ def test_the_list_of_contents_names_every_package(made: Path) -> None:
         "pkg:deb/debian/libc6@2.36-9?arch=amd64&distro=debian-12": "1" * 64,
         "pkg:pypi/click@8.5.1": "2" * 64,
     }
+
+
+def test_links_are_followed_inside_of_the_tree_alone() -> None:
+    tree = {
+        "lib": Node(link="usr/lib"),
+        "usr/lib/a.py": Node(link="/etc/a.py"),
+        "etc/a.py": Node(b"a"),
+        "usr/lib/b": Node(link="../lib/a.py"),
+        "usr/lib/c": Node(link="/lib/b"),
+        "usr/lib/round": Node(link="round"),
+        "usr/lib/out": Node(link="/etc/passwd"),
+        "tmp": Node(folder=True),
+    }
+    for name in ("usr/lib/a.py", "usr/lib/b", "usr/lib/c"):
+        assert trees.followed(tree, name) == Node(b"a")
+    for name in ("usr/lib/round", "usr/lib/out", "tmp", "nothing"):
+        assert trees.followed(tree, name) is None

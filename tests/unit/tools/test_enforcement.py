@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from tools import enforcement
-from tools.enforced import FIELDS, Row
+from tools.enforced import FIELDS
+from tools.enforced_rows import Row
 
 
 def test_leaves_are_the_fields_that_hold_values() -> None:

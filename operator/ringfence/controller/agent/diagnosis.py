@@ -35,7 +35,8 @@ def asks_for_events(pods: Sequence[Mapping[str, Any]]) -> bool:
     """Whether Events could say more than the pods do: of an image that is not pulled, of a volume that is not there."""
     for pod in pods:
         status = pod.get("status", {})
-        waiting = [(one.get("state") or {}).get("waiting") or {} for one in status.get("containerStatuses", [])]
+        statuses = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+        waiting = [(one.get("state") or {}).get("waiting") or {} for one in statuses]
         if any(str(one.get("reason", "")).startswith(PULLS) for one in waiting):
             return True
     return all(_container_trouble(pod) is None for pod in pods)
@@ -54,16 +55,36 @@ def _container_trouble(pod: Mapping[str, Any]) -> str | None:
     for condition in status.get("conditions", []):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             return str(condition.get("message", ""))
+    for container in status.get("initContainerStatuses", []):
+        if trouble := _trouble_before(container):
+            return trouble
     for container in status.get("containerStatuses", []):
-        state = container.get("state", {})
-        waiting = state.get("waiting")
-        if waiting and waiting.get("reason") not in QUIET:
-            return f"{waiting.get('reason')}: {waiting.get('message', '')}"
-        ended = state.get("terminated")
-        if ended and ended.get("exitCode"):
-            return f"the container ended with exit code {ended['exitCode']} ({ended.get('reason')})"
-        if "running" in state and not container.get("ready"):
+        if trouble := _trouble(container, "the container"):
+            return trouble
+        if "running" in container.get("state", {}) and not container.get("ready"):
             return "running, but its health check does not answer yet"
+    return None
+
+
+def _trouble_before(container: Mapping[str, Any]) -> str | None:
+    """The first of those that start before the agent and are not done: what comes after it waits for it."""
+    sidecar = container.get("restartPolicy") == "Always"
+    who = f"{'sidecar' if sidecar else 'init container'} {container.get('name')}"
+    if trouble := _trouble(container, who):
+        return trouble if trouble.startswith(who) else f"{who}: {trouble}"
+    if "running" not in container.get("state", {}):
+        return None
+    return f"waits for {who}, which {'is not ready yet' if sidecar else 'has not ended'}"
+
+
+def _trouble(container: Mapping[str, Any], who: str) -> str | None:
+    state = container.get("state", {})
+    waiting = state.get("waiting")
+    if waiting and waiting.get("reason") not in QUIET:
+        return f"{waiting.get('reason')}: {waiting.get('message', '')}"
+    ended = state.get("terminated")
+    if ended and ended.get("exitCode"):
+        return f"{who} ended with exit code {ended['exitCode']} ({ended.get('reason')})"
     return None
 
 

@@ -88,6 +88,7 @@ class Observer:
             owned=self.store.children_of(agent.uid),
             ownership=self.store.ownership,
             services=self._services(key, spec),
+            dns=self.store.dns.found,
             api_server=self.store.context.api_server,
             job_image=self.job_image,
             secrets=seen,

@@ -12,6 +12,7 @@ from ringfence.policy.held import ALL, Held
 from ringfence.policy.model import Facts, NamedPolicy
 from ringfence.policy.widening import Widening
 from ringfence.resources import Endpoint, Identity, JobImage, Ref, ServicePort
+from ringfence.resources.dns import USUAL_DNS, Dns
 from ringfence.resources.network import ServiceKey
 from ringfence.resources.stored import StoredChild
 from ringfence.store.records import Key, StoredAgent, StoredPod
@@ -48,6 +49,7 @@ class Observed:
     owned: Sequence[StoredChild] = ()
     ownership: Mapping[Ref, OwnershipRecord] = field(default_factory=dict)
     services: Mapping[tuple[str, str, int], ServicePort] = field(default_factory=dict)
+    dns: Dns = USUAL_DNS
     api_server: tuple[Endpoint, ...] = ()
     job_image: JobImage | None = None
     secrets: Mapping[str, Mapping[str, Any] | None] | None = None

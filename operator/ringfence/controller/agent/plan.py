@@ -233,6 +233,7 @@ def _agent(seen: Observed, bound: Sequence[NamedPolicy]) -> Agent | None:
         spec=seen.spec,
         fence_uid=_fence_uid(seen),
         services=redirects.followed(seen.services, seen.accepted_services),
+        dns=seen.dns,
         api_server=seen.api_server,
         cluster=seen.facts.cluster_networks,
         job_image=seen.job_image,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ringfence.api.status import AgentStatus, ConditionType, Reason
+from ringfence.api.status import AgentStatus, ConditionType, Progress, Reason
 from ringfence.controller.runtime.loop import Look
 from ringfence.kube import Object
 from ringfence.policy.text import listed
@@ -173,7 +173,7 @@ def _by_policy(planned: Plan) -> bool:
     return planned.stop is not None and planned.stop.reason is Reason.SUSPENDED_BY_POLICY
 
 
-WITHHELD = {
+WITHHELD: dict[ConditionType | Progress, str] = {
     ConditionType.NETWORK_POLICY_APPLIED: "the deny policy is stored; the other one is taken away while it is stopped",
     ConditionType.RIGHTS_APPLIED: "the RoleBinding is taken away while it is stopped",
 }

@@ -1,0 +1,37 @@
+"""Where the cluster's DNS answers, kept as its Services change."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ringfence.resources.dns import Asked, Dns, Name, find
+
+from .records import StoredService
+
+
+class ClusterDns:
+    """`moved`: told when it answers elsewhere."""
+
+    def __init__(self, asked: Asked, moved: Callable[[], None]) -> None:
+        self._asked, self._moved = asked, moved
+        self._services: dict[Name, StoredService] = {}
+        self.found: Dns = find(asked, {})
+
+    def is_openshift(self, known: bool) -> None:
+        """Note whether the cluster is one: its DNS is elsewhere."""
+        self._asked = replace(self._asked, openshift=known)
+        self._look()
+
+    def service_changed(self, name: Name, now: StoredService | None) -> None:
+        """Take one change of a Service; None: it is gone."""
+        if name not in replace(self._asked, openshift=True).watched:
+            return
+        self._services.pop(name, None)
+        if now is not None:
+            self._services[name] = now
+        self._look()
+
+    def _look(self) -> None:
+        found = find(self._asked, {name: service.spec for name, service in self._services.items()})
+        if found != self.found:
+            self.found = found
+            self._moved()

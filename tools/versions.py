@@ -1,0 +1,51 @@
+"""Runs the tests that ask an API server against the version of Kubernetes that RINGFENCE_KUBERNETES names.
+
+Each group is a run of its own, as in CI. What a version cannot do is left out here and said in
+docs/reference/clusters.md: ValidatingAdmissionPolicies from files are alpha in 1.36.
+"""
+
+import os
+import subprocess
+import sys
+from typing import Final
+
+from cluster import programs
+from cluster.errors import ClusterError
+from cluster.shell import say
+
+GROUPS: Final[dict[str, tuple[str, ...]]] = {
+    "CRDs, admission, command line": ("tests/api", "--ignore", "tests/api/controller", "--dist", "loadfile"),
+    "controller": ("tests/api/controller", "--dist", "loadfile"),
+    "floor, guards, rights": (
+        "tests/chart",
+        "--ignore",
+        "tests/chart/guards/test_static_floor.py",
+        "--dist",
+        "loadgroup",
+    ),
+}
+
+
+def main(words: list[str]) -> int:
+    """Run each group; the exit code: 0 when all of them passed. `words`: more arguments for pytest."""
+    try:
+        version = programs.version()
+        programs.kubernetes()
+    except ClusterError as failure:
+        say(str(failure), color="31")
+        return 2
+    short = version.rpartition(".")[0].replace(".", "")
+    names = {name: f"v{short}-{name[:2]}" for name in ("api", "chart", "lacks", "outage")}
+    env = {**os.environ, **{f"RINGFENCE_{name.upper()}_CLUSTER": cluster for name, cluster in names.items()}}
+    failed = []
+    for group, arguments in GROUPS.items():
+        say(f"Kubernetes {version}: {group}")
+        done = subprocess.run([sys.executable, "-m", "pytest", "-n", "2", *arguments, *words], env=env, check=False)
+        if done.returncode:
+            failed.append(group)
+    say(f"Kubernetes {version}: {'failed: ' + ', '.join(failed) if failed else 'all passed'}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
