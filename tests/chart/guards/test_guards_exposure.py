@@ -75,13 +75,14 @@ def test_the_controller_makes_services_for_agents_alone(
     somebody = Somebody(controller)
     for namespace in (place.name, "default", NAMESPACE):
         body = {"metadata": metadata, "spec": PORT | spec}
-        refused(somebody.create(f"/api/v1/namespaces/{namespace}/services", body), "guard-own-services")
+        answer = somebody.create(f"/api/v1/namespaces/{namespace}/services", body)
+        refused(answer, *(["guard-own-services"] if namespace == "default" else []))  # there no other guard looks
     good = {"metadata": OWNED | {"name": "ringfence-z"}, "spec": PORT | OF_AN_AGENT}
     passed(somebody.create(place.path("Service"), good))
     refused(somebody.create(f"/api/v1/namespaces/{NAMESPACE}/services", good), "guard-own-services")
     passed(somebody.merge(place.path("Service", "ringfence-a"), {"metadata": {"annotations": {"a": "b"}}}))
     for change in ({"spec": {"externalIPs": ["192.0.2.1"]}}, {"spec": {"selector": None}}):
-        refused(somebody.merge(place.path("Service", "ringfence-a"), change), "guard-own-services")
+        refused(somebody.merge(place.path("Service", "ringfence-a"), change))
     refused(somebody.delete("/api/v1/namespaces/default/services/kubernetes"), "guard-own-services")
 
 

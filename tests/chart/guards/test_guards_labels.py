@@ -29,7 +29,8 @@ def service(selector: dict[str, str] | None, **more: Any) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def labelled(place: Place, admin: Somebody) -> Iterator[Place]:
     """With a policy that lets agents have labels."""
-    body = {"metadata": {"name": "labels"}, "spec": {"pods": {"labels": LABELS}}}
+    head = {"apiVersion": "ringfence.dev/v1alpha1", "kind": "AgentPolicy", "metadata": {"name": "labels"}}
+    body = head | {"spec": {"pods": {"labels": LABELS}}}
     answer = admin.server.request("POST", POLICIES, json.dumps(body).encode())
     assert answer.ok, answer
     tried = network_policy([{}], matchLabels={"team": "x"})
