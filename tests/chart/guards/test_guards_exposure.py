@@ -42,7 +42,8 @@ def test_nor_has_it_another_name(place: Place, admin: Somebody) -> None:
 
 def test_the_service_of_an_agent_is_the_controllers(place: Place, admin: Somebody) -> None:
     path = place.path("Service", "ringfence-a")
-    for change in ({"spec": {"externalIPs": ["192.0.2.1"]}}, {"spec": {"selector": {"app": "x"}}}, UNMARKED):
+    refused(admin.merge(path, {"spec": {"externalIPs": ["192.0.2.1"]}}))
+    for change in ({"spec": {"selector": {"app": "x"}}}, UNMARKED):
         refused(admin.merge(path, change), "Service ringfence-a is made by Ringfence for AgentDeployment a")
     refused(admin.merge(f"{path}/status", UNMARKED), "change or delete that one")
     refused(admin.delete(path), "change or delete that one")
