@@ -16,6 +16,8 @@ SIGNED = "tests/unit/policy/test_signatures.py"
 IMAGES = "tests/unit/policy/test_images.py"
 LEVELS = "tests/unit/policy/test_levels.py"
 PODS = "tests/unit/policy/test_pods.py"
+STOP = "tests/unit/policy/test_stop.py"
+MARKS = "tests/unit/policy/test_marks.py"
 IDENTITY = "tests/unit/policy/test_identity.py"
 SCRATCH = "tests/unit/policy/test_scratch.py"
 FILES = "tests/unit/policy/test_files.py"
@@ -178,7 +180,12 @@ FIELDS: dict[str, Row] = {
         _LIMIT, f"{INSIDE}::test_resources", f"{PODS}::test_limits_limit"
     ),
     "AgentDeployment.spec.replicas": Row(
-        "the Deployment's replicas; at most one pod mounts a volume: CEL", f"{INSIDE}::test_replicas", SAMPLES
+        "the Deployment's replicas; at most one pod mounts a volume: CEL; a change by the scale subresource is decided "
+        "as one of the whole object",
+        f"{INSIDE}::test_replicas",
+        f"{ADMISSION}::test_an_agent_is_scaled_within_what_policies_allow",
+        "tests/unit/admission/test_app.py::test_it_is_decided_as_a_change_of_the_whole",
+        SAMPLES,
     ),
     "AgentDeployment.spec.run.mode": Row(
         "Deployment, Job or CronJob, with the same pods; the one of the mode before is gone before the next is made",
@@ -220,9 +227,17 @@ FIELDS: dict[str, Row] = {
         f"{RUNS}::test_suspended_no_run_begins",
     ),
     "AgentDeployment.spec.ports[].name": Row(
-        "a name for network.ingress and health; opens nothing by itself", CALLER, SAMPLES
+        "a name for network.ingress, health and the agent's Service; opens nothing by itself", CALLER, SAMPLES
     ),
-    "AgentDeployment.spec.ports[].port": Row(f"{_PEER}: only a port that network.ingress names is open", CALLER),
+    "AgentDeployment.spec.ports[].port": Row(
+        f"{_PEER}: only a port that network.ingress names is open, also by the agent's Service; that is ClusterIP, and "
+        "put back",
+        CALLER,
+        f"{AGENTS}/test_network.py::test_an_agent_reaches_another_by_its_service_where_both_say_so",
+        "tests/unit/resources/test_service.py::test_it_stays_inside_of_the_cluster_and_leads_to_the_agents_own_pods",
+        EDITED,
+        f"{CONTROLLER}/test_service.py::test_it_comes_and_goes_with_the_ports",
+    ),
     "AgentDeployment.spec.storage.mountPath": Row(
         "the volume's mount, on a read-only root; `decide` refuses a path that hides the pod's own",
         f"{AGENTS}/test_pod.py::test_storage_outlives_the_pod",
@@ -269,6 +284,36 @@ FIELDS: dict[str, Row] = {
         BUILT,
     ),
     "AgentDeployment.spec.scratch[].medium": Row("the volume's medium", f"{INSIDE}::test_scratch", BUILT),
+    "AgentDeployment.spec.stop.gracePeriod": Row(
+        "the pod's terminationGracePeriodSeconds (kubelet): what runs still is killed then; `decide`: as long as every "
+        "policy allows; a pod with another number is of an edit, and ends at once",
+        f"{STOP}::test_every_policy_must_allow_a_longer_period",
+        f"{STOP}::test_it_is_never_without_an_end",
+        f"{INSIDE}::test_stop",
+        "tests/unit/store/test_left_behind.py::test_a_period_is_remembered_as_long_as_its_pods_are_there",
+        f"{CONTROLLER}/test_left_behind.py::test_pods_of_the_spec_before_keep_their_time",
+    ),
+    "AgentDeployment.spec.stop.command": Row(
+        f"the container's preStop, inside of the fence and without a shell; another one is another program; {_PLAIN}",
+        f"{INSIDE}::test_stop",
+        f"{STOP}::test_another_command_is_another_program",
+        f"{STOP}::test_a_secret_in_the_command_is_refused",
+    ),
+    "AgentDeployment.spec.podLabels": Row(
+        f"the pods' labels, beside ours; keys that lead pods never: CEL; {_BY_POLICY}; the guard `labels` lets nothing "
+        "of others select by them alone",
+        f"{MARKS}::test_every_policy_must_name_it",
+        f"{MARKS}::test_no_policy_allows_what_leads_pods",
+        f"{MARKS}::test_they_are_on_the_pods_and_never_in_place_of_ours",
+        "tests/chart/guards/test_guards_labels.py::test_no_policy_of_others_opens_by_such_a_label",
+        f"{AGENTS}/test_network.py::test_a_label_opens_nothing_where_guards_are_and_is_told_where_not",
+    ),
+    "AgentDeployment.spec.podAnnotations": Row(
+        f"the pods' annotations; keys that lead meshes, networks or runtimes never: CEL; {_BY_POLICY}; {_PLAIN}",
+        f"{MARKS}::test_every_policy_must_name_it",
+        f"{MARKS}::test_no_policy_allows_what_leads_pods",
+        f"{MARKS}::test_a_secret_in_an_annotation_is_refused",
+    ),
     "AgentDeployment.spec.runAsUser": Row(_ID, *_IDS, f"{INSIDE}::test_user"),
     "AgentDeployment.spec.runAsGroup": Row(f"{_ID}; volumes belong to it", *_IDS, f"{INSIDE}::test_user"),
     "AgentDeployment.spec.scheduling.nodeSelector": Row(_NODES, *_SCHEDULED),
@@ -620,6 +665,18 @@ FIELDS: dict[str, Row] = {
         f"AgentPolicy.spec.pods.claims[].{field}": Row(_BY_POLICY, f"{VOLUMES}::test_every_policy_must_name_it")
         for field in ("name", "access")
     },
+    "AgentPolicy.spec.pods.maxGracePeriod": Row(
+        "`decide`, at admission and at write: all policies must allow it; at most 10m: CEL",
+        f"{STOP}::test_every_policy_must_allow_a_longer_period",
+        SAMPLES,
+    ),
+    "AgentPolicy.spec.pods.labels[].key": Row(
+        f"{_BY_POLICY}; the guard `labels` takes it for a label of agents",
+        f"{MARKS}::test_every_policy_must_name_it",
+        "tests/chart/guards/test_guards_labels.py::test_no_service_takes_agents_in_by_such_a_label",
+    ),
+    "AgentPolicy.spec.pods.labels[].value": Row(_BY_POLICY, f"{MARKS}::test_every_policy_must_name_it"),
+    "AgentPolicy.spec.pods.annotations": Row(_BY_POLICY, f"{MARKS}::test_every_policy_must_name_it"),
     "AgentPolicy.spec.pods.users[].first": Row(f"{_ID}: all policies must allow it", *_IDS),
     "AgentPolicy.spec.pods.users[].last": Row(f"{_ID}: all policies must allow it", *_IDS),
     **{
@@ -747,6 +804,8 @@ ALWAYS: dict[str, Row] = {
         f"{EXPOSURE}::test_no_route_of_another_namespace_does",
         f"{EXPOSURE}::test_nobody_writes_where_a_service_for_agents_leads",
         f"{EXPOSURE}::test_no_proxy_leads_to_an_agent",
+        f"{EXPOSURE}::test_the_service_of_an_agent_is_the_controllers",
+        f"{EXPOSURE}::test_the_controller_makes_services_for_agents_alone",
     ),
     "What Ringfence itself consists of is changed by who may change its guards": Row(
         "the guards of the chart, by a question to the API server's own authorization",

@@ -155,9 +155,15 @@ def _connections(spec: Manifest) -> None:
     )
 
 
+def _labels(spec: Manifest) -> None:
+    """Which labels agents may have, policies say, and a file cannot look at any."""
+    spec["variables"], spec["validations"] = [], [{"expression": "true"}]
+
+
 WITHOUT_PARAMETERS: dict[str, Callable[[Manifest], None]] = {
     "floor": _floor,
     "guard-connections": _connections,
+    "guard-labels": _labels,
     "guard-namespaces": _namespaces,
 }
 """Policy that takes a parameter -> what is changed so that it needs none."""

@@ -7,6 +7,8 @@ from typing import Any
 DURATIONS = {2: "9h", 16: "00009h0000m0000s"}
 SHORT_DURATIONS = {2: "1h", 16: "00001h0000m0000s"}
 """For those that a rule bounds to an hour."""
+GRACES = {2: "9s", 16: "00000h0009m0000s"}
+"""For those that a rule bounds to ten minutes."""
 PEM_HEAD, PEM_END = "-----BEGIN PUBLIC KEY-----\n", "\n-----END PUBLIC KEY-----"
 URI = "^[a-z][a-z0-9+.-]*:"
 LENGTHS: tuple[tuple[str, Callable[[int], str]], ...] = (
@@ -63,6 +65,8 @@ def _text(node: dict[str, Any], size: int) -> str:
         return NETWORKS[size]
     if any("duration('" in rule["rule"] and "<=" in rule["rule"] for rule in node.get("x-kubernetes-validations", ())):
         return SHORT_DURATIONS.get(size, "9" * size)
+    if any("duration('10m')" in rule["rule"] for rule in node.get("x-kubernetes-validations", ())):
+        return GRACES.get(size, "9" * size)
     return next(make(size) for start, make in LENGTHS if _pattern(node).startswith(start))
 
 

@@ -69,7 +69,9 @@ def root_schema(kind: Any) -> dict[str, Any]:
 
 
 def _paths(
-    value: Any, path: str = "", label_maps: tuple[str, ...] = ("podLabels", "matchLabels", "nodeSelector")
+    value: Any,
+    path: str = "",
+    label_maps: tuple[str, ...] = ("podLabels", "podAnnotations", "matchLabels", "nodeSelector"),
 ) -> list[str]:
     found = [path]
     if isinstance(value, dict):

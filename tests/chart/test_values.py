@@ -176,9 +176,10 @@ def test_the_webhook_is_static_and_fails_closed(values: tuple[str, ...]) -> None
         "port": 443,
     }
     assert "caBundle" not in webhook["clientConfig"]
-    rules = {(r["resources"][0], r["scope"]): r["operations"] for r in webhook["rules"]}
+    rules = {(*r["resources"], r["scope"]): r["operations"] for r in webhook["rules"]}
     wanted = ["CREATE", "UPDATE"]
-    assert rules == {("agentdeployments", "Namespaced"): wanted, ("agentpolicies", "Cluster"): wanted}
+    agents = ("agentdeployments", "agentdeployments/scale", "Namespaced")
+    assert rules == {agents: wanted, ("agentpolicies", "Cluster"): wanted}
     (rule,) = webhook["namespaceSelector"]["matchExpressions"]
     assert sorted(rule["values"]) == ["kube-system", "ringfence-system"]
 

@@ -111,9 +111,14 @@ def memory_limit(name: str, inside: Inside) -> int:
     raise AssertionError("no cgroup of memory is to be seen in the pod")
 
 
-def test_replicas(make: Make, api: Api) -> None:
+def test_replicas(make: Make, api: Api, kubectl: Kubectl) -> None:
     name, _ = pod_of(make, api, replicas=2)
     assert len(agents.pods(api, NAMESPACE, name)) == 2
+    kubectl("scale", "-n", NAMESPACE, f"agd/{name}", "--replicas=1")
+    wait_for("one pod", lambda: len(agents.pods(api, NAMESPACE, name)) == 1)
+    scale = f"{agents.agent_path(NAMESPACE, name)}/scale"
+    told = {"replicas": 1, "selector": f"ringfence.dev/agent={name}"}
+    wait_for("what autoscalers read", lambda: api.get(scale)["status"] == told)
     api.patch(agents.agent_path(NAMESPACE, name), {"spec": {"replicas": 0}})
     wait_for("its pods to be gone", lambda: not agents.pods(api, NAMESPACE, name))
 
@@ -204,6 +209,34 @@ def test_volumes(make: Make, api: Api, inside: Inside) -> None:
     finally:
         api.patch(policy, {"spec": {"pods": None}})
         api.delete(f"{claims}/e2e")
+
+
+def test_home(make: Make, api: Api, inside: Inside) -> None:
+    name, _ = pod_of(make, api)
+    assert "HOME=/tmp" in inside(name, "env").splitlines()
+    inside(name, "write", "/tmp/note", "kept for a while")
+    name, _ = pod_of(make, api, env=[{"name": "HOME", "value": "/elsewhere"}])
+    assert "HOME=/elsewhere" in inside(name, "env").splitlines()
+
+
+def test_stop(make: Make, api: Api, kubectl: Kubectl, inside: Inside) -> None:
+    """The command runs before the end; one that never ends is ended."""
+    note = ["/testbox", "write", "/data/note", "it ends"]
+    name, pod = pod_of(make, api, storage={"mountPath": "/data", "size": "8Mi"}, stop={"command": note})
+    kubectl("delete", "pod", pod["metadata"]["name"], "-n", NAMESPACE, "--wait=false")
+
+    def another() -> bool:
+        uids = {one["metadata"]["uid"] for one in agents.pods(api, NAMESPACE, name)}
+        return bool(uids) and pod["metadata"]["uid"] not in uids
+
+    wait_for("another pod", another)
+    agents.wait(api, NAMESPACE, name)
+    assert inside(name, "cat", "/data/note") == "it ends"
+    endless = {"gracePeriod": "2s", "command": ["/testbox", "agent"]}
+    name, pod = pod_of(make, api, stop=endless)
+    assert pod["spec"]["terminationGracePeriodSeconds"] == 2
+    api.patch(agents.agent_path(NAMESPACE, name), {"spec": {"suspended": True}})
+    wait_for("its end", lambda: not agents.pods(api, NAMESPACE, name))
 
 
 def test_user(make: Make, api: Api, inside: Inside) -> None:

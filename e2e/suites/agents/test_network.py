@@ -3,6 +3,9 @@
 import json
 from collections.abc import Callable
 
+import pytest
+
+from cluster.errors import ClusterError
 from cluster.shell import wait_for
 from harness import agents
 from harness.api import Api
@@ -162,3 +165,71 @@ def test_a_service_that_comes_later_is_opened_then(make: Callable[..., Object], 
         assert probe(kubectl, NAMESPACE, f"deploy/ringfence-{name}", [other])[other] == "blocked"
     finally:
         kubectl("delete", "service", "latecomer", "-n", TOOLS)
+
+
+def test_an_agent_reaches_another_by_its_service_where_both_say_so(
+    make: Callable[..., Object], api: Api, kubectl: Kubectl
+) -> None:
+    """The Service alone opens nothing; nor does the word of one of the two."""
+    ports = [{"name": "panel", "port": 8080}, {"name": "other", "port": 7}]
+    called = make(args=["echo", "-tcp", ":7", "-http", ":8080"], ports=ports)["metadata"]["name"]
+    service = agents.wait(api, NAMESPACE, called)["status"]["service"]
+    rule = {"service": {"name": service, "port": 8080}}
+    caller = make(network={"egress": [rule]})["metadata"]["name"]
+    agents.wait(api, NAMESPACE, caller)
+    silent = make()["metadata"]["name"]
+    agents.wait(api, NAMESPACE, silent)
+    address = api.get(f"/api/v1/namespaces/{NAMESPACE}/services/{service}")["spec"]["clusterIP"]
+    panel, other = f"http://{address}:8080/", f"tcp://{address}:7"
+    pods = {name: f"deploy/ringfence-{name}" for name in (caller, silent)} | {"unfenced": "deploy/unfenced"}
+    for name, pod in pods.items():
+        assert set(probe(kubectl, NAMESPACE, pod, [panel, other]).values()) == {"blocked"}, f"{name}: nobody is let in"
+    peers = [{"from": {"podLabels": {"ringfence.dev/agent": name}}, "port": "panel"} for name in (caller, silent)]
+    api.patch(agents.agent_path(NAMESPACE, called), {"spec": {"network": {"ingress": peers}}})
+    wait_for("the way in", lambda: probe(kubectl, NAMESPACE, pods[caller], [panel], seconds=1)[panel] == "reachable")
+    by_name = f"http://{service}.{NAMESPACE}.svc.cluster.local:8080/"
+    found = probe(kubectl, NAMESPACE, pods[caller], [by_name, other])
+    assert found == {by_name: "reachable", other: "blocked"}
+    for name in (silent, "unfenced"):  # the one may not go out, the other is not let in
+        assert set(probe(kubectl, NAMESPACE, pods[name], [panel, other]).values()) == {"blocked"}, name
+
+
+def test_a_label_opens_nothing_where_guards_are_and_is_told_where_not(
+    make: Callable[..., Object], api: Api, kubectl: Kubectl
+) -> None:
+    """A policy of somebody's that opens all pods with a label: first there, then not to be made any more."""
+    policy, labels = "/apis/ringfence.dev/v1alpha1/agentpolicies/research", {"team": "web"}
+    opening: Object = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "open-web", "namespace": NAMESPACE},
+        "spec": {"podSelector": {"matchLabels": labels}, "policyTypes": ["Egress"], "egress": [{}]},
+    }
+    target = f"tcp://{LLM}:7"
+    kubectl.apply(opening)
+    with pytest.raises(Exception, match="MarkAbovePolicy"):
+        make(podLabels=labels)
+    api.patch(policy, {"spec": {"pods": {"labels": [{"key": "team"}]}}})
+    try:
+        name = make(podLabels=labels)["metadata"]["name"]
+        agents.wait(api, NAMESPACE, name, "FenceWidened", reason="ForeignPolicy", says="open-web")
+        agents.wait(api, NAMESPACE, name, "WorkloadAvailable")
+        agents.wait(api, NAMESPACE, name, "Ready", status="False")
+        pod = f"deploy/ringfence-{name}"
+        assert probe(kubectl, NAMESPACE, pod, [target])[target] == "reachable", "so it matters"
+        kubectl("delete", "networkpolicy", "open-web", "-n", NAMESPACE)
+        agents.wait(api, NAMESPACE, name)
+        wait_for("closed", lambda: probe(kubectl, NAMESPACE, pod, [target], seconds=1)[target] == "blocked")
+        wait_for("no such policy any more", lambda: "guard-labels" in _refusal(kubectl, opening))
+        assert probe(kubectl, NAMESPACE, pod, [target])[target] == "blocked"
+    finally:
+        api.patch(policy, {"spec": {"pods": None}})
+        kubectl("delete", "networkpolicy", "open-web", "-n", NAMESPACE, "--ignore-not-found")
+
+
+def _refusal(kubectl: Kubectl, manifest: Object) -> str:
+    try:
+        kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(manifest))
+    except ClusterError as refused:
+        return str(refused)
+    return ""

@@ -57,6 +57,8 @@ class ReadsLive(Protocol):
 
     async def view(self, namespace: str, targets: Collection[str] = ()) -> View | None: ...
 
+    async def stored(self, namespace: str, name: str) -> Mapping[str, Any] | None: ...
+
 
 class AsksAboutRequester(Protocol):
     """Asks whether the requester may do himself what the agent is to do; see requester.py."""
@@ -157,6 +159,15 @@ class Admission:
                 code=503,
                 reason="ServiceUnavailable",
             )
+        if request.scales:
+            stored = await self._live_reader.stored(request.namespace, request.name) if self._live_reader else None
+            if stored is None:
+                return deny(
+                    "Ringfence could not read the AgentDeployment that is to be scaled: try again",
+                    code=503,
+                    reason="ServiceUnavailable",
+                )
+            request = request.of_whole(stored)
         known: View = self._context
         verdict = await self._judge(request, known, size)
         if could_be_stale(verdict) and self._live_reader is not None:

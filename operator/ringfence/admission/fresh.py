@@ -59,6 +59,15 @@ class LiveReader:
             return None
         return self._context.with_fresh(body, policies, agents, others)
 
+    async def stored(self, namespace: str, name: str) -> Object | None:
+        """An AgentDeployment as it is now; None when it cannot be read in time."""
+        try:
+            async with asyncio.timeout(SECONDS), self._free:
+                return await self._kube.get(path_of(API_VERSION, AGENTS.plural, namespace, name))
+        except (ApiError, Unreachable, TimeoutError) as failure:
+            log.warning("cannot read the agent that is to be scaled", namespace=namespace, error=str(failure))
+            return None
+
     async def _namespaces(self, names: Sequence[str]) -> list[Object]:
         """Those that are there."""
 

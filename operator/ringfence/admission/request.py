@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, Final
@@ -66,6 +66,17 @@ class Request:
         return self.subresource == "status" or (
             self.spec_unchanged and _written(self.object) == _written(self.old_object)
         )
+
+    @property
+    def scales(self) -> bool:
+        """Whether it changes the number of pods by the scale subresource: then `object` is a Scale."""
+        return self.operation is Operation.UPDATE and self.subresource == "scale"
+
+    def of_whole(self, stored: Mapping[str, Any]) -> "Request":
+        """Of a Scale, the same as a change of the whole object. `stored`: as it is now."""
+        replicas = _mapping(_mapping(self.object).get("spec")).get("replicas", 0)  # a Scale leaves out 0
+        changed = {**stored, "spec": {**_mapping(stored.get("spec")), "replicas": replicas}}
+        return replace(self, subresource="", object=changed, old_object=stored)
 
 
 def read(body: bytes | bytearray) -> Request:

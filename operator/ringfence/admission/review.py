@@ -28,6 +28,8 @@ OF_THE_CONTEXT: Final = frozenset(
         RuleName.IMAGE_NOT_ATTESTED,
         RuleName.SANDBOX_REQUIRED,
         RuleName.USER_ABOVE_POLICY,
+        RuleName.GRACE_ABOVE_POLICY,
+        RuleName.MARK_ABOVE_POLICY,
         RuleName.SCHEDULING_ABOVE_POLICY,
         RuleName.VOLUME_ABOVE_POLICY,
         RuleName.IDENTITY_ABOVE_POLICY,

@@ -22,6 +22,7 @@ from .fields import (
 )
 from .files import CONTENT_RULE, ConfigFile, EnvFrom
 from .identity import Identity
+from .marks import PodAnnotations, PodLabels
 from .names import MAX_AGENT_NAME
 from .network import Network
 from .permissions import Permissions
@@ -31,6 +32,7 @@ from .scheduling import Device, Scheduling
 from .scratch import Scratch
 from .secrets import AgentSecret
 from .status import AgentStatus
+from .stop import Stop
 from .users import NOBODY, Id
 from .volumes import ExistingVolume
 
@@ -127,7 +129,13 @@ class AgentDeploymentSpec(Model):
         description="Configuration files, read-only. Not for secrets.",
     )
     resources: Resources = Field(default_factory=Resources)
-    replicas: int = Field(default=1, ge=0, le=100, description="Pods of this agent; 0 stops it, like suspended.")
+    replicas: int = Field(
+        default=1,
+        ge=0,
+        le=100,
+        description="Pods of this agent; 0 stops it, like suspended. kubectl "
+        "scale and autoscalers change it, too, as far as policies allow (limits).",
+    )
     suspended: bool = Field(
         default=False,
         description="True stops the agent: no pods. The fence stays, and so do storage and rights.",
@@ -135,7 +143,8 @@ class AgentDeploymentSpec(Model):
     run: Run | None = Field(default=None, description="When it works. Absent: always, as with mode Service.")
     ports: Annotated[list[ContainerPort], Field(max_length=16), ListType("map", ("name",))] = Field(
         default_factory=list,
-        description="TCP ports that the agent listens on. Each stays closed until network.ingress names it.",
+        description="TCP ports that the agent listens on. Each stays closed until network.ingress names it. They get a "
+        "Service inside of the cluster, whose name is in the status.",
     )
     storage: Storage | None = Field(
         default=None,
@@ -148,13 +157,15 @@ class AgentDeploymentSpec(Model):
     )
     scratch: Annotated[list[Scratch], Field(max_length=8), ListType("map", ("path",))] = Field(
         default_factory=list,
-        description="Writable directories that end with the pod. Absent: /tmp with 256Mi; the rest is read-only.",
+        description="Writable directories that end with the pod. Absent: /tmp with 256Mi, which is HOME; the rest is "
+        "read-only.",
     )
     health: Health | None = Field(default=None, description="HTTP probe for readiness and liveness. Absent: no probe.")
     probes: Annotated[list[Probe], Field(max_length=3), ListType("map", ("type",))] = Field(
         default_factory=list,
         description="Probes for startup, readiness and liveness. What is absent here is that of health, if any.",
     )
+    stop: Stop | None = Field(default=None, description="How its pods end. Absent: SIGTERM, and 30s later by force.")
     init_containers: Annotated[list[InitContainer], Field(max_length=4), ListType("map", ("name",))] = Field(
         default_factory=list,
         description="Containers that run before the agent, one after the other: each must end with exit code 0.",
@@ -185,6 +196,17 @@ class AgentDeploymentSpec(Model):
     devices: Annotated[list[Device], Field(max_length=4), ListType("map", ("name",))] = Field(
         default_factory=list, description="GPUs and other devices of nodes, as far as policies allow."
     )
+    pod_labels: PodLabels = Field(
+        default_factory=dict,
+        max_length=8,
+        description="Labels of its pods beside Ringfence's own. Policies: pods.labels. Services and policies of others "
+        "may select by them.",
+    )
+    pod_annotations: PodAnnotations = Field(
+        default_factory=dict,
+        max_length=8,
+        description="Annotations of its pods. Policies: pods.annotations. Not for secrets.",
+    )
     identity: Identity | None = Field(
         default=None,
         description="Who the agent is to a cloud, as far as policies allow. Absent: nobody, least of all its node.",
@@ -202,6 +224,11 @@ class AgentDeployment(Model):
     kind: ClassVar = "AgentDeployment"
     plural: ClassVar = "agentdeployments"
     short_names: ClassVar = ("agd", "agds")
+    scale: ClassVar = {
+        "specReplicasPath": ".spec.replicas",
+        "statusReplicasPath": ".status.replicas",
+        "labelSelectorPath": ".status.selector",
+    }
     scope: ClassVar = "Namespaced"
     name_rule: ClassVar = Rule(
         cel=f"self.metadata.name.size() <= {MAX_AGENT_NAME} && self.metadata.name.matches('{DNS_LABEL}')",

@@ -20,9 +20,11 @@ from .fields import (
     UserGroup,
 )
 from .identity import PolicyIdentity
+from .marks import MarkKey, PodMark
 from .permissions import ClusterRead, Level, PolicyRule
 from .scheduling import DeviceLimit, NodeLabel, Toleration
 from .secrets import PolicySecrets
+from .stop import GRACE, GracePeriod
 from .users import NOBODY, IdRange
 from .volumes import AllowedClaim
 
@@ -200,6 +202,19 @@ class PolicyPods(Model):
     )
     priority_class_names: Annotated[list[DnsSubdomain], Field(max_length=32), ListType("set")] = Field(
         default_factory=list, description="PriorityClasses that an agent may name. Empty: none."
+    )
+    labels: Annotated[list[PodMark], Field(max_length=32), ListType("atomic")] = Field(
+        default_factory=list,
+        description="Labels that agents may give their pods. Empty: none. In namespaces with agents the guard `labels` "
+        "then keeps Services and NetworkPolicies from selecting by them alone.",
+    )
+    annotations: Annotated[list[MarkKey], Field(max_length=32), ListType("set")] = Field(
+        default_factory=list, description="Keys of annotations that agents may give their pods. Empty: none."
+    )
+    max_grace_period: GracePeriod = Field(
+        default=GRACE,
+        description="The longest that an agent's pods may take to end; one that is stopped goes on until then, in its "
+        "fence. 30s is always allowed.",
     )
     devices: Annotated[list[DeviceLimit], Field(max_length=16), ListType("map", ("name",))] = Field(
         default_factory=list, description="Devices that an agent may ask for, such as nvidia.com/gpu. Empty: none."

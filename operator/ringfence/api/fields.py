@@ -122,6 +122,13 @@ LabelKey = Annotated[str, Field(min_length=1, max_length=317, pattern=_LABEL_KEY
 LabelValue = Annotated[str, Field(max_length=63, pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")]
 Labels = Annotated[dict[str, LabelValue], _LABEL_KEYS, BeforeValidator(_without_nulls)]
 """A structural schema has patterns for the values of a map only; CEL checks its keys."""
+AnnotationValue = Annotated[str, Field(max_length=1024, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Annotations = Annotated[
+    dict[str, AnnotationValue],
+    _LABEL_KEYS,
+    BeforeValidator(_without_nulls),
+]
+"""Of one line each. Keys as of labels."""
 Quantity = Annotated[
     Annotated[int, Field(ge=0, le=2**53)]
     | Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|[kMGTPE]|[KMGTPE]i)?$")],

@@ -140,6 +140,12 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
                 _PLACED,
             ),
             **dict.fromkeys(("schedulerName", "placement"), _PLACED),
+            **dict.fromkeys(("labels", "podMetadata", "metadata"), "write podLabels: {example.com/team: research}"),
+            "annotations": "write podAnnotations: {example.com/contact: research}",
+            **dict.fromkeys(
+                ("terminationGracePeriodSeconds", "lifecycle", "preStop", "stop_grace_period", "gracePeriod"),
+                "write stop: {gracePeriod: 60s, command: [/app/drain]}",
+            ),
             **dict.fromkeys(("egress", "networkPolicy", "allowedHosts", "networks", "hosts", "domains"), _EGRESS),
             **dict.fromkeys(("ingress", "service", "services", "expose"), _INGRESS),
             **dict.fromkeys(("rules", "rbac", "role", "roles", "roleRef", "clusterRole", "level"), _RIGHTS),
@@ -157,7 +163,8 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "secret": "write a list: secrets: [{name: token, source: {existing: {secretName: api, key: token}}, "
             "delivery: {env: {name: TOKEN}}}]",
             "pullSecrets": "write imagePullSecrets: [registry]",
-            "autoscaling": "write replicas: 2; a number of its own is all that an agent has",
+            "autoscaling": "write replicas: 2; a HorizontalPodAutoscaler may change it: scaleTargetRef: {apiVersion: "
+            "ringfence.dev/v1alpha1, kind: AgentDeployment, name: NAME}",
             **dict.fromkeys(
                 ("schedule", "cron", "timeZone", "concurrencyPolicy", "successfulJobsHistoryLimit", "jobTemplate"), _RUN
             ),
@@ -357,6 +364,7 @@ PATTERNS: Final[Mapping[str, str]] = MappingProxyType(
         _pattern(fields.HttpPath): "must be the path of a URL, such as /healthz, without a host or a query",
         _pattern(fields.LabelKey): "must be a label's key, such as app or example.com/team",
         _pattern(fields.LabelValue): "must be a label's value: letters, digits, -, _ and ., such as console",
+        _pattern(fields.AnnotationValue): "must be one line of text, without control characters",
         _pattern(_QUANTITY_TEXT): "must be a quantity such as 2, 500m or 512Mi",
         _pattern(fields.RbacWord): "must be a word without blanks, such as configmaps",
         _pattern(identity.Audience): "must be a word of ASCII without blanks, such as sts.amazonaws.com",

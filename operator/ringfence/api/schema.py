@@ -165,7 +165,8 @@ def custom_resource_definition(model: Any) -> dict[str, Any]:
         "schema": {"openAPIV3Schema": schema},
     }
     if "status" in schema["properties"]:
-        version["subresources"] = {"status": {}}
+        scale = {"scale": model.scale} if getattr(model, "scale", None) else {}
+        version["subresources"] = {"status": {}, **scale}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",

@@ -15,7 +15,7 @@ class Scratch(Model):
 
     path: AbsolutePath = Field(
         description=f"Full path of the directory. {TMP} and {SHM} are there anyway, and get another size by an entry. "
-        f"The first entry but {SHM} is HOME, unless spec.env sets that."
+        f"The first entry but {SHM} is HOME, unless the spec sets that variable; without any, HOME is {TMP}."
     )
     size: Quantity = Field(
         description="The most that it holds, such as 1Gi. All of one medium together must fit into "

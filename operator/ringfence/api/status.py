@@ -212,8 +212,23 @@ class AgentStatus(Model):
     last_requested_run: Annotated[str, Field(max_length=63)] | None = Field(
         default=None, description="Name of the run that somebody asked for, and that ended or was refused."
     )
+    service: Annotated[str, Field(max_length=63)] | None = Field(
+        default=None,
+        description="Name of the Service of its ports: what it is reached at from inside of the cluster, by those whom "
+        "network.ingress lets in.",
+    )
     replicas: int | None = Field(default=None, ge=0, le=1000, description="Pods that the workload has.")
     ready_replicas: int | None = Field(default=None, ge=0, le=1000, description="Pods of it that are ready.")
+    grace_periods: Annotated[list[Annotated[int, Field(ge=1, le=3600)]], Field(max_length=8), ListType("atomic")] = (
+        Field(
+            default_factory=list,
+            description="Seconds that its pods have to end: by the accepted spec, and by earlier ones whose pods are "
+            "there still. Absent: 30. A pod with another number was made by somebody's edit.",
+        )
+    )
+    selector: Annotated[str, Field(max_length=128)] | None = Field(
+        default=None, description="Label selector of its pods, for autoscalers."
+    )
     managed_resources: Annotated[list[ManagedResource], Field(max_length=256), ListType("atomic")] = Field(
         default_factory=list, description="The children, in the order in which they are written."
     )

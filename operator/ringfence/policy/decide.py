@@ -16,6 +16,7 @@ from .identity import check_identity, check_token_paths
 from .ingress import check_ingress
 from .limits import check_limits
 from .malformed import Parts, readable
+from .marks import check_marks
 from .model import AgentObject, Facts, NamedPolicy, RuleName, Violation
 from .opened import Opening, closed_for_good, opening
 from .permissions import check_permissions
@@ -27,6 +28,7 @@ from .scratch import check_scratch
 from .secret_files import secret_directories
 from .selectors import matches
 from .signatures import check_signatures
+from .stop import check_stop
 from .users import check_users
 
 
@@ -78,6 +80,8 @@ def _check_spec(agent: AgentObject, policies: Sequence[NamedPolicy], facts: Fact
         yield from check_sandbox(parsed.value.sandbox, policies)
         yield from check_plaintext(parsed.value)
         spec = parsed.value
+        yield from check_stop(spec.stop, policies)
+        yield from check_marks(spec.pod_labels, spec.pod_annotations, policies)
         yield from check_scheduling(spec.scheduling, spec.devices, spec.replicas, policies)
         yield from check_limits(parsed.value, policies, facts)
         return

@@ -36,6 +36,7 @@ WHAT_RUNS: Final = (
     "initContainers",
     "sidecars",
     "volumes",
+    "stop",
 )
 """Fields of a spec that decide which program runs, beside where volumes are mounted."""
 

@@ -52,6 +52,8 @@ class RuleName(StrEnum):
     IMAGE_NOT_ATTESTED = "ImageNotAttested"
     SANDBOX_REQUIRED = "SandboxRequired"
     USER_ABOVE_POLICY = "UserAbovePolicy"
+    MARK_ABOVE_POLICY = "MarkAbovePolicy"
+    GRACE_ABOVE_POLICY = "GracePeriodAbovePolicy"
     SCHEDULING_ABOVE_POLICY = "SchedulingAbovePolicy"
     VOLUME_ABOVE_POLICY = "VolumeAbovePolicy"
     VOLUME_RESERVED = "VolumeReserved"

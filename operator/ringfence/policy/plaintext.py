@@ -5,7 +5,7 @@ holds a value or a part of one.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -70,6 +70,8 @@ class _Texts(NamedTuple):
 def check_plaintext(spec: AgentDeploymentSpec) -> Iterator[Violation]:
     """Every value that is a secret, or is called one: at most one violation for each."""
     found = [_texts("spec", spec, spec.probes)]
+    if spec.stop:
+        found.append(_Texts("spec.stop", [], [("spec.stop.command", spec.stop.command)], []))
     found += [_texts(at, one, one.probes if isinstance(one, Sidecar) else []) for at, one in beside(spec)]
     words = [word for texts in found for _, command in texts.commands for word in command]
     values = [variable.value for texts in found for variable in texts.env]
@@ -86,6 +88,15 @@ def check_plaintext(spec: AgentDeploymentSpec) -> Iterator[Violation]:
                     "name that in spec.secrets: source: {existing: ...}, delivery: {file: ...} or {env: ...}"
                 )
                 yield Violation(f"{texts.at}.files[{index}].content", RuleName.SECRET_IN_PLAIN_TEXT, message)
+    yield from _check_annotations(spec.pod_annotations)
+
+
+def _check_annotations(annotations: Mapping[str, str]) -> Iterator[Violation]:
+    for key, value in annotations.items():
+        if (found := kind(value)) or _is_named_secret(key.rpartition("/")[2], value):
+            what = f"holds what looks like {found}" if found else "the annotation's key says that this is a secret"
+            message = f"{what}, and whoever reads the object reads it: put it into a Secret, and drop it here"
+            yield Violation("spec.podAnnotations", RuleName.SECRET_IN_PLAIN_TEXT, message)
 
 
 def _texts(at: str, container: AgentDeploymentSpec | SideContainer, probes: Sequence[Probe]) -> _Texts:

@@ -142,6 +142,16 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "what the kernel keeps apart by users: the platform team says which ids are the agents'.",
         "Leave `runAsUser` and `runAsGroup` out, which means 65532, or have the id added to the policy's `pods.users`.",
     ),
+    RuleName.MARK_ABOVE_POLICY: RuleText(
+        "By its labels a pod takes part in what others select: it gets a Service's requests, or what a NetworkPolicy "
+        "opens. Annotations are read by meshes, collectors and the like. The platform team says which are harmless.",
+        "Leave it out, or have the key added to the policy's `pods.labels` or `pods.annotations`.",
+    ),
+    RuleName.GRACE_ABOVE_POLICY: RuleText(
+        "An agent that is stopped, because its fence is not right or because its policy says so, goes on until its "
+        "time to end is over: the platform team says how long that may be.",
+        "Lower `stop.gracePeriod`, or have the policy's `pods.maxGracePeriod` raised. 30s is always allowed.",
+    ),
     RuleName.SCHEDULING_ABOVE_POLICY: RuleText(
         "An agent that chooses its node gets beside what it wants to look at, one that tolerates taints gets onto "
         "nodes that were kept for others, a priority ends others' pods, and devices are scarce: the platform team says "

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from ringfence.api.marks import PodMark
 from ringfence.api.scheduling import Device, DeviceLimit, NodeLabel, Scheduling, Toleration
 
 from .model import NamedPolicy, RuleName, Violation
@@ -52,7 +53,7 @@ def _check_devices(devices: Sequence[Device], replicas: int, allowed: dict[str, 
             yield Violation(f"spec.devices[{index}]", RuleName.SCHEDULING_ABOVE_POLICY, message)
 
 
-def labels(named: Iterable[NodeLabel]) -> Choices:
+def labels(named: Iterable[NodeLabel | PodMark]) -> Choices:
     """What a policy names."""
     return frozenset((one.key, ANY if one.value is None else one.value) for one in named)
 

@@ -134,6 +134,14 @@ _FIELDS: Final = (
         lambda a, b: a & b,
         _names("none"),
     ),
+    _Field("pods.labels", lambda one: labels(one.spec.pods.labels), meet, written),
+    _Field("pods.annotations", lambda one: frozenset(one.spec.pods.annotations), lambda a, b: a & b, _names("none")),
+    _Field(
+        "pods.maxGracePeriod",
+        lambda one: (duration(one.spec.pods.max_grace_period), one.spec.pods.max_grace_period),
+        min,
+        lambda one: str(one[1]),
+    ),
     _Field("pods.users", lambda one: ids(one.spec.pods.users), both, words),
     _Field(
         "identity.annotations",

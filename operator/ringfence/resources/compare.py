@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any
 
-from ringfence.api.names import FILE_ANNOTATION
+from ringfence.api.names import RESTART_ANNOTATION
 from ringfence.policy.pod_security import unrestricted
 
 from .identity import identity_annotations
@@ -38,7 +38,8 @@ def stamp(manifest: Manifest) -> Manifest:
 
 def _written(metadata: Manifest) -> Manifest:
     """The annotations of a template that the spec asks for; nothing where there are none."""
-    found = {key: text for key, text in metadata.get("annotations", {}).items() if key.startswith(FILE_ANNOTATION)}
+    annotations = metadata.get("annotations", {})
+    found = {key: text for key, text in annotations.items() if not key.startswith(RESTART_ANNOTATION)}
     return {"annotations": found} if found else {}
 
 
@@ -88,6 +89,9 @@ def whole(desired: Manifest, live: Manifest) -> Manifest:
         desired = desired | {"spec": live["spec"] | desired["spec"]}
     if desired["kind"] == "Job":
         desired = desired | {"spec": with_selector(desired["spec"], live)}
+    if assigned := CHILD_KINDS[desired["kind"]].assigned:
+        kept = {name: live["spec"][name] for name in assigned if live.get("spec", {}).get(name)}
+        desired = desired | {"spec": kept | desired["spec"]}
     return desired | {"metadata": metadata}
 
 

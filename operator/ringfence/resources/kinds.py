@@ -31,7 +31,7 @@ class ChildKind:
     fifth less; what is left over there after an apply, a replacement takes away. `keeps_data`: finalizers on it protect
     somebody's data, and stay whatever happens. `whole`: all objects of the kind are followed, whoever made them: they
     add up, and a stranger's widens what ours allow. `optional`: a cluster may not serve it: then only those agents wait
-    that need it.
+    that need it. `assigned`: fields of its spec that the cluster assigns, and that are not compared.
     """
 
     name: str
@@ -46,6 +46,7 @@ class ChildKind:
     keeps_data: bool = False
     whole: bool = False
     optional: bool = False
+    assigned: tuple[str, ...] = ()
 
 
 def _part(body: Any, *names: str) -> Manifest:
@@ -152,6 +153,12 @@ _KINDS = (
         shown=_job,
         merged=True,
         optional=True,
+    ),
+    ChildKind(
+        name="Service",
+        group_version="v1",
+        plural="services",
+        assigned=("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"),
     ),
     ChildKind(
         name="Deployment",

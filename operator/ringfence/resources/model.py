@@ -145,7 +145,7 @@ def elsewhere_name(agent: Identity) -> str:
 
 def removal(namespace: str, agent: str) -> str:
     """The command that removes what an agent left behind, but for its data: volumes and Secrets."""
-    kinds = "deployment,cronjob,job,networkpolicy,rolebinding,role,serviceaccount"
+    kinds = "deployment,service,cronjob,job,networkpolicy,rolebinding,role,serviceaccount"
     return f"kubectl delete {kinds} -n {namespace} -l {AGENT_LABEL}={agent}"
 
 

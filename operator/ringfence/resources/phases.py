@@ -18,6 +18,7 @@ from .network import allow_policy, deny_policy
 from .permissions import elsewhere, role, role_binding, service_account
 from .rotation import rotation_children
 from .runs import makes_pods, workload
+from .service import service, service_name
 from .stored import Desired, StoredChild
 from .workload import volume_claim
 
@@ -76,6 +77,11 @@ def _grants(child: StoredChild) -> bool:
     return child.ref.kind in {"Role", "RoleBinding"} and not _rotates(child)
 
 
+def _leads(child: StoredChild) -> bool:
+    """The one of this name, like the allow policy."""
+    return child.ref.kind == "Service" and child.ref.name == service_name(child.agent_label or "")
+
+
 PHASES = (
     Phase(
         order=Order.DENY,
@@ -109,8 +115,8 @@ PHASES = (
     Phase(
         order=Order.WORKLOAD,
         condition=ConditionType.WORKLOAD_AVAILABLE,
-        build=lambda agent: [volume_claim(agent), *workload(agent)],
-        prunes=_never,
+        build=lambda agent: [volume_claim(agent), service(agent), *workload(agent)],
+        prunes=_leads,
     ),
 )
 """In order: deny, allow, permissions, secrets, workload."""

@@ -33,10 +33,12 @@ def scratch_names(agent: Agent) -> dict[str, str]:
 
 
 def home_variable(agent: Agent) -> list[Manifest]:
-    """HOME at the first directory that the spec names. Absent without any: then as the image and the runtime say."""
-    named = any(variable.name == _HOME for variable in agent.spec.env)
+    """HOME where it can write: at the first directory that the spec names, else /tmp. Not where the spec sets it."""
+    named = {variable.name for variable in agent.spec.env}
+    named |= {key for source in agent.spec.env_from for key in source.keys}
+    named |= {secret.delivery.env.name for secret in agent.spec.secrets if secret.delivery.env}
     places = [one.path for one in agent.spec.scratch if one.path != SHM]
-    if named or not agent.spec.scratch:
+    if _HOME in named:
         return []
     return [{"name": _HOME, "value": places[0] if places else TMP}]
 

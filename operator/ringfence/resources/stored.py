@@ -186,7 +186,7 @@ def stored(body: Mapping[str, Any], kind: str | None = None) -> StoredChild:
     kind = kind or str(body["kind"])
     metadata, declared = body["metadata"], CHILD_KINDS[kind]
     labels = metadata.get("labels") or {}
-    content = meaning({**body, "kind": kind})
+    content = meaning(body, kind)
     finalizers = metadata.get("finalizers") or []
     return StoredChild(
         ref=Ref(sys.intern(kind), sys.intern(metadata["namespace"]), sys.intern(metadata["name"])),
@@ -275,11 +275,19 @@ def content_digest(manifest: Mapping[str, Any]) -> str:
     return digest(meaning(manifest))
 
 
-def meaning(manifest: Mapping[str, Any]) -> Manifest:
-    """What a manifest means, whatever its metadata; but for annotations that a guard, or a cloud, goes by."""
+def meaning(manifest: Mapping[str, Any], kind: str | None = None) -> Manifest:
+    """What a manifest means, whatever its metadata; but for annotations that a guard, or a cloud, goes by.
+
+    `kind`: where the manifest does not say it. What the cluster assigns to objects of it means nothing.
+    """
     found = {name: manifest[name] for name in CONTENT if manifest.get(name) is not None}
+    kind = kind or manifest.get("kind", "")
+    declared = CHILD_KINDS.get(kind)
+    if declared and declared.assigned:
+        spec = found.get("spec") or {}
+        found["spec"] = {name: value for name, value in spec.items() if name not in declared.assigned}
     metadata = manifest.get("metadata") or {}
-    if manifest.get("kind") == "Job" and "spec" in found:
+    if kind == "Job" and "spec" in found:
         found["spec"] = _of_run(found["spec"])
     if clouds := identity_annotations(metadata.get("annotations") or {}):
         found["identity"] = clouds

@@ -20,14 +20,12 @@ from .probes import probes
 from .scheduling import devices, scheduling
 from .scratch import home_variable, scratch_mounts, scratch_volumes
 from .secrets import secret_mounts, secret_variables, secret_volumes
+from .stop import grace_seconds, lifecycle
 from .volumes import existing_mounts, existing_volumes, is_written
 
 TOKEN_SECONDS = 3600
 """Life of the agent's API token; the kubelet renews it after 80 %."""
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where clients look for it
-GRACE_SECONDS = 30
-"""For how long a pod may take to end. The same in every template that was ever written, for whatever spec: a pod with
-another number is of nobody's template but an editor's."""
 
 
 def volume_claim(agent: Agent) -> Manifest | None:
@@ -89,8 +87,10 @@ def owned_by_fence(manifest: Manifest, name: str, uid: str) -> Manifest:
 
 
 def _template_metadata(agent: Agent) -> Manifest:
-    annotations = {**agent.restarts, **file_annotations(agent), **annotations_beside(agent)}
-    return {"labels": agent.labels | identity_labels(agent)} | ({"annotations": annotations} if annotations else {})
+    beside = {**agent.restarts, **file_annotations(agent), **annotations_beside(agent)}
+    annotations = agent.spec.pod_annotations | beside
+    labels = agent.spec.pod_labels | agent.labels | identity_labels(agent)
+    return {"labels": labels} | ({"annotations": annotations} if annotations else {})
 
 
 def _strategy(agent: Agent) -> Manifest:
@@ -111,7 +111,7 @@ def _pod(agent: Agent) -> Manifest:
         "restartPolicy": "Always",
         "dnsPolicy": "ClusterFirst",
         "schedulerName": "default-scheduler",
-        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "terminationGracePeriodSeconds": grace_seconds(spec),
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": spec.run_as_user or NOBODY,
@@ -138,7 +138,7 @@ def _container(agent: Agent) -> Manifest:
     manifest = container(AGENT, spec, limits, env, _mounts(agent))
     if spec.ports:
         manifest["ports"] = [{"name": p.name, "containerPort": p.port, "protocol": "TCP"} for p in spec.ports]
-    return manifest | probes(spec)
+    return manifest | probes(spec) | lifecycle(spec)
 
 
 def _mounts(agent: Agent) -> list[Manifest]:

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ringfence.resources.stored import controlled_by
-from ringfence.resources.workload import GRACE_SECONDS
 
 from .records import StoredPod
 from .shapes import at
@@ -18,18 +17,18 @@ END_WITHIN = 1
 """Seconds that such a pod gets. Not 0: the object would go at once, and its processes when the kubelet thinks fit."""
 
 
-def is_left_behind(pod: StoredPod) -> bool:
+def is_left_behind(pod: StoredPod, periods: frozenset[int]) -> bool:
     """Whether a pod looks as if it were of no template that Ringfence ever wrote, and is not about to end.
 
-    Whatever the spec says, or said before it: each template of ours gives its pods the same time to end. Whether the
-    template does, its ReplicaSet tells: something else may give the pods of our own templates another time.
+    `periods`: seconds that templates of ours gave the agent's pods to end. Whether the pod's template does, its
+    ReplicaSet tells: something else may give the pods of our own templates another time.
     """
-    foreign = pod.replica_set is not None and pod.grace not in {None, GRACE_SECONDS}
+    foreign = pod.replica_set is not None and not (pod.grace is None or pod.grace in periods)
     ending = pod.ends if pod.ends_within is None else pod.ends_within <= END_WITHIN
     return foreign and not ending
 
 
-def made_by_edit(replica_set: Mapping[str, Any], workload_uid: str) -> bool:
+def made_by_edit(replica_set: Mapping[str, Any], workload_uid: str, periods: frozenset[int]) -> bool:
     """Whether a ReplicaSet is of the Deployment with that uid, and of a template that was never ours."""
     grace = at(replica_set, "spec", "template", "spec", "terminationGracePeriodSeconds")
-    return controlled_by(replica_set["metadata"], workload_uid) and grace not in {None, GRACE_SECONDS}
+    return controlled_by(replica_set["metadata"], workload_uid) and not (grace is None or grace in periods)

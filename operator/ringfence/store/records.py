@@ -24,6 +24,7 @@ from ringfence.resources import Ref, ServicePort, dns, openings
 from ringfence.resources.field_manager import FieldManager, last_of_spec
 from ringfence.resources.reads import BINDINGS, readers
 from ringfence.resources.runs import request_digest
+from ringfence.resources.stop import known_periods
 from ringfence.resources.stored import resource_version
 
 from .claims import claim_of
@@ -94,6 +95,8 @@ class StoredAgent:
     """Whether it, or a job of its, talks to the API server: then that one's addresses matter to it."""
     claim: Claim
     """What it asks for, among the agents of its namespace."""
+    grace_periods: frozenset[int]
+    """Seconds that templates of ours give its pods to end, or gave those that are there still."""
     run_request: str = ""
     """Digest of the text that asks for a run; empty: nobody asks for one."""
     requested_by: str | None = None
@@ -134,8 +137,15 @@ def read_agent(body: Body) -> StoredAgent:
         ),
         claim=claim_of(body),
         run_request=request_digest((metadata.get("annotations") or {}).get(RUN_ANNOTATION)),
+        grace_periods=_shared_set(known_periods(spec, body.get("status") or {})),
         requested_by=_requested_by(metadata),
     )
+
+
+@lru_cache(maxsize=256)
+def _shared_set(found: frozenset[int]) -> frozenset[int]:
+    """One object for all agents that say the same: most of them."""
+    return found
 
 
 def _requested_by(metadata: Body) -> str | None:

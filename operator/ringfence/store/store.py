@@ -342,7 +342,7 @@ class Store:
             if key not in self.agents.items or (old and new and _pod_tells(old) == _pod_tells(new)):
                 continue
             self.wake(key, Urgency.LATER)
-            if new is not None and is_left_behind(new):
+            if new is not None and is_left_behind(new, self.agents.items[key].grace_periods):
                 self.wake_pod(new.key)
 
     def _note_pods_left(self, key: Key) -> None:

@@ -52,7 +52,7 @@ def configuration(port: int) -> dict[str, Any]:
                 "apiGroups": ["ringfence.dev"],
                 "apiVersions": ["v1alpha1"],
                 "operations": ["CREATE", "UPDATE"],
-                "resources": ["agentdeployments", "agentpolicies"],
+                "resources": ["agentdeployments", "agentdeployments/scale", "agentpolicies"],
             }
         ],
         "failurePolicy": "Fail",

@@ -15,6 +15,7 @@ from tools.logs_reference import LINES
 
 from api.admission.setup import AGENTS, PINNED, WIDE_OPEN, Setup, agent, namespace, policy, refused
 from api.server import Server
+from cluster.errors import CommandFailed
 from cluster.shell import wait_for
 from unit.policy.signing import Signer, asking, carried
 
@@ -183,6 +184,30 @@ def test_what_a_namespace_may_ask_for_in_sum(setup: Setup, server: Server) -> No
     apply(small("c", replicas=3))
     setup.cluster.kubectl("delete", "--wait=false", "namespace", name)
     setup.cluster.kubectl("delete", "agp", name)
+
+
+def test_an_agent_is_scaled_within_what_policies_allow(setup: Setup, server: Server) -> None:
+    kubectl, name = setup.cluster.kubectl, "scaled"
+    bound = policy(name, {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}})
+    bound["spec"]["limits"] = {"perAgent": {"replicas": 3}}
+    setup.cluster.apply(namespace(name), bound)
+    setup.cluster.apply(agent("a", {"image": PINNED}, namespace=name))
+    setup.cluster.apply(agent("b", {"image": PINNED, "storage": {"mountPath": "/data", "size": "1Gi"}}, namespace=name))
+
+    def scale(agent_name: str, number: int) -> str:
+        try:
+            return kubectl("scale", "-n", name, f"agd/{agent_name}", f"--replicas={number}")
+        except CommandFailed as failure:
+            return str(failure)
+
+    wait_for("the replicas to know the policy", lambda: all("perAgent" in scale("a", 4) for _ in range(5)))
+    assert "ReplicasAbovePolicy" in scale("a", 4)
+    assert "scaled" in scale("a", 3)
+    assert setup.cluster.get("agd", "a", "-n", name)["spec"]["replicas"] == 3
+    assert "storage is mounted by one pod at a time" in scale("b", 2)
+    assert "less than or equal to 100" in scale("a", 101)
+    kubectl("delete", "--wait=false", "namespace", name)
+    kubectl("delete", "agp", name)
 
 
 def test_a_policy_that_became_stricter_locks_nobody_out(setup: Setup, server: Server) -> None:

@@ -52,4 +52,7 @@ def _completed(server: Server, manifest: dict[str, Any]) -> dict[str, Any]:
 
 def _content(manifest: dict[str, Any]) -> dict[str, Any]:
     """Without what says which object this is, and how it fares."""
-    return {key: value for key, value in manifest.items() if key not in {"apiVersion", "kind", "metadata", "status"}}
+    found = {key: value for key, value in manifest.items() if key not in {"apiVersion", "kind", "metadata", "status"}}
+    if manifest["kind"] == "Service":  # the address that it happened to get
+        found["spec"] = {key: value for key, value in found["spec"].items() if key not in {"clusterIP", "clusterIPs"}}
+    return found

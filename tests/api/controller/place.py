@@ -29,7 +29,6 @@ FULL: dict[str, Any] = {
 """A spec that has every kind of child."""
 KINDS = {kind.name: (kind.group_version, kind.plural) for kind in CHILD_KINDS.values()} | {
     "AgentDeployment": (API_VERSION, "agentdeployments"),
-    "Service": ("v1", "services"),
     "Secret": ("v1", "secrets"),
     "Pod": ("v1", "pods"),
     "ReplicaSet": ("apps/v1", "replicasets"),
@@ -42,6 +41,7 @@ CHILDREN = {
     "role": ("Role", "ringfence-{}"),
     "binding": ("RoleBinding", "ringfence-{}"),
     "volume": ("PersistentVolumeClaim", "ringfence-{}"),
+    "service": ("Service", "ringfence-{}"),
     "workload": ("Deployment", "ringfence-{}"),
 }
 """Short name -> kind and name of a child, in the order in which they are written."""

@@ -15,6 +15,7 @@ IN_ORDER = [
     "roles/ringfence-a",
     "rolebindings/ringfence-a",
     "persistentvolumeclaims/ringfence-a",
+    "services/ringfence-a",
     "deployments/ringfence-a",
 ]
 
@@ -44,7 +45,7 @@ def test_the_smallest_agent_has_no_rights_and_no_volume(cluster: Cluster, place:
     record = Record(cluster)
     place.agent()
     place.wait_applied()
-    none = {"roles/ringfence-a", "rolebindings/ringfence-a", "persistentvolumeclaims/ringfence-a"}
+    none = {f"{kind}/ringfence-a" for kind in ("roles", "rolebindings", "persistentvolumeclaims", "services")}
     assert created(record, place) == [name for name in IN_ORDER if name not in none]
     assert place.condition("RightsApplied")["reason"] == "NoRights"
     assert "egress" not in (place.child("allow") or {})["spec"]
@@ -65,6 +66,7 @@ def test_the_status_says_what_was_observed(place: Place) -> None:
     }
     assert place.status()["effectivePermissions"] == ["get,list configmaps"]
     assert place.status()["effectiveEgress"] == []
+    assert place.status()["service"] == "ringfence-a"
 
 
 def test_kubectl_tells_the_story_in_one_line(cluster: Cluster, place: Place) -> None:
@@ -99,7 +101,7 @@ def test_names_that_look_like_each_others_children(place: Place) -> None:
         place.wait_applied(name)
         place.wait_right(name)
     assert len(place.items("NetworkPolicy")) == 2 * len(names)
-    assert len(place.items("Deployment")) == len(names)
+    assert len(place.items("Deployment")) == len(place.items("Service")) == len(names)
 
 
 def test_every_spelling_of_a_quantity_is_stored_at_once(cluster: Cluster, place: Place, controller: Controller) -> None:

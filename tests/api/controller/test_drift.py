@@ -15,6 +15,7 @@ from cluster.shell import wait_for
 
 Edit = Callable[[dict[str, Any]], None]
 CONTAINER = {"name": "spy", "image": "registry.example/spy"}
+NO_ADDRESS = {"clusterIP": None, "clusterIPs": None}
 ANYWHERE = {"ipBlock": {"cidr": "0.0.0.0/0"}}
 
 
@@ -77,6 +78,17 @@ EDITS: list[tuple[str, str, Edit]] = [
         _set(_whole, subjects=[{"kind": "User", "name": "eve", "apiGroup": "rbac.authorization.k8s.io"}]),
     ),
     ("binding", "no subject", _set(_whole, subjects=[])),
+    ("service", "a port of every node", _set(_spec, type="NodePort")),
+    ("service", "an address of its own", _set(_spec, type="LoadBalancer")),
+    ("service", "an address outside", _set(_spec, externalIPs=["192.0.2.1"])),
+    ("service", "other pods", _set(_spec, selector={"app": "other"})),
+    ("service", "pods that are not ready", _set(_spec, publishNotReadyAddresses=True)),
+    ("service", "one more port", lambda live: live["spec"]["ports"].append({"name": "x", "port": 22})),
+    (
+        "service",
+        "another name",
+        _set(_spec, type="ExternalName", externalName="x.example", clusterIP=None, clusterIPs=None),
+    ),
     ("workload", "another image", lambda live: _agent(live).update(image="registry.example/other")),
     ("workload", "one more container", lambda live: _pod(live)["containers"].append(CONTAINER)),
     ("workload", "an init container", _set(_pod, initContainers=[CONTAINER])),

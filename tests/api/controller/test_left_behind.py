@@ -10,7 +10,7 @@ from api.controller.conftest import Shared
 from api.controller.place import NODE, Place
 from cluster.shell import wait_for
 from ringfence.resources import Manifest
-from ringfence.resources.workload import GRACE_SECONDS
+from ringfence.resources.stop import DEFAULT
 from ringfence.store.left_behind import END_WITHIN
 
 HOUR = 3600
@@ -45,7 +45,7 @@ def going(place: Place, owner: Manifest, labels: Mapping[str, str]) -> str:
     name, metadata = f"going-{next(_NUMBER)}", owner["metadata"]
     reference = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": metadata["name"], "uid": metadata["uid"]}
     about = {"name": name, "labels": dict(labels), "ownerReferences": [reference | {"controller": True}]}
-    spec = replica_set(place, GRACE_SECONDS)["spec"]["template"]["spec"] | {"nodeName": NODE}
+    spec = replica_set(place, DEFAULT)["spec"]["template"]["spec"] | {"nodeName": NODE}
     place.create("Pod", {"metadata": about, "spec": spec | {"terminationGracePeriodSeconds": HOUR}})
     assert place.delete("Pod", name).ok
     return name
@@ -81,7 +81,7 @@ def test_a_pod_that_an_edit_left_behind_ends_at_once(running: Place, shared: Sha
     place.wait_right()
     wait_for("it makes no more", lambda: place.get("ReplicaSet", left["metadata"]["name"])["spec"]["replicas"] == 0)
     wait_for("all are to end at once", lambda: {ends_within(pod) for pod in of(place, left)} == {END_WITHIN})
-    own = replica_set(place, GRACE_SECONDS)
+    own = replica_set(place, DEFAULT)
     wait_for("the agent has a pod of its own", lambda: of(place, own))
     assert {ends_within(pod) for pod in of(place, own)} == {None}
     wait_for("an Event", lambda: "PodEnded" in [reason for reason, _ in place.events()])
@@ -93,7 +93,7 @@ def test_a_pod_that_an_edit_left_behind_ends_at_once(running: Place, shared: Sha
 def test_pods_of_our_own_templates_keep_their_time(running: Place, shared: Shared) -> None:
     """Whatever time something else gave them. That an edit's pods end beside them tells that the controller looked."""
     place = running
-    ours = replica_set(place, GRACE_SECONDS)
+    ours = replica_set(place, DEFAULT)
     labels = ours["spec"]["template"]["metadata"]["labels"]
     selector = {"matchLabels": {"of": "a-stranger"}}
     template = ours["spec"]["template"] | {"metadata": {"labels": {"of": "a-stranger"}}}
@@ -109,3 +109,25 @@ def test_pods_of_our_own_templates_keep_their_time(running: Place, shared: Share
     wait_for("an edit's pod is ended", lambda: shared.current.metric("ringfence_violations_total", **metric) >= 1)
     place.wait_right()
     assert [ends_within(place.get("Pod", name)) for name in kept] == [HOUR, HOUR]
+
+
+def test_pods_of_the_spec_before_keep_their_time(place: Place, shared: Shared) -> None:
+    """The status remembers it as long as they are there, and no longer."""
+    place.agent("a", stop={"gracePeriod": "20s"})
+    place.wait_applied()
+    place.run_pods()
+    assert place.status()["gracePeriods"] == [20]
+    old = replica_set(place, 20)
+    place.merge("AgentDeployment", "a", {"spec": {"stop": {"gracePeriod": "10s"}}})
+    new = replica_set(place, 10)
+    wait_for("both to be known", lambda: place.status()["gracePeriods"] == [10, 20])
+
+    def replaced() -> bool:
+        place.run_pods()
+        return bool(of(place, new)) and [ends_within(pod) for pod in of(place, old)] == [20]
+
+    wait_for("the old pod to be told, with its own time", replaced)
+    place.end_pods(going=True)
+    wait_for("the earlier one to be forgotten", lambda: place.status()["gracePeriods"] == [10])
+    metric = {"rule": "PodLeftBehind", "namespace": place.name}
+    assert not shared.current.metric("ringfence_violations_total", **metric)

@@ -82,7 +82,7 @@ def test_every_field_of_an_update_arrives_and_what_was_left_out_is_gone(place: P
     place.wait_applied()
     place.wait_right()
     container = place.get("Deployment", "ringfence-a")["spec"]["template"]["spec"]["containers"][0]
-    assert container["env"] == [{"name": "B", "value": "2"}]
+    assert container["env"] == [{"name": "B", "value": "2"}, {"name": "HOME", "value": "/tmp"}]
     assert {"args", "ports", "readinessProbe"} & container.keys() == set()
     assert controller.drift(place.name) == 0
 

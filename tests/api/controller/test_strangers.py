@@ -16,6 +16,7 @@ STEP = {
     "role": "RightsApplied",
     "binding": "RightsApplied",
     "volume": "WorkloadAvailable",
+    "service": "WorkloadAvailable",
     "workload": "WorkloadAvailable",
 }
 

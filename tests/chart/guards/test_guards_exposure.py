@@ -1,12 +1,15 @@
 """The guards of what could show an agent to the outside: Services, their addresses, Ingresses, routes, proxies."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from api.controller.place import Place
+from api.server import Server
 from chart.guards.asking import GATEWAY, ROUTES, TO_AGENT, Somebody, kind_of, passed, refused
+from chart.rendering import NAMESPACE
 from cluster.shell import wait_for
 from ringfence.api.names import AGENT_LABEL
 
@@ -35,6 +38,53 @@ def test_nor_has_it_another_name(place: Place, admin: Somebody) -> None:
     path, there = place.path("Service"), f"{TO_AGENT}.{place.name}.svc.cluster.local"
     refused(admin.create(path, service("s", type="ExternalName", externalName=there)), "another name")
     passed(admin.create(path, service("s", type="ExternalName", externalName="db.example.com")))
+
+
+def test_the_service_of_an_agent_is_the_controllers(place: Place, admin: Somebody) -> None:
+    path = place.path("Service", "ringfence-a")
+    refused(admin.merge(path, {"spec": {"externalIPs": ["192.0.2.1"]}}))
+    for change in ({"spec": {"selector": {"app": "x"}}}, UNMARKED):
+        refused(admin.merge(path, change), "Service ringfence-a is made by Ringfence for AgentDeployment a")
+    refused(admin.merge(f"{path}/status", UNMARKED), "change or delete that one")
+    refused(admin.delete(path), "change or delete that one")
+
+
+UNMARKED = {"metadata": {"labels": {"app.kubernetes.io/managed-by": None}}}
+OWNED = {
+    "ownerReferences": [{"apiVersion": "ringfence.dev/v1alpha1", "kind": "AgentDeployment", "name": "a", "uid": "u"}]
+}
+OF_AN_AGENT: dict[str, Any] = {"selector": {AGENT_LABEL: "z"}}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "spec"),
+    [
+        (OWNED | {"name": "kubernetes-api"}, {"selector": {"app": "x"}}),
+        (OWNED | {"name": "z"}, OF_AN_AGENT),
+        ({"name": "ringfence-z"}, OF_AN_AGENT),
+        (OWNED | {"name": "ringfence-z"}, {"selector": {"app": "x"}}),
+        (OWNED | {"name": "ringfence-z"}, {}),
+        (OWNED | {"name": "ringfence-z"}, OF_AN_AGENT | {"externalIPs": ["192.0.2.1"]}),
+        (OWNED | {"name": "ringfence-z"}, OF_AN_AGENT | {"type": "LoadBalancer"}),
+    ],
+    ids=["a name", "a name alone", "no owner", "others", "none", "an address", "a type"],
+)
+def test_the_controller_makes_services_for_agents_alone(
+    place: Place, controller: Server, metadata: dict[str, Any], spec: dict[str, Any]
+) -> None:
+    """Whoever took it over would lead others' traffic to himself with any other."""
+    somebody = Somebody(controller)
+    for namespace in (place.name, "default", NAMESPACE):
+        body = {"metadata": metadata, "spec": PORT | spec}
+        answer = somebody.create(f"/api/v1/namespaces/{namespace}/services", body)
+        refused(answer, *(["guard-own-services"] if namespace == "default" else []))  # there no other guard looks
+    good = {"metadata": OWNED | {"name": "ringfence-z"}, "spec": PORT | OF_AN_AGENT}
+    passed(somebody.create(place.path("Service"), good))
+    refused(somebody.create(f"/api/v1/namespaces/{NAMESPACE}/services", good), "guard-own-services")
+    passed(somebody.merge(place.path("Service", "ringfence-a"), {"metadata": {"annotations": {"a": "b"}}}))
+    for change in ({"spec": {"externalIPs": ["192.0.2.1"]}}, {"spec": {"selector": None}}):
+        refused(somebody.merge(place.path("Service", "ringfence-a"), change))
+    refused(somebody.delete("/api/v1/namespaces/default/services/kubernetes"), "guard-own-services")
 
 
 def ingress(*names: str, default: str | None = None) -> dict[str, Any]:
@@ -138,10 +188,11 @@ def test_nobody_writes_where_a_service_for_agents_leads(place: Place, admin: Som
 
 
 @pytest.fixture
-def kept_by_kubernetes(place: Place) -> Iterator[str]:
+def kept_by_kubernetes(place: Place, admin: Somebody) -> Iterator[str]:
     """The EndpointSlice that Kubernetes itself writes for a Service for agents, which is really made."""
     path = f"/apis/discovery.k8s.io/v1/namespaces/{place.name}/endpointslices"
-    place.create("Service", service(TO_AGENT, selector={AGENT_LABEL: "a"}))
+    body = json.dumps(service(TO_AGENT, selector={AGENT_LABEL: "a"})).encode()
+    assert admin.server.request("POST", place.path("Service"), body).ok
 
     def look() -> list[str]:
         items = place.server.request("GET", f"{path}?labelSelector=kubernetes.io/service-name%3D{TO_AGENT}").body[
@@ -153,7 +204,7 @@ def kept_by_kubernetes(place: Place) -> Iterator[str]:
         (found,) = wait_for("its addresses", look) or []
         yield found
     finally:
-        place.delete("Service", TO_AGENT)
+        admin.server.request("DELETE", place.path("Service", TO_AGENT))
         wait_for("their end", lambda: not look())
 
 

@@ -40,6 +40,7 @@ CHILDREN: dict[str, dict[str, Any]] = {
     "RoleBinding": {"roleRef": {**RBAC_GROUP, "kind": "Role", "name": "x"}, "subjects": []},
     "ServiceAccount": {},
     "Secret": {"stringData": {"a": "b"}},
+    "Service": {"spec": {"selector": {"app": "x"}, "ports": [{"port": 80}]}},
     "Deployment": {"spec": workload("Deployment", template())["spec"]},
     "CronJob": {"spec": workload("CronJob", template())["spec"]},
 }

@@ -4,9 +4,9 @@ import asyncio
 import gzip
 import json
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from structlog.testing import capture_logs
@@ -18,7 +18,7 @@ from ringfence.admission.body import MAX_REVIEW, ByteBudget, announced
 from ringfence.store.context import PolicyContext, View
 from ringfence.store.sources import NAMESPACE
 from ringfence.telemetry.metrics import REGISTRY
-from unit.admission.make import UID, agent, encoded, review, world
+from unit.admission.make import IMAGE, UID, agent, encoded, policy, review, world
 
 BAD = {"image": "registry.example/x:1"}
 
@@ -346,6 +346,9 @@ class TestLiveReader:
             self.asked.append(namespace)
             return self.found
 
+        async def stored(self, namespace: str, name: str) -> Mapping[str, Any] | None:
+            raise AssertionError("only of what is scaled")
+
     async def test_a_namespace_that_was_just_opened_counts(self) -> None:
         stored = self.Stored(world())
         behind = world()
@@ -365,6 +368,58 @@ class TestLiveReader:
         stored = self.Stored(world())
         await send(Admission(world(), stored), encoded(review(agent())))
         assert stored.asked == []
+
+
+class TestScale:
+    """The API server shows a Scale: the number of pods, and no word of what they are."""
+
+    ALLOWED: ClassVar = policy({"limits": {"perAgent": {"replicas": 3, "cpu": "2"}}})
+
+    @dataclass
+    class Stored:
+        found: Mapping[str, Any] | None
+
+        async def view(self, namespace: str, targets: Collection[str] = ()) -> View | None:
+            return None
+
+        async def stored(self, namespace: str, name: str) -> Mapping[str, Any] | None:
+            assert (namespace, name) == ("team", "researcher")
+            return self.found
+
+    async def scaled(self, stored: Mapping[str, Any] | None, spec: Mapping[str, Any]) -> dict[str, Any]:
+        body = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "researcher"}, "spec": spec}
+        asked = review(body, body, subResource="scale")
+        return (await send(Admission(world(self.ALLOWED), self.Stored(stored)), encoded(asked))).response
+
+    @pytest.mark.parametrize(
+        ("spec", "said"),
+        [
+            ({"replicas": 2}, None),
+            ({}, None),
+            ({"replicas": 4}, "ReplicasAbovePolicy"),
+            ({"replicas": 3}, "CpuAbovePolicy"),
+            ({"replicas": "2"}, "InvalidField"),
+            ({"replicas": 101}, "InvalidField"),
+        ],
+        ids=["within", "to zero", "too many", "too much together", "no number", "more than any has"],
+    )
+    async def test_it_is_decided_as_a_change_of_the_whole(self, spec: Mapping[str, Any], said: str | None) -> None:
+        found = await self.scaled(agent(), spec)
+        assert found["allowed"] is (said is None)
+        assert (said or "") in found.get("status", {}).get("message", "")
+
+    async def test_what_cannot_be_read_is_not_scaled(self) -> None:
+        found = await self.scaled(None, {"replicas": 1})
+        assert (found["allowed"], found["status"]["code"]) == (False, 503)
+
+    async def test_without_a_reader_nothing_is_scaled(self) -> None:
+        asked = review({"spec": {"replicas": 1}}, {}, subResource="scale")
+        assert (await send(Admission(world()), encoded(asked))).response["allowed"] is False
+
+    async def test_a_number_that_stays_locks_nobody_out(self) -> None:
+        found = await self.scaled(agent({"image": IMAGE, "replicas": 9}), {"replicas": 9})
+        assert found["allowed"] is True
+        assert "no longer allowed" in found["warnings"][0]
 
 
 class TestByteBudget:

@@ -8,8 +8,8 @@ from structlog.testing import capture_logs
 
 from ringfence.admission.feed import feed
 from ringfence.admission.fresh import AT_A_TIME, LiveReader
-from ringfence.api.names import AGENTS_LABEL
-from ringfence.kube import ApiError, NotFound, Unreachable
+from ringfence.api.names import AGENTS_LABEL, API_VERSION
+from ringfence.kube import ApiError, NotFound, Unreachable, path_of
 from ringfence.store import informer as informer_module
 from ringfence.store.context import PolicyContext
 from ringfence.store.sources import AGENT_POLICY, NODE, SERVICE_CIDR, SOURCES
@@ -111,6 +111,16 @@ class TestLiveReader:
         kube = Kube()
         kube.refuse(failure, path=NEW)
         assert await LiveReader(kube, world()).view("new") is None
+
+    async def test_it_reads_an_agent(self) -> None:
+        kube, path = Kube(), path_of(API_VERSION, "agentdeployments", "team", "a")
+        kube.cluster.put(path, {"metadata": {"name": "a"}})
+        found = await LiveReader(kube, world()).stored("team", "a")
+        assert found is not None
+        assert found["metadata"]["name"] == "a"
+        kube.refuse(Unreachable("gone"), path=path)
+        assert await LiveReader(kube, world()).stored("team", "a") is None
+        assert await LiveReader(kube, world()).stored("team", "b") is None
 
     async def test_a_flood_of_refusals_asks_only_a_few_times_at_a_time(self) -> None:
         kube = Kube()

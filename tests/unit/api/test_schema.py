@@ -285,4 +285,7 @@ def test_nothing_in_the_crds_is_open(kind: Any) -> None:
 
 
 def test_a_kind_with_a_status_has_the_subresource() -> None:
-    assert custom_resource_definition(AgentDeployment)["spec"]["versions"][0]["subresources"] == {"status": {}}
+    found = custom_resource_definition(AgentDeployment)["spec"]["versions"][0]["subresources"]
+    assert found["status"] == {}
+    assert found["scale"]["specReplicasPath"] == ".spec.replicas"
+    assert custom_resource_definition(AgentPolicy)["spec"]["versions"][0]["subresources"] == {"status": {}}

@@ -154,6 +154,20 @@ def test_one_that_policies_do_not_allow_any_more_is_kept_as_it_was() -> None:
     assert told(planned) == ["absent ServiceAccount/ known"]
 
 
+@pytest.mark.parametrize(
+    ("listed", "told_as"),
+    [(("NetworkPolicy", "Deployment"), "absent Service/"), (("Service", "Deployment"), "absent Service/ known")],
+    ids=["made by a newer version", "taken away"],
+)
+def test_a_child_that_no_earlier_version_made_was_taken_away_by_nobody(listed: tuple[str, ...], told_as: str) -> None:
+    spec = {"ports": [{"name": "panel", "port": 8080}]}
+    service = Ref("Service", KEY.namespace, NAME)
+    names = [{"kind": kind, "name": NAME} for kind in listed]
+    status = {"acceptedGeneration": 1, "managedResources": names}
+    planned = plan(observed(spec, agent_body=body(spec, status=status), children=all_children(spec, without=[service])))
+    assert told(planned) == [told_as]
+
+
 def test_a_node_inside_of_an_accepted_network_is_left_out_of_the_policy_and_nothing_else_changes() -> None:
     late = replace(OPEN, cluster_networks=(ip_network("203.0.113.7/32"),))
     children = all_children(EGRESS)

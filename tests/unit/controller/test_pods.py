@@ -8,7 +8,7 @@ from ringfence.controller.agent.errors import NotLeading
 from ringfence.controller.agent.pods import Pods
 from ringfence.controller.agent.writer import Writer
 from ringfence.kube import ApiError, Object
-from ringfence.resources.workload import GRACE_SECONDS
+from ringfence.resources.stop import DEFAULT
 from ringfence.store.context import PolicyContext
 from ringfence.store.left_behind import END_WITHIN
 from ringfence.store.records import PodKey, StoredPod, pod_path, read_pod
@@ -113,7 +113,7 @@ async def test_a_failure_of_one_pod_does_not_keep_the_others(place: Place) -> No
     "found",
     [
         pytest.param(replica_set(owner="a-strangers"), id="of another Deployment"),
-        pytest.param(replica_set(grace=GRACE_SECONDS), id="of a template of ours"),
+        pytest.param(replica_set(grace=DEFAULT), id="of a template of ours"),
         pytest.param(replica_set(uid="another"), id="another one of that name"),
         pytest.param(None, id="gone"),
     ],
@@ -138,7 +138,7 @@ async def test_without_a_deployment_or_an_agent_of_ours_nothing_is_asked(place: 
 
 
 async def test_pods_of_our_own_templates_are_not_even_looked_at(place: Place) -> None:
-    await place.pods.reconcile(place.pod(grace=GRACE_SECONDS).key)
+    await place.pods.reconcile(place.pod(grace=DEFAULT).key)
     assert place.take() == []
 
 

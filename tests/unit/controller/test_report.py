@@ -19,7 +19,19 @@ from ringfence.policy.model import Network, RuleName, Violation
 from ringfence.policy.widening import Way, Widening
 from ringfence.resources import Ref, build
 from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, stamp
-from unit.controller.make import HOUR, NOW, NUMBERS, POLICY_ALLOW, RULES, SECRETS, agent, observed
+from unit.controller.make import (
+    HOUR,
+    NAME,
+    NOW,
+    NUMBERS,
+    POLICY_ALLOW,
+    RULES,
+    SECRETS,
+    agent,
+    all_children,
+    observed,
+    remembered,
+)
 
 RUNNING = {
     "metadata": {"name": "ringfence-a", "generation": 1},
@@ -314,9 +326,20 @@ class TestStatus:
         assert found["effectiveEgress"] == ["203.0.113.0/28:443 except 203.0.113.7/32"]
         assert found["acceptedGeneration"] == 1
 
-    def test_children_are_listed_anew_for_a_new_generation_only(self) -> None:
-        assert come_to(status=self.OLD).status["managedResources"]
-        assert come_to(status=self.OLD | {"acceptedGeneration": 1}).status["managedResources"] == []
+    def test_children_are_listed_anew_where_they_are_others(self) -> None:
+        """Of a new generation; or of the same one, by another version of Ringfence."""
+        found = come_to(status=self.OLD).status["managedResources"]
+        assert len(found) == 4
+        for count in (0, 2):
+            status = self.OLD | {"acceptedGeneration": 1, "managedResources": found[:count]}
+            assert come_to(status=status).status["managedResources"] == found
+
+    def test_the_name_of_the_service_is_there_once_that_is_stored(self) -> None:
+        spec = {"ports": [{"name": "panel", "port": 8080}]}
+        stored = remembered(all_children(spec))
+        assert "service" not in come_to(spec).status
+        assert come_to(spec, ownership=stored).status["service"] == NAME
+        assert "service" not in come_to(status=self.OLD | {"service": NAME}, ownership=stored).status
 
     def test_transition_times_stay_with_the_status(self) -> None:
         first = come_to()

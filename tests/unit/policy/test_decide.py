@@ -370,6 +370,7 @@ def test_every_rule_can_be_broken() -> None:
     broken |= names(judge({"storage": {"mountPath": "/data", "size": "1Gi"}}, none))
     broken |= names(judge({"runAsUser": 1, "devices": [{"name": "x/gpu", "count": 1}]}))
     broken |= names(judge({"envFrom": [{"configMap": "c", "keys": ["LD_PRELOAD"]}]}))
+    broken |= names(judge({"stop": {"gracePeriod": "1m"}, "podLabels": {"a": "b"}}))
     # What the requester may do is asked of the API server: tests/unit/admission/test_requester.py.
     # What the controller saw of the registration: tests/unit/policy/test_handover.py.
     of_requesters = {RuleName.SECRET_UNREADABLE, RuleName.PERMISSION_NOT_HELD}

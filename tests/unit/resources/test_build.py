@@ -25,6 +25,7 @@ ORDER = [
     ("Role", "ringfence-a"),
     ("RoleBinding", "ringfence-a"),
     ("PersistentVolumeClaim", "ringfence-a"),
+    ("Service", "ringfence-a"),
     ("Deployment", "ringfence-a"),
 ]
 names = st.from_regex(DNS_LABEL, fullmatch=True).filter(lambda name: len(name) <= 63)

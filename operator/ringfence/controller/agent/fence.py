@@ -85,6 +85,8 @@ def condition_of(child: Ref, agent: str) -> ConditionType:
         return ConditionType.NETWORK_POLICY_APPLIED
     if child.kind == "ClusterRoleBinding" or child.name.startswith(f"{child_name(agent)}.of."):
         return ConditionType.RIGHTS_APPLIED
+    if child.kind == "Service":
+        return ConditionType.WORKLOAD_AVAILABLE
     if child.name != child_name(agent):
         return ConditionType.SECRETS_FRESH
     of_rights = child.kind in {"ServiceAccount", "Role", "RoleBinding"}

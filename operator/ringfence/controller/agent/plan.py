@@ -20,12 +20,11 @@ from ringfence.resources.phases import DENY as DENY_PHASE
 from ringfence.resources.runs import ends, makes_pods
 from ringfence.resources.secrets import restart_annotation, when
 from ringfence.resources.stored import Desired, StoredChild, controlled_by
-from ringfence.resources.workload import GRACE_SECONDS
 from ringfence.store.left_behind import is_left_behind
 from ringfence.store.records import StoredAgent
 
 from . import ages, redirects, runs
-from .accepted import edited_since, stop_for, suspended
+from .accepted import edited_since, listed_in, stop_for, suspended
 from .actions import (
     Action,
     AwaitEnd,
@@ -201,7 +200,9 @@ def _with_runs(seen: Observed, agent: Agent, stop: Stop | None, *, accepted: boo
 
 def _ends(seen: Observed) -> tuple[EndPods, ...]:
     """Before all else: whoever takes such a pod away first decides how long it stays. The newest first."""
-    pods = sorted(filter(is_left_behind, seen.pods), key=lambda pod: pod.version, reverse=True)[:PODS_IN_A_PASS]
+    periods = _periods(seen)
+    left = [pod for pod in seen.pods if is_left_behind(pod, periods)]
+    pods = sorted(left, key=lambda pod: pod.version, reverse=True)[:PODS_IN_A_PASS]
     return (EndPods(phase=WORKLOAD, pods=tuple(pods)),) if pods else ()
 
 
@@ -278,6 +279,11 @@ def _apply(
     return (*first, *gone, *rest, *_drop_previous(seen, agent), *waits), right
 
 
+def _periods(seen: Observed) -> frozenset[int]:
+    """Seconds that templates of ours gave its pods to end."""
+    return seen.agent.grace_periods if seen.agent else frozenset()
+
+
 def _withheld(seen: Observed, ref: Ref, stop: Stop | None, coming: Coming) -> bool:
     """Whether a workload is left as it is; and none is made beside what has to end before."""
     if not makes_pods(ref.kind, ref.name):
@@ -290,9 +296,10 @@ def _leaving(seen: Observed, coming: Coming) -> Iterator[Action]:
     for child in coming.leaving:
         if not child.deleting:
             yield RemoveChild(phase=WORKLOAD, child=child)
+    periods = _periods(seen)
     for one in coming.removals:
         pods = tuple(pod for pod in seen.pods if one.why and pod.job == (one.run.name, one.run.child.uid))
-        foreign = tuple(pod for pod in pods if pod.grace not in {None, GRACE_SECONDS} and not pod.ends)
+        foreign = tuple(pod for pod in pods if not (pod.grace is None or pod.grace in periods or pod.ends))
         yield RemoveRun(phase=WORKLOAD, child=one.run.child, pods=foreign)
 
 
@@ -306,6 +313,7 @@ def _ensure(
 ) -> tuple[tuple[Action, ...], tuple[StoredChild, ...]]:
     actions: list[Action] = []
     right: list[StoredChild] = []
+    listed = listed_in(seen.status, seen.key.namespace)
     for phase, desired in pairs:
         live = seen.children.get(desired.ref)
         fit = judge(desired, live, seen.identity, seen.ownership.get(desired.ref))
@@ -316,6 +324,8 @@ def _ensure(
         # A workload that was stopped gets no pods as long as anything is in the way.
         keep = known and live is not None and phase is not DENY_PHASE and pods_wanted(live.shown) != 0
         before = _was_there(seen, desired.ref, known=known)
+        # A child that a newer Ringfence makes was not there before: nobody took it away.
+        before = before and (live is not None or not listed or desired.ref in listed)
         actions.append(EnsureChild(phase=phase, desired=desired, fit=fit, known=before, keep=keep, behind_fence=behind))
     return tuple(actions), tuple(right)
 

@@ -62,7 +62,7 @@ class Pods:
                 await self.writer.kube.delete(pod_path(pod), uid=pod.uid, grace=END_WITHIN)
 
     async def _end(self, pod: StoredPod, agent: Identity) -> None:
-        if not is_left_behind(pod) or pod.uid in self._ending:
+        if not is_left_behind(pod, self._periods(agent)) or pod.uid in self._ending:
             return
         self._ending.add(pod.uid)
         try:
@@ -80,7 +80,7 @@ class Pods:
         workload = store.children.get(ref)
         if workload is None or not is_ours(workload, agent.uid, store.ownership.get(ref)):
             return
-        if pod.replica_set is None or not await self._is_made_by_edit(pod, workload.uid):
+        if pod.replica_set is None or not await self._is_made_by_edit(pod, workload.uid, self._periods(agent)):
             return
         self.writer.guard()
         try:
@@ -92,10 +92,15 @@ class Pods:
                 store.pods.take(read_pod(answer))
             self._tell(pod, agent)
         pods = store.pods_of(Key(agent.namespace, agent.name))
-        if not any(one.replica_set == pod.replica_set and one.uid != pod.uid and is_left_behind(one) for one in pods):
+        others = [one for one in pods if one.replica_set == pod.replica_set and one.uid != pod.uid]
+        if not any(is_left_behind(one, self._periods(agent)) for one in others):
             await self._empty(agent.namespace, *pod.replica_set)
 
-    async def _is_made_by_edit(self, pod: StoredPod, workload_uid: str) -> bool:
+    def _periods(self, agent: Identity) -> frozenset[int]:
+        stored = self.writer.store.agents.get(Key(agent.namespace, agent.name))
+        return stored.grace_periods if stored else frozenset()
+
+    async def _is_made_by_edit(self, pod: StoredPod, workload_uid: str, periods: frozenset[int]) -> bool:
         name, uid = pod.replica_set or ("", "")
         if (uid, workload_uid) in self._made_by_edit:
             return True
@@ -103,7 +108,7 @@ class Pods:
             found = await self.writer.kube.get(_replica_set_path(pod.key.namespace, name))
         except NotFound:
             return False
-        if found["metadata"]["uid"] != uid or not made_by_edit(found, workload_uid):
+        if found["metadata"]["uid"] != uid or not made_by_edit(found, workload_uid, periods):
             return False
         if len(self._made_by_edit) >= KNOWN:
             self._made_by_edit.clear()

@@ -13,12 +13,14 @@ from ringfence.resources.network import effective_egress, missing_services
 from ringfence.resources.permissions import effective_permissions
 from ringfence.resources.runs import ends
 from ringfence.resources.secrets import stamp
+from ringfence.resources.service import service_name
+from ringfence.resources.stop import grace_seconds, remembered_periods
 from ringfence.resources.stored import StoredChild
 from ringfence.resources.workload import is_stopped
 from ringfence.telemetry.events import AgentName, ConditionChanged
 
 from . import ages, conditions, redirects, runs, targets
-from .accepted import with_digests
+from .accepted import listed_in, with_digests
 from .conditions import Finding, condition_before
 from .execute import Blocked, Outcome
 from .fence import Stop, condition_of, contest, unfenced
@@ -282,9 +284,13 @@ def _status(
         new["acceptedGeneration"] = generation
         new["effectivePermissions"] = effective_permissions(agent)
         new["effectiveEgress"] = egress
+        new["service"] = _service(seen, agent)
+        known = seen.agent.grace_periods if seen.agent else frozenset[int]()
+        new["gracePeriods"] = remembered_periods(grace_seconds(agent.spec), known, (pod.grace for pod in seen.pods))
+        new["selector"] = ",".join(f"{key}={value}" for key, value in agent.selector.items())
         new[redirects.FIELD] = redirects.remembered(agent.services, seen.accepted_services)
         listed = old.get("managedResources") or []
-        if old.get("acceptedGeneration") != generation or _names_missing(old, agent):
+        if old.get("acceptedGeneration") != generation or _names_missing(old, planned, seen.key.namespace):
             listed = [_listed(ref, seen.key.namespace) for ref in planned.children]
         new["managedResources"] = with_digests(listed, seen.key.namespace, seen.ownership)
     if planned.stop is not None and planned.stop.withholds and seen.accepted_before:
@@ -296,13 +302,19 @@ def _listed(ref: Ref, own: str) -> dict[str, Any]:
     return {"kind": ref.kind, "name": ref.name} | ({} if ref.namespace == own else {"namespace": ref.namespace})
 
 
-def _names_missing(old: Mapping[str, Any], agent: Agent) -> bool:
-    """Whether the stored list of children could be another one for the same generation.
+def _names_missing(old: Mapping[str, Any], planned: Plan, namespace: str) -> bool:
+    """Whether the stored list of children is another one for the same generation.
 
-    With another job image, or another consent.
+    With another job image, another consent, or another version of Ringfence.
     """
-    elsewhere = any(rule.namespaces for rule in agent.spec.permissions.rules)
-    return bool(agent.spec.secrets or elsewhere) or "managedResources" not in old
+    return bool(planned.children) and listed_in(old, namespace) != frozenset(planned.children)
+
+
+def _service(seen: Observed, agent: Agent) -> str | None:
+    """Name of its Service, once that is stored."""
+    ref = Ref("Service", seen.key.namespace, service_name(agent.name))
+    known = seen.ownership.get(ref)
+    return ref.name if agent.spec.ports and known is not None and known.agent_uid == seen.identity.uid else None
 
 
 def _look(seen: Observed, planned: Plan, outcome: Outcome, after: After, findings: Sequence[Finding]) -> Look:
