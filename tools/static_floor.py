@@ -157,6 +157,7 @@ def _connections(spec: Manifest) -> None:
 
 def _labels(spec: Manifest) -> None:
     """Which labels agents may have, policies say, and a file cannot look at any."""
+    spec["failurePolicy"] = "Fail"
     spec["variables"], spec["validations"] = [], [{"expression": "true"}]
 
 

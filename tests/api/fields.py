@@ -58,7 +58,10 @@ def _around(kind: str, path: str) -> dict[str, Any]:
         spec["ports"] = [{"name": "a" * size, "port": 1} for size in (1, 15)]
         spec["network"]["ingress"] = spec["network"]["ingress"][:1]
         spec["network"]["ingress"][0]["port"] = "a"
-        for probe in [*spec.get("probes", []), *(one for car in spec["sidecars"] for one in car.get("probes", []))]:
+        for probe in [
+            *spec.get("probes", []),
+            *(one for car in spec.get("sidecars", []) for one in car.get("probes", [])),
+        ]:
             for way in ("http", "tcp"):
                 if way in probe:
                     probe[way]["port"] = "a"
@@ -71,10 +74,10 @@ def _untie(spec: dict[str, Any], path: str) -> None:
         del spec["network"]["ingress"]
     if path == ".sidecars[].probes[].type":
         del spec["sidecars"][0]["probes"][1:]
-    for sidecar in spec["sidecars"]:
+    for sidecar in spec.get("sidecars", []):
         if not path.startswith(".sidecars[].probes"):
             sidecar.pop("probes", None)
-    for secret in spec["secrets"]:
+    for secret in spec.get("secrets", []):
         if not path.startswith(".secrets"):
             secret.pop("containers", None)
 

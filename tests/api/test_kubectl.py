@@ -88,7 +88,8 @@ def test_get_tells_the_story_in_one_line(cluster: Cluster, server: Server) -> No
         assert line.split()[:5] == ["story", "True", "Ready", "1", "ReadOnly"]
         wide = cluster.kubectl("get", "agds", "-o", "wide")
         assert wide.splitlines()[0].split() == [
-            *("NAME", "READY", "REASON", "PODS", "LEVEL", "KEYS", "EGRESS", "RIGHTS", "MESSAGE", "AGE")
+            *("NAME", "READY", "REASON", "PODS", "LEVEL", "KEYS", "SCHEDULE", "LAST", "RUN", "EGRESS", "RIGHTS"),
+            *("MESSAGE", "AGE"),
         ]
         assert "203.0.113.0/28:443" in wide
         assert "The fence is in place" in wide

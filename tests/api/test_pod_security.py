@@ -140,6 +140,7 @@ def test_and_both_can_say_no(server: Server, space: None, field: str, value: Any
     pod = built()[0][1]
     pod["spec"][field] = value
     if field == "volumes":
-        pod["spec"]["containers"][0]["volumeMounts"] = []
+        for container in [*pod["spec"]["containers"], *pod["spec"].get("initContainers", [])]:
+            container["volumeMounts"] = []
     assert REFUSED in ask(server, pod).message
     assert beyond(pod) != []

@@ -116,7 +116,35 @@ def from_service(service: dict[str, Any], **others: Any) -> Result:
         (
             {"volumeMounts": [{"name": "v", "mountPath": "/data"}]},
             {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]},
+            {"volumes": [{"claim": "c", "mountPath": "/data", "access": "ReadWrite"}]},
+        ),
+        (
+            {"volumeMounts": [{"name": "v", "mountPath": "/data", "readOnly": True}]},
+            {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]},
+            {"volumes": [{"claim": "c", "mountPath": "/data"}]},
+        ),
+        (
+            {"volumeMounts": [{"name": "of-the-set", "mountPath": "/data"}]},
+            {},
             {"storage": {"mountPath": "/data", "size": "1Gi"}},
+        ),
+        (
+            {"lifecycle": {"preStop": {"exec": {"command": ["/app/drain"]}}}},
+            {"terminationGracePeriodSeconds": 60},
+            {"stop": {"gracePeriod": "60s", "command": ["/app/drain"]}},
+        ),
+        (
+            {"volumeMounts": [{"name": "v", "mountPath": "/etc/keys"}]},
+            {"volumes": [{"name": "v", "secret": {"secretName": "s", "items": [{"key": "k", "path": "token"}]}}]},
+            {
+                "secrets": [
+                    {
+                        "name": "k",
+                        "source": {"existing": {"secretName": "s", "key": "k"}},
+                        "delivery": {"file": {"path": "/etc/keys/token"}},
+                    }
+                ]
+            },
         ),
         (
             {"securityContext": {"runAsUser": 1000}},
@@ -147,6 +175,25 @@ def test_a_workload_is_taken_over(container: dict[str, Any], pod: dict[str, Any]
 
 
 @pytest.mark.parametrize(
+    ("kind", "more", "run"),
+    [
+        ("Job", {}, {"mode": "Job"}),
+        (
+            "CronJob",
+            {"schedule": "0 3 * * *", "timeZone": "Europe/Paris", "concurrencyPolicy": "Forbid"},
+            {"mode": "Schedule", "schedule": "0 3 * * *", "timeZone": "Europe/Paris", "concurrency": "Forbid"},
+        ),
+    ],
+)
+def test_what_ends_has_runs(kind: str, more: dict[str, Any], run: dict[str, Any]) -> None:
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": IMAGE}]}}
+    spec: dict[str, Any] = {"template": template}
+    spec = more | ({"jobTemplate": {"spec": spec}} if kind == "CronJob" else spec)
+    text = yaml.safe_dump({"apiVersion": "batch/v1", "kind": kind, "metadata": {"name": "bot"}, "spec": spec})
+    assert manifest(init("--from", "-", stdin=text))["spec"] == {"image": IMAGE, "run": run}
+
+
+@pytest.mark.parametrize(
     ("container", "pod", "said"),
     [
         ({"securityContext": {"privileged": True}}, {}, "securityContext.privileged: leave it out"),
@@ -155,6 +202,12 @@ def test_a_workload_is_taken_over(container: dict[str, Any], pod: dict[str, Any]
         ({}, {"hostNetwork": True}, "spec.template.spec.hostNetwork: leave it out"),
         ({}, {"serviceAccountName": "admin"}, 'the rights of ServiceAccount "admin" are not taken over'),
         ({"envFrom": [{"secretRef": {"name": "s"}}]}, {}, "an agent gets no whole Secret"),
+        (
+            {},
+            {"initContainers": [{"name": "fetch"}]},
+            'container "fetch" is not taken over: write it into initContainers',
+        ),
+        ({"lifecycle": {"postStart": {"exec": {"command": ["a"]}}}}, {}, "and no other hook"),
         ({"ports": [{"containerPort": 53, "protocol": "UDP"}]}, {}, "ports of agents are TCP"),
         ({"ports": [{"containerPort": 80, "hostPort": 80}]}, {}, "never one of its node"),
         ({"somethingNew": 1}, {}, "containers[0].somethingNew: an agent has nothing like it"),
@@ -163,7 +216,7 @@ def test_a_workload_is_taken_over(container: dict[str, Any], pod: dict[str, Any]
         (
             {"volumeMounts": [{"name": "v", "mountPath": "/host"}]},
             {"volumes": [{"name": "v", "hostPath": {"path": "/"}}]},
-            "volumeMounts[0]: an agent has /tmp",
+            "volumeMounts[0]: an agent mounts files",
         ),
         ({"image": "registry.example/bot:latest"}, {}, "mend: spec.image: the image is not pinned"),
     ],

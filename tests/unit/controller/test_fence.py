@@ -146,7 +146,12 @@ def test_every_child_has_its_condition() -> None:
     full = agent({**RULES, **SECRETS, "storage": {"mountPath": "/data", "size": "1Gi"}}, job_image=JOBS)
     wanted = {one.ref: phase.condition for phase in PHASES for one in phase.desired(full)}
     assert {ref: condition_of(ref, KEY.name) for ref in wanted} == wanted
-    others = {ConditionType.READY, ConditionType.ACCEPTED, ConditionType.FENCE_WIDENED}
+    others = {
+        ConditionType.READY,
+        ConditionType.ACCEPTED,
+        ConditionType.FENCE_WIDENED,
+        ConditionType.PERMISSIONS_HELD,
+    }
     assert set(wanted.values()) == {*ConditionType} - others
     assert set(wanted) == {Ref.of(one) for one in build(full)}
 

@@ -149,7 +149,8 @@ class TestSchedule:
         owner = {"kind": "Job", "name": SCHEDULED, "uid": strange.uid, "controller": True}
         pods = []
         for name, grace in (("ours", 30), ("slow", 3600)):
-            metadata = {"namespace": "team", "name": name, "resourceVersion": "9", "ownerReferences": [owner]}
+            metadata: dict[str, Any] = {"namespace": "team", "name": name, "resourceVersion": "9"}
+            metadata["ownerReferences"] = [owner]
             metadata["labels"] = {"ringfence.dev/agent": "a"}
             pods.append(read_pod({"metadata": metadata, "spec": {"terminationGracePeriodSeconds": grace}}))
         what = seen(NIGHTLY, [strange], pods=pods)

@@ -370,6 +370,9 @@ def test_every_rule_can_be_broken() -> None:
     broken |= names(judge({"storage": {"mountPath": "/data", "size": "1Gi"}}, none))
     broken |= names(judge({"runAsUser": 1, "devices": [{"name": "x/gpu", "count": 1}]}))
     broken |= names(judge({"envFrom": [{"configMap": "c", "keys": ["LD_PRELOAD"]}]}))
+    volumes = [{"claim": name, "mountPath": f"/{name}"} for name in ("corpus", "ringfence-other")]
+    identity = {"tokens": [{"audience": "sts.example", "path": "/var/run/cloud/token"}]}
+    broken |= names(judge({"volumes": volumes, "identity": identity}))
     broken |= names(judge({"stop": {"gracePeriod": "1m"}, "podLabels": {"a": "b"}}))
     # What the requester may do is asked of the API server: tests/unit/admission/test_requester.py.
     # What the controller saw of the registration: tests/unit/policy/test_handover.py.

@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ringfence.api.secrets import KEYS_DIRECTORY
-
-from .draft import Draft, listed, mapping, slug
+from .draft import Draft, listed, mapping
 
 SIZE: Final = "1Gi"
 """Of a directory whose size the source does not say."""
@@ -27,12 +25,16 @@ def _take(draft: Draft, volume: Mapping[str, Any], mount: Mapping[str, Any], whe
         _files(draft, mapping(volume["configMap"]), mount, where)
     elif "secret" in volume:
         _keys(draft, mapping(volume["secret"]), mount, where)
-    elif "persistentVolumeClaim" in volume or not volume:  # a claim of a StatefulSet's template is no volume of its pod
+    elif "persistentVolumeClaim" in volume:
+        _claim(draft, mapping(volume["persistentVolumeClaim"]), mount)
+    elif not volume:  # a claim of a StatefulSet's template is no volume of its pod
         _storage(draft, path, where)
     elif path.startswith("/var/run/secrets/kubernetes.io/"):
         return  # the API server itself adds it to pods
     else:
-        draft.unknown(where, "volumes")
+        draft.leave_out(
+            where, "an agent mounts files, secrets, claims and directories of its own, and nothing of a node"
+        )
 
 
 def _scratch(draft: Draft, source: Mapping[str, Any], path: str) -> None:
@@ -58,10 +60,8 @@ def _keys(draft: Draft, source: Mapping[str, Any], mount: Mapping[str, Any], whe
     found = _named(source, mount)
     for key, path in found:
         called = draft.secret_called(key)
-        to = f"{KEYS_DIRECTORY}/{slug(key)}"
         existing = {"secretName": name, "key": key}
-        draft.add("secrets", {"name": called, "source": {"existing": existing}, "delivery": {"file": {"path": to}}})
-        draft.ask_for(where, f"the secret that was {path} is {to}: tell the agent")
+        draft.add("secrets", {"name": called, "source": {"existing": existing}, "delivery": {"file": {"path": path}}})
     if not found:
         draft.ask_for(where, "an agent gets no whole Secret: write an entry of secrets for each key that it needs")
 
@@ -74,6 +74,13 @@ def _named(source: Mapping[str, Any], mount: Mapping[str, Any]) -> list[tuple[st
         known = [key for key, path in items if path == single] or [str(single)]
         return [(known[0], place)]
     return [(key, f"{place}/{path}") for key, path in items]
+
+
+def _claim(draft: Draft, source: Mapping[str, Any], mount: Mapping[str, Any]) -> None:
+    """Nothing says whether the program writes into it; what Kubernetes lets it do, it may need."""
+    entry = {"claim": source.get("claimName"), "mountPath": mount.get("mountPath")}
+    read_only = bool(source.get("readOnly") or mount.get("readOnly"))
+    draft.add("volumes", entry if read_only else entry | {"access": "ReadWrite"})
 
 
 def _storage(draft: Draft, path: str, where: str) -> None:

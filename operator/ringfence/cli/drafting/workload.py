@@ -28,10 +28,9 @@ _ALIKE: Final[Mapping[str, tuple[Any, ...]]] = MappingProxyType(
         "imagePullPolicy": (),
         "terminationMessagePath": (),
         "terminationMessagePolicy": (),
-        "restartPolicy": ("Always",),
+        "restartPolicy": ("Always", "Never", "OnFailure"),
         "dnsPolicy": ("ClusterFirst",),
         "schedulerName": ("default-scheduler",),
-        "terminationGracePeriodSeconds": (30,),
         "enableServiceLinks": (),
         "automountServiceAccountToken": (),
         "securityContext": ({},),
@@ -45,6 +44,8 @@ _ALIKE: Final[Mapping[str, tuple[Any, ...]]] = MappingProxyType(
 )
 """What needs no note: an agent has it alike, or it changes nothing. No values: whatever they are."""
 
+THIRTY: Final = 30
+"""Seconds that pods get to end where nothing is said, in Kubernetes and here."""
 _PROBES: Final = {"startupProbe": "Startup", "readinessProbe": "Readiness", "livenessProbe": "Liveness"}
 _AMOUNTS: Final = frozenset({"cpu", "memory", "ephemeral-storage"})
 
@@ -59,7 +60,7 @@ def draft_of(workload: Mapping[str, Any], source: str, name: str = "") -> Draft:
     if kind in ("Deployment", "StatefulSet", "ReplicaSet") and isinstance(replicas, int) and replicas != 1:
         draft.spec["replicas"] = replicas
     if kind in ("Job", "CronJob"):
-        draft.leave_out("spec", f"an agent runs all the time; this one was a {kind}, which ends")
+        draft.spec["run"] = _run(kind, mapping(workload.get("spec")))
     elif kind == "DaemonSet":
         draft.leave_out("spec", "an agent does not run once on each node: write replicas")
     _take_pod(draft, pod, at)
@@ -69,6 +70,14 @@ def draft_of(workload: Mapping[str, Any], source: str, name: str = "") -> Draft:
         "callers in network.ingress",
     )
     return draft
+
+
+def _run(kind: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """When a Job or a CronJob works. How long it may, and how often it tries, is left to the defaults."""
+    if kind == "Job":
+        return {"mode": "Job"}
+    asked = {"timeZone": spec.get("timeZone"), "concurrency": spec.get("concurrencyPolicy")}
+    return {"mode": "Schedule", "schedule": spec.get("schedule")} | {name: one for name, one in asked.items() if one}
 
 
 def _pod(workload: Mapping[str, Any], path: Path) -> tuple[str, Mapping[str, Any]]:
@@ -82,7 +91,12 @@ def _take_pod(draft: Draft, pod: Mapping[str, Any], at: str) -> None:
     containers = listed(pod.get("containers"))
     for index, container in enumerate(containers[1:], start=1):
         name = quoted(mapping(container).get("name"))
-        draft.leave_out(f"{at}.containers[{index}]", f"an agent is one container; {name} was another")
+        draft.ask_for(f"{at}.containers[{index}]", f"container {name} is not taken over: write it into sidecars")
+    for index, container in enumerate(listed(pod.get("initContainers"))):
+        name = quoted(mapping(container).get("name"))
+        draft.ask_for(
+            f"{at}.initContainers[{index}]", f"container {name} is not taken over: write it into initContainers"
+        )
     if containers:
         _take(draft, mapping(containers[0]), f"{at}.containers[0]", _CONTAINER)
     _take(draft, pod, at, _POD)
@@ -239,6 +253,21 @@ def _scheduling(draft: Draft, value: Any, where: str) -> None:
         draft.spec.setdefault("scheduling", {})[key] = value
 
 
+def _grace(draft: Draft, value: Any, _: str) -> None:
+    if value != THIRTY:
+        draft.spec.setdefault("stop", {})["gracePeriod"] = f"{value}s"
+
+
+def _lifecycle(draft: Draft, value: Any, where: str) -> None:
+    hook = mapping(mapping(value).get("preStop"))
+    if command := mapping(hook.get("exec")).get("command"):
+        draft.spec.setdefault("stop", {})["command"] = command
+    if mapping(value).get("postStart") or (hook and not mapping(hook.get("exec"))):
+        draft.leave_out(
+            where, "an agent has a command before its end, stop: {command: [/app/drain]}, and no other hook"
+        )
+
+
 def _pull_secrets(draft: Draft, value: Any, _: str) -> None:
     draft.spec["imagePullSecrets"] = [mapping(one).get("name") for one in listed(value)]
 
@@ -268,12 +297,15 @@ _CONTAINER: Final[Mapping[str, Taker]] = MappingProxyType(
         "resources": _resources,
         "securityContext": _security,
         "volumeMounts": _nothing,
+        "lifecycle": _lifecycle,
     }
 )
 _POD: Final[Mapping[str, Taker]] = MappingProxyType(
     {
         "containers": _nothing,
         "volumes": _nothing,
+        "initContainers": _nothing,
+        "terminationGracePeriodSeconds": _grace,
         "securityContext": _security,
         "nodeSelector": _scheduling,
         "tolerations": _scheduling,

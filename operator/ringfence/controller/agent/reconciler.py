@@ -228,7 +228,7 @@ class AgentReconciler:
             )
 
     def _observed(self, seen: Observed, planned: Plan, told: Report, after: After) -> None:
-        wanted: int = ((after.workload or {}).get("spec") or {}).get("replicas", told.status["replicas"])
+        wanted = ((after.workload or {}).get("spec") or {}).get("replicas", told.status["replicas"]) or 0
         self.emit(
             AgentObserved(
                 agent=AgentName(*seen.key),

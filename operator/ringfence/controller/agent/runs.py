@@ -167,7 +167,7 @@ def _by_spec(seen: Observed, there: Sequence[Run], name: str, *, suspended: bool
         return not suspended, () if suspended else older
     if job.active:
         return True, ()
-    told = next((one for one in seen.status.get("runs") or [] if one["name"] == name), {})
+    told: Mapping[str, Any] = next((one for one in seen.status.get("runs") or [] if one["name"] == name), {})
     # One that ended and was told: the spec went to something else, and back to what it was.
     again = job.child.deleting or told.get("ended") == job.ended
     return False, (job.child,) if again else ()
