@@ -12,6 +12,7 @@ from api.server import Server
 from chart.rendering import CHART, IMAGE, NAMESPACE, ROOT, VALUES
 from cluster import Cluster
 from cluster.shell import run, wait_for
+from ringfence.api.names import CEILING_BINDING
 
 NAME = instance("ringfence-chart", "RINGFENCE_CHART_CLUSTER")
 OPENED = "opened"
@@ -66,6 +67,8 @@ def server(cluster: Cluster) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def installed(cluster: Cluster) -> Iterator[Cluster]:
     """The chart, installed. Its pods stay pending: there is no node, and nothing here needs one."""
+    # A controller of an earlier file may have bound it.
+    cluster.kubectl("delete", "rolebinding", CEILING_BINDING, "-n", OPENED, "--ignore-not-found")
     run(["helm", "-n", NAMESPACE, "install", "ringfence", str(CHART), *IMAGE], env=cluster.env)
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OPENED, "labels": AGENTS}})
     yield cluster

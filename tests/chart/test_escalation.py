@@ -46,7 +46,7 @@ ADMISSION_GROUP = "admissionregistration.k8s.io"
         ("create", "", "configmaps", {"namespace": CLOSED}),
         ("get", "", "configmaps", {"namespace": NAMESPACE}),
         ("delete", "coordination.k8s.io", "leases", {"namespace": "kube-system"}),
-        ("delete", "batch", "jobs", {}),
+        ("deletecollection", "batch", "jobs", {}),
         ("impersonate", "", "users", {}),
         ("impersonate", "", "serviceaccounts", {}),
         ("create", RBAC, "clusterroles", {}),
