@@ -22,7 +22,9 @@ def inside(kubectl: Kubectl, agent: str, container: str, *words: str) -> str:
 
 
 def sidecar(testbox: str, **fields: Any) -> Object:
-    return {"name": "helper", "image": testbox, "args": ["agent", "-interval", "1h"], **fields}
+    """On a port of its own: the containers of a pod share its network, and the agent listens, too."""
+    args = ["agent", "-interval", "1h", "-listen", ":8081"]
+    return {"name": "helper", "image": testbox, "args": args, **fields}
 
 
 @pytest.fixture
