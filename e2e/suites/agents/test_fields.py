@@ -305,7 +305,7 @@ def test_pull_secrets(make: Make, api: Api, kubectl: Kubectl) -> None:
         _, pod = pod_of(make, api, imagePullSecrets=["e2e-pull"])
         assert pod["spec"]["imagePullSecrets"] == [{"name": "e2e-pull"}]
         assert "e2e-pull" not in str(pod["spec"]["volumes"]), "only the kubelet is to read it"
-        assert not pod["spec"]["containers"][0].get("env")
+        assert [one["name"] for one in pod["spec"]["containers"][0]["env"]] == ["HOME"]
     finally:
         kubectl("delete", "secret", "e2e-pull", "-n", NAMESPACE)
 
