@@ -9,7 +9,7 @@ from suites.attacks.conftest import Make
 from suites.attacks.controllers import kill_leader, wait_leader
 from suites.attacks.packets import SECONDS, TAKEOVER, no_longer_than, trying_all
 from suites.attacks.people import People
-from suites.attacks.together import Act, at_once, deletes, holds, opens, wait_stopped
+from suites.attacks.together import Act, at_once, deletes, holds, opens, wait_contested, wait_stopped
 
 PAIRS = {"open-hold": (opens, holds), "open-delete": (opens, deletes), "hold-delete": (holds, deletes)}
 
@@ -21,9 +21,9 @@ def test_the_agent_is_stopped(
     agent = make()
     with trying_all(kubectl, agent, closed) as streams, at_once(agent, people, acts):
         wait_stopped(agent)
+        wait_contested(agent)
     for stream in streams:
         no_longer_than(SECONDS, stream)
-    agent.wait_event("FenceContested", "edited again and again")
 
 
 def test_the_leader_is_killed_in_between(make: Make, people: People, kubectl: Kubectl, closed: list[str]) -> None:
@@ -33,6 +33,6 @@ def test_the_leader_is_killed_in_between(make: Make, people: People, kubectl: Ku
     with trying_all(kubectl, agent, closed) as streams, at_once(agent, people, (opens, holds)):
         kill_leader(agent.api)
         wait_stopped(agent)
+        wait_contested(agent)
     for stream in streams:
         no_longer_than(TAKEOVER, stream)
-    agent.wait_event("FenceContested", "edited again and again")

@@ -11,7 +11,7 @@ from harness.manifests import NAMESPACE
 from suites.attacks.agent import NOBODY, OPEN, STANDING, Agent, held, path
 from suites.attacks.people import People
 
-__all__ = ["Act", "at_once", "deletes", "holds", "opens", "wait_stopped"]
+__all__ = ["Act", "at_once", "deletes", "holds", "opens", "wait_contested", "wait_stopped"]
 
 PASSING = {404, 409, 422}
 """Not there, changed by somebody else, or being deleted: then no finalizer can be added."""
@@ -76,3 +76,11 @@ def wait_stopped(agent: Agent) -> None:
         return agent.stopped() and ready["status"] == "False" and ready["reason"] in TOLD
 
     wait_for("it to be stopped, and told", stopped)
+
+
+def wait_contested(agent: Agent) -> None:
+    """Until it is told that the edits do not end: while they go on, since it may have been stopped for the first one.
+
+    On a busy machine that is not put right within three seconds, and that alone stops the agent.
+    """
+    agent.wait_event("FenceContested", "edited again and again")
