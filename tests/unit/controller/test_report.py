@@ -164,6 +164,15 @@ def test_a_contest_is_one_condition_whatever_a_pass_comes_to(stop: Stop | None, 
     assert found.look.after == 42.0
 
 
+def test_a_contest_says_why_there_are_no_pods_though_the_workload_was_deleted_too() -> None:
+    stop = Stop(Reason.FENCE_CONTESTED, "stopped, for a reason")
+    found = come_to(after=After(), stop=stop, fence=FenceHistory(contested=POLICY_ALLOW, quiet_in=42.0))
+    states = conditions(found)
+    assert states["Ready"] == states["WorkloadAvailable"] == ("False", "FenceContested")
+    assert said(found, ConditionType.READY) == stop.message
+    assert stop.message in [one.message for one in found.changed if one.told]
+
+
 PHASE_TYPES: list[ConditionType] = [*TYPES[3:]]
 
 

@@ -200,6 +200,8 @@ def _contested(found: Finding, child: Ref, agent: str) -> Finding:
 
 def _stop(planned: Plan, outcome: Outcome, after: After) -> Stop | None:
     """Why it is stopped. By what is stored, too: who begins anew does not know since when."""
+    if planned.stop is not None and planned.stop.reason is Reason.FENCE_CONTESTED:
+        return planned.stop  # also without a workload: whoever edits its children may have deleted that as well
     if after.workload is None:
         return None
     if planned.stop is not None:
