@@ -63,6 +63,9 @@ def test_the_status_says_what_was_observed(place: Place) -> None:
         "RightsApplied": ("True", "Applied"),
         "SecretsFresh": ("True", "NoSecrets"),
         "WorkloadAvailable": ("False", "Progressing"),
+        "PermissionsHeld": ("Unknown", "RequesterUnknown"),  # the chart's policy, which writes it down, is not here
+        "Reconciling": ("True", "Progressing"),
+        "Stalled": ("False", "Progressing"),
     }
     assert place.status()["effectivePermissions"] == ["get,list configmaps"]
     assert place.status()["effectiveEgress"] == []
