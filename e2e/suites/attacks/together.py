@@ -73,7 +73,8 @@ def wait_stopped(agent: Agent) -> None:
 
     def stopped() -> bool:
         ready = agents.condition(agents.get(agent.api, NAMESPACE, agent.name))
-        return agent.stopped() and ready["status"] == "False" and ready["reason"] in TOLD
+        told = ready["status"] == "False" and ready["reason"] in TOLD and "no pods" in ready["message"]
+        return agent.stopped() and told
 
     wait_for("it to be stopped, and told", stopped)
 
