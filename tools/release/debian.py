@@ -92,6 +92,8 @@ def base(found: list[Package]) -> Tree:
         "etc/passwd": Node((_ROOT + _SELF).encode()),
         "etc/group": Node(b"root:x:0:\nringfence:x:65532:\n"),
         "etc/nsswitch.conf": Node(b"hosts: files dns\n"),
+        "var/run": Node(link="/run"),  # these two: what base-files sets up when it is installed
+        "var/lock": Node(link="/run/lock"),
         "usr/sbin": Node(mode=PROGRAM_MODE, folder=True),
         "tmp": Node(mode=0o1777, folder=True),
         "home/ringfence": Node(mode=PROGRAM_MODE, folder=True),
