@@ -39,7 +39,7 @@ def by_hand(place: Place) -> dict[str, Any]:
 def test_nobody_begins_one_by_hand(nightly: Place, admin: Somebody) -> None:
     job, path = by_hand(nightly), nightly.path("Job")
     refused(admin.create(path, job), "ringfence run")
-    refused(admin.create(path, job | {"metadata": {"name": "x"}}), "ringfence run NAME")
+    refused(admin.create(path, job | {"metadata": {"name": "x"}}), "ringfence run")
     twin = {**job["spec"], "manualSelector": True, "selector": {"matchLabels": {"ringfence.dev/agent": "a"}}}
     refused(admin.create(path, {"metadata": {"name": "x"}, "spec": twin}))
 
