@@ -3,11 +3,13 @@
 apt fetches them from the archive that this machine uses, for any architecture, and checks the archive's signature.
 """
 
+import hashlib
 import io
 import re
 import shlex
 import subprocess
 import tarfile
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -62,7 +64,8 @@ def packages(wanted: list[str], architecture: str) -> list[Package]:
         asked = [f"{name}:{architecture}" for name in wanted]
         try:
             run([*apt, "update"], timeout=900)
-            listed = run([*apt, "--print-uris", "download", *asked], cwd=folder / "debs")
+            with tempfile.TemporaryDirectory() as empty:  # apt lists only what is not there yet, where it runs
+                listed = run([*apt, "--print-uris", "download", *asked], cwd=Path(empty))
             run([*apt, "download", *asked], cwd=folder / "debs", timeout=900)
         except CommandFailed as failure:
             raise ReleaseError(
@@ -70,6 +73,8 @@ def packages(wanted: list[str], architecture: str) -> list[Package]:
                 " apt must be Debian 12's"
             ) from None
         found = [shlex.split(line) for line in listed.splitlines() if line.startswith("'")]
+        if len(found) != len(wanted):
+            raise ReleaseError(f"apt lists {len(found)} Debian packages for {architecture}, not {len(wanted)}")
         return [_package(folder / "debs" / name, sha.removeprefix("SHA256:")) for _, name, _, sha in sorted(found)]
 
 
@@ -87,6 +92,8 @@ def base(found: list[Package]) -> Tree:
         "etc/passwd": Node((_ROOT + _SELF).encode()),
         "etc/group": Node(b"root:x:0:\nringfence:x:65532:\n"),
         "etc/nsswitch.conf": Node(b"hosts: files dns\n"),
+        "var/run": Node(link="/run"),  # these two: what base-files sets up when it is installed
+        "var/lock": Node(link="/run/lock"),
         "usr/sbin": Node(mode=PROGRAM_MODE, folder=True),
         "tmp": Node(mode=0o1777, folder=True),
         "home/ringfence": Node(mode=PROGRAM_MODE, folder=True),
@@ -108,6 +115,8 @@ def _options(folder: Path, architecture: str) -> list[str]:
 
 
 def _package(deb: Path, sha256: str) -> Package:
+    if hashlib.sha256(deb.read_bytes()).hexdigest() != sha256:
+        raise ReleaseError(f"{deb.name} is not what the archive's index says: remove {deb}")
     control = run(["dpkg-deb", "--field", str(deb)])
     fields = dict(line.split(": ", 1) for line in control.splitlines() if re.match(r"[A-Z][\w-]*: ", line))
     told = control.replace("\n", "\nStatus: install ok installed\n", 1)

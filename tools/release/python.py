@@ -16,14 +16,14 @@ from cluster.shell import run, step
 from .debian import MULTIARCH
 from .errors import ReleaseError
 from .source import Source
-from .trees import PROGRAM_MODE, Node, Tree, followed, write
+from .trees import FILE_MODE, PROGRAM_MODE, Node, Tree, followed, write
 
 VERSION = "3.11"
 """Debian 12's."""
 SITE = f"usr/local/lib/python{VERSION}/dist-packages"
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
-_GLIBC = ("manylinux2014", "manylinux_2_17", "manylinux_2_28")
-"""Wheels that Debian 12's C library takes."""
+_GLIBC = (*(f"manylinux_2_{minor}" for minor in range(36, 16, -1)), "manylinux2014")
+"""Wheels that Debian 12's C library (2.36) takes, the newest first: the choice that pip makes on Debian 12."""
 _NEVER_LOADED = tuple(
     f"{SITE}/kubernetes/{part}/{kind}/" for part in ("client", "aio/client") for kind in ("models", "api")
 )
@@ -41,7 +41,8 @@ class Wheel:
 
 def wheels(requirements: Path, architecture: str) -> list[Path]:
     """The locked wheels for an architecture, checked by the lock's hashes."""
-    folder = cache.folder() / "release" / f"wheels-{architecture}-{sha256(requirements.read_bytes()).hexdigest()[:12]}"
+    key = cache.fingerprint(*_GLIBC, files=[requirements])
+    folder = cache.folder() / "release" / f"wheels-{architecture}-{key}"
     if not (folder / "complete").exists():
         folder.mkdir(parents=True, exist_ok=True)
         platforms = [f"--platform={glibc}_{_MACHINES[architecture]}" for glibc in _GLIBC]
@@ -77,7 +78,8 @@ def installed(paths: Iterable[Path], *, scripts: bool = False) -> Tree:
                     if kind not in {"purelib", "platlib"}:
                         continue  # scripts of libraries, manual pages: nobody calls or reads them in there
                 if not info.is_dir():
-                    tree[f"{SITE}/{name}"] = Node(content)
+                    program = info.external_attr >> 16 & 0o111  # pip keeps that, too
+                    tree[f"{SITE}/{name}"] = Node(content, PROGRAM_MODE if program else FILE_MODE)
                 if scripts and name.endswith(".dist-info/entry_points.txt"):
                     tree |= _commands(content.decode())
     return {

@@ -4,12 +4,13 @@ import hashlib
 import io
 import json
 import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
-from tools.release import attest, charts, notes, plugin, trees
+from tools.release import attest, charts, notes, plugin, python, trees
 from tools.release.attest import Signer
 from tools.release.build import IMAGES, KEY, SUMS, archive_name, bundle_name
 from tools.release.errors import ReleaseError
@@ -219,6 +220,20 @@ def test_the_list_of_contents_names_every_package(made: Path) -> None:
         "pkg:pypi/ringfence@0.1.0": None,
         "pkg:deb/debian/libc6@2.36-9?arch=amd64&distro=debian-12": "1" * 64,
         "pkg:pypi/click@8.5.1": "2" * 64,
+    }
+
+
+def test_files_of_wheels_keep_whether_they_are_programs(tmp_path: Path) -> None:
+    path = tmp_path / "one-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
+        for name, mode in (("one/run.py", 0o100755), ("one/read.py", 0o100644)):
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16
+            wheel.writestr(info, "")
+    tree = python.installed([path])
+    assert {name: oct(node.mode) for name, node in tree.items()} == {
+        f"{python.SITE}/one/run.py": "0o755",
+        f"{python.SITE}/one/read.py": "0o644",
     }
 
 
