@@ -41,7 +41,7 @@ def _assert_history(record: Record, namespace: str) -> None:
         for entry in record.writes(namespace, user=WRITER)
         if entry["responseStatus"]["code"] == 201 and entry["objectRef"]["resource"] != "events"
     ]
-    assert len(made) == len(set(made)) == 7, made
+    assert len(made) == len(set(made)) == 8, made
     assert made[:2] == list(FENCES), made
     assert made[-1] == "deployments/ringfence-a", made
 

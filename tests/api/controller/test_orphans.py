@@ -77,7 +77,7 @@ def test_made_again_the_agent_says_what_is_in_its_way(agent: Place) -> None:
     said = agent.wait_condition("NetworkPolicyApplied", "False", "ChildNotOurs")
     assert "left by an AgentDeployment of this name" in said["message"]
     assert "kubectl delete" in said["message"]
-    for kind in ("Deployment", "NetworkPolicy", "Role", "ServiceAccount", "PersistentVolumeClaim"):
+    for kind in ("Deployment", "NetworkPolicy", "Role", "ServiceAccount", "PersistentVolumeClaim", "Service"):
         for one in agent.items(kind):
             if (one["metadata"].get("labels") or {}).get("ringfence.dev/agent") == "a":
                 agent.delete(kind, one["metadata"]["name"])

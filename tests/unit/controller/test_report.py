@@ -10,7 +10,7 @@ import pytest
 from ringfence.api.status import ConditionType, Reason
 from ringfence.controller.agent import ages
 from ringfence.controller.agent.execute import Blocked, Outcome
-from ringfence.controller.agent.fence import FenceHistory, Stop
+from ringfence.controller.agent.fence import GRACE, FenceHistory, Stop
 from ringfence.controller.agent.plan import Mode, Plan
 from ringfence.controller.agent.report import SECRETS_AGAIN, After, Report, report
 from ringfence.controller.runtime.loop import Look
@@ -138,6 +138,14 @@ def test_one_that_a_policy_suspends_says_so_and_has_nothing_in_force(mode: Mode)
 
 def test_one_that_was_never_started_was_not_stopped() -> None:
     assert conditions(come_to(blocked=REFUSED, after=After(), stop=STOP))["Ready"] == ("False", "WriteFailed")
+
+
+@pytest.mark.parametrize(("unfenced", "after"), [("", 0.0), ("Role x: 403 no", None)])
+def test_a_fence_that_this_pass_put_right_gives_the_pods_back_in_the_next(unfenced: str, after: float | None) -> None:
+    """No event tells of it: what a pass writes itself wakes nobody."""
+    history = FenceHistory(unfenced_for=GRACE, unfenced="Role x: 403 no")
+    found = come_to(after=After(workload=STOPPED), stop=STOP, unfenced=unfenced, fence=history)
+    assert found.look.after == after
 
 
 @pytest.mark.parametrize(

@@ -337,4 +337,6 @@ def _look(seen: Observed, planned: Plan, outcome: Outcome, after: After, finding
         pauses += [max((end - seen.now).total_seconds(), 1.0) for end in runs.kept_until(seen, agent.spec)]
     pauses += [seen.held.again] if seen.held.again is not None else []
     pauses += [seen.fence.quiet_in] if seen.fence.contested is not None else []
+    # This pass put the fence right, and was planned before: the next one gives the agent its pods back.
+    pauses += [0.0] if seen.fence.unfenced_for is not None and planned.stop and not outcome.unfenced else []
     return Look(after=min(pauses, default=None), waiting=waiting, rarely=waits_for_pods and not waiting)
