@@ -67,8 +67,9 @@ def server(cluster: Cluster) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def installed(cluster: Cluster) -> Iterator[Cluster]:
     """The chart, installed. Its pods stay pending: there is no node, and nothing here needs one."""
-    # A controller of an earlier file may have bound it.
-    cluster.kubectl("delete", "rolebinding", CEILING_BINDING, "-n", OPENED, "--ignore-not-found")
+    # A controller of an earlier file may have bound it; and that file's guards, though deleted, may hold for a moment.
+    left = ("delete", "rolebinding", CEILING_BINDING, "-n", OPENED, "--ignore-not-found")
+    wait_for("the end of an earlier file's guards", lambda: cluster.kubectl(*left) is not None)
     run(["helm", "-n", NAMESPACE, "install", "ringfence", str(CHART), *IMAGE], env=cluster.env)
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OPENED, "labels": AGENTS}})
     yield cluster
