@@ -24,6 +24,10 @@ JUNK: dict[str, list[Any]] = {
 RULED = {
     (".run.mode", "Service"),
     (".run.mode", "Job"),
+    (".stop.gracePeriod", "minLength"),
+    (".stop.gracePeriod", "maxLength"),
+    (".pods.maxGracePeriod", "maxLength"),
+    (".pods.maxGracePeriod", "minLength"),
     (".network.egress[].ports", "minItems"),
     (".secrets[].containers", "maxItems"),
     (".secrets[].containers[]", "minLength"),

@@ -45,6 +45,7 @@ PATHS = {
     "Role": ("rbac.authorization.k8s.io/v1", "roles"),
     "RoleBinding": ("rbac.authorization.k8s.io/v1", "rolebindings"),
     "CronJob": ("batch/v1", "cronjobs"),
+    "Service": ("v1", "services"),
     "Deployment": ("apps/v1", "deployments"),
 }
 

@@ -65,5 +65,5 @@ PodAnnotations = Annotated[Annotations, _OWN_KEYS]
 class PodMark(Model):
     """A label that agents' pods may carry."""
 
-    key: MarkKey = Field(description="Its key.")
+    key: MarkKey = Field(description="Key of the label.")
     value: LabelValue | None = Field(default=None, description="Its value. Absent: any value.")
