@@ -29,6 +29,11 @@ class Policies:
         self.place = place
         self.names: list[str] = []
 
+    def wait_known(self, name: str = "p") -> None:
+        """Until the controller has seen it: an agent that it meets before is accepted, and kept as it was."""
+        path = f"{POLICIES}/{self.place.name}-{name}"
+        wait_for("the policy's status", lambda: "status" in self.place.server.request("GET", path).body)
+
     def put(self, name: str = "p", **spec: Any) -> None:
         """Create or replace."""
         full = f"{self.place.name}-{name}"
@@ -231,6 +236,7 @@ def test_an_agent_whose_image_nobody_signed_is_fenced_and_does_not_start(place: 
     """Decided at write as at the door: nobody asks admission here."""
     signer = Signer()
     policies.put(**asking(signer.pem))
+    policies.wait_known()
     place.agent("a")
     said = place.wait_condition("Accepted", "False", "Refused")["message"]
     assert "ImageNotSigned" in said

@@ -91,15 +91,16 @@ def test_a_fence_that_is_replaced_by_a_strangers_stops_the_agent(place: Place, m
     assert place.get("Deployment", "ringfence-a")["spec"]["replicas"] == 1
 
 
-def test_the_rest_is_kept_while_one_child_is_blocked(place: Place, models: dict[str, Manifest]) -> None:
+def test_the_rest_is_kept_while_one_child_is_blocked(place: Place, shared: Shared, models: dict[str, Manifest]) -> None:
     place.agent("a", FULL)
     place.wait_applied()
-
-    def replaced() -> bool:
-        place.delete("Role", "ringfence-a")
-        return place.server.request("POST", place.path("Role"), json_bytes(models["role"])).ok
-
-    wait_for("a stranger's role in our place", replaced, every=0)
+    shared.pause()
+    place.delete("Role", "ringfence-a")
+    wait_for(
+        "a stranger's role in our place",
+        lambda: place.server.request("POST", place.path("Role"), json_bytes(models["role"])).ok,
+    )
+    shared.resume()
     place.wait_condition("RightsApplied", "False", "ChildNotOurs")
     place.merge("Deployment", "ringfence-a", {"spec": {"template": {"spec": {"hostNetwork": True}}}})
     wait_for(
