@@ -75,7 +75,7 @@ def test_not_both_monitors() -> None:
         render(*SERVICE, *POD)
 
 
-@pytest.mark.parametrize("kind", EXTRA)
+@pytest.mark.parametrize("kind", sorted(EXTRA))
 def test_where_it_goes_and_what_it_is_found_by(kind: str) -> None:
     value = f"monitoring.{PLACE[kind]}"
     labels = ("--set", f"{value}.labels.release=stack", "--set", f"{value}.annotations.note=x")
