@@ -6,13 +6,12 @@ hand it out are never opened (policy/metadata.py).
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from .base import ListType, Model, ValueRule
-from .secrets import Duration, duration
+from .secrets import Duration, between
 
 AnnotationKey = Literal[
     "eks.amazonaws.com/role-arn",
@@ -86,16 +85,8 @@ AnnotationValue = Annotated[str, Field(min_length=1, max_length=1024, pattern=r"
 _NAME: Final = "/[A-Za-z0-9_][A-Za-z0-9._-]*"
 TokenPath = Annotated[str, Field(min_length=4, max_length=512, pattern=f"^{_NAME}({_NAME})+$")]
 """As AbsolutePath, and in a directory: that is what is mounted."""
-SHORTEST_LIFE, LONGEST_LIFE = timedelta(minutes=10), timedelta(hours=24)
+Life = Annotated[Duration, between("10m", "24h")]
 """Kubernetes takes none that is shorter."""
-Life = Annotated[
-    Duration,
-    ValueRule(
-        cel="duration(self) >= duration('10m') && duration(self) <= duration('24h')",
-        message="must be from 10m to 24h",
-        check=lambda text: SHORTEST_LIFE <= duration(text) <= LONGEST_LIFE,
-    ),
-]
 
 
 class Annotation(Model):

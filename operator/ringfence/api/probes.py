@@ -7,20 +7,13 @@ from pydantic import Field
 
 from .base import ListType, Model, Rule, ValueRule
 from .fields import Argument, HttpPath, PortName
-from .secrets import Duration, duration
+from .secrets import Duration, between, duration
 
-SHORTEST, LONGEST = timedelta(seconds=1), timedelta(hours=1)
+LONGEST = timedelta(hours=1)
 
 ProbeType = Literal["Startup", "Readiness", "Liveness"]
 
-Interval = Annotated[
-    Duration,
-    ValueRule(
-        cel="duration(self) >= duration('1s') && duration(self) <= duration('1h')",
-        message="must be from 1s to 1h",
-        check=lambda text: SHORTEST <= duration(text) <= LONGEST,
-    ),
-]
+Interval = Annotated[Duration, between("1s", "1h")]
 """As in Kubernetes, whole seconds."""
 Delay = Annotated[
     Duration,

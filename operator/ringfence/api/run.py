@@ -1,12 +1,11 @@
 """When an agent works: always, once, or on a schedule."""
 
-from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from .base import Model, Rule, ValueRule
-from .secrets import Duration, duration
+from .base import Model, Rule
+from .secrets import Duration, between
 
 MAX_NAME: Final = 42
 """Characters of the name of an agent with runs: those of its CronJob's name, which are 52, without the prefix."""
@@ -21,24 +20,9 @@ KEPT_FOR: Final = "24h"
 _FIELD = "[0-9A-Za-z*?,/-]{1,64}"
 SCHEDULE = rf"^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|{_FIELD}( {_FIELD}){{4}})$"
 TIME_ZONE_NAME = r"^[A-Za-z][A-Za-z0-9_+-]{0,31}(/[A-Za-z0-9_+-]{1,31}){0,2}$"
-_LONGEST = timedelta(hours=168)
 
-Deadline = Annotated[
-    Duration,
-    ValueRule(
-        cel="duration(self) >= duration('10s') && duration(self) <= duration('168h')",
-        message="must be from 10s to 168h: an agent that goes on for longer is one of mode Service",
-        check=lambda text: timedelta(seconds=10) <= duration(text) <= _LONGEST,
-    ),
-]
-KeptFor = Annotated[
-    Duration,
-    ValueRule(
-        cel="duration(self) >= duration('1m') && duration(self) <= duration('720h')",
-        message="must be from 1m to 720h",
-        check=lambda text: timedelta(minutes=1) <= duration(text) <= timedelta(hours=720),
-    ),
-]
+Deadline = Annotated[Duration, between("10s", "168h", ": an agent that goes on for longer is one of mode Service")]
+KeptFor = Annotated[Duration, between("1m", "720h")]
 
 
 _NONE: Final = (None, None, None, None)

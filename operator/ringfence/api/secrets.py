@@ -40,6 +40,18 @@ def duration(text: str) -> timedelta:
 
 Duration = Annotated[str, Field(min_length=2, max_length=16, pattern=_DURATION)]
 """Hours, minutes, seconds as in Go: `720h`, `1h30m`. At most 99999h."""
+
+
+def between(shortest: str, longest: str, why: str = "") -> ValueRule:
+    """A bound of a Duration: from one to another, both included. `why`: what the message says after them."""
+    least, most = duration(shortest), duration(longest)
+    return ValueRule(
+        cel=f"duration(self) >= duration('{shortest}') && duration(self) <= duration('{longest}')",
+        message=f"must be from {shortest} to {longest}{why}",
+        check=lambda text: least <= duration(text) <= most,
+    )
+
+
 Period = Annotated[
     Duration,
     ValueRule(

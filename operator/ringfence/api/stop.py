@@ -1,26 +1,17 @@
 """How an agent ends: what runs before, and how long it may take."""
 
-from datetime import timedelta
 from typing import Annotated, Final
 
 from pydantic import Field
 
-from .base import ListType, Model, ValueRule
+from .base import ListType, Model
 from .fields import Argument
-from .secrets import Duration, duration
+from .secrets import Duration, between, duration
 
 GRACE: Final = "30s"
 """Where a spec, or a policy, says nothing of it."""
-SHORTEST, LONGEST = timedelta(seconds=1), timedelta(minutes=10)
 
-GracePeriod = Annotated[
-    Duration,
-    ValueRule(
-        cel="duration(self) >= duration('1s') && duration(self) <= duration('10m')",
-        message="must be from 1s to 10m: what does not end is ended then",
-        check=lambda text: SHORTEST <= duration(text) <= LONGEST,
-    ),
-]
+GracePeriod = Annotated[Duration, between("1s", "10m", ": what does not end is ended then")]
 
 
 class Stop(Model):
