@@ -9,9 +9,10 @@ from xdist.scheduler import LoadScopeScheduling
 
 from api.instances import build_programs, instance
 from api.server import Server
-from chart.rendering import CHART, IMAGE, NAMESPACE, ROOT, VALUES
+from chart import installing
+from chart.rendering import NAMESPACE, ROOT, VALUES
 from cluster import Cluster
-from cluster.shell import run, wait_for
+from cluster.shell import wait_for
 from ringfence.api.names import CEILING_BINDING
 
 NAME = instance("ringfence-chart", "RINGFENCE_CHART_CLUSTER")
@@ -66,11 +67,10 @@ def server(cluster: Cluster) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def installed(cluster: Cluster) -> Iterator[Cluster]:
-    """The chart, installed. Its pods stay pending: there is no node, and nothing here needs one."""
+    """The chart, installed."""
     # A controller of an earlier file may have bound it; and that file's guards, though deleted, may hold for a moment.
     left = ("delete", "rolebinding", CEILING_BINDING, "-n", OPENED, "--ignore-not-found")
     wait_for("the end of an earlier file's guards", lambda: cluster.kubectl(*left) is not None)
-    run(["helm", "-n", NAMESPACE, "install", "ringfence", str(CHART), *IMAGE], env=cluster.env)
-    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OPENED, "labels": AGENTS}})
-    yield cluster
-    run(["helm", "-n", NAMESPACE, "uninstall", "ringfence"], env=cluster.env)
+    with installing.installed(cluster):
+        cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OPENED, "labels": AGENTS}})
+        yield cluster

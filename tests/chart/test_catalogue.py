@@ -15,9 +15,9 @@ from api.controller.process import Controller, Options
 from api.review_server import HOST, Replica, Service
 from api.server import Server
 from catalogue import run as runner
-from chart.rendering import CHART, IMAGE, NAMESPACE
+from chart.installing import installed
+from chart.rendering import NAMESPACE
 from cluster import Cluster
-from cluster.shell import run
 from ringfence.controller.certificates import Names, Settings, keep
 from ringfence.kube import Kube
 
@@ -32,7 +32,11 @@ REGISTRATION = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigura
 def ringfence(cluster: Cluster, server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The chart, with its two processes outside of the cluster: there is no node to run them."""
     folder = tmp_path_factory.mktemp("catalogue")
-    run(["helm", "-n", NAMESPACE, "install", "ringfence", str(CHART), *IMAGE], env=cluster.env)
+    with installed(cluster):
+        yield from _running(cluster, server, folder)
+
+
+def _running(cluster: Cluster, server: Server, folder: Path) -> Iterator[Cluster]:
     service = Service()
     controller = Controller(
         cluster,
@@ -53,7 +57,6 @@ def ringfence(cluster: Cluster, server: Server, tmp_path_factory: pytest.TempPat
         for replica in started:
             replica.stop()
         service.close()
-        run(["helm", "-n", NAMESPACE, "uninstall", "ringfence"], env=cluster.env)
 
 
 async def _certificates(cluster: Cluster, folder: Path) -> None:

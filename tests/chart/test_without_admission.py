@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +20,10 @@ from api.controller.place import Place
 from api.controller.process import Controller, Options, Record
 from api.server import Server
 from catalogue import run as runner
-from chart.rendering import CHART, IMAGE, NAMESPACE
+from chart.installing import installed
+from chart.rendering import NAMESPACE
 from cluster import Cluster
-from cluster.shell import run, wait_for
+from cluster.shell import wait_for
 from ringfence.api.names import CEILING_BINDING, MANAGED_BY, MANAGED_BY_LABEL
 from ringfence.policy.addresses import Addresses
 from ringfence.policy.atoms import Atom
@@ -34,7 +36,8 @@ pytestmark = pytest.mark.timeout(1200)
 
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:ringfence-controller"
 OURS = "app.kubernetes.io/part-of=ringfence"
-ADMISSION = "validatingwebhookconfiguration,validatingadmissionpolicy,validatingadmissionpolicybinding"
+POLICIES = "{0}admissionpolicy,{0}admissionpolicybinding"
+ADMISSION = f"validatingwebhookconfiguration,{POLICIES.format('validating')},{POLICIES.format('mutating')}"
 PACK = "without-admission"
 PUBLIC_ADDRESSES = 65536
 """What the pack's AgentPolicy allows to one agent."""
@@ -66,11 +69,15 @@ class Pack:
 
 @pytest.fixture(scope="module")
 def pack(cluster: Cluster, server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pack]:
-    run(["helm", "-n", NAMESPACE, "install", "ringfence", str(CHART), *IMAGE], env=cluster.env)
+    with installed(cluster):
+        yield from _without_admission(cluster, server, tmp_path_factory.mktemp("controller") / "log")
+
+
+def _without_admission(cluster: Cluster, server: Server, log: Path) -> Iterator[Pack]:
     cluster.kubectl("delete", ADMISSION, "-l", OURS)
     groups = ["system:serviceaccounts", f"system:serviceaccounts:{NAMESPACE}"]
     options = Options(NAMESPACE, kubeconfig=cluster.user_kubeconfig(ACCOUNT, groups))
-    controller = Controller(cluster, tmp_path_factory.mktemp("controller") / "log", options)
+    controller = Controller(cluster, log, options)
     kubectl = runner.Kubectl([f"--kubeconfig={cluster.kubeconfig}"])
     setup = runner.read_setup(runner.HERE / "setup" / "ringfence.yaml", PACK)
     try:
@@ -82,7 +89,6 @@ def pack(cluster: Cluster, server: Server, tmp_path_factory: pytest.TempPathFact
         controller.stop()
         kubectl("delete", "--ignore-not-found", "--wait=false", "-f", "-", stdin=setup.text)
         kubectl("delete", "--ignore-not-found", "clusterrolebinding,clusterrole", *CLUSTER_WIDE)
-        run(["helm", "-n", NAMESPACE, "uninstall", "ringfence"], env=cluster.env)
 
 
 CLUSTER_WIDE = ("catalogue-case",)

@@ -23,9 +23,10 @@ from chart.guards.asking import (
     of_user,
     passed,
 )
-from chart.rendering import CHART, IMAGE, NAMESPACE
+from chart.installing import installed
+from chart.rendering import NAMESPACE
 from cluster import Cluster
-from cluster.shell import run, wait_for
+from cluster.shell import wait_for
 from ringfence.api.names import AGENT_LABEL, AGENTS_LABEL
 from ringfence.resources import build_ceiling
 
@@ -42,13 +43,9 @@ def guarded(cluster: Cluster) -> Iterator[Cluster]:
     """The chart without its webhook, where nothing answers: the guards alone."""
     label = ("label", "namespace", OPENED_BEFORE, f"{AGENTS_LABEL}=enabled")
     wait_for("the end of an earlier file's guards", lambda: cluster.kubectl(*label))
-    run(
-        ["helm", "-n", NAMESPACE, "install", "ringfence", str(CHART), *IMAGE, "--set", "floor.enabled=false"],
-        env=cluster.env,
-    )
-    cluster.kubectl("delete", "validatingwebhookconfiguration", "ringfence")
-    yield cluster
-    run(["helm", "-n", NAMESPACE, "uninstall", "ringfence"], env=cluster.env)
+    with installed(cluster, "--set", "floor.enabled=false"):
+        cluster.kubectl("delete", "validatingwebhookconfiguration", "ringfence")
+        yield cluster
     cluster.kubectl("label", "namespace", OPENED_BEFORE, f"{AGENTS_LABEL}-")
 
 
