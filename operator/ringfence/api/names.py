@@ -29,7 +29,16 @@ CONNECTIONS_ANNOTATION = f"{GROUP}/connections"
 """On RoleBinding `ringfence-agents.ceiling`: the groups that may exec into agents of the namespace, one a line."""
 
 AGENT_LABEL = f"{GROUP}/agent"
-"""On every child and on the agent's pods: the AgentDeployment's name. The NetworkPolicies select by it."""
+"""On every child and on the agent's pods: the AgentDeployment's name. The NetworkPolicies select by it. On the pods of
+its gateway that name with GATEWAY_SUFFIX."""
+
+GATEWAY_SUFFIX = ".gateway"
+"""No agent's name has a dot. So whatever holds for pods of agents, such as guards and the namespace's policy, holds for
+gateways too, and no policy of an agent selects its gateway."""
+
+GATEWAY_CONFIG_ANNOTATION = f"{GROUP}/gateway-config"
+"""On a gateway's pods: a digest of the configuration that they are to have. The kubelet looks at once at what it
+mounted into a pod whose annotations change, and otherwise about every minute."""
 
 RESTART_ANNOTATION = f"{GROUP}/rotated-"
 """On the template of an agent's pods, with a digest of a secret's name: when it was restarted for that secret."""
@@ -47,6 +56,9 @@ FIELD_MANAGER = "ringfence"
 
 CHILD_PREFIX = "ringfence-"
 """Every child's name begins so, so that a rule in the API server can tell them."""
+
+GATEWAY_PREFIX = f"{CHILD_PREFIX}-"
+"""The names of a gateway's children begin so: no agent's name begins with a hyphen, so no agent's child has such one."""
 
 STANDING_POLICY = f"{CHILD_PREFIX}agents"
 """The NetworkPolicy that each opened namespace has for all of its agents' pods: no agent's child has this name."""

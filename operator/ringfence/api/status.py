@@ -12,7 +12,8 @@ from .fields import Generation
 class ConditionType(StrEnum):
     """What is observed about an agent. Each is True only for what was read back from the cluster.
 
-    Of FenceWidened, True is what should not be. PermissionsHeld is there for agents that get what somebody must hold.
+    Of FenceWidened, True is what should not be. PermissionsHeld is there for agents that get what somebody must hold,
+    GatewayReady for those with hosts.
     """
 
     READY = "Ready"
@@ -21,6 +22,7 @@ class ConditionType(StrEnum):
     NETWORK_POLICY_APPLIED = "NetworkPolicyApplied"
     RIGHTS_APPLIED = "RightsApplied"
     SECRETS_FRESH = "SecretsFresh"
+    GATEWAY_READY = "GatewayReady"
     WORKLOAD_AVAILABLE = "WorkloadAvailable"
     PERMISSIONS_HELD = "PermissionsHeld"
 
@@ -79,6 +81,7 @@ class Reason(StrEnum):
     NOT_ANSWERED = "NotAnswered"
     CONSENT_MISSING = "NamespaceConsentMissing"
     AVAILABLE = "Available"
+    NO_GATEWAY_IMAGE = "NoGatewayImage"
     RUNNING = "Running"
     SCHEDULED = "Scheduled"
     RUN_SUCCEEDED = "RunSucceeded"

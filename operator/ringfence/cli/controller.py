@@ -79,6 +79,14 @@ def _service(_context: click.Context, _option: click.Parameter, text: str | None
     show_default=True,
     help="Pull policy of the rotation jobs.",
 )
+@click.option("--gateway-image", help="Envoy's image, for the egress gateways of agents with hosts. Without it, none runs.")
+@click.option(
+    "--gateway-image-pull-policy",
+    type=click.Choice(["IfNotPresent", "Always", "Never"]),
+    default="IfNotPresent",
+    show_default=True,
+    help="Pull policy of the gateways.",
+)
 @click.option(
     "--resync",
     type=click.FloatRange(min=1),
@@ -125,7 +133,8 @@ def command(http_port: int, log_format: logs.Format, log_level: str, **given: An
         kubeconfig=given["kubeconfig"],
         cluster_networks=given["cluster_networks"],
         api_server_networks=given["api_server_networks"],
-        job_image=JobImage(given["job_image"], given["job_image_pull_policy"]) if given["job_image"] else None,
+        job_image=_image(given, "job_image"),
+        gateway_image=_image(given, "gateway_image"),
         account=given["service_account"],
         resync=given["resync"],
         registration=given["registration"],
@@ -140,6 +149,10 @@ def command(http_port: int, log_format: logs.Format, log_level: str, **given: An
             sys.exit(asyncio.run(run(settings, health)))
     except ConfigException as failure:
         raise click.ClickException(f"no cluster: {failure}. Name one by --kubeconfig or $KUBECONFIG.") from failure
+
+
+def _image(given: dict[str, Any], name: str) -> JobImage | None:
+    return JobImage(given[name], given[f"{name}_pull_policy"]) if given[name] else None
 
 
 def _certificates(given: dict[str, Any]) -> CertificateSettings:

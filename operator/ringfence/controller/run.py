@@ -30,6 +30,7 @@ from ringfence.telemetry.sinks.metrics import MetricsSink
 
 from . import kopf_adapter
 from .agent.execute import Executor
+from .agent.gateways import Gateways
 from .agent.handover import HandOvers
 from .agent.holders import KEPT, Holders
 from .agent.observe import Observer
@@ -84,6 +85,7 @@ class Settings:
     certificates: CertificateSettings | None = None
     registration: Path | None = None
     job_image: JobImage | None = None
+    gateway_image: JobImage | None = None
     account: str = "ringfence-controller"
     resync: float = RESYNC_SECONDS
     dns: Asked = Asked()  # noqa: RUF009 - frozen
@@ -171,6 +173,7 @@ class _Parts:
         settings = self.settings
         writer = Writer(self.kube, store, self.leading, self.emit)
         secrets = Secrets(self.kube, self.leading, f"{settings.namespace}:{settings.account}", self.emit)
+        gateways = Gateways(self.kube, self.leading, f"{settings.namespace}:{settings.account}", self.emit)
         reads = ClusterReads(self.kube, store, self.leading, self.emit)
         return AgentReconciler(
             store=store,
@@ -179,10 +182,12 @@ class _Parts:
                 store,
                 secrets,
                 HandOvers(self.emit, self.registration()),
+                gateways,
                 settings.job_image,
+                settings.gateway_image,
                 Holders(AccessReviews(self.kube, KEPT), store, recorder),
             ),
-            executor=Executor(writer, secrets, Pods(writer), self.emit, held, reads),
+            executor=Executor(writer, secrets, Pods(writer), self.emit, gateways, held, reads),
             writer=writer,
             recorder=Recorder(self.emit),
             emit=self.emit,

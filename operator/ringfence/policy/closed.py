@@ -9,7 +9,7 @@ from typing import Final
 from ringfence.api.fields import network
 
 from .addresses import Addresses, Network, Ranges
-from .special import ALL_PROTECTED, carriers, reach
+from .special import ALL_PROTECTED, PUBLIC, carriers, reach
 
 MOST_EXCEPTIONS: Final = 256
 """Networks that are left out of one: what needs more is rounded up to fewer and larger ones. Bounds the object's size
@@ -27,6 +27,7 @@ class _Cluster:
         self.addresses = reach(Addresses.from_networks(networks))
         self.closed = self.addresses | ALL_PROTECTED
         self.left_out: dict[str, tuple[Network, ...] | None] = {}
+        self.not_public: dict[str, tuple[Network, ...]] = {}
 
 
 _MOST_KEPT: Final = 4096
@@ -56,6 +57,19 @@ def exceptions(cidr: str, networks: tuple[Network, ...]) -> tuple[Network, ...] 
             known.left_out.clear()
         known.left_out[cidr] = _exceptions(cidr, known.closed)
     return known.left_out[cidr]
+
+
+def beyond_public(cidr: str, networks: tuple[Network, ...]) -> tuple[Network, ...]:
+    """What of `cidr` is not the internet, as long as the cluster has `networks`: private, special, and the cluster's.
+
+    At most MOST_EXCEPTIONS, each strictly inside of `cidr`, which is all of IPv4 or of IPv6.
+    """
+    known = _cluster(networks)
+    if cidr not in known.not_public:
+        asked = Addresses.from_networks([network(cidr)])
+        inside = (asked - PUBLIC) | (asked & known.closed) | Addresses(v6=carriers(known.closed.v4, asked.v6))
+        known.not_public[cidr] = tuple(_few(inside, cidr))
+    return known.not_public[cidr]
 
 
 def _exceptions(cidr: str, closed: Addresses) -> tuple[Network, ...] | None:

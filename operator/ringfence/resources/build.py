@@ -1,4 +1,4 @@
-"""The children that an agent becomes, phase by phase: deny, allow, permissions, secrets, workload."""
+"""The children that an agent becomes, phase by phase: deny, allow, permissions, secrets, gateway, workload."""
 
 from collections.abc import Sequence
 

@@ -73,6 +73,11 @@ def _workload(body: Manifest) -> Manifest:
     }
 
 
+def _service(body: Manifest) -> Manifest:
+    """Its address, which the cluster assigns."""
+    return {"spec": _part(body.get("spec"), "clusterIP")}
+
+
 def _schedule(body: Manifest) -> Manifest:
     spec = body.get("spec") or {}
     status = _part(body.get("status"), "lastScheduleTime", "lastSuccessfulTime", "active")
@@ -158,6 +163,7 @@ _KINDS = (
         name="Service",
         group_version="v1",
         plural="services",
+        shown=_service,
         assigned=("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"),
     ),
     ChildKind(

@@ -71,7 +71,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class JobImage:
-    """The image of Ringfence itself, which the rotation jobs run."""
+    """An image that pods of ours run: Ringfence itself for rotation jobs, Envoy for gateways."""
 
     name: str
     pull_policy: str = "IfNotPresent"
@@ -116,6 +116,7 @@ class Agent(Identity):
     `fence_uid`: uid of its deny policy once that is stored. `services`: (namespace, name, port) -> where it leads; a
     Service that was not found is left out. `dns`: where the cluster's DNS answers. `cluster`: addresses of nodes, pods
     and Services, which no network of the agent's opens. `job_image`: what rotation jobs run; None: there are none.
+    `gateway_image`: Envoy's; None: hosts open nothing. `gateway_address`: of the gateway's Service, once that is stored.
     `restarts`: annotations of the pods' template by which rotation jobs have restarted the agent. `elsewhere`: by other
     namespaces that consent to it, the rules that hold there and the lowest level that holds them. `runs`: which
     there are to be.
@@ -128,6 +129,8 @@ class Agent(Identity):
     api_server: tuple[Endpoint, ...] = ()
     cluster: tuple[Network, ...] = ()
     job_image: JobImage | None = None
+    gateway_image: JobImage | None = None
+    gateway_address: str | None = None
     restarts: Mapping[str, str] = field(default_factory=dict)
     elsewhere: Mapping[str, tuple[Level, Sequence[AgentRule]]] = field(default_factory=dict)
     runs: Runs = field(default_factory=Runs)

@@ -11,6 +11,7 @@ from ringfence.policy.text import listed
 
 from . import dns
 from .dns import NAMESPACE_NAME_LABEL
+from .gateway import host_lines, way_to_gateway
 from .kinds import Manifest
 from .model import ALLOW, DENY, FOREGROUND, Agent, Identity, ServicePort, child
 
@@ -66,6 +67,7 @@ def allow_policy(agent: Agent) -> Manifest:
         egress += _egress(agent, rule)
     if any(key in agent.services for key in _service_keys(agent)):
         egress += dns.rules(agent.dns)
+    egress += way_to_gateway(agent)
     if agent.spec.permissions.asks:
         egress += _api_server(agent)
     spec: Manifest = {"podSelector": {"matchLabels": agent.selector}, "policyTypes": ["Ingress", "Egress"]}
@@ -85,7 +87,7 @@ def api_server_only(agent: Agent, name: str, pods: dict[str, str]) -> Manifest:
 
 
 def service_key(agent_namespace: str, rule: EgressRule) -> ServiceKey | None:
-    """(namespace, name, port) of the Service that a rule names, or None for a rule by address."""
+    """(namespace, name, port) of the Service that a rule names, or None for a rule by address or host."""
     if rule.service is None:
         return None
     return rule.service.namespace or agent_namespace, rule.service.name, rule.service.port
@@ -96,7 +98,9 @@ def effective_egress(agent: Agent) -> list[str]:
     lines = []
     for rule in agent.spec.network.egress:
         key = service_key(agent.namespace, rule)
-        if key is None:
+        if rule.host is not None:
+            lines += [_bounded(line) for line in host_lines(rule)]
+        elif key is None:
             lines += _line(str(rule.cidr), rule.ports or [], agent)
         elif key in agent.services:
             lines += lead_lines({key: agent.services[key]})
@@ -157,6 +161,8 @@ def _service_keys(agent: Agent) -> list[ServiceKey]:
 
 def _egress(agent: Agent, rule: EgressRule) -> list[Manifest]:
     key = service_key(agent.namespace, rule)
+    if rule.host is not None:
+        return []  # by way of the gateway
     if key is None:
         return _network(str(rule.cidr), rule.ports or [], agent)
     if (service := agent.services.get(key)) is None:

@@ -11,6 +11,7 @@ from enum import IntEnum
 from ringfence.api.status import ConditionType
 
 from .compare import stamp
+from .gateway import gateway_children, is_of_gateway
 from .kinds import Manifest
 from .model import ALLOW as ALLOWING
 from .model import ROTATION_LABEL, Agent, Ref, child_name
@@ -30,7 +31,8 @@ class Order(IntEnum):
     ALLOW = 1
     PERMISSIONS = 2
     SECRETS = 3
-    WORKLOAD = 4
+    GATEWAY = 4
+    WORKLOAD = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +79,10 @@ def _grants(child: StoredChild) -> bool:
     return child.ref.kind in {"Role", "RoleBinding"} and not _rotates(child)
 
 
+def _lets_out(child: StoredChild) -> bool:
+    return is_of_gateway(child.ref.name)
+
+
 def _leads(child: StoredChild) -> bool:
     """The one of this name, like the allow policy."""
     return child.ref.kind == "Service" and child.ref.name == service_name(child.agent_label or "")
@@ -113,13 +119,20 @@ PHASES = (
         prunes=_rotates,
     ),
     Phase(
+        order=Order.GATEWAY,
+        condition=ConditionType.GATEWAY_READY,
+        build=gateway_children,
+        prunes=_lets_out,
+        fence=frozenset({"NetworkPolicy"}),
+    ),
+    Phase(
         order=Order.WORKLOAD,
         condition=ConditionType.WORKLOAD_AVAILABLE,
         build=lambda agent: [volume_claim(agent), service(agent), *workload(agent)],
         prunes=_leads,
     ),
 )
-"""In order: deny, allow, permissions, secrets, workload."""
-DENY, ALLOW, PERMISSIONS, SECRETS, WORKLOAD = PHASES
+"""In order: deny, allow, permissions, secrets, gateway, workload."""
+DENY, ALLOW, PERMISSIONS, SECRETS, GATEWAY, WORKLOAD = PHASES
 DECIDES_REACH = frozenset[str]().union(*(phase.fence for phase in PHASES))
 """All of these kinds. Of a rotation's children, an edit of such a one may let its job do more."""

@@ -7,6 +7,7 @@ from ringfence.api import AgentDeploymentSpec
 from ringfence.api.run import CONCURRENCY, DEADLINE, KEPT_FOR, RETRIES, TIME_ZONE, Keep, Run
 from ringfence.api.secrets import duration
 
+from .gateway import is_of_gateway
 from .kinds import Manifest
 from .model import Agent, child, child_name
 from .workload import behind_fence, deployment, pod_template
@@ -67,7 +68,7 @@ def is_of_schedule(name: str) -> bool:
 
 def makes_pods(kind: str, name: str) -> bool:
     """Whether a child of an agent is its workload, or a part of it."""
-    return kind in WORKLOADS and "." not in name
+    return kind in WORKLOADS and "." not in name and not is_of_gateway(name)
 
 
 def kept(run: Run | None) -> Keep:

@@ -13,6 +13,7 @@ from ringfence.policy.quantities import canonical
 
 from .containers import annotations_beside, container, containers_beside, resources, volumes_beside
 from .files import config_variables, file_annotations, file_mounts, file_volumes
+from .gateway import dns_settings, host_aliases, trust_mounts, trust_variables, trust_volumes
 from .identity import identity_labels, token_mounts, token_volumes
 from .kinds import Manifest
 from .model import DENY, FOREGROUND, Agent, child, child_name
@@ -109,7 +110,7 @@ def _pod(agent: Agent) -> Manifest:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "restartPolicy": "Always",
-        "dnsPolicy": "ClusterFirst",
+        **dns_settings(agent),
         "schedulerName": "default-scheduler",
         "terminationGracePeriodSeconds": grace_seconds(spec),
         "securityContext": {
@@ -124,6 +125,8 @@ def _pod(agent: Agent) -> Manifest:
     }
     if beside := containers_beside(agent):
         pod["initContainers"] = beside
+    if aliases := host_aliases(agent):
+        pod["hostAliases"] = aliases
     if spec.image_pull_secrets:
         pod["imagePullSecrets"] = [{"name": secret} for secret in spec.image_pull_secrets]
     if spec.sandbox:
@@ -133,7 +136,7 @@ def _pod(agent: Agent) -> Manifest:
 
 def _container(agent: Agent) -> Manifest:
     spec = agent.spec
-    env = home_variable(agent) + config_variables(spec.env_from) + secret_variables(agent)
+    env = home_variable(agent) + trust_variables(agent) + config_variables(spec.env_from) + secret_variables(agent)
     limits = {which: amounts | devices(spec) for which, amounts in resources(spec.resources).items()}
     manifest = container(AGENT, spec, limits, env, _mounts(agent))
     if spec.ports:
@@ -147,7 +150,7 @@ def _mounts(agent: Agent) -> list[Manifest]:
         mounts.append({"name": "storage", "mountPath": agent.spec.storage.mount_path})
     if agent.spec.permissions.asks:
         mounts.append({"name": "token", "mountPath": TOKEN_PATH, "readOnly": True})
-    return mounts + existing_mounts(agent) + file_mounts(agent) + secret_mounts(agent) + token_mounts(agent)
+    return mounts + existing_mounts(agent) + file_mounts(agent) + secret_mounts(agent) + token_mounts(agent) + trust_mounts(agent)
 
 
 def _volumes(agent: Agent) -> list[Manifest]:
@@ -156,7 +159,7 @@ def _volumes(agent: Agent) -> list[Manifest]:
         volumes.append({"name": "storage", "persistentVolumeClaim": {"claimName": child_name(agent.name)}})
     if agent.spec.permissions.asks:
         volumes.append({"name": "token", "projected": {"defaultMode": 420, "sources": _token_sources()}})
-    return volumes + existing_volumes(agent) + file_volumes(agent) + secret_volumes(agent) + token_volumes(agent)
+    return volumes + existing_volumes(agent) + file_volumes(agent) + secret_volumes(agent) + token_volumes(agent) + trust_volumes(agent)
 
 
 def _token_sources() -> list[Manifest]:

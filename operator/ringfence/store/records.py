@@ -12,6 +12,7 @@ from ringfence.api.names import (
     AGENT_LABEL,
     API_VERSION,
     CHILD_PREFIX,
+    GATEWAY_PREFIX,
     GROUP,
     REQUESTED_BY_ANNOTATION,
     RUN_ANNOTATION,
@@ -358,7 +359,7 @@ def _controller(metadata: Body, kind: str) -> tuple[str, str] | None:
 
 
 def _agent_of_account(namespace: str, account: str) -> Key | None:
-    if not account.startswith(CHILD_PREFIX):
+    if not account.startswith(CHILD_PREFIX) or account.startswith(GATEWAY_PREFIX):
         return None
     return Key(sys.intern(namespace), sys.intern(account.removeprefix(CHILD_PREFIX)))
 

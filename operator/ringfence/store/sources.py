@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from ringfence.api.names import AGENT_LABEL, API_VERSION, CHILD_PREFIX, MANAGED_BY, MANAGED_BY_LABEL
+from ringfence.api.names import (
+    AGENT_LABEL,
+    API_VERSION,
+    CHILD_PREFIX,
+    GATEWAY_PREFIX,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+)
 from ringfence.kube import path_of
 from ringfence.resources import CHILD_KINDS
 
@@ -101,7 +108,8 @@ def stray_pods(namespace: str) -> Source:
 def may_be_stray(body: Mapping[str, Any]) -> bool:
     """Whether a pod has no agent's label, and a name as an agent's ReplicaSet gives it; that cannot be changed."""
     metadata = body["metadata"]
-    return str(metadata["name"]).startswith(CHILD_PREFIX) and AGENT_LABEL not in (metadata.get("labels") or {})
+    name = str(metadata["name"])
+    return name.startswith(CHILD_PREFIX) and not name.startswith(GATEWAY_PREFIX) and AGENT_LABEL not in (metadata.get("labels") or {})
 
 
 def is_child(body: Mapping[str, Any]) -> bool:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from ringfence.policy.decide import binding
+from ringfence.api.names import GATEWAY_SUFFIX
 from ringfence.policy.limits import limited
 from ringfence.policy.model import Facts, NamedPolicy
 from ringfence.policy.widening import Widening
@@ -346,7 +347,9 @@ class Store:
                 self.wake_pod(new.key)
 
     def _note_pods_left(self, key: Key) -> None:
-        self.orphans.pods_changed(key, left=key in self._pods_of and key not in self.agents.items)
+        # Pods of gateways go with their Deployment, which is looked at as any child is.
+        left = key in self._pods_of and key not in self.agents.items and not key.name.endswith(GATEWAY_SUFFIX)
+        self.orphans.pods_changed(key, left=left)
 
     def _policy_changed(self, old: StoredPolicy | None, new: StoredPolicy | None) -> None:
         record = new or old

@@ -8,6 +8,7 @@ from ringfence.policy.selectors import selects
 from ringfence.policy.text import listed
 from ringfence.policy.widening import Opening, Way, Widening, openings_for
 from ringfence.resources import Ref
+from ringfence.resources.gateway import gateway_label, gateway_name
 from ringfence.resources.model import child_name
 from ringfence.resources.openings import OWN_SUFFIXES
 from ringfence.resources.stored import StoredChild
@@ -65,7 +66,7 @@ class Widenings:
             for pod in self._pods(key)
             if pod.unrestricted and pod.account == key and not pod.ends
         ]
-        own = {child_name(key.name) + suffix for suffix in OWN_SUFFIXES}
+        own = {gateway_name(key.name), *(child_name(key.name) + suffix for suffix in OWN_SUFFIXES)}
         written = self._policies.get(key.namespace, {}).values()
         openings = [one for one, child in written if not (child.ref.name in own and is_own(child))]
         openings += self._cluster.values()
@@ -158,8 +159,9 @@ class Widenings:
                     self._wake(key)
 
     def _labels(self, key: Key) -> Iterator[Labels]:
-        """Those that the agent's pods get, and those that they have."""
-        yield {MANAGED_BY_LABEL: MANAGED_BY, AGENT_LABEL: key.name}
+        """Those that the agent's pods get, and its gateway's, and those that they have."""
+        for name in (key.name, gateway_label(key.name)):
+            yield {MANAGED_BY_LABEL: MANAGED_BY, AGENT_LABEL: name}
         for pod in self._pods(key):
             yield dict(pod.labels)
 

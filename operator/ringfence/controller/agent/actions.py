@@ -99,6 +99,21 @@ class RemoveSecret:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PutGateway:
+    """Have the gateway's configuration and certificates stored, and taken up by its pods. `known`: they were there."""
+
+    phase: Phase
+    known: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropGateway:
+    """Delete both Secrets of the gateway of an agent that has no hosts any more."""
+
+    phase: Phase
+
+
+@dataclass(frozen=True, kw_only=True)
 class DropPrevious:
     """Remove a value whose overlap is over."""
 
@@ -124,6 +139,8 @@ Action = (
     | AwaitEnd
     | MakeSecret
     | RemoveSecret
+    | PutGateway
+    | DropGateway
     | DropPrevious
     | EndPods
 )

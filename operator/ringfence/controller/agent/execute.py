@@ -20,10 +20,12 @@ from ringfence.telemetry.events import EDITED, AgentName, AgentStopped, Emit
 from .actions import (
     Action,
     AwaitEnd,
+    DropGateway,
     DropPrevious,
     EndPods,
     EnsureChild,
     MakeSecret,
+    PutGateway,
     PutReads,
     RemoveChild,
     RemoveLeft,
@@ -44,6 +46,7 @@ from .errors import (
     Settling,
 )
 from .fence import TRY_AGAIN, unfenced
+from .gateways import Gateways
 from .left import remove_left
 from .observed import Observed
 from .plan import Mode, Plan, part_of_fence
@@ -116,6 +119,7 @@ class Executor:
     secrets: Secrets
     pods: Pods
     emit: Emit
+    gateways: Gateways
     ceiling: Ceiling | None = None
     reads: ClusterReads | None = None
 
@@ -237,6 +241,11 @@ class Executor:
                 await self.secrets.remove(action.name, planned.agent)
             case DropPrevious() if planned.agent is not None:
                 await self.secrets.drop_previous(planned.agent, action.secret)
+            case PutGateway() if planned.agent is not None:
+                await self.gateways.put(planned.agent, seen.gateway, known=action.known)
+                outcome.wrote = True
+            case DropGateway():
+                await self.gateways.drop(seen.identity)
             case EndPods():
                 await self.pods.end(action.pods, seen.identity)
 

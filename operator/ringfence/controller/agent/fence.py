@@ -9,6 +9,7 @@ from typing import Any
 from ringfence.api.status import ConditionType, Reason
 from ringfence.policy.model import NamedPolicy
 from ringfence.resources import Ref
+from ringfence.resources.gateway import is_of_gateway
 from ringfence.resources.model import ALLOW, DENY, child_name
 from ringfence.store.records import Key
 
@@ -85,6 +86,8 @@ def condition_of(child: Ref, agent: str) -> ConditionType:
         return ConditionType.NETWORK_POLICY_APPLIED
     if child.kind == "ClusterRoleBinding" or child.name.startswith(f"{child_name(agent)}.of."):
         return ConditionType.RIGHTS_APPLIED
+    if is_of_gateway(child.name):
+        return ConditionType.GATEWAY_READY
     if child.kind == "Service":
         return ConditionType.WORKLOAD_AVAILABLE
     if child.name != child_name(agent):

@@ -11,6 +11,7 @@ from ringfence.api.status import ConditionType, Reason
 from ringfence.kube import Kube, Object, path_of
 from ringfence.policy.held import ALL
 from ringfence.resources import Identity, JobImage, Ref, ServicePort
+from ringfence.resources.gateway import has_hosts
 from ringfence.resources.model import child_name
 from ringfence.resources.network import service_key
 from ringfence.resources.runs import ends
@@ -23,9 +24,10 @@ from . import ages, conditions, diagnosis, runs
 from .conditions import condition_before
 from .errors import NotGranted
 from .execute import Outcome
+from .gateways import Gateways
 from .handover import HandOvers
 from .holders import Holders
-from .observed import Observed
+from .observed import GatewaySecrets, Observed
 from .plan import Mode, Plan
 from .report import After
 from .secrets import Secrets
@@ -46,7 +48,9 @@ class Observer:
     store: Store
     secrets: Secrets
     hand_overs: HandOvers
+    gateways: Gateways
     job_image: JobImage | None = None
+    gateway_image: JobImage | None = None
     holders: Holders | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _diagnoses: dict[Key, "_Diagnosis"] = field(default_factory=dict)
@@ -97,6 +101,8 @@ class Observer:
             dns=self.store.dns.found,
             api_server=self.store.context.api_server,
             job_image=self.job_image,
+            gateway_image=self.gateway_image,
+            gateway=await self._gateway(agent, spec, status),
             secrets=seen,
             not_granted=not_granted,
             widened=self.store.widenings(key),
@@ -160,6 +166,14 @@ class Observer:
             return {one.name: await self._metadata(identity, one) for one in spec.secrets}, ""
         except NotGranted as failure:
             return None, str(failure)
+
+    async def _gateway(
+        self, agent: StoredAgent, spec: AgentDeploymentSpec | None, status: Mapping[str, Any]
+    ) -> GatewaySecrets | None:
+        """Of an agent that never was accepted nothing is read, as with secrets."""
+        if spec is None or not has_hosts(spec) or status.get("acceptedGeneration") is None:
+            return None
+        return await self.gateways.seen(Observed(key=agent.key, agent=agent, now=self.clock()).identity)
 
     async def _metadata(self, agent: Identity, secret: AgentSecret) -> Metadata | None:
         """Of a secret's Secret. Where nothing may be seen, an existing one is delivered all the same."""

@@ -23,6 +23,18 @@ from .fence import FenceHistory
 
 
 @dataclass(frozen=True, kw_only=True)
+class GatewaySecrets:
+    """Metadata of the two Secrets of an agent's gateway; None where one is not there.
+
+    `not_granted`: why they could not be looked at.
+    """
+
+    config: Mapping[str, Any] | None = None
+    authorities: Mapping[str, Any] | None = None
+    not_granted: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Observed:
     """All that one pass has read.
 
@@ -34,7 +46,7 @@ class Observed:
     `widened`: what others wrote that reaches it. `hand_over`: of its existing Secrets. `held`: what the
     delegate of its namespace holds of what it gets. `pods`: those with its label. `left`: children in other namespaces
     of an agent of this name that is gone, or about to go. `reads`: the cluster-wide reads that it is listed for.
-    `runs`: its Jobs, and those of its CronJob.
+    `runs`: its Jobs, and those of its CronJob. `gateway`: what is stored for its gateway; None where it has no hosts.
     """
 
     key: Key
@@ -53,6 +65,8 @@ class Observed:
     dns: Dns = USUAL_DNS
     api_server: tuple[Endpoint, ...] = ()
     job_image: JobImage | None = None
+    gateway_image: JobImage | None = None
+    gateway: GatewaySecrets | None = None
     secrets: Mapping[str, Mapping[str, Any] | None] | None = None
     not_granted: str = ""
     fence: FenceHistory = field(default_factory=FenceHistory)

@@ -15,7 +15,7 @@ from ringfence.policy.opened import closed_for_good, opening
 from ringfence.resources import Agent, Ref, build_deny
 from ringfence.resources.model import ALLOW as ALLOW_SUFFIX
 from ringfence.resources.model import DENY, Runs, child_name
-from ringfence.resources.phases import ALLOW, PERMISSIONS, PHASES, SECRETS, WORKLOAD, Order, Phase
+from ringfence.resources.phases import ALLOW, GATEWAY, PERMISSIONS, PHASES, SECRETS, WORKLOAD, Order, Phase
 from ringfence.resources.phases import DENY as DENY_PHASE
 from ringfence.resources.runs import ends, makes_pods
 from ringfence.resources.secrets import restart_annotation, when
@@ -23,11 +23,12 @@ from ringfence.resources.stored import Desired, StoredChild, controlled_by
 from ringfence.store.left_behind import is_left_behind
 from ringfence.store.records import StoredAgent
 
-from . import ages, redirects, runs
+from . import ages, gateway, redirects, runs
 from .accepted import edited_since, listed_in, stop_for, suspended
 from .actions import (
     Action,
     AwaitEnd,
+    DropGateway,
     DropPrevious,
     EndPods,
     EnsureChild,
@@ -230,6 +231,8 @@ def _agent(seen: Observed, bound: Sequence[NamedPolicy]) -> Agent | None:
         api_server=seen.api_server,
         cluster=seen.facts.cluster_networks,
         job_image=seen.job_image,
+        gateway_image=seen.gateway_image,
+        gateway_address=gateway.address(seen),
         restarts=_restarts(seen, seen.spec),
         elsewhere=given(seen.spec.permissions, seen.key, bound, seen.facts),
     )
@@ -264,11 +267,15 @@ def _apply(
     refs = frozenset(desired.ref for built in wanted.values() for desired in built)
     first, right = _ensure(seen, [(DENY_PHASE, one) for one in wanted[Order.DENY]], known=seen.known)
     rest: list[Action] = []
-    for phase in (ALLOW, PERMISSIONS, SECRETS, WORKLOAD):
+    for phase in (ALLOW, PERMISSIONS, SECRETS, GATEWAY, WORKLOAD):
         if phase is SECRETS:
             rest += _reads(seen, frozenset(() if stop and stop.withholds else agent.spec.permissions.cluster_reads))
             rest += _make_secrets(seen, agent)
-        pairs = [(phase, one) for one in wanted[phase.order] if not _withheld(seen, one.ref, stop, coming)]
+        if phase is GATEWAY:
+            rest += gateway.put(seen, agent)
+        if phase is WORKLOAD:
+            rest += gateway.waits(seen, agent)
+        pairs = [(phase, one) for one in wanted[phase.order] if not _withheld(seen, agent, one.ref, stop, coming)]
         # What was withheld is missing rightly, when the agent is to run again.
         known = seen.known and not (phase.gives and was_stopped(seen))
         actions, fine = _ensure(seen, pairs, known=known, fence_comes=bool(first))
@@ -284,10 +291,12 @@ def _periods(seen: Observed) -> frozenset[int]:
     return seen.agent.grace_periods if seen.agent else frozenset()
 
 
-def _withheld(seen: Observed, ref: Ref, stop: Stop | None, coming: Coming) -> bool:
-    """Whether a workload is left as it is; and none is made beside what has to end before."""
+def _withheld(seen: Observed, agent: Agent, ref: Ref, stop: Stop | None, coming: Coming) -> bool:
+    """Whether a workload is left as it is; and none is made beside what has to end before, or without its gateway."""
     if not makes_pods(ref.kind, ref.name):
         return False
+    if gateway.is_missing(agent):
+        return True
     return stop is not None or bool(coming.waits and ref not in seen.children)
 
 
@@ -344,6 +353,8 @@ def _withdraw(seen: Observed, wanted: frozenset[Ref]) -> Iterator[Action]:
             # Without an image no rotation is built for any secret: that says nothing about the spec, and no value goes.
             if phase is SECRETS and child.ref.kind == "CronJob" and seen.job_image is not None:
                 yield RemoveSecret(phase=phase, name=child.ref.name)
+            if phase is GATEWAY and child.ref.kind == "Deployment":
+                yield DropGateway(phase=phase)
             yield RemoveChild(phase=phase, child=child)
 
 

@@ -19,7 +19,7 @@ from ringfence.resources.stored import StoredChild
 from ringfence.resources.workload import is_stopped
 from ringfence.telemetry.events import AgentName, ConditionChanged
 
-from . import ages, conditions, redirects, runs, targets
+from . import ages, conditions, gateway, redirects, runs, targets
 from .accepted import listed_in, with_digests
 from .conditions import Finding, condition_before
 from .execute import Blocked, Outcome
@@ -160,6 +160,7 @@ def find(seen: Observed, planned: Plan, outcome: Outcome, after: After) -> list[
         _network(seen, planned.agent, outcome),
         _permissions(planned.agent, outcome),
         _secrets(seen, planned, outcome, after),
+        *_gateway(seen, planned, outcome),
         _workload(seen, planned, outcome, after),
     ]
     if planned.stop is not None and planned.stop.withholds:
@@ -237,6 +238,12 @@ def _secrets(seen: Observed, planned: Plan, outcome: Outcome, after: After) -> F
         return _applied(ConditionType.SECRETS_FRESH, outcome.blocked, "no secrets")
     done = taken_up(seen, after.workload)
     return ages.finding(after.secrets, max_age=planned.max_age, now=seen.now, rolled_out=done)
+
+
+def _gateway(seen: Observed, planned: Plan, outcome: Outcome) -> list[Finding]:
+    applied = _applied(ConditionType.GATEWAY_READY, outcome.blocked, "its egress gateway is stored")
+    found = gateway.finding(seen, planned.agent, applied)
+    return [found] if found else []
 
 
 def _workload(seen: Observed, planned: Plan, outcome: Outcome, after: After) -> Finding:

@@ -1,0 +1,121 @@
+"""The egress gateway in a pass: what is to be done for it, and what is said of it. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Final
+
+from ringfence.api.names import GROUP
+from ringfence.api.status import ConditionType, Reason
+from ringfence.gateway.model import EVERY_REQUEST, Gateway, Host, Mode, Paths, Rule, denied
+from ringfence.policy.closed import cluster_addresses
+from ringfence.resources import Agent, Ref
+from ringfence.resources.digests import digest
+from ringfence.resources.gateway import CONFIG_DIRECTORY, RUN_DIRECTORY, gateway_name, host_rules
+from ringfence.resources.phases import GATEWAY
+from ringfence.resources.secrets import when
+from ringfence.resources.stored import DESIRED_ANNOTATION, controlled_by
+
+from . import conditions
+from .actions import Action, AwaitEnd, PutGateway
+from .ages import OWN_MANAGERS
+from .conditions import Finding
+from .observed import Observed
+
+RENEW_ANNOTATION: Final = f"{GROUP}/renew-at"
+"""On the Secret of the authorities: when the first certificate is to be made anew (RFC 3339, UTC)."""
+NO_IMAGE: Final = (
+    "hosts are reached through an egress gateway, and Ringfence knows no image for it: have the administrator set the "
+    "chart's value gateway.image to Envoy's official image, by digest"
+)
+
+
+PATHS: Final = Paths(config=CONFIG_DIRECTORY, certificate=CONFIG_DIRECTORY, admin=f"{RUN_DIRECTORY}/admin.sock")
+
+
+def settings(agent: Agent) -> Gateway:
+    """What its gateway is to do."""
+    return Gateway(
+        hosts=tuple(
+            Host(
+                name=str(rule.host),
+                ports=tuple(rule.ports or ()),
+                mode=Mode(rule.mode),
+                rules=tuple(Rule(tuple(one.methods), tuple(one.paths)) for one in rule.rules) or EVERY_REQUEST,
+            )
+            for rule in host_rules(agent)
+        ),
+        denied=denied(cluster_addresses(agent.cluster)),
+        name=f"{agent.namespace}/{agent.name}",
+        paths=PATHS,
+    )
+
+
+def address(seen: Observed) -> str | None:
+    """Of its Service, once that is stored."""
+    live = seen.children.get(Ref("Service", seen.key.namespace, gateway_name(seen.key.name)))
+    if live is None or live.deleting or seen.agent is None or live.controller_uid != seen.agent.uid:
+        return None
+    found = ((live.shown or {}).get("spec") or {}).get("clusterIP")
+    return str(found) if found else None
+
+
+def is_missing(agent: Agent) -> bool:
+    """Whether it has hosts, and no address yet at which it finds them."""
+    return bool(host_rules(agent)) and agent.gateway_address is None
+
+
+def mark(agent: Agent) -> str:
+    """Of what its gateway is to be: changes with everything that is in its configuration."""
+    return digest(asdict(settings(agent)))
+
+
+def put(seen: Observed, agent: Agent) -> Iterator[Action]:
+    """Its Secrets, where they are not as they are to be, or a certificate is to be renewed."""
+    if not host_rules(agent) or agent.gateway_image is None:
+        return
+    found = seen.gateway
+    if found is not None and not found.not_granted and _is_right(found.config, agent, mark(agent)):
+        authorities = found.authorities
+        if _is_right(authorities, agent, mark(agent)) and not _is_due(authorities or {}, seen.now):
+            return
+    yield PutGateway(phase=GATEWAY, known=seen.known)
+
+
+def waits(seen: Observed, agent: Agent) -> Iterator[Action]:
+    """What its workload waits for."""
+    if agent.gateway_image is not None and is_missing(agent):
+        yield AwaitEnd(phase=GATEWAY, what="waits for the address of its egress gateway")
+
+
+def finding(seen: Observed, agent: Agent | None, blocked: Finding) -> Finding | None:
+    """The condition; None for an agent without hosts. `blocked`: what the phase came to."""
+    if agent is None or not host_rules(agent):
+        return None
+    kind = ConditionType.GATEWAY_READY
+    if agent.gateway_image is None:
+        return Finding(kind, "False", Reason.NO_GATEWAY_IMAGE, NO_IMAGE)
+    if blocked.status != "True":
+        return blocked
+    live = seen.children.get(Ref("Deployment", seen.key.namespace, gateway_name(seen.key.name)))
+    told = conditions.workload(live.shown if live else None, suspended=agent.spec.suspended, diagnosis=None)
+    if told.status == "True":
+        return Finding(kind, "True", Reason.AVAILABLE, "its egress gateway answers")
+    return Finding(kind, told.status, told.reason, f"its egress gateway: {told.message}")
+
+
+def _is_right(metadata: Mapping[str, Any] | None, agent: Agent, wanted: str) -> bool:
+    """Whether a Secret is the agent's, was written for just this, and by nobody since."""
+    if metadata is None or not controlled_by(metadata, agent.uid):
+        return False
+    return (metadata.get("annotations") or {}).get(DESIRED_ANNOTATION) == wanted and not others_wrote(metadata)
+
+
+def others_wrote(metadata: Mapping[str, Any]) -> bool:
+    """Whether anybody but the controller wrote to a Secret, by the names in its managedFields."""
+    return any(one.get("manager") not in OWN_MANAGERS for one in metadata.get("managedFields") or [])
+
+
+def _is_due(metadata: Mapping[str, Any], now: datetime) -> bool:
+    moment = when((metadata.get("annotations") or {}).get(RENEW_ANNOTATION))
+    return moment is None or moment <= now

@@ -1,0 +1,176 @@
+"""The two Secrets of an agent's gateway in the cluster: its configuration with certificates, and the authorities.
+
+They are the only Secrets whose values the controller reads, and it reads them because it made them: an authority signs
+the certificate that follows, so that the agent need not learn to trust another one.
+"""
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+from ringfence.api.names import AGENT_LABEL, FIELD_MANAGER, GATEWAY_CONFIG_ANNOTATION
+from ringfence.gateway.certificates import names
+from ringfence.gateway.envoy import files
+from ringfence.gateway.model import Gateway
+from ringfence.gateway.authorities import Authorities
+from ringfence.kube import ApiError, Conflict, Kube, NotFound, Object, path_of
+from ringfence.resources import Agent, Identity, Ref
+from ringfence.resources.digests import digest
+from ringfence.resources.gateway import AUTHORITIES, STATE, authorities_name, gateway_label, gateway_name
+from ringfence.resources.model import child
+from ringfence.resources.secrets import stamp
+from ringfence.resources.stored import DESIRED_ANNOTATION, controlled_by
+from ringfence.telemetry.events import DELETED, EDITED, AgentName, ChildRepaired, ChildWritten, Emit
+
+from .errors import NotGranted, NotLeading, OwnershipConflict
+from .gateway import RENEW_ANNOTATION, mark, others_wrote, settings
+from .observed import GatewaySecrets
+
+Metadata = Mapping[str, Any]
+
+
+@dataclass
+class Gateways:
+    """I/O about them. `account`: NAMESPACE:NAME of the controller's own ServiceAccount, for whom is not granted."""
+
+    kube: Kube
+    leading: Callable[[], bool]
+    account: str
+    emit: Emit
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    async def seen(self, agent: Identity) -> GatewaySecrets:
+        """Metadata of both. Raises ApiError, Unreachable."""
+        try:
+            return GatewaySecrets(
+                config=await self._metadata(agent, gateway_name(agent.name)),
+                authorities=await self._metadata(agent, authorities_name(agent.name)),
+            )
+        except NotGranted as failure:
+            return GatewaySecrets(not_granted=str(failure))
+
+    async def put(self, agent: Agent, before: GatewaySecrets | None, *, known: bool) -> None:
+        """Have both as they are to be, and the gateway's pods take them up. `before`: what was seen; `known`: see there.
+
+        Raises NotGranted, OwnershipConflict, NotLeading, ApiError, Unreachable.
+        """
+        wanted = settings(agent)
+        found = await self._read(agent, authorities_name(agent.name))
+        authorities = Authorities.read(_value(found, STATE)).renewed(names(wanted), wanted.name, self.clock())
+        annotations = {DESIRED_ANNOTATION: mark(agent), RENEW_ANNOTATION: stamp(authorities.renew_at or self.clock())}
+        data = {AUTHORITIES: authorities.bundle(), STATE: authorities.text()}
+        await self._write(agent, authorities_name(agent.name), data, annotations, found)
+        config = _config(wanted, authorities)
+        await self._write(
+            agent,
+            gateway_name(agent.name),
+            config,
+            {DESIRED_ANNOTATION: mark(agent)},
+            await self._read(agent, gateway_name(agent.name)),
+        )
+        if known and before is not None:
+            self._tell(agent, before)
+        await self._have_taken_up(agent, digest(sorted(config.items())))
+
+    async def drop(self, agent: Identity) -> None:
+        """Delete both, as far as they are the agent's."""
+        for name in (gateway_name(agent.name), authorities_name(agent.name)):
+            try:
+                found = await self._metadata(agent, name)
+            except NotGranted:
+                return  # the namespace was closed to secrets: they go with the agent
+            if found is not None and controlled_by(found, agent.uid):
+                self._guard()
+                await self.kube.delete(path_of("v1", "secrets", agent.namespace, name), uid=found["uid"])
+                self.emit(ChildWritten("Secret", "delete"))
+
+    def _tell(self, agent: Agent, before: GatewaySecrets) -> None:
+        """What somebody did to them meanwhile."""
+        seen = {gateway_name(agent.name): before.config, authorities_name(agent.name): before.authorities}
+        for name, metadata in seen.items():
+            if metadata is None or others_wrote(metadata):
+                rule = DELETED if metadata is None else EDITED
+                told = AgentName(agent.namespace, agent.name)
+                self.emit(ChildRepaired(agent=told, uid=agent.uid, kind="Secret", name=name, rule=rule))
+
+    async def _have_taken_up(self, agent: Agent, config: str) -> None:
+        """Change an annotation of the pods: else the kubelet would look at what it mounted about every minute."""
+        pods = path_of("v1", "pods", agent.namespace)
+        for pod in await self.kube.list(pods, label_selector=f"{AGENT_LABEL}={gateway_label(agent.name)}"):
+            metadata = pod["metadata"]
+            if (metadata.get("annotations") or {}).get(GATEWAY_CONFIG_ANNOTATION) == config:
+                continue
+            self._guard()
+            body = {"metadata": {"uid": metadata["uid"], "annotations": {GATEWAY_CONFIG_ANNOTATION: config}}}
+            try:
+                await self.kube.merge(path_of("v1", "pods", agent.namespace, metadata["name"]), body)
+            except (NotFound, Conflict):
+                continue  # gone meanwhile: the next one begins with what is stored
+            except ApiError as failure:
+                raise self._explained(agent, failure) from failure
+
+    async def _metadata(self, agent: Identity, name: str) -> Metadata | None:
+        try:
+            found: Metadata = (await self.kube.get_metadata(path_of("v1", "secrets", agent.namespace, name)))[
+                "metadata"
+            ]
+        except NotFound:
+            return None
+        except ApiError as failure:
+            raise self._explained(agent, failure) from failure
+        return found
+
+    async def _read(self, agent: Agent, name: str) -> Object | None:
+        try:
+            found = await self.kube.get(path_of("v1", "secrets", agent.namespace, name))
+        except NotFound:
+            return None
+        except ApiError as failure:
+            raise self._explained(agent, failure) from failure
+        if not controlled_by(found["metadata"], agent.uid):
+            raise OwnershipConflict(Ref("Secret", agent.namespace, name))
+        return found
+
+    async def _write(
+        self, agent: Agent, name: str, data: Mapping[str, bytes], annotations: Mapping[str, str], found: Object | None
+    ) -> None:
+        encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
+        manifest = child(agent, "v1", "Secret", name=name, type="Opaque", data=encoded)
+        manifest["metadata"]["annotations"] = dict(annotations)
+        self._guard()
+        try:
+            if found is None:
+                await self.kube.create(path_of("v1", "secrets", agent.namespace), manifest, manager=FIELD_MANAGER)
+            else:
+                kept = {key: found["metadata"][key] for key in ("uid", "resourceVersion")}
+                manifest["metadata"] |= kept
+                # What others wrote is known by their names in managedFields: they are not to stay there.
+                manifest["metadata"]["managedFields"] = [{}]
+                path = path_of("v1", "secrets", agent.namespace, name)
+                await self.kube.replace(path, manifest, manager=FIELD_MANAGER)
+        except ApiError as failure:
+            raise self._explained(agent, failure) from failure
+        self.emit(ChildWritten("Secret", "update" if found else "create"))
+
+    def _explained(self, agent: Identity, failure: ApiError) -> Exception:
+        if failure.status == HTTPStatus.FORBIDDEN and not failure.terminating:
+            return NotGranted(agent.namespace, self.account)
+        return failure
+
+    def _guard(self) -> None:
+        if not self.leading():
+            raise NotLeading("the lease is not held any more")
+
+
+def _value(secret: Object | None, key: str) -> bytes:
+    """Of a Secret's data; empty where there is none."""
+    found = ((secret or {}).get("data") or {}).get(key)
+    return base64.b64decode(found) if found else b""
+
+
+def _config(wanted: Gateway, authorities: Authorities) -> dict[str, bytes]:
+    """All files of the gateway's one folder."""
+    return {name: text.encode() for name, text in files(wanted).items()} | authorities.leaves()

@@ -1,0 +1,294 @@
+"""The egress gateway of an agent with hosts: an Envoy of its own, its fence, and where the agent finds it.
+
+What Envoy does is in ringfence.gateway; here is what runs it. Its configuration and certificates are one Secret, which
+is mounted whole, so that a change of them is one swap of a directory. The certificates' authorities, whose private keys
+the gateway never has, are in a second one; of that the agent's pods get the certificates alone.
+"""
+
+import hashlib
+from typing import Final
+
+from ringfence.api import AgentDeploymentSpec
+from ringfence.api.names import AGENT_LABEL, GATEWAY_PREFIX, GATEWAY_SUFFIX, MANAGED_BY, MANAGED_BY_LABEL
+from ringfence.api.network import EgressRule
+from ringfence.policy.closed import beyond_public
+
+from . import dns
+from .kinds import Manifest
+from .model import Agent, Identity, child
+
+UID: Final = 65532
+CONFIG_DIRECTORY: Final = "/etc/ringfence/gateway"
+"""Where the gateway's Secret is mounted."""
+RUN_DIRECTORY: Final = "/run/ringfence"
+"""Where its administration socket is: in a directory that only its own pod has."""
+BOOTSTRAP: Final = "bootstrap.json"
+LOW_PORTS: Final = [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]
+"""It listens at the very ports that the agent asks for, without a capability. Pod Security allows this one."""
+ENVOY: Final = "/usr/local/bin/envoy"
+"""In Envoy's official images, the distroless one too."""
+AUTHORITIES: Final = "ca.crt"
+"""Key of the second Secret: the certificates of the authorities that the agent trusts, as PEM."""
+STATE: Final = "authorities.json"
+"""Key of the second Secret: the authorities with their private keys, by host. It is mounted nowhere."""
+TRUST_DIRECTORY: Final = "/var/run/ringfence-ca"
+TRUST_FILE: Final = f"{TRUST_DIRECTORY}/{AUTHORITIES}"
+TRUST_VARIABLES: Final = (
+    "SSL_CERT_FILE",
+    "NODE_EXTRA_CA_CERTS",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "DENO_CERT",
+    "AWS_CA_BUNDLE",
+    "PIP_CERT",
+    "CARGO_HTTP_CAINFO",
+)
+"""What runtimes and tools read to find whom to trust. None of them is enough for all."""
+MAX_NAME: Final = 63
+_DIGEST: Final = 10
+_SUFFIX: Final = "-gateway"
+
+
+def gateway_name(agent: str) -> str:
+    """Name of all children of its gateway. The Service's is a part of a host's name, and so at most 63 characters."""
+    return _fitting(f"{GATEWAY_PREFIX}{agent}", _SUFFIX, agent)
+
+
+def gateway_label(agent: str) -> str:
+    """What the label of its pods says."""
+    return _fitting(agent, GATEWAY_SUFFIX, agent)
+
+
+def _fitting(name: str, suffix: str, agent: str) -> str:
+    """A name of at most 63 characters: one that is too long is cut, and has a digest of the agent's in it."""
+    if len(name) + len(suffix) <= MAX_NAME:
+        return name + suffix
+    digest = hashlib.sha256(agent.encode()).hexdigest()[:_DIGEST]
+    return f"{name[: MAX_NAME - len(suffix) - _DIGEST - 1].rstrip('-')}-{digest}{suffix}"
+
+
+def authorities_name(agent: str) -> str:
+    """Name of the Secret with the authorities."""
+    return f"{gateway_name(agent)}-ca"
+
+
+def has_hosts(spec: AgentDeploymentSpec) -> bool:
+    """Whether an agent needs a gateway."""
+    return any(rule.host is not None for rule in spec.network.egress)
+
+
+def host_rules(agent: Agent) -> list[EgressRule]:
+    """The rules of the spec that need a gateway."""
+    return [rule for rule in agent.spec.network.egress if rule.host is not None]
+
+
+def ports(agent: Agent) -> list[int]:
+    """All ports that the agent may use with any host, in order."""
+    return sorted({port for rule in host_rules(agent) for port in rule.ports or ()})
+
+
+def gateway_children(agent: Agent) -> list[Manifest]:
+    """Its fence first, then what runs. None without hosts, or without an image for it."""
+    if not host_rules(agent) or agent.gateway_image is None:
+        return []
+    return [_fence(agent), _account(agent), _service(agent), _deployment(agent)]
+
+
+def is_of_gateway(name: str) -> bool:
+    """Whether a child is its gateway's, by its name."""
+    return name.startswith(GATEWAY_PREFIX)
+
+
+def selector(agent: Identity) -> dict[str, str]:
+    """What selects the gateway's pods."""
+    return {AGENT_LABEL: gateway_label(agent.name)}
+
+
+def way_to_gateway(agent: Agent) -> list[Manifest]:
+    """Of the agent's own allow policy: its one way out to hosts."""
+    if not host_rules(agent):
+        return []
+    return [{"to": [{"podSelector": {"matchLabels": selector(agent)}}], "ports": _listening(agent)}]
+
+
+def host_aliases(agent: Agent) -> list[Manifest]:
+    """For the agent's pods: every declared name is the gateway's address."""
+    names = sorted({str(rule.host) for rule in host_rules(agent)})
+    if not names or agent.gateway_address is None:
+        return []
+    return [{"ip": agent.gateway_address, "hostnames": names}]
+
+
+def trust_variables(agent: Agent) -> list[Manifest]:
+    """For each of the agent's containers; what the spec sets itself stays as it says."""
+    own = {variable.name for variable in agent.spec.env}
+    if not host_rules(agent):
+        return []
+    return [{"name": name, "value": TRUST_FILE} for name in TRUST_VARIABLES if name not in own]
+
+
+def trust_mounts(agent: Agent) -> list[Manifest]:
+    """Where the certificates are."""
+    return [{"name": "trust", "mountPath": TRUST_DIRECTORY, "readOnly": True}] if host_rules(agent) else []
+
+
+def trust_volumes(agent: Agent) -> list[Manifest]:
+    """Of the second Secret the certificates alone."""
+    if not host_rules(agent):
+        return []
+    items = [{"key": AUTHORITIES, "path": AUTHORITIES}]
+    secret = {"secretName": authorities_name(agent.name), "items": items, "defaultMode": 0o444}
+    return [{"name": "trust", "secret": secret}]
+
+
+def _listening(agent: Agent) -> list[Manifest]:
+    return [{"port": port, "protocol": "TCP"} for port in ports(agent)]
+
+
+def _fence(agent: Agent) -> Manifest:
+    """Its agent alone reaches it; it reaches the cluster's DNS, and public addresses at the declared ports."""
+    egress = [*dns.rules(agent.dns)]
+    for cidr in ("0.0.0.0/0", "::/0"):
+        left_out = [str(network) for network in beyond_public(cidr, agent.cluster)]
+        peer = {"ipBlock": {"cidr": cidr, "except": left_out}}
+        egress.append({"to": [peer], "ports": [{"port": port, "protocol": "TCP"} for port in ports(agent)]})
+    spec = {
+        "podSelector": {"matchLabels": selector(agent)},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [{"from": [{"podSelector": {"matchLabels": agent.selector}}], "ports": _listening(agent)}],
+        "egress": egress,
+    }
+    return child(agent, "networking.k8s.io/v1", "NetworkPolicy", name=gateway_name(agent.name), spec=spec)
+
+
+def _account(agent: Agent) -> Manifest:
+    return child(
+        agent, "v1", "ServiceAccount", name=gateway_name(agent.name), automountServiceAccountToken=False
+    )
+
+
+def _service(agent: Agent) -> Manifest:
+    spec: Manifest = {
+        "type": "ClusterIP",
+        "selector": selector(agent),
+        "sessionAffinity": "None",
+        "internalTrafficPolicy": "Cluster",
+        "ports": [
+            {"name": f"p{port}", "port": port, "protocol": "TCP", "targetPort": port}
+            for port in ports(agent)
+        ],
+    }
+    return child(agent, "v1", "Service", name=gateway_name(agent.name), spec=spec)
+
+
+def _deployment(agent: Agent) -> Manifest:
+    labels = {MANAGED_BY_LABEL: MANAGED_BY, **selector(agent)}
+    return child(
+        agent,
+        "apps/v1",
+        "Deployment",
+        name=gateway_name(agent.name),
+        spec={
+            "replicas": 0 if agent.spec.suspended else 1,
+            "selector": {"matchLabels": selector(agent)},
+            # The next one is there before this one goes, with its open connections.
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "revisionHistoryLimit": 1,
+            "progressDeadlineSeconds": 600,
+            "template": {"metadata": {"labels": labels}, "spec": _pod(agent)},
+        },
+    )
+
+
+def _pod(agent: Agent) -> Manifest:
+    name = gateway_name(agent.name)
+    return {
+        "serviceAccountName": name,
+        "serviceAccount": name,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "restartPolicy": "Always",
+        "dnsPolicy": "ClusterFirst",
+        "schedulerName": "default-scheduler",
+        "terminationGracePeriodSeconds": 30,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": UID,
+            "runAsGroup": UID,
+            "fsGroup": UID,
+            "seccompProfile": {"type": "RuntimeDefault"},
+            "sysctls": LOW_PORTS,
+        },
+        "containers": [_envoy(agent)],
+        "volumes": [
+            {"name": "config", "secret": {"secretName": name, "defaultMode": 0o440}},
+            {"name": "run", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+        ],
+    }
+
+
+def _envoy(agent: Agent) -> Manifest:
+    image = agent.gateway_image
+    if image is None:
+        raise ValueError("a gateway needs an image")
+    return {
+        "name": "envoy",
+        "image": image.name,
+        "imagePullPolicy": image.pull_policy,
+        "command": [ENVOY],
+        "args": [
+            "--config-path",
+            f"{CONFIG_DIRECTORY}/{BOOTSTRAP}",
+            "--concurrency",
+            "1",
+            "--log-level",
+            "warning",
+            "--file-flush-interval-msec",
+            "1000",
+        ],
+        "ports": [{"containerPort": port, "protocol": "TCP"} for port in ports(agent)],
+        "readinessProbe": {
+            "tcpSocket": {"port": ports(agent)[0]},
+            "periodSeconds": 1,
+            "timeoutSeconds": 1,
+            "successThreshold": 1,
+            "failureThreshold": 3,
+        },
+        "resources": {
+            "limits": {"memory": "256Mi"},
+            "requests": {"cpu": "10m", "memory": "80Mi"},
+        },
+        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [
+            {"name": "config", "mountPath": CONFIG_DIRECTORY, "readOnly": True},
+            {"name": "run", "mountPath": RUN_DIRECTORY},
+        ],
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+
+
+def dns_settings(agent: Agent) -> Manifest:
+    """For the agent's pods. With hosts and no Service it has no name to look up: it asks nobody, and learns so at once."""
+    rules = agent.spec.network.egress
+    if host_rules(agent) and not any(rule.service for rule in rules):
+        options = [{"name": "timeout", "value": "1"}, {"name": "attempts", "value": "1"}]
+        return {"dnsPolicy": "None", "dnsConfig": {"nameservers": ["127.0.0.1"], "options": options}}
+    return {"dnsPolicy": "ClusterFirst"}
+
+
+def host_lines(rule: EgressRule) -> list[str]:
+    """Destinations of one rule, as the status shows them: `api.anthropic.com:443 POST /v1/messages`."""
+    if rule.host is None:
+        return []
+    where = f"{rule.host}:{','.join(map(str, rule.ports or ()))}"
+    if rule.mode == "Tunnel":
+        return [f"{where} Tunnel"]
+    if not rule.rules:
+        return [where]
+    return [f"{where} {','.join(one.methods) or 'any method'} {' '.join(one.paths) or 'any path'}" for one in rule.rules]
