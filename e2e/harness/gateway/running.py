@@ -1,0 +1,136 @@
+"""One Envoy with the files of a gateway, which are swapped as a kubelet does."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from cluster import programs
+from cluster.shell import wait_for
+from ringfence.gateway import certificates, envoy
+from ringfence.gateway.model import Gateway, Paths
+
+from .room import Room
+
+__all__ = ["Running", "swap"]
+
+
+def swap(folder: Path, files: Mapping[str, str | bytes]) -> None:
+    """Put files into a folder all at once: links to `..data`, which is exchanged (as kubelet's atomic writer does)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix="..", dir=folder))
+    fresh.chmod(0o755)
+    for name, content in files.items():
+        (fresh / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    data = folder / "..data"
+    old = data.resolve() if data.is_symlink() else None
+    next_data = folder / "..data_tmp"
+    next_data.symlink_to(fresh.name)
+    next_data.replace(data)
+    for name in files:
+        link = folder / name
+        if not link.is_symlink():
+            link.symlink_to(Path("..data", name))
+    for link in folder.iterdir():
+        if link.is_symlink() and link.name != "..data" and link.name not in files:
+            link.unlink()
+    if old:
+        shutil.rmtree(old)
+
+
+class Running:
+    """An Envoy in a room. `authorities`: PEM, whom it believes a host's certificate."""
+
+    def __init__(self, place: Room, name: str, gateway: Gateway, authorities: Path) -> None:
+        self.place, self.name, self.folder = place, name, place.folder / name
+        self.folder.mkdir()
+        self.config, self.keys = self.folder / "config", self.folder / "keys"
+        self.keys.mkdir()
+        self.bundle = self.folder / "agent-ca.pem"
+        paths = Paths(
+            config=str(self.config),
+            certificate=str(self.folder / "certificate"),
+            keys=str(self.keys),
+            authorities=str(authorities),
+            admin=str(self.folder / "admin.sock"),
+        )
+        self.paths = paths
+        self.gateway = gateway
+        self.apply(gateway)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def apply(self, gateway: Gateway) -> None:
+        """What the controller and the kubelet do when the list of hosts has changed."""
+        self.gateway = replace(gateway, paths=self.paths)
+        self.certify(self.gateway)
+        swap(self.config, envoy.files(self.gateway))
+
+    def certify(self, gateway: Gateway) -> None:
+        """A new authority and leaf for the hosts."""
+        names, now = certificates.names(gateway), datetime.now(UTC)
+        if getattr(self, "_certified", None) == names:
+            return
+        signer = certificates.authority(ec.generate_private_key(ec.SECP256R1()), "test", names, now)
+        pair = certificates.leaf(signer, ec.generate_private_key(ec.SECP256R1()), names, now)
+        swap(Path(self.paths.certificate), {"tls.crt": pair.certificate, "tls.key": pair.key})
+        self.bundle.write_bytes(signer.certificate)
+        self._certified = names
+
+    def key(self, file: str, value: str | bytes) -> None:
+        """Put a key's value where the gateway reads it: `FOLDER/NAME`."""
+        folder, _, name = file.partition("/")
+        swap(self.keys / folder, {name: value})
+
+    def start(self) -> None:
+        """Start Envoy, and wait until it is ready."""
+        argv = [programs.envoy(), *envoy.arguments(self.gateway, flush_milliseconds=50)]
+        self.process = self.place.start(self.name, argv, env={"PATH": os.environ["PATH"]})
+        wait_for(f"{self.name} to be ready", self.ready, timeout=60)
+
+    def ready(self) -> bool:
+        """Whether it says so. Raises ClusterError for an Envoy that has ended."""
+        if self.process and self.process.poll() is not None:
+            raise AssertionError(self.errors())
+        return self.admin("/ready") == "LIVE\n"
+
+    def stop(self) -> None:
+        """End it."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+
+    def admin(self, path: str) -> str:
+        """What the administration answers, on its socket."""
+        connection = http.client.HTTPConnection("admin", timeout=10)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(self.paths.admin)
+        connection.request("GET", path)
+        answer = connection.getresponse().read().decode()
+        connection.close()
+        return answer
+
+    def stats(self, prefix: str) -> dict[str, int]:
+        """Counters and gauges whose names begin so."""
+        told = json.loads(self.admin("/stats?format=json"))["stats"]
+        return {one["name"]: one["value"] for one in told if one.get("name", "").startswith(prefix)}
+
+    def log(self) -> list[dict[str, Any]]:
+        """Its record, so far."""
+        lines = (self.place.folder / f"{self.name}.out").read_text(errors="replace").splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+
+    def errors(self) -> str:
+        """What else it said."""
+        return (self.place.folder / f"{self.name}.err").read_text(errors="replace")

@@ -1,0 +1,95 @@
+"""What Envoy starts with. It holds nothing of hosts: a changed list needs no start."""
+
+from typing import Final
+
+from . import naming
+from .model import Gateway
+from .shapes import Json, extension, seconds, socket, watched
+
+_HEAP_CLOSED: Final = 0.95
+_COUNTED: Final = ("cluster_manager.", "listener_manager.", "overload.", "server.", "ringfence.")
+"""Figures that are kept: a number that does not grow with what the agent asks for."""
+
+
+def bootstrap(gateway: Gateway) -> Json:
+    """The static part: the administration on a socket, where files are, bounds of the whole process."""
+    config = gateway.paths.config
+    return {
+        "node": {"id": gateway.name, "cluster": "ringfence"},
+        "admin": {"address": {"pipe": {"path": gateway.paths.admin, "mode": 0o600}}},
+        "dynamic_resources": {
+            "lds_config": watched(config, naming.LISTENERS),
+            "cds_config": watched(config, naming.CLUSTERS),
+        },
+        "static_resources": {"clusters": [_admin(gateway)], "listeners": [_observe(gateway)]},
+        "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": [{"prefix": one} for one in _COUNTED]}}},
+        "overload_manager": _overload(gateway),
+        "bootstrap_extensions": [extension("envoy.bootstrap.internal_listener", "InternalListener")],
+    }
+
+
+def _overload(gateway: Gateway) -> Json:
+    most = gateway.limits.connections
+    monitors = [
+        extension(
+            "envoy.resource_monitors.global_downstream_max_connections",
+            "DownstreamConnectionsConfig",
+            max_active_downstream_connections=most,
+        )
+    ]
+    actions: list[Json] = []
+    if gateway.limits.heap_bytes:
+        heap = "envoy.resource_monitors.fixed_heap"
+        monitors.append(extension(heap, "FixedHeapConfig", max_heap_size_bytes=gateway.limits.heap_bytes))
+        full = {"name": heap, "threshold": {"value": _HEAP_CLOSED}}
+        actions.append({"name": "envoy.overload_actions.stop_accepting_requests", "triggers": [full]})
+    return {"refresh_interval": "0.25s", "resource_monitors": monitors, **({"actions": actions} if actions else {})}
+
+
+def _admin(gateway: Gateway) -> Json:
+    endpoint = {"endpoint": {"address": {"pipe": {"path": gateway.paths.admin}}}}
+    return {
+        "name": naming.ADMIN,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": {"cluster_name": naming.ADMIN, "endpoints": [{"lb_endpoints": [endpoint]}]},
+    }
+
+
+def _observe(gateway: Gateway) -> Json:
+    """Readiness and figures, and nothing else of the administration: no other path, method or query gets there."""
+    get = {"name": ":method", "string_match": {"exact": "GET"}}
+    routes: list[Json] = [
+        {
+            "match": {"path": path, "headers": [get]},
+            "route": {"cluster": naming.ADMIN, "timeout": "5s", "regex_rewrite": _exactly(path)},
+        }
+        for path in ("/ready", "/stats/prometheus")
+    ]
+    routes.append({"match": {"prefix": "/"}, "direct_response": {"status": 404}})
+    manager = extension(
+        "envoy.filters.network.http_connection_manager",
+        "HttpConnectionManager",
+        stat_prefix="observe",
+        codec_type="HTTP1",
+        normalize_path=True,
+        path_with_escaped_slashes_action="REJECT_REQUEST",
+        use_remote_address=True,
+        internal_address_config={"unix_sockets": False},
+        stream_idle_timeout=seconds(10),
+        request_headers_timeout=seconds(5),
+        route_config={"virtual_hosts": [{"name": "observe", "domains": ["*"], "routes": routes}]},
+        http_filters=[extension("envoy.filters.http.router", "Router", suppress_envoy_headers=True)],
+    )
+    return {
+        "name": "observe",
+        "address": socket(gateway.address, gateway.observe_port),
+        "per_connection_buffer_limit_bytes": 32768,
+        "ignore_global_conn_limit": True,
+        "filter_chains": [{"filters": [manager]}],
+    }
+
+
+def _exactly(path: str) -> Json:
+    """The query is cut off: the administration takes orders there."""
+    return {"pattern": {"regex": "^.*$"}, "substitution": path}

@@ -1,0 +1,170 @@
+"""Where requests go out: clusters, one for each host and port, and what each request passes on its way."""
+
+from typing import Any, Final
+
+from . import naming
+from .model import Gateway, Host, Mode
+from .routes import PLAIN_PORT
+from .shapes import Json, extension, seconds, socket, typed, watched
+
+ADDRESS_CHECK: Final = "address-check"
+"""The extension that refuses addresses, and the policy that its refusals name."""
+
+_REFRESH_SECONDS: Final = 60
+_FAILED_SECONDS: Final = (1, 10)
+_UPSTREAM_IDLE_SECONDS: Final = 60
+_QUERY_SECONDS: Final = 3
+_WINDOW: Final = 1 << 20
+
+
+def clusters(gateway: Gateway) -> list[Json]:
+    """All clusters, by host and port; those for WebSockets speak HTTP/1 alone."""
+    found: list[Json] = []
+    for port in gateway.ports:
+        for host in gateway.at(port):
+            if host.mode is Mode.TERMINATE:
+                found.append(cluster(gateway, host, port))
+                if host.websocket:
+                    found.append(cluster(gateway, host, port, http1=True))
+    return found
+
+
+def cluster(gateway: Gateway, host: Host, port: int, *, http1: bool = False) -> Json:
+    """One host at one port: its name resolved, each address checked before it is dialled, its certificate verified.
+
+    Each address is an endpoint of its own: one that holds several tries the next one by itself, which no check has
+    seen. DNS that is silent keeps nothing else from being served (`wait_for_warm_on_init`).
+    """
+    name = naming.plain(host, port) if http1 else naming.site(host, port)
+    endpoint = {"endpoint": {"address": socket(host.name, port), "hostname": host.name}}
+    tls = {} if port == PLAIN_PORT else {"transport_socket": _tls(gateway, host)}
+    return typed(
+        "Cluster",
+        name=name,
+        cluster_type=extension("envoy.cluster.dns", "DnsCluster", **resolution(gateway)),
+        wait_for_warm_on_init=False,
+        load_assignment={"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
+        **bounds(gateway),
+        typed_extension_protocol_options={
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": _protocol(gateway, http1=http1, tls=bool(tls))
+        },
+        **tls,
+    )
+
+
+def resolution(gateway: Gateway) -> dict[str, Any]:
+    """By the resolvers given, again when an answer has aged."""
+    base, longest = _FAILED_SECONDS
+    return {
+        "all_addresses_in_single_endpoint": False,
+        "dns_lookup_family": "V4_PREFERRED",
+        "respect_dns_ttl": True,
+        "dns_refresh_rate": seconds(_REFRESH_SECONDS),
+        "dns_failure_refresh_rate": {"base_interval": seconds(base), "max_interval": seconds(longest)},
+        "typed_dns_resolver_config": resolver(gateway),
+    }
+
+
+def resolver(gateway: Gateway) -> Json:
+    """Names as they stand, without the search domains of a pod."""
+    found: Json = {
+        "dns_resolver_options": {"no_default_search_domain": True},
+        "query_timeout_seconds": _QUERY_SECONDS,
+        "query_tries": 2,
+    }
+    if gateway.resolvers:
+        found["resolvers"] = [socket(*_server(text)) for text in gateway.resolvers]
+    return extension("envoy.network.dns_resolver.cares", "CaresDnsResolverConfig", **found)
+
+
+def _server(text: str) -> tuple[str, int]:
+    """`ADDRESS`, `ADDRESS:PORT` or `[ADDRESS]:PORT`."""
+    if text.startswith("["):
+        address, _, port = text[1:].partition("]:")
+        return address, int(port)
+    address, _, port = text.partition(":")
+    return (address, int(port)) if port.isdecimal() else (text, 53)
+
+
+def bounds(gateway: Gateway) -> dict[str, Any]:
+    """How much one host may take."""
+    most = gateway.limits.upstream_requests
+    threshold = {
+        "max_connections": most,
+        "max_pending_requests": most,
+        "max_requests": most,
+        "max_retries": 16,
+    }
+    return {
+        "connect_timeout": seconds(gateway.limits.connect_seconds),
+        "per_connection_buffer_limit_bytes": gateway.limits.buffer_bytes,
+        "circuit_breakers": {"thresholds": [threshold]},
+    }
+
+
+def _protocol(gateway: Gateway, *, http1: bool, tls: bool) -> Json:
+    """HTTP/2 where the host offers it. Connections of different hosts are never merged: that has to be asked for."""
+    h2 = {
+        "max_concurrent_streams": gateway.limits.streams,
+        "initial_stream_window_size": _WINDOW,
+        "initial_connection_window_size": _WINDOW,
+    }
+    if http1 or not tls:
+        spoken: Json = {"explicit_http_config": {"http_protocol_options": {}}}
+    else:
+        spoken = {"auto_config": {"http_protocol_options": {}, "http2_protocol_options": h2}}
+    return typed(
+        "HttpProtocolOptions",
+        common_http_protocol_options={
+            "idle_timeout": seconds(_UPSTREAM_IDLE_SECONDS),
+            "max_headers_count": gateway.limits.headers,
+        },
+        http_filters=[address_check(gateway), codec()],
+        **spoken,
+    )
+
+
+def address_check(gateway: Gateway) -> Json:
+    """Refuses an address before it is dialled. Its ranges stand once, in a file of their own; without it: 500."""
+    return {
+        "name": ADDRESS_CHECK,
+        "config_discovery": {
+            "config_source": watched(gateway.paths.config, naming.ADDRESS_FILE),
+            "type_urls": [typed("RBAC")["@type"]],
+        },
+    }
+
+
+def codec() -> Json:
+    """The end of a cluster's filters."""
+    return extension("envoy.filters.http.upstream_codec", "UpstreamCodec")
+
+
+def denied_addresses(gateway: Gateway) -> Json:
+    """The ranges, as the extension that `address_check` names."""
+    policy = {"permissions": [_address(network) for network in gateway.denied], "principals": [{"any": True}]}
+    rules = {"action": "DENY", "policies": {ADDRESS_CHECK: policy}}
+    return {"@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"} | extension(
+        ADDRESS_CHECK, "RBAC", rules=rules
+    )
+
+
+def _address(network: str) -> Json:
+    prefix, _, length = network.partition("/")
+    within = {"address_prefix": prefix, "prefix_len": int(length)}
+    return {"matcher": extension("envoy.rbac.matchers.upstream_ip_port", "UpstreamIpPortMatcher", upstream_ip=within)}
+
+
+def _tls(gateway: Gateway, host: Host) -> Json:
+    """The host's certificate, by name. Both ends of the versions are said: Envoy's own highest is TLS 1.2."""
+    common = {
+        "tls_params": {
+            "tls_minimum_protocol_version": "TLSv1_2" if host.tls_1_2 else "TLSv1_3",
+            "tls_maximum_protocol_version": "TLSv1_3",
+        },
+        "validation_context": {
+            "trusted_ca": {"filename": gateway.paths.authorities},
+            "match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": host.name}}],
+        },
+    }
+    return extension("envoy.transport_sockets.tls", "UpstreamTlsContext", common_tls_context=common, sni=host.name)

@@ -1,0 +1,59 @@
+"""All files of a gateway's configuration."""
+
+import json
+from collections.abc import Mapping
+
+from . import bootstrap, clusters, listeners, naming, routes
+from .model import Gateway
+from .shapes import Json, resources, typed
+
+
+def files(gateway: Gateway) -> dict[str, str]:
+    """Name -> JSON text, in order of names; the same gateway gives the same text.
+
+    They lie in one folder, `gateway.paths.config`, which is swapped as a whole. Envoy starts with `bootstrap.json`,
+    and reads the others anew after each swap.
+    """
+    found: dict[str, Json] = {
+        naming.BOOTSTRAP: bootstrap.bootstrap(gateway),
+        naming.LISTENERS: resources(*listeners.listeners(gateway)),
+        naming.CLUSTERS: resources(*clusters.clusters(gateway)),
+        naming.ADDRESS_FILE: resources(clusters.denied_addresses(gateway)),
+        naming.LEAF_FILE: resources(_leaf(gateway)),
+    }
+    found |= {naming.routes_file(port): resources(routes.configuration(gateway, port)) for port in gateway.ports}
+    return {name: text(found[name]) for name in sorted(found)}
+
+
+def text(content: Mapping[str, object]) -> str:
+    """As it is written: short, in an order of its own."""
+    return json.dumps(content, sort_keys=True, separators=(",", ":")) + "\n"
+
+
+def arguments(gateway: Gateway, *, flush_milliseconds: int = 1000, workers: int = 1) -> tuple[str, ...]:
+    """Of the program `envoy`. `flush_milliseconds`: how long a line of the log waits."""
+    return (
+        "--config-path",
+        f"{gateway.paths.config}/{naming.BOOTSTRAP}",
+        "--concurrency",
+        str(workers),
+        "--file-flush-interval-msec",
+        str(flush_milliseconds),
+        "--drain-time-s",
+        "600",
+        "--disable-hot-restart",
+        "--log-level",
+        "warning",
+        "--log-format",
+        "%Y-%m-%dT%T.%eZ %l %n %v",
+    )
+
+
+def _leaf(gateway: Gateway) -> Json:
+    folder = gateway.paths.certificate
+    pair = {
+        "certificate_chain": {"filename": f"{folder}/tls.crt"},
+        "private_key": {"filename": f"{folder}/tls.key"},
+        "watched_directory": {"path": folder},
+    }
+    return typed("Secret", name=naming.LEAF, tls_certificate=pair)

@@ -1,0 +1,171 @@
+"""What an agent's egress gateway is made from. Names and paths are taken as already judged (`policy`)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from ringfence.policy.addresses import EVERYTHING, Addresses
+from ringfence.policy.metadata import METADATA
+from ringfence.policy.special import ALL_PROTECTED, PUBLIC, carriers
+
+BELOW: Final = "/*"
+"""The end of a path that means it and everything below it."""
+WILDCARD: Final = "*."
+
+
+class Mode(StrEnum):
+    """Where TLS ends."""
+
+    TERMINATE = "Terminate"
+    """At the gateway: each request is decided."""
+    TUNNEL = "Tunnel"
+    """At the host: the gateway sees a name and bytes."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Requests that are let through. Empty methods or paths: all of them.
+
+    `methods`: upper case, such as POST. `paths`: exact (`/v1/messages`), or ending in `/*`: this path and everything
+    below it, at a segment's border (`/v1/*` is /v1 and /v1/x, not /v1x). `/*` is every path.
+    """
+
+    methods: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+
+
+EVERY_REQUEST: Final = (Rule(),)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a client may put the placeholder: the whole of a header, or what follows `scheme` and a space in it."""
+
+    header: str
+    scheme: str = ""
+
+    def value(self, secret: str) -> str:
+        """The header's value that carries `secret`."""
+        return f"{self.scheme} {secret}" if self.scheme else secret
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key that the gateway adds, and the agent never sees.
+
+    `file`: its name in the folder of keys. `placeholder`: what the agent holds in its stead. `places`: where the
+    agent's client may put that; the real key goes into the same place.
+    """
+
+    file: str
+    placeholder: str = field(repr=False)
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True)
+class Host:
+    """One declared name. `name`: lower case, without a final dot; `*.example.com` for all names below that.
+
+    `rules`: of Terminate alone. `websocket`: whether a GET that a rule allows may become a WebSocket.
+    `tls_1_2`: whether the host may be spoken to with TLS 1.2. `max_stream_seconds`: the longest that one request
+    lasts; 0: no bound. `max_body_bytes`: of one request; 0: no bound. `requests_per_minute`: 0: no bound.
+    """
+
+    name: str
+    ports: tuple[int, ...] = (443,)
+    mode: Mode = Mode.TERMINATE
+    rules: tuple[Rule, ...] = EVERY_REQUEST
+    key: Key | None = None
+    websocket: bool = True
+    tls_1_2: bool = False
+    max_stream_seconds: int = 3600
+    max_body_bytes: int = 0
+    requests_per_minute: int = 0
+
+    @property
+    def wildcard(self) -> bool:
+        """Whether the name stands for all names below it."""
+        return self.name.startswith(WILDCARD)
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where things are mounted in the gateway's container. All are folders that a kubelet swaps, but the last two."""
+
+    config: str = "/etc/ringfence/gateway/config"
+    certificate: str = "/etc/ringfence/gateway/certificate"
+    """tls.crt, tls.key of the leaf."""
+    keys: str = "/etc/ringfence/gateway/keys"
+    """One file for each key. Each Secret is a folder of its own inside: `Key.file` is `FOLDER/NAME`."""
+    authorities: str = "/etc/ssl/certs/ca-certificates.crt"
+    """PEM: whom the gateway believes a host's certificate."""
+    admin: str = "/run/ringfence/admin.sock"
+    """A socket of Envoy's administration, in a folder that no other container mounts."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one gateway spends, whatever the agent does."""
+
+    connections: int = 2048
+    """Open at a time from the agent, over all listeners."""
+    streams: int = 100
+    """Requests at a time on one HTTP/2 connection, from the agent and towards a host."""
+    upstream_requests: int = 2048
+    """At a time towards one host and port; the same number bounds its connections."""
+    buffer_bytes: int = 262144
+    """Held of one connection before reading stops."""
+    header_kib: int = 60
+    headers: int = 100
+    idle_seconds: int = 300
+    """Without a byte in either direction, a connection or a request ends."""
+    connect_seconds: int = 5
+    heap_bytes: int = 0
+    """At 95 % of it new requests are refused; 0: not watched."""
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """One agent's gateway. `denied`: networks that it never dials, whatever a name resolves to (see `denied`).
+
+    `resolvers`: addresses of DNS servers, `ADDRESS` or `ADDRESS:PORT`; empty: those of the container.
+    `address`: where it listens. `observe_port`: answers GET /ready and /stats/prometheus, and nothing else.
+    `proxy_port`: where it takes CONNECT; 0: nowhere.
+    """
+
+    hosts: tuple[Host, ...]
+    denied: tuple[str, ...]
+    resolvers: tuple[str, ...] = ()
+    name: str = "gateway"
+    address: str = "0.0.0.0"  # noqa: S104 - its own pod's
+    observe_port: int = 15021
+    proxy_port: int = 0
+    paths: Paths = field(default_factory=Paths)
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Each declared port once, in order: one listener each."""
+        return tuple(sorted({port for host in self.hosts for port in host.ports}))
+
+    def at(self, port: int) -> tuple[Host, ...]:
+        """The hosts that are declared with this port, by name."""
+        return tuple(sorted((host for host in self.hosts if port in host.ports), key=lambda host: host.name))
+
+
+NAT64_HALVES: Final = (Addresses.of("64:ff9b::/97"), Addresses.of("64:ff9b::8000:0/97"))
+"""RFC 6052 section 2.1: the one embedding that the resolver of a network without IPv4 answers with."""
+
+
+def denied(cluster: Addresses, opened: Iterable[Addresses] = ()) -> tuple[str, ...]:
+    """Networks that a gateway never dials: all that is not public, and the cluster's own, but what is `opened`.
+
+    `cluster`: pods, Services and nodes, public or not. IPv6 addresses that carry IPv4 are denied, but those of NAT64
+    that carry an allowed one. What `special.PROTECTED` holds is denied whatever is opened.
+    """
+    closed = (((EVERYTHING - PUBLIC) | cluster) - Addresses.union(opened)) | METADATA | ALL_PROTECTED
+    v6 = closed.v6
+    for half in NAT64_HALVES:  # of a range that carries all of IPv4, `carriers` lets nothing through
+        v6 = (v6 - half.v6) | carriers(closed.v4, half.v6)
+    return tuple(map(str, Addresses(closed.v4, v6).networks()))

@@ -1,0 +1,63 @@
+"""Envoy's own shapes, in few words. Each returns JSON as Envoy reads it."""
+
+from typing import Any, Final
+
+Json = dict[str, Any]
+
+_TYPES: Final = {
+    "Cluster": "envoy.config.cluster.v3.Cluster",
+    "Listener": "envoy.config.listener.v3.Listener",
+    "RouteConfiguration": "envoy.config.route.v3.RouteConfiguration",
+    "Secret": "envoy.extensions.transport_sockets.tls.v3.Secret",
+    "DownstreamTlsContext": "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+    "UpstreamTlsContext": "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+    "HttpConnectionManager": ("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"),
+    "HttpProtocolOptions": "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+    "TcpProxy": "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+    "TlsInspector": "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
+    "Router": "envoy.extensions.filters.http.router.v3.Router",
+    "RBAC": "envoy.extensions.filters.http.rbac.v3.RBAC",
+    "Lua": "envoy.extensions.filters.http.lua.v3.Lua",
+    "UpstreamCodec": "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec",
+    "StdoutAccessLog": "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+    "ExpressionFilter": "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+    "CaresDnsResolverConfig": "envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
+    "DownstreamConnectionsConfig": (
+        "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
+    ),
+    "UpstreamIpPortMatcher": "envoy.extensions.rbac.matchers.upstream_ip_port.v3.UpstreamIpPortMatcher",
+    "DnsCluster": "envoy.extensions.clusters.dns.v3.DnsCluster",
+    "FixedHeapConfig": "envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig",
+    "InternalListener": "envoy.extensions.bootstrap.internal_listener.v3.InternalListener",
+}
+
+
+def typed(kind: str, **content: Any) -> Json:
+    """A message with its type, as `typed_config` wants it. Raises KeyError for a kind that is not used here."""
+    return {"@type": f"type.googleapis.com/{_TYPES[kind]}", **content}
+
+
+def extension(name: str, kind: str, **content: Any) -> Json:
+    """An extension by its name, with its configuration."""
+    return {"name": name, "typed_config": typed(kind, **content)}
+
+
+def watched(folder: str, file: str) -> Json:
+    """Where a resource comes from: a file that is read anew when the folder is swapped, as a kubelet does."""
+    source = {"path": f"{folder}/{file}", "watched_directory": {"path": folder}}
+    return {"path_config_source": source, "resource_api_version": "V3"}
+
+
+def socket(address: str, port: int) -> Json:
+    """An address to listen at, or to ask."""
+    return {"socket_address": {"address": address, "port_value": port}}
+
+
+def seconds(number: float) -> str:
+    """A duration."""
+    return f"{number:g}s"
+
+
+def resources(*found: Json) -> Json:
+    """A file of xDS."""
+    return {"resources": list(found)}
