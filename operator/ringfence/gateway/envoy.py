@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 
 from . import bootstrap, clusters, listeners, naming, routes
+from .certificates import names
 from .model import Gateway
 from .shapes import Json, resources, typed
 
@@ -19,8 +20,8 @@ def files(gateway: Gateway) -> dict[str, str]:
         naming.LISTENERS: resources(*listeners.listeners(gateway)),
         naming.CLUSTERS: resources(*clusters.clusters(gateway)),
         naming.ADDRESS_FILE: resources(clusters.denied_addresses(gateway)),
-        naming.LEAF_FILE: resources(_leaf(gateway)),
     }
+    found |= {naming.leaf_file(name): resources(_leaf(gateway, name)) for name in names(gateway)}
     found |= {naming.routes_file(port): resources(routes.configuration(gateway, port)) for port in gateway.ports}
     return {name: text(found[name]) for name in sorted(found)}
 
@@ -49,11 +50,11 @@ def arguments(gateway: Gateway, *, flush_milliseconds: int = 1000, workers: int 
     )
 
 
-def _leaf(gateway: Gateway) -> Json:
+def _leaf(gateway: Gateway, name: str) -> Json:
     folder = gateway.paths.certificate
     pair = {
-        "certificate_chain": {"filename": f"{folder}/tls.crt"},
-        "private_key": {"filename": f"{folder}/tls.key"},
+        "certificate_chain": {"filename": f"{folder}/{naming.certificate_file(name)}"},
+        "private_key": {"filename": f"{folder}/{naming.key_file(name)}"},
         "watched_directory": {"path": folder},
     }
-    return typed("Secret", name=naming.LEAF, tls_certificate=pair)
+    return typed("Secret", name=naming.leaf(name), tls_certificate=pair)

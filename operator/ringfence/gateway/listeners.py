@@ -40,7 +40,7 @@ def _chain(gateway: Gateway, host: Host, port: int) -> Json:
     return {
         "name": naming.site(host, port),
         "filter_chain_match": {"server_names": [host.name], "transport_protocol": "tls"},
-        "transport_socket": _leaf(gateway),
+        "transport_socket": _leaf(gateway, host),
         "transport_socket_connect_timeout": seconds(_HANDSHAKE_SECONDS),
         "filters": [manager(gateway, port)],
     }
@@ -50,9 +50,9 @@ def _plain(gateway: Gateway, port: int) -> Json:
     return {"name": naming.routes(port), "filters": [manager(gateway, port)]}
 
 
-def _leaf(gateway: Gateway) -> Json:
-    """TLS with the agent's own leaf, read anew when it is renewed."""
-    leaf = {"name": naming.LEAF, "sds_config": watched(gateway.paths.config, naming.LEAF_FILE)}
+def _leaf(gateway: Gateway, host: Host) -> Json:
+    """TLS with the agent's own leaf for the host, read anew when it is renewed."""
+    leaf = {"name": naming.leaf(host.name), "sds_config": watched(gateway.paths.config, naming.leaf_file(host.name))}
     common = {
         "alpn_protocols": ["h2", "http/1.1"],
         "tls_certificate_sds_secret_configs": [leaf],

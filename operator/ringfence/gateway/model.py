@@ -95,7 +95,7 @@ class Paths:
 
     config: str = "/etc/ringfence/gateway/config"
     certificate: str = "/etc/ringfence/gateway/certificate"
-    """tls.crt, tls.key of the leaf."""
+    """Of each host HOST.crt and HOST.key, of the leaf."""
     keys: str = "/etc/ringfence/gateway/keys"
     """One file for each key. Each Secret is a folder of its own inside: `Key.file` is `FOLDER/NAME`."""
     authorities: str = "/etc/ssl/certs/ca-certificates.crt"

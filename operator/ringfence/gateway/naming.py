@@ -2,17 +2,40 @@
 
 from typing import Final
 
-from .model import Host
+from .model import WILDCARD, Host
 
 BOOTSTRAP: Final = "bootstrap.json"
 LISTENERS: Final = "lds.json"
 CLUSTERS: Final = "cds.json"
-LEAF_FILE: Final = "sds-leaf.json"
 ADDRESS_FILE: Final = "ecds-addresses.json"
-LEAF: Final = "leaf"
 ADMIN: Final = "admin"
 UNDECLARED: Final = "undeclared"
 """The virtual host of all names that are not declared."""
+
+
+def leaf_file(host: str) -> str:
+    """The file by which Envoy finds a host's certificate: it holds this one alone, as Envoy wants it."""
+    return f"sds-{_of_file(host)}.json"
+
+
+def certificate_file(host: str) -> str:
+    """PEM, in the folder of certificates."""
+    return f"{_of_file(host)}.crt"
+
+
+def key_file(host: str) -> str:
+    """PEM, beside it."""
+    return f"{_of_file(host)}.key"
+
+
+def leaf(host: str) -> str:
+    """The certificate's name for Envoy."""
+    return f"leaf/{host}"
+
+
+def _of_file(host: str) -> str:
+    """A name of a file, and of a Secret's key. No host's name has an underscore."""
+    return host.replace(WILDCARD, "_any.")
 
 
 def site(host: Host, port: int) -> str:
