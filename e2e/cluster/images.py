@@ -7,7 +7,7 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,12 @@ from .errors import ClusterError
 from .instance import Instance
 from .shell import run
 
-__all__ = ["PAUSE", "Image", "built_in", "load", "single", "testbox", "write_archive"]
+__all__ = ["PAUSE", "Image", "built_in", "envoy", "load", "single", "testbox", "write_archive"]
 
 PAUSE = "localhost/ringfence-pause:dev"
 TESTBOX = "localhost/ringfence-testbox:dev"
 COREDNS = "localhost/ringfence-coredns:dev"
+ENVOY = "localhost/ringfence-envoy:dev"
 
 CRI_NAMESPACE = "k8s.io"
 """Where containerd keeps the images that the kubelet sees."""
@@ -55,12 +56,26 @@ def built_in() -> list[Path]:
     return [pause, dns, testbox()[0]]
 
 
+def envoy(instance: Instance, folder: Path) -> tuple[Path, Image]:
+    """Archive, in `folder`, and names of an image as Envoy's makers ship it: the real program at the same place.
+
+    It trusts the CA of the instance's pretend internet, and no other.
+    """
+    program = programs.envoy()
+    libraries = {Path(path) for path in re.findall(r"(/\S+) \(0x", run(["ldd", str(program)]))}
+    files = {"usr/local/bin/envoy": program} | {str(path).lstrip("/"): path for path in sorted(libraries)}
+    authority = {"etc/ssl/certs/ca-certificates.crt": instance.pki / "internet-ca.crt"}
+    config = {"Entrypoint": ["/usr/local/bin/envoy"], "WorkingDir": "/"}
+    archive = folder / "envoy.tar"
+    return archive, Image(ENVOY, write_archive(archive, tag=ENVOY, files=files, more=[authority], config=config))
+
+
 def single(tag: str, program: Path, *, user: str) -> tuple[Path, Image]:
     """The archive of an image that is one static program."""
 
     def build(target: Path) -> None:
         config = {"Entrypoint": [f"/{program.name}"], "User": user, "WorkingDir": "/"}
-        digest = write_archive(target / "image.tar", tag=tag, program=program, config=config)
+        digest = write_archive(target / "image.tar", tag=tag, files={program.name: program}, config=config)
         (target / "digest").write_text(digest)
 
     key = cache.fingerprint(tag, user, str(program.parent.name))
@@ -68,16 +83,20 @@ def single(tag: str, program: Path, *, user: str) -> tuple[Path, Image]:
     return folder / "image.tar", Image(tag, (folder / "digest").read_text())
 
 
-def write_archive(path: Path, *, tag: str, program: Path, config: Mapping[str, Any]) -> str:
-    """Write an OCI archive with one layer that holds one program; returns the manifest's digest.
+def write_archive(
+    path: Path,
+    *,
+    tag: str,
+    files: Mapping[str, Path],
+    config: Mapping[str, Any],
+    more: Sequence[Mapping[str, Path]] = (),
+) -> str:
+    """Write an OCI archive, with a layer of these files (name inside of the image -> where it is now); its digest.
 
-    The same input gives the same digest, byte for byte: no times, no owners of this machine.
+    `more`: further layers. The same input gives the same digest, byte for byte: no times, no owners of this machine.
     """
-    layer = io.BytesIO()
-    with tarfile.open(fileobj=layer, mode="w", format=tarfile.PAX_FORMAT) as files:
-        _add(files, program.name, program.read_bytes(), mode=0o755)
-    layer_blob = layer.getvalue()
-    rootfs = {"type": "layers", "diff_ids": [_digest(layer_blob)]}
+    layers = [_layer(one) for one in (files, *more)]
+    rootfs = {"type": "layers", "diff_ids": list(map(_digest, layers))}
     architecture = {"x86_64": "amd64", "aarch64": "arm64"}[run(["uname", "-m"]).strip()]
     image = {"architecture": architecture, "os": "linux", "config": dict(config), "rootfs": rootfs}
     config_blob = json.dumps(image, sort_keys=True).encode()
@@ -86,7 +105,7 @@ def write_archive(path: Path, *, tag: str, program: Path, config: Mapping[str, A
         "schemaVersion": 2,
         "mediaType": f"{oci}.manifest.v1+json",
         "config": _descriptor(f"{oci}.config.v1+json", config_blob),
-        "layers": [_descriptor(f"{oci}.layer.v1.tar", layer_blob)],
+        "layers": [_descriptor(f"{oci}.layer.v1.tar", layer) for layer in layers],
     }
     manifest_blob = json.dumps(manifest, sort_keys=True).encode()
     names = {"io.containerd.image.name": tag, "org.opencontainers.image.ref.name": tag.rpartition(":")[2]}
@@ -94,7 +113,7 @@ def write_archive(path: Path, *, tag: str, program: Path, config: Mapping[str, A
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
         _add(archive, "oci-layout", b'{"imageLayoutVersion": "1.0.0"}')
         _add(archive, "index.json", json.dumps({"schemaVersion": 2, "manifests": [entry]}).encode())
-        for blob in (config_blob, layer_blob, manifest_blob):
+        for blob in (config_blob, *layers, manifest_blob):
             _add(archive, f"blobs/sha256/{_digest(blob).removeprefix('sha256:')}", blob)
     return _digest(manifest_blob)
 
@@ -134,6 +153,14 @@ def _repository(tag: str) -> str:
 
 def _digest(blob: bytes) -> str:
     return "sha256:" + hashlib.sha256(blob).hexdigest()
+
+
+def _layer(files: Mapping[str, Path]) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w", format=tarfile.PAX_FORMAT) as layer:
+        for name, source in files.items():
+            _add(layer, name, source.read_bytes(), mode=0o755)
+    return content.getvalue()
 
 
 def _descriptor(kind: str, blob: bytes) -> dict[str, Any]:

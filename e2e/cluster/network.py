@@ -5,6 +5,7 @@ machine                 node (control plane, pods)             "internet"
                           10.96.0.0/16 services
                           10.244.0.0/24 pods (one veth each)
                           203.0.113.1  ------------ veth ---- 203.0.113.10, .20, .53, 169.254.169.254
+                                                              45.90.0.10, .20
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ from pathlib import Path
 from .instance import Instance
 from .shell import nsenter, run
 
-__all__ = ["INTERNET", "METADATA", "create", "remove"]
+__all__ = ["INTERNET", "METADATA", "PUBLIC", "create", "remove"]
 
 INTERNET = ("203.0.113.10", "203.0.113.20", "203.0.113.53")
 """Hosts of the pretend internet: the LLM, a host that nobody should reach, a public resolver."""
+
+PUBLIC = ("45.90.0.10", "45.90.0.20")
+"""More of its hosts, at addresses that nobody takes for private: egress gateways reach no others. They are routed inside of
+these two namespaces alone."""
 
 METADATA = "169.254.169.254"
 """The address on which clouds hand out credentials."""
@@ -48,12 +53,13 @@ def create(instance: Instance) -> None:
         f"addr add {GATEWAY}/24 dev internet",
         "link set internet up",
         f"route add {METADATA} dev internet",
+        *(f"route add {address} dev internet" for address in PUBLIC),
     )
     _batch(
         net,
         "link set lo up",
         *(f"addr add {address}/24 dev uplink" for address in INTERNET),
-        f"addr add {METADATA}/32 dev uplink",
+        *(f"addr add {address}/32 dev uplink" for address in (METADATA, *PUBLIC)),
         "link set uplink up",
         f"route add default via {GATEWAY}",
     )

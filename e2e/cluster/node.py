@@ -28,7 +28,7 @@ INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
 INOTIFY_WANTED = 8192
 """Each pod and each watching program takes some; the usual 128 are not enough for one node."""
 
-INTERNET_NAMES = ["llm.example", "*.llm.example", "elsewhere.example"]
+INTERNET_NAMES = ["llm.example", "*.llm.example", "elsewhere.example", "*.model.example", "files.example"]
 
 
 def check(mode: Mode) -> None:
@@ -69,7 +69,7 @@ def prepare(instance: Instance) -> None:
         (instance.home / "cni-plugins" / plugin.name).symlink_to(plugin)
     (instance.home / "cni-plugins/ringfence-netpol").symlink_to(programs.netpol())
     internet = pki.Authority.create(instance.pki, "internet-ca")
-    internet.issue("internet", user="llm.example", names=[*INTERNET_NAMES, *network.INTERNET])
+    internet.issue("internet", user="llm.example", names=[*INTERNET_NAMES, *network.INTERNET, *network.PUBLIC])
     if int(INOTIFY.read_text()) < INOTIFY_WANTED:
         INOTIFY.write_text(str(INOTIFY_WANTED))
 

@@ -76,7 +76,7 @@ def test_the_same_image_twice_has_one_digest(tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.write_bytes(b"\x7fELF")
     digests = {
-        write_archive(tmp_path / f"{number}.tar", tag=f"localhost/x:{number}", program=program, config={})
+        write_archive(tmp_path / f"{number}.tar", tag=f"localhost/x:{number}", files={program.name: program}, config={})
         for number in range(2)
     }
     assert len(digests) == 1, "the tag is no part of it"
