@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from .certificates import LEAF_LIFETIME, Pair, authority, examine_authority, examine_leaf, leaf
 from .naming import certificate_file, key_file
 
-_AUTHORITIES: Final, _LEAF: Final = "authorities", "leaf"
+_AUTHORITIES: Final = "authorities"
+_LEAF: Final = "leaf"
 
 
 @dataclass(frozen=True)

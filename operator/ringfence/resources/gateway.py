@@ -85,7 +85,7 @@ def host_rules(agent: Agent) -> list[EgressRule]:
 
 def ports(agent: Agent) -> list[int]:
     """All ports that the agent may use with any host, in order."""
-    return sorted({port for rule in host_rules(agent) for port in rule.ports or ()})
+    return sorted({port for rule in host_rules(agent) for port in rule.host_ports})
 
 
 def gateway_children(agent: Agent) -> list[Manifest]:
@@ -114,7 +114,7 @@ def way_to_gateway(agent: Agent) -> list[Manifest]:
 
 def host_aliases(agent: Agent) -> list[Manifest]:
     """For the agent's pods: every declared name is the gateway's address."""
-    names = sorted({str(rule.host) for rule in host_rules(agent)})
+    names = sorted({str(rule.host) for rule in host_rules(agent) if not str(rule.host).startswith("*")})
     if not names or agent.gateway_address is None:
         return []
     return [{"ip": agent.gateway_address, "hostnames": names}]
@@ -286,9 +286,9 @@ def host_lines(rule: EgressRule) -> list[str]:
     """Destinations of one rule, as the status shows them: `api.anthropic.com:443 POST /v1/messages`."""
     if rule.host is None:
         return []
-    where = f"{rule.host}:{','.join(map(str, rule.ports or ()))}"
-    if rule.mode == "Tunnel":
+    where = f"{rule.host}:{','.join(map(str, rule.host_ports))}"
+    if rule.is_tunnel:
         return [f"{where} Tunnel"]
     if not rule.rules:
         return [where]
-    return [f"{where} {','.join(one.methods) or 'any method'} {' '.join(one.paths) or 'any path'}" for one in rule.rules]
+    return [f"{where} {','.join(one.methods or ['any'])} {','.join(one.paths or ['/*'])}" for one in rule.rules]

@@ -39,9 +39,10 @@ def settings(agent: Agent) -> Gateway:
         hosts=tuple(
             Host(
                 name=str(rule.host),
-                ports=tuple(rule.ports or ()),
-                mode=Mode(rule.mode),
-                rules=tuple(Rule(tuple(one.methods), tuple(one.paths)) for one in rule.rules) or EVERY_REQUEST,
+                ports=rule.host_ports,
+                mode=Mode.TUNNEL if rule.is_tunnel else Mode.TERMINATE,
+                rules=tuple(Rule(tuple(one.methods or ()), tuple(one.paths or ())) for one in rule.rules or ())
+                or EVERY_REQUEST,
             )
             for rule in host_rules(agent)
         ),
