@@ -20,6 +20,7 @@ var subcommands = map[string]subcommand{
 	"agent":    {"a demo agent: calls a URL again and again, answers /healthz", runAgent},
 	"probe":    {"try targets (tcp, udp, http, https, dns), one JSON line each", runProbe},
 	"keycheck": {"an HTTP server that lets in who shows the value of a Secret", runKeycheck},
+	"request":  {"one HTTP request, as any Go program sends it", runRequest},
 	"llm":      {"an HTTPS server that speaks like an LLM messages API", runLLM},
 	"review":   {"an admission webhook that allows everything", runReview},
 	"metadata": {"a pretend cloud metadata service", runMetadata},
@@ -31,7 +32,7 @@ var subcommands = map[string]subcommand{
 	"write":    {"write a file: write PATH TEXT", runWrite},
 }
 
-var order = []string{"agent", "probe", "llm", "keycheck", "review", "metadata", "echo", "dns", "env", "cat", "ls", "write"}
+var order = []string{"agent", "probe", "request", "llm", "keycheck", "review", "metadata", "echo", "dns", "env", "cat", "ls", "write"}
 
 func main() {
 	if len(os.Args) < 2 || subcommands[os.Args[1]].run == nil {
