@@ -56,18 +56,18 @@ def built_in() -> list[Path]:
     return [pause, dns, testbox()[0]]
 
 
-def envoy(instance: Instance, folder: Path) -> tuple[Path, Image]:
+def envoy(authority: Path, folder: Path) -> tuple[Path, Image]:
     """Archive, in `folder`, and names of an image as Envoy's makers ship it: the real program at the same place.
 
-    It trusts the CA of the instance's pretend internet, and no other.
+    `authority`: PEM file of the CA that it trusts, and no other.
     """
     program = programs.envoy()
     libraries = {Path(path) for path in re.findall(r"(/\S+) \(0x", run(["ldd", str(program)]))}
     files = {"usr/local/bin/envoy": program} | {str(path).lstrip("/"): path for path in sorted(libraries)}
-    authority = {"etc/ssl/certs/ca-certificates.crt": instance.pki / "internet-ca.crt"}
+    trust = {"etc/ssl/certs/ca-certificates.crt": authority}
     config = {"Entrypoint": ["/usr/local/bin/envoy"], "WorkingDir": "/"}
     archive = folder / "envoy.tar"
-    return archive, Image(ENVOY, write_archive(archive, tag=ENVOY, files=files, more=[authority], config=config))
+    return archive, Image(ENVOY, write_archive(archive, tag=ENVOY, files=files, more=[trust], config=config))
 
 
 def single(tag: str, program: Path, *, user: str) -> tuple[Path, Image]:

@@ -1,0 +1,1 @@
+"""Egress by name, through the real Envoy."""

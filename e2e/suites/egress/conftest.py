@@ -1,0 +1,111 @@
+"""Ringfence with egress gateways on a real cluster; a namespace whose agents may name hosts."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from cluster import Cluster, images
+from harness import agents
+from harness.api import Api, connect
+from harness.environment import Environment, environment_of
+from harness.install import install, own_image
+from harness.kubectl import Kubectl, Object
+from suites.names import own
+
+NAME = own("egress")
+NAMESPACE = "egress"
+MODEL, OTHER, FILES, PRIVATE = "api.model.example", "other.model.example", "files.example", "private.example"
+"""Hosts of the pretend internet: the first two are one address, the last one is a private address."""
+ADDRESS = "45.90.0.10"
+POLICY = {
+    "apiVersion": "ringfence.dev/v1alpha1",
+    "kind": "AgentPolicy",
+    "metadata": {"name": "egress"},
+    "spec": {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}},
+        "egress": {"hosts": [{"name": name} for name in (MODEL, FILES, PRIVATE)]},
+        "images": {"registries": ["localhost"]},
+    },
+}
+
+
+@pytest.fixture(scope="package")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+    with Cluster.for_tests(NAME) as cluster:
+        environment = environment_of(cluster)
+        archive, envoy = images.envoy(cluster.internet_ca_file, tmp_path_factory.mktemp("envoy"))
+        environment.load(archive, envoy.tag, envoy.pinned)
+        archive.unlink()
+        repository, _, digest = envoy.pinned.partition("@")
+        image = (f"gateway.image.repository={repository}", f"gateway.image.digest={digest}")
+        install(environment, own_image(environment), f"agentNamespaces={{{NAMESPACE}}}", *image)
+        labels = {"ringfence.dev/agents": "enabled", "pod-security.kubernetes.io/enforce": "restricted"}
+        environment.kubectl.apply(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
+        )
+        environment.kubectl.apply(POLICY)
+        yield environment
+
+
+@pytest.fixture(scope="package")
+def kubectl(environment: Environment) -> Kubectl:
+    return environment.kubectl
+
+
+@pytest.fixture(scope="package")
+def api(kubectl: Kubectl) -> Iterator[Api]:
+    with connect(kubectl) as api:
+        yield api
+
+
+Make = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def make(environment: Environment, api: Api) -> Iterator[Make]:
+    """Creates an agent with these rules of egress, and waits until it is Ready: `make("a", {"host": ...})`."""
+    made: list[str] = []
+
+    def create(name: str, *rules: Object, ready: bool = True, **spec: Any) -> str:
+        body = {
+            "apiVersion": "ringfence.dev/v1alpha1",
+            "kind": "AgentDeployment",
+            "metadata": {"name": name},
+            "spec": {
+                "image": environment.testbox,
+                "args": ["agent", "-interval", "1h"],
+                "network": {"egress": list(rules)},
+                **spec,
+            },
+        }
+        api.create(agents.agent_path(NAMESPACE), body)
+        made.append(name)
+        if ready:
+            agents.wait(api, NAMESPACE, name)
+        return name
+
+    yield create
+    for name in made:
+        api.delete(agents.agent_path(NAMESPACE, name))
+
+
+Ask = Callable[..., Object]
+
+
+@pytest.fixture(scope="package")
+def ask(kubectl: Kubectl) -> Ask:
+    """One request from inside an agent's pod, by an unchanged client: `ask("a", "https://...", method="POST")`."""
+
+    def request(agent: str, url: str, *headers: str, **flags: str) -> Object:
+        words = [word for name, value in flags.items() for word in (f"-{name}", value)]
+        words += [word for header in headers for word in ("-header", header)]
+        pod = f"deploy/ringfence-{agent}"
+        told = kubectl("exec", "-n", NAMESPACE, pod, "--", "/testbox", "request", *words, url, ok=True)
+        found: Object = json.loads(told.splitlines()[0])
+        return found
+
+    return request
+
+
