@@ -85,7 +85,7 @@ def api_server_only(agent: Agent, name: str, pods: dict[str, str]) -> Manifest:
 
 
 def service_key(agent_namespace: str, rule: EgressRule) -> ServiceKey | None:
-    """(namespace, name, port) of the Service that a rule names, or None for a rule by address."""
+    """(namespace, name, port) of the Service that a rule names, or None for a rule by address or by host."""
     if rule.service is None:
         return None
     return rule.service.namespace or agent_namespace, rule.service.name, rule.service.port
@@ -96,9 +96,9 @@ def effective_egress(agent: Agent) -> list[str]:
     lines = []
     for rule in agent.spec.network.egress:
         key = service_key(agent.namespace, rule)
-        if key is None:
-            lines += _line(str(rule.cidr), rule.ports or [], agent)
-        elif key in agent.services:
+        if rule.cidr is not None:
+            lines += _line(rule.cidr, rule.ports or [], agent)
+        elif key is not None and key in agent.services:
             lines += lead_lines({key: agent.services[key]})
     return lines
 
@@ -156,10 +156,10 @@ def _service_keys(agent: Agent) -> list[ServiceKey]:
 
 
 def _egress(agent: Agent, rule: EgressRule) -> list[Manifest]:
+    if rule.cidr is not None:
+        return _network(rule.cidr, rule.ports or [], agent)
     key = service_key(agent.namespace, rule)
-    if key is None:
-        return _network(str(rule.cidr), rule.ports or [], agent)
-    if (service := agent.services.get(key)) is None:
+    if key is None or (service := agent.services.get(key)) is None:
         return []
     return [{"to": [_pods(key[0], dict(service.selector))], "ports": [_tcp(service.target_port)]}]
 
