@@ -19,6 +19,7 @@ from .fields import (
     Uri,
     UserGroup,
 )
+from .hostnames import HostPattern
 from .identity import PolicyIdentity
 from .marks import MarkKey, PodMark
 from .permissions import ClusterRead, Level, PolicyRule
@@ -101,8 +102,38 @@ class PolicyPermissions(Model):
     )
 
 
+class AllowedHost(Model):
+    """A host that agents may name, or, with a star in place of its first label, each of that many labels."""
+
+    name: HostPattern = Field(
+        description="A host such as api.example.com, or *.example.com. A star is one label, and is never taken where "
+        "anybody registers names, as in *.co.uk."
+    )
+    reason: Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")] | None = Field(
+        default=None,
+        description="Why agents need all of these hosts. A star below which anybody gets a name, as in "
+        "*.blob.core.windows.net, reaches an attacker's account as well, and counts for nothing without a reason.",
+    )
+
+
 class PolicyEgress(Model):
     """Bounds on what an agent may reach."""
+
+    hosts: Annotated[list[AllowedHost], Field(max_length=256), ListType("map", ("name",))] = Field(
+        default_factory=list,
+        description="Hosts that an agent may name, on any port, through its egress gateway. Empty: none. An agent may "
+        "name a wildcard only where it stands here as it is.",
+    )
+    tunnel: Annotated[list[HostPattern], Field(max_length=256), ListType("set")] = Field(
+        default_factory=list,
+        description="Of these the ones that an agent may reach by mode: Tunnel, where nobody sees what is said. Empty: "
+        "none.",
+    )
+    unkeyed: Annotated[list[HostPattern], Field(max_length=256), ListType("set")] = Field(
+        default_factory=list,
+        description="Of these the hosts of LLM providers that an agent may reach with a key of its own choice, by "
+        "which it may carry data out to somebody else's account. Empty: none.",
+    )
 
     cidrs: Annotated[list[Cidr], Field(max_length=256), ListType("set")] = Field(
         default_factory=list,

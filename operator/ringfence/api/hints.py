@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, get_args
 
-from . import agentpolicy, fields, files, identity, run, scheduling, secrets
+from . import agentpolicy, fields, files, hostnames, identity, network, run, scheduling, secrets
 
 _ONE_CONTAINER: Final = (
     "the fields of the agent's own container stand in spec itself: image, command, args, env, ports, resources; others "
@@ -67,10 +67,12 @@ _ENV_FROM: Final = (
     "key: token}}, delivery: {env: {name: TOKEN}}}]"
 )
 _HOST: Final = (
-    "Ringfence opens addresses and Services, never names of hosts: write cidr: 203.0.113.0/28 with ports: [443], or "
-    "service: {name: proxy, port: 8080}; docs/how-to/allow-a-host.md shows the way"
+    "write host: api.example.com, which is reached on port 443, or with ports: [8443]; docs/how-to/allow-a-host.md "
+    "shows the way"
 )
-_EGRESS: Final = "write network: {egress: [{cidr: 203.0.113.0/28, ports: [443]}]}, or a service in place of the cidr"
+_EGRESS: Final = "write network: {egress: [{host: api.example.com}]}, or a service or a cidr in place of the host"
+_REQUESTS: Final = "write rules: [{methods: [POST], paths: [/v1/messages]}] beside the host"
+_HOSTS: Final = "write egress: {hosts: [{name: api.example.com}]}"
 _INGRESS: Final = "write network: {ingress: [{from: {podLabels: {app: console}}, port: http}]}, and ports for its name"
 _RIGHTS: Final = (
     'write permissions: {level: ReadOnly, rules: [{apiGroups: [""], resources: [configmaps], verbs: [get, list]}]}'
@@ -203,13 +205,22 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         },
         "EgressRule": {
             **dict.fromkeys(
-                ("host", "hosts", "hostname", "domain", "domains", "fqdn", "url", "dns", "toFQDNs", "name", "address"),
+                ("hosts", "hostname", "domain", "domains", "fqdn", "fqdns", "url", "dns", "toFQDNs", "name", "address"),
                 _HOST,
             ),
+            **dict.fromkeys(("methods", "paths", "path", "method", "http", "allow"), _REQUESTS),
+            **dict.fromkeys(("tls", "sni", "passthrough", "terminate"), "write mode: Terminate, or mode: Tunnel"),
             **dict.fromkeys(("to", "ipBlock", "ip", "cidrs", "network"), "write cidr: 203.0.113.0/28, ports: [443]"),
             **dict.fromkeys(("namespaceSelector", "podSelector", "namespace", "services", "serviceName"), _SERVICE),
-            "port": "write ports: [443] beside a cidr; a Service has its port inside: service: {name: proxy, port: 80}",
+            "port": "write ports: [443] beside a host or a cidr; a Service has its port inside: service: {name: proxy, "
+            "port: 80}",
             "protocol": "leave it out: agents reach TCP ports only",
+        },
+        "RequestRule": {
+            **dict.fromkeys(("method", "verbs", "verb"), "write methods: [POST]"),
+            **dict.fromkeys(
+                ("path", "pathPrefix", "prefix", "exact", "url"), "write paths: [/v1/messages, /v1/files/*]"
+            ),
         },
         "ServiceTarget": {
             "ports": "write port: 5432, and a rule of its own for each further port",
@@ -307,12 +318,19 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
                 ("registries", "allowedRegistries", "requireDigest"), "write images: {registries: [REGISTRY]}"
             ),
             **dict.fromkeys(("cidrs", "network", "allowedCidrs"), "write egress: {cidrs: [203.0.113.0/24]}"),
+            **dict.fromkeys(("hosts", "domains", "allowedHosts", "fqdns"), _HOSTS),
             **dict.fromkeys(("maxLevel", "level", "rules", "allow"), "write permissions: {maxLevel: ReadOnly}"),
             **dict.fromkeys(
                 ("namespaces", "selector", "matchLabels", "namespace"),
                 "write namespaceSelector: {matchLabels: {team: research}}",
             ),
             **dict.fromkeys(("replicas", "cpu", "memory", "quota"), "write limits: {replicas: 10, memory: 8Gi}"),
+        },
+        "PolicyEgress": dict.fromkeys(("host", "domains", "allowedHosts", "fqdns", "names"), _HOSTS),
+        "AllowedHost": {
+            **dict.fromkeys(("host", "hostname", "domain", "pattern", "fqdn"), "write name: api.example.com"),
+            **dict.fromkeys(("port", "ports"), "leave it out: the agent names the ports"),
+            **dict.fromkeys(("why", "comment", "description"), "write reason: SENTENCE"),
         },
     }
 )
@@ -324,6 +342,7 @@ WRONG_TYPE: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
         ("ContainerPort", "name"): "must be a name with a letter in it, such as http; the number goes into port",
         ("IngressRule", "port"): _PORT,
         ("Health", "port"): _PORT,
+        ("PolicyEgress", "hosts"): "must be a list of objects: hosts: [{name: api.example.com}]",
         ("ServiceTarget", "port"): "must be the number of the Service's port, such as 8080",
         ("AgentDeploymentSpec", "env"): _ENV.replace("write", "must be"),
         ("Identity", "annotations"): "must be a list: annotations: [{key: eks.amazonaws.com/role-arn, value: "
@@ -353,6 +372,9 @@ PATTERNS: Final[Mapping[str, str]] = MappingProxyType(
         "the port stands in spec.ports",
         _pattern(fields.Image): "must be an image such as registry.example/team/agent@sha256:..., without blanks and "
         "without https://",
+        hostnames.HOST_PATTERN: "must be the name of a host in lower case, such as api.example.com, or *.example.com",
+        _pattern(network.RequestPath): "must be a path such as /v1/messages, or /v1/files/* for all that begins with "
+        "/v1/files/, without a host, a query, %, ;, // or ..",
         _pattern(fields.Argument): "must be text without the character NUL",
         _pattern(fields.EnvName): "must be a variable's name of letters, digits and _, such as LOG_LEVEL",
         _pattern(fields.Bundle): "must be the JSON of a Sigstore bundle, as `cosign sign --bundle FILE` writes it",

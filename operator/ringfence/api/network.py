@@ -1,11 +1,50 @@
 """What an agent may reach and who may reach it."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
 from .base import ListType, Model, Rule
 from .fields import Cidr, DnsLabel, Labels, Port, PortName
+from .hostnames import HostPattern
+
+MAX_HOSTS: Final = 128
+"""Rules by name of one agent."""
+MAX_OTHERS: Final = 64
+"""Its rules by address and by Service together."""
+MAX_HOST_PORTS: Final = 8
+HTTPS: Final = 443
+HTTP: Final = 80
+"""Without TLS, where the gateway ends it: RFC 9110 section 4.2.1."""
+
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+"""Not CONNECT and TRACE: the one is a tunnel, the other gives back what it was sent, keys as well."""
+_SEGMENT: Final = r"\.?[A-Za-z0-9_~:@!$&'()+,=-]+(\.[A-Za-z0-9_~:@!$&'()+,=-]+)*"
+"""Of RFC 3986 pchar: no percent, as there are two spellings then; no semicolon, at which some servers cut; no star,
+which has a meaning here; and dots never alone nor two at a time."""
+RequestPath = Annotated[str, Field(min_length=1, max_length=256, pattern=rf"^(/{_SEGMENT})*(/\*?)?$")]
+"""The path of requests: exactly that one, or, with /* at the end, each that begins with what is before the star."""
+
+
+class RequestRule(Model):
+    """Requests that the gateway lets through to a host: of one of the methods, to one of the paths."""
+
+    cel_rules: ClassVar = (
+        Rule(
+            cel="has(self.methods) || has(self.paths)",
+            message="name methods or paths; for all requests to the host leave rules out",
+            check=lambda rule: rule.methods is not None or rule.paths is not None,
+        ),
+    )
+
+    methods: Annotated[list[Method], Field(min_length=1, max_length=7), ListType("set")] | None = Field(
+        default=None, description="Methods that pass. Absent: all of these."
+    )
+    paths: Annotated[list[RequestPath], Field(min_length=1, max_length=32), ListType("set")] | None = Field(
+        default=None,
+        description="Paths that pass, compared after the gateway has made them plain, without the query: exactly "
+        "/v1/messages; or with /v1/files/* each path that begins with /v1/files/, which /v1/files is not. Absent: all.",
+    )
 
 
 class ServiceTarget(Model):
@@ -20,18 +59,45 @@ class ServiceTarget(Model):
 
 
 class EgressRule(Model):
-    """One allowed destination: a Service in the cluster, or a network of addresses with ports. TCP only."""
+    """One allowed destination: a Service in the cluster, a network of addresses, or a host by its name. TCP only."""
 
     cel_rules: ClassVar = (
         Rule(
-            cel="has(self.service) != has(self.cidr)",
-            message="name exactly one destination: service or cidr",
-            check=lambda rule: (rule.service is None) != (rule.cidr is None),
+            cel="[has(self.service), has(self.cidr), has(self.host)].exists_one(named, named)",
+            message="name exactly one destination: service, cidr or host",
+            check=lambda rule: [rule.service is None, rule.cidr is None, rule.host is None].count(False) == 1,
         ),
         Rule(
-            cel="has(self.cidr) == (has(self.ports) && size(self.ports) > 0)",
+            cel="has(self.host) || has(self.cidr) == (has(self.ports) && size(self.ports) > 0)",
             message="a cidr needs ports, such as ports: [443]; a service takes its port in service.port",
-            check=lambda rule: (rule.cidr is not None) == bool(rule.ports),
+            check=lambda rule: rule.host is not None or (rule.cidr is not None) == bool(rule.ports),
+        ),
+        Rule(
+            cel="!has(self.host) || !has(self.ports) || "
+            f"(size(self.ports) > 0 && size(self.ports) <= {MAX_HOST_PORTS})",
+            message=f"a host has 1 to {MAX_HOST_PORTS} ports; without ports it is reached on {HTTPS}",
+            check=lambda rule: rule.host is None or rule.ports is None or 0 < len(rule.ports) <= MAX_HOST_PORTS,
+        ),
+        Rule(
+            cel="has(self.host) || (!has(self.mode) && !has(self.rules))",
+            message="mode and rules go with a host: a cidr or a service is reached without the gateway",
+            check=lambda rule: rule.host is not None or (rule.mode is None and rule.rules is None),
+        ),
+        Rule(
+            cel="!has(self.mode) || self.mode != 'Tunnel' || !has(self.rules)",
+            message="a tunnel has no rules: the gateway sees no request inside of it. Leave rules out, or mode: Tunnel",
+            check=lambda rule: rule.mode != "Tunnel" or rule.rules is None,
+        ),
+        Rule(
+            cel="!has(self.mode) || self.mode != 'Tunnel' || !has(self.host) || !self.host.startsWith('*')",
+            message="a tunnel leads to one host: name it without a star, or leave out mode: Tunnel",
+            check=lambda rule: rule.mode != "Tunnel" or rule.host is None or not rule.host.startswith("*"),
+        ),
+        Rule(
+            cel=f"!has(self.mode) || self.mode != 'Tunnel' || !has(self.ports) || !({HTTP} in self.ports)",
+            message=f"a tunnel is bound to its host by TLS, which port {HTTP} has none of: leave the port out, or "
+            "mode: Tunnel",
+            check=lambda rule: rule.mode != "Tunnel" or HTTP not in (rule.ports or ()),
         ),
     )
 
@@ -45,9 +111,38 @@ class EgressRule(Model):
         description="A network such as 203.0.113.0/28, inside what an AgentPolicy allows. "
         "Metadata addresses, nodes, pods, Services and the API server are never reachable this way.",
     )
-    ports: Annotated[list[Port], Field(max_length=16), ListType("atomic")] | None = Field(
-        default=None, description="TCP ports of the cidr."
+    host: HostPattern | None = Field(
+        default=None,
+        description="A host of the public internet by its name, such as api.example.com, which an AgentPolicy allows: "
+        "reached through the agent's own egress gateway, and no other name behind the same address. With a star in "
+        "place of the first label (*.example.com), where a policy allows that, every name with one label more, by the "
+        "proxy's variables alone; a rule for the exact name goes before it.",
     )
+    ports: Annotated[list[Port], Field(max_length=16), ListType("atomic")] | None = Field(
+        default=None,
+        description=f"TCP ports of the cidr or of the host. Of a host absent: {HTTPS}. On port {HTTP} of a host that "
+        "is not tunnelled requests go out without TLS, and whoever is on the way reads and changes them.",
+    )
+    mode: Literal["Terminate", "Tunnel"] | None = Field(
+        default=None,
+        description="What the gateway does with TLS to the host. Terminate, also where this is absent: TLS ends at "
+        "the gateway, which decides each request by host, method and path. Tunnel, where a policy allows it: "
+        "the name alone is checked, and what is said inside, and to which account, nobody sees.",
+    )
+    rules: Annotated[list[RequestRule], Field(min_length=1, max_length=16), ListType("atomic")] | None = Field(
+        default=None,
+        description="Requests to the host that pass: those of any of these rules. Absent: all methods and paths.",
+    )
+
+    @property
+    def host_ports(self) -> tuple[int, ...]:
+        """The ports of a host, in the order of the spec; none where there is no host."""
+        return tuple(self.ports or (HTTPS,)) if self.host is not None else ()
+
+    @property
+    def is_tunnel(self) -> bool:
+        """Whether what is said inside TLS stays between the agent and the host."""
+        return self.host is not None and self.mode == "Tunnel"
 
 
 class Peer(Model):
@@ -71,7 +166,19 @@ class IngressRule(Model):
 class Network(Model):
     """All connections that exist. Whatever is not named here is dropped, in both directions."""
 
-    egress: Annotated[list[EgressRule], Field(max_length=64), ListType("atomic")] = Field(
+    cel_rules: ClassVar = (
+        Rule(
+            cel=f"self.egress.filter(rule, has(rule.host)).size() <= {MAX_HOSTS} "
+            f"&& self.egress.filter(rule, !has(rule.host)).size() <= {MAX_OTHERS}",
+            message=f"an agent has at most {MAX_HOSTS} hosts, and at most {MAX_OTHERS} other rules, in egress",
+            check=lambda network: (
+                (hosts := sum(rule.host is not None for rule in network.egress)) <= MAX_HOSTS
+                and len(network.egress) - hosts <= MAX_OTHERS
+            ),
+        ),
+    )
+
+    egress: Annotated[list[EgressRule], Field(max_length=MAX_HOSTS + MAX_OTHERS), ListType("atomic")] = Field(
         default_factory=list, description="What the agent may reach. Empty: nothing, not even DNS."
     )
     ingress: Annotated[list[IngressRule], Field(max_length=64), ListType("atomic")] = Field(

@@ -10,6 +10,7 @@ from . import text
 from .builtin import RESTRICTED
 from .containers import check_containers, images
 from .egress import check_egress
+from .egress_hosts import check_hosts
 from .elsewhere import check_elsewhere
 from .files import volumes
 from .identity import check_identity, check_token_paths
@@ -103,6 +104,7 @@ def _check_parts(
     yield from check_permissions(parts.permissions, policies, agent.namespace)
     yield from check_elsewhere(parts.permissions, agent, policies, facts)
     yield from check_egress(parts.network.egress, agent.namespace, policies, facts)
+    yield from check_hosts(parts.network.egress, policies)
     yield from check_ingress(parts.network.ingress, agent.namespace, policies)
     yield from check_storage(parts.storage)
     yield from check_run(parts.run, agent.name)

@@ -51,9 +51,10 @@ def check_egress(
     for index, rule in enumerate(rules):
         if rule.service is not None:
             yield from _check_service(f"{_AT}[{index}].service", rule.service, namespace, policies)
+        if rule.cidr is not None or rule.host is not None:
+            yield from _check_ports(f"{_AT}[{index}].ports", rule)
         if rule.cidr is not None:
             asked[index] = _asked(rule.cidr)
-            yield from _check_ports(f"{_AT}[{index}].ports", rule)
             cluster = cluster_addresses(facts.cluster_networks)
             yield from _check_cidr(f"{_AT}[{index}].cidr", rule.cidr, asked[index].reached, cluster)
     if not asked:

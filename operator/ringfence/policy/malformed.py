@@ -17,7 +17,7 @@ from ringfence.api.container import EnvVar, Resources
 from ringfence.api.containers import InitContainer, Sidecar, SideFile, SideVar
 from ringfence.api.files import ConfigFile, EnvFrom
 from ringfence.api.identity import Annotation, Identity, IdentityToken
-from ringfence.api.network import EgressRule, IngressRule, Network, Peer, ServiceTarget
+from ringfence.api.network import MAX_HOSTS, MAX_OTHERS, EgressRule, IngressRule, Network, Peer, ServiceTarget
 from ringfence.api.permissions import AgentRule, Permissions
 from ringfence.api.run import Run
 from ringfence.api.scratch import Scratch
@@ -39,7 +39,7 @@ M = TypeVar("M", bound=Model)
 
 _IMAGE: Final = re.compile(r"[!-~]{1,512}")
 """What is looked at as an image: not longer than the API's own bound."""
-_MOST: Final = 64
+_MOST: Final = MAX_HOSTS + MAX_OTHERS
 """Entries of a list that are read: no list of the API that is judged is longer. That it is too long is told anyway."""
 _MOST_SIGNATURES: Final = 8
 """As the API bounds them, since each is verified by each key."""
@@ -150,12 +150,19 @@ def _ingress(raw: Mapping[str, Any]) -> IngressRule:
 
 
 def _egress(raw: Mapping[str, Any]) -> EgressRule:
-    """The cidr, the ports and the Service each by itself, whatever the others are."""
-    cidr = raw.get("cidr")
+    """The cidr, the host, the ports and the Service each by itself, whatever the others are."""
+    cidr, host = raw.get("cidr"), raw.get("host")
     found = _read(EgressRule, {"cidr": cidr, "ports": [1]}) if isinstance(cidr, str) else None
+    named = _read(EgressRule, {"host": host}) if isinstance(host, str) else None
     ports = [port if type(port) is int else 0 for port in _list(raw.get("ports"))]
-    service = _read(ServiceTarget, raw.get("service"))
-    return EgressRule.model_construct(cidr=found.cidr if found else None, ports=ports, service=service)
+    return EgressRule.model_construct(
+        cidr=found.cidr if found else None,
+        host=named.host if named else None,
+        ports=ports,
+        service=_read(ServiceTarget, raw.get("service")),
+        mode="Tunnel" if raw.get("mode") == "Tunnel" else None,
+        rules=None,
+    )
 
 
 def _secret(raw: Mapping[str, Any]) -> AgentSecret:

@@ -15,6 +15,7 @@ from .addresses import Addresses, Network
 from .atoms import Atom, PermissionSet, expand
 from .consent import Consents
 from .custom import Given, given
+from .hostnames import Host, counted, named
 from .levels import CATALOGUE
 from .special import named_apart
 
@@ -44,6 +45,10 @@ class RuleName(StrEnum):
     EGRESS_CLUSTER_ADDRESS = "EgressClusterAddress"
     EGRESS_ABOVE_POLICY = "EgressAbovePolicy"
     EGRESS_SERVICE_FORBIDDEN = "EgressServiceForbidden"
+    EGRESS_HOST_INVALID = "EgressHostInvalid"
+    EGRESS_HOST_ABOVE_POLICY = "EgressHostAbovePolicy"
+    EGRESS_TUNNEL_ABOVE_POLICY = "EgressTunnelAbovePolicy"
+    EGRESS_HOST_UNKEYED = "EgressHostUnkeyed"
     INGRESS_ABOVE_POLICY = "IngressAbovePolicy"
     IMAGE_INVALID = "ImageInvalid"
     IMAGE_NO_DIGEST = "ImageNoDigest"
@@ -101,6 +106,21 @@ class NamedPolicy:
     def opened_apart(self) -> Addresses:
         """What of that is not the public internet, and is opened by an entry of its own."""
         return named_apart(Addresses.from_networks([network(cidr)]) for cidr in self.spec.egress.cidrs)
+
+    @cached_property
+    def allowed_hosts(self) -> tuple[Host, ...]:
+        """What an agent may reach by name; entries that count for nothing are left out."""
+        return counted(self.spec.egress.hosts)
+
+    @cached_property
+    def tunnel_hosts(self) -> tuple[Host, ...]:
+        """What of that it may tunnel to."""
+        return named(self.spec.egress.tunnel)
+
+    @cached_property
+    def unkeyed_hosts(self) -> tuple[Host, ...]:
+        """Which LLM providers of that it may reach with a key of its own."""
+        return named(self.spec.egress.unkeyed)
 
     @cached_property
     def allowed_permissions(self) -> PermissionSet | None:

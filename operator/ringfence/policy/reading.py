@@ -35,7 +35,7 @@ def _nothing(selector: LabelSelector | None, existing: Literal["Report", "Suspen
     return AgentPolicySpec(
         namespace_selector=selector or LabelSelector(),
         permissions=PolicyPermissions(max_level="ReadOnly", allow=[]),
-        egress=PolicyEgress(cidrs=[], service_namespaces=[], max_public_addresses=0),
+        egress=PolicyEgress(hosts=[], cidrs=[], service_namespaces=[], max_public_addresses=0),
         ingress=PolicyIngress(namespaces=[]),
         images=PolicyImages(registries=[], require_digest=True),
         existing=existing,

@@ -102,6 +102,30 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "Name a Service of the agent's own namespace, or have the namespace added to the policy's "
         "`egress.serviceNamespaces`. Kubernetes' own namespaces stay closed.",
     ),
+    RuleName.EGRESS_HOST_INVALID: RuleText(
+        "A name that two programs read in two ways leads one of them elsewhere: so there is one spelling of each, "
+        "addresses and names of the cluster are none, letters that look alike are refused, a star never stands where "
+        "anybody registers names (`*.co.uk`), and one host and port has one rule.",
+        "Write the host's own name in lower case, such as `api.example.com`; what is not ASCII as `xn--...`. The port "
+        "goes into `ports`, the path into `rules`.",
+    ),
+    RuleName.EGRESS_HOST_ABOVE_POLICY: RuleText(
+        "The platform team lists the hosts that agents of a namespace may reach by name. A wildcard is a permission "
+        "for names that nobody has looked at, so it must stand in the policy as it is; where anybody gets a name "
+        "(`*.blob.core.windows.net`), with a reason.",
+        "Keep to the policy's `egress.hosts`, or have the host added to it.",
+    ),
+    RuleName.EGRESS_TUNNEL_ABOVE_POLICY: RuleText(
+        "Inside of a tunnel nobody sees which host, path or account is spoken to: the gateway has checked the name in "
+        "the handshake, and nothing else.",
+        "Leave `mode` out, so that the gateway decides each request; or have the host added to the policy's "
+        "`egress.tunnel`.",
+    ),
+    RuleName.EGRESS_HOST_UNKEYED: RuleText(
+        "An LLM provider's host takes files and prompts for every account. An agent that may bring a key of its own "
+        "can be told to bring an attacker's, and hands over there what it knows.",
+        "Have the host added to the policy's `egress.unkeyed`.",
+    ),
     RuleName.INGRESS_ABOVE_POLICY: RuleText(
         "Who may connect to an agent may tell it what to do: the platform team says in which other namespaces callers "
         "may be.",

@@ -87,7 +87,7 @@ def api_server_only(agent: Agent, name: str, pods: dict[str, str]) -> Manifest:
 
 
 def service_key(agent_namespace: str, rule: EgressRule) -> ServiceKey | None:
-    """(namespace, name, port) of the Service that a rule names, or None for a rule by address or host."""
+    """(namespace, name, port) of the Service that a rule names, or None for a rule by address or by host."""
     if rule.service is None:
         return None
     return rule.service.namespace or agent_namespace, rule.service.name, rule.service.port
@@ -100,9 +100,9 @@ def effective_egress(agent: Agent) -> list[str]:
         key = service_key(agent.namespace, rule)
         if rule.host is not None:
             lines += [_bounded(line) for line in host_lines(rule)]
-        elif key is None:
-            lines += _line(str(rule.cidr), rule.ports or [], agent)
-        elif key in agent.services:
+        elif rule.cidr is not None:
+            lines += _line(rule.cidr, rule.ports or [], agent)
+        elif key is not None and key in agent.services:
             lines += lead_lines({key: agent.services[key]})
     return lines
 
@@ -160,12 +160,10 @@ def _service_keys(agent: Agent) -> list[ServiceKey]:
 
 
 def _egress(agent: Agent, rule: EgressRule) -> list[Manifest]:
+    if rule.cidr is not None:
+        return _network(rule.cidr, rule.ports or [], agent)
     key = service_key(agent.namespace, rule)
-    if rule.host is not None:
-        return []  # by way of the gateway
-    if key is None:
-        return _network(str(rule.cidr), rule.ports or [], agent)
-    if (service := agent.services.get(key)) is None:
+    if key is None or (service := agent.services.get(key)) is None:
         return []
     return [{"to": [_pods(key[0], dict(service.selector))], "ports": [_tcp(service.target_port)]}]
 

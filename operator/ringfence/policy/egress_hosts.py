@@ -1,0 +1,86 @@
+"""Egress by host name: which names an agent may ask for, and in which way."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ringfence.api.network import EgressRule
+
+from .hostnames import Host, Refused, covered, read_host, refusal
+from .model import NamedPolicy, RuleName, Violation
+from .providers import provider_of
+from .text import quote
+
+_AT = "spec.network.egress"
+
+
+def check_hosts(
+    rules: Sequence[EgressRule], policies: Sequence[NamedPolicy], keyed: frozenset[str] = frozenset()
+) -> Iterator[Violation]:
+    """Every violation of the rules about hosts. `keyed`: hosts to which the gateway itself brings the key."""
+    seen: dict[tuple[str, int], int] = {}
+    for index, rule in enumerate(rules):
+        if rule.host is None:
+            continue
+        at = f"{_AT}[{index}]"
+        yield from _check_twice(at, index, rule, seen)
+        host = read_host(rule.host)
+        if isinstance(host, Refused):
+            yield Violation(f"{at}.host", RuleName.EGRESS_HOST_INVALID, host.message)
+        elif (why := refusal(host.name, needs_reason=False)) is not None:
+            yield Violation(f"{at}.host", RuleName.EGRESS_HOST_INVALID, why)
+        else:
+            for policy in policies:
+                yield from _check_policy(at, rule, host, policy, keyed)
+
+
+def _check_twice(at: str, index: int, rule: EgressRule, seen: dict[tuple[str, int], int]) -> Iterator[Violation]:
+    """One host and port in two rules: nobody could say which of them decides."""
+    for port in rule.host_ports:
+        first = seen.setdefault((str(rule.host), port), index)
+        if first != index:
+            message = (
+                f"egress[{first}] names port {port} of this host already: put the ports and rules of both into one"
+            )
+            yield Violation(f"{at}.host", RuleName.EGRESS_HOST_INVALID, message)
+
+
+def _check_policy(
+    at: str, rule: EgressRule, host: Host, policy: NamedPolicy, keyed: frozenset[str]
+) -> Iterator[Violation]:
+    if not covered(host, policy.allowed_hosts):
+        yield Violation(f"{at}.host", RuleName.EGRESS_HOST_ABOVE_POLICY, _not_allowed(host, policy))
+        return
+    if rule.is_tunnel and not covered(host, policy.tunnel_hosts):
+        message = (
+            f"policy {quote(policy.name)} does not allow a tunnel to {quote(host.name)}: leave mode out, so that the "
+            "gateway decides each request, or have the host added to the policy's spec.egress.tunnel"
+        )
+        yield Violation(f"{at}.mode", RuleName.EGRESS_TUNNEL_ABOVE_POLICY, message)
+    provider = provider_of(host)
+    if provider and (rule.is_tunnel or host.name not in keyed) and not covered(host, policy.unkeyed_hosts):
+        message = (
+            f"{quote(host.name)} is a host of an LLM provider ({provider.name}), which takes data for whoever brings a "
+            f"key: have the host added to spec.egress.unkeyed of policy {quote(policy.name)}, with which the agent may "
+            "use a key of its own"
+        )
+        yield Violation(f"{at}.host", RuleName.EGRESS_HOST_UNKEYED, message)
+
+
+def _not_allowed(host: Host, policy: NamedPolicy) -> str:
+    """With the fix: of a wildcard first the names below it that the policy allows."""
+    told = f"policy {quote(policy.name)} does not allow {quote(host.name)}: "
+    written = next((one for one in policy.spec.egress.hosts if one.name == host.name), None)
+    if written is not None:
+        return f"{told}its entry counts for nothing, since {refusal(written.name, written.reason)}"
+    below = [one.name for one in policy.allowed_hosts if host.covers(one)]
+    what = "a wildcard" if host.is_wildcard else "it"
+    keep = f"name {' or '.join(below[:3])}" if below else "name a host that it allows"
+    return f"{told}{keep}, or have {what} added to the policy's spec.egress.hosts"
+
+
+def hosts_of(rules: Sequence[EgressRule]) -> Mapping[tuple[str, int], EgressRule]:
+    """(name, port) of each host that is asked for -> its rule; the first where two name the same."""
+    found: dict[tuple[str, int], EgressRule] = {}
+    for rule in rules:
+        for port in rule.host_ports:
+            found.setdefault((str(rule.host), port), rule)
+    return found
