@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -114,12 +115,10 @@ class Running:
     def admin(self, path: str) -> str:
         """What the administration answers, on its socket."""
         connection = http.client.HTTPConnection("admin", timeout=10)
-        connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.connect(self.paths.admin)
-        connection.request("GET", path)
-        answer = connection.getresponse().read().decode()
-        connection.close()
-        return answer
+        with closing(connection), socket.socket(socket.AF_UNIX) as connection.sock:
+            connection.sock.connect(self.paths.admin)
+            connection.request("GET", path)
+            return connection.getresponse().read().decode()
 
     def stats(self, prefix: str) -> dict[str, int]:
         """Counters and gauges whose names begin so."""
