@@ -21,8 +21,8 @@ INTERNET = ("203.0.113.10", "203.0.113.20", "203.0.113.53")
 """Hosts of the pretend internet: the LLM, a host that nobody should reach, a public resolver."""
 
 PUBLIC = ("45.90.0.10", "45.90.0.20")
-"""More of its hosts, at addresses that nobody takes for private: egress gateways reach no others. They are routed inside of
-these two namespaces alone."""
+"""More of its hosts, at addresses that nobody takes for private: egress gateways reach no others. They are routed
+inside of these two namespaces alone."""
 
 METADATA = "169.254.169.254"
 """The address on which clouds hand out credentials."""

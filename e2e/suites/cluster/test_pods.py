@@ -18,7 +18,9 @@ def test_a_pod_pinned_by_digest_runs(space: Space) -> None:
 def test_a_loaded_archive_runs_by_both_names(space: Space, tmp_path: Path) -> None:
     archive = tmp_path / "image.tar"
     config = {"Entrypoint": ["/testbox"], "User": "65532"}
-    digest = write_archive(archive, tag="localhost/suite:v1", files={"testbox": programs.testbox() / "testbox"}, config=config)
+    digest = write_archive(
+        archive, tag="localhost/suite:v1", files={"testbox": programs.testbox() / "testbox"}, config=config
+    )
     [image] = space.cluster.load_image(archive)
     assert (image.tag, image.digest) == ("localhost/suite:v1", digest)
     assert image.pinned == f"localhost/suite@{digest}"

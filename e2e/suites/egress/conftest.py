@@ -107,5 +107,3 @@ def ask(kubectl: Kubectl) -> Ask:
         return found
 
     return request
-
-

@@ -58,7 +58,7 @@ CHILD_PREFIX = "ringfence-"
 """Every child's name begins so, so that a rule in the API server can tell them."""
 
 GATEWAY_PREFIX = f"{CHILD_PREFIX}-"
-"""The names of a gateway's children begin so: no agent's name begins with a hyphen, so no agent's child has such one."""
+"""So begin the names of a gateway's children: no agent's name begins with a hyphen, so no agent's child has one."""
 
 STANDING_POLICY = f"{CHILD_PREFIX}agents"
 """The NetworkPolicy that each opened namespace has for all of its agents' pods: no agent's child has this name."""

@@ -79,7 +79,7 @@ def _service(_context: click.Context, _option: click.Parameter, text: str | None
     show_default=True,
     help="Pull policy of the rotation jobs.",
 )
-@click.option("--gateway-image", help="Envoy's image, for the egress gateways of agents with hosts. Without it, none runs.")
+@click.option("--gateway-image", help="Envoy's image, for egress gateways. Without it, agents with hosts wait.")
 @click.option(
     "--gateway-image-pull-policy",
     type=click.Choice(["IfNotPresent", "Always", "Never"]),

@@ -163,9 +163,7 @@ def _fence(agent: Agent) -> Manifest:
 
 
 def _account(agent: Agent) -> Manifest:
-    return child(
-        agent, "v1", "ServiceAccount", name=gateway_name(agent.name), automountServiceAccountToken=False
-    )
+    return child(agent, "v1", "ServiceAccount", name=gateway_name(agent.name), automountServiceAccountToken=False)
 
 
 def _service(agent: Agent) -> Manifest:
@@ -174,10 +172,7 @@ def _service(agent: Agent) -> Manifest:
         "selector": selector(agent),
         "sessionAffinity": "None",
         "internalTrafficPolicy": "Cluster",
-        "ports": [
-            {"name": f"p{port}", "port": port, "protocol": "TCP", "targetPort": port}
-            for port in ports(agent)
-        ],
+        "ports": [{"name": f"p{port}", "port": port, "protocol": "TCP", "targetPort": port} for port in ports(agent)],
     }
     return child(agent, "v1", "Service", name=gateway_name(agent.name), spec=spec)
 
@@ -274,7 +269,7 @@ def _envoy(agent: Agent) -> Manifest:
 
 
 def dns_settings(agent: Agent) -> Manifest:
-    """For the agent's pods. With hosts and no Service it has no name to look up: it asks nobody, and learns so at once."""
+    """For the agent's pods. With hosts and no Service there is no name to look up: it asks nobody, and knows at once."""
     rules = agent.spec.network.egress
     if host_rules(agent) and not any(rule.service for rule in rules):
         options = [{"name": "timeout", "value": "1"}, {"name": "attempts", "value": "1"}]

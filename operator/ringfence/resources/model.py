@@ -116,7 +116,7 @@ class Agent(Identity):
     `fence_uid`: uid of its deny policy once that is stored. `services`: (namespace, name, port) -> where it leads; a
     Service that was not found is left out. `dns`: where the cluster's DNS answers. `cluster`: addresses of nodes, pods
     and Services, which no network of the agent's opens. `job_image`: what rotation jobs run; None: there are none.
-    `gateway_image`: Envoy's; None: hosts open nothing. `gateway_address`: of the gateway's Service, once that is stored.
+    `gateway_image`: Envoy's; None: hosts open nothing. `gateway_address`: of the gateway's Service once that is there.
     `restarts`: annotations of the pods' template by which rotation jobs have restarted the agent. `elsewhere`: by other
     namespaces that consent to it, the rules that hold there and the lowest level that holds them. `runs`: which
     there are to be.

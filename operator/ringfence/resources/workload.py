@@ -150,7 +150,8 @@ def _mounts(agent: Agent) -> list[Manifest]:
         mounts.append({"name": "storage", "mountPath": agent.spec.storage.mount_path})
     if agent.spec.permissions.asks:
         mounts.append({"name": "token", "mountPath": TOKEN_PATH, "readOnly": True})
-    return mounts + existing_mounts(agent) + file_mounts(agent) + secret_mounts(agent) + token_mounts(agent) + trust_mounts(agent)
+    mounts += existing_mounts(agent) + file_mounts(agent) + secret_mounts(agent)
+    return mounts + token_mounts(agent) + trust_mounts(agent)
 
 
 def _volumes(agent: Agent) -> list[Manifest]:
@@ -159,7 +160,8 @@ def _volumes(agent: Agent) -> list[Manifest]:
         volumes.append({"name": "storage", "persistentVolumeClaim": {"claimName": child_name(agent.name)}})
     if agent.spec.permissions.asks:
         volumes.append({"name": "token", "projected": {"defaultMode": 420, "sources": _token_sources()}})
-    return volumes + existing_volumes(agent) + file_volumes(agent) + secret_volumes(agent) + token_volumes(agent) + trust_volumes(agent)
+    volumes += existing_volumes(agent) + file_volumes(agent) + secret_volumes(agent)
+    return volumes + token_volumes(agent) + trust_volumes(agent)
 
 
 def _token_sources() -> list[Manifest]:

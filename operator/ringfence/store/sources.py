@@ -108,8 +108,8 @@ def stray_pods(namespace: str) -> Source:
 def may_be_stray(body: Mapping[str, Any]) -> bool:
     """Whether a pod has no agent's label, and a name as an agent's ReplicaSet gives it; that cannot be changed."""
     metadata = body["metadata"]
-    name = str(metadata["name"])
-    return name.startswith(CHILD_PREFIX) and not name.startswith(GATEWAY_PREFIX) and AGENT_LABEL not in (metadata.get("labels") or {})
+    name, labels = str(metadata["name"]), metadata.get("labels") or {}
+    return name.startswith(CHILD_PREFIX) and not name.startswith(GATEWAY_PREFIX) and AGENT_LABEL not in labels
 
 
 def is_child(body: Mapping[str, Any]) -> bool:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from ringfence.policy.decide import binding
 from ringfence.api.names import GATEWAY_SUFFIX
+from ringfence.policy.decide import binding
 from ringfence.policy.limits import limited
 from ringfence.policy.model import Facts, NamedPolicy
 from ringfence.policy.widening import Widening

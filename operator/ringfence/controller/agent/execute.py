@@ -11,7 +11,7 @@ from ringfence.api.status import ConditionType, Reason
 from ringfence.kube import ApiError, ErrorKind, NotFound, NotServed, RingfenceError, Unreachable
 from ringfence.policy.atoms import Atom
 from ringfence.policy.levels import CEILING
-from ringfence.resources import Identity, Manifest, Ref
+from ringfence.resources import Agent, Identity, Manifest, Ref
 from ringfence.resources.phases import DENY as DENY_PHASE
 from ringfence.resources.phases import PERMISSIONS, Order, Phase
 from ringfence.store.records import Key
@@ -234,20 +234,33 @@ class Executor:
                 await self._stop(seen.identity, action)
             case AwaitEnd():
                 raise Requeue(action.what)
-            case MakeSecret() if planned.agent is not None:
-                secret = next(one for one in planned.agent.spec.secrets if one.name == action.name)
-                outcome.made[action.name] = await self.secrets.make(planned.agent, secret, known=action.known)
-            case RemoveSecret() if planned.agent is not None:
-                await self.secrets.remove(action.name, planned.agent)
-            case DropPrevious() if planned.agent is not None:
-                await self.secrets.drop_previous(planned.agent, action.secret)
-            case PutGateway() if planned.agent is not None:
-                await self.gateways.put(planned.agent, seen.gateway, known=action.known)
-                outcome.wrote = True
-            case DropGateway():
-                await self.gateways.drop(seen.identity)
+            case MakeSecret() | RemoveSecret() | DropPrevious() if planned.agent is not None:
+                await self._act_on_secret(action, planned.agent, outcome)
+            case PutGateway() | DropGateway():
+                await self._act_on_gateway(action, seen, planned, outcome)
             case EndPods():
                 await self.pods.end(action.pods, seen.identity)
+
+    async def _act_on_secret(
+        self, action: MakeSecret | RemoveSecret | DropPrevious, agent: Agent, outcome: Outcome
+    ) -> None:
+        match action:
+            case MakeSecret(name=name, known=known):
+                secret = next(one for one in agent.spec.secrets if one.name == name)
+                outcome.made[name] = await self.secrets.make(agent, secret, known=known)
+            case RemoveSecret():
+                await self.secrets.remove(action.name, agent)
+            case DropPrevious():
+                await self.secrets.drop_previous(agent, action.secret)
+
+    async def _act_on_gateway(
+        self, action: PutGateway | DropGateway, seen: Observed, planned: Plan, outcome: Outcome
+    ) -> None:
+        if isinstance(action, DropGateway):
+            await self.gateways.drop(seen.identity)
+        elif planned.agent is not None:
+            await self.gateways.put(planned.agent, seen.gateway, known=action.known)
+            outcome.wrote = True
 
     async def _remove(self, action: RemoveChild | RemoveRun, agent: Identity) -> None:
         if isinstance(action, RemoveRun):

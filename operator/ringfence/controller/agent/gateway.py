@@ -83,7 +83,7 @@ def put(seen: Observed, agent: Agent) -> Iterator[Action]:
     yield PutGateway(phase=GATEWAY, known=seen.known)
 
 
-def waits(seen: Observed, agent: Agent) -> Iterator[Action]:
+def waits(agent: Agent) -> Iterator[Action]:
     """What its workload waits for."""
     if agent.gateway_image is not None and is_missing(agent):
         yield AwaitEnd(phase=GATEWAY, what="waits for the address of its egress gateway")

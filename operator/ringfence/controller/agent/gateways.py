@@ -12,10 +12,10 @@ from http import HTTPStatus
 from typing import Any
 
 from ringfence.api.names import AGENT_LABEL, FIELD_MANAGER, GATEWAY_CONFIG_ANNOTATION
+from ringfence.gateway.authorities import Authorities
 from ringfence.gateway.certificates import names
 from ringfence.gateway.envoy import files
 from ringfence.gateway.model import Gateway
-from ringfence.gateway.authorities import Authorities
 from ringfence.kube import ApiError, Conflict, Kube, NotFound, Object, path_of
 from ringfence.resources import Agent, Identity, Ref
 from ringfence.resources.digests import digest
@@ -53,9 +53,9 @@ class Gateways:
             return GatewaySecrets(not_granted=str(failure))
 
     async def put(self, agent: Agent, before: GatewaySecrets | None, *, known: bool) -> None:
-        """Have both as they are to be, and the gateway's pods take them up. `before`: what was seen; `known`: see there.
+        """Have both as they are to be, and the gateway's pods take them up.
 
-        Raises NotGranted, OwnershipConflict, NotLeading, ApiError, Unreachable.
+        `before`: what was seen. `known`: as of a child. Raises what `seen` does, NotGranted, OwnershipConflict, NotLeading.
         """
         wanted = settings(agent)
         found = await self._read(agent, authorities_name(agent.name))

@@ -274,7 +274,7 @@ def _apply(
         if phase is GATEWAY:
             rest += gateway.put(seen, agent)
         if phase is WORKLOAD:
-            rest += gateway.waits(seen, agent)
+            rest += gateway.waits(agent)
         pairs = [(phase, one) for one in wanted[phase.order] if not _withheld(seen, agent, one.ref, stop, coming)]
         # What was withheld is missing rightly, when the agent is to run again.
         known = seen.known and not (phase.gives and was_stopped(seen))
