@@ -143,7 +143,9 @@ def test_who_begins_anew_learns_from_the_status_what_is_contested(
 
 
 def test_every_child_has_its_condition() -> None:
-    full = agent({**RULES, **SECRETS, "storage": {"mountPath": "/data", "size": "1Gi"}}, job_image=JOBS)
+    hosts = {"network": {"egress": [{"host": "api.example.com"}]}}
+    spec = {**RULES, **SECRETS, **hosts, "storage": {"mountPath": "/data", "size": "1Gi"}}
+    full = agent(spec, job_image=JOBS, gateway_image=JOBS)
     wanted = {one.ref: phase.condition for phase in PHASES for one in phase.desired(full)}
     assert {ref: condition_of(ref, KEY.name) for ref in wanted} == wanted
     others = {

@@ -40,7 +40,8 @@ RUNNING = {
 }
 STARTING = RUNNING | {"status": {}}
 DONE = After(workload=RUNNING, secrets=[])
-TYPES = [one for one in ConditionType if one is not ConditionType.PERMISSIONS_HELD]
+OF_FEW = {ConditionType.PERMISSIONS_HELD, ConditionType.GATEWAY_READY}
+TYPES = [one for one in ConditionType if one not in OF_FEW]
 VIOLATION = Violation("spec.image", RuleName.IMAGE_NO_DIGEST, "no")
 MONTH = 720 * HOUR
 

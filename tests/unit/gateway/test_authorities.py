@@ -23,7 +23,6 @@ def trusts(bundle: bytes, found: Authorities, name: str, at: datetime = NOW) -> 
     return any(examine_leaf(found.sites[name].leaf, one, [name], at).reason in {None, "DueForRenewal"} for one in read)
 
 
-
 def test_a_host_that_comes_or_goes_changes_nothing_for_the_others() -> None:
     first = made("a.example", "b.example")
     more = made("a.example", "b.example", "c.example", before=first)

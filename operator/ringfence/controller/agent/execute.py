@@ -119,9 +119,9 @@ class Executor:
     secrets: Secrets
     pods: Pods
     emit: Emit
-    gateways: Gateways
     ceiling: Ceiling | None = None
     reads: ClusterReads | None = None
+    gateways: Gateways | None = None
 
     async def execute(self, seen: Observed, planned: Plan) -> Outcome:
         """Do it; stop at the first phase that cannot be done, but for what is there and stays as it should be.
@@ -256,6 +256,8 @@ class Executor:
     async def _act_on_gateway(
         self, action: PutGateway | DropGateway, seen: Observed, planned: Plan, outcome: Outcome
     ) -> None:
+        if self.gateways is None:
+            return
         if isinstance(action, DropGateway):
             await self.gateways.drop(seen.identity)
         elif planned.agent is not None:

@@ -48,10 +48,10 @@ class Observer:
     store: Store
     secrets: Secrets
     hand_overs: HandOvers
-    gateways: Gateways
     job_image: JobImage | None = None
-    gateway_image: JobImage | None = None
     holders: Holders | None = None
+    gateways: Gateways | None = None
+    gateway_image: JobImage | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _diagnoses: dict[Key, "_Diagnosis"] = field(default_factory=dict)
     _warnings: Warnings = field(init=False)
@@ -171,7 +171,7 @@ class Observer:
         self, agent: StoredAgent, spec: AgentDeploymentSpec | None, status: Mapping[str, Any]
     ) -> GatewaySecrets | None:
         """Of an agent that never was accepted nothing is read, as with secrets."""
-        if spec is None or not has_hosts(spec) or status.get("acceptedGeneration") is None:
+        if spec is None or not has_hosts(spec) or status.get("acceptedGeneration") is None or self.gateways is None:
             return None
         return await self.gateways.seen(Observed(key=agent.key, agent=agent, now=self.clock()).identity)
 

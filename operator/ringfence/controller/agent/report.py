@@ -9,6 +9,7 @@ from ringfence.controller.runtime.loop import Look
 from ringfence.kube import Object
 from ringfence.policy.text import listed
 from ringfence.resources import Agent, Ref
+from ringfence.resources.gateway import has_hosts
 from ringfence.resources.network import effective_egress, missing_services
 from ringfence.resources.permissions import effective_permissions
 from ringfence.resources.runs import ends
@@ -29,7 +30,7 @@ from .plan import Mode, Plan
 from .workloads import pods_wanted, taken_up, workload_of
 
 SECRETS_AGAIN = 60.0
-"""Seconds until the next look at an agent with secrets: their Secrets are not watched, a watch would carry values."""
+"""Seconds until the next look at an agent with secrets or hosts: Secrets are not watched, a watch would carry values."""
 TOLD = {Reason.CHILD_NOT_OURS, Reason.WRITE_FAILED, Reason.SERVICE_NOT_FOUND, Reason.SECRET_NOT_FOUND}
 TOLD |= {Reason.UNFENCED, Reason.FENCE_CONTESTED}
 TOLD |= {Reason.NOT_GRANTED, Reason.SECRET_TOO_OLD, Reason.ROTATION_OVERDUE, Reason.INTERNAL_ERROR}
@@ -336,7 +337,8 @@ def _look(seen: Observed, planned: Plan, outcome: Outcome, after: After, finding
     waits_for_pods &= not in_runs or bool(runs.numbers(runs.present(seen))["replicas"])
     waiting |= waits_for_pods and (after.workload is None or after.asks_again)
     waiting |= outcome.lacks_block
-    pauses = [SECRETS_AGAIN] if agent is not None and agent.spec.secrets else []
+    unwatched = agent is not None and (agent.spec.secrets or has_hosts(agent.spec))
+    pauses = [SECRETS_AGAIN] if unwatched else []
     # A value before goes when its time is up, not up to a minute later.
     overlaps = [one.previous_until for one in after.secrets or () if one.has_previous and one.previous_until]
     pauses += [(end - seen.now).total_seconds() for end in overlaps if end > seen.now]
