@@ -7,12 +7,15 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ringfence.api import AgentPolicySpec
-from ringfence.api.agentpolicy import SigningKey
+from ringfence.api.agentpolicy import PolicyEgress, SigningKey
 from ringfence.api.permissions import PolicyRule
 
 from .atoms import WILDCARD
 from .custom import refusal
+from .hostnames import Host, counted
+from .hostnames import refusal as refusal_of_host
 from .levels import CATALOGUE
+from .providers import provider_of
 from .text import listed, quote
 
 MAX_WARNINGS: Final = 10
@@ -29,10 +32,28 @@ def advice(spec: AgentPolicySpec) -> list[str]:
                 found.append(f"{path}: {quote(f'{resource}.{entry.group}')} counts for nothing, since {why}")
     for index, rule in enumerate(spec.permissions.allow or ()):
         found += _about(f"spec.permissions.allow[{index}]", rule)
+    found += _about_hosts(spec.egress)
     found += _about_keys(spec.images.signed_by or ())
     if len(found) > MAX_WARNINGS:
         found[MAX_WARNINGS - 1 :] = [f"and {len(found) - MAX_WARNINGS + 1} more warnings"]
     return found
+
+
+def _about_hosts(egress: PolicyEgress) -> Iterator[str]:
+    at = "spec.egress"
+    for index, one in enumerate(egress.hosts):
+        if why := refusal_of_host(one.name, one.reason):
+            yield f"{at}.hosts[{index}].name: {quote(one.name)} counts for nothing, since {why}"
+    allowed = counted(egress.hosts)
+    for field, entries in (("tunnel", egress.tunnel), ("unkeyed", egress.unkeyed)):
+        for index, name in enumerate(entries):
+            host = Host(name)
+            if why := refusal_of_host(name, needs_reason=False):
+                yield f"{at}.{field}[{index}]: {quote(name)} counts for nothing, since {why}"
+            elif not any(one.meets(host) for one in allowed):
+                yield f"{at}.{field}[{index}]: {quote(name)} allows nothing: name it in spec.egress.hosts, too"
+            elif field == "unkeyed" and provider_of(host) is None:
+                yield f"{at}.{field}[{index}]: {quote(name)} allows nothing: it is no host of an LLM provider"
 
 
 def _about_keys(keys: Sequence[SigningKey]) -> Iterator[str]:
