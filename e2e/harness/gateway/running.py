@@ -23,6 +23,7 @@ from cluster.shell import wait_for
 from ringfence.gateway import certificates, envoy
 from ringfence.gateway.model import Gateway, Paths
 
+from .client import Client
 from .room import Room
 
 __all__ = ["Running", "swap"]
@@ -59,6 +60,7 @@ class Running:
         self.folder.mkdir()
         self.config, self.keys = self.folder / "config", self.folder / "keys"
         self.keys.mkdir()
+        self.address = place.next_address()
         self.bundle = self.folder / "agent-ca.pem"
         paths = Paths(
             config=str(self.config),
@@ -74,7 +76,7 @@ class Running:
 
     def apply(self, gateway: Gateway) -> None:
         """What the controller and the kubelet do when the list of hosts has changed."""
-        self.gateway = replace(gateway, paths=self.paths)
+        self.gateway = replace(gateway, paths=self.paths, address=self.address)
         self.certify(self.gateway)
         swap(self.config, envoy.files(self.gateway))
 
@@ -88,6 +90,11 @@ class Running:
         swap(Path(self.paths.certificate), {"tls.crt": pair.certificate, "tls.key": pair.key})
         self.bundle.write_bytes(signer.certificate)
         self._certified = names
+
+    @property
+    def client(self) -> Client:
+        """An agent of this gateway, which trusts its authority of now."""
+        return Client(self.bundle, self.address)
 
     def key(self, file: str, value: str | bytes) -> None:
         """Put a key's value where the gateway reads it: `FOLDER/NAME`."""
