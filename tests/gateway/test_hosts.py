@@ -30,7 +30,9 @@ def test_a_host_with_a_bad_certificate_or_an_old_protocol_is_not_asked(
     assert internet.account(internet.site(name), "request") == []
 
     def told() -> bool:
-        return any(why.lower() in (line.get("failure") or "").lower() for line in everything.log() if line.get("host") == name)
+        return any(
+            why.lower() in (line.get("failure") or "").lower() for line in everything.log() if line.get("host") == name
+        )
 
     wait_for("the reason in the record", told, timeout=20)
 
@@ -103,7 +105,9 @@ def test_dns_that_is_silent_keeps_no_other_host_from_being_served(start: Starter
     assert client.ask("silent.test/x").status == 503
     internet.names.silent.clear()
     internet.names.set("silent.test", room.PUBLIC)
-    wait_for("an answer", lambda: running.stats("cluster_manager.")["cluster_manager.warming_clusters"] == 0, timeout=60)
+    wait_for(
+        "an answer", lambda: running.stats("cluster_manager.")["cluster_manager.warming_clusters"] == 0, timeout=60
+    )
 
 
 def test_e12_names_that_are_not_declared_are_never_asked_for(agent: Client, internet: World) -> None:
@@ -113,7 +117,10 @@ def test_e12_names_that_are_not_declared_are_never_asked_for(agent: Client, inte
         for authority in (name, f"{name}:443"):
             answer = agent.raw("api.llm.test", f"GET /any/x HTTP/1.1\r\nhost: {authority}\r\n\r\n".encode())
             assert answer.status == 403
-        assert agent.raw("api.llm.test", f"GET https://{name}/any/x HTTP/1.1\r\nhost: {name}\r\n\r\n".encode()).status == 403
+        assert (
+            agent.raw("api.llm.test", f"GET https://{name}/any/x HTTP/1.1\r\nhost: {name}\r\n\r\n".encode()).status
+            == 403
+        )
         assert agent.ask("plain.test:80/x", headers={"host": name}).status == 403
     assert internet.names.queries(["evil.test", "x.api.llm.test"]) == []
     assert internet.names.queries(["api.llm.test"])  # it would have been seen

@@ -100,7 +100,9 @@ def test_a_bad_update_leaves_the_old_one_in_force_and_is_told(start: Starter) ->
     bad = json.loads(files["rds-443.json"])
     bad["resources"][0]["virtual_hosts"][0]["routes"].insert(0, {"match": {}, "direct_response": {"status": 99}})
     swap(running.config, files | {"rds-443.json": json.dumps(bad), "cds.json": "{"})
-    wait_for("the rejection", lambda: "rejected" in running.errors() or "update_rejected" in running.errors(), timeout=20)
+    wait_for(
+        "the rejection", lambda: "rejected" in running.errors() or "update_rejected" in running.errors(), timeout=20
+    )
     wait_for(
         "the count",
         lambda: running.stats("http.port-443.rds.port-443.")["http.port-443.rds.port-443.update_rejected"] == 1,
@@ -140,6 +142,11 @@ def test_a_websocket_echoes(agent: Client, name: str) -> None:
 
 
 def test_a_websocket_on_a_path_that_is_not_declared(agent: Client) -> None:
-    upgrade = {"upgrade": "websocket", "connection": "upgrade", "sec-websocket-version": "13", "sec-websocket-key": "eA=="}
+    upgrade = {
+        "upgrade": "websocket",
+        "connection": "upgrade",
+        "sec-websocket-version": "13",
+        "sec-websocket-key": "eA==",
+    }
     assert agent.ask("api.llm.test/wsx", headers=upgrade).status == 403
     assert agent.ask("api.llm.test/v1/messages", "POST", headers=upgrade).status == 403

@@ -212,7 +212,9 @@ def test_requests_of_odd_form_are_refused(agent: Client, internet: World, reques
 )
 def test_no_request_is_smuggled(agent: Client, internet: World, headers: bytes) -> None:
     before = seen(internet)
-    request = b"POST /any/x HTTP/1.1\r\nhost: api.llm.test\r\n" + headers + b"\r\n0\r\n\r\nGET /any/smuggled HTTP/1.1\r\n"
+    request = (
+        b"POST /any/x HTTP/1.1\r\nhost: api.llm.test\r\n" + headers + b"\r\n0\r\n\r\nGET /any/smuggled HTTP/1.1\r\n"
+    )
     assert agent.raw("api.llm.test", request).status in {400, 501}
     assert seen(internet) == before
 
@@ -220,7 +222,14 @@ def test_no_request_is_smuggled(agent: Client, internet: World, headers: bytes) 
 def curl(internet: World, everything: Running, *words: str) -> list[int]:
     """Statuses of all requests, over one HTTP/2 connection where curl keeps it."""
     internet.place.say_hosts(everything.address, "api.llm.test")
-    argv = ["curl", "--silent", "--cacert", str(everything.bundle), "--write-out", "\nstatus=%{http_code} new=%{num_connects}\n"]
+    argv = [
+        "curl",
+        "--silent",
+        "--cacert",
+        str(everything.bundle),
+        "--write-out",
+        "\nstatus=%{http_code} new=%{num_connects}\n",
+    ]
     whole = internet.place.client([*argv, *words])
     done = subprocess.run(whole, capture_output=True, text=True, check=True, timeout=60)
     found = re.findall(r"status=(\d+) new=(\d+)", done.stdout)
@@ -231,7 +240,14 @@ def curl(internet: World, everything: Running, *words: str) -> list[int]:
 def test_e5_a_later_stream_with_another_authority_is_refused_and_the_connection_lives(
     internet: World, everything: Running
 ) -> None:
-    again = ["--next", "--silent", "--cacert", str(everything.bundle), "--write-out", "\nstatus=%{http_code} new=%{num_connects}\n"]
+    again = [
+        "--next",
+        "--silent",
+        "--cacert",
+        str(everything.bundle),
+        "--write-out",
+        "\nstatus=%{http_code} new=%{num_connects}\n",
+    ]
     url = "https://api.llm.test/any/x"
     statuses = curl(internet, everything, url, *again, "-H", "host: other.test", url, *again, url)
     assert statuses == [200, 403, 200]
@@ -264,7 +280,11 @@ def test_what_went_out_and_what_was_refused_is_told(agent: Client, everything: R
         agent.tls("told.other.test")
 
     def lines() -> list[dict[str, object]]:
-        found = [line for line in everything.log() if line.get("path") in {"/any/told", "/nothing"} or line["sni"] == "told.other.test"]
+        found = [
+            line
+            for line in everything.log()
+            if line.get("path") in {"/any/told", "/nothing"} or line["sni"] == "told.other.test"
+        ]
         return found if len(found) == 3 else []
 
     allowed, refused, reset = wait_for("the record", lines, timeout=20)

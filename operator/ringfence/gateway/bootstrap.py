@@ -91,4 +91,3 @@ def _observe(gateway: Gateway) -> Json:
         "ignore_global_conn_limit": True,
         "filter_chains": [{"filters": [manager]}],
     }
-
