@@ -1,6 +1,7 @@
 """The real Envoy in a network namespace, with a pretend internet around it. Needs root, and no cluster."""
 
 import os
+import zlib
 from collections.abc import Iterator
 
 import pytest
@@ -31,7 +32,7 @@ def everything(internet: World) -> Iterator[Running]:
 @pytest.fixture
 def agent(everything: Running) -> Client:
     """An agent of that gateway."""
-    return Client(everything.bundle)
+    return everything.client
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def start(internet: World, request: pytest.FixtureRequest) -> Iterator["Starter"
 
 class Starter:
     def __init__(self, internet: World, name: str) -> None:
-        self.internet, self.name = internet, "".join(sign if sign.isalnum() else "-" for sign in name)
+        self.internet, self.name = internet, f"{zlib.crc32(name.encode()):08x}"
         self.started: list[Running] = []
 
     def __call__(self, gateway: Gateway) -> Running:

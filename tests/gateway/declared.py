@@ -18,7 +18,7 @@ API = Host("api.llm.test", (443, 8443), rules=RULES)
 
 
 def gateway(*hosts: Host, **more: object) -> Gateway:
-    return Gateway(hosts, DENIED, (room.RESOLVER,), address=room.GATEWAY, **more)  # type: ignore[arg-type]
+    return Gateway(hosts, DENIED, (room.RESOLVER,), **more)  # type: ignore[arg-type]
 
 
 EVERYTHING = gateway(

@@ -1,11 +1,12 @@
 """TLS ends at the gateway: each request is decided by host, method and path."""
 
 import re
-import socket
+import subprocess
 
 import pytest
 
-from harness.gateway.client import Client, Reset, dial, read
+from cluster.shell import wait_for
+from harness.gateway.client import Client, Reset, read
 from harness.gateway.running import Running
 from harness.gateway.world import World
 
@@ -125,8 +126,8 @@ def test_e4_no_name_is_reset(agent: Client) -> None:
         agent.tls(None)
 
 
-def test_e2_plain_http_to_the_tls_port_is_reset(everything: Running) -> None:
-    with dial() as connection:
+def test_e2_plain_http_to_the_tls_port_is_reset(agent: Client) -> None:
+    with agent.dial() as connection:
         connection.sendall(b"GET http://api.llm.test/any/x HTTP/1.1\r\nhost: api.llm.test\r\n\r\n")
         with pytest.raises(Reset):
             read(connection)
@@ -211,17 +212,24 @@ def test_requests_of_odd_form_are_refused(agent: Client, internet: World, reques
 )
 def test_no_request_is_smuggled(agent: Client, internet: World, headers: bytes) -> None:
     before = seen(internet)
-    request = b"POST /any/x HTTP/1.1\r\nhost: api.llm.test\r\n" + headers + b"\r\n0\r\n\r\nGET /any/smuggled HTTP/1.1\r\n"
+    request = (
+        b"POST /any/x HTTP/1.1\r\nhost: api.llm.test\r\n" + headers + b"\r\n0\r\n\r\nGET /any/smuggled HTTP/1.1\r\n"
+    )
     assert agent.raw("api.llm.test", request).status in {400, 501}
     assert seen(internet) == before
 
 
 def curl(internet: World, everything: Running, *words: str) -> list[int]:
     """Statuses of all requests, over one HTTP/2 connection where curl keeps it."""
-    internet.place.say_hosts("api.llm.test")
-    import subprocess
-
-    argv = ["curl", "--silent", "--cacert", str(everything.bundle), "--write-out", "\nstatus=%{http_code} new=%{num_connects}\n"]
+    internet.place.say_hosts(everything.address, "api.llm.test")
+    argv = [
+        "curl",
+        "--silent",
+        "--cacert",
+        str(everything.bundle),
+        "--write-out",
+        "\nstatus=%{http_code} new=%{num_connects}\n",
+    ]
     whole = internet.place.client([*argv, *words])
     done = subprocess.run(whole, capture_output=True, text=True, check=True, timeout=60)
     found = re.findall(r"status=(\d+) new=(\d+)", done.stdout)
@@ -232,7 +240,14 @@ def curl(internet: World, everything: Running, *words: str) -> list[int]:
 def test_e5_a_later_stream_with_another_authority_is_refused_and_the_connection_lives(
     internet: World, everything: Running
 ) -> None:
-    again = ["--next", "--silent", "--cacert", str(everything.bundle), "--write-out", "\nstatus=%{http_code} new=%{num_connects}\n"]
+    again = [
+        "--next",
+        "--silent",
+        "--cacert",
+        str(everything.bundle),
+        "--write-out",
+        "\nstatus=%{http_code} new=%{num_connects}\n",
+    ]
     url = "https://api.llm.test/any/x"
     statuses = curl(internet, everything, url, *again, "-H", "host: other.test", url, *again, url)
     assert statuses == [200, 403, 200]
@@ -259,15 +274,17 @@ def test_headers_that_steer_a_gateway_do_not_leave(agent: Client) -> None:
 
 
 def test_what_went_out_and_what_was_refused_is_told(agent: Client, everything: Running) -> None:
-    from cluster.shell import wait_for
-
     agent.ask("api.llm.test/any/told?token=secret", headers={"authorization": "Bearer secret"})
     agent.ask("api.llm.test/nothing?token=secret", "PUT")
     with pytest.raises(Reset):
         agent.tls("told.other.test")
 
     def lines() -> list[dict[str, object]]:
-        found = [line for line in everything.log() if line.get("path") in {"/any/told", "/nothing"} or line["sni"] == "told.other.test"]
+        found = [
+            line
+            for line in everything.log()
+            if line.get("path") in {"/any/told", "/nothing"} or line["sni"] == "told.other.test"
+        ]
         return found if len(found) == 3 else []
 
     allowed, refused, reset = wait_for("the record", lines, timeout=20)

@@ -11,9 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .room import GATEWAY
-
-__all__ = ["Answer", "Client", "Reset", "dial"]
+__all__ = ["Answer", "Client", "Reset", "read"]
 
 
 class Reset(Exception):
@@ -41,16 +39,16 @@ class Answer:
         return found
 
 
-def dial(port: int = 443, *, address: str = GATEWAY) -> socket.socket:
-    """A connection to the gateway."""
-    return socket.create_connection((address, port), timeout=20)
-
-
 @dataclass(frozen=True)
 class Client:
-    """Believes the authority in `bundle` (PEM), and speaks HTTP/1.1."""
+    """Of the gateway at `address`. Believes the authority in `bundle` (PEM), and speaks HTTP/1.1."""
 
     bundle: Path
+    address: str
+
+    def dial(self, port: int = 443) -> socket.socket:
+        """A connection to the gateway."""
+        return socket.create_connection((self.address, port), timeout=20)
 
     def tls(self, sni: str | None, port: int = 443, *, over: socket.socket | None = None) -> ssl.SSLSocket:
         """A connection with this name in its first message. Raises Reset when the gateway ends it."""
@@ -59,7 +57,7 @@ class Client:
             context.check_hostname = False
         context.set_alpn_protocols(["http/1.1"])
         try:
-            return context.wrap_socket(over or dial(port), server_hostname=sni)
+            return context.wrap_socket(over or self.dial(port), server_hostname=sni)
         except (ssl.SSLEOFError, ConnectionError) as error:
             raise Reset from error
 
@@ -77,7 +75,7 @@ class Client:
         name, _, port = site.partition(":")
         number = int(port or 443)
         connection = http.client.HTTPConnection(name, number, timeout=20)
-        connection.sock = dial(80) if number == 80 else self.tls(sni or name, number)
+        connection.sock = self.dial(80) if number == 80 else self.tls(sni or name, number)
         connection.request(method, slash + path or "/", body, dict(headers or {}))
         return _answer(connection)
 

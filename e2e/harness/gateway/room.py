@@ -15,15 +15,15 @@ from cluster.shell import nsenter, run
 
 __all__ = ["Room", "room"]
 
-GATEWAY = "10.96.0.10"
-"""Where the gateway listens: an address as Services have."""
+GATEWAYS = tuple(f"10.96.0.{last}" for last in range(10, 90))
+"""Where gateways listen: addresses as Services have."""
 RESOLVER = "203.0.113.53"
 PUBLIC = "203.0.113.10"
 OTHER = "203.0.113.11"
 THIRD = "203.0.113.12"
 PRIVATE = "10.0.0.9"
 METADATA = "169.254.169.254"
-ADDRESSES = (GATEWAY, RESOLVER, PRIVATE, METADATA, *(f"203.0.113.{last}" for last in range(10, 30)))
+ADDRESSES = (*GATEWAYS, RESOLVER, PRIVATE, METADATA, *(f"203.0.113.{last}" for last in range(10, 30)))
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -34,6 +34,7 @@ class Room:
     def __init__(self, name: str, folder: Path) -> None:
         self.name, self.folder = name, folder
         self.started: list[subprocess.Popen[bytes]] = []
+        self._addresses = iter(GATEWAYS)
         self.hosts = folder / "hosts"
         self.hosts.write_text("127.0.0.1 localhost\n")
 
@@ -53,9 +54,13 @@ class Room:
         bind = 'mount --bind "$0" /etc/hosts; mount --bind /dev/null /etc/resolv.conf; exec "$@"'
         return self.inside(["unshare", "--mount", "sh", "-ec", bind, self.hosts, *argv])
 
-    def say_hosts(self, *names: str) -> None:
-        """Point names at the gateway, as `hostAliases` do."""
-        self.hosts.write_text("127.0.0.1 localhost\n" + "".join(f"{GATEWAY} {name}\n" for name in names))
+    def next_address(self) -> str:
+        """One that no gateway listens at."""
+        return next(self._addresses)
+
+    def say_hosts(self, address: str, *names: str) -> None:
+        """Point names at a gateway, as `hostAliases` do."""
+        self.hosts.write_text("127.0.0.1 localhost\n" + "".join(f"{address} {name}\n" for name in names))
 
     @contextmanager
     def entered(self) -> Iterator[None]:

@@ -16,13 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from cluster import programs
 from cluster.shell import wait_for
 from ringfence.gateway import certificates, envoy
+from ringfence.gateway.authorities import Authorities
 from ringfence.gateway.model import Gateway, Paths
 
+from .client import Client
 from .room import Room
 
 __all__ = ["Running", "swap"]
@@ -59,6 +59,7 @@ class Running:
         self.folder.mkdir()
         self.config, self.keys = self.folder / "config", self.folder / "keys"
         self.keys.mkdir()
+        self.address = place.next_address()
         self.bundle = self.folder / "agent-ca.pem"
         paths = Paths(
             config=str(self.config),
@@ -68,26 +69,27 @@ class Running:
             admin=str(self.folder / "admin.sock"),
         )
         self.paths = paths
+        self.authorities = Authorities()
         self.gateway = gateway
         self.apply(gateway)
         self.process: subprocess.Popen[bytes] | None = None
 
     def apply(self, gateway: Gateway) -> None:
         """What the controller and the kubelet do when the list of hosts has changed."""
-        self.gateway = replace(gateway, paths=self.paths)
+        self.gateway = replace(gateway, paths=self.paths, address=self.address)
         self.certify(self.gateway)
         swap(self.config, envoy.files(self.gateway))
 
     def certify(self, gateway: Gateway) -> None:
-        """A new authority and leaf for the hosts."""
-        names, now = certificates.names(gateway), datetime.now(UTC)
-        if getattr(self, "_certified", None) == names:
-            return
-        signer = certificates.authority(ec.generate_private_key(ec.SECP256R1()), "test", names, now)
-        pair = certificates.leaf(signer, ec.generate_private_key(ec.SECP256R1()), names, now)
-        swap(Path(self.paths.certificate), {"tls.crt": pair.certificate, "tls.key": pair.key})
-        self.bundle.write_bytes(signer.certificate)
-        self._certified = names
+        """What its hosts lack of authorities and certificates."""
+        self.authorities = self.authorities.renewed(certificates.names(gateway), "test", datetime.now(UTC))
+        swap(Path(self.paths.certificate), self.authorities.leaves())
+        self.bundle.write_bytes(self.authorities.bundle())
+
+    @property
+    def client(self) -> Client:
+        """An agent of this gateway, which trusts its authority of now."""
+        return Client(self.bundle, self.address)
 
     def key(self, file: str, value: str | bytes) -> None:
         """Put a key's value where the gateway reads it: `FOLDER/NAME`."""

@@ -7,8 +7,13 @@ from .model import Gateway
 from .shapes import Json, extension, seconds, socket, watched
 
 _HEAP_CLOSED: Final = 0.95
-_COUNTED: Final = ("cluster_manager.", "listener_manager.", "overload.", "server.", "ringfence.")
-"""Figures that are kept: a number that does not grow with what the agent asks for."""
+_COUNTED: Final = (
+    *({"prefix": f"{part}."} for part in ("cluster_manager", "listener_manager", "overload", "server")),
+    *({"suffix": f".{what}"} for what in ("update_success", "update_rejected", "update_failure", "config_fail")),
+)
+"""Figures that are kept: their number does not grow with what the agent asks for. `update_rejected`: Envoy refused a
+file, and goes on with the one before.
+"""
 
 
 def bootstrap(gateway: Gateway) -> Json:
@@ -22,7 +27,7 @@ def bootstrap(gateway: Gateway) -> Json:
             "cds_config": watched(config, naming.CLUSTERS),
         },
         "static_resources": {"clusters": [_admin(gateway)], "listeners": [_observe(gateway)]},
-        "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": [{"prefix": one} for one in _COUNTED]}}},
+        "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": list(_COUNTED)}}},
         "overload_manager": _overload(gateway),
         "bootstrap_extensions": [extension("envoy.bootstrap.internal_listener", "InternalListener")],
     }
@@ -59,13 +64,11 @@ def _admin(gateway: Gateway) -> Json:
 def _observe(gateway: Gateway) -> Json:
     """Readiness and figures, and nothing else of the administration: no other path, method or query gets there."""
     get = {"name": ":method", "string_match": {"exact": "GET"}}
-    routes: list[Json] = [
-        {
-            "match": {"path": path, "headers": [get]},
-            "route": {"cluster": naming.ADMIN, "timeout": "5s", "regex_rewrite": _exactly(path)},
-        }
-        for path in ("/ready", "/stats/prometheus")
-    ]
+    routes: list[Json] = []
+    for path in ("/ready", "/stats/prometheus"):
+        whole = {"name": ":path", "string_match": {"exact": path}}  # without a query: it holds orders, too
+        to = {"cluster": naming.ADMIN, "timeout": "5s"}
+        routes.append({"match": {"path": path, "headers": [get, whole]}, "route": to})
     routes.append({"match": {"prefix": "/"}, "direct_response": {"status": 404}})
     manager = extension(
         "envoy.filters.network.http_connection_manager",
@@ -88,8 +91,3 @@ def _observe(gateway: Gateway) -> Json:
         "ignore_global_conn_limit": True,
         "filter_chains": [{"filters": [manager]}],
     }
-
-
-def _exactly(path: str) -> Json:
-    """The query is cut off: the administration takes orders there."""
-    return {"pattern": {"regex": "^.*$"}, "substitution": path}

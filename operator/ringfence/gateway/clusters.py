@@ -1,8 +1,9 @@
 """Where requests go out: clusters, one for each host and port, and what each request passes on its way."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
-from . import naming
+from . import keys, naming, proxy, tunnel, wildcards
 from .model import Gateway, Host, Mode
 from .routes import PLAIN_PORT
 from .shapes import Json, extension, seconds, socket, typed, watched
@@ -18,38 +19,60 @@ _WINDOW: Final = 1 << 20
 
 
 def clusters(gateway: Gateway) -> list[Json]:
-    """All clusters, by host and port; those for WebSockets speak HTTP/1 alone."""
-    found: list[Json] = []
-    for port in gateway.ports:
-        for host in gateway.at(port):
-            if host.mode is Mode.TERMINATE:
-                found.append(cluster(gateway, host, port))
-                if host.websocket:
-                    found.append(cluster(gateway, host, port, http1=True))
+    """All clusters, by port and host; for WebSockets with HTTP/1 alone, with a key one for each place."""
+    found = [one for port in gateway.ports for host in gateway.at(port) for one in _of_host(gateway, host, port)]
+    if tunnel.wanted(gateway):
+        found.append(tunnel.cluster())
+    if gateway.proxy_port:
+        found += proxy.clusters(gateway)
     return found
 
 
-def cluster(gateway: Gateway, host: Host, port: int, *, http1: bool = False) -> Json:
-    """One host at one port: its name resolved, each address checked before it is dialled, its certificate verified.
+def _of_host(gateway: Gateway, host: Host, port: int) -> Iterator[Json]:
+    if host.mode is Mode.TUNNEL:
+        yield _cluster(
+            gateway,
+            host,
+            port,
+            naming.site(host, port),
+            _protocol(gateway, [], http1=True, names=host.wildcard),
+            tls=False,
+        )
+        return
+    tls = port != PLAIN_PORT
+    for place in range(len(host.key.places)) if host.key else (None,):
+        added = keys.filters(gateway, host.key, host.key.places[place]) if host.key and place is not None else []
+        for http1 in (False, True) if host.websocket else (False,):
+            spoken = _protocol(gateway, added, http1=http1 or not tls, names=host.wildcard)
+            yield _cluster(gateway, host, port, naming.cluster(host, port, place, http1=http1), spoken, tls=tls)
 
-    Each address is an endpoint of its own: one that holds several tries the next one by itself, which no check has
-    seen. DNS that is silent keeps nothing else from being served (`wait_for_warm_on_init`).
-    """
-    name = naming.plain(host, port) if http1 else naming.site(host, port)
-    endpoint = {"endpoint": {"address": socket(host.name, port), "hostname": host.name}}
-    tls = {} if port == PLAIN_PORT else {"transport_socket": _tls(gateway, host)}
+
+def _cluster(gateway: Gateway, host: Host, port: int, name: str, spoken: Json, *, tls: bool) -> Json:
+    """One host at one port: its name resolved, each address checked before it is dialled, its certificate verified."""
+    options = {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": spoken}
+    secured = {"transport_socket": _tls(gateway, host)} if tls else {}
+    found = wildcards.cluster_type() if host.wildcard else _named(gateway, host, port, name)
     return typed(
         "Cluster",
         name=name,
-        cluster_type=extension("envoy.cluster.dns", "DnsCluster", **resolution(gateway)),
         wait_for_warm_on_init=False,
-        load_assignment={"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
+        **found,
         **bounds(gateway),
-        typed_extension_protocol_options={
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": _protocol(gateway, http1=http1, tls=bool(tls))
-        },
-        **tls,
+        **secured,
+        typed_extension_protocol_options=options,
     )
+
+
+def _named(gateway: Gateway, host: Host, port: int, name: str) -> dict[str, Any]:
+    """Each address is an endpoint of its own.
+
+    One that holds several tries the next one by itself, which no check has seen. DNS that is silent keeps nothing else from being served (`wait_for_warm_on_init`).
+    """
+    endpoint = {"endpoint": {"address": socket(host.name, port), "hostname": host.name}}
+    return {
+        "cluster_type": extension("envoy.cluster.dns", "DnsCluster", **resolution(gateway)),
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
+    }
 
 
 def resolution(gateway: Gateway) -> dict[str, Any]:
@@ -102,14 +125,18 @@ def bounds(gateway: Gateway) -> dict[str, Any]:
     }
 
 
-def _protocol(gateway: Gateway, *, http1: bool, tls: bool) -> Json:
-    """HTTP/2 where the host offers it. Connections of different hosts are never merged: that has to be asked for."""
+def _protocol(gateway: Gateway, added: list[Json], *, http1: bool, names: bool = False) -> Json:
+    """HTTP/2 where the host offers it. Connections of different hosts are never merged: that has to be asked for.
+
+    `names`: the name for TLS and for the certificate is the request's. A wildcard's cluster demands that, with TLS or
+    without.
+    """
     h2 = {
         "max_concurrent_streams": gateway.limits.streams,
         "initial_stream_window_size": _WINDOW,
         "initial_connection_window_size": _WINDOW,
     }
-    if http1 or not tls:
+    if http1:
         spoken: Json = {"explicit_http_config": {"http_protocol_options": {}}}
     else:
         spoken = {"auto_config": {"http_protocol_options": {}, "http2_protocol_options": h2}}
@@ -119,7 +146,8 @@ def _protocol(gateway: Gateway, *, http1: bool, tls: bool) -> Json:
             "idle_timeout": seconds(_UPSTREAM_IDLE_SECONDS),
             "max_headers_count": gateway.limits.headers,
         },
-        http_filters=[address_check(gateway), codec()],
+        **({"upstream_http_protocol_options": {"auto_sni": True, "auto_san_validation": True}} if names else {}),
+        http_filters=[address_check(gateway), *added, codec()],
         **spoken,
     )
 
@@ -157,6 +185,7 @@ def _address(network: str) -> Json:
 
 def _tls(gateway: Gateway, host: Host) -> Json:
     """The host's certificate, by name. Both ends of the versions are said: Envoy's own highest is TLS 1.2."""
+    names = [] if host.wildcard else [{"san_type": "DNS", "matcher": {"exact": host.name}}]
     common = {
         "tls_params": {
             "tls_minimum_protocol_version": "TLSv1_2" if host.tls_1_2 else "TLSv1_3",
@@ -164,7 +193,8 @@ def _tls(gateway: Gateway, host: Host) -> Json:
         },
         "validation_context": {
             "trusted_ca": {"filename": gateway.paths.authorities},
-            "match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": host.name}}],
+            **({"match_typed_subject_alt_names": names} if names else {}),
         },
     }
-    return extension("envoy.transport_sockets.tls", "UpstreamTlsContext", common_tls_context=common, sni=host.name)
+    asked = {} if host.wildcard else {"sni": host.name}
+    return extension("envoy.transport_sockets.tls", "UpstreamTlsContext", common_tls_context=common, **asked)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from . import bootstrap, clusters, listeners, naming, routes
+from . import bootstrap, clusters, keys, listeners, naming, proxy, routes, tunnel
 from .certificates import names
 from .model import Gateway
 from .shapes import Json, resources, typed
@@ -13,7 +13,8 @@ def files(gateway: Gateway) -> dict[str, str]:
     """Name -> JSON text, in order of names; the same gateway gives the same text.
 
     They lie in one folder, `gateway.paths.config`, which is swapped as a whole. Envoy starts with `bootstrap.json`,
-    and reads the others anew after each swap.
+    and reads the others anew after each swap. The placeholders of keys stand in the `rds-` files: they belong into a
+    Secret, not into a ConfigMap. No file holds the value of a key.
     """
     found: dict[str, Json] = {
         naming.BOOTSTRAP: bootstrap.bootstrap(gateway),
@@ -23,6 +24,13 @@ def files(gateway: Gateway) -> dict[str, str]:
     }
     found |= {naming.leaf_file(name): resources(_leaf(gateway, name)) for name in names(gateway)}
     found |= {naming.routes_file(port): resources(routes.configuration(gateway, port)) for port in gateway.ports}
+    if tunnel.wanted(gateway):
+        found[tunnel.FILE] = resources(tunnel.configuration(gateway))
+    if gateway.proxy_port:
+        found[proxy.FILE] = resources(proxy.configuration(gateway))
+    for key in (host.key for host in gateway.hosts):
+        if key:
+            found[naming.secret_file(key)] = resources(keys.secret(gateway, key))
     return {name: text(found[name]) for name in sorted(found)}
 
 

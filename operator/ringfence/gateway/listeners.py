@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from . import log, naming
-from .model import Gateway, Host
+from . import bodies, keys, log, naming, proxy, tunnel, wildcards
+from .model import Gateway, Host, Mode
 from .routes import PLAIN_PORT
 from .shapes import Json, extension, seconds, socket, typed, watched
 
@@ -14,8 +14,21 @@ _WINDOW: Final = 1 << 20
 
 
 def listeners(gateway: Gateway) -> list[Json]:
-    """All listeners, by port."""
-    return [_listener(gateway, port) for port in gateway.ports]
+    """All listeners, by port; the tunnel's inner one, and the proxy."""
+    found = [_listener(gateway, port) for port in gateway.ports]
+    if tunnel.wanted(gateway):
+        found.append(tunnel.listener(gateway, settings(gateway, _tunnel_filters(gateway))))
+    if gateway.proxy_port:
+        found.append(proxy.listener(gateway, settings(gateway, [router()])))
+    return found
+
+
+def _tunnel_filters(gateway: Gateway) -> list[Json]:
+    return [*_names(gateway, Mode.TUNNEL), router()]
+
+
+def _names(gateway: Gateway, mode: Mode) -> list[Json]:
+    return [wildcards.http_filter()] if wildcards.wanted(gateway, mode) else []
 
 
 def _listener(gateway: Gateway, port: int) -> Json:
@@ -37,6 +50,8 @@ def _listener(gateway: Gateway, port: int) -> Json:
 
 
 def _chain(gateway: Gateway, host: Host, port: int) -> Json:
+    if host.mode is Mode.TUNNEL:
+        return tunnel.chain(gateway, host, port)
     return {
         "name": naming.site(host, port),
         "filter_chain_match": {"server_names": [host.name], "transport_protocol": "tls"},
@@ -72,16 +87,21 @@ def manager(gateway: Gateway, port: int) -> Json:
             "config_source": watched(gateway.paths.config, naming.routes_file(port)),
         },
         upgrade_configs=[{"upgrade_type": "websocket", "enabled": False}],
-        **settings(gateway),
+        **settings(gateway, _filters(gateway)),
     )
 
 
-def settings(gateway: Gateway) -> dict[str, Any]:
+def _filters(gateway: Gateway) -> list[Json]:
+    """Those that are there whatever the hosts are do nothing but what a route says: a changed list changes no chain."""
+    return [keys.trailers_filter(), bodies.http_filter(), *_names(gateway, Mode.TERMINATE), router()]
+
+
+def settings(gateway: Gateway, filters: list[Json]) -> dict[str, Any]:
     """What holds for every connection manager."""
     limits = gateway.limits
     window = {"initial_stream_window_size": _WINDOW, "initial_connection_window_size": _WINDOW}
     return {
-        "http_filters": [router()],
+        "http_filters": filters,
         "normalize_path": True,
         "merge_slashes": True,
         "path_with_escaped_slashes_action": "REJECT_REQUEST",

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from .model import WILDCARD, Host
+from .model import WILDCARD, Host, Key
 
 BOOTSTRAP: Final = "bootstrap.json"
 LISTENERS: Final = "lds.json"
@@ -43,9 +43,9 @@ def site(host: Host, port: int) -> str:
     return f"{host.name}:{port}"
 
 
-def plain(host: Host, port: int) -> str:
-    """The cluster of the same that speaks HTTP/1 alone, for WebSockets."""
-    return f"{site(host, port)}/http1"
+def cluster(host: Host, port: int, place: int | None = None, *, http1: bool = False) -> str:
+    """`HOST:PORT`, with what sets it apart: HTTP/1 alone (for WebSockets), the place where the key goes."""
+    return site(host, port) + ("/http1" if http1 else "") + ("" if place is None else f"/key-{place}")
 
 
 def routes(port: int) -> str:
@@ -58,6 +58,11 @@ def routes_file(port: int) -> str:
     return f"rds-{port}.json"
 
 
-def keyed(cluster: str, place: int) -> str:
-    """The cluster that adds the key at this place of its list."""
-    return f"{cluster}/key-{place}"
+def secret(key: Key) -> str:
+    """Of the secret that holds a key's value: one for each file, however many hosts it is for."""
+    return "key-" + key.file.replace("/", "_")
+
+
+def secret_file(key: Key) -> str:
+    """The file that says where that is."""
+    return f"sds-{secret(key)}.json"

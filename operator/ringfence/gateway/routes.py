@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from . import log, naming
+from . import bodies, keys, log, naming, wildcards
 from .model import BELOW, Gateway, Host, Mode, Rule
 from .shapes import Json, seconds, typed
 
@@ -56,6 +56,9 @@ _RETRIED: Final = "connect-failure,refused-stream,reset-before-request"
 
 FIELD_HOST: Final = "network.egress[].host"
 FIELD_RULES: Final = "network.egress[].rules"
+FIELD_KEY: Final = "secrets[].delivery.gateway"
+
+_WEBSOCKET: Final = {"name": "upgrade", "string_match": {"exact": "websocket", "ignore_case": True}}
 
 
 def configuration(gateway: Gateway, port: int) -> Json:
@@ -72,28 +75,55 @@ def configuration(gateway: Gateway, port: int) -> Json:
 def _virtual_host(host: Host, port: int) -> Json:
     return {
         "name": naming.site(host, port),
-        "domains": [host.name, naming.site(host, port)],
+        "domains": wildcards.domains(host, port),
         "routes": [*_guards(host, port), *_allowed(host, port), _nothing_else(host, port)],
     }
 
 
 def _guards(host: Host, port: int) -> Iterator[Json]:
     """What no rule lets through."""
+    site = naming.site(host, port)
+    if host.wildcard:
+        one_label = {"safe_regex": {"regex": wildcards.authority(host, port)}}
+        yield _refusal(
+            naming.UNDECLARED,
+            _headers({"name": ":authority", "string_match": one_label, "invert_match": True}),
+            name=f"{site}/one-label",
+            message=f"{host.name} is for names with one label more; {FIELD_HOST} would allow this one",
+            field=FIELD_HOST,
+        )
     yield _refusal(
-        naming.site(host, port),
-        {"prefix": "/", "headers": [_method(("TRACE", "TRACK"))]},
-        name=f"{naming.site(host, port)}/no-trace",
+        site,
+        _headers(_method(("TRACE", "TRACK"))),
+        name=f"{site}/no-trace",
         message="TRACE is not let through: it would show what the gateway adds",
         status=405,
     )
     if any(_narrow(path) for rule in host.rules for path in rule.paths):
         yield _refusal(
-            naming.site(host, port),
-            {"prefix": "/", "headers": [{"name": ":path", "string_match": {"safe_regex": {"regex": _TWICE_ESCAPED}}}]},
-            name=f"{naming.site(host, port)}/no-double-escapes",
+            site,
+            _headers(_whole_path(_TWICE_ESCAPED)),
+            name=f"{site}/no-double-escapes",
             message="the path is escaped twice, or has dots with parameters: write it plainly",
             field=FIELD_RULES,
         )
+    if host.key:
+        yield _refusal(
+            site,
+            _headers(_whole_path(keys.QUERY)),
+            name=f"{site}/no-key-in-query",
+            message="the query holds what could be a key, or hides a parameter's name; the gateway adds the key",
+            field=FIELD_KEY,
+            status=401,
+        )
+
+
+def _headers(*conditions: Json) -> Json:
+    return {"prefix": "/", "headers": list(conditions)}
+
+
+def _whole_path(expression: str) -> Json:
+    return {"name": ":path", "string_match": {"safe_regex": {"regex": expression}}}
 
 
 def _narrow(path: str) -> bool:
@@ -104,37 +134,64 @@ def _allowed(host: Host, port: int) -> Iterator[Json]:
     for number, rule in enumerate(host.rules):
         name = f"{naming.site(host, port)}/rules[{number}]"
         for path in rule.paths or (BELOW,):
-            match = _path(path)
-            if host.websocket and (not rule.methods or "GET" in rule.methods):
-                yield _websocket(host, port, match, name)
-            headers = [_method(rule.methods)] if rule.methods else []
-            yield {
-                "name": name,
-                "match": match | ({"headers": headers} if headers else {}),
-                "route": _to(host, port, naming.site(host, port)),
-                "metadata": log.verdict(log.ALLOWED, naming.site(host, port)),
-            }
+            yield from _rule(host, port, name, rule, path)
 
 
-def _websocket(host: Host, port: int, match: Json, name: str) -> Json:
-    upgrade = {"name": "upgrade", "string_match": {"exact": "websocket", "ignore_case": True}}
-    to = _to(host, port, naming.plain(host, port))
-    return {
+def _rule(host: Host, port: int, name: str, rule: Rule, path: str) -> Iterator[Json]:
+    """One path of a rule: a WebSocket, the request itself; with a key once for each place, and without it: 401."""
+    methods = [_method(rule.methods)] if rule.methods else []
+    upgrades = host.websocket and (not rule.methods or "GET" in rule.methods)
+    for place, demanded in keys.demands(host.key) if host.key else [(None, [])]:
+        if upgrades:
+            to = _to(host, port, naming.cluster(host, port, place, http1=True))
+            to["upgrade_configs"] = [{"upgrade_type": "websocket", "enabled": True}]
+            yield _passage(host, port, name, _match(path, _method(("GET",)), _WEBSOCKET, *demanded), to)
+        to = _to(host, port, naming.cluster(host, port, place))
+        yield _passage(host, port, name, _match(path, *methods, *demanded), to)
+    if host.key:
+        places = " or ".join(place.header for place in host.key.places)
+        yield _refusal(
+            naming.site(host, port),
+            _match(path, *methods),
+            name=f"{naming.site(host, port)}/no-placeholder",
+            message=f"the gateway adds the key of this host: send its placeholder, which the agent's variable holds, in "
+            f"{places} alone",
+            field=FIELD_KEY,
+            status=401,
+        )
+
+
+def _match(path: str, *headers: Json) -> Json:
+    return _path(path) | ({"headers": list(headers)} if headers else {})
+
+
+def _passage(host: Host, port: int, name: str, match: Json, to: Json) -> Json:
+    passage: Json = {
         "name": name,
-        "match": match | {"headers": [_method(("GET",)), upgrade]},
-        "route": to | {"upgrade_configs": [{"upgrade_type": "websocket", "enabled": True}]},
+        "match": match,
+        "route": to,
         "metadata": log.verdict(log.ALLOWED, naming.site(host, port)),
     }
+    filters: Json = {}
+    if host.key:
+        passage["request_headers_to_remove"] = keys.removed(host.key)
+        filters |= keys.no_trailers()
+    if host.max_body_bytes:
+        filters |= bodies.at_most(host.max_body_bytes)
+    if filters:
+        passage["typed_per_filter_config"] = filters
+    return passage
 
 
 def _to(host: Host, port: int, cluster: str) -> Json:
     """Without a timeout of its own: event streams last. A silent one ends by the connection manager's idle timeout."""
     to: Json = {
         "cluster": cluster,
-        "host_rewrite_literal": authority(host.name, port),
         "timeout": "0s",
         "retry_policy": {"retry_on": _RETRIED, "num_retries": 2},
     }
+    if not host.wildcard:
+        to["host_rewrite_literal"] = authority(host.name, port)
     if host.max_stream_seconds:
         to["max_stream_duration"] = {"max_stream_duration": seconds(host.max_stream_seconds)}
     return to
@@ -184,14 +241,17 @@ def _words(rules: tuple[Rule, ...]) -> str:
 
 
 def _undeclared(port: int) -> Json:
-    refused = _refusal(
-        naming.UNDECLARED,
-        {"prefix": "/"},
-        name=naming.UNDECLARED,
-        message=f"this host is not declared with port {port}; {FIELD_HOST} would allow it",
-        field=FIELD_HOST,
-    )
-    return {"name": naming.UNDECLARED, "domains": ["*"], "routes": [refused]}
+    return {"name": naming.UNDECLARED, "domains": ["*"], "routes": refuse_undeclared(f"with port {port}")}
+
+
+def refuse_undeclared(how: str) -> list[Json]:
+    """Routes of a virtual host that refuse all: requests, and CONNECT, which has no path."""
+    message = f"this host is not declared {how}; {FIELD_HOST} would allow it"
+    name = naming.UNDECLARED
+    return [
+        _refusal(name, match, name=name, message=message, field=FIELD_HOST)
+        for match in ({"prefix": "/"}, {"connect_matcher": {}})
+    ]
 
 
 _LONGEST_BODY: Final = 3000

@@ -1,0 +1,135 @@
+"""Keys that the agent never holds: its placeholder is demanded, all else that could be a key is taken away.
+
+The key itself is added behind the cluster's address check, so it is bound to one host and port. Header values are
+removed before that, so nothing of the agent's is left beside it.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from . import naming
+from .model import Gateway, Key, Place
+from .shapes import Json, extension, typed, watched
+
+CREDENTIALS: Final = (
+    "api-key",
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+    "x-amz-security-token",
+    "x-api-key",
+    "x-auth-token",
+    "x-goog-api-key",
+)
+"""Headers in which a key could stand: taken away from requests to a host with a key, whatever they hold."""
+
+_PARAMETERS: Final = (
+    "key",
+    "api[-_]?key",
+    "x[-_](?:goog[-_])?api[-_]?key",
+    "access[-_]?key",
+    "access[-_]?token",
+    "auth[-_]?token",
+    "authorization",
+    "bearer",
+    "client[-_]?secret",
+    "oauth[-_]?token",
+    "password",
+    "secret",
+    "sig",
+    "signature",
+    "token",
+)
+_ODD_NAME: Final = "[^=&]*[%+][^=&]*"
+"""A parameter's name with an escape in it: hosts decode it, Envoy does not."""
+QUERY: Final = (
+    r"(?i)[^?]*\?(?:.*;.*|(?:[^&]*&)*(?:" + "|".join((_ODD_NAME, *_PARAMETERS)) + r")(?:\[\])?(?:=[^&]*)?(?:&.*)?)"
+)
+"""A path whose query holds what could be a key. `;` separates parameters for some hosts, so it is refused."""
+
+_SCRUB: Final = """
+local kept = "ringfence.scrub"
+function envoy_on_request(handle)
+  local value = handle:headers():get("HEADER") or ""
+  handle:streamInfo():dynamicMetadata():set(kept, "value", string.sub(value, SKIP))
+end
+function envoy_on_response(handle)
+  local metadata = handle:streamInfo():dynamicMetadata():get(kept)
+  local value = metadata and metadata["value"] or ""
+  if #value < 8 then return end
+  local encoded = handle:base64Escape(value)
+  local found = {}
+  for name, text in pairs(handle:headers()) do
+    if string.find(text, value, 1, true) or string.find(text, encoded, 1, true) then found[name] = true end
+  end
+  for name in pairs(found) do
+    handle:headers():remove(name)
+    if string.sub(name, 1, 1) ~= ":" then handle:headers():add(name, "[removed by the egress gateway]") end
+  end
+end
+"""
+"""Lua: notes what was added, and takes each header of the answer away that holds it, as it is or in Base64."""
+
+
+def removed(key: Key) -> list[str]:
+    """Headers of the agent's that never reach the host."""
+    return sorted({*CREDENTIALS, *(place.header for place in key.places)})
+
+
+def demands(key: Key) -> Iterator[tuple[int, list[Json]]]:
+    """For each place its number, and what must hold of the headers: the placeholder here, and nothing elsewhere."""
+    headers = {place.header for place in key.places}
+    for number, place in enumerate(key.places):
+        here = {"name": place.header, "string_match": {"exact": place.value(key.placeholder)}}
+        elsewhere = [_absent(header) for header in sorted(headers - {place.header})]
+        yield number, [here, *elsewhere]
+
+
+def _absent(header: str) -> Json:
+    return {"name": header, "present_match": False}
+
+
+def filters(gateway: Gateway, key: Key, place: Place) -> list[Json]:
+    """Of a cluster, between the address check and its end: the key is added, and scrubbed from the answer's headers."""
+    generic = typed(
+        "Generic",
+        credential={"name": naming.secret(key), "sds_config": watched(gateway.paths.config, naming.secret_file(key))},
+        header=place.header,
+        **({"header_value_prefix": f"{place.scheme} "} if place.scheme else {}),
+    )
+    credential = {"name": "envoy.http.injected_credentials.generic", "typed_config": generic}
+    skip = len(place.scheme) + 2 if place.scheme else 1
+    source = _SCRUB.replace("HEADER", place.header).replace("SKIP", str(skip))
+    return [
+        extension(
+            "envoy.filters.http.credential_injector", "CredentialInjector", overwrite=True, credential=credential
+        ),
+        extension("envoy.filters.http.lua", "Lua", default_source_code={"inline_string": source}),
+    ]
+
+
+def secret(gateway: Gateway, key: Key) -> Json:
+    """Where Envoy reads the value: the mounted file, anew after each swap. A newline at its end does not count."""
+    value = {"filename": f"{gateway.paths.keys}/{key.file}"}
+    return typed("Secret", name=naming.secret(key), generic_secret={"secret": value})
+
+
+def no_trailers() -> dict[str, Any]:
+    """Of a route: trailers go neither way. Those of HTTP/2 could hold a key, or show it."""
+    every = [{"remove_on_match": {"key_matcher": {"safe_regex": {"regex": ".*"}}}}]
+    mutations = {"request_trailers_mutations": every, "response_trailers_mutations": every}
+    return {TRAILERS: typed("HeaderMutationPerRoute", mutations=mutations)}
+
+
+TRAILERS: Final = "envoy.filters.http.header_mutation"
+
+
+def trailers_filter() -> Json:
+    """Of a connection manager: does nothing but what a route says."""
+    return extension(TRAILERS, "HeaderMutation")
+
+
+def looks_like_a_key(path: str) -> bool:
+    """Whether `QUERY` refuses this path; for tests and messages, by the same expression."""
+    return re.fullmatch(QUERY, path) is not None

@@ -1,0 +1,85 @@
+"""The listener for clients that honour HTTPS_PROXY: CONNECT to a declared name leads to that port's own listener.
+
+Nothing is decided here but which port it is: what is inside the tunnel is decided by the name in its TLS, as if the
+client had come to the port itself.
+"""
+
+from typing import Any, Final
+
+from . import log, naming
+from .model import Gateway
+from .routes import PLAIN_PORT, refuse_undeclared
+from .shapes import Json, extension, socket, typed, watched
+
+PROXY: Final = "proxy"
+FILE: Final = "rds-proxy.json"
+_ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what is listened at, and where that is asked
+
+
+def listener(gateway: Gateway, settings: dict[str, Any]) -> Json:
+    """HTTP/1.0, too: Python's http.client of before 3.12 asks so. `settings`: of every connection manager."""
+    manager = extension(
+        "envoy.filters.network.http_connection_manager",
+        "HttpConnectionManager",
+        stat_prefix=PROXY,
+        rds={"route_config_name": PROXY, "config_source": watched(gateway.paths.config, FILE)},
+        upgrade_configs=[{"upgrade_type": "CONNECT"}],
+        **settings | {"http_protocol_options": {"accept_http_10": True}},
+    )
+    return typed(
+        "Listener",
+        name=PROXY,
+        address=socket(gateway.address, gateway.proxy_port),
+        per_connection_buffer_limit_bytes=gateway.limits.buffer_bytes,
+        filter_chains=[{"name": PROXY, "filters": [manager]}],
+    )
+
+
+def clusters(gateway: Gateway) -> list[Json]:
+    """The way to each port's own listener."""
+    return [_inside(gateway, port) for port in gateway.ports if port != PLAIN_PORT]
+
+
+def _inside(gateway: Gateway, port: int) -> Json:
+    address = socket(_ANY.get(gateway.address, gateway.address), port)
+    endpoints = [{"lb_endpoints": [{"endpoint": {"address": address}}]}]
+    name = _name(port)
+    return typed(
+        "Cluster",
+        name=name,
+        type="STATIC",
+        connect_timeout="5s",
+        load_assignment={"cluster_name": name, "endpoints": endpoints},
+    )
+
+
+def _name(port: int) -> str:
+    return f"inside-{port}"
+
+
+def configuration(gateway: Gateway) -> Json:
+    """CONNECT to declared names and ports; nothing else."""
+    pairs = [(host, port) for port in gateway.ports if port != PLAIN_PORT for host in gateway.at(port)]
+    return typed(
+        "RouteConfiguration",
+        name=PROXY,
+        virtual_hosts=[
+            *(_virtual_host(naming.site(host, port), port) for host, port in pairs),
+            {"name": naming.UNDECLARED, "domains": ["*"], "routes": refuse_undeclared("through the proxy")},
+        ],
+    )
+
+
+def _virtual_host(site: str, port: int) -> Json:
+    to: Json = {
+        "cluster": _name(port),
+        "timeout": "0s",
+        "upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {}}],
+    }
+    route = {
+        "name": f"{site}/connect",
+        "match": {"connect_matcher": {}},
+        "route": to,
+        "metadata": log.verdict(log.ALLOWED, site),
+    }
+    return {"name": site, "domains": [site], "routes": [route, *refuse_undeclared("through the proxy")]}

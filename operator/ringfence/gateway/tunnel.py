@@ -1,0 +1,92 @@
+"""Tunnels: TLS goes through to the host, and the gateway binds its name: SNI, CONNECT and what is resolved are one.
+
+`tcp_proxy` knows no check of addresses. So a connection goes by an inner CONNECT to an inner listener, whose requests
+pass the same filters as all others.
+"""
+
+from typing import Any, Final
+
+from . import log, naming
+from .model import Gateway, Host, Mode
+from .shapes import Json, extension, seconds, typed, watched
+
+INNER: Final = "tunnel"
+"""The inner listener, its cluster, and its route configuration."""
+FILE: Final = "rds-tunnel.json"
+
+
+def wanted(gateway: Gateway) -> bool:
+    """Whether any host is tunnelled."""
+    return any(host.mode is Mode.TUNNEL for host in gateway.hosts)
+
+
+def chain(gateway: Gateway, host: Host, port: int) -> Json:
+    """The filter chain of a name whose TLS goes through."""
+    name = "%REQUESTED_SERVER_NAME%" if host.wildcard else host.name
+    proxy = extension(
+        "envoy.filters.network.tcp_proxy",
+        "TcpProxy",
+        stat_prefix=INNER,
+        cluster=INNER,
+        tunneling_config={"hostname": f"{name}:{port}"},
+        idle_timeout=seconds(gateway.limits.idle_seconds),
+        **_longest(host),
+    )
+    return {
+        "name": naming.site(host, port),
+        "filter_chain_match": {"server_names": [host.name], "transport_protocol": "tls"},
+        "filters": [proxy],
+    }
+
+
+def _longest(host: Host) -> dict[str, Any]:
+    longest = host.max_stream_seconds
+    return {"max_downstream_connection_duration": seconds(longest)} if longest else {}
+
+
+def listener(gateway: Gateway, settings: dict[str, Any]) -> Json:
+    """Takes the inner CONNECT. `settings`: of every connection manager."""
+    manager = extension(
+        "envoy.filters.network.http_connection_manager",
+        "HttpConnectionManager",
+        stat_prefix=INNER,
+        rds={"route_config_name": INNER, "config_source": watched(gateway.paths.config, FILE)},
+        upgrade_configs=[{"upgrade_type": "CONNECT"}],
+        **settings,
+    )
+    return typed("Listener", name=INNER, internal_listener={}, filter_chains=[{"name": INNER, "filters": [manager]}])
+
+
+def cluster() -> Json:
+    """The way to the inner listener."""
+    address = {"envoy_internal_address": {"server_listener_name": INNER}}
+    endpoints = [{"lb_endpoints": [{"endpoint": {"address": address}}]}]
+    return typed(
+        "Cluster",
+        name=INNER,
+        type="STATIC",
+        connect_timeout="5s",
+        load_assignment={"cluster_name": INNER, "endpoints": endpoints},
+    )
+
+
+def configuration(gateway: Gateway) -> Json:
+    """The inner CONNECT, for the declared names alone."""
+    pairs = [(host, port) for port in gateway.ports for host in gateway.at(port) if host.mode is Mode.TUNNEL]
+    return typed("RouteConfiguration", name=INNER, virtual_hosts=[_virtual_host(host, port) for host, port in pairs])
+
+
+def _virtual_host(host: Host, port: int) -> Json:
+    site = naming.site(host, port)
+    to: Json = {
+        "cluster": site,
+        "timeout": "0s",
+        "upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {}}],
+    }
+    route = {
+        "name": f"{site}/tunnel",
+        "match": {"connect_matcher": {}},
+        "route": to,
+        "metadata": log.verdict(log.ALLOWED, site),
+    }
+    return {"name": site, "domains": [site], "routes": [route]}

@@ -1,0 +1,49 @@
+"""Names below a wildcard: resolved when they are asked for, each as a cluster of its own, its addresses checked."""
+
+import re
+from typing import Any, Final
+
+from . import naming
+from .model import WILDCARD, Gateway, Host, Mode
+from .shapes import Json, extension, seconds
+
+FILTER: Final = "envoy.filters.http.dynamic_forward_proxy"
+_MOST_NAMES: Final = 256
+_FORGOTTEN_SECONDS: Final = 300
+_LABEL: Final = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+
+
+def http_filter() -> Json:
+    """Of a connection manager: resolves what a route sends to such a cluster, after all has been decided."""
+    return extension(FILTER, "ForwardProxyFilter", sub_cluster_config={"cluster_init_timeout": seconds(10)})
+
+
+def wanted(gateway: Gateway, mode: Mode) -> bool:
+    """Whether any host of this mode is a wildcard."""
+    return any(host.wildcard and host.mode is mode for host in gateway.hosts)
+
+
+def cluster_type() -> dict[str, Any]:
+    """Instead of a name: the part of a cluster that makes one for each name.
+
+    Not the cache of names that this extension has, too: its hosts hold all addresses of a name, and a client that tries
+    the next one by itself dials what no check has seen.
+    """
+    made = {
+        "lb_policy": "ROUND_ROBIN",
+        "max_sub_clusters": _MOST_NAMES,
+        "sub_cluster_ttl": seconds(_FORGOTTEN_SECONDS),
+    }
+    kind = extension("envoy.clusters.dynamic_forward_proxy", "ForwardProxyCluster", sub_clusters_config=made)
+    return {"cluster_type": kind, "lb_policy": "CLUSTER_PROVIDED"}
+
+
+def authority(host: Host, port: int) -> str:
+    """What Host must be, as an expression: one label below the wildcard, which is all that a leaf's name covers."""
+    parent = re.escape(host.name.removeprefix(WILDCARD))
+    return rf"(?i){_LABEL}\.{parent}(?::{port})?"
+
+
+def domains(host: Host, port: int) -> list[str]:
+    """Of the virtual host."""
+    return [host.name, naming.site(host, port)]

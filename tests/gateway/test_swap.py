@@ -1,0 +1,152 @@
+"""A changed list is in force at once, and ends no connection."""
+
+import json
+import threading
+import time
+
+import pytest
+
+from cluster.shell import seconds_until, wait_for
+from gateway.conftest import Starter
+from gateway.declared import gateway
+from harness.gateway.client import Client, Reset, read
+from harness.gateway.running import Running, swap
+from ringfence.gateway import envoy
+from ringfence.gateway.model import Host, Rule
+
+SOON = 2.0
+ONE = Host("api.llm.test", rules=(Rule(("GET",), ("/events",)),))
+TWO = Host("api.llm.test", rules=(Rule(("GET",), ("/events", "/any/*")),))
+
+
+class Stream(threading.Thread):
+    """Events of the host, one each 20 ms, in a thread of their own."""
+
+    def __init__(self, client: Client, count: int) -> None:
+        super().__init__(daemon=True)
+        self.client, self.count = client, count
+        self.came: list[float] = []
+        self.late: list[float] = []
+        self.ended = ""
+
+    def run(self) -> None:
+        connection = self.client.tls("api.llm.test")
+        connection.sendall(f"GET /events?count={self.count}&every=20 HTTP/1.1\r\nhost: api.llm.test\r\n\r\n".encode())
+        file = connection.makefile("rb")
+        for line in file:
+            if line.startswith(b"data: "):
+                self.came.append(time.time())
+                self.late.append(time.time() - json.loads(line[6:])["at"] / 1e6)
+            if line == b"0\r\n":
+                self.ended = "whole"
+                break
+        connection.close()
+
+
+def test_a_changed_route_is_in_force_while_a_stream_lives_on(start: Starter) -> None:
+    running = start(gateway(ONE))
+    client = running.client
+    wait_for("the host", lambda: client.ask("api.llm.test/events?count=1").status == 200, timeout=20)
+    stream = Stream(client, 200)
+    stream.start()
+    wait_for("the stream", lambda: len(stream.came) > 5, timeout=20)
+    kept = client.tls("api.llm.test")
+    assert _kept(kept, "/any/x") == 403
+
+    running.apply(gateway(TWO))
+    assert seconds_until("the new route", lambda: client.ask("api.llm.test/any/x").status == 200, every=0.01) < SOON
+    assert _kept(kept, "/any/x") == 200
+    running.apply(gateway(ONE))
+    assert seconds_until("the route gone", lambda: client.ask("api.llm.test/any/x").status == 403, every=0.01) < SOON
+    assert _kept(kept, "/any/x") == 403
+
+    running.apply(gateway(ONE, Host("h1.test")))
+    assert seconds_until("the new host", lambda: _reached(client, running), every=0.01) < SOON
+    running.apply(gateway(ONE))
+    assert seconds_until("the host gone", lambda: _reset(client, "h1.test"), every=0.01) < SOON
+
+    stream.join(30)
+    assert (stream.ended, len(stream.came)) == ("whole", 200)
+    kept.close()
+
+
+def _kept(connection: object, path: str) -> int:
+    connection.sendall(f"GET {path} HTTP/1.1\r\nhost: api.llm.test\r\n\r\n".encode())  # type: ignore[attr-defined]
+    return read(connection).status  # type: ignore[arg-type]
+
+
+def _reached(client: Client, running: Running) -> bool:
+    try:
+        return running.client.ask("h1.test/x").status == 200
+    except (Reset, OSError):
+        return False
+
+
+def _reset(client: Client, name: str) -> bool:
+    try:
+        client.tls(name).close()
+    except Reset:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def test_a_bad_update_leaves_the_old_one_in_force_and_is_told(start: Starter) -> None:
+    running = start(gateway(ONE))
+    client = running.client
+    wait_for("the host", lambda: client.ask("api.llm.test/events?count=1").status == 200, timeout=20)
+    files = envoy.files(running.gateway)
+    bad = json.loads(files["rds-443.json"])
+    bad["resources"][0]["virtual_hosts"][0]["routes"].insert(0, {"match": {}, "direct_response": {"status": 99}})
+    swap(running.config, files | {"rds-443.json": json.dumps(bad), "cds.json": "{"})
+    wait_for(
+        "the rejection", lambda: "rejected" in running.errors() or "update_rejected" in running.errors(), timeout=20
+    )
+    wait_for(
+        "the count",
+        lambda: running.stats("http.port-443.rds.port-443.")["http.port-443.rds.port-443.update_rejected"] == 1,
+        timeout=20,
+    )
+    assert client.ask("api.llm.test/events?count=1").status == 200
+    assert client.ask("api.llm.test/any/x").status == 403
+    running.apply(gateway(TWO))
+    assert seconds_until("the good one", lambda: client.ask("api.llm.test/any/x").status == 200) < 5
+
+
+def test_events_are_not_held_back(start: Starter) -> None:
+    running = start(gateway(ONE))
+    client = running.client
+    wait_for("the host", lambda: client.ask("api.llm.test/events?count=1").status == 200, timeout=20)
+    stream = Stream(client, 50)
+    stream.start()
+    stream.join(30)
+    assert (stream.ended, len(stream.came)) == ("whole", 50)
+    assert sorted(stream.late)[25] < 0.2
+
+
+@pytest.mark.parametrize("name", ["api.llm.test", "h1.test"])
+def test_a_websocket_echoes(agent: Client, name: str) -> None:
+    connection = agent.tls(name)
+    connection.sendall(
+        f"GET /ws HTTP/1.1\r\nhost: {name}\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+        "sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+    )
+    file = connection.makefile("rb")
+    assert b" 101 " in file.readline()
+    while file.readline() != b"\r\n":
+        pass
+    connection.sendall(b"\x81\x85\x00\x00\x00\x00hello")
+    assert file.read(7) == b"\x81\x05hello"
+    connection.close()
+
+
+def test_a_websocket_on_a_path_that_is_not_declared(agent: Client) -> None:
+    upgrade = {
+        "upgrade": "websocket",
+        "connection": "upgrade",
+        "sec-websocket-version": "13",
+        "sec-websocket-key": "eA==",
+    }
+    assert agent.ask("api.llm.test/wsx", headers=upgrade).status == 403
+    assert agent.ask("api.llm.test/v1/messages", "POST", headers=upgrade).status == 403
