@@ -168,8 +168,8 @@ class Network(Model):
 
     cel_rules: ClassVar = (
         Rule(
-            cel=f"self.egress.filter(rule, has(rule.host)).size() <= {MAX_HOSTS} "
-            f"&& self.egress.filter(rule, !has(rule.host)).size() <= {MAX_OTHERS}",
+            cel=f"!has(self.egress) || (self.egress.filter(rule, has(rule.host)).size() <= {MAX_HOSTS} "
+            f"&& self.egress.filter(rule, !has(rule.host)).size() <= {MAX_OTHERS})",
             message=f"an agent has at most {MAX_HOSTS} hosts, and at most {MAX_OTHERS} other rules, in egress",
             check=lambda network: (
                 (hosts := sum(rule.host is not None for rule in network.egress)) <= MAX_HOSTS
