@@ -19,11 +19,18 @@ HTTP: Final = 80
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 """Not CONNECT and TRACE: the one is a tunnel, the other gives back what it was sent, keys as well."""
-_SEGMENT: Final = r"\.?[A-Za-z0-9_~:@!$&'()+,=-]+(\.[A-Za-z0-9_~:@!$&'()+,=-]+)*"
+MAX_REQUEST_RULES: Final = 8
+MAX_PATHS: Final = 8
+_CHARACTERS: Final = "A-Za-z0-9_.~:@!$&(),=+-"
 """Of RFC 3986 pchar: no percent, as there are two spellings then; no semicolon, at which some servers cut; no star,
-which has a meaning here; and dots never alone nor two at a time."""
-RequestPath = Annotated[str, Field(min_length=1, max_length=256, pattern=rf"^(/{_SEGMENT})*(/\*?)?$")]
+which has a meaning here. The API server counts what a longer expression could cost, over all paths that there can be."""
+RequestPath = Annotated[str, Field(min_length=1, max_length=128, pattern=rf"^(/[{_CHARACTERS}]+)*(/\*?)?$")]
 """The path of requests: exactly that one, or, with /* at the end, each that begins with what is before the star."""
+
+
+def _plain(path: str) -> bool:
+    """Whether no segment of a path is dots alone, nor looks like it to anybody."""
+    return ".." not in path and "/./" not in path and not path.endswith("/.")
 
 
 class RequestRule(Model):
@@ -35,12 +42,17 @@ class RequestRule(Model):
             message="name methods or paths; for all requests to the host leave rules out",
             check=lambda rule: rule.methods is not None or rule.paths is not None,
         ),
+        Rule(
+            cel="!has(self.paths) || self.paths.all(p, !p.contains('..') && !p.contains('/./') && !p.endsWith('/.'))",
+            message="a path has no . or .. between its slashes: write the path that is meant",
+            check=lambda rule: all(map(_plain, rule.paths or ())),
+        ),
     )
 
     methods: Annotated[list[Method], Field(min_length=1, max_length=7), ListType("set")] | None = Field(
         default=None, description="Methods that pass. Absent: all of these."
     )
-    paths: Annotated[list[RequestPath], Field(min_length=1, max_length=32), ListType("set")] | None = Field(
+    paths: Annotated[list[RequestPath], Field(min_length=1, max_length=MAX_PATHS), ListType("set")] | None = Field(
         default=None,
         description="Paths that pass, compared after the gateway has made them plain, without the query: exactly "
         "/v1/messages; or with /v1/files/* each path that begins with /v1/files/, which /v1/files is not. Absent: all.",
@@ -129,7 +141,7 @@ class EgressRule(Model):
         "the gateway, which decides each request by host, method and path. Tunnel, where a policy allows it: "
         "the name alone is checked, and what is said inside, and to which account, nobody sees.",
     )
-    rules: Annotated[list[RequestRule], Field(min_length=1, max_length=16), ListType("atomic")] | None = Field(
+    rules: Annotated[list[RequestRule], Field(min_length=1, max_length=MAX_REQUEST_RULES), ListType("atomic")] | None = Field(
         default=None,
         description="Requests to the host that pass: those of any of these rules. Absent: all methods and paths.",
     )
