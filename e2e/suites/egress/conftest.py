@@ -40,11 +40,11 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environmen
         archive.unlink()
         repository, _, digest = envoy.pinned.partition("@")
         image = (f"gateway.image.repository={repository}", f"gateway.image.digest={digest}")
-        install(environment, own_image(environment), f"agentNamespaces={{{NAMESPACE}}}", *image)
         labels = {"ringfence.dev/agents": "enabled", "pod-security.kubernetes.io/enforce": "restricted"}
         environment.kubectl.apply(
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
         )
+        install(environment, own_image(environment), f"agentNamespaces={{{NAMESPACE}}}", *image)
         environment.kubectl.apply(POLICY)
         yield environment
 

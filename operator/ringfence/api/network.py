@@ -141,7 +141,9 @@ class EgressRule(Model):
         "the gateway, which decides each request by host, method and path. Tunnel, where a policy allows it: "
         "the name alone is checked, and what is said inside, and to which account, nobody sees.",
     )
-    rules: Annotated[list[RequestRule], Field(min_length=1, max_length=MAX_REQUEST_RULES), ListType("atomic")] | None = Field(
+    rules: (
+        Annotated[list[RequestRule], Field(min_length=1, max_length=MAX_REQUEST_RULES), ListType("atomic")] | None
+    ) = Field(
         default=None,
         description="Requests to the host that pass: those of any of these rules. Absent: all methods and paths.",
     )

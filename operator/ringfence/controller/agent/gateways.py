@@ -5,6 +5,7 @@ the certificate that follows, so that the agent need not learn to trust another 
 """
 
 import base64
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -73,7 +74,9 @@ class Gateways:
         )
         if known and before is not None:
             self._tell(agent, before)
-        await self._have_taken_up(agent, digest(sorted(config.items())))
+        await self._have_taken_up(
+            agent, digest({name: hashlib.sha256(text).hexdigest() for name, text in config.items()})
+        )
 
     async def drop(self, agent: Identity) -> None:
         """Delete both, as far as they are the agent's."""
