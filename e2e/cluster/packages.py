@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from .errors import ClusterError
-from .shell import run, step
+from .shell import run, step, wait_for
 
 __all__ = ["BUILD", "NODE", "require"]
 
@@ -40,7 +40,8 @@ def require(wanted: dict[str, str]) -> None:
         # Another apt may be at work: wait for its lock instead of failing.
         options = ["-o", "DPkg::Lock::Timeout=600", "-q"]
         env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        run(["apt-get", *options, "update"], env=env, timeout=900)
+        # ... which it does not do for the lock of its lists.
+        wait_for("apt-get update", lambda: run(["apt-get", *options, "update"], env=env, timeout=900) or True, timeout=600)
         run(["apt-get", *options, *install[1:]], env=env, timeout=1800)
 
 

@@ -62,7 +62,7 @@ def exceptions(cidr: str, networks: tuple[Network, ...]) -> tuple[Network, ...] 
 def beyond_public(cidr: str, networks: tuple[Network, ...]) -> tuple[Network, ...]:
     """What of `cidr` is not the internet, as long as the cluster has `networks`: private, special, and the cluster's.
 
-    At most MOST_EXCEPTIONS, each strictly inside of `cidr`, which is all of IPv4 or of IPv6.
+    At most MOST_EXCEPTIONS, each strictly inside of `cidr`, which holds more than that.
     """
     known = _cluster(networks)
     if cidr not in known.not_public:

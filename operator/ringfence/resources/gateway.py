@@ -45,6 +45,8 @@ TRUST_VARIABLES: Final = (
     "CARGO_HTTP_CAINFO",
 )
 """What runtimes and tools read to find whom to trust. None of them is enough for all."""
+INTERNET: Final = ("0.0.0.0/0", "2000::/3")
+"""What holds all public addresses: of IPv6 the global unicast ones (RFC 4291 section 2.4); forms of IPv4 are outside."""
 MAX_NAME: Final = 63
 _DIGEST: Final = 10
 _SUFFIX: Final = "-gateway"
@@ -149,7 +151,7 @@ def _listening(agent: Agent) -> list[Manifest]:
 def _fence(agent: Agent) -> Manifest:
     """Its agent alone reaches it; it reaches the cluster's DNS, and public addresses at the declared ports."""
     egress = [*dns.rules(agent.dns)]
-    for cidr in ("0.0.0.0/0", "::/0"):
+    for cidr in INTERNET:
         left_out = [str(network) for network in beyond_public(cidr, agent.cluster)]
         peer = {"ipBlock": {"cidr": cidr, "except": left_out}}
         egress.append({"to": [peer], "ports": [{"port": port, "protocol": "TCP"} for port in ports(agent)]})
