@@ -5,6 +5,7 @@ A row comes with its field, in one change. A test id is FILE::FUNCTION.
 
 from tools.cover import guards
 from tools.enforced_containers import rows as rows_of_containers
+from tools.enforced_hosts import rows as rows_of_hosts
 from tools.enforced_rows import Row
 
 BOUNDS = "tests/api/test_bounds.py::test_both_ends_of_each_bound"
@@ -105,6 +106,7 @@ _ALLOW = "`decide`: each right of an agent must be in every binding policy"
 
 FIELDS: dict[str, Row] = {
     **dict(rows_of_containers()),
+    **dict(rows_of_hosts()),
     "AgentDeployment.spec.image": Row(
         "`decide`: registry and digest, by each AgentPolicy; the Deployment runs this image and no other",
         f"{IMAGES}::test_b68_no_digest",
@@ -459,7 +461,7 @@ FIELDS: dict[str, Row] = {
         f"{CONTROLLER}/test_nodes.py::test_a_node_that_joins_inside_of_an_accepted_network_is_left_out",
     ),
     "AgentDeployment.spec.network.egress[].ports": Row(
-        f"{_PEER}: these ports alone, over TCP alone",
+        f"{_PEER}: these ports alone, over TCP alone; of a host: egress gateway (Envoy)",
         PACKETS,
         f"{AGENTS}/test_network.py::test_udp_does_not_pass_where_tcp_is_allowed",
     ),

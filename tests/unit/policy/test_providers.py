@@ -41,7 +41,9 @@ def test_each_entry_is_whole(one: Provider) -> None:
             assert not path.endswith("/")
 
 
-KEPT = re.compile("file|batch(?!Embed)|fine|admin|organi[sz]ation|assistant|thread|vector|upload|cached|tuned|dataset", re.I)
+KEPT = re.compile(
+    "file|batch(?!Embed)|fine|admin|organi[sz]ation|assistant|thread|vector|upload|cached|tuned|dataset", re.IGNORECASE
+)
 
 
 @pytest.mark.parametrize("one", ALL, ids=NAMES)
