@@ -23,13 +23,12 @@ def named_hosts(agent: Mapping[str, Any]) -> list[EgressRule]:
 
 def rule_for(rules: Sequence[EgressRule], name: str, port: int) -> EgressRule | None:
     """The rule by which a host is reached; one for the exact name goes before a wildcard. `name`: in any spelling."""
-    found = read_host(name)
-    if isinstance(found, Refused):
-        found = Host(found.write) if found.write else None
-    if found is None:
+    read = read_host(name)
+    canonical = read.write if isinstance(read, Refused) else read.name
+    if canonical is None:
         return None
-    covering = [rule for rule in rules if port in rule.host_ports and Host(str(rule.host)).covers(found)]
-    return next((rule for rule in covering if rule.host == found.name), next(iter(covering), None))
+    covering = [rule for rule in rules if port in rule.host_ports and Host(str(rule.host)).covers(Host(canonical))]
+    return next((rule for rule in covering if rule.host == canonical), next(iter(covering), None))
 
 
 def passes(rule: EgressRule) -> str:
