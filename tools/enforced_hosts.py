@@ -1,4 +1,4 @@
-"""Rows of docs/enforcement.md for egress by host name: what `decide` lets be asked for, the egress gateway lets through."""
+"""Rows of docs/enforcement.md for egress by host name: what may be asked for, and what the egress gateway lets out."""
 
 from collections.abc import Iterator
 
@@ -37,8 +37,8 @@ _ROWS = {
         SAMPLES,
     ),
     f"{_POLICY}.hosts[].name": Row(
-        "`decide`: a name or a wildcard as it stands, in every binding policy; never a wildcard where anybody registers "
-        "names (the public suffix list)",
+        "`decide`: a name or a wildcard as it stands, in every binding policy; never a wildcard where anybody "
+        "registers names (the public suffix list)",
         f"{HOSTS}::test_hosts_above_policy",
         f"{HOSTS}::test_all_policies_must_allow_a_host",
         f"{HOSTS}::test_no_policy_opens_a_wildcard_where_anybody_registers_names",

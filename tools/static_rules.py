@@ -8,7 +8,7 @@ from ipaddress import IPv6Network
 from typing import Any
 
 from ringfence.api.agentpolicy import PolicyEgress
-from ringfence.api.network import Network
+from ringfence.api.network import MAX_OTHERS
 from ringfence.policy import forbidden
 from ringfence.policy.addresses import Addresses
 from ringfence.policy.egress import DNS_PORTS
@@ -54,8 +54,7 @@ def variables() -> list[Entry]:
 def validations() -> list[Entry]:
     """Validations of the floor's policy."""
     most = _most(PolicyEgress, "max_public_addresses", "le")
-    entries = _most(Network, "egress", "max_length")
-    each = _cel(list(range(entries)))
+    each = _cel(list(range(MAX_OTHERS)))
     v4 = _cel([2 ** (32 - prefix) for prefix in range(V4_LEAST, 33)])
     v6 = _cel([2 ** (64 - prefix) for prefix in range(V6_LEAST, 65)])
     shortest = f"(cidr(c).ip().family() == 4 ? {V4_LEAST} : {V6_LEAST})"
@@ -77,7 +76,7 @@ def validations() -> list[Entry]:
             "spec.permissions.rules: resourceNames do not narrow list, watch, create and deletecollection",
         ),
         _rule(
-            "object.spec.?network.?egress.orValue([]).all(e, !has(e.cidr)"
+            "object.spec.?network.?egress.orValue([]).all(e, !(has(e.cidr) || has(e.host))"
             f" || e.?ports.orValue([]).all(p, !(p in {_cel(sorted(DNS_PORTS))})))",
             "spec.network.egress[].ports: a resolver of one's own is no way out; leave ports 53 and 853 out",
         ),

@@ -10,9 +10,13 @@ SHORT_DURATIONS = {2: "1h", 16: "00001h0000m0000s"}
 GRACES = {2: "9s", 16: "00000h0009m0000s"}
 """For those that a rule bounds to ten minutes."""
 PEM_HEAD, PEM_END = "-----BEGIN PUBLIC KEY-----\n", "\n-----END PUBLIC KEY-----"
+HOST = r"^(\*\.)?("
+OTHERS = 64
+"""Of the rules of egress the most that are not by host."""
 URI = "^[a-z][a-z0-9+.-]*:"
 LENGTHS: tuple[tuple[str, Callable[[int], str]], ...] = (
     # What a pattern begins with -> a text of n characters that it takes. The last one takes the rest.
+    (HOST, lambda n: f"a.{'a' * n}"[:n] if n < 64 else "".join(".a"[place % 64 != 63] for place in range(n))),
     (r"^(/[A-Za-z0-9_][A-Za-z0-9._-]*){2", lambda n: ("/a/" + "a" * n)[:n]),
     ("^([0-9]{1,5}h)?", lambda n: DURATIONS.get(n, "9" * n)),
     ("^(Never|([0-9]{1,5}h)?", lambda n: DURATIONS.get(n, "9" * n)),
@@ -96,6 +100,9 @@ def _list(node: dict[str, Any], sample: list[Any], count: int) -> list[Any]:
             for number in range(count)
         ]
     keys = node.get("x-kubernetes-list-map-keys", ())
+    if {"host", "cidr"} <= items["properties"].keys():
+        others = [copy.deepcopy(sample[0]) for _ in range(min(count, OTHERS))]
+        return [*others, *({"host": f"a{number}.example"} for number in range(count - OTHERS))]
     return [
         copy.deepcopy(sample[0]) | {key: _key(items["properties"][key], number) for key in keys}
         for number in range(count)
@@ -105,6 +112,8 @@ def _list(node: dict[str, Any], sample: list[Any], count: int) -> list[Any]:
 def _key(node: dict[str, Any], number: int) -> str:
     if words := node.get("enum"):
         return str(words[number % len(words)])
+    if _pattern(node).startswith(HOST):
+        return f"a{number}.example"
     if _pattern(node).startswith("^(?:"):
         return f"a/{number}"
     if _pattern(node).startswith("^/[A-Za-z0-9_]"):

@@ -51,7 +51,14 @@ def test_defaults_are_the_most_restrictive(parity: Parity) -> None:
     assert parity.answer(policy()).body["spec"] == {
         "namespaceSelector": {"matchLabels": {}, "matchExpressions": []},
         "permissions": {"maxLevel": "ReadOnly", "namespaces": [], "clusterReads": [], "customResources": []},
-        "egress": {"cidrs": [], "serviceNamespaces": [], "maxPublicAddresses": 65536},
+        "egress": {
+            "hosts": [],
+            "tunnel": [],
+            "unkeyed": [],
+            "cidrs": [],
+            "serviceNamespaces": [],
+            "maxPublicAddresses": 65536,
+        },
         "ingress": {},
         "images": {"registries": ["*"], "requireDigest": True, "attestations": []},
         "sandbox": {},

@@ -70,6 +70,13 @@ STRICT: dict[str, Make] = {
     "service namespace": lambda text: agent(
         network={"egress": [{"service": {"name": "a", "namespace": text, "port": 1}}]}
     ),
+    "host": lambda text: agent(network={"egress": [{"host": f"{text}.example"}]}),
+    "last label of a host": lambda text: agent(network={"egress": [{"host": f"api.{text}"}]}),
+    "path of a request": lambda text: agent(
+        network={"egress": [{"host": "a.example", "rules": [{"paths": [f"/a/{text}" if text else ""]}]}]}
+    ),
+    "allowed host": lambda text: policy(egress={"hosts": [{"name": f"{text}.example"}]}),
+    "tunnel": lambda text: policy(egress={"tunnel": [f"{text}.example"]}),
     "peer namespace": lambda text: _ingress(namespace=text),
     "label key": lambda text: _ingress(podLabels={text: "x"}),
     "label prefix": lambda text: _ingress(podLabels={f"{text}/app": "x"}),

@@ -9,12 +9,15 @@ from ringfence.policy.decide import binding
 from ringfence.policy.limits import described
 from ringfence.policy.model import Facts, NamedPolicy
 from ringfence.policy.opened import Opening, closed_for_good, opening
+from ringfence.policy.text import listed
 from ringfence.policy.together import together
 from ringfence.resources.dns import NAMESPACE_NAME_LABEL
 from ringfence.resources.network import LEADS
 
+from .hosts import host_lines, named_hosts
 from .status import row
 
+_MOST_HOSTS: Final = 8
 MOST_EVENTS: Final = 10
 """Violations shown, the newest first; the rest is counted."""
 
@@ -85,6 +88,7 @@ def _egress(seen: Seen, spec: Mapping[str, Any], status: Mapping[str, Any]) -> d
         dns = any(port.get("protocol") == "UDP" for rule in stored for port in rule.get("ports") or [])
     return {
         "destinations": list(shown),
+        "hosts": list(host_lines(named_hosts(seen.agent))),
         "dns": dns,
         "apiServer": bool(status.get("effectivePermissions")),
     }
@@ -199,6 +203,7 @@ def _bounds(policy: NamedPolicy) -> list[str]:
     if spec.permissions.allow is not None:
         found.append(f"only the rights of its {len(spec.permissions.allow)} rules")
     found += _elsewhere(spec.permissions)
+    found += _by_name(policy)
     found.append(f"addresses in {', '.join(spec.egress.cidrs)}" if spec.egress.cidrs else "no egress by address")
     if spec.egress.service_namespaces:
         found.append(f"Services of {', '.join(spec.egress.service_namespaces)}")
@@ -215,6 +220,17 @@ def _bounds(policy: NamedPolicy) -> list[str]:
     if spec.existing == "Suspend":
         found.append("agents that no longer fit are suspended")
     return [*found, f"keys for {spec.secrets.max_age}", *described(spec)]
+
+
+def _by_name(policy: NamedPolicy) -> Iterator[str]:
+    """Entries that count."""
+    for hosts, what in (
+        (policy.allowed_hosts, "hosts"),
+        (policy.tunnel_hosts, "tunnels to"),
+        (policy.unkeyed_hosts, "any key for"),
+    ):
+        if hosts:
+            yield f"{what} {listed((one.name for one in hosts), _MOST_HOSTS)}"
 
 
 def _elsewhere(bounds: PolicyPermissions) -> Iterator[str]:

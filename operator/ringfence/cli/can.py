@@ -14,6 +14,7 @@ from ringfence.api.names import AGENT_LABEL, API_VERSION
 from ringfence.resources.model import ALLOW, child_name
 
 from . import cluster, formatting, options
+from .hosts import named_hosts, passes, rule_for
 from .reachable import Rules, Target, from_pods, read_target, to_address, to_pods
 from .status import condition, one_agent
 
@@ -55,8 +56,9 @@ def command(name: str, verb: str, what: str, resource_name: str | None, output: 
     or deployments.apps.
 
     What counts is what is in force: the NetworkPolicies that Ringfence has stored, and the API server's own answer
-    about the agent's ServiceAccount (else, where you may not ask that, the agent's Role). A host is looked up from
-    here; each of its addresses must be open. What guards the pods behind a Service is not looked at.
+    about the agent's ServiceAccount (else, where you may not ask that, the agent's Role). A host that the agent's spec
+    names is reached through its egress gateway; another one is looked up from here, and each of its addresses must be
+    open. What guards the pods behind a Service is not looked at.
 
     \b
     Exit code: 0 yes, 1 no, 2 it cannot be told.
@@ -121,7 +123,7 @@ async def _reach(session: cluster.Session, agent: Mapping[str, Any], target: Tar
     name, namespace = agent["metadata"]["name"], agent["metadata"]["namespace"]
     egress = await _rules(session, namespace, name, "egress")
     if target.kind in {"address", "host"}:
-        return await _to_addresses(egress, target)
+        return await _to_addresses(agent, egress, target)
     service = await _service(session, target, namespace) if target.kind != "agent" else None
     if service is not None:
         return _to_service(egress, service, target)
@@ -143,9 +145,11 @@ async def _rules(session: cluster.Session, namespace: str, name: str, direction:
     return found
 
 
-async def _to_addresses(egress: Rules, target: Target) -> Verdict:
+async def _to_addresses(agent: Mapping[str, Any], egress: Rules, target: Target) -> Verdict:
     if target.number is None:
         raise Untold(f"{target.port} is no number", "name the port by its number, such as :443")
+    if target.kind == "host" and (rule := rule_for(named_hosts(agent), target.name, target.number)) is not None:
+        return Verdict(True, f"{rule.host} port {target.port} is open to it {passes(rule)}")
     addresses = [target.name] if target.kind == "address" else await _look_up(target.name)
     closed = [one for one in addresses if not to_address(egress, one, target.number)]
     if closed:

@@ -131,7 +131,7 @@ def _section(title: str, content: Sequence[str]) -> Iterator[str]:
 
 
 def _reach(egress: Mapping[str, Any]) -> list[str]:
-    found = [formatting.clean(one) for one in egress["destinations"]]
+    found = [formatting.clean(one) for one in (*egress["destinations"], *egress["hosts"])]
     if egress["apiServer"]:
         found.append("the API server, for the rights below")
     if egress["dns"]:

@@ -1,6 +1,6 @@
 """Host names as policies list them, and which agents' hosts these cover. The normaliser itself is the API's own."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from ringfence.api.agentpolicy import AllowedHost
 from ringfence.api.hostnames import Host, Refused, Why, read_host
@@ -47,6 +47,6 @@ def _read(names: Iterable[str]) -> Iterator[Host]:
     return (host for name in names if isinstance(host := read_host(name), Host))
 
 
-def covered(host: Host, by: Sequence[Host]) -> bool:
+def covered(host: Host, by: Iterable[Host]) -> bool:
     """Whether one of the entries covers all that `host` stands for."""
     return any(one.covers(host) for one in by)

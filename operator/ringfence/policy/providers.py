@@ -43,7 +43,7 @@ class Inference:
 
 @dataclass(frozen=True)
 class Provider:
-    """`hosts`: a star is any text within one label. `signed`: no key can be put into a request on the way."""
+    """`hosts`: a star is any text within one label. `signed`: without a key clients sign, and then none can be put in."""
 
     name: str
     hosts: tuple[str, ...]

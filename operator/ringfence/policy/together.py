@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from ringfence.api.secrets import duration
 
 from .atoms import PermissionSet
+from .hostnames import Host, covered
 from .identity import pairs
 from .images import covers
 from .levels import LEVELS
@@ -74,6 +75,16 @@ def _registries(left: frozenset[str], right: frozenset[str]) -> frozenset[str]:
     return frozenset(found | {one for one in right for other in left if covers(other, one.split("/"))})
 
 
+def _hosts(left: frozenset[Host], right: frozenset[Host]) -> frozenset[Host]:
+    """Of each two the narrower one, where one covers the other."""
+    found = {one for one in left if covered(one, right)}
+    return frozenset(found | {one for one in right if covered(one, left)})
+
+
+def _host_names(found: frozenset[Host]) -> str:
+    return listed(sorted(one.name for one in found), _SHOWN) or "none"
+
+
 def _names(none: str) -> Callable[[Any], str]:
     return lambda found: listed(sorted(found), _SHOWN) or none
 
@@ -96,6 +107,9 @@ _FIELDS: Final = (
         lambda a, b: a & b,
         _names("none"),
     ),
+    _Field("egress.hosts", lambda one: frozenset(one.allowed_hosts), _hosts, _host_names),
+    _Field("egress.tunnel", lambda one: frozenset(one.tunnel_hosts), _hosts, _host_names),
+    _Field("egress.unkeyed", lambda one: frozenset(one.unkeyed_hosts), _hosts, _host_names),
     _Field("egress.cidrs", lambda one: one.allowed_networks, lambda a, b: a & b, lambda a: a.display(_SHOWN) or "none"),
     _Field("egress.maxPublicAddresses", lambda one: one.spec.egress.max_public_addresses, min, str),
     _Field("egress.serviceNamespaces", lambda one: one.service_namespaces, lambda a, b: a & b, _names("its own alone")),

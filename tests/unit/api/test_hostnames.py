@@ -184,7 +184,11 @@ def test_the_schema_refuses_the_same_in_the_same_words(text: str, why: Why, writ
 
 @pytest.mark.parametrize(
     "text",
-    ["https://u:hunter2hunter2@h.example/hunter2hunter2?k=hunter2hunter2", "hunter2hunter2", "hunter2hunter2@@h.example"],
+    [
+        "https://u:hunter2hunter2@h.example/hunter2hunter2?k=hunter2hunter2",
+        "hunter2hunter2",
+        "hunter2hunter2@@h.example",
+    ],
 )
 def test_what_was_pasted_by_mistake_is_not_repeated(text: str) -> None:
     found = read_host(text)

@@ -140,6 +140,36 @@ def test_without_a_policy_nothing_is_open(crew: Cluster, monkeypatch: pytest.Mon
     assert ask(crew, monkeypatch, "new", "reach", "203.0.113.7:443").exit_code == 1
 
 
+HOSTS = [
+    {"host": "api.example.com", "ports": [443, 80], "rules": [{"methods": ["POST"], "paths": ["/v1/messages"]}]},
+    {"host": "*.example.com"},
+    {"host": "git.example.org", "mode": "Tunnel", "ports": [8443]},
+]
+
+
+@pytest.mark.parametrize(
+    ("target", "code", "said"),
+    [
+        ("api.example.com:443", 0, "by the gateway: POST /v1/messages"),
+        ("API.example.com.:80", 0, "api.example.com port 80"),
+        ("www.example.com:443", 0, "*.example.com port 443 is open to it by the gateway: any request"),
+        ("git.example.org:8443", 0, "by a tunnel, in which the gateway sees nothing"),
+        ("git.example.org:443", 2, "has no address here"),
+        ("a.b.example.com:443", 2, "has no address here"),
+    ],
+)
+def test_a_host_that_the_spec_names_is_not_looked_up(
+    kube: Cluster, monkeypatch: pytest.MonkeyPatch, target: str, code: int, said: str
+) -> None:
+    def look_up(*_: Any, **__: Any) -> list[Any]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    put(kube, "caller", {"image": IMAGE, "network": {"egress": HOSTS}})
+    shown = ask(kube, monkeypatch, "caller", "reach", target)
+    assert (shown.exit_code, said in shown.output) == (code, True), shown.output
+
+
 RULE = {"apiGroups": [""], "resources": ["pods/log", "configmaps"], "verbs": ["get"]}
 
 

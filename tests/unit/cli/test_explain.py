@@ -125,7 +125,7 @@ def test_one_screen_tells_it_all(full: Cluster, monkeypatch: pytest.MonkeyPatch)
 
 def test_json_says_the_same(full: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     found = json.loads(full.run(monkeypatch, "explain", "researcher", "-o", "json").stdout)
-    assert found["egress"] == {"destinations": ["tools/search:8443"], "dns": True, "apiServer": True}
+    assert found["egress"] == {"destinations": ["tools/search:8443"], "hosts": [], "dns": True, "apiServer": True}
     assert found["ingress"] == {
         "observed": True,
         "callers": [{"namespace": "ops", "podLabels": {"app": "console"}, "port": 18789}],

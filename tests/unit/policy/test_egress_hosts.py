@@ -54,7 +54,9 @@ ALLOWED = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "allowed", "expected"), [row[1:] for row in ALLOWED], ids=[row[0] for row in ALLOWED])
+@pytest.mark.parametrize(
+    ("asked", "allowed", "expected"), [row[1:] for row in ALLOWED], ids=[row[0] for row in ALLOWED]
+)
 def test_hosts_above_policy(asked: str, allowed: list[str], *, expected: bool) -> None:
     found = hosts(asked, policies=[allowing(*allowed)])
     assert places(found) == (set() if expected else {(ABOVE.value, "spec.network.egress[0].host")})
@@ -183,7 +185,10 @@ def test_a_resolver_of_its_own_is_none_by_name_either(port: int) -> None:
 @pytest.mark.parametrize(
     ("egress", "words"),
     [
-        ({"hosts": [{"name": "xn--a.example"}]}, 'hosts[0].name: "xn--a.example" counts for nothing, since it has a label'),
+        (
+            {"hosts": [{"name": "xn--a.example"}]},
+            'hosts[0].name: "xn--a.example" counts for nothing, since it has a label',
+        ),
         ({"tunnel": [API]}, f'tunnel[0]: "{API}" allows nothing: name it in spec.egress.hosts'),
         ({"hosts": [{"name": API}], "tunnel": ["*.co.uk"]}, 'tunnel[0]: "*.co.uk" counts for nothing'),
         ({"hosts": [{"name": API}], "unkeyed": [API]}, f'unkeyed[0]: "{API}" allows nothing: it is no host of an LLM'),
