@@ -66,7 +66,8 @@ def _cluster(gateway: Gateway, host: Host, port: int, name: str, spoken: Json, *
 def _named(gateway: Gateway, host: Host, port: int, name: str) -> dict[str, Any]:
     """Each address is an endpoint of its own.
 
-    One that holds several tries the next one by itself, which no check has seen. DNS that is silent keeps nothing else from being served (`wait_for_warm_on_init`).
+    One that holds several tries the next one by itself, which no check has seen. DNS that is silent keeps nothing else
+    from being served (`wait_for_warm_on_init`).
     """
     endpoint = {"endpoint": {"address": socket(host.name, port), "hostname": host.name}}
     return {
