@@ -1,6 +1,8 @@
 """The agent holds a placeholder; the host gets the key, and nothing else of the agent's that could be one."""
 
 import base64
+import json
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -10,16 +12,18 @@ from gateway.declared import gateway
 from gateway.keyed import HOST, KEY, PLACEHOLDER, REAL
 from harness.gateway.client import Answer, Client
 from harness.gateway.running import Running, swap
-from harness.gateway.world import World
+from harness.gateway.world import Site, World
 from ringfence.gateway.model import Host
 
 HERE = {"x-api-key": PLACEHOLDER}
+OTHERS = (Host("h1.test"), Host("free.test"))
 BEARER = {"authorization": f"Bearer {PLACEHOLDER}"}
 
 
 @pytest.fixture(scope="module")
 def keyed(internet: World) -> Iterator[Running]:
-    running = Running(internet.place, "keyed", gateway(HOST, Host("h1.test")), internet.authorities)
+    internet.start(Site("free.test", "203.0.113.22", certified="free.test"))
+    running = Running(internet.place, "keyed", gateway(HOST, *OTHERS), internet.authorities)
     running.key(KEY.file, REAL + "\n")
     running.start()
     wait_for("the host", lambda: running.client.ask("api.llm.test/any/x", headers=HERE).status == 200, timeout=60)
@@ -146,10 +150,31 @@ def test_a_host_that_shows_the_key_in_headers_is_silenced(client: Client, header
 def test_a_trailer_does_not_arrive(client: Client) -> None:
     request = (
         b"GET /any/x HTTP/1.1\r\nhost: api.llm.test\r\nx-api-key: " + PLACEHOLDER.encode() + b"\r\n"
-        b"transfer-encoding: chunked\r\ntrailer: api-key\r\n\r\n1\r\nx\r\n0\r\napi-key: attacker\r\n\r\n"
+        b"transfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\napi-key: attacker\r\n\r\n"
     )
     answer = client.raw("api.llm.test", request)
     assert (answer.status, answer.told["trailers"]) == (200, None)
+
+
+TRAILING = """
+const http2 = require("node:http2"), fs = require("node:fs");
+const session = http2.connect("https://HOST", {ca: fs.readFileSync(process.argv[1])});
+const stream = session.request({":method": "POST", ":path": "/v1/messages", ...HEADERS}, {waitForTrailers: true});
+stream.on("wantTrailers", () => stream.sendTrailers({"api-key": "attacker"}));
+stream.on("data", (part) => process.stdout.write(part));
+stream.on("end", () => session.close());
+stream.end("{}");
+"""
+
+
+@pytest.mark.parametrize(("host", "arrives"), [("api.llm.test", False), ("free.test", True)])
+def test_a_trailer_of_http2_does_not_arrive(keyed: Running, internet: World, host: str, arrives: bool) -> None:
+    internet.place.say_hosts(keyed.address, host)
+    script = TRAILING.replace("HOST", host).replace("HEADERS", json.dumps(HERE))
+    argv = internet.place.client(["node", "-e", script, str(keyed.bundle)])
+    told = json.loads(subprocess.run(argv, capture_output=True, text=True, check=True, timeout=120).stdout)
+    assert told["bytes"] == 2
+    assert bool(told["trailers"]) is arrives
 
 
 def test_a_websocket_gets_the_key(client: Client, internet: World) -> None:
@@ -208,9 +233,9 @@ def test_a_key_taken_away_withdraws_the_route(keyed: Running) -> None:
     client = keyed.client
     try:
         swap(keyed.keys / "llm", {})
-        keyed.apply(gateway(Host("api.llm.test", rules=(), key=KEY), Host("h1.test")))
+        keyed.apply(gateway(Host("api.llm.test", rules=(), key=KEY), *OTHERS))
         wait_for("the refusal", lambda: client.ask("api.llm.test/any/x", headers=HERE).status == 403, timeout=60)
     finally:
         keyed.key(KEY.file, REAL)
-        keyed.apply(gateway(HOST, Host("h1.test")))
+        keyed.apply(gateway(HOST, *OTHERS))
         wait_for("the key again", lambda: client.ask("api.llm.test/any/x", headers=HERE).status == 200, timeout=60)

@@ -287,7 +287,7 @@ def test_what_went_out_and_what_was_refused_is_told(agent: Client, everything: R
         ]
         return found if len(found) == 3 else []
 
-    allowed, refused, reset = wait_for("the record", lines, timeout=20)
+    allowed, refused, reset = wait_for("the record", lines, timeout=60)
     assert (allowed["verdict"], allowed["rule"], allowed["site"], allowed["status"]) == (
         "allowed",
         "api.llm.test:443/rules[2]",

@@ -154,7 +154,7 @@ def _rule(host: Host, port: int, name: str, rule: Rule, path: str) -> Iterator[J
             naming.site(host, port),
             _match(path, *methods),
             name=f"{naming.site(host, port)}/no-placeholder",
-            message=f"the gateway adds the key of this host: its placeholder, which the agent's variable holds, is wanted "
+            message=f"the gateway adds the key of this host: its placeholder, as the agent's variable holds it, goes "
             f"in {places} alone",
             field=FIELD_KEY,
             status=401,
