@@ -3,8 +3,8 @@
 import pytest
 
 from cluster.shell import wait_for
-from gateway.declared import gateway
 from gateway.conftest import Starter
+from gateway.declared import gateway
 from harness.gateway import room
 from harness.gateway.client import Client, Reset, read
 from harness.gateway.running import Running

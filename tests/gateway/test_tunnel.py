@@ -104,7 +104,8 @@ def test_connect_leads_to_the_same_decisions(client: Client, far: Client) -> Non
 
 
 def test_connect_as_python_3_11_sends_it(client: Client) -> None:
-    _, status = connect(client, "api.llm.test:443", "1.0")
+    connection, status = connect(client, "api.llm.test:443", "1.0")
+    connection.close()
     assert status == 200
 
 
@@ -112,7 +113,7 @@ def test_connect_as_python_3_11_sends_it(client: Client) -> None:
 def test_e3_e4_e6_another_name_inside_of_connect_is_reset(client: Client, sni: str | None) -> None:
     connection, status = connect(client, "api.llm.test:443")
     assert status == 200
-    with pytest.raises(Reset):
+    with connection, pytest.raises(Reset):
         client.tls(sni, over=connection)
 
 
@@ -140,7 +141,8 @@ def test_e7_to_e12_connect_to_anything_else_is_refused_and_not_asked_for(
     client: Client, internet: World, authority: str
 ) -> None:
     asked = len(internet.names.queries(["evil.test", "wild.test"]))
-    _, status = connect(client, authority)
+    connection, status = connect(client, authority)
+    connection.close()
     assert status in {400, 403}
     assert len(internet.names.queries(["evil.test", "wild.test"])) == asked
 

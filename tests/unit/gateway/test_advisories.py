@@ -17,11 +17,12 @@ def test_the_pinned_envoy_is_in_no_advisory() -> None:
 @pytest.mark.parametrize(
     ("version", "ids"),
     [
-        ("1.38.1", ()),
+        ("1.38.3", ()),
+        ("1.38.1", ("CVE-2026-47778",)),
         ("1.40.0", ()),
-        ("1.38.0", ("CVE-2026-27135", "CVE-2026-47774", "older than 1.38.1")),
-        ("1.36.2", ("CVE-2025-64763", "CVE-2026-27135", "CVE-2026-47774", "older than 1.38.1")),
-        ("1.9.0", ("CVE-2025-64763", "CVE-2026-27135", "CVE-2026-47774", "older than 1.38.1")),
+        ("1.38.0", ("CVE-2026-27135", "CVE-2026-47774", "CVE-2026-47778", "older than 1.38.1")),
+        ("1.36.2", ("CVE-2025-64763", "CVE-2026-27135", "CVE-2026-47774", "CVE-2026-47778", "older than 1.38.1")),
+        ("1.9.0", ("CVE-2025-64763", "CVE-2026-27135", "CVE-2026-47774", "CVE-2026-47778", "older than 1.38.1")),
     ],
 )
 def test_versions_are_compared_as_numbers(version: str, ids: tuple[str, ...]) -> None:
