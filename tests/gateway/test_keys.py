@@ -150,16 +150,16 @@ def test_a_host_that_shows_the_key_in_headers_is_silenced(client: Client, header
 def test_a_trailer_does_not_arrive(client: Client) -> None:
     request = (
         b"GET /any/x HTTP/1.1\r\nhost: api.llm.test\r\nx-api-key: " + PLACEHOLDER.encode() + b"\r\n"
-        b"transfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\napi-key: attacker\r\n\r\n"
+        b"transfer-encoding: chunked\r\ntrailer: api-key\r\n\r\n1\r\nx\r\n0\r\napi-key: attacker\r\n\r\n"
     )
     answer = client.raw("api.llm.test", request)
-    assert (answer.status, answer.told["trailers"]) == (200, None)
+    assert (answer.status, answer.told["trailers"]) == (200, {"Api-Key": None})  # announced, and not there
 
 
 TRAILING = """
 const http2 = require("node:http2"), fs = require("node:fs");
 const session = http2.connect("https://HOST", {ca: fs.readFileSync(process.argv[1])});
-const stream = session.request({":method": "POST", ":path": "/v1/messages", ...HEADERS}, {waitForTrailers: true});
+const stream = session.request({":method": "POST", ":path": "/v1/messages", trailer: "api-key", ...HEADERS}, {waitForTrailers: true});
 stream.on("wantTrailers", () => stream.sendTrailers({"api-key": "attacker"}));
 stream.on("data", (part) => process.stdout.write(part));
 stream.on("end", () => session.close());
@@ -174,7 +174,7 @@ def test_a_trailer_of_http2_does_not_arrive(keyed: Running, internet: World, hos
     argv = internet.place.client(["node", "-e", script, str(keyed.bundle)])
     told = json.loads(subprocess.run(argv, capture_output=True, text=True, check=True, timeout=120).stdout)
     assert told["bytes"] == 2
-    assert bool(told["trailers"]) is arrives
+    assert told["trailers"] == {"Api-Key": ["attacker"] if arrives else None}
 
 
 def test_a_websocket_gets_the_key(client: Client, internet: World) -> None:

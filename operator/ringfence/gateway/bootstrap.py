@@ -6,6 +6,7 @@ from . import naming
 from .model import Gateway
 from .shapes import Json, extension, seconds, socket, watched
 
+_QUERY_SECONDS: Final = 3
 _HEAP_CLOSED: Final = 0.95
 _COUNTED: Final = (
     *({"prefix": f"{part}."} for part in ("cluster_manager", "listener_manager", "overload", "server")),
@@ -32,10 +33,32 @@ def bootstrap(gateway: Gateway) -> Json:
         },
         "static_resources": {"clusters": [_admin(gateway)], "listeners": [_observe(gateway)]},
         "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": list(_COUNTED)}}},
+        "typed_dns_resolver_config": _resolver(gateway),
         "layered_runtime": {"layers": [{"name": "static", "static_layer": _RUNTIME}]},
         "overload_manager": _overload(gateway),
         "bootstrap_extensions": [extension("envoy.bootstrap.internal_listener", "InternalListener")],
     }
+
+
+def _resolver(gateway: Gateway) -> Json:
+    """Names as they stand, without the search domains of a pod."""
+    found: Json = {
+        "dns_resolver_options": {"no_default_search_domain": True},
+        "query_timeout_seconds": _QUERY_SECONDS,
+        "query_tries": 2,
+    }
+    if gateway.resolvers:
+        found["resolvers"] = [socket(*_server(text)) for text in gateway.resolvers]
+    return extension("envoy.network.dns_resolver.cares", "CaresDnsResolverConfig", **found)
+
+
+def _server(text: str) -> tuple[str, int]:
+    """`ADDRESS`, `ADDRESS:PORT` or `[ADDRESS]:PORT`."""
+    if text.startswith("["):
+        address, _, port = text[1:].partition("]:")
+        return address, int(port)
+    address, _, port = text.partition(":")
+    return (address, int(port)) if port.isdecimal() else (text, 53)
 
 
 def _overload(gateway: Gateway) -> Json:
