@@ -18,7 +18,11 @@ from harness.gateway.world import World
 
 URL = "https://api.llm.test/v1/messages"
 PYTHON = {
-    "urllib": "import urllib.request as u; r = u.Request(URL, b'{}', {'x-api-key': KEY}); print(u.urlopen(r).read().decode())",
+    "urllib": """
+import urllib.request
+request = urllib.request.Request(URL, b'{}', {'x-api-key': KEY})
+print(urllib.request.urlopen(request).read().decode())
+""",
     "requests": "import requests; print(requests.post(URL, data=b'{}', headers={'x-api-key': KEY}).text)",
     "aiohttp": """
 import aiohttp, asyncio
@@ -48,8 +52,7 @@ VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTR
 
 @pytest.fixture
 def agent_of(start: Starter, internet: World) -> Running:
-    running = start(gateway(HOST))
-    running.key(KEY.file, REAL)
+    running = start(gateway(HOST), {KEY.file: REAL})
     internet.place.say_hosts(running.address, "api.llm.test", "other.test")
     headers = {"x-api-key": PLACEHOLDER}
     wait_for("the host", lambda: running.client.ask("api.llm.test/any/x", headers=headers).status == 200, timeout=60)

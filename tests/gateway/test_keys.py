@@ -159,7 +159,8 @@ def test_a_trailer_does_not_arrive(client: Client) -> None:
 TRAILING = """
 const http2 = require("node:http2"), fs = require("node:fs");
 const session = http2.connect("https://HOST", {ca: fs.readFileSync(process.argv[1])});
-const stream = session.request({":method": "POST", ":path": "/v1/messages", trailer: "api-key", ...HEADERS}, {waitForTrailers: true});
+const headers = {":method": "POST", ":path": "/v1/messages", trailer: "api-key", ...HEADERS};
+const stream = session.request(headers, {waitForTrailers: true});
 stream.on("wantTrailers", () => stream.sendTrailers({"api-key": "attacker"}));
 stream.on("data", (part) => process.stdout.write(part));
 stream.on("end", () => session.close());

@@ -151,7 +151,7 @@ def authorities() -> list[bytes]:
         b"0xcb.0x0.0x71.0xb",
         b"3405803787",
         b"api.llm.test/other.test",
-        "аpi.llm.test".encode(),
+        "\u0430pi.llm.test".encode(),
         b"xn--pi-7kc.llm.test",
         b"api.llm.test, other.test",
         b"",

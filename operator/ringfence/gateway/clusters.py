@@ -54,7 +54,6 @@ def _cluster(gateway: Gateway, host: Host, port: int, name: str, spoken: Json, *
     return typed(
         "Cluster",
         name=name,
-        wait_for_warm_on_init=False,
         **found,
         **bounds(gateway),
         **secured,
@@ -70,6 +69,7 @@ def _named(host: Host, port: int, name: str) -> dict[str, Any]:
     """
     endpoint = {"endpoint": {"address": socket(host.name, port), "hostname": host.name}}
     return {
+        "wait_for_warm_on_init": False,
         "cluster_type": extension("envoy.cluster.dns", "DnsCluster", **resolution()),
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
     }

@@ -190,7 +190,9 @@ def _to(host: Host, port: int, cluster: str) -> Json:
         "timeout": "0s",
         "retry_policy": {"retry_on": _RETRIED, "num_retries": 2},
     }
-    if not host.wildcard:
+    if host.wildcard:  # what resolves it has put the port behind the name
+        to["auto_host_rewrite"] = port in {PLAIN_PORT, 443}
+    else:
         to["host_rewrite_literal"] = authority(host.name, port)
     if host.max_stream_seconds:
         to["max_stream_duration"] = {"max_stream_duration": seconds(host.max_stream_seconds)}
