@@ -62,6 +62,9 @@ test-chart: setup ## the chart: helm lint, kubeconform, kube-score, rights; Pod 
 test-monitoring: setup ## metrics' names, every alert (fires, does not), monitors and dashboards: promtool and helm, no cluster
 	$(PY) -m pytest tests/monitoring -n 2
 
+test-gateway: setup ## the egress gateway: the real Envoy in a network namespace with a pretend internet (needs root, no cluster)
+	$(PY) -m pytest tests/gateway -n 2 --dist loadfile
+
 test-api: setup ## the CRDs against a real API server (the built-in cluster without its node)
 	$(PY) -m pytest tests/api --ignore tests/api/controller -n 2 --dist loadfile
 	$(PY) -m pytest tests/api/controller -n 3 --dist loadfile --no-loadscope-reorder  # apart: its controllers take up all agents
@@ -84,7 +87,7 @@ cluster-down: ## remove the built-in cluster without a trace
 test-e2e: setup ## the fence against real pods and packets, on a cluster of its own (needs root)
 	$(PY) -m pytest e2e/suites -n 3 --no-loadscope-reorder
 
-test: lint check-generated test-unit test-chart test-monitoring test-api test-e2e ## everything: what CI runs (needs root; builds its cluster the first time)
+test: lint check-generated test-unit test-chart test-monitoring test-gateway test-api test-e2e ## everything: what CI runs (needs root; builds its cluster the first time)
 
 bench: setup ## measure: medians of one run, as JSON (ARGS="--help" lists the options)
 	@$(PY) -m bench $(ARGS)
@@ -108,4 +111,4 @@ catalogue: setup ## the catalogue's pack on the built-in cluster, with Ringfence
 .PHONY: release release-verify release-push
 .PHONY: test-versions property fuzz catalogue mutate-guards
 .PHONY: test mutate demo demo-down cluster cluster-down test-e2e bench
-.PHONY: image test-chart test-monitoring help setup lock lint fmt generate check-generated test-unit test-api
+.PHONY: image test-gateway test-chart test-monitoring help setup lock lint fmt generate check-generated test-unit test-api

@@ -19,6 +19,7 @@ from harness.rotating import KEYS
 
 from . import editor, gate, rotation
 from .admission import admission
+from .gateway import gateway
 from .guards import guards
 from .local import local
 from .numbers import machine
@@ -54,6 +55,7 @@ def measure(place: Environment, args: argparse.Namespace) -> dict[str, Any]:
             "admission": lambda: admission(place.name, cycles=args.reviews),
             "users": lambda: users(place.name, args.users),
             "guards": lambda: guards(place.name, cycles=args.guard_cycles),
+            "gateway": lambda: gateway(args.gateway_requests, args.gateway_seconds),
             "rest": lambda: bench.rest(args.rest_agents, args.rest_seconds),
             "restart": lambda: bench.restart(args.restart_agents),
             "memory_mib": bench.memory,
@@ -112,6 +114,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--guard-cycles", type=int, default=2000, help="requests of each kind with and without the guards"
     )
+    parser.add_argument(
+        "--gateway-requests", type=int, default=2000, help="requests timed of each way through the egress gateway"
+    )
+    parser.add_argument("--gateway-seconds", type=float, default=10, help="full load of each way through it")
     parser.add_argument("--rest-agents", type=int, default=50, help="agents that are left alone")
     parser.add_argument("--rest-seconds", type=int, default=300, help="for how long")
     parser.add_argument("--restart-agents", type=int, default=200, help="agents over which the controller restarts")

@@ -2,7 +2,7 @@
 
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -48,9 +48,11 @@ class Starter:
         self.internet, self.name = internet, f"{zlib.crc32(name.encode()):08x}"
         self.started: list[Running] = []
 
-    def __call__(self, gateway: Gateway) -> Running:
+    def __call__(self, gateway: Gateway, keys: Mapping[str, str] | None = None) -> Running:
         running = Running(self.internet.place, f"{self.name}-{len(self.started)}", gateway, self.internet.authorities)
         self.started.append(running)
+        for file, value in (keys or {}).items():
+            running.key(file, value)
         running.start()
         return running
 

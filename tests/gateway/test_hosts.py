@@ -3,8 +3,8 @@
 import pytest
 
 from cluster.shell import wait_for
-from gateway.declared import gateway
 from gateway.conftest import Starter
+from gateway.declared import gateway
 from harness.gateway import room
 from harness.gateway.client import Client, Reset, read
 from harness.gateway.running import Running
@@ -34,12 +34,12 @@ def test_a_host_with_a_bad_certificate_or_an_old_protocol_is_not_asked(
             why.lower() in (line.get("failure") or "").lower() for line in everything.log() if line.get("host") == name
         )
 
-    wait_for("the reason in the record", told, timeout=20)
+    wait_for("the reason in the record", told, timeout=60)
 
 
 def test_tls_1_2_where_it_is_declared(start: Starter) -> None:
     running = start(gateway(Host("old.test", tls_1_2=True)))
-    answer = wait_for("the name to be resolved", lambda: _ok(running.client, "old.test/x"), timeout=20)
+    answer = wait_for("the name to be resolved", lambda: _ok(running.client, "old.test/x"), timeout=60)
     assert answer == "TLS 1.2"
 
 
@@ -65,15 +65,15 @@ def test_e15_a_name_that_turns_to_an_address_inside(start: Starter, internet: Wo
     running = start(gateway(Host("turning.test", (80,))))
     client = running.client
     before = len(internet.account(internet.site("metadata.test", 80), "connection"))
-    wait_for("the host", lambda: client.ask("turning.test:80/x").status == 200, timeout=20)
+    wait_for("the host", lambda: client.ask("turning.test:80/x").status == 200, timeout=60)
     internet.names.set("turning.test", room.METADATA)
-    refused = wait_for("a refusal", lambda: _refused(client), timeout=20)
+    refused = wait_for("a refusal", lambda: _refused(client), timeout=60)
     assert "does not dial" in refused
     for _ in range(20):
         assert client.ask("turning.test:80/x").status == 403
     assert len(internet.account(internet.site("metadata.test", 80), "connection")) == before
     internet.names.set("turning.test", room.PUBLIC)
-    wait_for("the host again", lambda: client.ask("turning.test:80/x").status == 200, timeout=20)
+    wait_for("the host again", lambda: client.ask("turning.test:80/x").status == 200, timeout=60)
 
 
 def _refused(client: Client) -> str:
@@ -101,7 +101,7 @@ def test_dns_that_is_silent_keeps_no_other_host_from_being_served(start: Starter
     internet.names.silent.add("silent.test")
     running = start(gateway(Host("silent.test"), Host("h1.test")))
     client = running.client
-    wait_for("the other host", lambda: client.ask("h1.test/x").status == 200, timeout=10)
+    wait_for("the other host", lambda: client.ask("h1.test/x").status == 200, timeout=60)
     assert client.ask("silent.test/x").status == 503
     internet.names.silent.clear()
     internet.names.set("silent.test", room.PUBLIC)

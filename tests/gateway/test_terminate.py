@@ -151,7 +151,7 @@ def authorities() -> list[bytes]:
         b"0xcb.0x0.0x71.0xb",
         b"3405803787",
         b"api.llm.test/other.test",
-        "аpi.llm.test".encode(),
+        "\u0430pi.llm.test".encode(),
         b"xn--pi-7kc.llm.test",
         b"api.llm.test, other.test",
         b"",
@@ -287,7 +287,7 @@ def test_what_went_out_and_what_was_refused_is_told(agent: Client, everything: R
         ]
         return found if len(found) == 3 else []
 
-    allowed, refused, reset = wait_for("the record", lines, timeout=20)
+    allowed, refused, reset = wait_for("the record", lines, timeout=60)
     assert (allowed["verdict"], allowed["rule"], allowed["site"], allowed["status"]) == (
         "allowed",
         "api.llm.test:443/rules[2]",

@@ -48,7 +48,7 @@ class Client:
 
     def dial(self, port: int = 443) -> socket.socket:
         """A connection to the gateway."""
-        return socket.create_connection((self.address, port), timeout=20)
+        return socket.create_connection((self.address, port), timeout=60)
 
     def tls(self, sni: str | None, port: int = 443, *, over: socket.socket | None = None) -> ssl.SSLSocket:
         """A connection with this name in its first message. Raises Reset when the gateway ends it."""
@@ -74,7 +74,7 @@ class Client:
         site, slash, path = url.partition("/")
         name, _, port = site.partition(":")
         number = int(port or 443)
-        connection = http.client.HTTPConnection(name, number, timeout=20)
+        connection = http.client.HTTPConnection(name, number, timeout=60)
         connection.sock = self.dial(80) if number == 80 else self.tls(sni or name, number)
         connection.request(method, slash + path or "/", body, dict(headers or {}))
         return _answer(connection)

@@ -57,7 +57,10 @@ class Names:
             flags = 0x8400 | (0 if found is not None else _NO_SUCH_NAME)
             head = query[:2] + struct.pack(">HHHHH", flags, 1, len(wanted), 0, 0)
             records = b"".join(_record(kind, self.ttl, address) for address in wanted)
-            self._socket.sendto(head + query[12:end] + records, client)
+            try:
+                self._socket.sendto(head + query[12:end] + records, client)
+            except OSError:
+                return
 
 
 def _question(query: bytes) -> tuple[str, int, int]:

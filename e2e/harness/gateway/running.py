@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -126,6 +127,13 @@ class Running:
         """Counters and gauges whose names begin so."""
         told = json.loads(self.admin("/stats?format=json"))["stats"]
         return {one["name"]: one["value"] for one in told if one.get("name", "").startswith(prefix)}
+
+    def rss_mib(self) -> float:
+        """Its resident memory."""
+        if not self.process:
+            return 0.0
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return round(int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024, 1)  # type: ignore[index]
 
     def log(self) -> list[dict[str, Any]]:
         """Its record, so far."""

@@ -6,14 +6,19 @@ from . import naming
 from .model import Gateway
 from .shapes import Json, extension, seconds, socket, watched
 
+_QUERY_SECONDS: Final = 3
 _HEAP_CLOSED: Final = 0.95
 _COUNTED: Final = (
     *({"prefix": f"{part}."} for part in ("cluster_manager", "listener_manager", "overload", "server")),
-    *({"suffix": f".{what}"} for what in ("update_success", "update_rejected", "update_failure", "config_fail")),
+    *({"suffix": f".{what}"} for what in ("update_rejected", "config_fail")),
+    {"safe_regex": {"regex": r"http\..*\.rds\..*\.(update_success|update_failure|version)"}},
 )
 """Figures that are kept: their number does not grow with what the agent asks for. `update_rejected`: Envoy refused a
 file, and goes on with the one before.
 """
+
+_RUNTIME: Final = {"re2.max_program_size.error_level": 1000, "re2.max_program_size.warn_level": 1000}
+"""Envoy refuses expressions of more than 100 steps otherwise. RE2 is linear in what it reads, whatever they are."""
 
 
 def bootstrap(gateway: Gateway) -> Json:
@@ -28,9 +33,32 @@ def bootstrap(gateway: Gateway) -> Json:
         },
         "static_resources": {"clusters": [_admin(gateway)], "listeners": [_observe(gateway)]},
         "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": list(_COUNTED)}}},
+        "typed_dns_resolver_config": _resolver(gateway),
+        "layered_runtime": {"layers": [{"name": "static", "static_layer": _RUNTIME}]},
         "overload_manager": _overload(gateway),
         "bootstrap_extensions": [extension("envoy.bootstrap.internal_listener", "InternalListener")],
     }
+
+
+def _resolver(gateway: Gateway) -> Json:
+    """Names as they stand, without the search domains of a pod."""
+    found: Json = {
+        "dns_resolver_options": {"no_default_search_domain": True},
+        "query_timeout_seconds": _QUERY_SECONDS,
+        "query_tries": 2,
+    }
+    if gateway.resolvers:
+        found["resolvers"] = [socket(*_server(text)) for text in gateway.resolvers]
+    return extension("envoy.network.dns_resolver.cares", "CaresDnsResolverConfig", **found)
+
+
+def _server(text: str) -> tuple[str, int]:
+    """`ADDRESS`, `ADDRESS:PORT` or `[ADDRESS]:PORT`."""
+    if text.startswith("["):
+        address, _, port = text[1:].partition("]:")
+        return address, int(port)
+    address, _, port = text.partition(":")
+    return (address, int(port)) if port.isdecimal() else (text, 53)
 
 
 def _overload(gateway: Gateway) -> Json:

@@ -14,7 +14,6 @@ ADDRESS_CHECK: Final = "address-check"
 _REFRESH_SECONDS: Final = 60
 _FAILED_SECONDS: Final = (1, 10)
 _UPSTREAM_IDLE_SECONDS: Final = 60
-_QUERY_SECONDS: Final = 3
 _WINDOW: Final = 1 << 20
 
 
@@ -51,11 +50,10 @@ def _cluster(gateway: Gateway, host: Host, port: int, name: str, spoken: Json, *
     """One host at one port: its name resolved, each address checked before it is dialled, its certificate verified."""
     options = {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": spoken}
     secured = {"transport_socket": _tls(gateway, host)} if tls else {}
-    found = wildcards.cluster_type() if host.wildcard else _named(gateway, host, port, name)
+    found = wildcards.cluster_type() if host.wildcard else _named(host, port, name)
     return typed(
         "Cluster",
         name=name,
-        wait_for_warm_on_init=False,
         **found,
         **bounds(gateway),
         **secured,
@@ -63,20 +61,22 @@ def _cluster(gateway: Gateway, host: Host, port: int, name: str, spoken: Json, *
     )
 
 
-def _named(gateway: Gateway, host: Host, port: int, name: str) -> dict[str, Any]:
+def _named(host: Host, port: int, name: str) -> dict[str, Any]:
     """Each address is an endpoint of its own.
 
-    One that holds several tries the next one by itself, which no check has seen. DNS that is silent keeps nothing else from being served (`wait_for_warm_on_init`).
+    One that holds several tries the next one by itself, which no check has seen. DNS that is silent keeps nothing else
+    from being served (`wait_for_warm_on_init`).
     """
     endpoint = {"endpoint": {"address": socket(host.name, port), "hostname": host.name}}
     return {
-        "cluster_type": extension("envoy.cluster.dns", "DnsCluster", **resolution(gateway)),
+        "wait_for_warm_on_init": False,
+        "cluster_type": extension("envoy.cluster.dns", "DnsCluster", **resolution()),
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
     }
 
 
-def resolution(gateway: Gateway) -> dict[str, Any]:
-    """By the resolvers given, again when an answer has aged."""
+def resolution() -> dict[str, Any]:
+    """Again when an answer has aged."""
     base, longest = _FAILED_SECONDS
     return {
         "all_addresses_in_single_endpoint": False,
@@ -84,29 +84,7 @@ def resolution(gateway: Gateway) -> dict[str, Any]:
         "respect_dns_ttl": True,
         "dns_refresh_rate": seconds(_REFRESH_SECONDS),
         "dns_failure_refresh_rate": {"base_interval": seconds(base), "max_interval": seconds(longest)},
-        "typed_dns_resolver_config": resolver(gateway),
     }
-
-
-def resolver(gateway: Gateway) -> Json:
-    """Names as they stand, without the search domains of a pod."""
-    found: Json = {
-        "dns_resolver_options": {"no_default_search_domain": True},
-        "query_timeout_seconds": _QUERY_SECONDS,
-        "query_tries": 2,
-    }
-    if gateway.resolvers:
-        found["resolvers"] = [socket(*_server(text)) for text in gateway.resolvers]
-    return extension("envoy.network.dns_resolver.cares", "CaresDnsResolverConfig", **found)
-
-
-def _server(text: str) -> tuple[str, int]:
-    """`ADDRESS`, `ADDRESS:PORT` or `[ADDRESS]:PORT`."""
-    if text.startswith("["):
-        address, _, port = text[1:].partition("]:")
-        return address, int(port)
-    address, _, port = text.partition(":")
-    return (address, int(port)) if port.isdecimal() else (text, 53)
 
 
 def bounds(gateway: Gateway) -> dict[str, Any]:

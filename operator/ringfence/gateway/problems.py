@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from . import naming
 from .model import BELOW, WILDCARD, Gateway, Host, Mode
+from .routes import PLAIN_PORT
 
 LONGEST_NAME: Final = 253
 LONGEST_BODY: Final = 4096
@@ -53,13 +54,16 @@ def _of_host(host: Host) -> Iterator[str]:
     yield from (f"{port} is not a port" for port in host.ports if port not in _PORTS)
     if host.mode is Mode.TUNNEL and host.key:
         yield "a key needs Terminate: the gateway cannot add one inside of a tunnel"
+    if host.mode is Mode.TUNNEL and PLAIN_PORT in host.ports:
+        yield f"port {PLAIN_PORT} has no TLS to tunnel"
+    if host.max_body_bytes and host.websocket:
+        yield "what a WebSocket carries is not bounded: max_body_bytes needs websocket off"
     for rule in host.rules:
         yield from (
             f"{method!r} is not a method in upper case" for method in rule.methods if not _METHOD.fullmatch(method)
         )
         yield from (f"{path!r} is not a path" for path in rule.paths if not _right_path(path))
-    if host.key:
-        yield from _of_key(host)
+    yield from _of_key(host)
 
 
 def _right_path(path: str) -> bool:
@@ -73,7 +77,8 @@ def _right_path(path: str) -> bool:
 
 
 def _of_key(host: Host) -> Iterator[str]:
-    assert host.key
+    if not host.key:
+        return
     if not _FILE.fullmatch(host.key.file) or ".." in host.key.file.split("/"):
         yield "the key's file is not FOLDER/NAME"
     if not host.key.places:

@@ -154,8 +154,8 @@ def _rule(host: Host, port: int, name: str, rule: Rule, path: str) -> Iterator[J
             naming.site(host, port),
             _match(path, *methods),
             name=f"{naming.site(host, port)}/no-placeholder",
-            message=f"the gateway adds the key of this host: send its placeholder, which the agent's variable holds, in "
-            f"{places} alone",
+            message=f"the gateway adds the key of this host: its placeholder, as the agent's variable holds it, goes "
+            f"in {places} alone",
             field=FIELD_KEY,
             status=401,
         )
@@ -190,7 +190,9 @@ def _to(host: Host, port: int, cluster: str) -> Json:
         "timeout": "0s",
         "retry_policy": {"retry_on": _RETRIED, "num_retries": 2},
     }
-    if not host.wildcard:
+    if host.wildcard:  # what resolves it has put the port behind the name
+        to["auto_host_rewrite"] = port in {PLAIN_PORT, 443}
+    else:
         to["host_rewrite_literal"] = authority(host.name, port)
     if host.max_stream_seconds:
         to["max_stream_duration"] = {"max_stream_duration": seconds(host.max_stream_seconds)}

@@ -35,7 +35,7 @@ def cluster_type() -> dict[str, Any]:
         "sub_cluster_ttl": seconds(_FORGOTTEN_SECONDS),
     }
     kind = extension("envoy.clusters.dynamic_forward_proxy", "ForwardProxyCluster", sub_clusters_config=made)
-    return {"cluster_type": kind, "lb_policy": "CLUSTER_PROVIDED"}
+    return {"cluster_type": kind, "lb_policy": "CLUSTER_PROVIDED", "dns_lookup_family": "V4_PREFERRED"}
 
 
 def authority(host: Host, port: int) -> str:

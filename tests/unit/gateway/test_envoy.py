@@ -1,0 +1,233 @@
+"""What the files say, as far as it does not take an Envoy to tell; and that they are the same each time."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ringfence.gateway import envoy, keys, model, problems
+from ringfence.gateway.model import Gateway, Host, Key, Mode, Place, Rule
+from ringfence.policy.addresses import Addresses
+from ringfence.policy.metadata import METADATA
+
+KEY = Key("llm/token", "placeholder-of-the-agent", (Place("x-api-key"), Place("authorization", "Bearer")))
+DENIED = model.denied(Addresses.of("198.18.0.0/24", "8.8.0.0/16"))
+HOSTS = (
+    Host("api.llm.test", rules=(Rule(("POST",), ("/v1/messages",)), Rule(("GET", "HEAD"), ("/v1/models/*",)))),
+    Host("b.test", (443, 8443), websocket=False),
+    Host("keyed.test", key=KEY),
+    Host("*.wild.test"),
+    Host("pipe.test", mode=Mode.TUNNEL),
+    Host("plain.test", (80,)),
+)
+GATEWAY = Gateway(HOSTS, DENIED, ("10.96.0.10",), proxy_port=3128)
+
+
+def content(name: str, gateway: Gateway = GATEWAY) -> Any:
+    return json.loads(envoy.files(gateway)[name])
+
+
+def routes(gateway: Gateway, port: int = 443) -> list[dict[str, Any]]:
+    (configuration,) = content(f"rds-{port}.json", gateway)["resources"]
+    return [route for host in configuration["virtual_hosts"] for route in host["routes"]]
+
+
+def test_the_files_of_a_gateway() -> None:
+    assert list(envoy.files(GATEWAY)) == [
+        "bootstrap.json",
+        "cds.json",
+        "ecds-addresses.json",
+        "lds.json",
+        "rds-443.json",
+        "rds-80.json",
+        "rds-8443.json",
+        "rds-proxy.json",
+        "rds-tunnel.json",
+        "sds-key-llm_token.json",
+        "sds-leaf.json",
+    ]
+    assert problems.of_gateway(GATEWAY) == []
+    assert problems.problems(envoy.files(GATEWAY)) == []
+
+
+def test_the_order_of_hosts_does_not_matter() -> None:
+    assert envoy.files(Gateway(HOSTS[::-1], DENIED, ("10.96.0.10",), proxy_port=3128)) == envoy.files(GATEWAY)
+
+
+def test_what_envoy_starts_with_holds_nothing_of_hosts() -> None:
+    assert content("bootstrap.json") == content("bootstrap.json", Gateway((), DENIED, ("10.96.0.10",), proxy_port=3128))
+
+
+def test_another_route_changes_the_routes_alone() -> None:
+    changed = Gateway((Host("api.llm.test", rules=()), *HOSTS[1:]), DENIED, ("10.96.0.10",), proxy_port=3128)
+    before, after = envoy.files(GATEWAY), envoy.files(changed)
+    assert [name for name in before if before[name] != after[name]] == ["rds-443.json"]
+
+
+def test_each_name_has_one_filter_chain_and_each_port_one_listener() -> None:
+    listeners = {one["name"]: one for one in content("lds.json")["resources"]}
+    assert sorted(listeners) == ["port-443", "port-80", "port-8443", "proxy", "tunnel"]
+    names = [chain["filter_chain_match"]["server_names"] for chain in listeners["port-443"]["filter_chains"]]
+    assert names == [["*.wild.test"], ["api.llm.test"], ["b.test"], ["keyed.test"], ["pipe.test"]]
+
+
+def test_no_rules_let_nothing_through_and_an_empty_rule_everything() -> None:
+    assert not [route for route in routes(Gateway((Host("a.test", rules=()),), ())) if "route" in route]
+    allowed = [route for route in routes(Gateway((Host("a.test", websocket=False),), ())) if "route" in route]
+    assert [route["match"] for route in allowed] == [{"prefix": "/"}]
+
+
+def test_every_cluster_of_a_host_checks_addresses_first() -> None:
+    for cluster in content("cds.json")["resources"]:
+        if cluster.get("type") == "STATIC":
+            assert cluster["name"] in {"tunnel", "inside-443", "inside-8443"}
+            continue
+        (options,) = cluster["typed_extension_protocol_options"].values()
+        assert options["http_filters"][0]["name"] == "address-check"
+        assert options["http_filters"][-1]["name"] == "envoy.filters.http.upstream_codec"
+
+
+def test_the_placeholder_stands_in_routes_alone_and_the_key_nowhere() -> None:
+    holding = [name for name, text in envoy.files(GATEWAY).items() if KEY.placeholder in text]
+    assert holding == ["rds-443.json"]
+    assert KEY.placeholder not in repr(GATEWAY)
+
+
+def test_denied_addresses() -> None:
+    held = Addresses.of(*DENIED)
+    assert held >= METADATA
+    for inside in ("10.1.2.3", "127.0.0.1", "169.254.169.254", "198.18.0.1", "8.8.8.8", "::1", "fd00::1"):
+        assert Addresses.of(inside) <= held, inside
+    assert Addresses.of("64:ff9b::8.8.8.8", "64:ff9b::10.0.0.1", "::ffff:10.0.0.1", "2002:0a00:0001::") <= held
+    for outside in ("1.1.1.1", "2606:4700::1111", "64:ff9b::1.1.1.1"):
+        assert not Addresses.of(outside) & held, outside
+
+
+def test_what_is_opened_is_not_denied_but_what_hands_out_keys_is() -> None:
+    held = Addresses.of(*model.denied(Addresses(), [Addresses.of("10.1.0.0/16"), Addresses.of("169.254.0.0/16")]))
+    assert not Addresses.of("10.1.2.3") & held
+    assert Addresses.of("10.2.0.1", "169.254.169.254", "169.254.1.1") <= held
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/a?key=x",
+        "/a?KEY",
+        "/a?b=1&Api_Key=x",
+        "/a?k%65y=x",
+        "/a?b;key=x",
+        "/?access-token=x",
+        "/a?a&token=",
+        "/a?key[]=x",
+    ],
+)
+def test_a_query_that_could_hold_a_key(path: str) -> None:
+    assert keys.looks_like_a_key(path)
+
+
+@pytest.mark.parametrize("path", ["/a", "/key=x", "/a?b=key", "/a?monkey=1", "/a?b=%20c", "/a?tokens=1", "/?"])
+def test_a_query_that_does_not(path: str) -> None:
+    assert not keys.looks_like_a_key(path)
+
+
+@pytest.mark.parametrize(
+    ("host", "says"),
+    [
+        (Host("A.test"), "not a DNS name"),
+        (Host("a.test."), "not a DNS name"),
+        (Host("a..test"), "not a DNS name"),
+        (Host("a.*.test"), "not a DNS name"),
+        (Host("a.test\x00"), "not a DNS name"),
+        (Host("a.test", ()), "no port"),
+        (Host("a.test", (0,)), "not a port"),
+        (Host("a.test", (15021,)), "the gateway's own"),
+        (Host("a.test", (80,), Mode.TUNNEL), "no TLS"),
+        (Host("a.test", mode=Mode.TUNNEL, key=KEY), "needs Terminate"),
+        (Host("*.a.test", key=KEY), "one name"),
+        (Host("a.test", rules=(Rule(("get",)),)), "not a method"),
+        (Host("a.test", rules=(Rule((), ("v1",)),)), "not a path"),
+        (Host("a.test", rules=(Rule((), ("/v1/../x",)),)), "not a path"),
+        (Host("a.test", rules=(Rule((), ("/v1//x",)),)), "not a path"),
+        (Host("a.test", rules=(Rule((), ("/v1?x",)),)), "not a path"),
+        (Host("a.test", rules=(Rule((), ("/v*/x",)),)), "not a path"),
+        (Host("a.test", rules=(Rule((), ("/v1//*",)),)), "not a path"),
+        (Host("a.test", key=Key("../x", "p", (Place("x-api-key"),))), "FOLDER/NAME"),
+        (Host("a.test", key=Key("a/b", "p", ())), "no place"),
+        (Host("a.test", key=Key("a/b", "p", (Place("X-Key"),))), "not a header"),
+        (Host("a.test", key=Key("a/b", "p", (Place("k"), Place("k", "Bearer")))), "two places"),
+        (Host("a.test", max_body_bytes=1), "WebSocket"),
+    ],
+)
+def test_a_host_that_envoy_would_not_take(host: Host, says: str) -> None:
+    (found,) = problems.of_gateway(Gateway((host,), ()))
+    assert says in found
+
+
+def test_a_host_that_is_declared_twice() -> None:
+    assert problems.of_gateway(Gateway((Host("a.test"), Host("a.test")), ())) == ["a.test:443 is declared 2 times"]
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "says"),
+    [
+        ("rds-443.json", '{"resources"', '{"resources', "not JSON"),
+        (
+            "rds-443.json",
+            '"name":"api.llm.test:443","routes"',
+            '"name":"b.test:443","routes"',
+            "virtual hosts are named",
+        ),
+        ("rds-443.json", '"domains":["b.test"', '"domains":["API.llm.test"', "virtual hosts are for"),
+        ("rds-443.json", '"status":405', '"status":99', "status 99"),
+        ("rds-443.json", '"path":"/v1/messages"', '"path":"/v1/messages","prefix":"/"', "by 2 of the ways"),
+        ("rds-443.json", '"/v1/models"', '"/v1/models/"', "cannot be a prefix"),
+        ("rds-443.json", "TRACE is", "T" * 4100, "longer than 4096"),
+        ("lds.json", '"server_names":["b.test"]', '"server_names":["api.llm.test"]', "filter chains match"),
+    ],
+)
+def test_a_file_that_envoy_would_not_take(name: str, old: str, new: str, says: str) -> None:
+    files = envoy.files(GATEWAY)
+    assert old in files[name]
+    found = problems.problems(files | {name: files[name].replace(old, new)})
+    assert any(one.startswith(f"{name}: ") and says in one for one in found), found
+
+
+def test_a_file_that_is_missing_or_holds_two_route_configurations() -> None:
+    files = envoy.files(GATEWAY)
+    two = json.loads(files["rds-80.json"])
+    two["resources"] *= 2
+    assert "rds-80.json: missing" in problems.problems({name: files[name] for name in files if name != "rds-80.json"})
+    assert any("2 route configurations" in one for one in problems.problems(files | {"rds-80.json": json.dumps(two)}))
+
+
+def test_128_hosts_fit_into_files_of_a_configmap_each() -> None:
+    many = Gateway(tuple(Host(f"host-{number}.example.test") for number in range(128)), DENIED)
+    assert problems.problems(envoy.files(many)) == []
+
+
+labels = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True)
+paths = st.from_regex(r"(/[a-zA-Z0-9._~%-]{1,10}){0,4}(/\*)?", fullmatch=True)
+
+
+@given(
+    st.lists(st.lists(labels, min_size=1, max_size=4).map(".".join), min_size=1, max_size=5, unique=True),
+    st.lists(paths, max_size=5),
+    st.lists(st.sampled_from(["GET", "POST", "M-SEARCH"]), max_size=3, unique=True),
+)
+def test_a_gateway_without_problems_has_files_without_problems(
+    names: list[str], found: list[str], methods: list[str]
+) -> None:
+    rule = Rule(tuple(methods), tuple(found))
+    gateway = Gateway(tuple(Host(name, rules=(rule,), key=KEY) for name in names), DENIED)
+    if not problems.of_gateway(gateway):
+        assert problems.problems(envoy.files(gateway)) == []
+
+
+def test_bodies_of_refusals_are_json() -> None:
+    for route in routes(GATEWAY):
+        if "direct_response" in route:
+            assert re.match(r'{"error": {"type": "egress_refused"', route["direct_response"]["body"]["inline_string"])
