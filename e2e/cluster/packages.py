@@ -41,7 +41,8 @@ def require(wanted: dict[str, str]) -> None:
         options = ["-o", "DPkg::Lock::Timeout=600", "-q"]
         env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         # ... which it does not do for the lock of its lists.
-        wait_for("apt-get update", lambda: run(["apt-get", *options, "update"], env=env, timeout=900) or True, timeout=600)
+        update = ["apt-get", *options, "update"]
+        wait_for("the lists of packages", lambda: run(update, env=env, timeout=900) or True, timeout=600)
         run(["apt-get", *options, *install[1:]], env=env, timeout=1800)
 
 

@@ -27,8 +27,8 @@ class Mode(StrEnum):
 class Rule:
     """Requests that are let through. Empty methods or paths: all of them.
 
-    `methods`: upper case, such as POST. `paths`: exact (`/v1/messages`), or ending in `/*`: this path and everything
-    below it, at a segment's border (`/v1/*` is /v1 and /v1/x, not /v1x). `/*` is every path.
+    `methods`: upper case, such as POST. `paths`: exact (`/v1/messages`), or ending in `/*`: everything below it, at a
+    segment's border (`/v1/*` is /v1/x, neither /v1 nor /v1x). `/*` is every path.
     """
 
     methods: tuple[str, ...] = ()

@@ -128,12 +128,9 @@ def _of_routes(configuration: Mapping[str, Any]) -> Iterator[str]:
 
 def _of_route(route: Mapping[str, Any]) -> Iterator[str]:
     match = route["match"]
-    kinds = {"prefix", "path", "safe_regex", "path_separated_prefix", "connect_matcher"} & set(match)
+    kinds = {"prefix", "path", "safe_regex", "connect_matcher"} & set(match)
     if len(kinds) != 1:
         yield f"matches by {len(kinds)} of the ways, where Envoy takes one"
-    prefix = match.get("path_separated_prefix")
-    if prefix is not None and (prefix.endswith("/") or not re.fullmatch(r"[^?#]+[^?#/]", prefix)):
-        yield f"{prefix!r} cannot be a prefix by segments"
     direct = route.get("direct_response")
     if direct and not 200 <= direct["status"] < 600:  # noqa: PLR2004 - what Envoy takes
         yield f"status {direct['status']}"

@@ -11,10 +11,12 @@ from ringfence.api.names import AGENT_LABEL
 from ringfence.controller.agent.actions import (
     Action,
     AwaitEnd,
+    DropGateway,
     DropPrevious,
     EndPods,
     EnsureChild,
     MakeSecret,
+    PutGateway,
     PutReads,
     RemoveChild,
     RemoveLeft,
@@ -171,6 +173,10 @@ def _told(action: Action) -> str:  # noqa: C901, PLR0911 - one for each kind of 
             return f"remove run {_short(action.child.ref)}"
         case AwaitEnd():
             return action.what
+        case PutGateway():
+            return "put gateway" + (" known" if action.known else "")
+        case DropGateway():
+            return "drop gateway"
         case StopWorkload():
             return f"stop {action.ref.name} {action.why.message}"
 

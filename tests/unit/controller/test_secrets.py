@@ -229,8 +229,9 @@ def test_only_metadata_is_asked_for() -> None:
 
 
 def test_the_controller_has_no_other_code_about_agents_secrets() -> None:
-    """Who writes `"secrets"` in the controller's code: this module, what makes the Secrets of gateways, and the keeper of
-    our own certificate.
+    """Who writes `"secrets"` in the controller's code.
+
+    This module, what makes the Secrets of gateways, and the keeper of our own certificate; no other.
     """
     folder = Path(ringfence.controller.__file__).parent
     naming = {
