@@ -23,7 +23,7 @@ MAX_REQUEST_RULES: Final = 8
 MAX_PATHS: Final = 8
 _CHARACTERS: Final = "A-Za-z0-9_.~:@!$&(),=+-"
 """Of RFC 3986 pchar: no percent, as there are two spellings then; no semicolon, at which some servers cut; no star,
-which has a meaning here. The API server counts what a longer expression could cost, over all paths that there can be."""
+which has a meaning here. The API server counts what a longer expression could cost, over all paths there can be."""
 RequestPath = Annotated[str, Field(min_length=1, max_length=128, pattern=rf"^(/[{_CHARACTERS}]+)*(/\*?)?$")]
 """The path of requests: exactly that one, or, with /* at the end, each that begins with what is before the star."""
 

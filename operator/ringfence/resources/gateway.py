@@ -46,7 +46,7 @@ TRUST_VARIABLES: Final = (
 )
 """What runtimes and tools read to find whom to trust. None of them is enough for all."""
 INTERNET: Final = ("0.0.0.0/0", "2000::/3")
-"""What holds all public addresses: of IPv6 the global unicast ones (RFC 4291 section 2.4); forms of IPv4 are outside."""
+"""What holds all public addresses: of IPv6 the global unicast ones (RFC 4291 section 2.4), without forms of IPv4."""
 MAX_NAME: Final = 63
 _DIGEST: Final = 10
 _SUFFIX: Final = "-gateway"
@@ -271,7 +271,7 @@ def _envoy(agent: Agent) -> Manifest:
 
 
 def dns_settings(agent: Agent) -> Manifest:
-    """For the agent's pods. With hosts and no Service there is no name to look up: it asks nobody, and knows at once."""
+    """For the agent's pods. With hosts and no Service there is no name to look up: it asks nobody, and is told so."""
     rules = agent.spec.network.egress
     if host_rules(agent) and not any(rule.service for rule in rules):
         options = [{"name": "timeout", "value": "1"}, {"name": "attempts", "value": "1"}]

@@ -149,7 +149,7 @@ def told(planned: Plan) -> list[str]:
     return [_told(action) for action in planned.actions]
 
 
-def _told(action: Action) -> str:  # noqa: C901, PLR0911 - one for each kind of action
+def _told(action: Action) -> str:  # noqa: C901, PLR0911, PLR0912 - one for each kind of action
     match action:
         case EnsureChild():
             marks = "".join(f" {name}" for name in ("known", "keep") if getattr(action, name))

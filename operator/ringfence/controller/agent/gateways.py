@@ -56,7 +56,8 @@ class Gateways:
     async def put(self, agent: Agent, before: GatewaySecrets | None, *, known: bool) -> None:
         """Have both as they are to be, and the gateway's pods take them up.
 
-        `before`: what was seen. `known`: as of a child. Raises what `seen` does, NotGranted, OwnershipConflict, NotLeading.
+        `before`: what was seen. `known`: as of a child. Raises NotGranted, OwnershipConflict, NotLeading, ApiError,
+        Unreachable.
         """
         wanted = settings(agent)
         found = await self._read(agent, authorities_name(agent.name))
