@@ -104,7 +104,7 @@ class Running:
 
     def start(self) -> None:
         """Start Envoy, and wait until it is ready."""
-        argv = [programs.envoy(), *envoy.arguments(self.gateway, flush_milliseconds=50)]
+        argv: list[str | Path] = [programs.envoy(), *envoy.arguments(self.gateway, flush_milliseconds=50)]
         self.process = self.place.start(self.name, argv, env={"PATH": os.environ["PATH"]})
         wait_for(f"{self.name} to be ready", self.ready, timeout=60)
 
