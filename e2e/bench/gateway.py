@@ -107,7 +107,7 @@ def _latency(dialled: dict[str, Callable[[], ssl.SSLSocket]], count: int) -> dic
 
 
 def _rates(dialled: dict[str, Callable[[], ssl.SSLSocket]], seconds: float) -> dict[str, Any]:
-    """Requests a second over kept connections. The clients are threads of this program: part of the cost is theirs."""
+    """Requests a second over kept connections. The clients are threads of this program: a part of it is theirs."""
     rates = {way: _rate(way, dial, seconds) for way, dial in dialled.items()}
     of_direct = {way: ratio(rate, rates["direct"]) for way, rate in rates.items() if way != "direct"}
     return {"requests_per_second": rates, "of_direct": of_direct, "connections": CLIENTS}

@@ -17,6 +17,7 @@ from harness.gateway.running import Running
 from harness.gateway.world import World
 
 URL = "https://api.llm.test/v1/messages"
+REDIRECT = "https://api.llm.test/any/redirect?to="
 PYTHON = {
     "urllib": """
 import urllib.request
@@ -33,7 +34,7 @@ asyncio.run(main())
 """,
 }
 NODE = """
-fetch(URL, {method: "POST", body: "{}", headers: {"authorization": "Bearer " + KEY}})
+fetch(site, {method: "POST", body: "{}", headers: {"authorization": "Bearer " + key}})
   .then((answer) => answer.text()).then(console.log)
 """
 
@@ -44,7 +45,7 @@ def _python(name: str) -> list[str]:
 
 CLIENTS = {
     "curl": ["curl", "--silent", "--data", "{}", "-H", f"x-api-key: {PLACEHOLDER}", URL],
-    "node": ["node", "-e", f"const URL = {json.dumps(URL)}, KEY = {json.dumps(PLACEHOLDER)};{NODE}"],
+    "node": ["node", "-e", f"const site = {json.dumps(URL)}, key = {json.dumps(PLACEHOLDER)};{NODE}"],
     **{name: _python(name) for name in PYTHON},
 }
 VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO")
@@ -80,4 +81,12 @@ def test_clients_get_nothing_from_another_name(internet: World, agent_of: Runnin
     for name, argv in CLIENTS.items():
         done = ran(internet, agent_of, [word.replace("https://api.llm.test", "https://other.test") for word in argv])
         assert done.returncode != 0, name
+    assert len(internet.account(internet.site("other.test"), "connection")) == before
+
+
+def test_e21_a_redirect_leads_nowhere_else(internet: World, agent_of: Running) -> None:
+    before = len(internet.account(internet.site("other.test"), "connection"))
+    key = ["-H", f"x-api-key: {PLACEHOLDER}"]
+    found = ran(internet, agent_of, ["curl", "--silent", "--location", *key, f"{REDIRECT}https://other.test/x"])
+    assert found.returncode != 0
     assert len(internet.account(internet.site("other.test"), "connection")) == before

@@ -6,9 +6,12 @@ import subprocess
 import pytest
 
 from cluster.shell import wait_for
+from gateway.conftest import Starter
+from gateway.declared import gateway
 from harness.gateway.client import Client, Reset, read
 from harness.gateway.running import Running
 from harness.gateway.world import World
+from ringfence.gateway.model import Host, Rule
 
 
 def seen(internet: World, name: str = "api.llm.test", port: int = 443) -> int:
@@ -108,6 +111,22 @@ def test_a_path_that_a_host_may_read_otherwise_is_refused(agent: Client, interne
     before = seen(internet)
     assert agent.ask(f"api.llm.test{path}").status in {400, 403}
     assert seen(internet) == before
+
+
+GIT = Host(
+    "h1.test",
+    rules=(Rule(("GET",), ("/team/repo.git/info/refs",)), Rule(("POST",), ("/team/repo.git/git-upload-pack",))),
+)
+
+
+def test_e22_e23_a_clone_of_one_repository_is_no_push_and_no_other_repository(start: Starter) -> None:
+    client = start(gateway(GIT)).client
+    refs = "h1.test/team/repo.git/info/refs?service=git-upload-pack"
+    wait_for("the host", lambda: client.ask(refs).status == 200, timeout=60)
+    assert client.ask("h1.test/team/repo.git/git-upload-pack", "POST", body=b"x").status == 200
+    for path in ("/team/repo.git/git-receive-pack", "/team/other.git/git-upload-pack", "/gists", "/graphql"):
+        assert client.ask(f"h1.test{path}", "POST", body=b"x").status == 403
+    assert client.ask("h1.test/team/other.git/info/refs?service=git-upload-pack").status == 403
 
 
 def test_trace_is_refused(agent: Client) -> None:

@@ -78,6 +78,7 @@ NOT_RUN = {
         "make test-unit": "CI does, and this test is a part of it",
         "make test-api": "CI does",
         "make test-e2e": "CI does",
+        "make test-gateway": "CI does",
         "make test": "CI does",
         "make bench": "some minutes, and figures that a busy machine spoils",
         "make mutate": "some minutes, and a number to think about: tests/unit/tools/test_mutate.py tries its parts",

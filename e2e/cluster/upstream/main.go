@@ -102,7 +102,7 @@ func answer(w http.ResponseWriter, r *http.Request) {
 		return
 	case "/wait":
 		time.Sleep(time.Duration(number(query.Get("ms"), 1000)) * time.Millisecond)
-	case "/redirect":
+	case "/any/redirect":
 		http.Redirect(w, r, query.Get("to"), http.StatusFound)
 		return
 	}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from . import keys, naming, proxy, tunnel, wildcards
+from . import keys, naming, proxy, rates, tunnel, wildcards
 from .model import Gateway, Host, Mode
 from .routes import PLAIN_PORT
 from .shapes import Json, extension, seconds, socket, typed, watched
@@ -42,7 +42,7 @@ def _of_host(gateway: Gateway, host: Host, port: int) -> Iterator[Json]:
     for place in range(len(host.key.places)) if host.key else (None,):
         added = keys.filters(gateway, host.key, host.key.places[place]) if host.key and place is not None else []
         for http1 in (False, True) if host.websocket else (False,):
-            spoken = _protocol(gateway, added, http1=http1 or not tls, names=host.wildcard)
+            spoken = _protocol(gateway, [*rates.filters(host), *added], http1=http1 or not tls, names=host.wildcard)
             yield _cluster(gateway, host, port, naming.cluster(host, port, place, http1=http1), spoken, tls=tls)
 
 

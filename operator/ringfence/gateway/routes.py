@@ -246,14 +246,12 @@ def _undeclared(port: int) -> Json:
     return {"name": naming.UNDECLARED, "domains": ["*"], "routes": refuse_undeclared(f"with port {port}")}
 
 
-_EVERYTHING: Final[tuple[Json, ...]] = ({"prefix": "/"}, {"connect_matcher": {}})
-
-
 def refuse_undeclared(how: str) -> list[Json]:
     """Routes of a virtual host that refuse all: requests, and CONNECT, which has no path."""
     message = f"this host is not declared {how}; {FIELD_HOST} would allow it"
     name = naming.UNDECLARED
-    return [_refusal(name, match, name=name, message=message, field=FIELD_HOST) for match in _EVERYTHING]
+    matches: tuple[Json, Json] = ({"prefix": "/"}, {"connect_matcher": {}})
+    return [_refusal(name, match, name=name, message=message, field=FIELD_HOST) for match in matches]
 
 
 _LONGEST_BODY: Final = 3000

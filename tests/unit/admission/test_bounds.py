@@ -153,6 +153,7 @@ OF_THE_CLUSTER = {
     "NamespaceNotOpened",
     "LevelAbovePolicy",
     "EgressAbovePolicy",
+    "EgressHostUnkeyed",
     "IngressAbovePolicy",
     "EgressServiceForbidden",
     "NamespaceConsentMissing",

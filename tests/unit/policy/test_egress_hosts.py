@@ -257,7 +257,7 @@ PATHS = {
     "/v1/files/*": True,
     "/.well-known/x": True,
     "/v1beta/models/gemini-2.5-pro:generateContent": True,
-    "/users('a')/x": True,
+    "/users('a')/x": False,
     "": False,
     "v1": False,
     "*": False,

@@ -63,7 +63,6 @@ def test_only_its_agent_reaches_it_and_it_reaches_the_dns_and_the_internet() -> 
 @pytest.mark.parametrize(
     "closed",
     [
-    ],
         "10.1.2.3",
         "172.16.0.1",
         "192.168.1.1",
