@@ -13,8 +13,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from .base import Model, Rule
-from .hints import PATTERNS
 from .names import GROUP, VERSION
+from .patterns import PATTERNS
 
 CATEGORY = "ringfence"
 """`kubectl get ringfence` lists every object of the group."""

@@ -8,7 +8,8 @@ from typing import Any, Final, get_args
 from pydantic_core import ErrorDetails
 
 from .base import Model
-from .hints import PATTERNS, UNKNOWN, WRONG_TYPE
+from .hints import UNKNOWN, WRONG_TYPE
+from .patterns import PATTERNS
 
 _MOST_CHARACTERS: Final = 64
 """Of a word that is compared with known ones: none of these is as long."""

@@ -43,7 +43,7 @@ class Inference:
 
 @dataclass(frozen=True)
 class Provider:
-    """`hosts`: a star is any text within one label. `signed`: clients without a key sign, and none can be put in then."""
+    """`hosts`: a star is any text within one label. `signed`: clients without a key sign: none is put in then."""
 
     name: str
     hosts: tuple[str, ...]

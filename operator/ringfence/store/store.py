@@ -36,7 +36,7 @@ from .records import (
 from .rights import RightsVersions
 from .sources import AGENT_POLICY, ENDPOINT_SLICE, NAMESPACE
 from .tables import Table
-from .urgency import Urgency, telling, urgency_of
+from .urgency import Urgency, pod_tells, same_wish, telling, urgency_of
 from .usage import LimitUsage
 from .widening import Widenings
 
@@ -260,7 +260,7 @@ class Store:
         if old is None and len(self._agents_in[key.namespace]) == 1:
             self.wider.look(key.namespace)  # what became of pods there before is not known
         if self._agent_matters(old, new):
-            self.wake(key, Urgency.LATER if _same_wish(old, new) else Urgency.CHANGE)
+            self.wake(key, Urgency.LATER if same_wish(old, new) else Urgency.CHANGE)
 
     def _wake(self, key: Key) -> None:
         self.wake(key, Urgency.CHANGE)
@@ -278,7 +278,7 @@ class Store:
         """Whether a change calls for a look: the echo of our own write of the status does not."""
         if old is None or new is None:
             return True
-        if not _same_wish(old, new):
+        if not same_wish(old, new):
             return True
         return new.status_json not in {old.status_json, self.expected_status.get(new.key)}
 
@@ -340,16 +340,17 @@ class Store:
         self.wider.pod_changed("labelled", old, new)
         for key in {one.agent for one in (old, new) if one}:
             self._note_pods_left(key)
-            if key not in self.agents.items or (old and new and _pod_tells(old) == _pod_tells(new)):
+            if key not in self.agents.items or (old and new and pod_tells(old) == pod_tells(new)):
                 continue
             self.wake(key, Urgency.LATER)
             if new is not None and is_left_behind(new, self.agents.items[key].grace_periods):
                 self.wake_pod(new.key)
 
     def _note_pods_left(self, key: Key) -> None:
-        # Pods of gateways go with their Deployment, which is looked at as any child is.
-        left = key in self._pods_of and key not in self.agents.items and not key.name.endswith(GATEWAY_SUFFIX)
-        self.orphans.pods_changed(key, left=left)
+        left = key in self._pods_of and key not in self.agents.items
+        self.orphans.pods_changed(
+            key, left=left and not key.name.endswith(GATEWAY_SUFFIX)
+        )  # those, their Deployment has
 
     def _policy_changed(self, old: StoredPolicy | None, new: StoredPolicy | None) -> None:
         record = new or old
@@ -385,19 +386,3 @@ def _home(child: StoredChild | None) -> tuple[Key, ...]:
 
 def _agent_key(body: Mapping[str, Any]) -> Key:
     return Key(body["metadata"]["namespace"], body["metadata"]["name"])
-
-
-def _same_wish(old: StoredAgent | None, new: StoredAgent | None) -> bool:
-    """Whether an agent asks for what it asked for before."""
-    if old is None or new is None:
-        return False
-    return _wish(old) == _wish(new)
-
-
-def _wish(agent: StoredAgent) -> tuple[object, ...]:
-    return agent.uid, agent.generation, agent.deleting, agent.run_request, agent.requested_by
-
-
-def _pod_tells(pod: StoredPod) -> tuple[object, ...]:
-    """What a pass looks at of a pod."""
-    return pod.told, pod.labels, pod.uid, pod.ends_within, pod.unrestricted

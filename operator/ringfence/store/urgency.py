@@ -4,6 +4,8 @@ from enum import IntEnum
 
 from ringfence.resources.stored import StoredChild
 
+from .records import StoredAgent, StoredPod
+
 
 class Urgency(IntEnum):
     """The lower, the sooner."""
@@ -35,3 +37,19 @@ def telling(child: StoredChild) -> tuple[object, ...]:
         child.deleting,
         child.shown,
     )
+
+
+def same_wish(old: StoredAgent | None, new: StoredAgent | None) -> bool:
+    """Whether an agent asks for what it asked for before."""
+    if old is None or new is None:
+        return False
+    return _wish(old) == _wish(new)
+
+
+def _wish(agent: StoredAgent) -> tuple[object, ...]:
+    return agent.uid, agent.generation, agent.deleting, agent.run_request, agent.requested_by
+
+
+def pod_tells(pod: StoredPod) -> tuple[object, ...]:
+    """What a pass looks at of a pod."""
+    return pod.told, pod.labels, pod.uid, pod.ends_within, pod.unrestricted

@@ -8,7 +8,8 @@ import pytest
 
 from ringfence.api import AgentDeployment, AgentDeploymentSpec, AgentPolicy, AgentPolicySpec, parse
 from ringfence.api.base import Model
-from ringfence.api.hints import PATTERNS, UNKNOWN
+from ringfence.api.hints import UNKNOWN
+from ringfence.api.patterns import PATTERNS
 from ringfence.api.schema import custom_resource_definition, walk
 from ringfence.api.sentences import closest
 

@@ -50,6 +50,7 @@ def test_the_files_of_a_gateway() -> None:
         "sds-api.llm.test.json",
         "sds-b.test.json",
         "sds-key-llm_token.json",
+        "sds-keyed.test.json",
         "sds-plain.test.json",
     ]
     assert problems.of_gateway(GATEWAY) == []
