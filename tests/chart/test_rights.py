@@ -129,10 +129,11 @@ def test_agents_secrets_are_within_reach_in_the_namespaces_that_are_named_and_no
 
 
 def test_no_right_lists_secrets_or_watches_them() -> None:
-    """Rights on a list are rights on all values; the one to get a Secret is used for metadata alone."""
-    for rule in rules("ringfence-secrets"):
-        assert rule["resources"] == ["secrets"]
-        assert not {"list", "watch", "deletecollection"} & set(rule["verbs"])
+    """Rights on a list are rights on all values; the one to get a Secret is used for metadata, and for what it made."""
+    of_secrets, of_pods = rules("ringfence-secrets")
+    assert (of_pods["resources"], of_pods["verbs"]) == (["pods"], ["patch"]), "the guard own-pod-updates says which"
+    assert of_secrets["resources"] == ["secrets"]
+    assert not {"list", "watch", "deletecollection"} & set(of_secrets["verbs"])
 
 
 def test_only_our_own_registration_can_be_changed() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from api.controller.place import Place
 from api.server import Server
-from chart.guards.asking import GATEWAY, ROUTES, TO_AGENT, Somebody, kind_of, passed, refused
+from chart.guards.asking import DIGEST, GATEWAY, ROUTES, TO_AGENT, Somebody, kind_of, passed, refused
 from chart.rendering import NAMESPACE
 from cluster.shell import wait_for
 from ringfence.api.names import AGENT_LABEL
@@ -85,6 +85,37 @@ def test_the_controller_makes_services_for_agents_alone(
     for change in ({"spec": {"externalIPs": ["192.0.2.1"]}}, {"spec": {"selector": None}}):
         refused(somebody.merge(place.path("Service", "ringfence-a"), change))
     refused(somebody.delete("/api/v1/namespaces/default/services/kubernetes"), "guard-own-services")
+
+
+def test_the_controller_changes_one_annotation_of_gateways_pods(place: Place, controller: Server) -> None:
+    """So that a gateway takes up at once what changed; whoever took the controller over runs nothing else by it."""
+    ours = {"app.kubernetes.io/managed-by": "ringfence"}
+    labels = ours | {AGENT_LABEL: "a.gateway"}
+    container = {"name": "c", "image": DIGEST}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    metadata = {"name": "ringfence--a-gateway", "labels": ours | {AGENT_LABEL: "a"}}
+    body = {"metadata": metadata, "spec": {"selector": {"matchLabels": labels}, "template": template}}
+    place.create("Deployment", body)
+
+    def pods(agent: str) -> list[dict[str, Any]]:
+        found = place.items("Pod")
+        return [pod for pod in found if pod["metadata"].get("labels", {}).get(AGENT_LABEL) == agent]
+
+    (gateway, *_) = wait_for("its pod", lambda: pods("a.gateway"))
+    (of_agent, *_) = pods("a")
+    somebody, mark = Somebody(controller), {"metadata": {"annotations": {"ringfence.dev/gateway-config": "1"}}}
+    path = place.path("Pod", gateway["metadata"]["name"])
+    passed(somebody.merge(path, mark))
+    refused(somebody.merge(place.path("Pod", of_agent["metadata"]["name"]), mark), "guard-own-pod-updates")
+    for change in (
+        {"metadata": {"annotations": {"x": "y"}}},
+        {"metadata": {"annotations": {"ringfence.dev/gateway-config": "1", "x": "y"}}},
+        {"metadata": {"labels": {"x": "y"}}},
+        {"metadata": {"ownerReferences": None}},
+        {"metadata": {"finalizers": ["x.example/y"]}},
+        {"spec": {"activeDeadlineSeconds": 1}},
+    ):
+        refused(somebody.merge(path, change))
 
 
 def ingress(*names: str, default: str | None = None) -> dict[str, Any]:
