@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
-from ringfence.api.names import GROUP
+from ringfence.api.names import FIELD_MANAGER, GROUP
 from ringfence.api.status import ConditionType, Reason
 from ringfence.gateway.model import EVERY_REQUEST, Gateway, Host, Mode, Paths, Rule, denied
 from ringfence.policy.closed import cluster_addresses
@@ -18,7 +18,6 @@ from ringfence.resources.stored import DESIRED_ANNOTATION, controlled_by
 
 from . import conditions
 from .actions import Action, AwaitEnd, PutGateway
-from .ages import OWN_MANAGERS
 from .conditions import Finding
 from .observed import Observed
 
@@ -114,7 +113,7 @@ def _is_right(metadata: Mapping[str, Any] | None, agent: Agent, wanted: str) -> 
 
 def others_wrote(metadata: Mapping[str, Any]) -> bool:
     """Whether anybody but the controller wrote to a Secret, by the names in its managedFields."""
-    return any(one.get("manager") not in OWN_MANAGERS for one in metadata.get("managedFields") or [])
+    return any(one.get("manager") != FIELD_MANAGER for one in metadata.get("managedFields") or [])
 
 
 def _is_due(metadata: Mapping[str, Any], now: datetime) -> bool:
