@@ -71,11 +71,13 @@ def _lines(fields: dict[str, Any]) -> Json:
 def replies() -> Json:
     """What Envoy's own refusals say (`local_reply_config`). The replies of our routes have bodies of their own."""
     denied = "response.code_details.startsWith('rbac_access_denied')"
+    often = "response.code == 429 && response.code_details == 'lua_response'"
     other = "response.code_details != 'direct_response'"
     address = "this name resolves to an address that the gateway does not dial: private, of the cluster, or set apart"
     return {
         "mappers": [
             _mapper(denied, address),
+            _mapper(often, "more requests in a minute than this host may be asked"),
             _mapper(other, "the egress gateway refused the request, or the host did not answer it"),
         ]
     }
