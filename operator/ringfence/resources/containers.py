@@ -14,6 +14,7 @@ from ringfence.policy.limits import DEFAULT_LIMITS
 from ringfence.policy.quantities import canonical
 
 from .files import annotations, config_variables, mounts, volumes
+from .gateway import host_variables, trust_mounts
 from .kinds import Manifest
 from .model import Agent
 from .probes import probes_of
@@ -103,8 +104,9 @@ def _beside(agent: Agent, one: SideContainer) -> Manifest:
         *existing_mounts(agent, one.shares),
         *mounts(one.files, f"{own}files"),
         *secret_mounts(agent, one.name, own),
+        *trust_mounts(agent),
     ]
-    env = config_variables(one.env_from) + secret_variables(agent, one.name)
+    env = host_variables(agent, one.env) + config_variables(one.env_from) + secret_variables(agent, one.name)
     return container(one.name, one, resources(one.resources), env, mounted)
 
 

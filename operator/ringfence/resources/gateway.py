@@ -6,9 +6,12 @@ the gateway never has, are in a second one; of that the agent's pods get the cer
 """
 
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 from ringfence.api import AgentDeploymentSpec
+from ringfence.api.container import EnvVar
+from ringfence.api.containers import SideVar
 from ringfence.api.names import AGENT_LABEL, GATEWAY_PREFIX, GATEWAY_SUFFIX, MANAGED_BY, MANAGED_BY_LABEL
 from ringfence.api.network import EgressRule
 from ringfence.policy.closed import beyond_public
@@ -47,6 +50,10 @@ TRUST_VARIABLES: Final = (
 """What runtimes and tools read to find whom to trust. None of them is enough for all."""
 INTERNET: Final = ("0.0.0.0/0", "2000::/3")
 """What holds all public addresses: of IPv6 the global unicast ones (RFC 4291 section 2.4), without forms of IPv4."""
+FIRST_PROXY_PORT: Final = 3128
+FIRST_OBSERVE_PORT: Final = 15021
+PROXY_VARIABLES: Final = ("HTTPS_PROXY", "https_proxy")
+"""What clients read of a proxy. HTTP_PROXY is none of them: of plain HTTP the gateway takes declared names alone."""
 MAX_NAME: Final = 63
 _DIGEST: Final = 10
 _SUFFIX: Final = "-gateway"
@@ -90,6 +97,37 @@ def ports(agent: Agent) -> list[int]:
     return sorted({port for rule in host_rules(agent) for port in rule.host_ports})
 
 
+def proxy_port(agent: Agent) -> int:
+    """Where the gateway takes CONNECT for names below a wildcard, for which no alias can stand; 0: there is none."""
+    if not any(_is_wildcard(rule) for rule in host_rules(agent)):
+        return 0
+    return _free(agent, FIRST_PROXY_PORT)
+
+
+def observe_port(agent: Agent) -> int:
+    """Where it says that it is ready."""
+    return _free(agent, FIRST_OBSERVE_PORT)
+
+
+def _free(agent: Agent, first: int) -> int:
+    """The first number from there on that no host of the agent has."""
+    return next(port for port in range(first, first + 1000) if port not in ports(agent))
+
+
+def _is_wildcard(rule: EgressRule) -> bool:
+    return str(rule.host).startswith("*")
+
+
+def _exact(agent: Agent) -> list[str]:
+    """The declared names but for wildcards."""
+    return sorted({str(rule.host) for rule in host_rules(agent) if not _is_wildcard(rule)})
+
+
+def needs_public_roots(agent: Agent) -> bool:
+    """Whether the agent itself looks at certificates of the internet: by address, and inside of tunnels."""
+    return any(rule.cidr or rule.is_tunnel for rule in agent.spec.network.egress)
+
+
 def gateway_children(agent: Agent) -> list[Manifest]:
     """Its fence first, then what runs. None without hosts, or without an image for it."""
     if not host_rules(agent) or agent.gateway_image is None:
@@ -116,18 +154,25 @@ def way_to_gateway(agent: Agent) -> list[Manifest]:
 
 def host_aliases(agent: Agent) -> list[Manifest]:
     """For the agent's pods: every declared name is the gateway's address."""
-    names = sorted({str(rule.host) for rule in host_rules(agent) if not str(rule.host).startswith("*")})
+    names = _exact(agent)
     if not names or agent.gateway_address is None:
         return []
     return [{"ip": agent.gateway_address, "hostnames": names}]
 
 
-def trust_variables(agent: Agent) -> list[Manifest]:
-    """For each of the agent's containers; what the spec sets itself stays as it says."""
-    own = {variable.name for variable in agent.spec.env}
+def host_variables(agent: Agent, own: Sequence[EnvVar | SideVar]) -> list[Manifest]:
+    """For one container: whom to trust; and with wildcards, the proxy. `own`: what the spec sets stays as it says."""
     if not host_rules(agent):
         return []
-    return [{"name": name, "value": TRUST_FILE} for name in TRUST_VARIABLES if name not in own]
+    said = dict.fromkeys(TRUST_VARIABLES, TRUST_FILE)
+    if (port := proxy_port(agent)) and agent.gateway_address is not None:
+        proxy = f"http://{agent.gateway_address}:{port}"
+        said |= dict.fromkeys(PROXY_VARIABLES, proxy)
+        # An exact name is an alias already: whoever asked the proxy for it would go the longer way.
+        direct = ",".join([*_exact(agent), "localhost", "127.0.0.1", ".svc", ".cluster.local"])
+        said |= dict.fromkeys(("NO_PROXY", "no_proxy"), direct)
+    given = {variable.name for variable in own}
+    return [{"name": name, "value": value} for name, value in said.items() if name not in given]
 
 
 def trust_mounts(agent: Agent) -> list[Manifest]:
@@ -145,7 +190,12 @@ def trust_volumes(agent: Agent) -> list[Manifest]:
 
 
 def _listening(agent: Agent) -> list[Manifest]:
-    return [{"port": port, "protocol": "TCP"} for port in ports(agent)]
+    return [{"port": port, "protocol": "TCP"} for port in _served(agent)]
+
+
+def _served(agent: Agent) -> list[int]:
+    """The ports at which the agent may come in."""
+    return [*ports(agent), *filter(None, [proxy_port(agent)])]
 
 
 def _fence(agent: Agent) -> Manifest:
@@ -174,7 +224,7 @@ def _service(agent: Agent) -> Manifest:
         "selector": selector(agent),
         "sessionAffinity": "None",
         "internalTrafficPolicy": "Cluster",
-        "ports": [{"name": f"p{port}", "port": port, "protocol": "TCP", "targetPort": port} for port in ports(agent)],
+        "ports": [{"name": f"p{port}", "port": port, "protocol": "TCP", "targetPort": port} for port in _served(agent)],
     }
     return child(agent, "v1", "Service", name=gateway_name(agent.name), spec=spec)
 
@@ -244,9 +294,9 @@ def _envoy(agent: Agent) -> Manifest:
             "--file-flush-interval-msec",
             "1000",
         ],
-        "ports": [{"containerPort": port, "protocol": "TCP"} for port in ports(agent)],
+        "ports": [{"containerPort": port, "protocol": "TCP"} for port in _served(agent)],
         "readinessProbe": {
-            "tcpSocket": {"port": ports(agent)[0]},
+            "httpGet": {"path": "/ready", "port": observe_port(agent), "scheme": "HTTP"},
             "periodSeconds": 1,
             "timeoutSeconds": 1,
             "successThreshold": 1,

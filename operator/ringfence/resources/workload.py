@@ -13,7 +13,7 @@ from ringfence.policy.quantities import canonical
 
 from .containers import annotations_beside, container, containers_beside, resources, volumes_beside
 from .files import config_variables, file_annotations, file_mounts, file_volumes
-from .gateway import dns_settings, host_aliases, trust_mounts, trust_variables, trust_volumes
+from .gateway import dns_settings, host_aliases, host_variables, trust_mounts, trust_volumes
 from .identity import identity_labels, token_mounts, token_volumes
 from .kinds import Manifest
 from .model import DENY, FOREGROUND, Agent, child, child_name
@@ -136,7 +136,12 @@ def _pod(agent: Agent) -> Manifest:
 
 def _container(agent: Agent) -> Manifest:
     spec = agent.spec
-    env = home_variable(agent) + trust_variables(agent) + config_variables(spec.env_from) + secret_variables(agent)
+    env = (
+        home_variable(agent)
+        + host_variables(agent, spec.env)
+        + config_variables(spec.env_from)
+        + secret_variables(agent)
+    )
     limits = {which: amounts | devices(spec) for which, amounts in resources(spec.resources).items()}
     manifest = container(AGENT, spec, limits, env, _mounts(agent))
     if spec.ports:

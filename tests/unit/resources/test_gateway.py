@@ -17,6 +17,7 @@ IMAGE = "registry.example/a@sha256:" + "0" * 64
 ENVOY = JobImage("registry.example/envoy@sha256:" + "1" * 64)
 ADDRESS = "10.96.0.9"
 API = {"host": "api.example.com"}
+SIDECAR = {"name": "beside", "image": IMAGE}
 
 
 def agent(*egress: dict[str, Any], name: str = "a", **spec: Any) -> Agent:
@@ -123,6 +124,33 @@ def test_it_trusts_by_the_usual_variables_and_has_no_key() -> None:
     (trust,) = (volume for volume in spec["volumes"] if volume["name"] == "trust")
     assert trust["secret"]["secretName"] == authorities_name("a")
     assert trust["secret"]["items"] == [{"key": "ca.crt", "path": "ca.crt"}]
+
+
+def test_names_below_a_wildcard_go_by_the_proxy_and_others_do_not() -> None:
+    one = agent(API, {"host": "*.c.example.com", "ports": [3128]}, sidecars=[SIDECAR])
+    spec = child(one, "Deployment")["spec"]["template"]["spec"]
+    for container in (spec["containers"][0], spec["initContainers"][0]):
+        variables = {entry["name"]: entry.get("value") for entry in container["env"]}
+        assert variables["HTTPS_PROXY"] == variables["https_proxy"] == f"http://{ADDRESS}:3129"
+        assert variables["NO_PROXY"].split(",")[0] == "api.example.com"
+        assert "HTTP_PROXY" not in variables
+        assert variables["SSL_CERT_FILE"] == "/var/run/ringfence-ca/ca.crt"
+        assert "trust" in {mount["name"] for mount in container["volumeMounts"]}
+    found = of_gateway(one)
+    served = [443, 3128, 3129]
+    assert [port["port"] for port in found["Service"]["spec"]["ports"]] == served
+    assert [port["port"] for port in found["NetworkPolicy"]["spec"]["ingress"][0]["ports"]] == served
+    beyond = found["NetworkPolicy"]["spec"]["egress"][1]["ports"]
+    assert [port["port"] for port in beyond] == [443, 3128], "the proxy's own port leads nowhere"
+
+
+def test_without_a_wildcard_there_is_no_proxy() -> None:
+    one = agent(API)
+    variables = {
+        entry["name"] for entry in child(one, "Deployment")["spec"]["template"]["spec"]["containers"][0]["env"]
+    }
+    assert not variables & {"HTTPS_PROXY", "NO_PROXY"}
+    assert [port["port"] for port in of_gateway(one)["Service"]["spec"]["ports"]] == [443]
 
 
 def test_its_pod_is_restricted_and_has_no_token() -> None:

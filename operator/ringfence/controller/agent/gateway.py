@@ -11,7 +11,14 @@ from ringfence.gateway.model import EVERY_REQUEST, Gateway, Host, Mode, Paths, R
 from ringfence.policy.closed import cluster_addresses
 from ringfence.resources import Agent, Ref
 from ringfence.resources.digests import digest
-from ringfence.resources.gateway import CONFIG_DIRECTORY, RUN_DIRECTORY, gateway_name, host_rules
+from ringfence.resources.gateway import (
+    CONFIG_DIRECTORY,
+    RUN_DIRECTORY,
+    gateway_name,
+    host_rules,
+    observe_port,
+    proxy_port,
+)
 from ringfence.resources.phases import GATEWAY
 from ringfence.resources.secrets import when
 from ringfence.resources.stored import DESIRED_ANNOTATION, controlled_by
@@ -47,6 +54,8 @@ def settings(agent: Agent) -> Gateway:
         ),
         denied=denied(cluster_addresses(agent.cluster)),
         name=f"{agent.namespace}/{agent.name}",
+        observe_port=observe_port(agent),
+        proxy_port=proxy_port(agent),
         paths=PATHS,
     )
 

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
+import certifi
+
 from ringfence.api.names import AGENT_LABEL, FIELD_MANAGER, GATEWAY_CONFIG_ANNOTATION
 from ringfence.gateway.authorities import Authorities
 from ringfence.gateway.certificates import names
@@ -20,7 +22,14 @@ from ringfence.gateway.model import Gateway
 from ringfence.kube import ApiError, Conflict, Kube, NotFound, Object, path_of
 from ringfence.resources import Agent, Identity, Ref
 from ringfence.resources.digests import digest
-from ringfence.resources.gateway import AUTHORITIES, STATE, authorities_name, gateway_label, gateway_name
+from ringfence.resources.gateway import (
+    AUTHORITIES,
+    STATE,
+    authorities_name,
+    gateway_label,
+    gateway_name,
+    needs_public_roots,
+)
 from ringfence.resources.model import child
 from ringfence.resources.secrets import stamp
 from ringfence.resources.stored import DESIRED_ANNOTATION, controlled_by
@@ -63,7 +72,8 @@ class Gateways:
         found = await self._read(agent, authorities_name(agent.name))
         authorities = Authorities.read(_value(found, STATE)).renewed(names(wanted), wanted.name, self.clock())
         annotations = {DESIRED_ANNOTATION: mark(agent), RENEW_ANNOTATION: stamp(authorities.renew_at or self.clock())}
-        data = {AUTHORITIES: authorities.bundle(), STATE: authorities.text()}
+        roots = certifi.contents().encode() if needs_public_roots(agent) else b""
+        data = {AUTHORITIES: authorities.bundle() + roots, STATE: authorities.text()}
         await self._write(agent, authorities_name(agent.name), data, annotations, found)
         config = _config(wanted, authorities)
         await self._write(
