@@ -91,6 +91,7 @@ _BY_POLICY = "`decide`, at admission and at write: every policy must name it"
 _NODES = f"the pods' field for the scheduler; {_BY_POLICY}"
 VOLUMES = "tests/unit/policy/test_volumes.py"
 SCHEDULING = "tests/unit/policy/test_scheduling.py"
+PLACED = f"{AGENTS}/test_placed.py::test_the_scheduler_places_pods_as_they_ask"
 _SCHEDULED = (f"{SCHEDULING}::test_each_is_what_a_policy_names", BUILT)
 _ANNOTATED = "the ServiceAccount's annotation, which the controller puts back and the guard `children` keeps"
 _PROJECTED = "the pods' projected volume: the kubelet asks for such a token, bound to the pod"
@@ -330,6 +331,29 @@ FIELDS: dict[str, Row] = {
             f"{_NODES}; its selector is the agent's own label", *_SCHEDULED
         )
         for field in ("topologyKey", "maxSkew", "whenUnsatisfiable")
+    },
+    **{
+        f"AgentDeployment.spec.scheduling.nodeAffinity.{field}": Row(
+            f"{_NODES}; what is compared in another way than with In needs the key with any value",
+            *_SCHEDULED,
+            f"{SCHEDULING}::test_what_is_not_named_is_chosen_by_a_key_that_is_open",
+            PLACED,
+        )
+        for field in (
+            *(f"{which}[].{part}" for which in ("required", "preferred") for part in ("key", "operator", "values")),
+            "preferred[].weight",
+        )
+    },
+    **{
+        f"AgentDeployment.spec.scheduling.{which}[].{field}": Row(
+            f"{_NODES}; its selector is the label of one agent, in the agent's own namespace; only its own pods are kept "
+            "away for good: CEL",
+            *_SCHEDULED,
+            f"{SCHEDULING}::test_no_agent_keeps_another_one_from_starting",
+            PLACED,
+        )
+        for which in ("near", "apart")
+        for field in ("agent", "topologyKey", "whenUnsatisfiable")
     },
     "AgentDeployment.spec.volumes[].claim": Row(
         f"{_BY_POLICY}; none whose name begins with `ringfence-`, which are agents' own",

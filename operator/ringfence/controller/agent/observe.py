@@ -15,6 +15,7 @@ from ringfence.resources.model import child_name
 from ringfence.resources.network import service_key
 from ringfence.resources.runs import ends
 from ringfence.resources.stored import StoredChild
+from ringfence.resources.users import USUAL_IDS, UserIds
 from ringfence.store.records import Key, StoredAgent
 from ringfence.store.sources import NAMESPACE
 from ringfence.store.store import Store
@@ -48,6 +49,7 @@ class Observer:
     hand_overs: HandOvers
     job_image: JobImage | None = None
     holders: Holders | None = None
+    user_ids: UserIds = USUAL_IDS
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _diagnoses: dict[Key, "_Diagnosis"] = field(default_factory=dict)
     _warnings: Warnings = field(init=False)
@@ -97,6 +99,7 @@ class Observer:
             dns=self.store.dns.found,
             api_server=self.store.context.api_server,
             job_image=self.job_image,
+            user_ids=self.user_ids,
             secrets=seen,
             not_granted=not_granted,
             widened=self.store.widenings(key),

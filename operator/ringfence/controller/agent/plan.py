@@ -230,6 +230,7 @@ def _agent(seen: Observed, bound: Sequence[NamedPolicy]) -> Agent | None:
         api_server=seen.api_server,
         cluster=seen.facts.cluster_networks,
         job_image=seen.job_image,
+        user_ids=seen.user_ids,
         restarts=_restarts(seen, seen.spec),
         elsewhere=given(seen.spec.permissions, seen.key, bound, seen.facts),
     )
