@@ -346,8 +346,8 @@ FIELDS: dict[str, Row] = {
     },
     **{
         f"AgentDeployment.spec.scheduling.{which}[].{field}": Row(
-            f"{_NODES}; its selector is the label of one agent, in the agent's own namespace; only its own pods are kept "
-            "away for good: CEL",
+            f"{_NODES}; its selector is the label of one agent of the agent's own namespace; only its own pods are "
+            "kept away for good: CEL",
             *_SCHEDULED,
             f"{SCHEDULING}::test_no_agent_keeps_another_one_from_starting",
             PLACED,

@@ -26,7 +26,7 @@ class NodeRequirement(Model):
         ),
         Rule(
             cel=f"!(self.operator in ['Gt', 'Lt']) || self.values.all(one, one.matches('{_NUMBER}'))",
-            message="Gt and Lt compare whole numbers: write values: [\"8\"]",
+            message='Gt and Lt compare whole numbers: write values: ["8"]',
             check=lambda one: one.operator not in {"Gt", "Lt"} or all(matches(_NUMBER, value) for value in one.values),
         ),
     )
@@ -37,7 +37,8 @@ class NodeRequirement(Model):
         "chosen, too."
     )
     values: Annotated[list[LabelValue], Field(max_length=16), ListType("atomic")] = Field(
-        default_factory=list, description="Its values; for Gt and Lt one whole number, for Exists and DoesNotExist none."
+        default_factory=list,
+        description="Its values: for Gt and Lt one whole number, for Exists and DoesNotExist none.",
     )
 
 
@@ -80,8 +81,8 @@ class Away(Neighbour):
         # The scheduler would keep the other agent's pods away from these, too.
         Rule(
             cel="!has(self.agent) || self.whenUnsatisfiable != 'DoNotSchedule'",
-            message="DoNotSchedule is for the agent's own pods: it would keep another agent's pods from starting. Leave "
-            "agent out, or write ScheduleAnyway",
+            message="DoNotSchedule is for the agent's own pods: it would keep another agent's pods from starting. "
+            "Leave agent out, or write ScheduleAnyway",
             check=lambda one: one.agent is None or one.when_unsatisfiable != "DoNotSchedule",
         ),
     )

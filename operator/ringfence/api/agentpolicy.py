@@ -223,8 +223,9 @@ class PolicyPods(Model):
         default_factory=list, description="Existing PersistentVolumeClaims that an agent may mount. Empty: none."
     )
     topology_keys: Annotated[list[LabelKey], Field(max_length=16), ListType("set")] = Field(
-        default_factory=list, description="Labels of nodes over which an agent may spread its pods, and by which it may be put near others' or "
-        "apart. Empty: none.",
+        default_factory=list,
+        description="Labels of nodes over which an agent may spread its pods, or have them near others' or apart. Empty: "
+        "none.",
     )
 
 

@@ -48,8 +48,8 @@ user_ids: Decorator = click.option(
     type=click.Choice(["fixed", "assigned"]),
     default="fixed",
     show_default=True,
-    help="Who says which ids pods run as. fixed: Ringfence, 65532; assigned: nobody here, the platform's admission fills "
-    "them in, as OpenShift's does.",
+    help="Who says which ids pods run as. fixed: Ringfence, 65532; assigned: the platform's admission, as OpenShift's "
+    "does.",
 )
 kubeconfig: Decorator = click.option(
     "--kubeconfig",

@@ -126,7 +126,7 @@ def unrestricted(spec: _Body, annotations: Mapping[str, str] | None = None, *, c
 
 
 def without_user(spec: _Body) -> list[str]:
-    """Paths of what is missing where a container has no user id, so that its image chooses one. The standard allows it."""
+    """Path of what is missing where a container has no user id and its image chooses one. The standard allows it."""
     if (spec.get("securityContext") or {}).get("runAsUser") is not None:
         return []
     containers = [one for kind in _CONTAINERS for one in spec.get(kind) or ()]

@@ -14,7 +14,7 @@ class UserIds(StrEnum):
     FIXED = "fixed"
     """We do: 65532."""
     ASSIGNED = "assigned"
-    """The platform's admission, from the namespace's range: OpenShift's SecurityContextConstraints. Pods say nothing."""
+    """The platform's admission, of the namespace's range: OpenShift's SecurityContextConstraints. Pods say nothing."""
 
 
 USUAL_IDS: Final = UserIds.FIXED

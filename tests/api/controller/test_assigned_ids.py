@@ -1,4 +1,4 @@
-"""Where the platform assigns ids: a policy of the API server's plays OpenShift's restricted-v2, and no OpenShift was seen."""
+"""Where the platform assigns ids: policies of the API server's play OpenShift's restricted-v2."""
 
 from collections.abc import Iterator
 
@@ -37,7 +37,9 @@ ROTATED = {
 
 
 @pytest.fixture(scope="module")
-def assigning(cluster: Cluster, shared: Shared, lease_namespace: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
+def assigning(
+    cluster: Cluster, shared: Shared, lease_namespace: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Controller]:
     """A controller that is told so, in place of the shared one."""
     shared.pause()
     log = tmp_path_factory.mktemp("assigning") / "controller.log"
