@@ -1,7 +1,7 @@
 """Runs the tests that ask an API server against the version of Kubernetes that RINGFENCE_KUBERNETES names.
 
 Each group is a run of its own, as in CI. What a version cannot do is left out here and said in
-docs/reference/clusters.md: ValidatingAdmissionPolicies from files are alpha in 1.36, MutatingAdmissionPolicies are v1 in it.
+docs/reference/clusters.md: policies from files are alpha in 1.36, MutatingAdmissionPolicies are v1 in it.
 """
 
 import os
