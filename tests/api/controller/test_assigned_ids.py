@@ -1,6 +1,7 @@
 """Where the platform assigns ids: policies of the API server's play OpenShift's restricted-v2."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -56,9 +57,9 @@ def openshift(client: Server, assigning: Controller) -> Iterator[Place]:
     place.label({"pod-security.kubernetes.io/enforce": "restricted"})
     name = f"scc-{place.name}"
     pods = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
-    space = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": place.name}}}
+    space: dict[str, Any] = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": place.name}}}
     mutation = {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": ASSIGNS}}
-    specs = {
+    specs: dict[str, dict[str, Any]] = {
         "mutatingadmissionpolicies": {"reinvocationPolicy": "Never", "mutations": [mutation]},
         "validatingadmissionpolicies": {"validations": [{"expression": HOLDS, "message": "not of the range"}]},
     }
