@@ -65,9 +65,12 @@ def openshift(client: Server, assigning: Controller) -> Iterator[Place]:
     }
     made = []
     for plural, spec in specs.items():
-        body = {"metadata": {"name": name}, "spec": {"matchConstraints": {"resourceRules": [pods]}} | spec}
-        binding = {"metadata": {"name": name}, "spec": {"policyName": name, "matchResources": space}}
-        actions = {} if plural.startswith("m") else {"validationActions": ["Deny"]}
+        body: dict[str, Any] = {
+            "metadata": {"name": name},
+            "spec": {"matchConstraints": {"resourceRules": [pods]}} | spec,
+        }
+        binding: dict[str, Any] = {"metadata": {"name": name}, "spec": {"policyName": name, "matchResources": space}}
+        actions: dict[str, Any] = {} if plural.startswith("m") else {"validationActions": ["Deny"]}
         for path, one in ((plural, body), (f"{plural[:-3]}ybindings", binding | {"spec": binding["spec"] | actions})):
             answer = client.request("POST", f"{ADMISSION}/{path}", json_bytes(one))
             assert answer.ok, answer
