@@ -224,8 +224,8 @@ class PolicyPods(Model):
     )
     topology_keys: Annotated[list[LabelKey], Field(max_length=16), ListType("set")] = Field(
         default_factory=list,
-        description="Labels of nodes over which an agent may spread its pods, or have them near others' or apart. Empty: "
-        "none.",
+        description="Labels of nodes over which an agent may spread its pods, or have them near others' or apart. "
+        "Empty: none.",
     )
 
 
