@@ -81,10 +81,15 @@ _PROBE = "the container's probe (kubelet)"
 _OWN_PORT = "the container's probe; must be one of spec.ports: CEL. There is no host and there are no headers"
 PROBES = "tests/unit/policy/test_probes.py::test_a_port_must_be_the_agents_own"
 BUILT = "tests/unit/resources/test_build.py::test_children_are_as_written_down"
-_ID = "the pod's securityContext, with runAsNonRoot; `decide`: in a range of every policy; 0 is no id: schema"
+_ID = (
+    "the pod's securityContext, with runAsNonRoot; `decide`: in a range of every policy; 0 is no id: schema; absent "
+    "where the platform assigns ids, and a pod that got none is told of"
+)
 _IDS = (
     "tests/unit/policy/test_users.py::test_nobody_is_root_by_any_spelling",
     "tests/unit/policy/test_users.py::test_an_id_is_in_a_range_of_every_policy",
+    f"{CONTROLLER}/test_assigned_ids.py::test_an_agent_runs_with_the_ids_that_it_is_given",
+    f"{CONTROLLER}/test_assigned_ids.py::test_where_nobody_assigns_it_is_told",
     SAMPLES,
 )
 _BY_POLICY = "`decide`, at admission and at write: every policy must name it"
