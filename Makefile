@@ -72,6 +72,9 @@ test-api: setup ## the CRDs against a real API server (the built-in cluster with
 test-versions: setup ## the CRDs, the controller, floor and guards against older API servers (VERSIONS="1.31 1.33"); builds each once; hours, not in CI
 	@for version in $(or $(VERSIONS),1.31 1.33); do RINGFENCE_KUBERNETES=$$version $(PY) -m tools.versions || exit 1; done
 
+test-cert-manager: setup ## the certificate of admission from cert-manager, on a cluster of its own (needs root; builds cert-manager once; not in CI)
+	$(PY) -m pytest e2e/certificates
+
 demo: ## see it work: cluster, charts, examples, and an account. CONTEXT=kind-... for another cluster; ARGS=--json
 	@python3 -m demo $(if $(CONTEXT),--context $(CONTEXT)) $(ARGS)
 
@@ -109,6 +112,6 @@ catalogue: setup ## the catalogue's pack on the built-in cluster, with Ringfence
 	$(PY) -m tools.generate
 
 .PHONY: release release-verify release-push
-.PHONY: test-versions property fuzz catalogue mutate-guards
+.PHONY: test-cert-manager test-versions property fuzz catalogue mutate-guards
 .PHONY: test mutate demo demo-down cluster cluster-down test-e2e bench
 .PHONY: image test-gateway test-chart test-monitoring help setup lock lint fmt generate check-generated test-unit test-api

@@ -82,16 +82,22 @@ _PROBE = "the container's probe (kubelet)"
 _OWN_PORT = "the container's probe; must be one of spec.ports: CEL. There is no host and there are no headers"
 PROBES = "tests/unit/policy/test_probes.py::test_a_port_must_be_the_agents_own"
 BUILT = "tests/unit/resources/test_build.py::test_children_are_as_written_down"
-_ID = "the pod's securityContext, with runAsNonRoot; `decide`: in a range of every policy; 0 is no id: schema"
+_ID = (
+    "the pod's securityContext, with runAsNonRoot; `decide`: in a range of every policy; 0 is no id: schema; absent "
+    "where the platform assigns ids, and a pod that got none is told of"
+)
 _IDS = (
     "tests/unit/policy/test_users.py::test_nobody_is_root_by_any_spelling",
     "tests/unit/policy/test_users.py::test_an_id_is_in_a_range_of_every_policy",
+    f"{CONTROLLER}/test_assigned_ids.py::test_an_agent_runs_with_the_ids_that_it_is_given",
+    f"{CONTROLLER}/test_assigned_ids.py::test_where_nobody_assigns_it_is_told",
     SAMPLES,
 )
 _BY_POLICY = "`decide`, at admission and at write: every policy must name it"
 _NODES = f"the pods' field for the scheduler; {_BY_POLICY}"
 VOLUMES = "tests/unit/policy/test_volumes.py"
 SCHEDULING = "tests/unit/policy/test_scheduling.py"
+PLACED = f"{AGENTS}/test_placed.py::test_the_scheduler_places_pods_as_they_ask"
 _SCHEDULED = (f"{SCHEDULING}::test_each_is_what_a_policy_names", BUILT)
 _ANNOTATED = "the ServiceAccount's annotation, which the controller puts back and the guard `children` keeps"
 _PROJECTED = "the pods' projected volume: the kubelet asks for such a token, bound to the pod"
@@ -332,6 +338,29 @@ FIELDS: dict[str, Row] = {
             f"{_NODES}; its selector is the agent's own label", *_SCHEDULED
         )
         for field in ("topologyKey", "maxSkew", "whenUnsatisfiable")
+    },
+    **{
+        f"AgentDeployment.spec.scheduling.nodeAffinity.{field}": Row(
+            f"{_NODES}; what is compared in another way than with In needs the key with any value",
+            *_SCHEDULED,
+            f"{SCHEDULING}::test_what_is_not_named_is_chosen_by_a_key_that_is_open",
+            PLACED,
+        )
+        for field in (
+            *(f"{which}[].{part}" for which in ("required", "preferred") for part in ("key", "operator", "values")),
+            "preferred[].weight",
+        )
+    },
+    **{
+        f"AgentDeployment.spec.scheduling.{which}[].{field}": Row(
+            f"{_NODES}; its selector is the label of one agent of the agent's own namespace; only its own pods are "
+            "kept away for good: CEL",
+            *_SCHEDULED,
+            f"{SCHEDULING}::test_no_agent_keeps_another_one_from_starting",
+            PLACED,
+        )
+        for which in ("near", "apart")
+        for field in ("agent", "topologyKey", "whenUnsatisfiable")
     },
     "AgentDeployment.spec.volumes[].claim": Row(
         f"{_BY_POLICY}; none whose name begins with `ringfence-`, which are agents' own",

@@ -20,6 +20,7 @@ from .shell import run
 
 __all__ = [
     "agnhost",
+    "certmanager",
     "coredns",
     "cyclonus",
     "envoy",
@@ -170,6 +171,24 @@ def coredns() -> Path:
 def registry() -> Path:
     """The registry of the CNCF project Distribution, to pull from."""
     return _go_install("registry", f"github.com/distribution/distribution/v3/cmd/registry@{REGISTRY}")
+
+
+def certmanager() -> Path:
+    """Folder with `certmanager`, which is cert-manager's controllers and injector, and `chart`, its own chart."""
+    module = HERE / "certmanager"
+
+    def build(target: Path) -> None:
+        _go_build(module, target / "certmanager", ".")
+        where = ["list", "-m", "-f", "{{.Dir}}", "github.com/cert-manager/cert-manager"]
+        source = Path(run([go(), *where], cwd=module, env=go_env()).strip())
+        chart = target / "chart"
+        shutil.copytree(source / "deploy/charts/cert-manager", chart)
+        for path in [chart, *chart.rglob("*")]:  # in Go's cache all is read-only
+            path.chmod(0o755 if path.is_dir() else 0o644)
+
+    return cache.ensure(
+        "certmanager", _module_key(module), build, doing="building cert-manager (once a machine; some minutes)"
+    )
 
 
 def cyclonus() -> Path:

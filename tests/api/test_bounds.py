@@ -35,6 +35,15 @@ RULED = {
     (".namespaceSelector.matchExpressions[].operator", "Exists"),
     (".namespaceSelector.matchExpressions[].operator", "DoesNotExist"),
     (".namespaceSelector.matchExpressions[].values", "minItems"),
+    *(
+        (f".scheduling.nodeAffinity.{field}[].{what}", end)
+        for field in ("required", "preferred")
+        for what, end in (
+            *(("operator", one) for one in ("Exists", "DoesNotExist", "Gt", "Lt")),
+            ("values", "minItems"),
+        )
+    ),
+    (".scheduling.apart[].whenUnsatisfiable", "DoNotSchedule"),
 }
 """Ends of bounds at which a rule across fields has the last word; samples/invalid/rules.yaml has those."""
 

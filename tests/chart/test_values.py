@@ -119,6 +119,29 @@ def test_every_value_is_in_the_schema_and_commented() -> None:
         assert re.search(rf"(#.*\n){key}:|^{key}:\n +#", source, re.MULTILINE), f"{key} has no comment"
 
 
+SCC = ("--api-versions", "security.openshift.io/v1/SecurityContextConstraints")
+
+
+@pytest.mark.parametrize(
+    ("args", "whose"),
+    [
+        ((), "fixed"),
+        (SCC, "assigned"),
+        ((*SCC, "--set", "userIds=fixed"), "fixed"),
+        (("--set", "userIds=assigned"), "assigned"),
+    ],
+)
+def test_no_pod_says_an_id_where_the_platform_assigns_them(args: tuple[str, ...], whose: str) -> None:
+    found = pods(*args)
+    assert len(found) == 3
+    for pod in found.values():
+        context = pod["spec"]["securityContext"]
+        ids = {"runAsUser", "runAsGroup", "fsGroup"} & context.keys()
+        assert (len(ids), context["runAsNonRoot"]) == (3 if whose == "fixed" else 0, True)
+        assert all("runAsUser" not in one["securityContext"] for one in pod["spec"]["containers"])
+    assert f"--user-ids={whose}" in found["ringfence-controller"]["spec"]["containers"][0]["args"]
+
+
 def test_full_values_set_everything_that_defaults_leave_open() -> None:
     full = yaml.safe_load((CHART / "ci" / "full-values.yaml").read_text())
     manifests = text(*VALUES["full"])

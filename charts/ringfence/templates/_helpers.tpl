@@ -53,12 +53,23 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 {{- .Values.image.pullPolicy | default (ternary "IfNotPresent" "Always" (ne .Values.image.digest "")) -}}
 {{- end -}}
 
+{{/* Who says which ids pods run as: fixed or assigned. */}}
+{{- define "ringfence.userIds" -}}
+{{- if ne .Values.userIds "detect" -}}
+{{ .Values.userIds }}
+{{- else -}}
+{{ ternary "assigned" "fixed" (.Capabilities.APIVersions.Has "security.openshift.io/v1/SecurityContextConstraints") }}
+{{- end -}}
+{{- end -}}
+
 {{/* Who the pods run as: passes the Pod Security Standard `restricted`. */}}
 {{- define "ringfence.podSecurityContext" -}}
 runAsNonRoot: true
+{{- if eq (include "ringfence.userIds" .) "fixed" }}
 runAsUser: 65532
 runAsGroup: 65532
 fsGroup: 65532
+{{- end }}
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 

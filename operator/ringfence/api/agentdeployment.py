@@ -185,7 +185,8 @@ class AgentDeploymentSpec(Model):
     )
     run_as_user: Id | None = Field(
         default=None,
-        description=f"Id of the user that it runs as, never root. Absent: {NOBODY}. Policies allow others.",
+        description=f"Id of the user that it runs as, never root. Absent: {NOBODY}, or the one that the platform "
+        "assigns (OpenShift). Policies allow others.",
     )
     run_as_group: Id | None = Field(
         default=None, description="Id of its group, which its volumes belong to. The same holds of it."

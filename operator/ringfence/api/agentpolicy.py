@@ -225,7 +225,7 @@ class PolicyPods(Model):
         description=f"Ids that an agent may run as, of users and of groups alike, beside {NOBODY}. Empty: no other.",
     )
     node_labels: Annotated[list[NodeLabel], Field(max_length=32), ListType("atomic")] = Field(
-        default_factory=list, description="Labels by which an agent may choose its nodes. Empty: none."
+        default_factory=list, description="Labels by which an agent may choose its nodes, or rank them. Empty: none."
     )
     tolerations: Annotated[list[Toleration], Field(max_length=32), ListType("atomic")] = Field(
         default_factory=list,
@@ -254,7 +254,9 @@ class PolicyPods(Model):
         default_factory=list, description="Existing PersistentVolumeClaims that an agent may mount. Empty: none."
     )
     topology_keys: Annotated[list[LabelKey], Field(max_length=16), ListType("set")] = Field(
-        default_factory=list, description="Labels of nodes over which an agent may spread its pods. Empty: none."
+        default_factory=list,
+        description="Labels of nodes over which an agent may spread its pods, or have them near others' or apart. "
+        "Empty: none.",
     )
 
 

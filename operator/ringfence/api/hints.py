@@ -274,11 +274,23 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "secret": "write secrets: [...] with delivery: {file: {path: /etc/agent/keys/a}} in spec",
         },
         "Scheduling": {
-            **dict.fromkeys(
-                ("affinity", "podAntiAffinity", "topologySpreadConstraints", "podAffinity"),
-                "write spread: [{topologyKey: kubernetes.io/hostname}] for its own pods, nodeSelector for nodes",
-            ),
+            "affinity": "write nodeSelector or nodeAffinity for nodes, near and apart for pods, spread for its own",
+            "topologySpreadConstraints": "write spread: [{topologyKey: kubernetes.io/hostname}] for its own pods",
+            "podAffinity": "write near: [{agent: search, topologyKey: topology.kubernetes.io/zone}]",
+            "podAntiAffinity": "write apart: [{topologyKey: kubernetes.io/hostname, whenUnsatisfiable: DoNotSchedule}] "
+            "for its own pods",
         },
+        "NodeAffinity": dict.fromkeys(
+            ("requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms", "matchExpressions"),
+            "write required: [{key: example.com/pool, operator: In, values: [agents]}]; a node must meet all of it",
+        )
+        | {
+            "preferredDuringSchedulingIgnoredDuringExecution": "write preferred: [{key: example.com/pool, operator: "
+            "In, values: [agents], weight: 10}]"
+        },
+        "Neighbour": dict.fromkeys(
+            ("labelSelector", "podLabels", "name"), "write agent: NAME of an AgentDeployment of the same namespace"
+        ),
         "Resources": dict.fromkeys(
             ("cpu", "memory", "ephemeral-storage"), "write limits: {cpu: 500m, memory: 512Mi}, and requests alike"
         ),

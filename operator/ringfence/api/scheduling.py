@@ -4,6 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from .affinity import Away, Neighbour, NodeAffinity
 from .base import ListType, Model, ValueRule
 from .fields import DnsSubdomain, LabelKey, Labels, LabelValue
 
@@ -72,6 +73,15 @@ class Scheduling(Model):
     spread: Annotated[list[Spread], Field(max_length=4), ListType("map", ("topology_key",))] = Field(
         default_factory=list,
         description="How the agent's own pods spread; others' are not looked at. Policies: pods.topologyKeys.",
+    )
+    node_affinity: NodeAffinity = Field(
+        default_factory=NodeAffinity, description="Labels of nodes, compared in other ways. Policies: pods.nodeLabels."
+    )
+    near: Annotated[list[Neighbour], Field(max_length=4), ListType("atomic")] = Field(
+        default_factory=list, description="Whose pods they are put beside. Policies: pods.topologyKeys."
+    )
+    apart: Annotated[list[Away], Field(max_length=4), ListType("atomic")] = Field(
+        default_factory=list, description="Whose pods they are kept away from. Policies: pods.topologyKeys."
     )
     priority_class_name: DnsSubdomain | None = Field(
         default=None, description="A PriorityClass: whose pods go before others'. Policies: pods.priorityClassNames."

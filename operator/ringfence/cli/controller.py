@@ -15,6 +15,7 @@ from ringfence.controller.certificates.keeper import Settings as CertificateSett
 from ringfence.controller.run import RESYNC_SECONDS, Settings, run
 from ringfence.resources import JobImage
 from ringfence.resources.dns import Asked
+from ringfence.resources.users import UserIds
 from ringfence.telemetry import logs
 from ringfence.telemetry.health import Health, HealthServer
 from ringfence.telemetry.metrics import AGENT_COLLECTOR, registry_of
@@ -87,6 +88,7 @@ def _service(_context: click.Context, _option: click.Parameter, text: str | None
     show_default=True,
     help="Pull policy of the gateways.",
 )
+@options.user_ids
 @click.option(
     "--resync",
     type=click.FloatRange(min=1),
@@ -135,6 +137,7 @@ def command(http_port: int, log_format: logs.Format, log_level: str, **given: An
         api_server_networks=given["api_server_networks"],
         job_image=_image(given, "job_image"),
         gateway_image=_image(given, "gateway_image"),
+        user_ids=UserIds(given["user_ids"]),
         account=given["service_account"],
         resync=given["resync"],
         registration=given["registration"],

@@ -43,6 +43,14 @@ api_server_networks: Decorator = click.option(
     multiple=True,
     help="Believe an address of the API server in this network although its certificate does not name it. Repeatable.",
 )
+user_ids: Decorator = click.option(
+    "--user-ids",
+    type=click.Choice(["fixed", "assigned"]),
+    default="fixed",
+    show_default=True,
+    help="Who says which ids pods run as. fixed: Ringfence, 65532; assigned: the platform's admission, as OpenShift's "
+    "does.",
+)
 kubeconfig: Decorator = click.option(
     "--kubeconfig",
     type=click.Path(dir_okay=False),

@@ -11,6 +11,7 @@ from ringfence.api import AgentDeploymentSpec, parse
 from ringfence.cli.manifests import Unreadable, find, read
 from ringfence.resources import Agent, build
 from ringfence.resources.network import missing_services
+from ringfence.resources.users import UserIds
 
 from . import options
 from .judge import Result, judge, read_policies
@@ -25,10 +26,13 @@ child has, another one is refused."""
 @click.argument("files", nargs=-1, required=True, metavar="FILE|DIR|-...")
 @options.policies
 @options.exclude
+@options.user_ids
 @click.option(
     "-n", "--namespace", default="default", show_default=True, help="Namespace of AgentDeployments that name none."
 )
-def command(files: Sequence[str], policy_files: Sequence[str], exclude: Sequence[str], namespace: str) -> None:
+def command(
+    files: Sequence[str], policy_files: Sequence[str], exclude: Sequence[str], user_ids: str, namespace: str
+) -> None:
     """Print what each AgentDeployment becomes, in the order in which it is written.
 
     What is refused becomes nothing: its violations are printed by `ringfence lint`. What only the cluster knows is
@@ -51,20 +55,20 @@ def command(files: Sequence[str], policy_files: Sequence[str], exclude: Sequence
             world.take(found)
         for document in documents:
             for result in judge(document, world, namespace=namespace):
-                refused = not _render(result) or refused
+                refused = not _render(result, UserIds(user_ids)) or refused
     except Unreadable as failure:
         click.echo(f"ringfence render: {failure}", err=True)
         sys.exit(2)
     sys.exit(1 if refused else 0)
 
 
-def _render(result: Result) -> bool:
+def _render(result: Result, ids: UserIds) -> bool:
     where = f"{result.document.file}: {result.namespace}/{result.name}"
     spec = parse(AgentDeploymentSpec, result.content.get("spec")).value
     if not result.accepted or spec is None:
         click.echo(f"{where}: refused, nothing rendered: see ringfence lint {result.document.file}", err=True)
         return False
-    agent = Agent(name=result.name, namespace=result.namespace, uid=NO_UID, spec=spec)
+    agent = Agent(name=result.name, namespace=result.namespace, uid=NO_UID, spec=spec, user_ids=ids)
     for service in missing_services(agent):
         click.echo(f"{where}: the way to Service {service} is known in the cluster only, and left out", err=True)
     if spec.permissions.asks:

@@ -16,6 +16,7 @@ from ringfence.kube.own_token import api_audiences
 from ringfence.policy.model import Network
 from ringfence.resources import JobImage
 from ringfence.resources.dns import Asked
+from ringfence.resources.users import USUAL_IDS, UserIds
 from ringfence.store.context import PolicyContext
 from ringfence.store.prover import Prover, by_certificate
 from ringfence.store.records import StoredAgent
@@ -86,6 +87,7 @@ class Settings:
     registration: Path | None = None
     job_image: JobImage | None = None
     gateway_image: JobImage | None = None
+    user_ids: UserIds = USUAL_IDS
     account: str = "ringfence-controller"
     resync: float = RESYNC_SECONDS
     dns: Asked = Asked()  # noqa: RUF009 - frozen
@@ -186,6 +188,7 @@ class _Parts:
                 Holders(AccessReviews(self.kube, KEPT), store, recorder),
                 gateways,
                 settings.gateway_image,
+                settings.user_ids,
             ),
             executor=Executor(writer, secrets, Pods(writer), self.emit, held, reads, gateways),
             writer=writer,

@@ -125,6 +125,15 @@ def unrestricted(spec: _Body, annotations: Mapping[str, str] | None = None, *, c
     return [*_of_pod(spec, closed), *_of_annotations(annotations or {})]
 
 
+def without_user(spec: _Body) -> list[str]:
+    """Path of what is missing where a container has no user id and its image chooses one. The standard allows it."""
+    if (spec.get("securityContext") or {}).get("runAsUser") is not None:
+        return []
+    containers = [one for kind in _CONTAINERS for one in spec.get(kind) or ()]
+    named = all((one.get("securityContext") or {}).get("runAsUser") is not None for one in containers)
+    return [] if named else ["spec.securityContext.runAsUser"]
+
+
 def _of_pod(spec: _Body, closed: bool) -> Iterator[str]:
     for field, value in spec.items():
         if not value:

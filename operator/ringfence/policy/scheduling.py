@@ -35,11 +35,32 @@ def check_scheduling(
             if spread.topology_key not in pods.topology_keys:
                 message = f"{by} lets no agent spread over {quote(spread.topology_key)}: {_fix('topologyKeys')}"
                 yield Violation(f"{_AT}.spread[{index}].topologyKey", RuleName.SCHEDULING_ABOVE_POLICY, message)
+        yield from _check_affinity(scheduling, policy, by) if scheduling else ()
         name = scheduling.priority_class_name if scheduling else None
         if name is not None and name not in pods.priority_class_names:
             message = f"{by} gives no agent this PriorityClass: {_fix('priorityClassNames')}"
             yield Violation(f"{_AT}.priorityClassName", RuleName.SCHEDULING_ABOVE_POLICY, message)
         yield from _check_devices(devices, replicas, most(pods.devices), by)
+
+
+def _check_affinity(scheduling: Scheduling, policy: NamedPolicy, by: str) -> Iterator[Violation]:
+    allowed = labels(policy.spec.pods.node_labels)
+    affinity = scheduling.node_affinity
+    for field, wanted in (("required", affinity.required), ("preferred", affinity.preferred)):
+        for index, one in enumerate(wanted):
+            # What is compared in any other way than with In chooses values that are not named.
+            asked = one.values if one.operator == "In" else [ANY]
+            bad = [value for value in asked if not _allowed((one.key, value), allowed)]
+            if bad:
+                what = listed((quote(one.key if value == ANY else f"{one.key}={value}") for value in bad), 4)
+                message = f"{by} lets no agent choose nodes by {what} with {one.operator}: {_fix('nodeLabels')}"
+                yield Violation(f"{_AT}.nodeAffinity.{field}[{index}]", RuleName.SCHEDULING_ABOVE_POLICY, message)
+    for field, others in (("near", scheduling.near), ("apart", scheduling.apart)):
+        for index, other in enumerate(others):
+            if other.topology_key not in policy.spec.pods.topology_keys:
+                message = f"{by} lets no agent place pods by {quote(other.topology_key)}: {_fix('topologyKeys')}"
+                at = f"{_AT}.{field}[{index}].topologyKey"
+                yield Violation(at, RuleName.SCHEDULING_ABOVE_POLICY, message)
 
 
 def _check_devices(devices: Sequence[Device], replicas: int, allowed: dict[str, int], by: str) -> Iterator[Violation]:

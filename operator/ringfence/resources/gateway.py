@@ -19,8 +19,8 @@ from ringfence.policy.closed import beyond_public
 from . import dns
 from .kinds import Manifest
 from .model import Agent, Identity, child
+from .users import ids_of
 
-UID: Final = 65532
 CONFIG_DIRECTORY: Final = "/etc/ringfence/gateway"
 """Where the gateway's Secret is mounted."""
 RUN_DIRECTORY: Final = "/run/ringfence"
@@ -261,9 +261,7 @@ def _pod(agent: Agent) -> Manifest:
         "terminationGracePeriodSeconds": 30,
         "securityContext": {
             "runAsNonRoot": True,
-            "runAsUser": UID,
-            "runAsGroup": UID,
-            "fsGroup": UID,
+            **ids_of(agent.user_ids),
             "seccompProfile": {"type": "RuntimeDefault"},
             "sysctls": LOW_PORTS,
         },

@@ -18,6 +18,7 @@ from ringfence.policy.addresses import Network
 
 from .dns import USUAL_DNS, Dns
 from .kinds import CHILD_KINDS, Manifest
+from .users import USUAL_IDS, UserIds
 
 DENY = "deny"
 ALLOW = "allow"
@@ -119,7 +120,7 @@ class Agent(Identity):
     `gateway_image`: Envoy's; None: hosts open nothing. `gateway_address`: of the gateway's Service once that is there.
     `restarts`: annotations of the pods' template by which rotation jobs have restarted the agent. `elsewhere`: by other
     namespaces that consent to it, the rules that hold there and the lowest level that holds them. `runs`: which
-    there are to be.
+    there are to be. `user_ids`: who says which ids its pods have, and those of its jobs.
     """
 
     spec: AgentDeploymentSpec
@@ -134,6 +135,7 @@ class Agent(Identity):
     restarts: Mapping[str, str] = field(default_factory=dict)
     elsewhere: Mapping[str, tuple[Level, Sequence[AgentRule]]] = field(default_factory=dict)
     runs: Runs = field(default_factory=Runs)
+    user_ids: UserIds = USUAL_IDS
 
 
 def child_name(agent: str, suffix: str = "") -> str:

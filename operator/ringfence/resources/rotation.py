@@ -14,8 +14,8 @@ from .model import ROTATION_LABEL, Agent, JobImage, child, child_name
 from .network import api_server_only
 from .runs import ends
 from .secrets import restart_annotation, rotation_name
+from .users import ids_of
 
-UID = 65532
 JOB_SECONDS = 300
 """A job that has not ended by then is stopped; the next tick begins anew."""
 BACKOFF_LIMIT = 3
@@ -137,8 +137,7 @@ def _pod(agent: Agent, secret: AgentSecret, name: str, image: JobImage) -> Manif
         "terminationGracePeriodSeconds": 5,
         "securityContext": {
             "runAsNonRoot": True,
-            "runAsUser": UID,
-            "runAsGroup": UID,
+            **ids_of(agent.user_ids),
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [

@@ -3,6 +3,7 @@
 from ringfence.api import AgentDeploymentSpec
 from ringfence.api.scheduling import Toleration
 
+from .affinity import affinity
 from .kinds import Manifest
 from .model import Agent
 
@@ -27,6 +28,8 @@ def scheduling(agent: Agent) -> Manifest:
             }
             for one in asked.spread
         ]
+    if where := affinity(asked, agent.name):
+        found["affinity"] = where
     if asked.priority_class_name:
         found["priorityClassName"] = asked.priority_class_name
     return found

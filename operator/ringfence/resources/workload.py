@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ringfence.api.containers import AGENT
-from ringfence.api.users import NOBODY
 from ringfence.policy.quantities import canonical
 
 from .containers import annotations_beside, container, containers_beside, resources, volumes_beside
@@ -22,6 +21,7 @@ from .scheduling import devices, scheduling
 from .scratch import home_variable, scratch_mounts, scratch_volumes
 from .secrets import secret_mounts, secret_variables, secret_volumes
 from .stop import grace_seconds, lifecycle
+from .users import ids_of
 from .volumes import existing_mounts, existing_volumes, is_written
 
 TOKEN_SECONDS = 3600
@@ -113,13 +113,7 @@ def _pod(agent: Agent) -> Manifest:
         **dns_settings(agent),
         "schedulerName": "default-scheduler",
         "terminationGracePeriodSeconds": grace_seconds(spec),
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": spec.run_as_user or NOBODY,
-            "runAsGroup": spec.run_as_group or NOBODY,
-            "fsGroup": spec.run_as_group or NOBODY,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": _security_context(agent),
         "containers": [_container(agent)],
         "volumes": _volumes(agent) + volumes_beside(agent),
     }
@@ -132,6 +126,12 @@ def _pod(agent: Agent) -> Manifest:
     if spec.sandbox:
         pod["runtimeClassName"] = spec.sandbox.runtime_class_name
     return pod | scheduling(agent)
+
+
+def _security_context(agent: Agent) -> Manifest:
+    ids = ids_of(agent.user_ids, agent.spec.run_as_user, agent.spec.run_as_group)
+    volumes = {"fsGroup": ids["runAsGroup"]} if "runAsGroup" in ids else {}
+    return {"runAsNonRoot": True, **ids, **volumes, "seccompProfile": {"type": "RuntimeDefault"}}
 
 
 def _container(agent: Agent) -> Manifest:

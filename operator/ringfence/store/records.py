@@ -20,7 +20,7 @@ from ringfence.api.names import (
 from ringfence.kube import Object, path_of
 from ringfence.policy.elsewhere import target_namespaces
 from ringfence.policy.limits import Claim
-from ringfence.policy.pod_security import unrestricted
+from ringfence.policy.pod_security import unrestricted, without_user
 from ringfence.resources import Ref, ServicePort, dns, openings
 from ringfence.resources.field_manager import FieldManager, last_of_spec
 from ringfence.resources.reads import BINDINGS, readers
@@ -216,7 +216,10 @@ class StoredPod:
     ends_within: int | None = None
     """Seconds that it was given to end when it was deleted; None: nobody deleted it."""
     unrestricted: tuple[str, ...] = ()
-    """Fields by which it falls short of the Pod Security Standard `restricted`, which every pod of ours passes."""
+    """Fields by which it falls short of the Pod Security Standard `restricted`, which every pod of ours passes.
+
+    So does a pod without a user id: ours has one of its own, or the platform assigns it.
+    """
 
     @property
     def is_stray(self) -> bool:
@@ -348,7 +351,8 @@ def _judged(metadata: Body) -> Object:
 @lru_cache(maxsize=1024)
 def _falls_short(spec_and_annotations: bytes) -> tuple[str, ...]:
     """Kept, as a pod is told of some five times until it runs, and is the same but for its node."""
-    return tuple(unrestricted(*orjson.loads(spec_and_annotations)))
+    spec, annotations = orjson.loads(spec_and_annotations)
+    return (*unrestricted(spec, annotations), *without_user(spec))
 
 
 def _controller(metadata: Body, kind: str) -> tuple[str, str] | None:

@@ -37,6 +37,12 @@ def test_children_are_the_controllers_own() -> None:
     assert result.exit_code == 0
 
 
+def test_who_says_the_ids_is_an_option() -> None:
+    minimal = str(EXAMPLES / "20-minimal.yaml")
+    assert "runAsUser: 65532" in run("render", minimal).stdout
+    assert "runAsUser" not in run("render", "--user-ids", "assigned", minimal).stdout
+
+
 def test_what_is_refused_becomes_nothing() -> None:
     result = run("render", str(EXAMPLES / "refused" / "wildcard.yaml"))
     assert (result.exit_code, result.stdout) == (1, "")

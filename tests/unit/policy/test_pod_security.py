@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ringfence.policy.pod_security import unrestricted
+from ringfence.policy.pod_security import unrestricted, without_user
 from ringfence.resources import build
 from unit.resources.agents import read
 
@@ -164,3 +164,21 @@ def test_what_a_newer_api_server_fills_in_is_passed_over_where_that_is_asked_for
     new = changed(context(ofTomorrow="x"))
     assert unrestricted(new, closed=False) == []
     assert unrestricted(changed(context(runAsUser=0, ofTomorrow="x")), closed=False) == [f"{OUTER}.runAsUser"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "missing"),
+    [
+        (context(runAsUser=1), False),
+        (context(runAsUser=None), True),
+        (lambda found: found["securityContext"].pop("runAsUser", None), True),
+        (lambda found: found.update(securityContext=None), True),
+    ],
+)
+def test_somebody_says_which_user_a_pod_has(edit: Edit, *, missing: bool) -> None:
+    found = changed(edit)
+    assert without_user(found) == ([f"{OUTER}.runAsUser"] if missing else [])
+    found["containers"][0]["securityContext"]["runAsUser"] = 7  # of each container alone, as OpenShift says it
+    assert without_user(found) == []
+    found["initContainers"] = [BARE]
+    assert bool(without_user(found)) is missing

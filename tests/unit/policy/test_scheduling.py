@@ -35,6 +35,27 @@ ASKED: list[tuple[dict[str, Any], str, bool]] = [
     ({"tolerations": [{"key": "some", "value": "x"}]}, "tolerations[0]", False),
     ({"spread": [{"topologyKey": "zone"}]}, "spread[0].topologyKey", True),
     ({"spread": [{"topologyKey": "kubernetes.io/hostname"}]}, "spread[0].topologyKey", False),
+    *(
+        ({"nodeAffinity": {field: [asked]}}, f"nodeAffinity.{field}[0]", allowed)
+        for field in ("required", "preferred")
+        for asked, allowed in (
+            ({"key": "zone", "operator": "In", "values": ["a", "b"]}, True),
+            ({"key": "zone", "operator": "NotIn", "values": ["a"]}, True),
+            ({"key": "zone", "operator": "Exists"}, True),
+            ({"key": "zone", "operator": "DoesNotExist"}, True),
+            ({"key": "zone", "operator": "Gt", "values": ["3"]}, True),
+            ({"key": "kubernetes.io/hostname", "operator": "In", "values": ["node-1"]}, False),
+            ({"key": "kubernetes.io/hostname", "operator": "Exists"}, False),
+            ({"key": "example.com/pool", "operator": "In", "values": ["agents"]}, True),
+            ({"key": "example.com/pool", "operator": "In", "values": ["agents", "others"]}, False),
+        )
+    ),
+    *(
+        ({field: [{"topologyKey": key, **other}]}, f"{field}[0].topologyKey", key == "zone")
+        for field in ("near", "apart")
+        for key in ("zone", "kubernetes.io/hostname")
+        for other in ({}, {"agent": "b"})
+    ),
     ({"priorityClassName": "agents"}, "priorityClassName", True),
     ({"priorityClassName": "system-node-critical"}, "priorityClassName", False),
 ]
@@ -59,6 +80,40 @@ def test_each_is_what_a_policy_names(asked: dict[str, Any], path: str, *, allowe
 def test_control_plane_nodes_are_never_tolerated(key: str) -> None:
     found = judge({"scheduling": {"tolerations": [{"key": key, "effect": "NoSchedule"}]}}, OPEN)
     assert places(found) == {("InvalidField", f"{AT}.tolerations[0].key")}
+
+
+@pytest.mark.parametrize(
+    ("operator", "values"),
+    [("NotIn", ["others"]), ("Exists", []), ("DoesNotExist", []), ("Gt", ["1"]), ("Lt", ["1"])],
+)
+@pytest.mark.parametrize("field", ["required", "preferred"])
+def test_what_is_not_named_is_chosen_by_a_key_that_is_open(field: str, operator: str, values: list[str]) -> None:
+    """A policy that allows one value of a label allows no way around it."""
+    asked = {"key": POOL["key"], "operator": operator, "values": values}
+    found = judge({"scheduling": {"nodeAffinity": {field: [asked]}}}, OPEN)
+    assert places(found) == {(ABOVE, f"{AT}.nodeAffinity.{field}[0]")}
+    assert operator in found[0].message
+    open_key = {"pods": {"nodeLabels": [{"key": POOL["key"]}]}}
+    assert judge({"scheduling": {"nodeAffinity": {field: [asked]}}}, open_key) == []
+
+
+def test_no_agent_keeps_another_one_from_starting() -> None:
+    """The scheduler keeps those pods away, too, from which a pod must stay away."""
+    for other, bad in (({}, False), ({"agent": "b"}, True)):
+        asked = {"topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", **other}
+        found = judge({"scheduling": {"apart": [asked]}}, OPEN)
+        assert places(found) == ({("InvalidField", f"{AT}.apart[0]")} if bad else set())
+        assert judge({"scheduling": {"near": [asked]}}, OPEN) == []
+    assert judge({"scheduling": {"apart": [{"topologyKey": "zone", "agent": "b"}]}}, OPEN) == []
+
+
+@pytest.mark.parametrize(
+    "selector", ["namespaces", "namespaceSelector", "labelSelector", "matchLabelKeys", "podLabels", "namespace"]
+)
+def test_only_agents_of_its_own_namespace_are_looked_for(selector: str) -> None:
+    for field in ("near", "apart"):
+        found = judge({"scheduling": {field: [{"topologyKey": "zone", selector: {}}]}}, OPEN)
+        assert places(found) == {("InvalidField", f"{AT}.{field}[0].{selector}")}
 
 
 @pytest.mark.parametrize("one", [{}, {"operator": "Exists"}, {"key": "", "effect": "NoSchedule"}, {"key": "*"}])

@@ -173,5 +173,17 @@ def test_a_pod_that_was_changed_on_its_way_in_wakes_its_agent(store: Store, woke
     assert store.widenings(A) == ()
 
 
+def test_a_pod_without_a_user_id_is_no_pod_of_ours(store: Store) -> None:
+    """Its image would choose one: whoever was to assign it has not, or somebody took ours away."""
+    context = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    of_pod = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    spec = {"serviceAccountName": "ringfence-a", "securityContext": of_pod}
+    store.pods.observe("ADDED", pod(1) | {"spec": spec | {"containers": [{"securityContext": context}]}})
+    assert store.widenings(A) == (Widening(Way.SHAPES, "Pod ringfence-a-1 (spec.securityContext.runAsUser)"),)
+    assigned = spec | {"containers": [{"securityContext": context | {"runAsUser": 1000680000}}]}
+    store.pods.observe("MODIFIED", pod(2) | {"spec": assigned})
+    assert store.widenings(A) == ()
+
+
 def version(body: Body, number: int) -> Body:
     return {"metadata": body["metadata"] | {"resourceVersion": str(number)}}

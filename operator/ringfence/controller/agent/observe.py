@@ -16,6 +16,7 @@ from ringfence.resources.model import child_name
 from ringfence.resources.network import service_key
 from ringfence.resources.runs import ends
 from ringfence.resources.stored import StoredChild
+from ringfence.resources.users import USUAL_IDS, UserIds
 from ringfence.store.records import Key, StoredAgent
 from ringfence.store.sources import NAMESPACE
 from ringfence.store.store import Store
@@ -52,6 +53,7 @@ class Observer:
     holders: Holders | None = None
     gateways: Gateways | None = None
     gateway_image: JobImage | None = None
+    user_ids: UserIds = USUAL_IDS
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _diagnoses: dict[Key, "_Diagnosis"] = field(default_factory=dict)
     _warnings: Warnings = field(init=False)
@@ -103,6 +105,7 @@ class Observer:
             job_image=self.job_image,
             gateway_image=self.gateway_image,
             gateway=await self._gateway(agent, spec, status),
+            user_ids=self.user_ids,
             secrets=seen,
             not_granted=not_granted,
             widened=self.store.widenings(key),

@@ -15,6 +15,7 @@ from ringfence.resources import Endpoint, Identity, JobImage, Ref, ServicePort
 from ringfence.resources.dns import USUAL_DNS, Dns
 from ringfence.resources.network import ServiceKey
 from ringfence.resources.stored import StoredChild
+from ringfence.resources.users import USUAL_IDS, UserIds
 from ringfence.store.records import Key, StoredAgent, StoredPod
 from ringfence.store.store import OwnershipRecord
 
@@ -67,6 +68,7 @@ class Observed:
     job_image: JobImage | None = None
     gateway_image: JobImage | None = None
     gateway: GatewaySecrets | None = None
+    user_ids: UserIds = USUAL_IDS
     secrets: Mapping[str, Mapping[str, Any] | None] | None = None
     not_granted: str = ""
     fence: FenceHistory = field(default_factory=FenceHistory)
