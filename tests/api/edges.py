@@ -13,7 +13,7 @@ PEM_HEAD, PEM_END = "-----BEGIN PUBLIC KEY-----\n", "\n-----END PUBLIC KEY-----"
 URI = "^[a-z][a-z0-9+.-]*:"
 LENGTHS: tuple[tuple[str, Callable[[int], str]], ...] = (
     # What a pattern begins with -> a text of n characters that it takes. The last one takes the rest.
-    (r"^(/[A-Za-z0-9_][A-Za-z0-9._-]*){2", lambda n: ("/a/" + "a" * n)[:n]),
+    (r"^(/\.?[A-Za-z0-9_][A-Za-z0-9._-]*){2", lambda n: ("/a/" + "a" * n)[:n]),
     ("^([0-9]{1,5}h)?", lambda n: DURATIONS.get(n, "9" * n)),
     ("^(Never|([0-9]{1,5}h)?", lambda n: DURATIONS.get(n, "9" * n)),
     ("^(@(yearly", lambda n: "@daily"[:n] if n < 64 else f"{'1' * 60} {'1' * (n - 67)} 1 1 1"),
