@@ -183,7 +183,7 @@ def test_code_beside_the_agent_has_none_of_its_secrets(kubectl: Kubectl, agent: 
     hidden = {"ANTHROPIC_API_KEY", "DB_POSTGRESDB_PASSWORD"}
     assert hidden & {line.partition("=")[0] for line in own.splitlines()}
     assert not hidden & names
-    for path in (f"/etc/{agent}/keys/encryption-key", f"/etc/{agent}/keys/warehouse"):
+    for path in (f"/etc/{agent}/keys/encryption-key", f"/etc/{agent}/keys/.pgpass"):
         with pytest.raises(ClusterError, match="no such file"):
             run(kubectl, agent, container, "cat", path)
     assert set(probe_from(kubectl, agent, container, closed(kubectl)).values()) == {"blocked"}

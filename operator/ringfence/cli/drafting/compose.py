@@ -296,10 +296,10 @@ def _follow_secrets(draft: Draft, secrets: Any) -> None:
     for _, wanted, path in _places(secrets):
         said = re.compile(rf"(?:/var(?=/run/))?{re.escape(wanted)}(?![\w.-])")
         for variable in draft.spec.get("env", []):
-            variable["value"] = said.sub(lambda _, path=path: path, variable["value"])
+            variable["value"] = path.join(said.split(variable["value"]))
         for key in ("command", "args"):
             if key in draft.spec:
-                draft.spec[key] = [said.sub(lambda _, path=path: path, word) for word in draft.spec[key]]
+                draft.spec[key] = [path.join(said.split(word)) for word in draft.spec[key]]
 
 
 Taker = Callable[[Draft, Any, str], None]
