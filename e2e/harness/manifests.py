@@ -10,7 +10,20 @@ from cluster.errors import ClusterError
 
 from .install import ROOT
 
-__all__ = ["EXAMPLE_AGENTS", "NAMESPACE", "PLACEHOLDER", "TOOLS", "Refused", "accepted", "refused", "unfenced"]
+__all__ = [
+    "EXAMPLE_AGENTS",
+    "FLEET",
+    "KINDS",
+    "NAMESPACE",
+    "PLACEHOLDER",
+    "PLATFORM",
+    "TOOLS",
+    "Refused",
+    "accepted",
+    "kinds",
+    "refused",
+    "unfenced",
+]
 
 FOLDER = ROOT / "examples"
 PLACEHOLDER = f"registry.example/acme/agent@sha256:{'0' * 64}"
@@ -20,12 +33,24 @@ NAMESPACE = "research"
 EXAMPLE_AGENTS = ("minimal", "researcher", "librarian", "panel", "courier")
 """Those of the examples that are accepted."""
 TOOLS = "tools"
+FLEET, PLATFORM = "fleet", "platform"
+"""Where the agents of `examples/agents/` are, and what they talk to."""
+KINDS = (
+    *("assistant", "coder", "browser", "mcp-handbook", "mcp-tickets", "helpdesk", "rag", "slack", "langgraph-redis"),
+    *("langgraph", "workflow", "planner", "writer", "critic", "analyst"),
+)
+"""Those of them that go on, in that namespace. Beside them: `report`, which works at night, and `sre` in ops."""
 
 
 def accepted(image: str, *, only: str = "", without: str = "") -> str:
     """All of `kubectl apply -f examples/`, as one YAML text; or `only` one file, or all `without` one."""
     names = sorted(path for path in FOLDER.glob("*.yaml") if (not only or path.name == only) and path.name != without)
     return "\n---\n".join(_read(path, image) for path in names)
+
+
+def kinds(image: str) -> str:
+    """All of `kubectl apply -f examples/agents/`, as one YAML text."""
+    return "\n---\n".join(_read(path, image) for path in sorted((FOLDER / "agents").glob("*.yaml")))
 
 
 @dataclass(frozen=True)

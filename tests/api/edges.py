@@ -17,7 +17,7 @@ URI = "^[a-z][a-z0-9+.-]*:"
 LENGTHS: tuple[tuple[str, Callable[[int], str]], ...] = (
     # What a pattern begins with -> a text of n characters that it takes. The last one takes the rest.
     (HOST, lambda n: f"a.{'a' * n}"[:n] if n < 64 else "".join(".a"[place % 64 != 63] for place in range(n))),
-    (r"^(/[A-Za-z0-9_][A-Za-z0-9._-]*){2", lambda n: ("/a/" + "a" * n)[:n]),
+    (r"^(/\.?[A-Za-z0-9_][A-Za-z0-9._-]*){2", lambda n: ("/a/" + "a" * n)[:n]),
     ("^([0-9]{1,5}h)?", lambda n: DURATIONS.get(n, "9" * n)),
     ("^(Never|([0-9]{1,5}h)?", lambda n: DURATIONS.get(n, "9" * n)),
     ("^(@(yearly", lambda n: "@daily"[:n] if n < 64 else f"{'1' * 60} {'1' * (n - 67)} 1 1 1"),

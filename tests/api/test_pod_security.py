@@ -103,7 +103,7 @@ def templates(manifests: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 def built() -> list[tuple[str, dict[str, Any]]]:
     """Every pod that our agents become: of those of the unit tests, of the samples, of the examples, of a key's job."""
     specs: dict[str, Any] = {name: read(text)["spec"] for name, text in documents("valid") if "kind: AgentD" in text}
-    for path in sorted(EXAMPLES.glob("*.yaml")):
+    for path in sorted([*EXAMPLES.glob("*.yaml"), *EXAMPLES.glob("agents/*.yaml")]):
         found = [one for one in yaml.safe_load_all(path.read_text()) if one["kind"] == "AgentDeployment"]
         specs |= {f"{path.name} {one['metadata']['name']}": one["spec"] for one in found}
     made = {name: agents.read(name) for name in agents.NAMES}

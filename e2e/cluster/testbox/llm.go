@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// runLLM answers like the messages API of an LLM provider, so that an agent needs no change to be
+// runLLM answers like the messages API of an LLM provider, and like Slack, so that an agent needs no change to be
 // tried without the internet. It wants some key, as the real one does, and takes any.
 func runLLM(ctx context.Context, args []string) int {
 	flags := flag.NewFlagSet("llm", flag.ContinueOnError)
@@ -36,6 +36,7 @@ func runLLM(ctx context.Context, args []string) int {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/messages", answerMessage)
+	slack(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "pretend LLM") })
 	server := &http.Server{Addr: *listen, Handler: mux,
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}}}

@@ -22,6 +22,8 @@ var subcommands = map[string]subcommand{
 	"keycheck": {"an HTTP server that lets in who shows the value of a Secret", runKeycheck},
 	"request":  {"one HTTP request, as any Go program sends it", runRequest},
 	"llm":      {"an HTTPS server that speaks like an LLM messages API", runLLM},
+	"talk":     {"an agent of any kind: has a whole exchange with each target, again and again", runTalk},
+	"pretend":  {"servers that speak like what agents talk to: MCP, Redis, PostgreSQL, a browser, ...", runPretend},
 	"review":   {"an admission webhook that allows everything", runReview},
 	"metadata": {"a pretend cloud metadata service", runMetadata},
 	"echo":     {"a TCP, UDP and HTTP server that answers what it was sent", runEcho},
@@ -32,7 +34,7 @@ var subcommands = map[string]subcommand{
 	"write":    {"write a file: write PATH TEXT", runWrite},
 }
 
-var order = []string{"agent", "probe", "request", "llm", "keycheck", "review", "metadata", "echo", "dns", "env", "cat", "ls", "write"}
+var order = []string{"agent", "talk", "pretend", "probe", "request", "llm", "keycheck", "review", "metadata", "echo", "dns", "env", "cat", "ls", "write"}
 
 func main() {
 	if len(os.Args) < 2 || subcommands[os.Args[1]].run == nil {

@@ -262,6 +262,19 @@ def test_user(make: Make, api: Api, inside: Inside) -> None:
         api.patch(policy, {"spec": {"pods": None}})
 
 
+def test_a_device_that_no_node_has(make: Make, api: Api) -> None:
+    """It waits, and its condition says for what; nothing else is given to it."""
+    policy, device = "/apis/ringfence.dev/v1alpha1/agentpolicies/research", "example.com/gpu"
+    api.patch(policy, {"spec": {"pods": {"devices": [{"name": device, "most": 1}]}}})
+    try:
+        name = make(devices=[{"name": device, "count": 1}])["metadata"]["name"]
+        agents.wait(api, NAMESPACE, name, "WorkloadAvailable", status="False", says=f"Insufficient {device}")
+        agents.wait(api, NAMESPACE, name, status="False")
+        assert agents.phase(api, NAMESPACE, name) == "Pending"
+    finally:
+        api.patch(policy, {"spec": {"pods": None}})
+
+
 def test_identity(make: Make, api: Api, inside: Inside, environment: Environment) -> None:
     """The kubelet's token is for whom it was asked and for this pod alone; the API server takes it for nobody's."""
     role = "arn:aws:iam::111122223333:role/agent"

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cluster.shell import wait_for
@@ -20,6 +21,8 @@ EGRESS = {"egress": [{"cidr": f"{LLM}/32", "ports": [443]}]}
 LOOK = ["probe", "-every", "20ms", "-timeout", "400ms", "-for", "3s", ALLOWED, DENIED]
 """From the first instant of the pod on: what goes to both places, and ends with 0 whatever came of it."""
 FOREVER = ["agent", "-interval", "1h"]
+FEW = 5
+"""Runs that a schedule of each minute may have begun while a test waits for the first one."""
 
 
 def runs(api: Api, name: str) -> list[Object]:
@@ -67,6 +70,22 @@ def test_a_schedule_comes(make: Make, api: Api, kubectl: Kubectl) -> None:
     found = verdicts(kubectl, run)
     assert found[DENIED] == {"blocked"}
     assert "reachable" in found[ALLOWED]
+
+
+def test_a_thousand_missed_times_are_no_thousand_runs(make: Make, api: Api) -> None:
+    """As after a night without a control plane: the next one comes, and the scheduler does not give up."""
+    name = make(args=["env"], run={"mode": "Schedule", "schedule": "* * * * *", "timeZone": "Etc/UTC"})["metadata"][
+        "name"
+    ]
+    agents.wait(api, NAMESPACE, name, reason="Scheduled")
+    cron_job = f"/apis/batch/v1/namespaces/{NAMESPACE}/cronjobs/ringfence-{name}"
+    long_ago = datetime.now(UTC) - timedelta(minutes=1000)
+    api.patch(f"{cron_job}/status", {"status": {"lastScheduleTime": f"{long_ago:%Y-%m-%dT%H:%M:%SZ}"}})
+    ended(api, name, "Succeeded", "Schedule")
+    assert len(runs(api, name)) < FEW
+    events = api.get(f"/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events")["items"]
+    told = [one["reason"] for one in events if one["regarding"].get("name") == f"ringfence-{name}"]
+    assert "TooManyMissedTimes" not in told
 
 
 def test_a_run_is_asked_for(make: Make, api: Api, environment: Environment) -> None:

@@ -105,21 +105,35 @@ def test_a_missed_time_is_caught_up_without_the_operator(make: Make, kubectl: Ku
 def test_killed_between_its_two_writes_a_job_goes_on(make: Make, kubectl: Kubectl) -> None:
     """The second write is kept from it until it has been killed after the first."""
     agent = make("killed", variable="AGENT_KEY", calls=False)
-    first, name = agent.value(), agent.secret_name
+    first = agent.value()
     with without_operator(kubectl):
-        rules = kubectl.get("role", name, "-n", KEYS)["rules"]
-        kept = [rules[0], rules[1] | {"verbs": ["get"]}]
-        kubectl("patch", "role", name, "-n", KEYS, "--type=merge", "-p", json.dumps({"rules": kept}))
-        job = agent.rotate()
-        second = agent.value()
-        wait_for("the job to stop at its second write", lambda: agent.job_said(job), timeout=120)
-        assert second not in agent.job_said(job)
-        _kill(kubectl, job)
-        assert (agent.value(), agent.value("previous")) == (second, first)
-        kubectl("patch", "role", name, "-n", KEYS, "--type=merge", "-p", json.dumps({"rules": rules}))
+        with without_second_write(agent, kubectl) as job:
+            second = agent.value()
+            assert second not in agent.job_said(job)
+            _kill(kubectl, job)
+            assert (agent.value(), agent.value("previous")) == (second, first)
         agent.wait_job(job)
         assert (agent.value(), agent.value("previous")) == (second, first), "rotated once"
         wait_for("the restart", lambda: env_of(agent) == second, timeout=120)
+
+
+def test_what_a_job_left_at_its_deadline_the_schedulers_next_one_does(make: Make, kubectl: Kubectl) -> None:
+    """The deadline comes between its two writes, and ends it for good; until the next one both values are kept."""
+    agent = make("overdue", variable="AGENT_KEY", calls=False)
+    first, name = agent.value(), agent.secret_name
+    with without_operator(kubectl):
+        with without_second_write(agent, kubectl) as job:
+            second = agent.value()
+            kubectl("patch", "job", job, "-n", KEYS, "--type=merge", "-p", '{"spec":{"activeDeadlineSeconds":1}}')
+            agent.wait_job(job, "Failed")
+            ended = kubectl.get("job", job, "-n", KEYS)["status"]["conditions"]
+            assert "DeadlineExceeded" in {one.get("reason") for one in ended}
+            assert (agent.value(), agent.value("previous")) == (second, first)
+            assert env_of(agent) == first, "the agent runs on with a value that is still taken"
+        kubectl("patch", "cronjob", name, "-n", KEYS, "--type=merge", "-p", '{"spec":{"schedule":"* * * * *"}}')
+        wait_for("the restart", lambda: env_of(agent) == second, timeout=240)
+        assert (agent.value(), agent.value("previous")) == (second, first), "rotated once"
+        assert agent.rotated_by() == job
 
 
 def test_killed_after_its_write_a_job_does_not_rotate_twice(make: Make, kubectl: Kubectl) -> None:
@@ -133,6 +147,19 @@ def test_killed_after_its_write_a_job_does_not_rotate_twice(make: Make, kubectl:
         agent.wait_job(job)
         assert (agent.value(), agent.value("previous")) == (after, before)
         agent.wait_file(after)
+
+
+@contextmanager
+def without_second_write(agent: RotatingAgent, kubectl: Kubectl) -> Iterator[str]:
+    """A job that has made its first write and cannot make the second; afterwards it could. Its name."""
+    role = agent.secret_name
+    rules = kubectl.get("role", role, "-n", KEYS)["rules"]
+    kept = [rules[0], rules[1] | {"verbs": ["get"]}]
+    kubectl("patch", "role", role, "-n", KEYS, "--type=merge", "-p", json.dumps({"rules": kept}))
+    job = agent.rotate()
+    wait_for("the job to stop at its second write", lambda: agent.job_said(job), timeout=120)
+    yield job
+    kubectl("patch", "role", role, "-n", KEYS, "--type=merge", "-p", json.dumps({"rules": rules}))
 
 
 @contextmanager

@@ -56,7 +56,7 @@ class ListType:
             key = tuple(getattr(entry, name) for name in self.keys) or entry
             if key in seen:
                 what = "the same value" if not self.keys else f"the same {' and '.join(map(to_camel, self.keys))}"
-                raise ValueError(f"two entries have {what}")
+                raise ValueError(f"two entries have {what}: drop one of them")
             seen.add(key)
         return entries
 

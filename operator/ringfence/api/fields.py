@@ -115,8 +115,8 @@ PublicKey = Annotated[
 """PEM of a SubjectPublicKeyInfo, as `cosign public-key` prints it; `policy/signing_keys.py` reads it."""
 Uri = Annotated[str, Field(min_length=3, max_length=253, pattern=r"^[a-z][a-z0-9+.-]*:[!-~]+$")]
 Cidr = Annotated[str, Field(min_length=4, max_length=43), _CIDR]
-AbsolutePath = Annotated[str, Field(min_length=2, max_length=512, pattern=r"^(/[A-Za-z0-9_][A-Za-z0-9._-]*)+$")]
-"""No dot segments, no trailing slash, no blanks."""
+AbsolutePath = Annotated[str, Field(min_length=2, max_length=512, pattern=r"^(/\.?[A-Za-z0-9_][A-Za-z0-9._-]*)+$")]
+"""No segment . or .., though hidden directories, such as .cache; no trailing slash, no blanks."""
 HttpPath = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^/[A-Za-z0-9/._~%-]*$")]
 LabelKey = Annotated[str, Field(min_length=1, max_length=317, pattern=_LABEL_KEY_PATTERN), _LABEL_PREFIX]
 LabelValue = Annotated[str, Field(max_length=63, pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")]

@@ -273,6 +273,7 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "configMap": "write files: [{path: /etc/agent/a, configMap: {name: settings, key: a}}] in spec",
             "secret": "write secrets: [...] with delivery: {file: {path: /etc/agent/keys/a}} in spec",
         },
+        "Toleration": {"operator": "leave it out: a toleration has a key, and without a value it is for any"},
         "Scheduling": {
             "affinity": "write nodeSelector or nodeAffinity for nodes, near and apart for pods, spread for its own",
             "topologySpreadConstraints": "write spread: [{topologyKey: kubernetes.io/hostname}] for its own pods",
@@ -357,6 +358,10 @@ WRONG_TYPE: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
         ("AgentDeploymentSpec", "env"): _ENV.replace("write", "must be"),
         ("Identity", "annotations"): "must be a list: annotations: [{key: eks.amazonaws.com/role-arn, value: "
         "arn:aws:iam::111122223333:role/agent}]",
+        **dict.fromkeys(
+            (("AgentDeploymentSpec", "runAsUser"), ("AgentDeploymentSpec", "runAsGroup")),
+            "must be the number of an id, such as 10001, without quotes; never 0, which is root",
+        ),
         ("AgentDeploymentSpec", "imagePullSecrets"): "must be a list of names: imagePullSecrets: [registry]",
     }
 )

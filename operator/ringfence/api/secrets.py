@@ -74,7 +74,7 @@ SecretKey = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-
 """A key of a Secret's data. No leading dot, as it becomes a file's name."""
 KeyPath = Annotated[
     str,
-    Field(min_length=4, max_length=256, pattern=r"^(/[A-Za-z0-9_][A-Za-z0-9._-]*){2,8}$"),
+    Field(min_length=4, max_length=256, pattern=r"^(/\.?[A-Za-z0-9_][A-Za-z0-9._-]*){2,8}$"),
     ValueRule(
         cel=f"!self.endsWith('{PREVIOUS_SUFFIX}')",
         message=f"must not end with {PREVIOUS_SUFFIX}: there the value before this one lies",

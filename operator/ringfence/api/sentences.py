@@ -8,6 +8,7 @@ from typing import Any, Final, get_args
 from pydantic_core import ErrorDetails
 
 from .base import Model
+from .bounds import OUT_OF_BOUNDS
 from .hints import UNKNOWN, WRONG_TYPE
 from .patterns import PATTERNS
 
@@ -24,6 +25,7 @@ _BOUNDS: Final[Mapping[str, str]] = {
     "less_than_equal": "must be at most {le}",
     "literal_error": "must be {expected}",
 }
+_TOO_FAR: Final = frozenset({"string_too_long", "greater_than_equal"})
 _LISTS: Final = frozenset({"list_type", "set_type", "frozen_set_type", "tuple_type"})
 _OBJECTS: Final = frozenset({"model_type", "model_attributes_type", "dict_type", "dict_attributes_type"})
 
@@ -38,6 +40,9 @@ def sentence(model: type[Model], error: ErrorDetails, at: str) -> str:
     if kind == "string_pattern_mismatch":
         otherwise = "has characters that are not taken here: kubectl explain shows what is"
         return PATTERNS.get(str(context.get("pattern")), otherwise)
+    parent = _at(model, location[:-1])
+    if parent and kind in _TOO_FAR and (found := OUT_OF_BOUNDS.get((parent.__name__, str(location[-1])))):
+        return found
     if kind in _BOUNDS:
         return _BOUNDS[kind].format_map(context)
     return _wrong_type(kind, error["input"], model, location) or error["msg"].removeprefix("Value error, ")

@@ -19,7 +19,7 @@ from ringfence.policy.closed import beyond_public
 from . import dns
 from .kinds import Manifest
 from .model import Agent, Identity, child
-from .users import ids_of
+from .users import security_context
 
 CONFIG_DIRECTORY: Final = "/etc/ringfence/gateway"
 """Where the gateway's Secret is mounted."""
@@ -259,12 +259,7 @@ def _pod(agent: Agent) -> Manifest:
         "dnsPolicy": "ClusterFirst",
         "schedulerName": "default-scheduler",
         "terminationGracePeriodSeconds": 30,
-        "securityContext": {
-            "runAsNonRoot": True,
-            **ids_of(agent.user_ids),
-            "seccompProfile": {"type": "RuntimeDefault"},
-            "sysctls": LOW_PORTS,
-        },
+        "securityContext": {**security_context(agent.user_ids), "sysctls": LOW_PORTS},
         "containers": [_envoy(agent)],
         "volumes": [
             {"name": "config", "secret": {"secretName": name, "defaultMode": 0o440}},

@@ -26,3 +26,10 @@ def ids_of(whose: UserIds, user: int | None = None, group: int | None = None) ->
         user, group = user or NOBODY, group or NOBODY
     given = {"runAsUser": user, "runAsGroup": group}
     return {field: number for field, number in given.items() if number is not None}
+
+
+def security_context(whose: UserIds, user: int | None = None, group: int | None = None) -> Manifest:
+    """Of a pod with volumes, which its group may read."""
+    ids = ids_of(whose, user, group)
+    volumes = {"fsGroup": ids["runAsGroup"]} if "runAsGroup" in ids else {}
+    return {"runAsNonRoot": True, **ids, **volumes, "seccompProfile": {"type": "RuntimeDefault"}}

@@ -21,7 +21,7 @@ from .scheduling import devices, scheduling
 from .scratch import home_variable, scratch_mounts, scratch_volumes
 from .secrets import secret_mounts, secret_variables, secret_volumes
 from .stop import grace_seconds, lifecycle
-from .users import ids_of
+from .users import security_context
 from .volumes import existing_mounts, existing_volumes, is_written
 
 TOKEN_SECONDS = 3600
@@ -113,7 +113,7 @@ def _pod(agent: Agent) -> Manifest:
         **dns_settings(agent),
         "schedulerName": "default-scheduler",
         "terminationGracePeriodSeconds": grace_seconds(spec),
-        "securityContext": _security_context(agent),
+        "securityContext": security_context(agent.user_ids, spec.run_as_user, spec.run_as_group),
         "containers": [_container(agent)],
         "volumes": _volumes(agent) + volumes_beside(agent),
     }
@@ -126,12 +126,6 @@ def _pod(agent: Agent) -> Manifest:
     if spec.sandbox:
         pod["runtimeClassName"] = spec.sandbox.runtime_class_name
     return pod | scheduling(agent)
-
-
-def _security_context(agent: Agent) -> Manifest:
-    ids = ids_of(agent.user_ids, agent.spec.run_as_user, agent.spec.run_as_group)
-    volumes = {"fsGroup": ids["runAsGroup"]} if "runAsGroup" in ids else {}
-    return {"runAsNonRoot": True, **ids, **volumes, "seccompProfile": {"type": "RuntimeDefault"}}
 
 
 def _container(agent: Agent) -> Manifest:

@@ -5,45 +5,11 @@ from typing import Any
 
 import pytest
 import yaml
-from click.testing import CliRunner, Result
 
-from ringfence.api import AgentDeploymentSpec, parse
-from ringfence.cli.init import command
+from unit.cli.initial import BESIDE, IMAGE, from_pod, from_service, init, manifest
 from unit.policy.plaintexts import some
 
-IMAGE = "registry.example/bot@sha256:" + "0" * 64
 SECRET = "gh" + "p_" + some(36)
-
-
-def init(*arguments: str, stdin: str | None = None) -> Result:
-    result = CliRunner().invoke(command, list(arguments), input=stdin)
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result
-
-
-def manifest(result: Result) -> dict[str, Any]:
-    """What was printed; the API reads it."""
-    assert result.exit_code == 0, result.output
-    found: dict[str, Any] = yaml.safe_load(result.stdout)
-    assert (found["apiVersion"], found["kind"]) == ("ringfence.dev/v1alpha1", "AgentDeployment")
-    assert parse(AgentDeploymentSpec, found["spec"]).errors == ()
-    return found
-
-
-def from_pod(container: dict[str, Any], **pod: Any) -> Result:
-    template = {"spec": {"containers": [{"name": "c", "image": IMAGE} | container], **pod}}
-    workload = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "bot"},
-        "spec": {"template": template},
-    }
-    return init("--from", "-", stdin=yaml.safe_dump(workload))
-
-
-def from_service(service: dict[str, Any], **others: Any) -> Result:
-    content = {"services": {"bot": {"image": IMAGE} | service, **others}}
-    return init("--from", "-", "--pick", "bot", stdin=yaml.safe_dump(content))
 
 
 @pytest.mark.parametrize(
@@ -202,11 +168,11 @@ def test_what_ends_has_runs(kind: str, more: dict[str, Any], run: dict[str, Any]
         ({}, {"hostNetwork": True}, "spec.template.spec.hostNetwork: leave it out"),
         ({}, {"serviceAccountName": "admin"}, 'the rights of ServiceAccount "admin" are not taken over'),
         ({"envFrom": [{"secretRef": {"name": "s"}}]}, {}, "an agent gets no whole Secret"),
-        (
-            {},
-            {"initContainers": [{"name": "fetch"}]},
-            'container "fetch" is not taken over: write it into initContainers',
-        ),
+        ({"readinessProbe": {"httpGet": {"port": "http"}}}, {}, "its port is none that has a name"),
+        ({}, {"initContainers": [{"name": "fetch"}]}, "left out: spec.initContainers[0].image: is required"),
+        ({}, {"initContainers": [BESIDE | {"args": ["x"] * 99}]}, "left out: spec.initContainers[0].args"),
+        ({}, {"initContainers": [BESIDE | {"resources": {"limits": {"a.example/gpu": 1}}}]}, "devices are for the"),
+        ({}, {"initContainers": [BESIDE | {"securityContext": {"runAsUser": 5}}]}, "all containers of an agent run as"),
         ({"lifecycle": {"postStart": {"exec": {"command": ["a"]}}}}, {}, "and no other hook"),
         ({"ports": [{"containerPort": 53, "protocol": "UDP"}]}, {}, "ports of agents are TCP"),
         ({"ports": [{"containerPort": 80, "hostPort": 80}]}, {}, "never one of its node"),
@@ -227,7 +193,9 @@ def test_what_an_agent_cannot_have_is_said(container: dict[str, Any], pod: dict[
     assert any(said in line for line in result.stdout.splitlines() if line.startswith("# ")), result.stdout
 
 
-@pytest.mark.parametrize("secret_in", ["env", "args", "flag", "content", "probe"])
+@pytest.mark.parametrize(
+    "secret_in", ["env", "args", "flag", "content", "probe", "stop", "sidecar", "init", "beside a broken probe"]
+)
 def test_no_secret_comes_along(secret_in: str) -> None:
     found = {
         "env": lambda: from_pod({"env": [{"name": "OPENAI_API_KEY", "value": SECRET}]}),
@@ -235,90 +203,22 @@ def test_no_secret_comes_along(secret_in: str) -> None:
         "flag": lambda: from_pod({"args": ["run", f"--api-key={SECRET}"]}),
         "content": lambda: from_service({"environment": {"A": SECRET}}),
         "probe": lambda: from_pod({"livenessProbe": {"exec": {"command": ["check", SECRET]}}}),
+        "stop": lambda: from_pod({"lifecycle": {"preStop": {"exec": {"command": ["end", SECRET]}}}}),
+        "sidecar": lambda: from_pod({}, others=[BESIDE | {"env": [{"name": "A", "value": SECRET}]}]),
+        "init": lambda: from_pod({}, initContainers=[BESIDE | {"args": [f"--token={SECRET}"]}]),
+        "beside a broken probe": lambda: from_pod(
+            {"env": [{"name": "A", "value": SECRET}], "livenessProbe": {"tcpSocket": {"port": "http"}}}
+        ),
     }[secret_in]()
     spec = manifest(found)["spec"]
     assert SECRET not in found.output
     if secret_in == "flag":
         assert spec["args"] == ["run", "--api-key=$(API_KEY)"]
-    if secret_in != "probe":
+    if secret_in in ("sidecar", "init"):
+        assert spec["secrets"][0]["containers"] == ["helper"]
+    if secret_in not in ("probe", "stop"):
         assert spec["secrets"][0]["source"]["existing"]["secretName"] == "bot-secrets"
         assert "kubectl create secret generic bot-secrets" in found.stdout
-
-
-@pytest.mark.parametrize(
-    ("service", "expected"),
-    [
-        ({"command": 'run "a b"', "entrypoint": ["/x"]}, {"command": ["/x"], "args": ["run", "a b"]}),
-        (
-            {"environment": ["A=b=c", "D=${E:-f}", "P=$$5"]},
-            {"env": [{"name": "A", "value": "b=c"}, {"name": "D", "value": "f"}, {"name": "P", "value": "$5"}]},
-        ),
-        ({"environment": {"A": True, "B": 1}}, {"env": [{"name": "A", "value": "true"}, {"name": "B", "value": "1"}]}),
-        (
-            {"ports": ["127.0.0.1:8080:80/tcp", {"target": 81}], "expose": [80]},
-            {"ports": [{"name": "port-80", "port": 80}, {"name": "port-81", "port": 81}]},
-        ),
-        (
-            {"volumes": ["data:/data:rw", {"type": "tmpfs", "target": "/w"}]},
-            {"storage": {"mountPath": "/data", "size": "1Gi"}, "scratch": [{"path": "/w", "size": "1Gi"}]},
-        ),
-        ({"user": "1000:0"}, {"runAsUser": 1000}),
-        (
-            {"shm_size": "2gb", "mem_limit": "512m", "cpus": 0.5},
-            {
-                "scratch": [{"path": "/dev/shm", "size": "2Gi", "medium": "Memory"}],
-                "resources": {"limits": {"memory": "512Mi", "cpu": "0.5"}},
-            },
-        ),
-        (
-            {"deploy": {"replicas": 2, "resources": {"limits": {"cpus": "2"}, "reservations": {"memory": "1g"}}}},
-            {"replicas": 2, "resources": {"limits": {"cpu": "2"}, "requests": {"memory": "1Gi"}}},
-        ),
-        (
-            {"healthcheck": {"test": "true", "interval": "1m30s", "retries": 2}},
-            {"probes": [{"type": "Readiness", "command": ["/bin/sh", "-c", "true"], "every": "1m30s", "failures": 2}]},
-        ),
-        (
-            {"secrets": ["token"]},
-            {
-                "secrets": [
-                    {
-                        "name": "token",
-                        "source": {"existing": {"secretName": "bot-secrets", "key": "token"}},
-                        "delivery": {"file": {"path": "/var/run/ringfence/token"}},
-                    }
-                ]
-            },
-        ),
-        ({"depends_on": ["redis"]}, {"network": {"egress": [{"service": {"name": "redis", "port": 6379}}]}}),
-        (
-            {"depends_on": {"redis": {"condition": "service_healthy"}}},
-            {"network": {"egress": [{"service": {"name": "redis", "port": 6379}}]}},
-        ),
-    ],
-)
-def test_a_service_of_compose_is_taken_over(service: dict[str, Any], expected: dict[str, Any]) -> None:
-    found = from_service(service, redis={"image": "redis", "expose": ["6379"]})
-    assert manifest(found)["spec"] == {"image": IMAGE} | expected
-
-
-@pytest.mark.parametrize(
-    ("service", "said"),
-    [
-        ({"environment": {"A": "${B}"}}, '"B" came from outside'),
-        ({"environment": ["A"]}, "its value came from the shell"),
-        ({"volumes": ["./config:/etc/config"]}, '"./config" is on a machine of its own'),
-        ({"depends_on": ["db"]}, 'the port of "db" is not known'),
-        ({"user": "root"}, "no agent runs as root"),
-        ({"network_mode": "host"}, "network_mode: leave it out"),
-        ({"build": "."}, "build and push the image first"),
-        ({"command": 'a "b'}, "its quotes do not match"),
-    ],
-)
-def test_what_compose_alone_knows_is_asked_for(service: dict[str, Any], said: str) -> None:
-    result = from_service(service)
-    manifest(result)
-    assert said in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -355,6 +255,7 @@ def test_whatever_a_field_holds_no_traceback(wrong: Any) -> None:
     )
     of_pod = (
         "containers",
+        "initContainers",
         "volumes",
         "tolerations",
         "imagePullSecrets",
@@ -380,6 +281,7 @@ def test_whatever_a_field_holds_no_traceback(wrong: Any) -> None:
     )
     for field in fields:
         assert from_pod({field: wrong}).exit_code == 0, field
+        assert from_pod({}, others=[BESIDE | {field: wrong}, wrong]).exit_code == 0, field
     for field in of_pod:
         assert from_pod({}, **{field: wrong}).exit_code == 0, field
     for field in of_compose:

@@ -24,7 +24,9 @@ def ours(file: Path) -> list[Any]:
     return [one for one in found if one and one["kind"] in {"AgentDeployment", "AgentPolicy"}]
 
 
-GOOD = [one for file in sorted(EXAMPLES.glob("*.yaml")) for one in ours(file)]
+GOOD = [
+    one for folder in (EXAMPLES, EXAMPLES / "agents") for file in sorted(folder.glob("*.yaml")) for one in ours(file)
+]
 
 
 @pytest.mark.parametrize("manifest", GOOD, ids=lambda one: one["metadata"]["name"])

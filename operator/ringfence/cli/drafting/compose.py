@@ -2,11 +2,12 @@
 
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
 from ringfence.api.secrets import KEYS_DIRECTORY
+from ringfence.policy.pods import RESERVED_PATHS, SYSTEM_PATHS, overlap
 
 from .draft import Draft, listed, mapping, quoted, slug
 from .pod_volumes import SIZE
@@ -14,6 +15,8 @@ from .pod_volumes import SIZE
 _REFERENCE: Final = re.compile(r"\$\$|\$\{?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::?-(?P<otherwise>[^}]*))?\}?")
 _BYTES: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([bkmg]?)b?", re.IGNORECASE)
 _TIME: Final = re.compile(r"(?:[0-9]+h)?(?:[0-9]+m)?(?:[0-9]+s)?")
+_MOUNTED: Final = "/run/secrets"
+"""Where compose has secrets without a path of their own. In a pod the API's tokens are there."""
 _IGNORED: Final = frozenset(
     {
         "attach",
@@ -51,6 +54,7 @@ def draft_of(services: Mapping[str, Any], service: str, source: str, name: str =
             _TAKERS[key](draft, value, f"{at}.{key}")
         elif key not in _IGNORED and not key.startswith("x-") and key not in ("depends_on", "links"):
             draft.unknown(f"{at}.{key}", key)
+    _follow_secrets(draft, content.get("secrets"))
     _take_destinations(draft, services, content, at)
     return draft
 
@@ -258,11 +262,8 @@ def _deploy(draft: Draft, value: Any, where: str) -> None:
 
 
 def _secrets(draft: Draft, value: Any, where: str) -> None:
-    for entry in listed(value):
-        content = entry if isinstance(entry, Mapping) else {"source": entry}
-        name = str(content.get("source"))
-        path = f"{KEYS_DIRECTORY}/{slug(str(content.get('target') or name).rpartition('/')[2])}"
-        secret_name = slug(f"{draft.name}-secrets", longest=60)
+    secret_name = slug(f"{draft.name}-secrets", longest=60)
+    for name, _, path in _places(value):
         draft.add(
             "secrets",
             {
@@ -273,9 +274,32 @@ def _secrets(draft: Draft, value: Any, where: str) -> None:
         )
         draft.ask_for(
             where,
-            f"put it into a Secret, as by `kubectl create secret generic {secret_name} --from-file={slug(name)}=FILE` "
+            f"put it into a Secret, as by `kubectl create secret generic {secret_name} --from-file={name}=FILE` "
             f"(one --from-file for each); the agent reads {path}",
         )
+
+
+def _places(secrets: Any) -> Iterator[tuple[str, str, str]]:
+    """Of each secret its name, where compose has the file, and where the agent has it: at the same place if it can."""
+    for entry in listed(secrets):
+        content = entry if isinstance(entry, Mapping) else {"source": entry}
+        name = str(content.get("source"))
+        target = str(content.get("target") or name)
+        wanted = target if target.startswith("/") else f"{_MOUNTED}/{target}"
+        directory, _, last = wanted.rpartition("/")
+        taken = not directory or any(overlap(directory, place) for place in (*RESERVED_PATHS, *SYSTEM_PATHS))
+        yield name, wanted, f"{KEYS_DIRECTORY}/{last}" if taken else wanted
+
+
+def _follow_secrets(draft: Draft, secrets: Any) -> None:
+    """Where a variable or an argument says where a secret lies, it says where the agent has it."""
+    for _, wanted, path in _places(secrets):
+        said = re.compile(rf"(?:/var(?=/run/))?{re.escape(wanted)}(?![\w.-])")
+        for variable in draft.spec.get("env", []):
+            variable["value"] = path.join(said.split(variable["value"]))
+        for key in ("command", "args"):
+            if key in draft.spec:
+                draft.spec[key] = [path.join(said.split(word)) for word in draft.spec[key]]
 
 
 Taker = Callable[[Draft, Any, str], None]

@@ -21,6 +21,8 @@ MOST_REPAIRS: Final = 200
 DEFAULT_NAME: Final = "agent"
 _NOT_IN_A_NAME: Final = re.compile(r"[^a-z0-9]+")
 _ELEMENT: Final = re.compile(r"spec\.([A-Za-z]+)(?:\[(\d+)\])?")
+_BESIDE: Final = re.compile(r"spec\.(initContainers|sidecars)\[(\d+)\]\.(?!(?:image|name)$)(.+)")
+"""What a container beside the agent's own can go without."""
 
 What = Literal["left out", "fill in", "mend"]
 
@@ -60,17 +62,15 @@ class Draft:
         """Append to a list of the spec."""
         self.spec.setdefault(name, []).append(item)
 
-    def secret(self, variable: str, secret_name: str, key: str) -> None:
-        """A variable with the value of a Secret that is there already."""
+    def secret(self, variable: str, secret_name: str, key: str, container: str = "") -> None:
+        """A variable with the value of a Secret that is there already. `container`: beside the agent's own."""
         existing = {"secretName": secret_name, "key": key}
-        self.add(
-            "secrets",
-            {
-                "name": self.secret_called(variable),
-                "source": {"existing": existing},
-                "delivery": {"env": {"name": variable}},
-            },
-        )
+        found = {
+            "name": self.secret_called(variable),
+            "source": {"existing": existing},
+            "delivery": {"env": {"name": variable}},
+        }
+        self.add("secrets", found | ({"containers": [container]} if container else {}))
 
     def secret_called(self, words: str) -> str:
         """A name for one more secret, which no other secret of the agent has."""
@@ -84,8 +84,18 @@ class Draft:
         """The AgentDeployment, without what is empty."""
         metadata = {"name": self.name} | ({"namespace": self.namespace} if self.namespace else {})
         order = [field.alias or name for name, field in AgentDeploymentSpec.model_fields.items()]
-        spec = {key: self.spec[key] for key in order if self.spec.get(key) not in (None, [], {})}
+        spec = {key: _without_empty(self.spec[key]) for key in order if self.spec.get(key) not in (None, [], {})}
         return {"apiVersion": API_VERSION, "kind": "AgentDeployment", "metadata": metadata, "spec": spec}
+
+
+def _without_empty(value: Any) -> Any:
+    """The same without what its containers, or other entries, have nothing of."""
+    if not isinstance(value, list):
+        return value
+    return [
+        {key: one for key, one in entry.items() if one not in ([], {})} if isinstance(entry, dict) else entry
+        for entry in value
+    ]
 
 
 def slug(words: str, *, longest: int = MAX_AGENT_NAME) -> str:
@@ -124,63 +134,75 @@ def _repaired(draft: Draft) -> AgentDeploymentSpec | None:
 
 def _take_out(spec: dict[str, Any], path: str) -> bool:
     """Remove the field, or the element of the list, that a path leads into."""
-    found = _ELEMENT.match(path)
-    if found is None or found[1] not in spec:
+    container, within = _container(spec, path)
+    found = _ELEMENT.match(within)
+    if found is None or found[1] not in container:
         return False
-    if found[2] is None or not isinstance(spec[found[1]], list):
-        del spec[found[1]]
+    if found[2] is None or not isinstance(container[found[1]], list):
+        del container[found[1]]
     else:
-        del spec[found[1]][int(found[2])]
+        del container[found[1]][int(found[2])]
     return True
 
 
-_TEXTS: Final = ("command", "args", "env", "files", "probes")
+def _container(spec: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
+    """The container that a path leads into; the spec itself is the agent's own. And the path as if it were that."""
+    found = _BESIDE.match(path)
+    if found is None or not isinstance(one := spec[found[1]][int(found[2])], dict):
+        return spec, path
+    return one, f"spec.{found[3]}"
+
+
+_TEXTS: Final = ("command", "args", "env", "files", "probes", "stop", "initContainers", "sidecars")
 """The fields that hold texts in which a secret may stand."""
 
 
 def _hide_secrets(draft: Draft) -> None:
     """No value of a secret gets into the manifest, not even beside a note that it should not be there."""
     for _ in range(MOST_REPAIRS):
-        texts = {name: draft.spec[name] for name in _TEXTS if name in draft.spec} | {
-            "ports": draft.spec.get("ports", [])
-        }
+        texts = {name: draft.spec[name] for name in (*_TEXTS, "ports") if name in draft.spec}
         parsed = parse(AgentDeploymentSpec, {"image": "image", **texts})
         if parsed.value is None:
             error = parsed.errors[0]
             if not _take_out(draft.spec, error.path):
-                return
+                break
             draft.leave_out(error.path, error.message)
             continue
         found = next(check_plaintext(parsed.value), None)
         if found is None:
             return
         _hide(draft, found.path)
+    for name in _TEXTS:  # whatever was not looked at
+        if draft.spec.pop(name, None):
+            draft.leave_out(f"spec.{name}", "it could not be looked at for secrets")
 
 
 def _hide(draft: Draft, path: str) -> None:
     """Put a Secret in the place of one value."""
-    found = _ELEMENT.match(path)
-    if found is None or found[2] is None:
-        raise AssertionError(path)  # check_plaintext speaks of elements of lists only
-    field_name, at = found[1], int(found[2])
+    container, within = _container(draft.spec, path)
+    name = "" if container is draft.spec else str(container["name"])
+    found = _ELEMENT.match(within)
+    if found is None:
+        raise AssertionError(path)
+    field_name, at = found[1], int(found[2] or 0)
     if field_name == "env":
-        variable = draft.spec["env"].pop(at)["name"]
-        _new_secret(draft, path, variable)
+        variable = container["env"].pop(at)["name"]
+        _new_secret(draft, path, variable, name)
     elif field_name in ("command", "args"):
-        word = draft.spec[field_name][at]
+        word = container[field_name][at]
         flag, equals, _ = word.partition("=")
         variable = re.sub(r"[^A-Z0-9_]", "_", flag.strip("-").upper()) if equals else f"SECRET_{at}"
         variable = variable if variable[:1].isalpha() else f"SECRET_{at}"
-        draft.spec[field_name][at] = f"{flag}=$({variable})" if equals else f"$({variable})"
-        _new_secret(draft, path, variable)
-    else:
-        del draft.spec[field_name][at]
+        container[field_name][at] = f"{flag}=$({variable})" if equals else f"$({variable})"
+        _new_secret(draft, path, variable, name)
+    else:  # files, probes and stop, in which no variable is put in
+        _take_out(draft.spec, path)
         draft.leave_out(path, "it holds a secret in plain text: put that into a Secret and name it in spec.secrets")
 
 
-def _new_secret(draft: Draft, path: str, variable: str) -> None:
+def _new_secret(draft: Draft, path: str, variable: str, container: str) -> None:
     name = slug(f"{draft.name}-secrets", longest=60)
-    draft.secret(variable, name, variable)
+    draft.secret(variable, name, variable, container)
     draft.ask_for(
         path,
         f"its value is a secret in plain text, and is not in this file: put it into a Secret, as by `kubectl create "

@@ -10,11 +10,17 @@ SIZE: Final = "1Gi"
 
 
 def take_volumes(draft: Draft, container: Mapping[str, Any], pod: Mapping[str, Any], at: str) -> None:
-    """Each mount of the container, by the kind of its volume."""
+    """Each mount of the container, by the kind of its volume. `at`: where the container stands."""
     volumes = {str(volume.get("name")): volume for volume in map(mapping, listed(pod.get("volumes")))}
     for index, mount in enumerate(map(mapping, listed(container.get("volumeMounts")))):
         volume = volumes.get(str(mount.get("name")), {})
-        _take(draft, volume, mount, f"{at}.containers[0].volumeMounts[{index}]")
+        _take(draft, volume, mount, f"{at}.volumeMounts[{index}]")
+
+
+def mounts_of(container: Mapping[str, Any]) -> dict[str, str]:
+    """Path -> name of the volume."""
+    mounts = map(mapping, listed(container.get("volumeMounts")))
+    return {str(mount.get("mountPath")): str(mount.get("name")) for mount in mounts}
 
 
 def _take(draft: Draft, volume: Mapping[str, Any], mount: Mapping[str, Any], where: str) -> None:

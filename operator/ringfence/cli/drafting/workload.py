@@ -1,11 +1,12 @@
 """From a workload of Kubernetes (Deployment, Pod, CronJob, ...) to a draft."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from .beside import Field, join
 from .draft import Draft, listed, mapping, quoted, slug
-from .pod_volumes import take_volumes
+from .pod_volumes import mounts_of, take_volumes
 
 Path = tuple[str, ...]
 
@@ -88,19 +89,29 @@ def _pod(workload: Mapping[str, Any], path: Path) -> tuple[str, Mapping[str, Any
 
 
 def _take_pod(draft: Draft, pod: Mapping[str, Any], at: str) -> None:
-    containers = listed(pod.get("containers"))
-    for index, container in enumerate(containers[1:], start=1):
-        name = quoted(mapping(container).get("name"))
-        draft.ask_for(f"{at}.containers[{index}]", f"container {name} is not taken over: write it into sidecars")
-    for index, container in enumerate(listed(pod.get("initContainers"))):
-        name = quoted(mapping(container).get("name"))
-        draft.ask_for(
-            f"{at}.initContainers[{index}]", f"container {name} is not taken over: write it into initContainers"
-        )
+    containers = [mapping(one) for one in listed(pod.get("containers"))]
+    own = containers[0] if containers else {}
     if containers:
-        _take(draft, mapping(containers[0]), f"{at}.containers[0]", _CONTAINER)
+        _take(draft, own, f"{at}.containers[0]", _CONTAINER)
     _take(draft, pod, at, _POD)
-    take_volumes(draft, mapping(containers[0]) if containers else {}, pod, at)
+    take_volumes(draft, own, pod, f"{at}.containers[0]")
+    volumes = {volume: path for path, volume in mounts_of(own).items()}
+    for field, container, where in _beside(pod, containers[1:], at):
+        side = Draft(str(container.get("name") or "container"), draft.source)
+        _take(side, container, where, _CONTAINER)
+        take_volumes(side, container, pod, where)
+        join(draft, field, side, where, volumes, mounts_of(container))
+
+
+def _beside(
+    pod: Mapping[str, Any], others: list[Mapping[str, Any]], at: str
+) -> Iterator[tuple[Field, Mapping[str, Any], str]]:
+    """All containers but the first, in the order in which they start: what each becomes, and where it stands."""
+    for index, container in enumerate(map(mapping, listed(pod.get("initContainers")))):
+        goes_on = container.get("restartPolicy") == "Always"
+        yield "sidecars" if goes_on else "initContainers", container, f"{at}.initContainers[{index}]"
+    for index, container in enumerate(others, start=1):
+        yield "sidecars", container, f"{at}.containers[{index}]"
 
 
 Taker = Callable[[Draft, Any, str], None]
@@ -188,6 +199,9 @@ def _resources(draft: Draft, value: Any, where: str) -> None:
 def _probe(draft: Draft, value: Any, where: str) -> None:
     source = mapping(value)
     probe: dict[str, Any] = {"type": _PROBES[where.rpartition(".")[2]]}
+    if _unknown_port(draft, source):
+        draft.leave_out(where, "its port is none that has a name: add that to ports")
+        return
     if http := mapping(source.get("httpGet")):
         probe["http"] = {"path": http.get("path") or "/", "port": _port_name(draft, http.get("port"))}
         if http.get("scheme") == "HTTPS":
@@ -205,6 +219,13 @@ def _probe(draft: Draft, value: Any, where: str) -> None:
     if source.get("failureThreshold"):
         probe["failures"] = source["failureThreshold"]
     draft.add("probes", probe)
+
+
+def _unknown_port(draft: Draft, source: Mapping[str, Any]) -> bool:
+    """Whether a probe goes to a port by a name that no port has."""
+    named = [mapping(source.get(way)).get("port") for way in ("httpGet", "tcpSocket")]
+    known = {port["name"] for port in draft.spec.get("ports", [])}
+    return any(isinstance(port, str) and port not in known for port in named)
 
 
 def _port_name(draft: Draft, port: Any) -> Any:
