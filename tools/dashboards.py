@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from grafana_foundation_sdk.builders import common as common_builder
@@ -17,6 +18,8 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import common, dashboard
 from grafana_foundation_sdk.models import text as text_model
 
+from tools.panel_pictures.panels import picture
+from tools.panel_pictures.stale import SAMPLES
 from tools.panels import AGENT, Link, Show
 from tools.panels_fleet import FLEET
 
@@ -38,10 +41,11 @@ for with `cluster=~"$cluster"`, which is left out in the tables below.
 **Links** lead from a namespace in the fleet's panels to the fleet of that namespace alone and to its agents, from an
 agent in a table to its own dashboard, and from there back. Prometheus, clusters and time stay as they were chosen.
 
-**The pictures** are drawn from these queries, as Prometheus answers them over samples of a real Ringfence that was
-attacked for some minutes (`make pictures`). They show what the panels say; Grafana draws them in its own way.
-
 A panel's width is given in 24ths of the page. Stats are one number, series are lines over time, bars are stacked.
+"""
+PICTURES = """\
+The pictures are drawn from these queries, as Prometheus answers them over samples of a real Ringfence that was attacked
+for some minutes (`make samples`, `make pictures`). Grafana draws the same panels in its own way.
 """
 SOURCE = dashboard.DataSourceRef(type_val="prometheus", uid="${datasource}")
 NAMESPACES = "label_values(ringfence_violations_total, namespace)"
@@ -51,7 +55,7 @@ WIDTH = 24
 """Grafana's grid."""
 
 
-def files() -> dict[str, str]:
+def files(root: Path) -> dict[str, str]:
     """Path -> content."""
     fleet = _dashboard("Ringfence: fleet", "ringfence-fleet", FLEET, ("One agent", "ringfence-agent"))
     fleet = fleet.with_variable(_all(_choice("namespace", _in_clusters(NAMESPACES))))
@@ -59,7 +63,11 @@ def files() -> dict[str, str]:
     agent = agent.with_variable(_choice("namespace", _in_clusters("label_values(ringfence_agent_ready, namespace)")))
     names = 'label_values(ringfence_agent_ready{namespace="$namespace"}, name)'
     agent = agent.with_variable(_choice("name", _in_clusters(names)))
-    return {f"{FOLDER}/fleet.json": _text(fleet), f"{FOLDER}/agent.json": _text(agent), LAYOUT: _layout()}
+    return {
+        f"{FOLDER}/fleet.json": _text(fleet),
+        f"{FOLDER}/agent.json": _text(agent),
+        LAYOUT: _layout(drawn=(root / SAMPLES).is_file()),
+    }
 
 
 def _in_clusters(query: str) -> str:
@@ -67,20 +75,22 @@ def _in_clusters(query: str) -> str:
     return METRIC.sub(lambda found: f'{found[1]}{{cluster=~"$cluster"' + (", " if found[2] else "}"), query)
 
 
-def _layout() -> str:
+def _layout(*, drawn: bool) -> str:
+    """The page. `drawn`: whether there are pictures."""
     fleet = ["## Fleet", "", "Chosen above: Prometheus; clusters (all); namespaces of agents (all).", ""]
-    agent = [
-        "## One agent",
-        "",
-        "Needs `monitoring.perAgentMetrics`. Chosen above: Prometheus; clusters (all); namespace; agent.",
-        "",
-    ]
-    return "\n".join([HEAD, *fleet, *_rows(FLEET), *agent, *_rows(AGENT)])
+    chosen = "Chosen above: Prometheus; clusters (all); namespace; agent."
+    agent = ["## One agent", "", f"Needs `monitoring.perAgentMetrics`. {chosen}", ""]
+    head = [HEAD, PICTURES] if drawn else [HEAD]
+    of_fleet, of_agent = (_rows(board, rows, drawn=drawn) for board, rows in (("fleet", FLEET), ("agent", AGENT)))
+    return "\n".join([*head, *fleet, *of_fleet, *agent, *of_agent])
 
 
-def _rows(rows: dict[str, tuple[Show, ...]]) -> Iterator[str]:
+def _rows(board: str, rows: dict[str, tuple[Show, ...]], *, drawn: bool) -> Iterator[str]:
     for row, shows in rows.items():
-        yield from (f"### {row}", "", "| Panel | Kind | Width | Shows | Queries |", "|---|---|---|---|---|")
+        yield from (f"### {row}", "")
+        if drawn:
+            yield from (f"![{row}: {', '.join(show.title for show in shows)}](pictures/{picture(board, row)})", "")
+        yield from ("| Panel | Kind | Width | Shows | Queries |", "|---|---|---|---|---|")
         for show in shows:
             queries = "<br>".join(f"`{query.expr.replace('|', chr(92) + '|')}`" for query in show.queries)
             yield f"| {show.title} | {show.kind} | {show.width} | {show.about} | {queries} |"
