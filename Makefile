@@ -20,6 +20,7 @@ $(VENV)/.done: requirements/dev.txt pyproject.toml
 lock: setup ## remake requirements/*.txt from pyproject.toml
 	$(VENV)/bin/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --strip-extras --allow-unsafe -o requirements/runtime.txt pyproject.toml
 	$(VENV)/bin/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --strip-extras --allow-unsafe --extra dev -c requirements/runtime.txt -o requirements/dev.txt pyproject.toml
+	$(VENV)/bin/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --strip-extras --allow-unsafe -c requirements/dev.txt -o requirements/pictures.txt requirements/pictures.in
 	sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml | $(VENV)/bin/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --strip-extras -o requirements/build.txt -
 
 lint: setup ## ruff, mypy --strict, import contracts
@@ -36,6 +37,24 @@ generate: setup ## write what is generated: CRDs, their chart, the API reference
 
 check-generated: setup ## fail when a generated file is stale, naming it
 	$(PY) -m tools.generate --check
+
+PICTURES := build/pictures
+WITH_PICTURES := PYTHONPATH=$(PYTHONPATH):$(PICTURES) $(PY)
+
+$(PICTURES)/.done: requirements/pictures.txt $(VENV)/.done
+	@echo "fetching what draws into $(PICTURES) (half a minute, once)" >&2
+	@rm -rf $(PICTURES)
+	@$(VENV)/bin/pip install -q --disable-pip-version-check --require-hashes --target $(PICTURES) -r requirements/pictures.txt
+	@touch $@
+
+samples: setup ## what the dashboards show of a Ringfence that is attacked, into docs/pictures/samples.txt (needs root; a quarter of an hour)
+	@$(PY) -m tools.panel_pictures.record $(ARGS)
+
+pictures: $(PICTURES)/.done ## draw the dashboards from docs/pictures/samples.txt (no cluster); CI only looks whether they are stale
+	@$(WITH_PICTURES) -m tools.panel_pictures
+
+cast: $(PICTURES)/.done ## record `make demo` into docs/demo.cast, and its picture (needs root)
+	@$(WITH_PICTURES) -m tools.demo_cast $(ARGS)
 
 image: setup ## build the container image (an OCI archive in the cache; printed)
 	@$(PY) -m harness.image
@@ -112,6 +131,7 @@ catalogue: setup ## the catalogue's pack on the built-in cluster, with Ringfence
 	$(PY) -m tools.generate
 
 .PHONY: release release-verify release-push
+.PHONY: samples pictures cast
 .PHONY: test-cert-manager test-versions property fuzz catalogue mutate-guards
 .PHONY: test mutate demo demo-down cluster cluster-down test-e2e bench
 .PHONY: image test-gateway test-chart test-monitoring help setup lock lint fmt generate check-generated test-unit test-api

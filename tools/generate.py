@@ -15,6 +15,7 @@ from tools import (
     coverage,
     crds,
     dashboards,
+    demo_cast,
     enforcement,
     logs_reference,
     metrics_reference,
@@ -25,6 +26,7 @@ from tools import (
     rules_reference,
     static_floor,
 )
+from tools.panel_pictures import stale as stale_pictures
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("crds", "charts/ringfence-crds/templates")
@@ -41,7 +43,7 @@ FAILURES = (
 
 def wanted() -> dict[str, str]:
     """Path -> content of all generated files. Raises one of FAILURES."""
-    monitoring = dashboards.files() | metrics_reference.files()
+    monitoring = dashboards.files(ROOT) | metrics_reference.files()
     words = cli_reference.files() | rules_reference.files() | logs_reference.files()
     found = (
         crds.files()
@@ -52,6 +54,8 @@ def wanted() -> dict[str, str]:
         | pack.files()
         | results.files(ROOT)
         | pictures.files(ROOT)
+        | stale_pictures.files(ROOT)
+        | demo_cast.files(ROOT)
         | ceiling.files()
         | monitoring
         | words

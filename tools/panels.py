@@ -15,8 +15,21 @@ class Query:
 
 
 @dataclass(frozen=True)
+class Link:
+    """Where a click on a value leads. `column`: of a table, whose values are the link; else all of the panel's are."""
+
+    title: str
+    url: str
+    column: str = ""
+
+
+@dataclass(frozen=True)
 class Show:
-    """One panel. `kind`: stat (one number), series (lines), bars (stacked), table. `steps`: colours from a value on."""
+    """One panel. `kind`: stat (one number), series (lines), bars (stacked), table, text (`text`, in Markdown).
+
+    `steps`: colours from a value on. `height`: in the grid's units; 0: the usual one of its kind. `counts`: what a
+    table's values are.
+    """
 
     title: str
     kind: str
@@ -26,6 +39,33 @@ class Show:
     width: int = 8
     steps: tuple[Color, ...] = (GOOD,)
     words: dict[str, str] = field(default_factory=dict)
+    links: tuple[Link, ...] = ()
+    text: str = ""
+    height: int = 0
+    counts: str = "violations"
+
+
+def _to(dashboard: str, **variables: str) -> str:
+    """The address of a dashboard, with the same Prometheus, clusters and time, and with these values of variables."""
+    chosen = "".join(f"var-{name}={value}&" for name, value in variables.items())
+    return f"/d/{dashboard}?{chosen}${{datasource:queryparam}}&${{cluster:queryparam}}&${{__url_time_range}}"
+
+
+TO_AGENT = Link(
+    "The agent ${__data.fields.name}",
+    _to("ringfence-agent", namespace="${__data.fields.namespace}", name="${__data.fields.name}"),
+    "name",
+)
+"""From a row of a table that names an agent."""
+ROW_TO_NAMESPACE = Link(
+    "The namespace ${__data.fields.namespace}",
+    _to("ringfence-fleet", namespace="${__data.fields.namespace}"),
+    "namespace",
+)
+SERIES_TO_NAMESPACE = (
+    Link("The namespace ${__field.labels.namespace}", _to("ringfence-fleet", namespace="${__field.labels.namespace}")),
+    Link("Its agents", _to("ringfence-agent", namespace="${__field.labels.namespace}")),
+)
 
 
 def violations(by: str, over: str, where: str = 'namespace=~"$namespace"') -> str:
@@ -104,11 +144,11 @@ AGENT: dict[str, tuple[Show, ...]] = {
             BAD_ABOVE_0,
         ),
         Show(
-            "Oldest key",
+            "Oldest secret",
             "stat",
             "s",
             (Query(f"max(ringfence_agent_secret_age_seconds{{{THIS}}})"),),
-            "Age of the oldest of its keys.",
+            "Age of the oldest of its secrets.",
             4,
         ),
     ),
@@ -135,11 +175,11 @@ AGENT: dict[str, tuple[Show, ...]] = {
             "Children that were edited or deleted.",
         ),
         Show(
-            "Age of keys",
+            "Age of secrets",
             "series",
             "s",
             (Query(f"max by (secret) (ringfence_agent_secret_age_seconds{{{THIS}}})", "{{secret}}"),),
-            "A saw: it falls with each rotation.",
+            "Falls to zero with each rotation.",
             12,
         ),
         Show(

@@ -1,6 +1,20 @@
 """What the dashboard of the fleet shows."""
 
-from tools.panels import BAD_ABOVE_0, BAD_BELOW_1, DAY, GOOD, YES_NO, Query, Show, quantile, quantiles, violations
+from tools.panels import (
+    BAD_ABOVE_0,
+    BAD_BELOW_1,
+    DAY,
+    GOOD,
+    ROW_TO_NAMESPACE,
+    SERIES_TO_NAMESPACE,
+    YES_NO,
+    Query,
+    Show,
+    quantile,
+    quantiles,
+    violations,
+)
+from tools.panels_who import OLDEST, WHO
 
 FLEET: dict[str, tuple[Show, ...]] = {
     "At a glance": (
@@ -67,11 +81,11 @@ FLEET: dict[str, tuple[Show, ...]] = {
             (("red", None), ("orange", 7 * DAY), ("green", 21 * DAY)),
         ),
         Show(
-            "Oldest key",
+            "Oldest secret",
             "stat",
             "s",
             (Query('max(ringfence_secret_age_seconds{namespace=~"$namespace"})'),),
-            "Age of the oldest key that an agent holds.",
+            "Age of the oldest secret that an agent holds.",
             3,
         ),
     ),
@@ -81,7 +95,8 @@ FLEET: dict[str, tuple[Show, ...]] = {
             "bars",
             "short",
             (Query(violations("source", "10m"), "{{source}}"),),
-            "In the 10 minutes before each moment: refused by admission, not allowed any more, drift, key too old.",
+            "In the 10 minutes before each moment: refused by admission, not allowed any more, drift, fence widened, "
+            "secret too old.",
         ),
         Show(
             "Violations by namespace",
@@ -89,6 +104,7 @@ FLEET: dict[str, tuple[Show, ...]] = {
             "short",
             (Query(violations("namespace", "10m"), "{{namespace}}"),),
             "The same by the agents' namespace.",
+            links=SERIES_TO_NAMESPACE,
         ),
         Show(
             "Broken rules",
@@ -96,8 +112,10 @@ FLEET: dict[str, tuple[Show, ...]] = {
             "short",
             (Query(f"topk(20, {violations('source, rule, namespace', '$__range')})"),),
             "The 20 most frequent within the time shown.",
+            links=(ROW_TO_NAMESPACE,),
         ),
     ),
+    "Which agents, and who": WHO,
     "Agents": (
         Show(
             "Conditions that are not True",
@@ -151,20 +169,23 @@ FLEET: dict[str, tuple[Show, ...]] = {
             "Namespaces in which the policy that fences all pods of agents cannot be stored.",
         ),
     ),
-    "Keys": (
+    "Secrets": (
         Show(
-            "Oldest key by namespace",
+            "Oldest secret by namespace",
             "series",
             "s",
             (Query('max by (namespace) (ringfence_secret_age_seconds{namespace=~"$namespace"})', "{{namespace}}"),),
-            "A saw: it falls with each rotation.",
+            "Falls to zero with each rotation.",
+            6,
+            links=SERIES_TO_NAMESPACE,
         ),
         Show(
-            "Keys by state",
+            "Secrets by state",
             "series",
             "short",
             (Query('sum by (state) (ringfence_secrets{namespace=~"$namespace"})', "{{state}}"),),
             "due: the rotation is late; expired: older than the policy allows.",
+            6,
         ),
         Show(
             "Rotations",
@@ -177,8 +198,10 @@ FLEET: dict[str, tuple[Show, ...]] = {
                     "{{result}}",
                 ),
             ),
-            "Of keys that Ringfence makes.",
+            "Of secrets that Ringfence makes.",
+            6,
         ),
+        OLDEST,
     ),
     "Admission": (
         Show(
@@ -294,7 +317,7 @@ FLEET: dict[str, tuple[Show, ...]] = {
             "short",
             (
                 Query(
-                    "rate(process_cpu_seconds_total[$__rate_interval]) * on (pod) group_left (component) "
+                    "rate(process_cpu_seconds_total[$__rate_interval]) * on (cluster, pod) group_left (component) "
                     "ringfence_build_info",
                     "{{component}} {{pod}}",
                 ),
@@ -308,7 +331,7 @@ FLEET: dict[str, tuple[Show, ...]] = {
             "bytes",
             (
                 Query(
-                    "process_resident_memory_bytes * on (pod) group_left (component) ringfence_build_info",
+                    "process_resident_memory_bytes * on (cluster, pod) group_left (component) ringfence_build_info",
                     "{{component}} {{pod}}",
                 ),
             ),

@@ -5,6 +5,7 @@
         p.query("sum by (source) (ringfence_violations_total)")  # -> [Sample({"source": "drift"}, 2.0)]
 
     with prometheus.scrape({"controller": ["127.0.0.1:8080"]}) as p: ...  # processes of this machine
+    with prometheus.over(folder) as p: ...  # what is stored there, and nothing else
 
 The package is unpacked, not installed: no service is started, and nothing is left on the machine but the cache.
 """
@@ -34,7 +35,7 @@ from cluster import cache
 from cluster.errors import ClusterError
 from cluster.shell import run, wait_for
 
-__all__ = ["Prometheus", "Sample", "follow", "programs", "scrape"]
+__all__ = ["Prometheus", "Sample", "Series", "follow", "over", "programs", "scrape"]
 
 NAMES = ("prometheus", "promtool")
 HOST = "127.0.0.1"
@@ -52,6 +53,14 @@ class Sample:
 
     labels: Mapping[str, str]
     value: float
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series of an answer over time: Unix times and values."""
+
+    labels: Mapping[str, str]
+    points: tuple[tuple[float, float], ...]
 
 
 def programs() -> Path:
@@ -99,6 +108,12 @@ class Prometheus:
         if found["resultType"] == "scalar":
             return [Sample({}, float(found["result"][1]))]
         return [Sample(entry["metric"], float(entry["value"][1])) for entry in found["result"]]
+
+    def range(self, expression: str, *, start: float, end: float, step: float) -> list[Series]:
+        """The answers at each step (seconds) from a Unix time to another. Raises ClusterError for what is no query."""
+        times = {"start": str(start), "end": str(end), "step": str(step)}
+        found = self._api("query_range", {"query": expression} | times)["result"]
+        return [Series(one["metric"], tuple((at, float(value)) for at, value in one["values"])) for one in found]
 
     def value(self, expression: str) -> float:
         """The sum of the answer's series; 0 where there are none."""
@@ -153,6 +168,13 @@ def scrape(targets: Mapping[str, Sequence[str]], *, rules: Sequence[Path] = ()) 
     """A Prometheus that scrapes addresses of this machine. `targets`: job -> HOST:PORT, ..."""
     jobs = [{"job_name": job, "static_configs": [{"targets": list(found)}]} for job, found in targets.items()]
     with _started([job | {"honor_labels": True} for job in jobs], rules) as running:
+        yield running
+
+
+@contextmanager
+def over(data: Path) -> Iterator[Prometheus]:
+    """A Prometheus over what is stored in a folder, however old it is; it scrapes nothing."""
+    with _started([], (), data=data) as running:
         yield running
 
 
@@ -232,7 +254,9 @@ def _proxy(kubectl: Sequence[str | Path], env: Mapping[str, str], namespace: str
 
 
 @contextmanager
-def _started(jobs: Sequence[Mapping[str, Any]], rules: Sequence[Path]) -> Iterator[Prometheus]:
+def _started(
+    jobs: Sequence[Mapping[str, Any]], rules: Sequence[Path], *, data: Path | None = None
+) -> Iterator[Prometheus]:
     program = programs() / "prometheus"
     with tempfile.TemporaryDirectory(prefix="ringfence-prometheus-") as folder:
         config = {
@@ -244,7 +268,8 @@ def _started(jobs: Sequence[Mapping[str, Any]], rules: Sequence[Path]) -> Iterat
         # YAML takes JSON as it is.
         file.write_text(json.dumps(config), encoding="utf-8")
         port = _free_port()
-        argv = [program, f"--config.file={file}", f"--storage.tsdb.path={folder}/data"]
+        argv = [program, f"--config.file={file}", f"--storage.tsdb.path={data or Path(folder) / 'data'}"]
+        argv += ["--storage.tsdb.retention.time=100y"]  # recorded samples are not taken for old ones
         argv += [f"--web.listen-address={HOST}:{port}", "--log.level=warn"]
         log = Path(folder) / "log"
         kept = {name: text for name, text in os.environ.items() if not name.lower().endswith("_proxy")}

@@ -1,6 +1,5 @@
 """`ringfence rotate`: rotate keys now, by the same jobs that rotate them on schedule."""
 
-import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +15,9 @@ from ringfence.resources.secrets import rotation_name
 from ringfence.resources.workload import rolled_out
 
 from . import cluster, formatting
-from .status import condition, one_agent
+from .following import Stopped, pause, progress, with_agent
+from .status import condition
 
-DONE, FAILED = 0, 1
-"""Exit codes, with cluster.NO_CLUSTER."""
-POLL_SECONDS: Final = 1.0
-"""Between two looks at a job: it takes some seconds, most of them its pod's start."""
 BY_HAND: Final = {"cronjob.kubernetes.io/instantiate": "manual"}
 """What `kubectl create job --from` sets."""
 
@@ -34,10 +30,6 @@ class Key:
     cron_job: str
     restarts: bool
     overlap: str
-
-
-class Stopped(Exception):
-    """It ends here. The message is a sentence with what to do next."""
 
 
 @click.command("rotate")
@@ -69,22 +61,14 @@ def command(name: str, chosen: Sequence[str], wait: bool, timeout: float, **wher
       ringfence rotate researcher -n research --secret panel --wait
     """
 
-    async def act(session: cluster.Session) -> int:
-        agent = await one_agent(session, name)
-        if agent is None:
-            return FAILED
-        try:
-            keys = choose(agent, chosen)
-            _warn(agent, keys)
-            jobs = [(key, await _start(session, agent, key)) for key in keys]
-            if wait:
-                await _follow(session, name, jobs, deadline=monotonic() + timeout)
-        except Stopped as end:
-            click.echo(f"ringfence rotate: {end}", err=True)
-            return FAILED
-        return DONE
+    async def act(session: cluster.Session, agent: Mapping[str, Any]) -> None:
+        keys = choose(agent, chosen)
+        _warn(agent, keys)
+        jobs = [(key, await _start(session, agent, key)) for key in keys]
+        if wait:
+            await _follow(session, name, jobs, deadline=monotonic() + timeout)
 
-    cluster.run(cluster.Where(**where), act)
+    with_agent(name, cluster.Where(**where), act)
 
 
 def choose(agent: Mapping[str, Any], chosen: Sequence[str]) -> list[Key]:
@@ -217,11 +201,11 @@ async def _finish(session: cluster.Session, key: Key, job: str, deadline: float)
                 f"{key.name}: Job {job} failed ({why}); {logs}. "
                 "A valid value stays in place, and the next job goes on where this one stopped"
             )
-        progress = "its pod runs" if status.get("ready") else "its pod starts" if status.get("active") else "it starts"
+        step = "its pod runs" if status.get("ready") else "its pod starts" if status.get("active") else "it starts"
         if status.get("failed"):
-            progress += f" (tried before: {status['failed']} times)"
-        said = _progress(f"{key.name}: Job {job}: {progress}", said)
-        await _pause(
+            step += f" (tried before: {status['failed']} times)"
+        said = progress(f"{key.name}: Job {job}: {step}", said)
+        await pause(
             deadline,
             f"{key.name}: Job {job} has not ended in time; it goes on by itself: `kubectl get -n {session.namespace} "
             f"job/{job}`, and {logs}",
@@ -244,22 +228,9 @@ async def _roll_out(session: cluster.Session, agent: str, deadline: float) -> No
         if rolled_out(live):
             return
         status, wanted = live.get("status") or {}, live["spec"].get("replicas", 1)
-        said = _progress(f"{agent}: {status.get('updatedReplicas') or 0} of {wanted} pods restarted", said)
-        await _pause(
+        said = progress(f"{agent}: {status.get('updatedReplicas') or 0} of {wanted} pods restarted", said)
+        await pause(
             deadline,
             f"{agent}: the restarted pods are not available in time; the value before stays valid until they are: "
             f"`ringfence explain {agent}` shows what they wait for",
         )
-
-
-async def _pause(deadline: float, sentence: str) -> None:
-    """Raises Stopped with the sentence when the time is up."""
-    if monotonic() >= deadline:
-        raise Stopped(sentence)
-    await asyncio.sleep(POLL_SECONDS)
-
-
-def _progress(sentence: str, before: str) -> str:
-    if sentence != before:
-        click.echo(sentence, err=True)
-    return sentence

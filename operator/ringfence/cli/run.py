@@ -1,6 +1,5 @@
 """`ringfence run`: begin a run of an agent now, as its schedule or its spec would."""
 
-import asyncio
 import secrets
 from collections.abc import Mapping
 from time import monotonic
@@ -12,22 +11,16 @@ from ringfence.api.names import API_VERSION, RUN_ANNOTATION
 from ringfence.resources.runs import request_digest, requested_run
 
 from . import cluster, formatting
+from .following import Stopped, pause, progress, with_agent
 from .status import condition, one_agent
 
-DONE, FAILED = 0, 1
-"""Exit codes, with cluster.NO_CLUSTER."""
 MANAGER: Final = "ringfence-cli"
-POLL_SECONDS: Final = 1.0
 WHY: Final[Mapping[str, str]] = {
     "Suspended": "the agent is suspended: `ringfence resume` first",
     "AnotherRun": "another run is at work, and run.concurrency is Forbid",
     "NotAccepted": "the agent is not accepted: `ringfence explain` says why",
     "NoRuns": "the agent goes on for ever (run.mode Service), and has no runs",
 }
-
-
-class Stopped(Exception):
-    """It cannot go on: a sentence for a person."""
 
 
 @click.command("run")
@@ -59,21 +52,13 @@ def command(name: str, wait: bool, timeout: float, **where: str | None) -> None:
       ringfence run nightly -n research --wait
     """
 
-    async def act(session: cluster.Session) -> int:
-        agent = await one_agent(session, name)
-        if agent is None:
-            return FAILED
-        try:
-            _may_begin(agent)
-            run = await _ask(session, name)
-            if wait:
-                await _follow(session, name, run, deadline=monotonic() + timeout)
-        except Stopped as end:
-            click.echo(f"ringfence run: {end}", err=True)
-            return FAILED
-        return DONE
+    async def act(session: cluster.Session, agent: Mapping[str, Any]) -> None:
+        _may_begin(agent)
+        run = await _ask(session, name)
+        if wait:
+            await _follow(session, name, run, deadline=monotonic() + timeout)
 
-    cluster.run(cluster.Where(**where), act)
+    with_agent(name, cluster.Where(**where), act)
 
 
 def _may_begin(agent: Mapping[str, Any]) -> None:
@@ -120,9 +105,5 @@ async def _follow(session: cluster.Session, name: str, run: str, *, deadline: fl
         if outcome in {"Failed", "Ended"}:
             raise Stopped(f"run {run} {'failed' if outcome == 'Failed' else 'was ended'} ({reason}); {logs}")
         text = f"run {run} is at work" if outcome else f"run {run} has not begun yet"
-        if text != said:
-            click.echo(text, err=True)
-            said = text
-        if monotonic() >= deadline:
-            raise Stopped(f"{text}; it goes on by itself: `ringfence explain {name}`, and {logs}")
-        await asyncio.sleep(POLL_SECONDS)
+        said = progress(text, said)
+        await pause(deadline, f"{text}; it goes on by itself: `ringfence explain {name}`, and {logs}")

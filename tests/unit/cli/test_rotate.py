@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ringfence.cli import rotate
+from ringfence.cli import following, rotate
 from ringfence.kube import path_of
 from ringfence.resources.secrets import rotation_name
 from ringfence.rotation.plan import scheduled
@@ -23,7 +23,7 @@ TEMPLATE = {
 @pytest.fixture
 def cluster(kube: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     """An agent with three keys, two of which rotate."""
-    monkeypatch.setattr(rotate, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(following, "POLL_SECONDS", 0.0)
     kube.put_agent(spec={"secrets": SECRETS})
     for name in ("panel", "token"):
         metadata = {"name": rotation_name("researcher", name), "namespace": NAMESPACE, "uid": f"uid-{name}"}
