@@ -239,13 +239,11 @@ def _of_a_label(label: str) -> Iterator[Why]:
     import idna  # noqa: PLC0415 - few names need it, and start-up time counts
 
     try:
-        shown = idna.decode(label)
-        if idna.encode(shown).decode() != label:
-            yield Why.PUNYCODE
+        scripts = _scripts(idna.decode(label))
     except UnicodeError:
         yield Why.PUNYCODE
     else:
-        if not any(_scripts(shown) <= together for together in _TOGETHER) and len(_scripts(shown)) > 1:
+        if len(scripts) > 1 and not any(scripts <= together for together in _TOGETHER):
             yield Why.HOMOGRAPH
 
 

@@ -230,7 +230,7 @@ def _by_name(policy: NamedPolicy) -> Iterator[str]:
         (policy.unkeyed_hosts, "any key for"),
     ):
         if hosts:
-            yield f"{what} {listed((one.name for one in hosts), _MOST_HOSTS)}"
+            yield f"{what} {listed(sorted(one.name for one in hosts), _MOST_HOSTS)}"
 
 
 def _elsewhere(bounds: PolicyPermissions) -> Iterator[str]:

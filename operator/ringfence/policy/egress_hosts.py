@@ -71,7 +71,7 @@ def _not_allowed(host: Host, policy: NamedPolicy) -> str:
     written = next((one for one in policy.spec.egress.hosts if one.name == host.name), None)
     if written is not None:
         return f"{told}its entry counts for nothing, since {refusal(written.name, written.reason)}"
-    below = [one.name for one in policy.allowed_hosts if host.covers(one)]
+    below = sorted(one.name for one in policy.allowed_hosts if host.covers(one))
     what = "a wildcard" if host.is_wildcard else "it"
     keep = f"name {' or '.join(below[:3])}" if below else "name a host that it allows"
     return f"{told}{keep}, or have {what} added to the policy's spec.egress.hosts"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from ringfence.api.agentpolicy import AllowedHost
-from ringfence.api.hostnames import Host, Refused, Why, read_host
+from ringfence.api.hostnames import STAR, Host, Refused, Why, read_host
 
 from .suffixes import public_suffix, shared_suffix
 
@@ -33,20 +33,20 @@ def refusal(name: str, reason: str | None = None, *, needs_reason: bool = True) 
     return None
 
 
-def counted(entries: Iterable[AllowedHost]) -> tuple[Host, ...]:
+def counted(entries: Iterable[AllowedHost]) -> frozenset[Host]:
     """The entries of `egress.hosts` that count."""
-    return tuple(_read(one.name for one in entries if refusal(one.name, one.reason) is None))
+    return frozenset(_read(one.name for one in entries if refusal(one.name, one.reason) is None))
 
 
-def named(names: Iterable[str]) -> tuple[Host, ...]:
+def named(names: Iterable[str]) -> frozenset[Host]:
     """The entries of a list that narrows `egress.hosts`, such as `egress.tunnel`."""
-    return tuple(_read(name for name in names if refusal(name, needs_reason=False) is None))
+    return frozenset(_read(name for name in names if refusal(name, needs_reason=False) is None))
 
 
 def _read(names: Iterable[str]) -> Iterator[Host]:
     return (host for name in names if isinstance(host := read_host(name), Host))
 
 
-def covered(host: Host, by: Iterable[Host]) -> bool:
-    """Whether one of the entries covers all that `host` stands for."""
-    return any(one.covers(host) for one in by)
+def covered(host: Host, by: frozenset[Host]) -> bool:
+    """Whether one of the entries covers all that `host` stands for; looked up, as both may be many."""
+    return host in by or (not host.is_wildcard and Host(STAR + host.name.partition(".")[2]) in by)

@@ -17,7 +17,7 @@ from ringfence.api.container import EnvVar, Resources
 from ringfence.api.containers import InitContainer, Sidecar, SideFile, SideVar
 from ringfence.api.files import ConfigFile, EnvFrom
 from ringfence.api.identity import Annotation, Identity, IdentityToken
-from ringfence.api.network import MAX_HOSTS, MAX_OTHERS, EgressRule, IngressRule, Network, Peer, ServiceTarget
+from ringfence.api.network import MAX_EGRESS, EgressRule, IngressRule, Network, Peer, ServiceTarget
 from ringfence.api.permissions import AgentRule, Permissions
 from ringfence.api.run import Run
 from ringfence.api.scratch import Scratch
@@ -39,7 +39,7 @@ M = TypeVar("M", bound=Model)
 
 _IMAGE: Final = re.compile(r"[!-~]{1,512}")
 """What is looked at as an image: not longer than the API's own bound."""
-_MOST: Final = MAX_HOSTS + MAX_OTHERS
+_MOST: Final = MAX_EGRESS
 """Entries of a list that are read: no list of the API that is judged is longer. That it is too long is told anyway."""
 _MOST_SIGNATURES: Final = 8
 """As the API bounds them, since each is verified by each key."""

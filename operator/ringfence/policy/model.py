@@ -108,17 +108,17 @@ class NamedPolicy:
         return named_apart(Addresses.from_networks([network(cidr)]) for cidr in self.spec.egress.cidrs)
 
     @cached_property
-    def allowed_hosts(self) -> tuple[Host, ...]:
+    def allowed_hosts(self) -> frozenset[Host]:
         """What an agent may reach by name; entries that count for nothing are left out."""
         return counted(self.spec.egress.hosts)
 
     @cached_property
-    def tunnel_hosts(self) -> tuple[Host, ...]:
+    def tunnel_hosts(self) -> frozenset[Host]:
         """What of that it may tunnel to."""
         return named(self.spec.egress.tunnel)
 
     @cached_property
-    def unkeyed_hosts(self) -> tuple[Host, ...]:
+    def unkeyed_hosts(self) -> frozenset[Host]:
         """Which LLM providers of that it may reach with a key of its own."""
         return named(self.spec.egress.unkeyed)
 

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
@@ -43,7 +43,7 @@ class Inference:
 
 @dataclass(frozen=True)
 class Provider:
-    """`hosts`: a star is any text within one label. `signed`: clients without a key sign: none is put in then."""
+    """`hosts`: a star is any text within one label. `signed`: clients without a key sign, which takes none."""
 
     name: str
     hosts: tuple[str, ...]
@@ -68,6 +68,7 @@ def providers() -> Mapping[str, Provider]:
     return MappingProxyType({one["name"]: _provider(one) for one in json.loads(text)["providers"]})
 
 
+@lru_cache(maxsize=4096)
 def provider_of(host: Host) -> Provider | None:
     """Whose host it is; None where it is no LLM provider's. A wildcard that stands for one is that one's."""
     return next((one for one in providers().values() if one.meets(host)), None)
