@@ -11,6 +11,7 @@ from gateway.conftest import Starter
 from gateway.declared import gateway
 from harness.gateway.client import Client, Reset, read
 from harness.gateway.running import Running, swap
+from harness.gateway.world import World
 from ringfence.gateway import envoy
 from ringfence.gateway.model import Host, Rule
 
@@ -125,13 +126,11 @@ def test_events_are_not_held_back(start: Starter) -> None:
     assert stream.came[0] < stream.sent[-1]  # the first was here before the host had sent the last
 
 
-@pytest.mark.parametrize("name", ["api.llm.test", "h1.test"])
-def test_a_websocket_echoes(agent: Client, name: str) -> None:
-    connection = agent.tls(name)
-    connection.sendall(
-        f"GET /ws HTTP/1.1\r\nhost: {name}\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
-        "sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
-    )
+@pytest.mark.parametrize(("name", "port"), [("api.llm.test", 443), ("api.llm.test", 8443), ("h1.test", 443)])
+def test_a_websocket_echoes(agent: Client, internet: World, name: str, port: int) -> None:
+    before = len(internet.account(internet.site(name, port), "websocket"))
+    connection = agent.tls(name, port)
+    connection.sendall(f"GET /ws HTTP/1.1\r\nhost: {name}\r\n".encode() + UPGRADE)
     file = connection.makefile("rb")
     assert b" 101 " in file.readline()
     while file.readline() != b"\r\n":
@@ -139,6 +138,27 @@ def test_a_websocket_echoes(agent: Client, name: str) -> None:
     connection.sendall(b"\x81\x85\x00\x00\x00\x00hello")
     assert file.read(7) == b"\x81\x05hello"
     connection.close()
+    assert len(internet.account(internet.site(name, port), "websocket")) == before + 1
+
+
+UPGRADE = (
+    b"upgrade: websocket\r\nconnection: upgrade\r\n"
+    b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [("private.test", 403), ("metadata.test", 403), ("expired.test", 503), ("misnamed.test", 503)]
+)
+def test_e15_e16_a_websocket_goes_nowhere_that_a_request_does_not(
+    agent: Client, internet: World, name: str, status: int
+) -> None:
+    before = len(internet.account(internet.site(name), "connection"))
+    answer = agent.raw(name, f"GET /ws HTTP/1.1\r\nhost: {name}\r\n".encode() + UPGRADE)
+    assert answer.status == status
+    assert internet.account(internet.site(name), "websocket") == []
+    if status == 403:
+        assert len(internet.account(internet.site(name), "connection")) == before
 
 
 def test_a_websocket_on_a_path_that_is_not_declared(agent: Client) -> None:

@@ -56,8 +56,9 @@ class Client:
         if sni is None:
             context.check_hostname = False
         context.set_alpn_protocols(["http/1.1"])
+        connection = over or self.dial(port)
         try:
-            return context.wrap_socket(over or self.dial(port), server_hostname=sni)
+            return context.wrap_socket(connection, server_hostname=sni)
         except (ssl.SSLEOFError, ConnectionError) as error:
             raise Reset from error
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from . import keys, naming, proxy, rates, tunnel, wildcards
-from .model import Gateway, Host, Mode
+from .model import WILDCARD, Gateway, Host, Mode
 from .routes import PLAIN_PORT
 from .shapes import Json, extension, seconds, socket, typed, watched
 
@@ -18,8 +18,9 @@ _WINDOW: Final = 1 << 20
 
 
 def clusters(gateway: Gateway) -> list[Json]:
-    """All clusters, by port and host; for WebSockets with HTTP/1 alone, with a key one for each place."""
+    """All clusters, by port and host: with a key one for each place; for WebSockets with HTTP/1 alone."""
     found = [one for port in gateway.ports for host in gateway.at(port) for one in _of_host(gateway, host, port)]
+    found += [one for port in gateway.ports for one in _websockets(gateway, port)]
     if tunnel.wanted(gateway):
         found.append(tunnel.cluster())
     if gateway.proxy_port:
@@ -29,21 +30,24 @@ def clusters(gateway: Gateway) -> list[Json]:
 
 def _of_host(gateway: Gateway, host: Host, port: int) -> Iterator[Json]:
     if host.mode is Mode.TUNNEL:
-        yield _cluster(
-            gateway,
-            host,
-            port,
-            naming.site(host, port),
-            _protocol(gateway, [], http1=True, names=host.wildcard),
-            tls=False,
-        )
+        spoken = _protocol(gateway, [], http1=True, names=host.wildcard)
+        yield _cluster(gateway, host, port, naming.site(host, port), spoken, tls=False)
         return
     tls = port != PLAIN_PORT
     for place in range(len(host.key.places)) if host.key else (None,):
         added = keys.filters(gateway, host.key, host.key.places[place]) if host.key and place is not None else []
-        for http1 in (False, True) if host.websocket else (False,):
+        for http1 in (False, True) if wildcards.own_websockets(host) else (False,):
             spoken = _protocol(gateway, [*rates.filters(host), *added], http1=http1 or not tls, names=host.wildcard)
             yield _cluster(gateway, host, port, naming.cluster(host, port, place, http1=http1), spoken, tls=tls)
+
+
+def _websockets(gateway: Gateway, port: int) -> Iterator[Json]:
+    """One for all hosts of a port: the roots that a cluster believes are a quarter of a MiB each."""
+    sharing = [host for host in gateway.at(port) if wildcards.shares_websockets(host)]
+    for tls_1_2 in sorted({host.tls_1_2 for host in sharing}):
+        spoken = _protocol(gateway, [], http1=True, names=True)
+        every = Host(WILDCARD, (port,), tls_1_2=tls_1_2)
+        yield _cluster(gateway, every, port, naming.websockets(port, tls_1_2), spoken, tls=port != PLAIN_PORT)
 
 
 def _cluster(gateway: Gateway, host: Host, port: int, name: str, spoken: Json, *, tls: bool) -> Json:

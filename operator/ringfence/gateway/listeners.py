@@ -17,18 +17,14 @@ def listeners(gateway: Gateway) -> list[Json]:
     """All listeners, by port; the tunnel's inner one, and the proxy."""
     found = [_listener(gateway, port) for port in gateway.ports]
     if tunnel.wanted(gateway):
-        found.append(tunnel.listener(gateway, settings(gateway, _tunnel_filters(gateway))))
+        found.append(tunnel.listener(gateway, settings(gateway, _tunnel_filters())))
     if gateway.proxy_port:
         found.append(proxy.listener(gateway, settings(gateway, [router()])))
     return found
 
 
-def _tunnel_filters(gateway: Gateway) -> list[Json]:
-    return [*_names(gateway, Mode.TUNNEL), router()]
-
-
-def _names(gateway: Gateway, mode: Mode) -> list[Json]:
-    return [wildcards.http_filter()] if wildcards.wanted(gateway, mode) else []
+def _tunnel_filters() -> list[Json]:
+    return [wildcards.http_filter(), router()]
 
 
 def _listener(gateway: Gateway, port: int) -> Json:
@@ -87,13 +83,13 @@ def manager(gateway: Gateway, port: int) -> Json:
             "config_source": watched(gateway.paths.config, naming.routes_file(port)),
         },
         upgrade_configs=[{"upgrade_type": "websocket", "enabled": False}],
-        **settings(gateway, _filters(gateway)),
+        **settings(gateway, _filters()),
     )
 
 
-def _filters(gateway: Gateway) -> list[Json]:
+def _filters() -> list[Json]:
     """Those that are there whatever the hosts are do nothing but what a route says: a changed list changes no chain."""
-    return [keys.trailers_filter(), bodies.http_filter(), *_names(gateway, Mode.TERMINATE), router()]
+    return [keys.trailers_filter(), bodies.http_filter(), wildcards.http_filter(), router()]
 
 
 def settings(gateway: Gateway, filters: list[Json]) -> dict[str, Any]:

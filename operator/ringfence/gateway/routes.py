@@ -143,9 +143,8 @@ def _rule(host: Host, port: int, name: str, rule: Rule, path: str) -> Iterator[J
     upgrades = host.websocket and (not rule.methods or "GET" in rule.methods)
     for place, demanded in keys.demands(host.key) if host.key else [(None, [])]:
         if upgrades:
-            to = _to(host, port, naming.cluster(host, port, place, http1=True))
-            to["upgrade_configs"] = [{"upgrade_type": "websocket", "enabled": True}]
-            yield _passage(host, port, name, _match(path, _method(("GET",)), _WEBSOCKET, *demanded), to)
+            match = _match(path, _method(("GET",)), _WEBSOCKET, *demanded)
+            yield _passage(host, port, name, match, _to_websocket(host, port, place))
         to = _to(host, port, naming.cluster(host, port, place))
         yield _passage(host, port, name, _match(path, *methods, *demanded), to)
     if host.key:
@@ -173,6 +172,8 @@ def _passage(host: Host, port: int, name: str, match: Json, to: Json) -> Json:
         "metadata": log.verdict(log.ALLOWED, naming.site(host, port)),
     }
     filters: Json = {}
+    if "upgrade_configs" in to and wildcards.shares_websockets(host) and not host.wildcard:
+        filters |= wildcards.resolves(host, port)
     if host.key:
         passage["request_headers_to_remove"] = keys.removed(host.key)
         filters |= keys.no_trailers()
@@ -183,15 +184,25 @@ def _passage(host: Host, port: int, name: str, match: Json, to: Json) -> Json:
     return passage
 
 
-def _to(host: Host, port: int, cluster: str) -> Json:
-    """Without a timeout of its own: event streams last. A silent one ends by the connection manager's idle timeout."""
+def _to_websocket(host: Host, port: int, place: int | None) -> Json:
+    shared = wildcards.shares_websockets(host)
+    name = naming.websockets(port, host.tls_1_2) if shared else naming.cluster(host, port, place, http1=True)
+    upgrades = [{"upgrade_type": "websocket", "enabled": True}]
+    return _to(host, port, name, dynamic=shared) | {"upgrade_configs": upgrades}
+
+
+def _to(host: Host, port: int, cluster: str, *, dynamic: bool = False) -> Json:
+    """Without a timeout of its own: event streams last. A silent one ends by the connection manager's idle timeout.
+
+    `dynamic`: to a cluster of many names.
+    """
     to: Json = {
         "cluster": cluster,
         "timeout": "0s",
         "retry_policy": {"retry_on": _RETRIED, "num_retries": 2},
     }
-    if host.wildcard:  # what resolves it has put the port behind the name
-        to["auto_host_rewrite"] = port in {PLAIN_PORT, 443}
+    if host.wildcard or dynamic:  # what resolves it has put the port behind the name
+        to["auto_host_rewrite"] = port in wildcards.DEFAULT_PORTS
     else:
         to["host_rewrite_literal"] = authority(host.name, port)
     if host.max_stream_seconds:
@@ -201,7 +212,7 @@ def _to(host: Host, port: int, cluster: str) -> Json:
 
 def authority(name: str, port: int) -> str:
     """What a client of `name` at `port` writes into Host."""
-    return name if port in {PLAIN_PORT, 443} else f"{name}:{port}"
+    return name if port in wildcards.DEFAULT_PORTS else f"{name}:{port}"
 
 
 def _path(path: str) -> Json:

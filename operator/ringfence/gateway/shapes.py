@@ -32,6 +32,7 @@ _TYPES: Final = {
     "HeaderMutation": "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
     "HeaderMutationPerRoute": "envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute",
     "ForwardProxyFilter": "envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig",
+    "ForwardProxyPerRoute": "envoy.extensions.filters.http.dynamic_forward_proxy.v3.PerRouteConfig",
     "ForwardProxyCluster": "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig",
     "Buffer": "envoy.extensions.filters.http.buffer.v3.Buffer",
     "BufferPerRoute": "envoy.extensions.filters.http.buffer.v3.BufferPerRoute",

@@ -4,9 +4,10 @@ import re
 from typing import Any, Final
 
 from . import naming
-from .model import WILDCARD, Gateway, Host, Mode
-from .shapes import Json, extension, seconds
+from .model import WILDCARD, Host, Mode
+from .shapes import Json, extension, seconds, typed
 
+DEFAULT_PORTS: Final = (80, 443)
 FILTER: Final = "envoy.filters.http.dynamic_forward_proxy"
 _MOST_NAMES: Final = 256
 _FORGOTTEN_SECONDS: Final = 300
@@ -16,11 +17,6 @@ _LABEL: Final = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 def http_filter() -> Json:
     """Of a connection manager: resolves what a route sends to such a cluster, after all has been decided."""
     return extension(FILTER, "ForwardProxyFilter", sub_cluster_config={"cluster_init_timeout": seconds(10)})
-
-
-def wanted(gateway: Gateway, mode: Mode) -> bool:
-    """Whether any host of this mode is a wildcard."""
-    return any(host.wildcard and host.mode is mode for host in gateway.hosts)
 
 
 def cluster_type() -> dict[str, Any]:
@@ -45,5 +41,21 @@ def authority(host: Host, port: int) -> str:
 
 
 def domains(host: Host, port: int) -> list[str]:
-    """Of the virtual host."""
-    return [host.name, naming.site(host, port)]
+    """Of the virtual host. A wildcard's port may be left out only where it goes without saying: it is read there."""
+    bare = [] if host.wildcard and port not in DEFAULT_PORTS else [host.name]
+    return [*bare, naming.site(host, port)]
+
+
+def own_websockets(host: Host) -> bool:
+    """Whether a host's WebSockets need clusters of its own: those add its key, and count its requests."""
+    return host.mode is Mode.TERMINATE and host.websocket and bool(host.key or host.requests_per_minute)
+
+
+def shares_websockets(host: Host) -> bool:
+    """Whether they go by the cluster of all such hosts, which makes one for each name when it is used."""
+    return host.mode is Mode.TERMINATE and host.websocket and not own_websockets(host)
+
+
+def resolves(host: Host, port: int) -> Json:
+    """Of a route to such a cluster: which name and port it is."""
+    return {FILTER: typed("ForwardProxyPerRoute", host_rewrite_literal=naming.site(host, port))}

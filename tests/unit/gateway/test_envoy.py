@@ -94,6 +94,43 @@ def test_every_cluster_of_a_host_checks_addresses_first() -> None:
         assert options["http_filters"][-1]["name"] == "envoy.filters.http.upstream_codec"
 
 
+def test_silent_dns_is_waited_for_by_no_cluster_of_a_name() -> None:
+    named = [
+        one
+        for one in content("cds.json")["resources"]
+        if one.get("cluster_type", {}).get("name") == "envoy.cluster.dns"
+    ]
+    assert named
+    assert all(cluster["wait_for_warm_on_init"] is False for cluster in named)
+
+
+def test_no_endpoint_holds_several_addresses() -> None:
+    for cluster in content("cds.json")["resources"]:
+        config = cluster.get("cluster_type", {}).get("typed_config", {})
+        assert config.get("all_addresses_in_single_endpoint", False) is False
+        assert "dns_cache_config" not in config
+
+
+def test_a_wildcards_port_is_left_out_only_where_it_goes_without_saying() -> None:
+    hosts = (Host("*.a.test", (443, 8443)),)
+    domains = [
+        content(f"rds-{port}.json", Gateway(hosts, ()))["resources"][0]["virtual_hosts"][0]["domains"]
+        for port in (443, 8443)
+    ]
+    assert domains == [["*.a.test", "*.a.test:443"], ["*.a.test:8443"]]
+
+
+def test_hosts_without_a_key_share_the_cluster_of_websockets() -> None:
+    names = [cluster["name"] for cluster in content("cds.json")["resources"]]
+    assert names == sorted(set(names), key=names.index)
+    assert [name for name in names if "websockets" in name or "http1" in name] == [
+        "keyed.test:443/http1/key-0",
+        "keyed.test:443/http1/key-1",
+        "websockets-80",
+        "websockets-443",
+    ]
+
+
 def test_the_placeholder_stands_in_routes_alone_and_the_key_nowhere() -> None:
     holding = [name for name, text in envoy.files(GATEWAY).items() if KEY.placeholder in text]
     assert holding == ["rds-443.json"]
