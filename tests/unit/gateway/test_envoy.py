@@ -46,7 +46,10 @@ def test_the_files_of_a_gateway() -> None:
         "rds-8443.json",
         "rds-proxy.json",
         "rds-tunnel.json",
-        "sds-key-llm_token.json",
+        "sds-key-keyed.test-443-http1-key-0.json",
+        "sds-key-keyed.test-443-http1-key-1.json",
+        "sds-key-keyed.test-443-key-0.json",
+        "sds-key-keyed.test-443-key-1.json",
         "sds-leaf.json",
     ]
     assert problems.of_gateway(GATEWAY) == []
