@@ -95,6 +95,8 @@ class PolicyContext:
         self.consents: Consents = MappingProxyType({})
         """Of namespaces to permissions in them: made anew with each change, as others hold on to it."""
         self._policies: dict[str, NamedPolicy] = {}
+        self._changed_last: tuple[str, NamedPolicy | None] = ("", None)
+        """Name of a policy, and what it was before."""
         self._networks: dict[tuple[str, str], tuple[Network, ...]] = {}
         self._all_networks: tuple[Network, ...] | None = None
         self._inside: tuple[Network, ...] | None = None
@@ -145,7 +147,9 @@ class PolicyContext:
             self._put_delegate(name, None if deleted else _delegate(body))
             self._put_consent(name, None if deleted else _consent(body))
         elif kind == AGENT_POLICY:
-            self._put(self._policies, name, None if deleted else _policy(name, body))
+            before = self._policies.get(name)
+            if self._put(self._policies, name, None if deleted else _policy(name, body)):
+                self._changed_last = name, before
         elif kind == ENDPOINT_SLICE:
             self.api_server_addresses.observe(body, deleted=deleted)
             self._judge_api_server()
@@ -224,6 +228,20 @@ class PolicyContext:
             known = [one for one in self.policies() if matches(one.spec.namespace_selector, labels_of)]
             self._bound[1][namespace] = known
         return known
+
+    def touched_by(self, kind: str, name: str | None) -> list[str]:
+        """The namespaces to which the last change of a Namespace or of an AgentPolicy matters.
+
+        Of a policy: those that it selects, and those that it selected before. `name`: None for many: all.
+        """
+        if name is None:
+            return self.namespaces()
+        if kind == NAMESPACE:
+            return [name]
+        changed, before = self._changed_last
+        known = (self._policies.get(name), before if changed == name else None)
+        found = [one.spec.namespace_selector for one in known if one is not None]
+        return [place for place, labels_of in self._labels.items() if any(matches(one, labels_of) for one in found)]
 
     def claims(self, namespace: str) -> list[Claim] | None:
         """What agents of the namespace ask for; None while that is not known."""

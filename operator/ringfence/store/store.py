@@ -355,20 +355,20 @@ class Store:
 
     def context_changed(self, kind: str, name: str | None = None) -> None:
         """Have those looked at that a change of `kind` can matter to; `name`: of the changed object, where known."""
-        if kind == NAMESPACE and name is not None:
-            self.wake_agents_in(name)
-            for key in list(self._agents_of_target.get(name, ())):  # it may consent now, or not any more
-                self.wake(key, Urgency.REPAIR)
-        elif kind in {NAMESPACE, AGENT_POLICY}:
-            self.wake_all()
-        elif kind == ENDPOINT_SLICE:
-            self.wake_all(where=lambda agent: agent.by_address or agent.calls_api)
-        else:  # addresses of the cluster itself
-            self.wake_all(where=lambda agent: agent.by_address)
         if kind in {NAMESPACE, AGENT_POLICY}:
-            for namespace in [name] if kind == NAMESPACE and name is not None else self.context.namespaces():
-                self.wake_namespace(namespace)
+            self._rules_changed(kind, name)
+        else:  # addresses of the cluster itself
+            self.wake_all(where=lambda agent: agent.by_address or (agent.calls_api and kind == ENDPOINT_SLICE))
+
+    def _rules_changed(self, kind: str, name: str | None) -> None:
+        if name is None:
+            self.wake_all()  # an agent's namespace may not be known yet
+        for namespace in self.context.touched_by(kind, name):
+            self.wake_namespace(namespace)
+            self.wake_agents_in(namespace)
         if kind == NAMESPACE:
+            for key in list(self._agents_of_target.get(name or "", ())):  # it may consent now, or not any more
+                self.wake(key, Urgency.REPAIR)
             for policy in self.policies.items:
                 self.wake_policy(policy)
 

@@ -1,13 +1,10 @@
 """`ringfence lint` starts fast because of what it does not import."""
 
-import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "20-minimal.yaml"
 HEAVY = {
@@ -76,19 +73,3 @@ def test_plugins_of_pydantic_are_not_looked_for() -> None:
     code = "import ringfence.cli.main, os; print(os.environ['PYDANTIC_DISABLE_PLUGINS'])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout == "__all__\n"
-
-
-def seconds(*arguments: str) -> float:
-    """Processor time of the command: what an idle machine would need, however busy this one is."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-m", "ringfence", *arguments], capture_output=True, check=True, env=os.environ)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-def test_lint_is_fast(tmp_path: Path) -> None:
-    """The bars are 0.3 s for a file and 5 s for 1,000 documents; the first leaves room here for a slower machine."""
-    assert min(seconds("lint", str(EXAMPLE)) for _ in range(3)) < 0.6
-    many = tmp_path / "many.yaml"
-    many.write_text("---\n".join([yaml.safe_dump(yaml.safe_load(EXAMPLE.read_text()))] * 1000))
-    assert seconds("lint", "-o", "json", str(many)) < 5

@@ -1,6 +1,6 @@
 """The decision as a whole: everything at once, in order, and never an exception."""
 
-import time
+import cProfile
 from dataclasses import replace
 from typing import Any
 
@@ -313,12 +313,16 @@ HUGE: dict[str, Any] = {
     "a big number": {"replicas": 10**4000},
 }
 
+MOST_CALLS = 1_000_000  # a third of it is seen at most; what grows with the square of ten thousand is far beyond it
+
 
 @pytest.mark.parametrize("spec", HUGE.values(), ids=HUGE.keys())
-def test_huge_input_is_answered_in_well_under_a_second(spec: Any) -> None:
-    began = time.process_time()
-    found = judge(spec, {}, {}, known=facts("10.0.0.0/8"))
-    assert time.process_time() - began < 0.6
+def test_huge_input_is_little_work(spec: Any) -> None:
+    """Calls, not seconds: they are the same on every machine. How long it takes, `make bench` says."""
+    with cProfile.Profile() as profile:
+        found = judge(spec, {}, {}, known=facts("10.0.0.0/8"))
+    calls = sum(one.callcount for one in profile.getstats())
+    assert calls < MOST_CALLS
     assert found
 
 

@@ -305,7 +305,7 @@ class TestContext:
             (NAMESPACE, "ns", [A, B, C], ["p", "q"]),
             (NAMESPACE, "other", [], ["p", "q"]),
             (NAMESPACE, None, [A, B, C], ["p", "q"]),
-            (AGENT_POLICY, "p", [A, B, C], []),
+            (AGENT_POLICY, None, [A, B, C], []),
             (ENDPOINT_SLICE, "kubernetes", [A, B], []),
             (NODE, "n", [A], []),
             (SERVICE_CIDR, "x", [A], []),
@@ -316,6 +316,25 @@ class TestContext:
     ) -> None:
         mixed.store.context_changed(kind, name)
         assert (mixed.agents(), mixed.policies()) == (agents, policies)
+
+    def test_a_policy_concerns_those_that_it_selects_or_did(self, woken: Woken) -> None:
+        store = woken.store
+        for team in ("red", "blue", "grey"):
+            store.context.observe(NAMESPACE, "ADDED", {"metadata": {"name": team, "labels": {"team": team}}})
+            body = agent(uid=f"u-{team}")
+            body["metadata"]["namespace"] = team
+            store.agents.observe("ADDED", body)
+        woken.agents()
+        for event, team, woke in (
+            ("ADDED", "red", ["red"]),
+            ("MODIFIED", "blue", ["blue", "red"]),
+            ("MODIFIED", "blue", ["blue", "red"]),  # told of twice: nothing changed in between
+            ("DELETED", "blue", ["blue"]),
+        ):
+            selector = {"namespaceSelector": {"matchLabels": {"team": team}}}
+            store.context.observe(AGENT_POLICY, event, {"metadata": {"name": "p"}, "spec": selector})
+            store.context_changed(AGENT_POLICY, "p")
+            assert [key.namespace for key in woken.agents()] == woke, (event, team)
 
 
 class TestPolicies:
