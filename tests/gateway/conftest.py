@@ -48,7 +48,7 @@ class Starter:
         self.internet, self.name = internet, f"{zlib.crc32(name.encode()):08x}"
         self.started: list[Running] = []
 
-    def __call__(self, gateway: Gateway, keys: Mapping[str, str] | None = None) -> Running:
+    def __call__(self, gateway: Gateway, keys: Mapping[str, str | None] | None = None) -> Running:
         running = Running(self.internet.place, f"{self.name}-{len(self.started)}", gateway, self.internet.authorities)
         self.started.append(running)
         for file, value in (keys or {}).items():

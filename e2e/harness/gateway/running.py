@@ -92,10 +92,10 @@ class Running:
         """An agent of this gateway, which trusts its authority of now."""
         return Client(self.bundle, self.address)
 
-    def key(self, file: str, value: str | bytes) -> None:
-        """Put a key's value where the gateway reads it: `FOLDER/NAME`."""
+    def key(self, file: str, value: str | bytes | None) -> None:
+        """Put a key's value where the gateway reads it: `FOLDER/NAME`. None: the folder is empty."""
         folder, _, name = file.partition("/")
-        swap(self.keys / folder, {name: value})
+        swap(self.keys / folder, {} if value is None else {name: value})
 
     def start(self) -> None:
         """Start Envoy, and wait until it is ready."""

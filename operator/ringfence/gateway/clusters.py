@@ -33,12 +33,15 @@ def _of_host(gateway: Gateway, host: Host, port: int) -> Iterator[Json]:
         spoken = _protocol(gateway, [], http1=True, names=host.wildcard)
         yield _cluster(gateway, host, port, naming.site(host, port), spoken, tls=False)
         return
-    tls = port != PLAIN_PORT
-    for place in range(len(host.key.places)) if host.key else (None,):
-        added = keys.filters(gateway, host.key, host.key.places[place]) if host.key and place is not None else []
-        for http1 in (False, True) if wildcards.own_websockets(host) else (False,):
-            spoken = _protocol(gateway, [*rates.filters(host), *added], http1=http1 or not tls, names=host.wildcard)
-            yield _cluster(gateway, host, port, naming.cluster(host, port, place, http1=http1), spoken, tls=tls)
+    tls, counted = port != PLAIN_PORT, rates.filters(host)
+    for name, place, http1 in keys.clusters(host, port):
+        spoken = _protocol(gateway, [*counted, *keys.filters(gateway, place, name)], http1=http1 or not tls)
+        yield _cluster(gateway, host, port, name, spoken, tls=tls)
+    if host.key:
+        return
+    for http1 in (False, True) if wildcards.own_websockets(host) else (False,):
+        spoken = _protocol(gateway, counted, http1=http1 or not tls, names=host.wildcard)
+        yield _cluster(gateway, host, port, naming.cluster(host, port, http1=http1), spoken, tls=tls)
 
 
 def _websockets(gateway: Gateway, port: int) -> Iterator[Json]:

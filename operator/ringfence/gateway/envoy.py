@@ -28,9 +28,8 @@ def files(gateway: Gateway) -> dict[str, str]:
         found[tunnel.FILE] = resources(tunnel.configuration(gateway))
     if gateway.proxy_port:
         found[proxy.FILE] = resources(proxy.configuration(gateway))
-    for key in (host.key for host in gateway.hosts):
-        if key:
-            found[naming.secret_file(key)] = resources(keys.secret(gateway, key))
+    for host in gateway.hosts:
+        found |= {name: resources(secret) for name, secret in keys.secrets(gateway, host)}
     return {name: text(found[name]) for name in sorted(found)}
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from . import naming
-from .model import Gateway, Key, Place
+from .model import Gateway, Host, Key, Place
 from .shapes import Json, extension, typed, watched
 
 CREDENTIALS: Final = (
@@ -90,11 +90,14 @@ def _absent(header: str) -> Json:
     return {"name": header, "present_match": False}
 
 
-def filters(gateway: Gateway, key: Key, place: Place) -> list[Json]:
+def filters(gateway: Gateway, place: Place, cluster: str) -> list[Json]:
     """Of a cluster, between the address check and its end: the key is added, and scrubbed from the answer's headers."""
     generic = typed(
         "Generic",
-        credential={"name": naming.secret(key), "sds_config": watched(gateway.paths.config, naming.secret_file(key))},
+        credential={
+            "name": naming.secret(cluster),
+            "sds_config": watched(gateway.paths.config, naming.secret_file(cluster)),
+        },
         header=place.header,
         **({"header_value_prefix": f"{place.scheme} "} if place.scheme else {}),
     )
@@ -109,10 +112,25 @@ def filters(gateway: Gateway, key: Key, place: Place) -> list[Json]:
     ]
 
 
-def secret(gateway: Gateway, key: Key) -> Json:
-    """Where Envoy reads the value: the mounted file, anew after each swap. A newline at its end does not count."""
-    value = {"filename": f"{gateway.paths.keys}/{key.file}"}
-    return typed("Secret", name=naming.secret(key), generic_secret={"secret": value})
+def secrets(gateway: Gateway, host: Host) -> Iterator[tuple[str, Json]]:
+    """Files that say where Envoy reads the value: the mounted file, anew after each swap.
+
+    A newline at the value's end does not count.
+    """
+    if not host.key:
+        return
+    value = {"filename": f"{gateway.paths.keys}/{host.key.file}"}
+    for port in host.ports:
+        for cluster, _, _ in clusters(host, port):
+            secret = typed("Secret", name=naming.secret(cluster), generic_secret={"secret": value})
+            yield naming.secret_file(cluster), secret
+
+
+def clusters(host: Host, port: int) -> Iterator[tuple[str, Place, bool]]:
+    """Of a host with a key: a cluster for each place, and the same for WebSockets (with HTTP/1 alone)."""
+    for number, place in enumerate(host.key.places if host.key else ()):
+        for http1 in (False, True) if host.websocket else (False,):
+            yield naming.cluster(host, port, number, http1=http1), place, http1
 
 
 def no_trailers() -> dict[str, Any]:

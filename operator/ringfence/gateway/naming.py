@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from .model import WILDCARD, Host, Key
+from .model import WILDCARD, Host
 
 BOOTSTRAP: Final = "bootstrap.json"
 LISTENERS: Final = "lds.json"
@@ -63,11 +63,11 @@ def routes_file(port: int) -> str:
     return f"rds-{port}.json"
 
 
-def secret(key: Key) -> str:
-    """Of the secret that holds a key's value: one for each file, however many hosts it is for."""
-    return "key-" + key.file.replace("/", "_")
+def secret(cluster: str) -> str:
+    """Of the secret that a cluster adds. Each has its own: of several, Envoy takes only one while it is missing."""
+    return "key-" + cluster.replace(":", "-").replace("/", "-")
 
 
-def secret_file(key: Key) -> str:
+def secret_file(cluster: str) -> str:
     """The file that says where that is."""
-    return f"sds-{secret(key)}.json"
+    return f"sds-{secret(cluster)}.json"

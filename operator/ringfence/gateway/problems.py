@@ -95,6 +95,8 @@ def _of_key(host: Host) -> Iterator[str]:
 
 
 def _of_file(name: str, text: str) -> Iterator[str]:
+    if len(name) > LONGEST_NAME:
+        yield f"a name of {len(name)} characters, where a ConfigMap takes {LONGEST_NAME}"
     if len(text.encode()) > MOST_BYTES:
         yield f"{len(text.encode())} bytes are more than {MOST_BYTES}"
     try:

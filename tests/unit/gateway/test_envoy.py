@@ -49,7 +49,10 @@ def test_the_files_of_a_gateway() -> None:
         "sds-_any.wild.test.json",
         "sds-api.llm.test.json",
         "sds-b.test.json",
-        "sds-key-llm_token.json",
+        "sds-key-keyed.test-443-http1-key-0.json",
+        "sds-key-keyed.test-443-http1-key-1.json",
+        "sds-key-keyed.test-443-key-0.json",
+        "sds-key-keyed.test-443-key-1.json",
         "sds-keyed.test.json",
         "sds-plain.test.json",
     ]
