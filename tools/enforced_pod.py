@@ -152,7 +152,7 @@ POD: dict[str, Row] = {
         "as one of the whole object",
         f"{INSIDE}::test_replicas",
         f"{ADMISSION}::test_an_agent_is_scaled_within_what_policies_allow",
-        "tests/unit/admission/test_app.py::test_it_is_decided_as_a_change_of_the_whole",
+        "tests/unit/admission/test_app_size.py::test_it_is_decided_as_a_change_of_the_whole",
         SAMPLES,
     ),
     "AgentDeployment.spec.run.mode": Row(

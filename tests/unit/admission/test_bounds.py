@@ -12,8 +12,8 @@ from ringfence.admission.app import Admission
 from ringfence.admission.body import ByteBudget, TooLongError, read_body
 from ringfence.admission.review import could_be_stale
 from ringfence.policy.model import RuleName, Violation
+from unit.admission.exchange import sample, send
 from unit.admission.make import UID, agent, encoded, review, world
-from unit.admission.test_app import sample, send
 
 LONGEST = 8 * 2**20
 DISCARDED = 32 * 2**20

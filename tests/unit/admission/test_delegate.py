@@ -9,9 +9,9 @@ from ringfence.admission.app import Admission
 from ringfence.admission.fresh import LiveReader
 from ringfence.admission.requester import Requester
 from ringfence.store.sources import NAMESPACE
+from unit.admission.asking import ASKER, READS, READS_ATOMS, Reviewer, asked, asking, check, refused, with_secret
+from unit.admission.exchange import send
 from unit.admission.make import IMAGE, agent, encoded, review, world
-from unit.admission.test_app import send
-from unit.admission.test_held import ASKER, READS, READS_ATOMS, Reviewer, asked, asking, check, refused, with_secret
 
 DEPLOYER = "system:serviceaccount:tenant:deployer"
 RULE = {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}

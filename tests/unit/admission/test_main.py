@@ -12,8 +12,8 @@ from ringfence.admission.tls import Certificate
 from ringfence.controller.certificates.issue import issue
 from ringfence.store.context import PolicyContext
 from ringfence.telemetry.health import Health
+from unit.admission.exchange import sample
 from unit.admission.make import world
-from unit.admission.test_app import sample
 from unit.admission.test_server import NAMES, store
 
 EXPIRY = "ringfence_admission_certificate_expiry_timestamp_seconds"

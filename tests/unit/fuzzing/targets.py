@@ -22,7 +22,7 @@ from ringfence.policy.decide import decide
 from ringfence.policy.model import AgentObject, Facts
 from ringfence.telemetry.reviews import ReviewFailed
 from unit.admission import make
-from unit.admission.test_app import send
+from unit.admission.exchange import send
 
 CORPUS: Final = Path(__file__).parents[2] / "corpus"
 OPENED: Final = {"ringfence.dev/agents": "enabled"}

@@ -11,7 +11,7 @@ from ringfence.admission.requester import Requester
 from ringfence.kube import Kube, Object, Unreachable
 from ringfence.store.context import PolicyContext
 from unit.admission import make
-from unit.admission.test_app import Exchange, send
+from unit.admission.exchange import Exchange, send
 from unit.telemetry.logs.lines import BAD, NASTY, REVIEW, VALUE, Lines, one, tame, told
 
 
