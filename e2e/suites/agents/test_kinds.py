@@ -155,8 +155,8 @@ def test_what_is_for_the_pod_alone_is_not_reached_from_beside_it(kubectl: Kubect
     assert probe(kubectl, NAMESPACE, "deploy/unfenced", [outside])[outside] == "blocked"
 
 
-def run(kubectl: Kubectl, agent: str, container: str, *words: str) -> str:
-    return kubectl("exec", "-n", FLEET, f"deploy/ringfence-{agent}", "-c", container, "--", "/testbox", *words)
+def run(kubectl: Kubectl, agent: str, container: str, *words: str, ok: bool = False) -> str:
+    return kubectl("exec", "-n", FLEET, f"deploy/ringfence-{agent}", "-c", container, "--", "/testbox", *words, ok=ok)
 
 
 @pytest.mark.parametrize("agent", manifests.KINDS)
@@ -171,9 +171,11 @@ def test_it_has_no_token_and_its_root_is_read_only(kubectl: Kubectl, agent: str)
 def test_a_page_that_leads_the_browser_elsewhere_leads_nowhere(kubectl: Kubectl, closed: list[str]) -> None:
     """By the debugging port, as a page's content would have the agent do it."""
     for page in (f"https://{ELSEWHERE}/", f"http://{METADATA}/latest/", f"https://{node_address(kubectl)}:10250/pods"):
-        with pytest.raises(ClusterError, match="net::ERR_CONNECTION_TIMED_OUT"):
-            run(kubectl, "browser", "agent", "talk", "-once", "-for", "8s", f"cdp://127.0.0.1:9222/?open={page}")
-    run(kubectl, "browser", "agent", "talk", "-once", f"cdp://127.0.0.1:9222/?open=https://{LLM}/")
+        talk = ("talk", "-once", "-for", "8s", f"cdp://127.0.0.1:9222/?open={page}")
+        said = run(kubectl, "browser", "agent", *talk, ok=True)
+        assert "net::ERR_CONNECTION_TIMED_OUT" in said
+        assert "page loaded" not in said
+    assert "loaded" in run(kubectl, "browser", "agent", "talk", "-once", f"cdp://127.0.0.1:9222/?open=https://{LLM}/")
     found = probe_from(kubectl, "browser", "chromium", closed)
     assert set(found.values()) == {"blocked"}
 
@@ -224,8 +226,9 @@ def test_what_they_keep_and_what_they_may_not_change(kubectl: Kubectl) -> None:
 
 def test_redis_wants_its_password_from_its_worker_too(kubectl: Kubectl) -> None:
     target = f"redis://ringfence-langgraph-redis.{FLEET}.svc.cluster.local:6379#env:HOME"
-    with pytest.raises(ClusterError, match="WRONGPASS"):
-        run(kubectl, "langgraph", "agent", "talk", "-once", "-for", "4s", target)
+    said = run(kubectl, "langgraph", "agent", "talk", "-once", "-for", "8s", target, ok=True)
+    assert "WRONGPASS" in said
+    assert "job" not in said
 
 
 def test_the_report_is_written_in_its_fence(kubectl: Kubectl, environment: Environment) -> None:
@@ -259,7 +262,7 @@ def test_the_sre_agent_looks_and_does_nothing(kubectl: Kubectl, sre: Callable[..
         ("get", "secrets", "-n", "shop"),
         ("get", "pods", "-n", FLEET),
         ("get", "pods", "-A"),
-        ("delete", "pods", "--all", "-n", "shop"),
+        ("delete", "pod", "any", "-n", "shop"),
         ("create", "token", "default", "-n", "shop"),
         ("cordon", str(kubectl.items("nodes")[0]["metadata"]["name"])),
     ):
