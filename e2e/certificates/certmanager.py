@@ -1,16 +1,25 @@
 """cert-manager beside a cluster: a process of the host, with the rights that its own chart gives it."""
 
+import base64
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
+from cryptography import x509
 
 from cluster import Cluster, programs
 from cluster.shell import run
+from suites.chart.release import NAMESPACE
 
+PROVIDER = ("--set", "certificates.provider=cert-manager")
+NAME, AUTHORITY = "ringfence-admission", "ringfence-admission-ca"
+"""Of the chart's Certificates: the servers', and what signs it."""
+SECRET = "secret/ringfence-admission-tls"
 SPACE = "cert-manager"
 RIGHTS = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "CustomResourceDefinition"}
 ACCOUNTS = {"controllers": "cert-manager", "injector": "cert-manager-cainjector"}
@@ -48,3 +57,30 @@ def running(cluster: Cluster, log: Path) -> Iterator[None]:
         finally:
             process.terminate()
             process.wait(60)
+
+
+def renew(cluster: Cluster, certificate: str) -> None:
+    """As `cmctl renew` does: the controllers are told that it is to be issued."""
+    issuing = {"type": "Issuing", "status": "True", "reason": "ManuallyTriggered", "message": "by a test"}
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    named = (f"certificate/{certificate}", "-n", NAMESPACE)
+    conditions = [one for one in cluster.get(*named)["status"]["conditions"] if one["type"] != "Issuing"]
+    patch = json.dumps({"status": {"conditions": [*conditions, issuing | {"lastTransitionTime": now}]}})
+    cluster.kubectl("patch", *named, "--subresource=status", "--type=merge", "-p", patch)
+
+
+def read(data: str) -> x509.Certificate:
+    """A certificate as Secrets and registrations have it: PEM in base64."""
+    return x509.load_pem_x509_certificate(base64.b64decode(data))
+
+
+def issued(cluster: Cluster) -> tuple[x509.Certificate, x509.Certificate]:
+    """The servers' certificate as cert-manager stored it, and its authority's beside it."""
+    data = cluster.get(SECRET, "-n", NAMESPACE)["data"]
+    return read(data["tls.crt"]), read(data["ca.crt"])
+
+
+def authority(cluster: Cluster) -> dict[str, str]:
+    """The Secret of what signs."""
+    data: dict[str, str] = cluster.get(f"secret/{AUTHORITY}", "-n", NAMESPACE)["data"]
+    return data

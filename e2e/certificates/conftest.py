@@ -6,13 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from certificates.certmanager import running
+from certificates.certmanager import PROVIDER, running
 from cluster import Cluster
 from harness.image import build
 from suites.chart.release import CRDS, NAMESPACE, OPENED, Release
 from suites.names import own
-
-PROVIDER = ("--set", "certificates.provider=cert-manager")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """The admission server's certificate from cert-manager: used, trusted, renewed without a lost request, alerted."""
 
-import base64
 import json
 import subprocess
 import time
@@ -11,7 +10,7 @@ import pytest
 import yaml
 from cryptography import x509
 
-from certificates.conftest import PROVIDER
+from certificates.certmanager import AUTHORITY, NAME, PROVIDER, SECRET, authority, issued, read, renew
 from chart.rendering import of_kind
 from cluster import CommandFailed
 from cluster.shell import wait_for
@@ -19,8 +18,6 @@ from harness import prometheus
 from suites.chart.release import NAMESPACE, Release, Requests, agent
 
 pytestmark = pytest.mark.timeout(1800)
-CERTIFICATE = "certificate/ringfence-admission"
-SECRET = "secret/ringfence-admission-tls"
 METRIC = "ringfence_admission_certificate_expiry_timestamp_seconds"
 ALERT = "RingfenceCertificateExpires"
 METRICS = """
@@ -37,10 +34,9 @@ print(json.dumps([
 """What a pod of the admission server shows to whoever calls it, and what it tells Prometheus."""
 
 
-def stored(release: Release, key: str = "tls.crt") -> x509.Certificate:
+def stored(release: Release) -> x509.Certificate:
     """What cert-manager wrote."""
-    data = release.cluster.get(SECRET, "-n", NAMESPACE)["data"]
-    return x509.load_pem_x509_certificate(base64.b64decode(data[key]))
+    return issued(release.cluster)[0]
 
 
 def served(release: Release) -> list[tuple[x509.Certificate, float]]:
@@ -51,17 +47,6 @@ def served(release: Release) -> list[tuple[x509.Certificate, float]]:
         (value,) = [line.split()[-1] for line in metrics.splitlines() if line.startswith(METRIC)]
         found.append((x509.load_pem_x509_certificate(pem.encode()), float(value)))
     return found
-
-
-def renew(release: Release, certificate: str = CERTIFICATE) -> None:
-    """As `cmctl renew` does: the controllers are told that it is to be issued."""
-    issuing = {"type": "Issuing", "status": "True", "reason": "ManuallyTriggered", "message": "by a test"}
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    conditions = release.cluster.get(certificate, "-n", NAMESPACE)["status"]["conditions"]
-    conditions = [one for one in conditions if one["type"] != "Issuing"] + [issuing | {"lastTransitionTime": now}]
-    patch = json.dumps({"status": {"conditions": conditions}})
-    words = ("patch", certificate, "-n", NAMESPACE, "--subresource=status", "--type=merge", "-p", patch)
-    release.cluster.kubectl(*words)
 
 
 def all_serve(release: Release, serial: int) -> bool:
@@ -77,8 +62,7 @@ def test_the_webhook_answers_with_what_cert_manager_issued(release: Release) -> 
     assert annotations["cert-manager.io/certificate-name"] == "ringfence-admission"
     # The API server trusts it, by what the injector wrote: a refusal is in the webhook's own words.
     assert release.ca_bundle()
-    bundle = x509.load_pem_x509_certificate(base64.b64decode(release.ca_bundle() or ""))
-    certificate.verify_directly_issued_by(bundle)
+    certificate.verify_directly_issued_by(read(release.ca_bundle() or ""))
     with pytest.raises(CommandFailed, match="EgressUnrestricted"):
         release.cluster.apply(
             agent(release.cluster, "bad", network={"egress": [{"cidr": "0.0.0.0/0", "ports": [443]}]})
@@ -102,7 +86,7 @@ def test_a_renewal_reaches_the_webhook_without_a_lost_request(release: Release) 
     before, trusted = stored(release), release.ca_bundle()
     with Requests(release) as requests:
         wait_for("some requests", lambda: requests.verdicts["good: admitted"] > 20)
-        renew(release)
+        renew(release.cluster, NAME)
         wait_for("another certificate", lambda: stored(release).serial_number != before.serial_number)
         after = stored(release).serial_number
         wait_for("it to be used", lambda: all_serve(release, after), timeout=300)
@@ -112,24 +96,18 @@ def test_a_renewal_reaches_the_webhook_without_a_lost_request(release: Release) 
     assert release.ca_bundle() == trusted, "the authority stays: who has the older certificate is still trusted"
 
 
-def authority(release: Release) -> dict[str, str]:
-    """The Secret of what signs."""
-    data: dict[str, str] = release.cluster.get("secret/ringfence-admission-ca", "-n", NAMESPACE)["data"]
-    return data
-
-
 def test_the_authority_is_renewed_without_a_lost_request(release: Release) -> None:
     """With the same key, so that what it signed before is still good."""
-    trusted, before = release.ca_bundle(), authority(release)
+    trusted, before = release.ca_bundle(), authority(release.cluster)
     with Requests(release) as requests:
         wait_for("some requests", lambda: requests.verdicts["good: admitted"] > 20)
-        renew(release, f"{CERTIFICATE}-ca")
-        wait_for("another authority", lambda: authority(release)["tls.crt"] != before["tls.crt"])
-        renew(release)  # with the next certificate the injector hears of it
+        renew(release.cluster, AUTHORITY)
+        wait_for("another authority", lambda: authority(release.cluster)["tls.crt"] != before["tls.crt"])
+        renew(release.cluster, NAME)  # with the next certificate the injector hears of it
         wait_for("it to be trusted", lambda: release.ca_bundle() != trusted, timeout=300)
         wait_for("it to be used", lambda: all_serve(release, stored(release).serial_number), timeout=300)
     assert requests.surprises == []
-    assert authority(release)["tls.key"] == before["tls.key"]
+    assert authority(release.cluster)["tls.key"] == before["tls.key"]
 
 
 def fires(tmp_path: Path, until: float, *, now: float) -> bool:

@@ -142,6 +142,19 @@ def test_no_pod_says_an_id_where_the_platform_assigns_them(args: tuple[str, ...]
     assert f"--user-ids={whose}" in found["ringfence-controller"]["spec"]["containers"][0]["args"]
 
 
+def test_with_cert_manager_the_authority_keeps_its_key() -> None:
+    """Else a renewal would be another authority, which the API server trusts before all servers are of it."""
+    by = ("--set", "certificates.provider=cert-manager")
+    issuers, certificates = of_kind("Issuer", *by), of_kind("Certificate", *by)
+    authority, leaf = (certificates[name]["spec"] for name in ("ringfence-admission-ca", "ringfence-admission"))
+    assert issuers[leaf["issuerRef"]["name"]]["spec"] == {"ca": {"secretName": authority["secretName"]}}
+    assert issuers[authority["issuerRef"]["name"]]["spec"] == {"selfSigned": {}}
+    assert (authority["isCA"], authority["privateKey"]["rotationPolicy"]) == (True, "Never")
+    assert (leaf.get("isCA"), leaf["privateKey"]["rotationPolicy"]) == (None, "Always")
+    assert of_kind("Issuer", *VALUES["full"]) == {}, "somebody else's issues"
+    assert set(of_kind("Certificate", *VALUES["full"])) == {"ringfence-admission"}
+
+
 def test_full_values_set_everything_that_defaults_leave_open() -> None:
     full = yaml.safe_load((CHART / "ci" / "full-values.yaml").read_text())
     manifests = text(*VALUES["full"])
