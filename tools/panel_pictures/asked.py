@@ -23,7 +23,7 @@ RATE = "1m"
 def filled(board: str, query: str, samples: Samples) -> str:
     """The query as Grafana sends it."""
     times = {"__rate_interval": RATE, "__range": f"{samples.end - samples.start}s"}
-    for name, value in (times | CHOSEN[board]).items():
+    for name, value in {**times, **CHOSEN[board]}.items():
         query = re.sub(rf"\${name}\b", value, query)
     return query
 
@@ -35,7 +35,7 @@ def answering(samples: Samples) -> Iterator[Prometheus]:
         text = Path(folder) / "samples.om"
         text.write_text(openmetrics(samples), encoding="utf-8")
         promtool = prometheus.programs() / "promtool"
-        command = [promtool, "tsdb", "create-blocks-from", "openmetrics", text, f"{folder}/data"]
+        command: list[str | Path] = [promtool, "tsdb", "create-blocks-from", "openmetrics", text, f"{folder}/data"]
         subprocess.run(command, check=True, capture_output=True)
         with prometheus.over(Path(folder) / "data") as running:
             yield running

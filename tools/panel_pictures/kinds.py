@@ -98,7 +98,7 @@ def series(axes: Axes, panel: Mapping[str, Any], answers: Answers, span: Span) -
 
 def _named(panel: Mapping[str, Any], answers: Answers) -> list[tuple[str, Sequence[tuple[float, float]]]]:
     """Name -> points without gaps of NaN, which a quantile of nothing is; those with nothing but 0 come last."""
-    found = []
+    found: list[tuple[str, Sequence[tuple[float, float]]]] = []
     for target, answer in zip(panel["targets"], answers, strict=True):
         for one in answer:
             points = [(at, value) for at, value in one.points if value == value]  # noqa: PLR0124 - NaN

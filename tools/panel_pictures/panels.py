@@ -35,7 +35,7 @@ def rows(root: Path) -> list[Row]:
     """All rows of all dashboards that have something to draw."""
     found = []
     for path in sorted((root / DASHBOARDS).glob("*.json")):
-        title, panels = "", []
+        title, panels = "", list[Any]()
         for panel in [*json.loads(path.read_text(encoding="utf-8"))["panels"], {"type": "row", "title": ""}]:
             if panel["type"] == "row":
                 if panels:

@@ -82,7 +82,7 @@ def _edit(to: Environment) -> None:
 
 def _rotate(to: Environment) -> None:
     command = [sys.executable, "-m", "ringfence", "rotate", "courier", "-n", AGENTS]
-    subprocess.run(command, check=True, env={"PYTHONPATH": str(ROOT / "operator")} | to.kubectl.env)
+    subprocess.run(command, check=True, env={"PYTHONPATH": str(ROOT / "operator"), **to.kubectl.env})
 
 
 WHEN: Final[tuple[tuple[float, Act], ...]] = (

@@ -71,7 +71,11 @@ def test_series_are_called_by_their_legend() -> None:
 
 
 def test_colours_go_by_the_highest_threshold_that_is_reached() -> None:
-    steps = [{"color": "green", "value": None}, {"color": "orange", "value": 1}, {"color": "red", "value": 50}]
+    steps: list[dict[str, object]] = [
+        {"color": "green", "value": None},
+        {"color": "orange", "value": 1},
+        {"color": "red", "value": 50},
+    ]
     assert [color(value, steps) for value in (0, 1, 50)] == ["green", "orange", "red"]
 
 
