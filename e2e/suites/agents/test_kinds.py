@@ -264,7 +264,7 @@ def test_the_sre_agent_looks_and_does_nothing(kubectl: Kubectl, sre: Callable[..
         ("get", "pods", "-A"),
         ("delete", "pod", "any", "-n", "shop"),
         ("create", "token", "default", "-n", "shop"),
-        ("cordon", str(kubectl.items("nodes")[0]["metadata"]["name"])),
+        ("label", "node", "--all", "looked=at"),
     ):
         code, told = sre(*refused)
         assert code == 1, refused
