@@ -3,6 +3,8 @@
 from typing import Any, Final
 
 Json = dict[str, Any]
+DATA: Final = "..data"
+"""The link that a kubelet swaps in a folder of a ConfigMap, of a Secret, or of both (its atomic writer)."""
 
 _TYPES: Final = {
     "Cluster": "envoy.config.cluster.v3.Cluster",
@@ -53,8 +55,11 @@ def extension(name: str, kind: str, **content: Any) -> Json:
 
 
 def watched(folder: str, file: str) -> Json:
-    """Where a resource comes from: a file that is read anew when the folder is swapped, as a kubelet does."""
-    source = {"path": f"{folder}/{file}", "watched_directory": {"path": folder}}
+    """Where a resource comes from: a file that is read anew when the folder is swapped, as a kubelet does.
+
+    By the link that is swapped: the link of a new file's own name is made only after that, too late for who is told.
+    """
+    source = {"path": f"{folder}/{DATA}/{file}", "watched_directory": {"path": folder}}
     return {"path_config_source": source, "resource_api_version": "V3"}
 
 
