@@ -19,7 +19,7 @@ Labels of metrics never name a person, nor an agent that was refused. These do. 
 
 Ringfence in the namespace `ringfence-system`:
 
-```
+```sh
 kubectl -n ringfence-system logs -l app.kubernetes.io/component=admission --tail=-1 | grep '"refused"'
 kubectl -n ringfence-system logs -l app.kubernetes.io/component=controller --tail=-1 | grep '"put back"'
 kubectl get events -A --field-selector reason=DriftRepaired
@@ -27,7 +27,7 @@ kubectl get events -A --field-selector reason=DriftRepaired
 
 With Loki, where `namespace` of a stream is that of the pod:
 
-```
+```text
 {namespace="ringfence-system"} | json | event="refused" | namespace_extracted=~"${namespace:pipe}"
 ```
 """
