@@ -19,7 +19,7 @@ Labels of metrics never name a person, nor an agent that was refused. These do. 
 
 Ringfence in the namespace `ringfence-system`:
 
-```sh
+```text
 kubectl -n ringfence-system logs -l app.kubernetes.io/component=admission --tail=-1 | grep '"refused"'
 kubectl -n ringfence-system logs -l app.kubernetes.io/component=controller --tail=-1 | grep '"put back"'
 kubectl get events -A --field-selector reason=DriftRepaired
