@@ -58,7 +58,7 @@ These are **not** counted, and show elsewhere or nowhere:
 * A request that the CRDs' schema refused: the API server says so to whoever sent it, before admission is asked.
 * What the API server denied an agent by RBAC: its audit log has it.
 * What an agent sent to a destination that it may reach. Nobody looks at that.
-* A dry run, which is in admission's log alone; `ringfence lint` and `ringfence policy check`.
+* A dry run, which is in admission's log alone; `ringfence lint` and `ringfence policy check FILE`.
 * A request that could not be judged: `ringfence_admission_failures_total`.
 * An agent that is not ready (`ringfence_agents`), a run that failed (`ringfence_runs_total`), a rotation that failed
   (`ringfence_secret_rotations_total`), a Service that leads to other pods (`ringfence_service_redirects_total`),

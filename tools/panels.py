@@ -138,7 +138,7 @@ AGENT: dict[str, tuple[Show, ...]] = {
             "Fence put back",
             "stat",
             "short",
-            (Query(f"sum(increase(ringfence_agent_repairs_total{{{THIS}}}[$__range]))"),),
+            (Query(f"round(sum(increase(ringfence_agent_repairs_total{{{THIS}}}[$__range])))"),),
             "Children that somebody edited or deleted within the time shown.",
             4,
             BAD_ABOVE_0,

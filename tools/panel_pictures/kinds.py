@@ -28,6 +28,8 @@ INK: Final = "#1f2937"
 FAINT: Final = "#6b7280"
 LEGEND: Final = 6
 """Series named below a panel; the rest is counted."""
+MOST_LINES: Final = 3
+"""Of a legend: the panel's content needs the rest."""
 LONG: Final = 7
 """Characters of a number that is written smaller."""
 LETTER: Final = 0.068
@@ -139,7 +141,8 @@ def _legend(axes: Axes, names: Sequence[str]) -> None:
     box = axes.get_position()
     inches = box.width * axes.figure.get_figwidth()
     height = box.height * axes.figure.get_figheight()
-    shown = list(names[:LEGEND]) + ([f"and {len(names) - LEGEND} more"] if len(names) > LEGEND else [])
+    named = _room(names, inches)
+    shown = _shown(names, named)
     if not shown:
         axes.text(0.5, 0.5, NOTHING, ha="center", va="center", transform=axes.transAxes, fontsize=9, color=FAINT)
     at, line = 0.0, 0
@@ -149,16 +152,24 @@ def _legend(axes: Axes, names: Sequence[str]) -> None:
         if at and at + width > inches + 0.3:
             at, line = 0.0, line + 1
         y = -(0.33 + 0.155 * line) / height
-        shade = LINES[place % len(LINES)] if place < LEGEND else FAINT
+        shade = LINES[place % len(LINES)] if place < named else FAINT
         axes.text(at / inches, y, "■", transform=axes.transAxes, fontsize=7, color=shade, va="center")
         axes.text((at + 0.13) / inches, y, short, transform=axes.transAxes, fontsize=7.5, color=INK, va="center")
         at += width
 
 
-def lines_of_legend(panel: Mapping[str, Any], answers: Answers, inches: float) -> int:
-    """How many lines the legend of a panel takes at a width."""
-    names = [name for name, _ in _named(panel, answers)]
-    shown = list(names[:LEGEND]) + ([f"and {len(names) - LEGEND} more"] if len(names) > LEGEND else [])
+def _room(names: Sequence[str], inches: float) -> int:
+    """How many names a legend of some lines has room for."""
+    counts = range(min(LEGEND, len(names)), 0, -1)
+    return next((count for count in counts if _lines(_shown(names, count), inches) <= MOST_LINES), len(names[:1]))
+
+
+def _shown(names: Sequence[str], count: int) -> list[str]:
+    """So many names; the rest is counted."""
+    return [*names[:count], *([f"and {len(names) - count} more"] if len(names) > count else [])]
+
+
+def _lines(shown: Sequence[str], inches: float) -> int:
     at, lines = 0.0, 1
     for text in shown:
         width = (len(cut(text, int(inches / LETTER) - 4)) + 3) * LETTER
@@ -166,6 +177,12 @@ def lines_of_legend(panel: Mapping[str, Any], answers: Answers, inches: float) -
             at, lines = 0.0, lines + 1
         at += width
     return lines
+
+
+def lines_of_legend(panel: Mapping[str, Any], answers: Answers, inches: float) -> int:
+    """How many lines the legend of a panel takes at a width."""
+    names = [name for name, _ in _named(panel, answers)]
+    return _lines(_shown(names, _room(names, inches)), inches)
 
 
 def table(axes: Axes, panel: Mapping[str, Any], answers: Answers, _: Span) -> None:
