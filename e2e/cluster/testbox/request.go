@@ -63,7 +63,7 @@ func runRequest(ctx context.Context, args []string) int {
 	if *sni != "" {
 		transport.TLSClientConfig = &tls.Config{ServerName: *sni, InsecureSkipVerify: true}
 	}
-	found := exchange(&http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+	found := answerOf(&http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
 	}}, request)
 	line, _ := json.Marshal(found)
@@ -74,7 +74,7 @@ func runRequest(ctx context.Context, args []string) int {
 	return 0
 }
 
-func exchange(client *http.Client, request *http.Request) answer {
+func answerOf(client *http.Client, request *http.Request) answer {
 	response, err := client.Do(request)
 	if err != nil {
 		return answer{Error: err.Error()}
