@@ -20,7 +20,7 @@ def test_10_000_rules(parity: Parity) -> None:
 
 def test_10_000_egress_rules(parity: Parity) -> None:
     rules = [{"cidr": f"10.{n // 256}.{n % 256}.0/24", "ports": [443]} for n in range(10_000)]
-    parity.refused(agent(network={"egress": rules}), "spec.network.egress", "64")
+    parity.refused(agent(network={"egress": rules}), "spec.network.egress", "128")
 
 
 @pytest.mark.parametrize("spread", ["one text", "many texts", "labels", "verbs"])

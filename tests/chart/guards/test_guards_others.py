@@ -152,7 +152,7 @@ def test_a_node_is_drained(guarded: Cluster, place: Place, admin: Somebody, shop
     ours = admin.server.request("GET", f"/api/v1/namespaces/{NAMESPACE}/pods").body["items"]
     evict(admin, NAMESPACE, ours[0]["metadata"]["name"])
     kubelet = of_user(guarded, f"system:node:{NODE}", "system:nodes")
-    place.run_pods()  # bound to the node, and their status written
+    Place.at(admin.server, place.name).run_pods()  # bound to the node, and their status written
     lease = {"metadata": {"name": NODE}, "spec": {"holderIdentity": NODE}}
     passed(Somebody(kubelet).create("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", lease))
     kubelet.close()
