@@ -10,7 +10,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 HERE = Path(__file__).parent
-ORDER = ("rotation", "attacks", "agents", "cluster", "docs", "egress", "chart", "monitoring")
+ORDER = ("rotation", "attacks", "agents", "cluster", "docs", "kinds", "egress", "chart", "monitoring")
 """The longest first: what begins last should not be what all wait for."""
 SECONDS = 1800
 """For one test: the first use of a machine builds Kubernetes and the image, within whatever test comes first."""

@@ -42,12 +42,6 @@ def examples(environment: Environment, api: Api) -> None:
     running.start(environment, api)
 
 
-@pytest.fixture(scope="package")
-def kinds(environment: Environment, api: Api, examples: None) -> None:
-    """All of examples/agents/, running, beside those."""
-    running.start_kinds(environment, api)
-
-
 Make = Callable[..., Object]
 
 

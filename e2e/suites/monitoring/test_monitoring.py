@@ -63,7 +63,7 @@ def test_violations_by_source_and_rule(seen: Prometheus) -> None:
 
 
 def test_agents_by_condition(seen: Prometheus) -> None:
-    assert seen.value('ringfence_agents{condition="Ready",status="True"}') == 7
+    assert seen.value('ringfence_agents{condition="Ready",status="True"}') == 6
     assert seen.value("ringfence_agents_suspended") == 1
     assert seen.value('ringfence_agents_longest_wait_seconds{condition="WorkloadAvailable"}') > 0
     assert seen.value('ringfence_agents_longest_wait_seconds{condition="Accepted"}') > 0
