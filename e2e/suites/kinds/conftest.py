@@ -1,4 +1,4 @@
-"""A cluster of their own for the agents of examples/agents/: with the pods of another suite they do not fit on a node."""
+"""A cluster for the agents of examples/agents/ alone: with the pods of another suite they do not fit on its node."""
 
 from collections.abc import Iterator
 
