@@ -83,6 +83,33 @@ def test_a_changed_rule_is_in_force_soon_and_no_pod_is_replaced(
     assert pods <= left, "a pod was replaced for a change of rules"
 
 
+def test_what_somebody_writes_into_its_configuration_is_put_back(
+    make: Make, ask: Ask, api: Api, kubectl: Kubectl
+) -> None:
+    name = make("edited", RULE)
+    path = f"/api/v1/namespaces/{NAMESPACE}/secrets/ringfence--{name}-gateway"
+    before = api.get(path)["data"]
+    kubectl("delete", "validatingadmissionpolicybinding", "ringfence-guard-children")
+    try:
+        wait_for("the guard's end", lambda: api.patch(path, {"data": {"lds.json": "e30="}}))
+        wait_for("the repair", lambda: api.get(path)["data"] == before, timeout=180)
+    finally:
+        kubectl("apply", "-f", "-", stdin=BINDING)
+    again = {"method": "POST", "data": QUESTION}
+    wait_for("the gateway to take it up", lambda: ask(name, MESSAGES, "x-api-key: k", **again).get("status") == 200)
+
+
+BINDING = """
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: ringfence-guard-children}
+spec:
+  policyName: ringfence-guard-children
+  validationActions: [Deny, Audit]
+  matchResources: {namespaceSelector: {matchLabels: {ringfence.dev/agents: enabled}}}
+"""
+
+
 def test_without_hosts_there_is_no_gateway(make: Make, api: Api, kubectl: Kubectl) -> None:
     name = make("leaving", RULE)
     api.patch(agents.agent_path(NAMESPACE, name), {"spec": {"network": {"egress": []}}})

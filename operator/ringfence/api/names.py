@@ -37,7 +37,7 @@ GATEWAY_SUFFIX = ".gateway"
 gateways too, and no policy of an agent selects its gateway."""
 
 GATEWAY_CONFIG_ANNOTATION = f"{GROUP}/gateway-config"
-"""On a gateway's pods: a digest of the configuration that they are to have. The kubelet looks at once at what it
+"""On a gateway's pods: the version of the configuration that they are to have. The kubelet looks at once at what it
 mounted into a pod whose annotations change, and otherwise about every minute."""
 
 RESTART_ANNOTATION = f"{GROUP}/rotated-"

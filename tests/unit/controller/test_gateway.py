@@ -150,6 +150,18 @@ async def test_what_somebody_wrote_is_put_back_and_counts(place: GatewayPlace, p
     assert not [one for one in place.told if isinstance(one, ChildRepaired)], "it is told once"
 
 
+async def test_a_secret_of_which_no_manager_is_known_is_made_anew(place: GatewayPlace) -> None:
+    """Whoever resets the list has no later edit show in it."""
+    before = place.data(CONFIG)
+    live = place.kube.objects[CONFIG]
+    uid = live["metadata"]["uid"]
+    live["metadata"]["managedFields"] = []
+    live["data"] = {}
+    await place.reconcile()
+    assert place.data(CONFIG) == before
+    assert place.kube.objects[CONFIG]["metadata"]["uid"] != uid
+
+
 async def test_what_somebody_deleted_is_made_anew_with_the_same_authority(place: GatewayPlace) -> None:
     trusted = place.data(TRUST)["ca.crt"]
     place.kube.cluster.remove(CONFIG)

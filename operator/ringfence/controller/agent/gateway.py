@@ -122,7 +122,8 @@ def _is_right(metadata: Mapping[str, Any] | None, agent: Agent, wanted: str) -> 
 
 def others_wrote(metadata: Mapping[str, Any]) -> bool:
     """Whether anybody but the controller wrote to a Secret, by the names in its managedFields."""
-    return any(one.get("manager") != FIELD_MANAGER for one in metadata.get("managedFields") or [])
+    managers = {one.get("manager") for one in metadata.get("managedFields") or []}
+    return managers != {FIELD_MANAGER}
 
 
 def _is_due(metadata: Mapping[str, Any], now: datetime) -> bool:

@@ -5,7 +5,6 @@ the certificate that follows, so that the agent need not learn to trust another 
 """
 
 import base64
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +20,6 @@ from ringfence.gateway.envoy import files
 from ringfence.gateway.model import Gateway
 from ringfence.kube import ApiError, Conflict, Kube, NotFound, Object, path_of
 from ringfence.resources import Agent, Identity, Ref
-from ringfence.resources.digests import digest
 from ringfence.resources.gateway import (
     AUTHORITIES,
     STATE,
@@ -76,18 +74,11 @@ class Gateways:
         data = {AUTHORITIES: authorities.bundle() + roots, STATE: authorities.text()}
         await self._write(agent, authorities_name(agent.name), data, annotations, found)
         config = _config(wanted, authorities)
-        await self._write(
-            agent,
-            gateway_name(agent.name),
-            config,
-            {DESIRED_ANNOTATION: mark(agent)},
-            await self._read(agent, gateway_name(agent.name)),
-        )
+        stored = await self._read(agent, gateway_name(agent.name))
+        version = await self._write(agent, gateway_name(agent.name), config, {DESIRED_ANNOTATION: mark(agent)}, stored)
         if known and before is not None:
             self._tell(agent, before)
-        await self._have_taken_up(
-            agent, digest({name: hashlib.sha256(text).hexdigest() for name, text in config.items()})
-        )
+        await self._have_taken_up(agent, version)
 
     async def drop(self, agent: Identity) -> None:
         """Delete both, as far as they are the agent's."""
@@ -110,15 +101,15 @@ class Gateways:
                 told = AgentName(agent.namespace, agent.name)
                 self.emit(ChildRepaired(agent=told, uid=agent.uid, kind="Secret", name=name, rule=rule))
 
-    async def _have_taken_up(self, agent: Agent, config: str) -> None:
+    async def _have_taken_up(self, agent: Agent, version: str) -> None:
         """Change an annotation of the pods: else the kubelet would look at what it mounted about every minute."""
         pods = path_of("v1", "pods", agent.namespace)
         for pod in await self.kube.list(pods, label_selector=f"{AGENT_LABEL}={gateway_label(agent.name)}"):
             metadata = pod["metadata"]
-            if (metadata.get("annotations") or {}).get(GATEWAY_CONFIG_ANNOTATION) == config:
+            if (metadata.get("annotations") or {}).get(GATEWAY_CONFIG_ANNOTATION) == version:
                 continue
             self._guard()
-            body = {"metadata": {"uid": metadata["uid"], "annotations": {GATEWAY_CONFIG_ANNOTATION: config}}}
+            body = {"metadata": {"uid": metadata["uid"], "annotations": {GATEWAY_CONFIG_ANNOTATION: version}}}
             try:
                 await self.kube.merge(path_of("v1", "pods", agent.namespace, metadata["name"]), body)
             except (NotFound, Conflict):
@@ -150,24 +141,31 @@ class Gateways:
 
     async def _write(
         self, agent: Agent, name: str, data: Mapping[str, bytes], annotations: Mapping[str, str], found: Object | None
-    ) -> None:
+    ) -> str:
+        """The version that is stored then."""
         encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
         manifest = child(agent, "v1", "Secret", name=name, type="Opaque", data=encoded)
         manifest["metadata"]["annotations"] = dict(annotations)
+        path = path_of("v1", "secrets", agent.namespace, name)
+        # What others wrote is known by their names in managedFields, which are not to stay there. A list without any is
+        # followed by no API server: then the object is made anew.
+        entries = (found or {"metadata": {}})["metadata"].get("managedFields") or []
+        ours = [one for one in entries if one.get("manager") == FIELD_MANAGER]
         self._guard()
         try:
-            if found is None:
-                await self.kube.create(path_of("v1", "secrets", agent.namespace), manifest, manager=FIELD_MANAGER)
+            if found is not None and not ours:
+                await self.kube.delete(path, uid=found["metadata"]["uid"])
+            if found is None or not ours:
+                collection = path_of("v1", "secrets", agent.namespace)
+                answer = await self.kube.create(collection, manifest, manager=FIELD_MANAGER)
             else:
                 kept = {key: found["metadata"][key] for key in ("uid", "resourceVersion")}
-                manifest["metadata"] |= kept
-                # What others wrote is known by their names in managedFields: they are not to stay there.
-                manifest["metadata"]["managedFields"] = [{}]
-                path = path_of("v1", "secrets", agent.namespace, name)
-                await self.kube.replace(path, manifest, manager=FIELD_MANAGER)
+                manifest["metadata"] |= {**kept, "managedFields": ours}
+                answer = await self.kube.replace(path, manifest, manager=FIELD_MANAGER)
         except ApiError as failure:
             raise self._explained(agent, failure) from failure
         self.emit(ChildWritten("Secret", "update" if found else "create"))
+        return str(answer["metadata"]["resourceVersion"])
 
     def _explained(self, agent: Identity, failure: ApiError) -> Exception:
         if failure.status == HTTPStatus.FORBIDDEN and not failure.terminating:
