@@ -11,7 +11,7 @@ DENIED = model.denied(Addresses.of("10.244.0.0/16", "10.96.0.0/16"), [INTERNET])
 
 RULES = (
     Rule(("POST",), ("/v1/messages",)),
-    Rule(("GET", "HEAD"), ("/v1/models/*", "/events", "/ws")),
+    Rule(("GET", "HEAD"), ("/v1/models", "/v1/models/*", "/events", "/ws")),
     Rule((), ("/any/*",)),
 )
 API = Host("api.llm.test", (443, 8443), rules=RULES)
