@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from ringfence.pki.certificates import Reason
+
 from .certificates import LEAF_LIFETIME, Pair, authority, examine_authority, examine_leaf, leaf
 from .naming import certificate_file, key_file
 
@@ -89,7 +91,7 @@ def _renewed(site: Site, name: str, agent: str, now: datetime) -> Site:
 def _lives(one: Pair, name: str, now: datetime) -> bool:
     """Whether it may sign for this name and is not at its end. One that is due lives until then."""
     found = examine_authority(one, [name], now)
-    return found.reason in {None, "DueForRenewal"} and found.not_after is not None and found.not_after > now
+    return found.reason in {None, Reason.DUE} and found.not_after is not None and found.not_after > now
 
 
 def _outlives_leaf(one: Pair, name: str, now: datetime) -> bool:

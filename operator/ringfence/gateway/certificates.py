@@ -5,21 +5,28 @@ agent that trusts it trusts nobody for any other name, nor for an address. That 
 it, too, is how name constraints work (RFC 5280 section 4.2.1.10).
 """
 
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from ringfence.pki.certificates import (
+    RENEW_AFTER,
+    UNREADABLE,
+    Reason,
+    as_pem,
+    builder,
+    key_as_pem,
+    signed_by,
+    strict,
+    usage,
+)
 
 from .model import WILDCARD, Gateway, Mode
 
@@ -27,36 +34,8 @@ PrivateKey = ec.EllipticCurvePrivateKey
 
 AUTHORITY_LIFETIME: Final = timedelta(days=730)
 LEAF_LIFETIME: Final = timedelta(days=90)
-RENEW_AFTER: Final = 2 / 3
-"""Part of a lifetime after which a new certificate is made."""
-BACKDATED: Final = timedelta(hours=1)
-"""For clocks that run behind."""
 NO_ADDRESS: Final = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 """What no leaf is for. Without this, clients take a leaf for an address: constraints on names do not speak of those."""
-UNREADABLE: Final = (
-    ValueError,
-    TypeError,
-    UnsupportedAlgorithm,
-    x509.InvalidVersion,
-    x509.ExtensionNotFound,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-    CryptographyDeprecationWarning,
-)
-"""All that `cryptography` raises for a certificate or a key that is damaged, while it is `_strict`."""
-
-
-class Reason(StrEnum):
-    """Why a new certificate is needed."""
-
-    MISSING = "Missing"
-    UNREADABLE = "Unreadable"
-    KEY_MISMATCH = "KeyMismatch"
-    UNTRUSTED = "Untrusted"
-    WRONG_NAMES = "WrongNames"
-    NOT_YET_VALID = "NotYetValid"
-    EXPIRED = "Expired"
-    DUE = "DueForRenewal"
 
 
 @dataclass(frozen=True)
@@ -85,9 +64,9 @@ def authority(key: PrivateKey, agent: str, names: Iterable[str], now: datetime) 
     """A certificate authority that can sign for `names`, and what is below them, alone. `agent`: for people to read."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Ringfence egress of {agent}"[:64])])
     certificate = (
-        _builder(subject, subject, key, now, now + AUTHORITY_LIFETIME)
+        builder(subject, subject, key.public_key(), now, now + AUTHORITY_LIFETIME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs_certificates=True), critical=True)
+        .add_extension(usage(signs_certificates=True), critical=True)
         .add_extension(_constraints(names), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
@@ -108,9 +87,9 @@ def leaf(signer: Pair, key: PrivateKey, names: Iterable[str], now: datetime) -> 
     own_id = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     until = min(now + LEAF_LIFETIME, issuer.not_valid_after_utc)
     certificate = (
-        _builder(x509.Name([]), issuer.subject, key, now, until)
+        builder(x509.Name([]), issuer.subject, key.public_key(), now, until)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectAlternativeName(map(x509.DNSName, sorted(set(names)))), critical=True)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own_id), critical=False)
@@ -127,7 +106,7 @@ def examine_authority(held: Pair, names: Iterable[str], now: datetime) -> Examin
         constraints = certificate.extensions.get_extension_for_class(x509.NameConstraints)
         if constraints.value != _constraints(wanted) or not constraints.critical:
             return Reason.WRONG_NAMES
-        return None if _signed_by(certificate, held.certificate) else Reason.UNTRUSTED
+        return None if signed_by(certificate, held.certificate) else Reason.UNTRUSTED
 
     return _examine(held, now, fault)
 
@@ -140,7 +119,7 @@ def examine_leaf(held: Pair, signer: bytes, names: Iterable[str], now: datetime)
         alternative = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         if list(alternative) != [x509.DNSName(name) for name in sorted(wanted)]:
             return Reason.WRONG_NAMES
-        return None if _signed_by(certificate, signer) else Reason.UNTRUSTED
+        return None if signed_by(certificate, signer) else Reason.UNTRUSTED
 
     return _examine(held, now, fault)
 
@@ -149,7 +128,7 @@ def _examine(held: Pair, now: datetime, fault: Callable[[x509.Certificate], Reas
     if not held.certificate or not held.key:
         return Examined(Reason.MISSING)
     try:
-        with _strict():
+        with strict():
             certificate = x509.load_pem_x509_certificate(held.certificate)
             key = serialization.load_pem_private_key(held.key, password=None)
             matches = certificate.public_key() == key.public_key()
@@ -176,52 +155,5 @@ def _constraints(names: Iterable[str]) -> x509.NameConstraints:
     )
 
 
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: PrivateKey, now: datetime, until: datetime
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - BACKDATED)
-        .not_valid_after(until)
-    )
-
-
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
 def _pair(certificate: x509.Certificate, key: PrivateKey) -> Pair:
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return Pair(certificate.public_bytes(serialization.Encoding.PEM), private)
-
-
-def _signed_by(certificate: x509.Certificate, signer: bytes) -> bool:
-    try:
-        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(signer))
-    except (*UNREADABLE, InvalidSignature):
-        return False
-    return True
-
-
-@contextmanager
-def _strict() -> Iterator[None]:
-    """What a later `cryptography` will refuse, such as a serial number of 0, is damage today."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", CryptographyDeprecationWarning)
-        yield
+    return Pair(as_pem(certificate), key_as_pem(key))

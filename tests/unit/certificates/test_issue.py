@@ -20,12 +20,12 @@ from ringfence.controller.certificates.issue import (
     MAX_AUTHORITIES,
     Material,
     Names,
-    Reason,
     bundle,
     examine,
     issue,
     valid_authorities,
 )
+from ringfence.pki.certificates import Reason
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 NAMES = Names.of_service("ringfence-admission", "ringfence-system")

@@ -9,9 +9,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from ringfence.controller.certificates import Names, Settings, keep
-from ringfence.controller.certificates.issue import AUTHORITIES, CERTIFICATE, KEY, LIFETIME, Reason, examine, issue
+from ringfence.controller.certificates.issue import AUTHORITIES, CERTIFICATE, KEY, LIFETIME, examine, issue
 from ringfence.controller.certificates.keeper import LOOK_SECONDS
 from ringfence.kube import ApiError
+from ringfence.pki.certificates import Reason
 from ringfence.telemetry.metrics import REGISTRY
 from unit.certificates.cluster import SECRET, WEBHOOK, Kube, webhook
 

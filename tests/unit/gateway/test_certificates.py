@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ringfence.gateway import certificates
-from ringfence.gateway.certificates import Examined, Pair, Reason
+from ringfence.gateway.certificates import Examined, Pair
 from ringfence.gateway.model import Gateway, Host, Mode
+from ringfence.pki.certificates import BACKDATED, Reason
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 NAMES = ("api.llm.test", "*.tools.test")
@@ -79,7 +80,7 @@ def test_the_names_are_those_of_terminate() -> None:
     assert certificates.names(Gateway(hosts, ())) == ("a.test", "b.test")
 
 
-DUE_LEAF = NOW - certificates.BACKDATED + (certificates.LEAF_LIFETIME + certificates.BACKDATED) * 2 / 3
+DUE_LEAF = NOW - BACKDATED + (certificates.LEAF_LIFETIME + BACKDATED) * 2 / 3
 OTHER = certificates.authority(key(), "research/researcher", NAMES, NOW)
 
 

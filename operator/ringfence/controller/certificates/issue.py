@@ -4,58 +4,37 @@ Each renewal makes a new CA, which signs one server certificate and whose key is
 to steal, and only one way of renewing, used every time. Clients trust the old CA and the new one for a while.
 """
 
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from ringfence.pki.certificates import (
+    RENEW_AFTER,
+    UNREADABLE,
+    Reason,
+    as_pem,
+    builder,
+    key_as_pem,
+    signed_by,
+    strict,
+    usage,
+)
+
 LIFETIME: Final = timedelta(days=90)
-RENEW_AFTER: Final = 2 / 3
-"""Part of the lifetime after which a new certificate is made: 30 days are left for whatever prevents it."""
-BACKDATED: Final = timedelta(hours=1)
-"""For clocks that run behind."""
 MAX_AUTHORITIES: Final = 4
 """CAs that clients trust at a time."""
-UNREADABLE: Final = (
-    ValueError,
-    TypeError,
-    UnsupportedAlgorithm,
-    x509.InvalidVersion,
-    x509.ExtensionNotFound,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-    CryptographyDeprecationWarning,
-)
-"""All that `cryptography` raises for a certificate or a key that is damaged, while it is `_strict`."""
 AUTHORITY_NAME: Final = "Ringfence admission CA"
 
 CERTIFICATE: Final = "tls.crt"
 KEY: Final = "tls.key"
 AUTHORITIES: Final = "ca.crt"
-
-
-class Reason(StrEnum):
-    """Why a new certificate is needed."""
-
-    MISSING = "Missing"
-    UNREADABLE = "Unreadable"
-    KEY_MISMATCH = "KeyMismatch"
-    UNTRUSTED = "Untrusted"
-    WRONG_NAMES = "WrongNames"
-    NOT_YET_VALID = "NotYetValid"
-    EXPIRED = "Expired"
-    DUE = "DueForRenewal"
 
 
 @dataclass(frozen=True)
@@ -97,28 +76,24 @@ def issue(names: Names, now: datetime) -> Material:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ringfence-admission")])
     own_id = x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key())
     authority = (
-        _builder(issuer, issuer, authority_key.public_key(), now)
+        builder(issuer, issuer, authority_key.public_key(), now, now + LIFETIME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs_certificates=True), critical=True)
+        .add_extension(usage(signs_certificates=True), critical=True)
         .add_extension(own_id, critical=False)
         .sign(authority_key, hashes.SHA256())
     )
     alternative = [*map(x509.DNSName, names.dns), *map(x509.IPAddress, names.addresses)]
     issuer_id = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own_id)
     certificate = (
-        _builder(subject, issuer, key.public_key(), now)
+        builder(subject, issuer, key.public_key(), now, now + LIFETIME)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectAlternativeName(alternative), critical=False)
         .add_extension(issuer_id, critical=False)
         .sign(authority_key, hashes.SHA256())
     )
-    return Material(
-        certificate.public_bytes(serialization.Encoding.PEM),
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
-        authority.public_bytes(serialization.Encoding.PEM),
-    )
+    return Material(as_pem(certificate), key_as_pem(key), as_pem(authority))
 
 
 def examine(data: Mapping[str, bytes], names: Names, now: datetime) -> Examined:
@@ -127,7 +102,7 @@ def examine(data: Mapping[str, bytes], names: Names, now: datetime) -> Examined:
     if not data.get(CERTIFICATE) or not data.get(KEY):
         return Examined(Reason.MISSING, authorities)
     try:
-        with _strict():
+        with strict():
             certificate = x509.load_pem_x509_certificate(data[CERTIFICATE])
             key = serialization.load_pem_private_key(data[KEY], password=None)
             reason = _fault(certificate, key.public_key(), authorities, names, now)
@@ -140,58 +115,22 @@ def examine(data: Mapping[str, bytes], names: Names, now: datetime) -> Examined:
     return Examined(reason, authorities, end, renew_at)
 
 
-@contextmanager
-def _strict() -> Iterator[None]:
-    """What a later `cryptography` will refuse, such as a serial number of 0, is damage today."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", CryptographyDeprecationWarning)
-        yield
-
-
 def valid_authorities(pem: bytes, now: datetime) -> tuple[bytes, ...]:
     """Our own CAs in `pem` that have not ended, in order, each once; an unreadable text holds none."""
     ours = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, AUTHORITY_NAME)])
     try:  # parts of a certificate are read, and found damaged, when they are asked for
-        with _strict():
+        with strict():
             found = x509.load_pem_x509_certificates(pem)
             kept = [one for one in found if one.subject == ours and one.not_valid_after_utc > now]
     except UNREADABLE:
         return ()
-    return tuple(dict.fromkeys(one.public_bytes(serialization.Encoding.PEM) for one in kept))[:MAX_AUTHORITIES]
+    return tuple(dict.fromkeys(as_pem(one) for one in kept))[:MAX_AUTHORITIES]
 
 
 def bundle(*groups: Iterable[bytes]) -> bytes:
     """One text of all authorities, each once, in order, at most MAX_AUTHORITIES."""
     unique = dict.fromkeys(one for group in groups for one in group)
     return b"".join(list(unique)[:MAX_AUTHORITIES])
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - BACKDATED)
-        .not_valid_after(now + LIFETIME)
-    )
-
-
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        encipher_only=False,
-        decipher_only=False,
-    )
 
 
 def _fault(
@@ -208,15 +147,7 @@ def _fault(
         (Reason.KEY_MISMATCH, certificate.public_key() != key),
         (Reason.EXPIRED, certificate.not_valid_after_utc <= now),
         (Reason.NOT_YET_VALID, certificate.not_valid_before_utc > now),
-        (Reason.UNTRUSTED, not any(_signed_by(certificate, one) for one in authorities)),
+        (Reason.UNTRUSTED, not any(signed_by(certificate, one) for one in authorities)),
         (Reason.WRONG_NAMES, not (held_dns >= set(names.dns) and held_addresses >= set(names.addresses))),
     )
     return next((reason for reason, broken in faults if broken), None)
-
-
-def _signed_by(certificate: x509.Certificate, authority: bytes) -> bool:
-    try:
-        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority))
-    except (*UNREADABLE, InvalidSignature):
-        return False
-    return True

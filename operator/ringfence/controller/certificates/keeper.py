@@ -17,9 +17,10 @@ import structlog
 
 from ringfence.api.names import MANAGED_BY, MANAGED_BY_LABEL
 from ringfence.kube import Conflict, Kube, NotFound, Object, path_of
+from ringfence.pki.certificates import Reason
 from ringfence.telemetry.metrics import ADMISSION_CERTIFICATE_EXPIRY
 
-from .issue import AUTHORITIES, CERTIFICATE, KEY, Examined, Names, Reason, bundle, examine, issue, valid_authorities
+from .issue import AUTHORITIES, CERTIFICATE, KEY, Examined, Names, bundle, examine, issue, valid_authorities
 
 log = structlog.get_logger(__name__)
 
