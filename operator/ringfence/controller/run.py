@@ -175,7 +175,7 @@ class _Parts:
         settings = self.settings
         writer = Writer(self.kube, store, self.leading, self.emit)
         secrets = Secrets(self.kube, self.leading, f"{settings.namespace}:{settings.account}", self.emit)
-        gateways = Gateways(self.kube, self.leading, f"{settings.namespace}:{settings.account}", self.emit)
+        gateways = Gateways(secrets)
         reads = ClusterReads(self.kube, store, self.leading, self.emit)
         return AgentReconciler(
             store=store,

@@ -14,7 +14,7 @@ from ringfence.resources.gateway import authorities_name, gateway_label, gateway
 from ringfence.store.records import child_path
 from ringfence.store.sources import AGENT_POLICY
 from ringfence.telemetry.events import ChildRepaired
-from unit.controller.make import KEY, NOW
+from unit.controller.make import KEY
 from unit.controller.test_reconciler import Place
 
 ENVOY = JobImage("registry.example/envoy@sha256:" + "1" * 64)
@@ -34,7 +34,7 @@ class GatewayPlace(Place):
 
     def __init__(self, image: JobImage | None = ENVOY) -> None:
         super().__init__()
-        gateways = Gateways(self.kube, lambda: self.leads, "x:y", self.told.append, lambda: NOW)
+        gateways = Gateways(self.reconciler.observer.secrets)
         self.reconciler.observer.gateways, self.reconciler.observer.gateway_image = gateways, image
         self.reconciler.executor.gateways = gateways
         self.store.context.observe(AGENT_POLICY, "ADDED", POLICY)

@@ -5,10 +5,8 @@ the certificate that follows, so that the agent need not learn to trust another 
 """
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Any
 
 import certifi
@@ -18,7 +16,7 @@ from ringfence.gateway.authorities import Authorities
 from ringfence.gateway.certificates import names
 from ringfence.gateway.envoy import files
 from ringfence.gateway.model import Gateway
-from ringfence.kube import ApiError, Conflict, Kube, NotFound, Object, path_of
+from ringfence.kube import ApiError, Conflict, NotFound, Object, path_of
 from ringfence.resources import Agent, Identity, Ref
 from ringfence.resources.gateway import (
     AUTHORITIES,
@@ -31,31 +29,28 @@ from ringfence.resources.gateway import (
 from ringfence.resources.model import child
 from ringfence.resources.secrets import stamp
 from ringfence.resources.stored import DESIRED_ANNOTATION, controlled_by
-from ringfence.telemetry.events import DELETED, EDITED, AgentName, ChildRepaired, ChildWritten, Emit
+from ringfence.telemetry.events import DELETED, EDITED, AgentName, ChildRepaired, ChildWritten
 
-from .errors import NotGranted, NotLeading, OwnershipConflict
+from .errors import NotGranted, OwnershipConflict
 from .gateway import RENEW_ANNOTATION, mark, others_wrote, settings
 from .observed import GatewaySecrets
+from .secrets import Secrets
 
 Metadata = Mapping[str, Any]
 
 
 @dataclass
 class Gateways:
-    """I/O about them. `account`: NAMESPACE:NAME of the controller's own ServiceAccount, for whom is not granted."""
+    """I/O about them."""
 
-    kube: Kube
-    leading: Callable[[], bool]
-    account: str
-    emit: Emit
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    secrets: Secrets
 
     async def seen(self, agent: Identity) -> GatewaySecrets:
         """Metadata of both. Raises ApiError, Unreachable."""
         try:
             return GatewaySecrets(
-                config=await self._metadata(agent, gateway_name(agent.name)),
-                authorities=await self._metadata(agent, authorities_name(agent.name)),
+                config=await self.secrets.metadata_of(agent, gateway_name(agent.name)),
+                authorities=await self.secrets.metadata_of(agent, authorities_name(agent.name)),
             )
         except NotGranted as failure:
             return GatewaySecrets(not_granted=str(failure))
@@ -66,10 +61,13 @@ class Gateways:
         `before`: what was seen. `known`: as of a child. Raises NotGranted, OwnershipConflict, NotLeading, ApiError,
         Unreachable.
         """
-        wanted = settings(agent)
+        wanted, now = settings(agent), self.secrets.clock()
         found = await self._read(agent, authorities_name(agent.name))
-        authorities = Authorities.read(_value(found, STATE)).renewed(names(wanted), wanted.name, self.clock())
-        annotations = {DESIRED_ANNOTATION: mark(agent), RENEW_ANNOTATION: stamp(authorities.renew_at or self.clock())}
+        authorities = Authorities.read(_value(found, STATE)).renewed(names(wanted), wanted.name, now)
+        annotations = {
+            DESIRED_ANNOTATION: mark(agent),
+            RENEW_ANNOTATION: stamp(authorities.renew_at or now),
+        }
         roots = certifi.contents().encode() if needs_public_roots(agent) else b""
         data = {AUTHORITIES: authorities.bundle() + roots, STATE: authorities.text()}
         await self._write(agent, authorities_name(agent.name), data, annotations, found)
@@ -84,13 +82,13 @@ class Gateways:
         """Delete both, as far as they are the agent's."""
         for name in (gateway_name(agent.name), authorities_name(agent.name)):
             try:
-                found = await self._metadata(agent, name)
+                found = await self.secrets.metadata_of(agent, name)
             except NotGranted:
                 return  # the namespace was closed to secrets: they go with the agent
             if found is not None and controlled_by(found, agent.uid):
-                self._guard()
-                await self.kube.delete(path_of("v1", "secrets", agent.namespace, name), uid=found["uid"])
-                self.emit(ChildWritten("Secret", "delete"))
+                self.secrets.guard()
+                await self.secrets.kube.delete(path_of("v1", "secrets", agent.namespace, name), uid=found["uid"])
+                self.secrets.emit(ChildWritten("Secret", "delete"))
 
     def _tell(self, agent: Agent, before: GatewaySecrets) -> None:
         """What somebody did to them meanwhile."""
@@ -99,42 +97,31 @@ class Gateways:
             if metadata is None or others_wrote(metadata):
                 rule = DELETED if metadata is None else EDITED
                 told = AgentName(agent.namespace, agent.name)
-                self.emit(ChildRepaired(agent=told, uid=agent.uid, kind="Secret", name=name, rule=rule))
+                self.secrets.emit(ChildRepaired(agent=told, uid=agent.uid, kind="Secret", name=name, rule=rule))
 
     async def _have_taken_up(self, agent: Agent, version: str) -> None:
         """Change an annotation of the pods: else the kubelet would look at what it mounted about every minute."""
         pods = path_of("v1", "pods", agent.namespace)
-        for pod in await self.kube.list(pods, label_selector=f"{AGENT_LABEL}={gateway_label(agent.name)}"):
+        for pod in await self.secrets.kube.list(pods, label_selector=f"{AGENT_LABEL}={gateway_label(agent.name)}"):
             metadata = pod["metadata"]
             if (metadata.get("annotations") or {}).get(GATEWAY_CONFIG_ANNOTATION) == version:
                 continue
-            self._guard()
+            self.secrets.guard()
             body = {"metadata": {"uid": metadata["uid"], "annotations": {GATEWAY_CONFIG_ANNOTATION: version}}}
             try:
-                await self.kube.merge(path_of("v1", "pods", agent.namespace, metadata["name"]), body)
+                await self.secrets.kube.merge(path_of("v1", "pods", agent.namespace, metadata["name"]), body)
             except (NotFound, Conflict):
                 continue  # gone meanwhile: the next one begins with what is stored
             except ApiError as failure:
-                raise self._explained(agent, failure) from failure
-
-    async def _metadata(self, agent: Identity, name: str) -> Metadata | None:
-        try:
-            found: Metadata = (await self.kube.get_metadata(path_of("v1", "secrets", agent.namespace, name)))[
-                "metadata"
-            ]
-        except NotFound:
-            return None
-        except ApiError as failure:
-            raise self._explained(agent, failure) from failure
-        return found
+                raise self.secrets.explained(agent, failure) from failure
 
     async def _read(self, agent: Agent, name: str) -> Object | None:
         try:
-            found = await self.kube.get(path_of("v1", "secrets", agent.namespace, name))
+            found = await self.secrets.kube.get(path_of("v1", "secrets", agent.namespace, name))
         except NotFound:
             return None
         except ApiError as failure:
-            raise self._explained(agent, failure) from failure
+            raise self.secrets.explained(agent, failure) from failure
         if not controlled_by(found["metadata"], agent.uid):
             raise OwnershipConflict(Ref("Secret", agent.namespace, name))
         return found
@@ -151,30 +138,21 @@ class Gateways:
         # followed by no API server: then the object is made anew.
         entries = (found or {"metadata": {}})["metadata"].get("managedFields") or []
         ours = [one for one in entries if one.get("manager") == FIELD_MANAGER]
-        self._guard()
+        self.secrets.guard()
         try:
             if found is not None and not ours:
-                await self.kube.delete(path, uid=found["metadata"]["uid"])
+                await self.secrets.kube.delete(path, uid=found["metadata"]["uid"])
             if found is None or not ours:
                 collection = path_of("v1", "secrets", agent.namespace)
-                answer = await self.kube.create(collection, manifest, manager=FIELD_MANAGER)
+                answer = await self.secrets.kube.create(collection, manifest, manager=FIELD_MANAGER)
             else:
                 kept = {key: found["metadata"][key] for key in ("uid", "resourceVersion")}
                 manifest["metadata"] |= {**kept, "managedFields": ours}
-                answer = await self.kube.replace(path, manifest, manager=FIELD_MANAGER)
+                answer = await self.secrets.kube.replace(path, manifest, manager=FIELD_MANAGER)
         except ApiError as failure:
-            raise self._explained(agent, failure) from failure
-        self.emit(ChildWritten("Secret", "update" if found else "create"))
+            raise self.secrets.explained(agent, failure) from failure
+        self.secrets.emit(ChildWritten("Secret", "update" if found else "create"))
         return str(answer["metadata"]["resourceVersion"])
-
-    def _explained(self, agent: Identity, failure: ApiError) -> Exception:
-        if failure.status == HTTPStatus.FORBIDDEN and not failure.terminating:
-            return NotGranted(agent.namespace, self.account)
-        return failure
-
-    def _guard(self) -> None:
-        if not self.leading():
-            raise NotLeading("the lease is not held any more")
 
 
 def _value(secret: Object | None, key: str) -> bytes:

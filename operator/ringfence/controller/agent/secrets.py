@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from ringfence.api.secrets import AgentSecret
-from ringfence.kube import ApiError, Conflict, Kube, NotFound, Object, path_of
+from ringfence.kube import ApiError, Conflict, Kube, NotFound, Object, RingfenceError, path_of
 from ringfence.resources import Agent, Identity, Ref
 from ringfence.resources.model import ROTATION_LABEL, child
 from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, VALUE, secret_reference, stamp
@@ -33,7 +33,10 @@ class Secrets:
 
     async def metadata(self, agent: Identity, secret: AgentSecret) -> Metadata | None:
         """Of a secret's Secret; None where it is not there. Raises NotGranted, ApiError, Unreachable."""
-        name, _ = secret_reference(agent.name, secret)
+        return await self.metadata_of(agent, secret_reference(agent.name, secret)[0])
+
+    async def metadata_of(self, agent: Identity, name: str) -> Metadata | None:
+        """Of a Secret beside the agent, by its own name. As `metadata`."""
         try:
             found: Metadata = (await self.kube.get_metadata(path_of("v1", "secrets", agent.namespace, name)))[
                 "metadata"
@@ -41,9 +44,7 @@ class Secrets:
         except NotFound:
             return None
         except ApiError as failure:
-            if failure.status == HTTPStatus.FORBIDDEN:
-                raise NotGranted(agent.namespace, self.account) from failure
-            raise
+            raise self.explained(agent, failure) from failure
         return found
 
     async def make(self, agent: Agent, secret: AgentSecret, *, known: bool) -> Metadata:
@@ -67,7 +68,7 @@ class Secrets:
 
         It is removed without being read: the patch names its key, and fails when there was a rotation meanwhile.
         """
-        self._guard()
+        self.guard()
         path = path_of("v1", "secrets", agent.namespace, one.object_name)
         mark = f"/metadata/annotations/{PREVIOUS_UNTIL.replace('/', '~1')}"
         test = {"op": "test", "path": mark, "value": stamp(one.previous_until or self.clock())}
@@ -91,7 +92,7 @@ class Secrets:
                 return  # the namespace was closed to secrets: it goes with its agent
             raise
         if controlled_by(found, agent.uid):
-            self._guard()
+            self.guard()
             await self.kube.delete(path, uid=found["uid"])
             self.emit(ChildWritten("Secret", "delete"))
 
@@ -101,21 +102,26 @@ class Secrets:
         manifest = child(agent, "v1", "Secret", name=name, type="Opaque", data={VALUE: first_value(secret.source)})
         manifest["metadata"]["labels"][ROTATION_LABEL] = name
         manifest["metadata"]["annotations"] = {ROTATED_AT: stamp(self.clock())}
-        self._guard()
+        self.guard()
         try:
             answer: Object = await self.kube.create(path_of("v1", "secrets", agent.namespace), manifest)
         except Conflict:
             return None
         except ApiError as failure:
-            if failure.status == HTTPStatus.FORBIDDEN and not failure.terminating:
-                raise NotGranted(agent.namespace, self.account) from failure
-            raise
+            raise self.explained(agent, failure) from failure
         self.emit(ChildWritten("Secret", "create"))
         self.emit(SecretMade(agent=_name(agent), uid=agent.uid, secret=secret.name))
         metadata: Metadata = answer["metadata"]
         return metadata
 
-    def _guard(self) -> None:
+    def explained(self, agent: Identity, failure: ApiError) -> RingfenceError:
+        """The failure, or that nobody granted Secrets in the agent's namespace."""
+        if failure.status == HTTPStatus.FORBIDDEN and not failure.terminating:
+            return NotGranted(agent.namespace, self.account)
+        return failure
+
+    def guard(self) -> None:
+        """Raise NotLeading unless anything may be written."""
         if not self.leading():
             raise NotLeading("the lease is not held any more")
 
