@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from ringfence.api.names import FIELD_MANAGER, GROUP
 from ringfence.api.status import ConditionType, Reason
 from ringfence.gateway.model import EVERY_REQUEST, Gateway, Host, Mode, Paths, Rule, denied
+from ringfence.policy.addresses import Network
 from ringfence.policy.closed import cluster_addresses
 from ringfence.resources import Agent, Ref
 from ringfence.resources.digests import digest
@@ -52,12 +54,18 @@ def settings(agent: Agent) -> Gateway:
             )
             for rule in host_rules(agent)
         ),
-        denied=denied(cluster_addresses(agent.cluster)),
+        denied=_denied(agent.cluster),
         name=f"{agent.namespace}/{agent.name}",
         observe_port=observe_port(agent),
         proxy_port=proxy_port(agent),
         paths=PATHS,
     )
+
+
+@lru_cache(maxsize=1)
+def _denied(cluster: tuple[Network, ...]) -> tuple[str, ...]:
+    """The same for all agents, until a node comes or goes."""
+    return denied(cluster_addresses(cluster))
 
 
 def address(seen: Observed) -> str | None:
@@ -83,10 +91,10 @@ def put(seen: Observed, agent: Agent) -> Iterator[Action]:
     """Its Secrets, where they are not as they are to be, or a certificate is to be renewed."""
     if not host_rules(agent) or agent.gateway_image is None:
         return
-    found = seen.gateway
-    if found is not None and not found.not_granted and _is_right(found.config, agent, mark(agent)):
+    found, wanted = seen.gateway, mark(agent)
+    if found is not None and not found.not_granted and _is_right(found.config, agent, wanted):
         authorities = found.authorities
-        if _is_right(authorities, agent, mark(agent)) and not _is_due(authorities or {}, seen.now):
+        if _is_right(authorities, agent, wanted) and not _is_due(authorities or {}, seen.now):
             return
     yield PutGateway(phase=GATEWAY, known=seen.known)
 

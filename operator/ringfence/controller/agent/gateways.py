@@ -61,7 +61,7 @@ class Gateways:
         `before`: what was seen. `known`: as of a child. Raises NotGranted, OwnershipConflict, NotLeading, ApiError,
         Unreachable.
         """
-        wanted, now = settings(agent), self.secrets.clock()
+        wanted, now, desired = settings(agent), self.secrets.clock(), mark(agent)
         found = await self._read(agent, authorities_name(agent.name))
         authorities = Authorities.read(_value(found, STATE)).renewed(names(wanted), wanted.name, now)
         annotations = {
@@ -73,7 +73,7 @@ class Gateways:
         await self._write(agent, authorities_name(agent.name), data, annotations, found)
         config = _config(wanted, authorities)
         stored = await self._read(agent, gateway_name(agent.name))
-        version = await self._write(agent, gateway_name(agent.name), config, {DESIRED_ANNOTATION: mark(agent)}, stored)
+        version = await self._write(agent, gateway_name(agent.name), config, {DESIRED_ANNOTATION: desired}, stored)
         if known and before is not None:
             self._tell(agent, before)
         await self._have_taken_up(agent, version)
