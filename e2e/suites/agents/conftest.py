@@ -9,12 +9,15 @@ import pytest
 
 from harness import agents
 from harness import examples as running
-from harness.api import Api, connect
+from harness.api import Api
 from harness.environment import Environment
 from harness.install import installed
 from harness.kubectl import Kubectl, Object
 from harness.manifests import NAMESPACE
+from suites.fixtures import api, kubectl
 from suites.names import own
+
+__all__ = ["api", "kubectl"]
 
 NAME = own("agents")
 
@@ -23,17 +26,6 @@ NAME = own("agents")
 def environment() -> Iterator[Environment]:
     with installed(NAME) as environment:
         yield environment
-
-
-@pytest.fixture(scope="package")
-def kubectl(environment: Environment) -> Kubectl:
-    return environment.kubectl
-
-
-@pytest.fixture(scope="package")
-def api(kubectl: Kubectl) -> Iterator[Api]:
-    with connect(kubectl) as api:
-        yield api
 
 
 @pytest.fixture(scope="package")

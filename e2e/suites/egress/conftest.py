@@ -8,11 +8,14 @@ import pytest
 
 from cluster import Cluster, images
 from harness import agents
-from harness.api import Api, connect
+from harness.api import Api
 from harness.environment import Environment, environment_of
 from harness.install import install, own_image
 from harness.kubectl import Kubectl, Object
+from suites.fixtures import api, kubectl
 from suites.names import own
+
+__all__ = ["api", "kubectl"]
 
 NAME = own("egress")
 NAMESPACE = "egress"
@@ -47,17 +50,6 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environmen
         install(environment, own_image(environment), f"agentNamespaces={{{NAMESPACE}}}", *image)
         environment.kubectl.apply(POLICY)
         yield environment
-
-
-@pytest.fixture(scope="package")
-def kubectl(environment: Environment) -> Kubectl:
-    return environment.kubectl
-
-
-@pytest.fixture(scope="package")
-def api(kubectl: Kubectl) -> Iterator[Api]:
-    with connect(kubectl) as api:
-        yield api
 
 
 Make = Callable[..., str]

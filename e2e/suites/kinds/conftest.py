@@ -5,11 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from harness import examples as running
-from harness.api import Api, connect
+from harness.api import Api
 from harness.environment import Environment
 from harness.install import installed
-from harness.kubectl import Kubectl
+from suites.fixtures import api, kubectl
 from suites.names import own
+
+__all__ = ["api", "kubectl"]
 
 NAME = own("kinds")
 
@@ -18,17 +20,6 @@ NAME = own("kinds")
 def environment() -> Iterator[Environment]:
     with installed(NAME) as environment:
         yield environment
-
-
-@pytest.fixture(scope="package")
-def kubectl(environment: Environment) -> Kubectl:
-    return environment.kubectl
-
-
-@pytest.fixture(scope="package")
-def api(kubectl: Kubectl) -> Iterator[Api]:
-    with connect(kubectl) as api:
-        yield api
 
 
 @pytest.fixture(scope="package")

@@ -12,9 +12,12 @@ from harness import rotating
 from harness.api import Api, connect
 from harness.environment import Environment
 from harness.install import installed
-from harness.kubectl import Kubectl, Object
+from harness.kubectl import Object
 from harness.rotating import KEYS, RotatingAgent
+from suites.fixtures import api, kubectl
 from suites.names import own
+
+__all__ = ["api", "kubectl"]
 
 NAME = own("rotation")
 
@@ -24,17 +27,6 @@ def environment() -> Iterator[Environment]:
     with installed(NAME, f"agentNamespaces={{{KEYS}}}", prepare=_prepare) as environment:
         environment.kubectl.apply(rotating.policy(environment.testbox))
         yield environment
-
-
-@pytest.fixture(scope="package")
-def kubectl(environment: Environment) -> Kubectl:
-    return environment.kubectl
-
-
-@pytest.fixture(scope="package")
-def api(kubectl: Kubectl) -> Iterator[Api]:
-    with connect(kubectl) as api:
-        yield api
 
 
 Make = Callable[..., RotatingAgent]

@@ -6,7 +6,7 @@ client had come to the port itself.
 
 from typing import Any, Final
 
-from . import log, naming
+from . import connect, naming
 from .model import Gateway
 from .routes import PLAIN_PORT, refuse_undeclared
 from .shapes import Json, extension, socket, typed, watched
@@ -41,16 +41,7 @@ def clusters(gateway: Gateway) -> list[Json]:
 
 
 def _inside(gateway: Gateway, port: int) -> Json:
-    address = socket(_ANY.get(gateway.address, gateway.address), port)
-    endpoints = [{"lb_endpoints": [{"endpoint": {"address": address}}]}]
-    name = _name(port)
-    return typed(
-        "Cluster",
-        name=name,
-        type="STATIC",
-        connect_timeout="5s",
-        load_assignment={"cluster_name": name, "endpoints": endpoints},
-    )
+    return connect.way(_name(port), socket(_ANY.get(gateway.address, gateway.address), port))
 
 
 def _name(port: int) -> str:
@@ -71,15 +62,5 @@ def configuration(gateway: Gateway) -> Json:
 
 
 def _virtual_host(site: str, port: int) -> Json:
-    to: Json = {
-        "cluster": _name(port),
-        "timeout": "0s",
-        "upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {}}],
-    }
-    route = {
-        "name": f"{site}/connect",
-        "match": {"connect_matcher": {}},
-        "route": to,
-        "metadata": log.verdict(log.ALLOWED, site),
-    }
+    route = connect.route(f"{site}/connect", site, _name(port))
     return {"name": site, "domains": [site], "routes": [route, *refuse_undeclared("through the proxy")]}

@@ -6,7 +6,7 @@ pass the same filters as all others.
 
 from typing import Any, Final
 
-from . import log, naming
+from . import connect, naming
 from .model import Gateway, Host, Mode
 from .shapes import Json, extension, seconds, typed, watched
 
@@ -59,15 +59,7 @@ def listener(gateway: Gateway, settings: dict[str, Any]) -> Json:
 
 def cluster() -> Json:
     """The way to the inner listener."""
-    address = {"envoy_internal_address": {"server_listener_name": INNER}}
-    endpoints = [{"lb_endpoints": [{"endpoint": {"address": address}}]}]
-    return typed(
-        "Cluster",
-        name=INNER,
-        type="STATIC",
-        connect_timeout="5s",
-        load_assignment={"cluster_name": INNER, "endpoints": endpoints},
-    )
+    return connect.way(INNER, {"envoy_internal_address": {"server_listener_name": INNER}})
 
 
 def configuration(gateway: Gateway) -> Json:
@@ -78,15 +70,4 @@ def configuration(gateway: Gateway) -> Json:
 
 def _virtual_host(host: Host, port: int) -> Json:
     site = naming.site(host, port)
-    to: Json = {
-        "cluster": site,
-        "timeout": "0s",
-        "upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {}}],
-    }
-    route = {
-        "name": f"{site}/tunnel",
-        "match": {"connect_matcher": {}},
-        "route": to,
-        "metadata": log.verdict(log.ALLOWED, site),
-    }
-    return {"name": site, "domains": [site], "routes": [route]}
+    return {"name": site, "domains": [site], "routes": [connect.route(f"{site}/tunnel", site, site)]}
