@@ -109,12 +109,6 @@ def test_the_agent_finds_the_gateway_at_each_declared_name_and_asks_no_dns() -> 
     assert (spec["dnsPolicy"], spec["dnsConfig"]["nameservers"]) == ("None", ["127.0.0.1"])
 
 
-def test_with_a_service_beside_it_has_dns() -> None:
-    spec = child(agent(API, {"service": {"name": "s", "port": 80}}), "Deployment")["spec"]["template"]["spec"]
-    assert spec["dnsPolicy"] == "ClusterFirst"
-    assert "dnsConfig" not in spec
-
-
 def test_it_trusts_by_the_usual_variables_and_has_no_key() -> None:
     one = agent(API, env=[{"name": "SSL_CERT_FILE", "value": "/mine"}])
     spec = child(one, "Deployment")["spec"]["template"]["spec"]
