@@ -256,6 +256,25 @@ def _pod(agent: Agent) -> Manifest:
     }
 
 
+def arguments(directory: str = CONFIG_DIRECTORY, *, flush_milliseconds: int = 1000) -> list[str]:
+    """Of the program `envoy`. `directory`: of its files; `flush_milliseconds`: how long a line of the log waits."""
+    return [
+        "--config-path",
+        f"{directory}/{BOOTSTRAP}",
+        "--concurrency",
+        "1",
+        "--file-flush-interval-msec",
+        str(flush_milliseconds),
+        "--drain-time-s",
+        "600",
+        "--disable-hot-restart",
+        "--log-level",
+        "warning",
+        "--log-format",
+        "%Y-%m-%dT%T.%eZ %l %n %v",
+    ]
+
+
 def _envoy(agent: Agent) -> Manifest:
     image = agent.gateway_image
     if image is None:
@@ -265,16 +284,7 @@ def _envoy(agent: Agent) -> Manifest:
         "image": image.name,
         "imagePullPolicy": image.pull_policy,
         "command": [ENVOY],
-        "args": [
-            "--config-path",
-            f"{CONFIG_DIRECTORY}/{BOOTSTRAP}",
-            "--concurrency",
-            "1",
-            "--log-level",
-            "warning",
-            "--file-flush-interval-msec",
-            "1000",
-        ],
+        "args": arguments(),
         "ports": [{"containerPort": port, "protocol": "TCP"} for port in _served(agent)],
         "readinessProbe": {
             "httpGet": {"path": "/ready", "port": observe_port(agent), "scheme": "HTTP"},

@@ -8,7 +8,13 @@ import pytest
 
 from ringfence.policy.pod_security import unrestricted
 from ringfence.resources import Agent, JobImage, Manifest, build
-from ringfence.resources.gateway import authorities_name, gateway_label, gateway_name, host_lines, is_of_gateway
+from ringfence.resources.gateway import (
+    authorities_name,
+    gateway_label,
+    gateway_name,
+    host_lines,
+    is_of_gateway,
+)
 from ringfence.resources.network import effective_egress
 from ringfence.resources.phases import GATEWAY
 from unit.resources.agents import make

@@ -24,7 +24,10 @@ def agent(*egress: dict[str, Any], **more: Any) -> Agent:
     named = [rule["service"] for rule in egress if "service" in rule]
     keys = [(one.get("namespace", "ns"), one["name"], 80) for one in named]
     bare = make({"spec": {"image": IMAGE, "network": {"egress": list(egress)}}})
-    there = {"services": dict.fromkeys(keys, ServicePort({"app": "x"}, 8080)), "service_addresses": ADDRESSES}
+    there: dict[str, Any] = {
+        "services": dict.fromkeys(keys, ServicePort({"app": "x"}, 8080)),
+        "service_addresses": ADDRESSES,
+    }
     return replace(bare, **(there | more))
 
 
