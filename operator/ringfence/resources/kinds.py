@@ -11,6 +11,8 @@ from . import openings
 from .digests import digest
 
 Manifest = dict[str, Any]
+NAMES: Final = frozenset({"hostAliases", "dnsPolicy", "dnsConfig"})
+"""Fields of a pod's spec that say which names it knows, and whom it asks for others."""
 
 
 def _nothing(_: Manifest) -> Manifest | None:
@@ -23,8 +25,9 @@ class ChildKind:
 
     `loose`: the cluster itself completes its spec: what we wrote must be there, more may be. `completed`: a newer API
     server may add defaults to its spec that this code does not know. `immutable`: path of what the API server never
-    lets anybody change: where it differs, only deleting the object helps. `shown`: what a pass needs of a stored
-    object beside its content's digest (its status, for instance); None: nothing. `powerful`: it gives rights or makes
+    lets anybody change: where it differs, only deleting the object helps. `kept`: fields of that which a stored
+    object keeps, whatever is wanted by now. `shown`: what a pass needs of a stored object beside its content's digest
+    (its status, for instance); None: nothing. `powerful`: it gives rights or makes
     pods with rights: it is followed by its owner too, so that it is seen where somebody took its labels off. `merged`:
     it has lists that server-side apply merges by a key (containers, variables): it is made by an apply too, which
     knows later what it does not say any more. All others are made by a plain create, which costs the API server a
@@ -40,6 +43,7 @@ class ChildKind:
     loose: bool = False
     completed: bool = False
     immutable: tuple[str, ...] = ()
+    kept: frozenset[str] = frozenset()
     shown: Callable[[Manifest], Manifest | None] = _nothing
     powerful: bool = False
     merged: bool = False
@@ -114,7 +118,16 @@ def pod_template(kind: str, body: Manifest) -> Manifest:
 def template_digest(template: Manifest) -> str:
     """Of what pods run: their spec, and their annotations, which hold files. What makes them adds labels."""
     annotations = (template.get("metadata") or {}).get("annotations") or {}
-    return digest([template.get("spec"), annotations])
+    return digest([without_names(template.get("spec") or {}), annotations])
+
+
+def without_names(pod: Manifest) -> Manifest:
+    """The spec of a pod but for the names that it knows.
+
+    A run keeps those that it began with: a Job's template never changes, and a Service of others that gets another
+    address ends nobody's work. What it reaches by them the NetworkPolicy says.
+    """
+    return {name: value for name, value in pod.items() if name not in NAMES}
 
 
 _KINDS = (
@@ -155,6 +168,7 @@ _KINDS = (
         plural="jobs",
         completed=True,
         immutable=("spec", "template", "spec"),
+        kept=NAMES,
         shown=_job,
         merged=True,
         optional=True,

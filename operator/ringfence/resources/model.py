@@ -16,7 +16,7 @@ from ringfence.api.names import (
 from ringfence.api.permissions import AgentRule, Level
 from ringfence.policy.addresses import Network
 
-from .dns import USUAL_DNS, Dns
+from .dns import USUAL_DNS, Dns, ServiceName
 from .kinds import CHILD_KINDS, Manifest
 from .users import USUAL_IDS, UserIds
 
@@ -128,7 +128,9 @@ class Agent(Identity):
     """One accepted AgentDeployment and what was read of its surroundings.
 
     `fence_uid`: uid of its deny policy once that is stored. `services`: (namespace, name, port) -> where it leads; a
-    Service that was not found is left out. `dns`: where the cluster's DNS answers. `cluster`: addresses of nodes, pods
+    Service that was not found is left out. `service_addresses`: of those that are there, whatever they lead to, the
+    addresses that the cluster gave them; a headless one has none. `dns`: where the cluster's DNS answers;
+    `dns_allowed`: whether the agent may be let out to it. `cluster`: addresses of nodes, pods
     and Services, which no network of the agent's opens. `job_image`: what rotation jobs run; None: there are none.
     `gateway_image`: Envoy's; None: hosts open nothing. `gateway_address`: of the gateway's Service once that is there.
     `restarts`: annotations of the pods' template by which rotation jobs have restarted the agent. `elsewhere`: by other
@@ -140,7 +142,9 @@ class Agent(Identity):
     spec: AgentDeploymentSpec
     fence_uid: str | None = None
     services: Mapping[tuple[str, str, int], ServicePort] = field(default_factory=dict)
+    service_addresses: Mapping[ServiceName, tuple[str, ...]] = field(default_factory=dict)
     dns: Dns = USUAL_DNS
+    dns_allowed: bool = True
     api_server: tuple[Endpoint, ...] = ()
     cluster: tuple[Network, ...] = ()
     job_image: JobImage | None = None

@@ -8,7 +8,7 @@ import pytest
 
 from ringfence.policy.pod_security import unrestricted
 from ringfence.resources import Agent, JobImage, Manifest, build
-from ringfence.resources.gateway import host_lines, is_of_gateway
+from ringfence.resources.gateway import arguments, host_lines, is_of_gateway
 from ringfence.resources.gateway_names import authorities_name, gateway_label, gateway_name
 from ringfence.resources.network import effective_egress
 from ringfence.resources.phases import GATEWAY
@@ -110,12 +110,6 @@ def test_the_agent_finds_the_gateway_at_each_declared_name_and_asks_no_dns() -> 
     assert (spec["dnsPolicy"], spec["dnsConfig"]["nameservers"]) == ("None", ["127.0.0.1"])
 
 
-def test_with_a_service_beside_it_has_dns() -> None:
-    spec = child(agent(API, {"service": {"name": "s", "port": 80}}), "Deployment")["spec"]["template"]["spec"]
-    assert spec["dnsPolicy"] == "ClusterFirst"
-    assert "dnsConfig" not in spec
-
-
 def test_it_trusts_by_the_usual_variables_and_has_no_key() -> None:
     one = agent(API, env=[{"name": "SSL_CERT_FILE", "value": "/mine"}])
     spec = child(one, "Deployment")["spec"]["template"]["spec"]
@@ -191,3 +185,10 @@ def test_the_status_says_what_is_in_force() -> None:
         "c.example.com:443 Tunnel",
     ]
     assert host_lines(one.spec.network.egress[0]) == ["api.example.com:443"]
+
+
+def test_what_runs_is_what_the_gateways_own_tests_run() -> None:
+    (envoy,) = of_gateway(agent(API))["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert envoy["args"] == arguments()
+    assert envoy["args"][:2] == ["--config-path", "/etc/ringfence/gateway/bootstrap.json"]
+    assert {"--disable-hot-restart", "--drain-time-s"} <= set(envoy["args"])
