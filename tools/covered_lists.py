@@ -54,7 +54,7 @@ LISTS: Final[dict[str, Cover]] = {
     "T5": Cover(
         "the webhook's own credential, stolen",
         (
-            *rights("test_the_admission_server_only_reads", "test_secrets_are_watched_in_agents_namespaces_alone"),
+            *rights("test_the_admission_server_only_reads", "test_no_right_lists_secrets_or_watches_them"),
             *admission("test_a_renewal_of_ca_and_certificate_loses_no_review"),
         ),
     ),

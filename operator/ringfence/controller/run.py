@@ -41,7 +41,6 @@ from .agent.reads import ClusterReads
 from .agent.reconciler import AgentReconciler
 from .agent.recorder import Recorder
 from .agent.secrets import Secrets
-from .agent.secretwatch import SecretWatch
 from .agent.writer import Writer
 from .certificates.keeper import Settings as CertificateSettings
 from .certificates.keeper import keep
@@ -171,19 +170,14 @@ class _Parts:
         return RegistrationWatch(registration, self.emit, lambda: store.wake_all(where=_is_recorded))
 
     def agents(
-        self,
-        store: Store,
-        fence: Standing,
-        held: Standing,
-        recorder: RegistrationWatch | None,
-        watched: SecretWatch,
+        self, store: Store, fence: Standing, held: Standing, recorder: RegistrationWatch | None
     ) -> AgentReconciler:
         """What looks after agents."""
         settings = self.settings
         writer = Writer(self.kube, store, self.leading, self.emit)
         secrets = Secrets(self.kube, self.leading, f"{settings.namespace}:{settings.account}", self.emit)
         gateways = Gateways(secrets)
-        keys = Keys(secrets, watched)
+        keys = Keys(secrets)
         reads = ClusterReads(self.kube, store, self.leading, self.emit)
         return AgentReconciler(
             store=store,
@@ -246,8 +240,7 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
     reading = parts.reading()
     fence, held = parts.standing(reading.store)
     registration = parts.watch(reading.store)
-    watched = SecretWatch(parts.kube, reading.store)
-    reconciler = parts.agents(reading.store, fence, held, registration, watched)
+    reconciler = parts.agents(reading.store, fence, held, registration)
     agents = ReconcileLoop(reconciler, parts.emit, repair_workers=REPAIR_WORKERS)
     pods = ReconcileLoop(reconciler.executor.pods, parts.emit, workers=POD_WORKERS)
     namespaces = ReconcileLoop(
@@ -282,7 +275,6 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
         work.begin(policies.run(), "policies")
         work.begin(namespaces.run(), "namespaces")
         work.begin(reading.follow(), "watches")
-        work.begin(watched.run(), "secrets that gateways send")
         work.begin(prover.follow(), "addresses of the API server")
         work.begin(reading.compare_for_ever(parts.lease.returned), "resync")
         return await _watch(parts, reading, work, stop)

@@ -133,19 +133,16 @@ class Kube:
             query["continue"] = token
 
     async def watch(
-        self, path: str, version: str, *, label_selector: str | None = None, metadata_only: bool = False
+        self, path: str, version: str, *, label_selector: str | None = None
     ) -> AsyncIterator[tuple[str, Object]]:
         """Follow a collection from `version` on: (ADDED | MODIFIED | DELETED | BOOKMARK, object).
-
-        `metadata_only`: of each object nothing else, as `get_metadata`.
 
         Ends when the server ends the request, which is to be resumed from the last version seen; an ERROR (the version
         is too old) comes as `("ERROR", status)`, and means a new list. Raises ApiError, Unreachable.
         """
         query = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(WATCH_SECONDS)}
         query |= {"resourceVersion": version} | ({"labelSelector": label_selector} if label_selector else {})
-        accept = METADATA_ONLY if metadata_only else JSON
-        response = await self._send("GET", path, query, accept=accept, timeout=WATCH_SECONDS + 30)
+        response = await self._send("GET", path, query, timeout=WATCH_SECONDS + 30)
         try:
             async for line in _lines(response):
                 event = orjson.loads(line)

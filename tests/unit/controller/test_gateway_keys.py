@@ -1,6 +1,5 @@
 """Secrets that an agent never sees: what its gateway is given, what the agent is given, and what is said of it."""
 
-import asyncio
 import base64
 import json
 from typing import Any
@@ -8,12 +7,11 @@ from typing import Any
 import pytest
 
 from ringfence.controller.agent.keys import LONGEST, Keys, problem_of
-from ringfence.controller.agent.secretwatch import SecretWatch
 from ringfence.kube import Object
-from ringfence.resources import Ref
+from ringfence.resources import JobImage, Ref
 from ringfence.resources.secret_names import rotation_name
 from ringfence.store.records import child_path
-from unit.controller.make import KEY, UID
+from unit.controller.make import KEY
 from unit.controller.test_gateway import CONFIG, GATEWAY, PODS, TRUST, GatewayPlace
 
 SECRETS = f"/api/v1/namespaces/{KEY.namespace}/secrets"
@@ -37,6 +35,7 @@ class KeyPlace(GatewayPlace):
     def __init__(self) -> None:
         super().__init__()
         self.reconciler.observer.keys = Keys(self.reconciler.observer.secrets)
+        self.reconciler.observer.job_image = JobImage("registry.example/ringfence:1")
 
     def ask(self, source: Any = None, *hosts: Object, **more: Any) -> None:
         self.deploy({"network": {"egress": list(hosts or [HOST])}, "secrets": [secret(source, **more)]})
@@ -51,6 +50,12 @@ class KeyPlace(GatewayPlace):
 
     def template(self, ref: Ref) -> Any:
         return self.kube.objects[child_path(ref)]["spec"]["template"]
+
+    async def taken_up(self) -> Any:
+        """Which version of its configuration its pod is told to look at, after a pass; None: it was told nothing yet."""
+        await self.reconcile()
+        metadata = self.kube.objects[f"{PODS}/g"]["metadata"]
+        return metadata.get("annotations", {}).get("ringfence.dev/gateway-config")
 
     def mark(self) -> str:
         found: str = self.template(GATEWAY)["metadata"]["annotations"]["ringfence.dev/gateway-keys"]
@@ -245,23 +250,32 @@ def test_what_a_header_takes(value: bytes, told: str) -> None:
     assert "sk-1" not in found
 
 
-async def test_an_agent_is_woken_by_its_own_secrets_alone() -> None:
-    place, woken = KeyPlace(), asyncio.Queue[Any]()
-    place.store.wake = lambda key, _: woken.put_nowait(key)
-    watch = SecretWatch(place.kube, place.store)
-    running = asyncio.create_task(watch.run())
-    try:
-        watch.want(KEY, frozenset({"llm"}))
-        assert await asyncio.wait_for(woken.get(), 10) == KEY, "what changed before the watch is not known"
-        while not place.kube.cluster.watches:  # noqa: ASYNC110 - the fake has no event for it
-            await asyncio.sleep(0)
-        other = {"name": "other", "namespace": KEY.namespace, "uid": UID}
-        place.kube.cluster.put(f"{SECRETS}/other", {"kind": "Secret", "metadata": other, "data": {}})
-        place.store_secret()
-        assert await asyncio.wait_for(woken.get(), 10) == KEY
-        assert woken.empty()
-        (asked,) = [one for one in place.kube.requests if one.verb == "list"]
-        assert asked.options["metadata_only"]
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+async def test_the_end_of_a_rotation_wakes_the_agent_which_has_its_gateway_look_at_once() -> None:
+    place = KeyPlace()
+    place.ask({"generate": {}})
+    with pytest.raises(Exception, match="waits for the Secrets"):
+        await place.reconcile()
+    await place.settle()
+    place.pod()
+    taken_up = await place.taken_up()
+    ref = Ref("CronJob", KEY.namespace, rotation_name(KEY.name, "key"))
+    woken: list[Any] = []
+    place.store.wake = lambda key, _: woken.append(key)
+    live = place.kube.objects[child_path(ref)]
+    # As the cluster writes it when a Job of it ends, also of one that somebody made from it.
+    live["status"] = {"lastSuccessfulTime": "2026-01-01T00:00:00Z"}
+    live["metadata"]["resourceVersion"] = str(place.kube.cluster.version + 1)
+    place.store.children.observe("MODIFIED", live)
+    assert woken == [KEY]
+    assert await place.taken_up() == taken_up, "the value is the same"
+    path = f"{SECRETS}/{ref.name}"
+    await place.kube.merge(path, {"data": {"value": base64.b64encode(b"the next one").decode()}}, manager="Python")
+    assert await place.taken_up() != taken_up
+
+
+async def test_an_agent_without_such_a_secret_costs_no_look(place: KeyPlace) -> None:
+    place.deploy({"network": {"egress": [HOST]}})
+    await place.reconcile()
+    place.take()
+    await place.reconcile()
+    assert sorted(place.take()) == sorted(f"get_metadata secrets/{path.rpartition('/')[2]}" for path in (CONFIG, TRUST))

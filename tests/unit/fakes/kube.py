@@ -203,7 +203,7 @@ class FakeKube(Kube):
         return None
 
     async def watch(
-        self, path: str, version: str, *, label_selector: str | None = None, metadata_only: bool = False
+        self, path: str, version: str, *, label_selector: str | None = None
     ) -> AsyncIterator[tuple[str, Object]]:
         """What happened since `version`, then what happens; ERROR where the cluster has forgotten that version."""
         watch = Watch(Location.of(path), label_selector, asyncio.Queue())
@@ -217,7 +217,7 @@ class FakeKube(Kube):
                 event = await watch.events.get()
                 if event is None:
                     return
-                yield (event[0], {"metadata": event[1]["metadata"]}) if metadata_only else event
+                yield event
         finally:
             self.cluster.watches = [one for one in self.cluster.watches if one is not watch]
 

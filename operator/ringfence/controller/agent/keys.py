@@ -14,34 +14,40 @@ from ringfence.resources.secret_names import secret_reference
 from ringfence.resources.stored import controlled_by
 from ringfence.store.records import Key
 
+from .ages import HIDDEN
 from .errors import NotGranted
 from .secrets import Secrets
-from .secretwatch import SecretWatch
 
+Metadata = Mapping[str, Any]
 LONGEST: Final = 8192
 """Bytes of a value: the gateway takes 60 KiB of headers, and hosts mostly 8 or 16."""
 
 
 @dataclass
 class Keys:
-    """Looks at them. `watch`: wakes an agent when one of its Secrets changes."""
+    """Looks at them, in each pass: no Secret is watched, a watch would carry values. A pass comes once a minute, and when
+    a rotation ends, since the CronJob's status says so.
+    """
 
     secrets: Secrets
-    watch: SecretWatch | None = None
     _known: dict[tuple[Key, str], tuple[tuple[str, ...], KeyState]] = field(default_factory=dict)
     """Of existing ones: which version of which Secret and key, and what was found. Each is looked at once."""
 
-    async def of(self, key: Key, agent: Identity, spec: AgentDeploymentSpec | None) -> dict[str, KeyState]:
-        """By the names of the secrets; without those of which nothing is known. Raises ApiError, Unreachable."""
+    async def of(
+        self, key: Key, agent: Identity, spec: AgentDeploymentSpec | None, seen: Mapping[str, Metadata | None] | None
+    ) -> dict[str, KeyState]:
+        """By the names of the secrets; without those of which nothing is known. Raises ApiError, Unreachable.
+
+        `seen`: metadata that this pass has already, by the same names.
+        """
         wanted = [one for one in spec.secrets if one.delivery.gateway] if spec else []
-        if self.watch is not None:
-            self.watch.want(key, frozenset(secret_reference(agent.name, one)[0] for one in wanted))
         for known in [one for one in self._known if one[0] == key and one[1] not in {each.name for each in wanted}]:
             del self._known[known]
         found = {}
         for one in wanted:
             try:
-                state = await self._state(key, agent, one)
+                metadata = seen[one.name] if seen else await self.secrets.metadata(agent, one)
+                state = None if metadata is HIDDEN else await self._state(key, agent, one, metadata)
             except NotGranted:  # nor may the gateway's own Secrets be looked at, which is told
                 continue
             if state is not None:
@@ -52,11 +58,10 @@ class Keys:
         """The agent is gone."""
         for known in [one for one in self._known if one[0] == key]:
             del self._known[known]
-        if self.watch is not None:
-            self.watch.want(key, frozenset())
 
-    async def _state(self, key: Key, agent: Identity, secret: AgentSecret) -> KeyState | None:
-        metadata = await self.secrets.metadata(agent, secret)
+    async def _state(
+        self, key: Key, agent: Identity, secret: AgentSecret, metadata: Metadata | None
+    ) -> KeyState | None:
         name, entry = secret_reference(agent.name, secret)
         if secret.source.existing is None:  # its value is Ringfence's own, and need not be looked at
             ours = metadata is not None and controlled_by(metadata, agent.uid)
@@ -84,7 +89,7 @@ class Keys:
         return KeyState(state.uid, state.version, f"key {entry} of Secret {name} {wrong}" if wrong else "")
 
 
-def _right(metadata: Mapping[str, Any]) -> KeyState:
+def _right(metadata: Metadata) -> KeyState:
     return KeyState(str(metadata["uid"]), str(metadata["resourceVersion"]))
 
 

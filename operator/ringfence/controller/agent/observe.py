@@ -110,7 +110,7 @@ class Observer:
             job_image=self.job_image,
             gateway_image=self.gateway_image,
             gateway=await self._gateway(agent, spec, status),
-            keys=await self.keys.of(key, identity, spec) if self.keys else {},
+            keys=await self.keys.of(key, identity, spec, seen) if self.keys else {},
             user_ids=self.user_ids,
             secrets=seen,
             not_granted=not_granted,
