@@ -243,7 +243,8 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
     ),
     RuleName.SECRET_UNREADABLE: RuleText(
         "Who may create or change agents but not read a Secret could read it through an agent of his own, or through "
-        "one that has the Secret already, by changing what that one runs.",
+        "one that has the Secret already, by changing what that one runs; or use it, by changing the host or the "
+        "requests with which an egress gateway sends it.",
         "Have somebody who may get the Secret apply the object, or be given that permission; where the namespace "
         "names a delegate, have the delegate given it.",
     ),

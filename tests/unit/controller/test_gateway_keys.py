@@ -52,7 +52,7 @@ class KeyPlace(GatewayPlace):
         return self.kube.objects[child_path(ref)]["spec"]["template"]
 
     async def taken_up(self) -> Any:
-        """Which version of its configuration its pod is told to look at, after a pass; None: it was told nothing yet."""
+        """Which version of its configuration its pod was told of, after a pass; None: it was told nothing yet."""
         await self.reconcile()
         metadata = self.kube.objects[f"{PODS}/g"]["metadata"]
         return metadata.get("annotations", {}).get("ringfence.dev/gateway-config")

@@ -25,8 +25,9 @@ LONGEST: Final = 8192
 
 @dataclass
 class Keys:
-    """Looks at them, in each pass: no Secret is watched, a watch would carry values. A pass comes once a minute, and when
-    a rotation ends, since the CronJob's status says so.
+    """Looks at them in each pass: once a minute, and when a rotation ends, since the CronJob's status says so.
+
+    No Secret is watched: a watch would carry values.
     """
 
     secrets: Secrets
