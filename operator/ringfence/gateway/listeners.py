@@ -19,7 +19,7 @@ def listeners(gateway: Gateway) -> list[Json]:
     if tunnel.wanted(gateway):
         found.append(tunnel.listener(gateway, settings(gateway, _tunnel_filters())))
     if gateway.proxy_port:
-        found.append(proxy.listener(gateway, settings(gateway, [router()])))
+        found.append(proxy.listener(gateway, settings(gateway, [router()]) | {"access_log": log.of_connects()}))
     return found
 
 

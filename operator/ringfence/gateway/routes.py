@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from . import bodies, keys, log, naming, wildcards
+from .log import FIELD_HOST, FIELD_KEY, FIELD_RULES, Reason
 from .model import BELOW, Gateway, Host, Mode, Rule
 from .shapes import Json, seconds, typed
 
@@ -54,10 +55,6 @@ with parameters (`/..;/`), which some servers strip first. Envoy has decoded and
 _RETRIED: Final = "connect-failure,refused-stream,reset-before-request"
 """What is tried again: requests of which the host has seen nothing."""
 
-FIELD_HOST: Final = "network.egress[].host"
-FIELD_RULES: Final = "network.egress[].rules"
-FIELD_KEY: Final = "secrets[].delivery.gateway"
-
 _WEBSOCKET: Final = {"name": "upgrade", "string_match": {"exact": "websocket", "ignore_case": True}}
 
 
@@ -91,12 +88,14 @@ def _guards(host: Host, port: int) -> Iterator[Json]:
             name=f"{site}/one-label",
             message=f"{host.name} is for names with one label more; {FIELD_HOST} would allow this one",
             field=FIELD_HOST,
+            reason=Reason.HOST,
         )
     yield _refusal(
         site,
         _headers(_method(("TRACE", "TRACK"))),
         name=f"{site}/no-trace",
         message="TRACE is not let through: it would show what the gateway adds",
+        reason=Reason.REQUEST,
         status=405,
     )
     if any(_narrow(path) for rule in host.rules for path in rule.paths):
@@ -106,6 +105,7 @@ def _guards(host: Host, port: int) -> Iterator[Json]:
             name=f"{site}/no-double-escapes",
             message="the path is escaped twice, or has dots with parameters: write it plainly",
             field=FIELD_RULES,
+            reason=Reason.REQUEST,
         )
     if host.key:
         yield _refusal(
@@ -114,6 +114,7 @@ def _guards(host: Host, port: int) -> Iterator[Json]:
             name=f"{site}/no-key-in-query",
             message="the query holds what could be a key, or hides a parameter's name; the gateway adds the key",
             field=FIELD_KEY,
+            reason=Reason.KEY,
             status=401,
         )
 
@@ -156,6 +157,7 @@ def _rule(host: Host, port: int, name: str, rule: Rule, path: str) -> Iterator[J
             message=f"the gateway adds the key of this host: its placeholder, as the agent's variable holds it, goes "
             f"in {places} alone",
             field=FIELD_KEY,
+            reason=Reason.KEY,
             status=401,
         )
 
@@ -238,6 +240,7 @@ def _nothing_else(host: Host, port: int) -> Json:
         message=f"not allowed at {naming.site(host, port)}, where {allowed} is; "
         f"{FIELD_RULES} of this host would allow it, with its method and path",
         field=FIELD_RULES,
+        reason=Reason.REQUEST,
     )
 
 
@@ -262,14 +265,18 @@ def refuse_undeclared(how: str) -> list[Json]:
     message = f"this host is not declared {how}; {FIELD_HOST} would allow it"
     name = naming.UNDECLARED
     matches: tuple[Json, Json] = ({"prefix": "/"}, {"connect_matcher": {}})
-    return [_refusal(name, match, name=name, message=message, field=FIELD_HOST) for match in matches]
+    return [
+        _refusal(name, match, name=name, message=message, field=FIELD_HOST, reason=Reason.HOST) for match in matches
+    ]
 
 
 _LONGEST_BODY: Final = 3000
 """Envoy refuses a body of more than 4096 bytes, and the whole update with it."""
 
 
-def _refusal(site: str, match: Json, *, name: str, message: str, field: str = "", status: int = 403) -> Json:
+def _refusal(
+    site: str, match: Json, *, name: str, message: str, reason: Reason, field: str = "", status: int = 403
+) -> Json:
     """An answer that a client shows its user, in the shape that LLM APIs give their errors."""
     error = {"type": "egress_refused", "message": message[:_LONGEST_BODY], "rule": name}
     body = {"error": error | ({"field": field} if field else {})}
@@ -283,5 +290,5 @@ def _refusal(site: str, match: Json, *, name: str, message: str, field: str = ""
                 "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
             }
         ],
-        "metadata": log.verdict(log.REFUSED, site, field),
+        "metadata": log.verdict(log.REFUSED, site, field, reason),
     }

@@ -22,6 +22,7 @@ _TYPES: Final = {
     "Lua": "envoy.extensions.filters.http.lua.v3.Lua",
     "UpstreamCodec": "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec",
     "StdoutAccessLog": "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+    "Stats": "envoy.extensions.access_loggers.stats.v3.Config",
     "ExpressionFilter": "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
     "CaresDnsResolverConfig": "envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
     "DownstreamConnectionsConfig": (
