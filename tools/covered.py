@@ -171,7 +171,7 @@ COVERED: Final[dict[str, Cover]] = {
     ),
     "B80": Cover(
         tests=of(
-            "e2e/suites/agents/test_network.py", "test_a_service_rule_opens_the_clusters_dns_and_no_other_resolver"
+            "e2e/suites/agents/test_names.py", "test_a_headless_service_opens_the_clusters_dns_and_no_other_resolver"
         )
     ),
     "B82": Cover(

@@ -91,6 +91,11 @@ POLICY: dict[str, Row] = {
     "AgentPolicy.spec.egress.serviceNamespaces": Row(
         "`decide`; the cluster's own namespaces stay closed", f"{EGRESS}::test_services_elsewhere_need_every_policy"
     ),
+    "AgentPolicy.spec.egress.dns": Row(
+        "NetworkPolicy `-allow`: never opens DNS where one binding policy says Never; pods that ask nobody",
+        "tests/unit/controller/test_plan.py::test_a_policy_refuses_dns",
+        "e2e/suites/agents/test_names.py::test_a_policy_refuses_dns_to_an_agent_of_a_headless_service",
+    ),
     "AgentPolicy.spec.egress.maxPublicAddresses": Row(
         "`decide`: addresses of all egress rules of an agent added up; the lowest of all binding policies",
         f"{EGRESS}::test_exactly_the_bound_is_allowed",

@@ -97,8 +97,10 @@ REACH: dict[str, Row] = {
         f"{ELSEWHERE_GUARDS}::test_the_controller_lists_agents_and_nobody_else",
     ),
     "AgentDeployment.spec.network.egress[].service.name": Row(
-        f"{PEER}: the pods behind the Service's own selector",
+        f"{PEER}: the pods behind the Service's own selector; its names are in the pods' hosts file, and DNS is open "
+        "for a headless one alone",
         PACKETS,
+        f"{AGENTS}/test_names.py::test_a_service_is_reached_by_name_without_dns",
         f"{AGENTS}/test_network.py::test_a_service_that_comes_later_is_opened_then",
     ),
     "AgentDeployment.spec.network.egress[].service.namespace": Row(

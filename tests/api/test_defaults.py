@@ -57,6 +57,7 @@ def test_defaults_are_the_most_restrictive(parity: Parity) -> None:
             "unkeyed": [],
             "cidrs": [],
             "serviceNamespaces": [],
+            "dns": "WhereNeeded",
             "maxPublicAddresses": 65536,
         },
         "ingress": {},

@@ -28,6 +28,8 @@ CONNECTIONS = 8
 """As many as the controller has workers."""
 NAMESPACES = 20
 OWNER = "floor-owner"
+GIVEN = ("clusterIP", "clusterIPs")
+"""Fields of a Service's spec that the API server gives: a copy asks for its own."""
 GONE_SECONDS = 600
 
 
@@ -58,6 +60,8 @@ async def templates(client: Client, made: Sequence[Entry], agent: Key) -> list[T
         empty = Template(entry.group_version, entry.resource, entry.name, "")
         stored = await client.get(f"{empty.collection(entry.namespace)}/{entry.name}")
         body: dict[str, Any] = {key: value for key, value in stored.items() if key != "status"}
+        if "spec" in body:
+            body["spec"] = {key: value for key, value in body["spec"].items() if key not in GIVEN}
         body["metadata"] = {"name": entry.name, "labels": {"scale": "floor"}}
         text = orjson.dumps(body).decode()
         if agent.name not in text:

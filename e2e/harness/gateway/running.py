@@ -22,6 +22,7 @@ from cluster.shell import wait_for
 from ringfence.gateway import certificates, envoy
 from ringfence.gateway.authorities import Authorities
 from ringfence.gateway.model import Gateway, Paths
+from ringfence.resources.gateway import arguments
 
 from .client import Client
 from .room import Room
@@ -99,7 +100,7 @@ class Running:
 
     def start(self) -> None:
         """Start Envoy, and wait until it is ready."""
-        argv: list[str | Path] = [programs.envoy(), *envoy.arguments(self.gateway, flush_milliseconds=50)]
+        argv: list[str | Path] = [programs.envoy(), *arguments(self.gateway.paths.config, flush_milliseconds=50)]
         self.process = self.place.start(self.name, argv, env={"PATH": os.environ["PATH"]})
         wait_for(f"{self.name} to be ready", self.ready, timeout=60)
 

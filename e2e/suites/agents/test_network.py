@@ -70,41 +70,9 @@ def test_udp_does_not_pass_where_tcp_is_allowed(
     assert probe(kubectl, NAMESPACE, f"deploy/ringfence-{name}", [tcp, udp]) == {tcp: "reachable", udp: "blocked"}
 
 
-def test_a_service_rule_opens_the_clusters_dns_and_no_other_resolver(kubectl: Kubectl, examples: None) -> None:
-    own, foreign = "dns://kubernetes.default.svc.cluster.local", "dns://example.com@203.0.113.53"
-    found = probe(kubectl, NAMESPACE, "deploy/ringfence-researcher", [own, foreign])
-    assert found == {own: "reachable", foreign: "blocked"}
-
-
-def test_a_renamed_dns_is_found_by_its_service(kubectl: Kubectl, examples: None) -> None:
-    """The Service leads to pods of another name; nobody tells Ringfence."""
-    system = "kube-system"
-    renamed = json.loads(kubectl("get", "deployment", "coredns", "-n", system, "-o", "json"))
-    labels = {"app": "names"}
-    renamed["metadata"] = {"name": "names", "namespace": system, "labels": labels}
-    renamed["spec"]["selector"] = {"matchLabels": labels}
-    renamed["spec"]["template"]["metadata"] = {"labels": labels}
-    renamed.pop("status")
-    own, pod = "dns://kubernetes.default.svc.cluster.local", "deploy/ringfence-researcher"
-    kubectl.apply(renamed)
-    try:
-        kubectl("rollout", "status", "deployment/names", "-n", system, "--timeout=120s", timeout=130)
-        kubectl("patch", "--type=json", "service", "kube-dns", "-n", system, "-p", _selector(labels))
-        wait_for("DNS", lambda: probe(kubectl, NAMESPACE, pod, [own], seconds=1)[own] == "reachable", timeout=150)
-        egress = kubectl("get", "networkpolicy", "ringfence-researcher-allow", "-n", NAMESPACE, "-o", "json")
-        assert labels in [
-            peer.get("podSelector", {}).get("matchLabels")
-            for rule in json.loads(egress)["spec"]["egress"]
-            for peer in rule["to"]
-        ]
-    finally:
-        kubectl("patch", "--type=json", "service", "kube-dns", "-n", system, "-p", _selector({"k8s-app": "kube-dns"}))
-        kubectl("delete", "deployment", "names", "-n", system)
-    wait_for("DNS again", lambda: probe(kubectl, NAMESPACE, pod, [own], seconds=1)[own] == "reachable", timeout=150)
-
-
-def _selector(labels: dict[str, str]) -> str:
-    return json.dumps([{"op": "replace", "path": "/spec/selector", "value": labels}])
+def only_pod(api: Api, name: str) -> None:
+    """Wait until the pods of before, which know other names, are gone."""
+    wait_for("one pod", lambda: len(agents.pods(api, NAMESPACE, name)) == 1)
 
 
 def test_the_way_closes_when_the_rule_goes(make: Callable[..., Object], api: Api, kubectl: Kubectl) -> None:
@@ -160,6 +128,8 @@ def test_a_service_that_comes_later_is_opened_then(make: Callable[..., Object], 
     try:
         agents.wait(api, NAMESPACE, name)
         target = "http://latecomer.tools.svc.cluster.local/"
+        kubectl("rollout", "status", f"deploy/ringfence-{name}", "-n", NAMESPACE, "--timeout=120s", timeout=130)
+        only_pod(api, name)
         assert probe(kubectl, NAMESPACE, f"deploy/ringfence-{name}", [target])[target] == "reachable"
         ledger = pod_of(kubectl, TOOLS, "app=ledger")["status"]["podIP"]
         other = f"tcp://{ledger}:9"

@@ -144,6 +144,11 @@ class PolicyEgress(Model):
         default_factory=list,
         description="Other namespaces whose Services an agent may reach. Its own is always allowed.",
     )
+    dns: Literal["WhereNeeded", "Never"] = Field(
+        default="WhereNeeded",
+        description="Whether an agent is let out to the cluster's DNS. WhereNeeded: where it may reach a headless "
+        "Service, whose names are those of pods; all other names are in its pods' hosts file. Never: not even then.",
+    )
     max_public_addresses: int = Field(
         default=65536,
         ge=0,

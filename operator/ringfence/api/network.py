@@ -104,8 +104,8 @@ class EgressRule(Model):
 
     service: ServiceTarget | None = Field(
         default=None,
-        description="A Service in the cluster. As long as it is there, the agent gets DNS to find it, at the cluster's "
-        "DNS pods only.",
+        description="A Service in the cluster, which the agent's pods find by its names without DNS. A headless one "
+        "has names of pods alone: as long as such a one is there, the agent gets DNS, at the cluster's DNS pods only.",
     )
     cidr: Cidr | None = Field(
         default=None,

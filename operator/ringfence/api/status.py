@@ -66,6 +66,7 @@ class Reason(StrEnum):
     WRITE_FAILED = "WriteFailed"
     SERVICE_NOT_FOUND = "ServiceNotFound"
     SERVICE_REDIRECTED = "ServiceRedirected"
+    DNS_REFUSED = "DnsRefused"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a secret
     NO_SECRETS = "NoSecrets"
     FRESH = "Fresh"

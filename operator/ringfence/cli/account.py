@@ -12,7 +12,7 @@ from ringfence.policy.opened import Opening, closed_for_good, opening
 from ringfence.policy.text import listed
 from ringfence.policy.together import together
 from ringfence.resources.dns import NAMESPACE_NAME_LABEL
-from ringfence.resources.network import LEADS
+from ringfence.resources.network import DNS_LINE
 
 from .hosts import host_lines, named_hosts
 from .status import row
@@ -64,7 +64,7 @@ def account(seen: Seen) -> dict[str, Any]:
         "suspended": bool(spec.get("suspended")),
         "generation": metadata.get("generation"),
         "acceptedGeneration": status.get("acceptedGeneration"),
-        "egress": _egress(seen, spec, status),
+        "egress": _egress(seen, status),
         "ingress": _ingress(seen, spec),
         "permissions": {"level": short.level, "rights": list(status.get("effectivePermissions") or [])},
         "keys": _keys(spec, status),
@@ -77,17 +77,15 @@ def account(seen: Seen) -> dict[str, Any]:
     }
 
 
-def _egress(seen: Seen, spec: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, Any]:
+def _egress(seen: Seen, status: Mapping[str, Any]) -> dict[str, Any]:
     """What is in force, by the status; DNS by the stored policy where that can be read."""
-    named = [rule["service"] for rule in (spec.get("network") or {}).get("egress") or [] if rule.get("service")]
-    own, shown = seen.agent["metadata"]["namespace"], status.get("effectiveEgress") or []
-    there = {line.partition(LEADS)[0] for line in shown}
-    dns = any(f"{one.get('namespace') or own}/{one['name']}:{one['port']}" in there for one in named)
+    shown = status.get("effectiveEgress") or []
+    dns = any(line.startswith(DNS_LINE) for line in shown)
     if seen.allow_policy is not None:
         stored = (seen.allow_policy.get("spec") or {}).get("egress") or []
         dns = any(port.get("protocol") == "UDP" for rule in stored for port in rule.get("ports") or [])
     return {
-        "destinations": list(shown),
+        "destinations": [line for line in shown if not line.startswith(DNS_LINE)],
         "hosts": list(host_lines(named_hosts(seen.agent))),
         "dns": dns,
         "apiServer": bool(status.get("effectivePermissions")),
@@ -207,6 +205,8 @@ def _bounds(policy: NamedPolicy) -> list[str]:
     found.append(f"addresses in {', '.join(spec.egress.cidrs)}" if spec.egress.cidrs else "no egress by address")
     if spec.egress.service_namespaces:
         found.append(f"Services of {', '.join(spec.egress.service_namespaces)}")
+    if spec.egress.dns == "Never":
+        found.append("no DNS")
     if spec.images.registries != ["*"]:
         found.append(f"images of {', '.join(spec.images.registries) or 'nowhere'}")
     if not spec.images.require_digest:

@@ -14,7 +14,7 @@ from ringfence.controller.certificates.issue import Names
 from ringfence.controller.certificates.keeper import Settings as CertificateSettings
 from ringfence.controller.run import RESYNC_SECONDS, Settings, run
 from ringfence.resources import JobImage
-from ringfence.resources.dns import Asked
+from ringfence.resources.dns import DOMAIN, Asked
 from ringfence.resources.users import UserIds
 from ringfence.telemetry import logs
 from ringfence.telemetry.health import Health, HealthServer
@@ -111,6 +111,14 @@ def _service(_context: click.Context, _option: click.Parameter, text: str | None
     help="One more address, such as 169.254.20.10/32, at which DNS answers: of a cache on the nodes. Repeatable.",
 )
 @click.option(
+    "--cluster-domain",
+    type=options.domain,
+    default=DOMAIN,
+    show_default=True,
+    metavar="DOMAIN",
+    help="Below which the cluster's names are: of Service NAME in NAMESPACE it is NAME.NAMESPACE.svc.DOMAIN.",
+)
+@click.option(
     "--service-account",
     default="ringfence-controller",
     show_default=True,
@@ -141,7 +149,7 @@ def command(http_port: int, log_format: logs.Format, log_level: str, **given: An
         account=given["service_account"],
         resync=given["resync"],
         registration=given["registration"],
-        dns=Asked(given["dns_service"], tuple(map(str, given["dns_addresses"]))),
+        dns=Asked(given["dns_service"], tuple(map(str, given["dns_addresses"])), domain=given["cluster_domain"]),
         certificates=_certificates(given) if given["certificates"] == "self" else None,
     )
     AGENT_COLLECTOR.per_agent = given["per_agent_metrics"]

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ringfence.api.fields import DNS_SUBDOMAIN, matches
+
 if TYPE_CHECKING:
     from ringfence.policy.model import Network
 
@@ -18,6 +20,13 @@ def network(text: str) -> "Network":
         return ip_network(text)
     except ValueError as failure:
         raise click.BadParameter(str(failure)) from None
+
+
+def domain(text: str) -> str:
+    """Take a DNS domain such as cluster.local."""
+    if not matches(DNS_SUBDOMAIN, text):
+        raise click.BadParameter(f"{text!r} is no domain, such as cluster.local")
+    return text
 
 
 http_port: Decorator = click.option(

@@ -1,7 +1,28 @@
 """CONNECT from one part of Envoy to another: the way there, and the route that takes it."""
 
+from typing import Any
+
 from . import log
-from .shapes import Json, typed
+from .model import Gateway
+from .shapes import Json, extension, typed, watched
+
+
+def filter_chain(gateway: Gateway, name: str, file: str, settings: dict[str, Any]) -> Json:
+    """Takes CONNECT by the routes of a file. `settings`: of every connection manager."""
+    manager = extension(
+        "envoy.filters.network.http_connection_manager",
+        "HttpConnectionManager",
+        stat_prefix=name,
+        rds={"route_config_name": name, "config_source": watched(gateway.paths.config, file)},
+        upgrade_configs=[{"upgrade_type": "CONNECT"}],
+        **settings,
+    )
+    return {"name": name, "filters": [manager]}
+
+
+def virtual_host(site: str, kind: str, cluster: str, *otherwise: Json) -> Json:
+    """Of one declared name and port. `kind`: of this CONNECT, in the log; `otherwise`: routes of what is none."""
+    return {"name": site, "domains": [site], "routes": [_route(f"{site}/{kind}", site, cluster), *otherwise]}
 
 
 def way(name: str, address: Json) -> Json:
@@ -16,7 +37,7 @@ def way(name: str, address: Json) -> Json:
     )
 
 
-def route(name: str, site: str, cluster: str) -> Json:
+def _route(name: str, site: str, cluster: str) -> Json:
     """Ends CONNECT to `site` and sends what is inside on to a cluster. `name`: in the log."""
     to: Json = {
         "cluster": cluster,

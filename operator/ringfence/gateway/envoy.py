@@ -38,25 +38,6 @@ def text(content: Mapping[str, object]) -> str:
     return json.dumps(content, sort_keys=True, separators=(",", ":")) + "\n"
 
 
-def arguments(gateway: Gateway, *, flush_milliseconds: int = 1000, workers: int = 1) -> tuple[str, ...]:
-    """Of the program `envoy`. `flush_milliseconds`: how long a line of the log waits."""
-    return (
-        "--config-path",
-        f"{gateway.paths.config}/{naming.BOOTSTRAP}",
-        "--concurrency",
-        str(workers),
-        "--file-flush-interval-msec",
-        str(flush_milliseconds),
-        "--drain-time-s",
-        "600",
-        "--disable-hot-restart",
-        "--log-level",
-        "warning",
-        "--log-format",
-        "%Y-%m-%dT%T.%eZ %l %n %v",
-    )
-
-
 def _leaf(gateway: Gateway, name: str) -> Json:
     folder = gateway.paths.certificate
     pair = {

@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from ringfence.policy.addresses import EVERYTHING, Addresses
-from ringfence.policy.metadata import METADATA
-from ringfence.policy.special import ALL_PROTECTED, PUBLIC, carriers
+from ringfence.policy.addresses import Addresses
+from ringfence.policy.closed import not_public
 
 BELOW: Final = "/*"
 """The end of a path that means it and everything below it."""
@@ -154,18 +153,6 @@ class Gateway:
         return tuple(sorted((host for host in self.hosts if port in host.ports), key=lambda host: host.name))
 
 
-NAT64_HALVES: Final = (Addresses.of("64:ff9b::/97"), Addresses.of("64:ff9b::8000:0/97"))
-"""RFC 6052 section 2.1: the one embedding that the resolver of a network without IPv4 answers with."""
-
-
 def denied(cluster: Addresses, opened: Iterable[Addresses] = ()) -> tuple[str, ...]:
-    """Networks that a gateway never dials: all that is not public, and the cluster's own, but what is `opened`.
-
-    `cluster`: pods, Services and nodes, public or not. IPv6 addresses that carry IPv4 are denied, but those of NAT64
-    that carry an allowed one. What `special.PROTECTED` holds is denied whatever is opened.
-    """
-    closed = (((EVERYTHING - PUBLIC) | cluster) - Addresses.union(opened)) | METADATA | ALL_PROTECTED
-    v6 = closed.v6
-    for half in NAT64_HALVES:  # of a range that carries all of IPv4, `carriers` lets nothing through
-        v6 = (v6 - half.v6) | carriers(closed.v4, half.v6)
-    return tuple(map(str, Addresses(closed.v4, v6).networks()))
+    """Networks that a gateway never dials, as `not_public` says."""
+    return tuple(map(str, not_public(cluster, opened).networks()))

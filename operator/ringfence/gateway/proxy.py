@@ -9,7 +9,7 @@ from typing import Any, Final
 from . import connect, naming
 from .model import Gateway
 from .routes import PLAIN_PORT, refuse_undeclared
-from .shapes import Json, extension, socket, typed, watched
+from .shapes import Json, socket, typed
 
 PROXY: Final = "proxy"
 FILE: Final = "rds-proxy.json"
@@ -18,20 +18,13 @@ _ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what is list
 
 def listener(gateway: Gateway, settings: dict[str, Any]) -> Json:
     """HTTP/1.0, too: Python's http.client of before 3.12 asks so. `settings`: of every connection manager."""
-    manager = extension(
-        "envoy.filters.network.http_connection_manager",
-        "HttpConnectionManager",
-        stat_prefix=PROXY,
-        rds={"route_config_name": PROXY, "config_source": watched(gateway.paths.config, FILE)},
-        upgrade_configs=[{"upgrade_type": "CONNECT"}],
-        **settings | {"http_protocol_options": {"accept_http_10": True}},
-    )
+    http10 = {"http_protocol_options": {"accept_http_10": True}}
     return typed(
         "Listener",
         name=PROXY,
         address=socket(gateway.address, gateway.proxy_port),
         per_connection_buffer_limit_bytes=gateway.limits.buffer_bytes,
-        filter_chains=[{"name": PROXY, "filters": [manager]}],
+        filter_chains=[connect.filter_chain(gateway, PROXY, FILE, settings | http10)],
     )
 
 
@@ -50,17 +43,13 @@ def _name(port: int) -> str:
 
 def configuration(gateway: Gateway) -> Json:
     """CONNECT to declared names and ports; nothing else."""
+    others = refuse_undeclared("through the proxy")
     pairs = [(host, port) for port in gateway.ports if port != PLAIN_PORT for host in gateway.at(port)]
     return typed(
         "RouteConfiguration",
         name=PROXY,
         virtual_hosts=[
-            *(_virtual_host(naming.site(host, port), port) for host, port in pairs),
-            {"name": naming.UNDECLARED, "domains": ["*"], "routes": refuse_undeclared("through the proxy")},
+            *(connect.virtual_host(naming.site(host, port), "connect", _name(port), *others) for host, port in pairs),
+            {"name": naming.UNDECLARED, "domains": ["*"], "routes": others},
         ],
     )
-
-
-def _virtual_host(site: str, port: int) -> Json:
-    route = connect.route(f"{site}/connect", site, _name(port))
-    return {"name": site, "domains": [site], "routes": [route, *refuse_undeclared("through the proxy")]}

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from . import connect, naming
 from .model import Gateway, Host, Mode
-from .shapes import Json, extension, seconds, typed, watched
+from .shapes import Json, extension, seconds, typed
 
 INNER: Final = "tunnel"
 """The inner listener, its cluster, and its route configuration."""
@@ -46,15 +46,8 @@ def _longest(host: Host) -> dict[str, Any]:
 
 def listener(gateway: Gateway, settings: dict[str, Any]) -> Json:
     """Takes the inner CONNECT. `settings`: of every connection manager."""
-    manager = extension(
-        "envoy.filters.network.http_connection_manager",
-        "HttpConnectionManager",
-        stat_prefix=INNER,
-        rds={"route_config_name": INNER, "config_source": watched(gateway.paths.config, FILE)},
-        upgrade_configs=[{"upgrade_type": "CONNECT"}],
-        **settings,
-    )
-    return typed("Listener", name=INNER, internal_listener={}, filter_chains=[{"name": INNER, "filters": [manager]}])
+    chains = [connect.filter_chain(gateway, INNER, FILE, settings)]
+    return typed("Listener", name=INNER, internal_listener={}, filter_chains=chains)
 
 
 def cluster() -> Json:
@@ -65,9 +58,9 @@ def cluster() -> Json:
 def configuration(gateway: Gateway) -> Json:
     """The inner CONNECT, for the declared names alone."""
     pairs = [(host, port) for port in gateway.ports for host in gateway.at(port) if host.mode is Mode.TUNNEL]
-    return typed("RouteConfiguration", name=INNER, virtual_hosts=[_virtual_host(host, port) for host, port in pairs])
-
-
-def _virtual_host(host: Host, port: int) -> Json:
-    site = naming.site(host, port)
-    return {"name": site, "domains": [site], "routes": [connect.route(f"{site}/tunnel", site, site)]}
+    sites = [naming.site(host, port) for host, port in pairs]
+    return typed(
+        "RouteConfiguration",
+        name=INNER,
+        virtual_hosts=[connect.virtual_host(site, "tunnel", site) for site in sites],
+    )

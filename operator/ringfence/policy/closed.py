@@ -4,16 +4,35 @@ An accepted network holds none of them. A node that joins later may have its add
 running, and the NetworkPolicy leaves that address out.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from ringfence.api.fields import network
 
-from .addresses import Addresses, Network, Ranges
+from .addresses import EVERYTHING, Addresses, Network, Ranges
+from .metadata import METADATA
 from .special import ALL_PROTECTED, PUBLIC, carriers, reach
 
 MOST_EXCEPTIONS: Final = 256
 """Networks that are left out of one: what needs more is rounded up to fewer and larger ones. Bounds the object's size
 and what a network plugin has to keep for each rule."""
+
+
+NAT64_HALVES: Final = (Addresses.of("64:ff9b::/97"), Addresses.of("64:ff9b::8000:0/97"))
+"""RFC 6052 section 2.1: the one embedding that the resolver of a network without IPv4 answers with."""
+
+
+def not_public(cluster: Addresses, opened: Iterable[Addresses] = ()) -> Addresses:
+    """All that is not the internet: private, special, and the cluster's own, but what is `opened`.
+
+    `cluster`: pods, Services and nodes, public or not. IPv6 addresses that carry IPv4 belong to it, but those of NAT64
+    that carry a public one. What `special.PROTECTED` holds belongs to it whatever is opened.
+    """
+    closed = (((EVERYTHING - PUBLIC) | cluster) - Addresses.union(opened)) | METADATA | ALL_PROTECTED
+    v6 = closed.v6
+    for half in NAT64_HALVES:  # of a range that carries all of IPv4, `carriers` lets nothing through
+        v6 = (v6 - half.v6) | carriers(closed.v4, half.v6)
+    return Addresses(closed.v4, v6)
 
 
 class _Cluster:
@@ -66,8 +85,7 @@ def beyond_public(cidr: str, networks: tuple[Network, ...]) -> tuple[Network, ..
     """
     known = _cluster(networks)
     if cidr not in known.not_public:
-        asked = Addresses.from_networks([network(cidr)])
-        inside = (asked - PUBLIC) | (asked & known.closed) | Addresses(v6=carriers(known.closed.v4, asked.v6))
+        inside = Addresses.from_networks([network(cidr)]) & not_public(known.addresses)
         known.not_public[cidr] = tuple(_few(inside, cidr))
     return known.not_public[cidr]
 

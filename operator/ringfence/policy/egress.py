@@ -69,7 +69,7 @@ def _check_ports(at: str, rule: EgressRule) -> Iterator[Violation]:
         if port in DNS_PORTS:
             message = (
                 f"port {port} is {DNS_PORTS[port]}, by which an agent carries data out in names: "
-                "leave it out (the cluster's DNS is opened where a service rule needs it)"
+                "leave it out (the cluster's DNS is opened where a headless Service needs it)"
             )
             yield Violation(f"{at}[{index}]", RuleName.EGRESS_DNS_BYPASS, message)
 

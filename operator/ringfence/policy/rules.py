@@ -84,7 +84,7 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
     ),
     RuleName.EGRESS_DNS_BYPASS: RuleText(
         "A resolver of the agent's own carries data out in the names that it asks for.",
-        "Leave ports 53 and 853 out: the cluster's DNS is opened where a service rule needs it.",
+        "Leave ports 53 and 853 out: the cluster's DNS is opened where a headless Service needs it.",
     ),
     RuleName.EGRESS_CLUSTER_ADDRESS: RuleText(
         "By address an agent would pass Services and their policies and reach kubelets, other pods or the API server.",

@@ -113,6 +113,7 @@ _FIELDS: Final = (
     _Field("egress.cidrs", lambda one: one.allowed_networks, lambda a, b: a & b, lambda a: a.display(_SHOWN) or "none"),
     _Field("egress.maxPublicAddresses", lambda one: one.spec.egress.max_public_addresses, min, str),
     _Field("egress.serviceNamespaces", lambda one: one.service_namespaces, lambda a, b: a & b, _names("its own alone")),
+    _Field("egress.dns", lambda one: one.spec.egress.dns, _stricter("Never"), str),
     _Field("ingress.namespaces", lambda one: one.caller_namespaces, lambda a, b: a & b, _names("its own alone")),
     _Field("images.registries", lambda one: frozenset(one.spec.images.registries), _registries, _names("none")),
     _Field("images.requireDigest", lambda one: one.spec.images.require_digest, max, lambda one: str(one).lower()),

@@ -8,6 +8,7 @@ from ringfence.api.names import RESTART_ANNOTATION
 from ringfence.policy.pod_security import unrestricted
 
 from .identity import identity_annotations
+from .job_templates import with_selector
 from .kinds import CHILD_KINDS, Manifest, pod_template
 from .stored import (
     CONTENT,
@@ -18,7 +19,6 @@ from .stored import (
     meaning,
     metadata_fits,
     stored,
-    with_selector,
 )
 
 

@@ -20,6 +20,8 @@ NODE_LOCAL_ADDRESS: Final = "169.254.20.10"
 """Where that cache listens on each node, besides at the address of the DNS Service itself."""
 NAMESPACE_NAME_LABEL: Final = "kubernetes.io/metadata.name"
 """Set on every namespace by the API server, and not changeable by its users."""
+DOMAIN: Final = "cluster.local"
+"""Below which the names of the cluster are, where nobody chose another one."""
 
 Name = tuple[str, str]
 """Namespace and name of a Service."""
@@ -37,10 +39,14 @@ class DnsPods:
 
 @dataclass(frozen=True)
 class Dns:
-    """All there are. `addresses`: of servers on the nodes themselves, each as one address in CIDR form."""
+    """All there are. `addresses`: of servers on the nodes themselves, each as one address in CIDR form.
+
+    `domain`: below which the names of the cluster are.
+    """
 
     pods: tuple[DnsPods, ...]
     addresses: tuple[str, ...] = ()
+    domain: str = DOMAIN
 
 
 USUAL_DNS: Final = Dns(
@@ -56,6 +62,7 @@ class Asked:
     addresses: tuple[str, ...] = ()
     openshift: bool = False
     """Whether the cluster is one."""
+    domain: str = DOMAIN
 
     @property
     def services(self) -> tuple[Name, ...]:
@@ -78,7 +85,7 @@ def find(asked: Asked, services: Mapping[Name, Mapping[str, Any]]) -> Dns:
     name, pods = next(led, (None, None))
     local = [NODE_LOCAL_ADDRESS, *_addresses(services.get(name) if name else None)] if NODE_LOCAL in services else []
     addresses = dict.fromkeys([*map(_host, local), *asked.addresses])
-    return Dns((pods,) if pods else USUAL_DNS.pods, tuple(addresses))
+    return Dns((pods,) if pods else USUAL_DNS.pods, tuple(addresses), asked.domain)
 
 
 def rules(dns: Dns) -> Iterator[Manifest]:

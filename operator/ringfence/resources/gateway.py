@@ -17,6 +17,7 @@ from ringfence.api.network import EgressRule
 from ringfence.policy.closed import beyond_public
 
 from . import dns
+from .hosts_file import exact_hosts, not_by_proxy
 from .kinds import Manifest
 from .model import Agent, Identity, child
 from .users import security_context
@@ -118,11 +119,6 @@ def _is_wildcard(rule: EgressRule) -> bool:
     return str(rule.host).startswith("*")
 
 
-def _exact(agent: Agent) -> list[str]:
-    """The declared names but for wildcards."""
-    return sorted({str(rule.host) for rule in host_rules(agent) if not _is_wildcard(rule)})
-
-
 def needs_public_roots(agent: Agent) -> bool:
     """Whether the agent itself looks at certificates of the internet: by address, and inside of tunnels."""
     return any(rule.cidr or rule.is_tunnel for rule in agent.spec.network.egress)
@@ -152,14 +148,6 @@ def way_to_gateway(agent: Agent) -> list[Manifest]:
     return [{"to": [{"podSelector": {"matchLabels": selector(agent)}}], "ports": _listening(agent)}]
 
 
-def host_aliases(agent: Agent) -> list[Manifest]:
-    """For the agent's pods: every declared name is the gateway's address."""
-    names = _exact(agent)
-    if not names or agent.gateway_address is None:
-        return []
-    return [{"ip": agent.gateway_address, "hostnames": names}]
-
-
 def host_variables(agent: Agent, own: Sequence[EnvVar | SideVar]) -> list[Manifest]:
     """For one container: whom to trust; and with wildcards, the proxy. `own`: what the spec sets stays as it says."""
     if not host_rules(agent):
@@ -169,7 +157,7 @@ def host_variables(agent: Agent, own: Sequence[EnvVar | SideVar]) -> list[Manife
         proxy = f"http://{agent.gateway_address}:{port}"
         said |= dict.fromkeys(PROXY_VARIABLES, proxy)
         # An exact name is an alias already: whoever asked the proxy for it would go the longer way.
-        direct = ",".join([*_exact(agent), "localhost", "127.0.0.1", ".svc", ".cluster.local"])
+        direct = ",".join([*exact_hosts(agent), "localhost", "127.0.0.1", *not_by_proxy(agent)])
         said |= dict.fromkeys(("NO_PROXY", "no_proxy"), direct)
     given = {variable.name for variable in own}
     return [{"name": name, "value": value} for name, value in said.items() if name not in given]
@@ -268,6 +256,25 @@ def _pod(agent: Agent) -> Manifest:
     }
 
 
+def arguments(directory: str = CONFIG_DIRECTORY, *, flush_milliseconds: int = 1000) -> list[str]:
+    """Of the program `envoy`. `directory`: of its files; `flush_milliseconds`: how long a line of the log waits."""
+    return [
+        "--config-path",
+        f"{directory}/{BOOTSTRAP}",
+        "--concurrency",
+        "1",
+        "--file-flush-interval-msec",
+        str(flush_milliseconds),
+        "--drain-time-s",
+        "600",
+        "--disable-hot-restart",
+        "--log-level",
+        "warning",
+        "--log-format",
+        "%Y-%m-%dT%T.%eZ %l %n %v",
+    ]
+
+
 def _envoy(agent: Agent) -> Manifest:
     image = agent.gateway_image
     if image is None:
@@ -277,16 +284,7 @@ def _envoy(agent: Agent) -> Manifest:
         "image": image.name,
         "imagePullPolicy": image.pull_policy,
         "command": [ENVOY],
-        "args": [
-            "--config-path",
-            f"{CONFIG_DIRECTORY}/{BOOTSTRAP}",
-            "--concurrency",
-            "1",
-            "--log-level",
-            "warning",
-            "--file-flush-interval-msec",
-            "1000",
-        ],
+        "args": arguments(),
         "ports": [{"containerPort": port, "protocol": "TCP"} for port in _served(agent)],
         "readinessProbe": {
             "httpGet": {"path": "/ready", "port": observe_port(agent), "scheme": "HTTP"},
@@ -311,15 +309,6 @@ def _envoy(agent: Agent) -> Manifest:
             "capabilities": {"drop": ["ALL"]},
         },
     }
-
-
-def dns_settings(agent: Agent) -> Manifest:
-    """For the agent's pods. With hosts and no Service there is no name to look up: it asks nobody, and is told so."""
-    rules = agent.spec.network.egress
-    if host_rules(agent) and not any(rule.service for rule in rules):
-        options = [{"name": "timeout", "value": "1"}, {"name": "attempts", "value": "1"}]
-        return {"dnsPolicy": "None", "dnsConfig": {"nameservers": ["127.0.0.1"], "options": options}}
-    return {"dnsPolicy": "ClusterFirst"}
 
 
 def host_lines(rule: EgressRule) -> list[str]:

@@ -11,6 +11,8 @@ from . import openings
 from .digests import digest
 
 Manifest = dict[str, Any]
+NAMES: Final = frozenset({"hostAliases", "dnsPolicy", "dnsConfig"})
+"""Fields of a pod's spec that say which names it knows, and whom it asks for others."""
 
 
 def _nothing(_: Manifest) -> Manifest | None:
@@ -114,7 +116,16 @@ def pod_template(kind: str, body: Manifest) -> Manifest:
 def template_digest(template: Manifest) -> str:
     """Of what pods run: their spec, and their annotations, which hold files. What makes them adds labels."""
     annotations = (template.get("metadata") or {}).get("annotations") or {}
-    return digest([template.get("spec"), annotations])
+    return digest([without_names(template.get("spec") or {}), annotations])
+
+
+def without_names(pod: Manifest) -> Manifest:
+    """The spec of a pod but for the names that it knows.
+
+    A run keeps those that it began with: a Job's template never changes, and a Service of others that gets another
+    address ends nobody's work. What it reaches by them the NetworkPolicy says.
+    """
+    return {name: value for name, value in pod.items() if name not in NAMES}
 
 
 _KINDS = (

@@ -31,6 +31,10 @@ COLLECTOR = (FOREGROUND, "orphan")
 """The garbage collector's own finalizers: it takes them off itself. Any other one is somebody's."""
 
 
+ServiceName = tuple[str, str]
+"""Namespace and name of a Service."""
+
+
 class Ref(NamedTuple):
     """Which child."""
 
@@ -115,7 +119,9 @@ class Agent(Identity):
     """One accepted AgentDeployment and what was read of its surroundings.
 
     `fence_uid`: uid of its deny policy once that is stored. `services`: (namespace, name, port) -> where it leads; a
-    Service that was not found is left out. `dns`: where the cluster's DNS answers. `cluster`: addresses of nodes, pods
+    Service that was not found is left out. `service_addresses`: of those that are there, whatever they lead to, the
+    addresses that the cluster gave them; a headless one has none. `dns`: where the cluster's DNS answers;
+    `dns_allowed`: whether the agent may be let out to it. `cluster`: addresses of nodes, pods
     and Services, which no network of the agent's opens. `job_image`: what rotation jobs run; None: there are none.
     `gateway_image`: Envoy's; None: hosts open nothing. `gateway_address`: of the gateway's Service once that is there.
     `restarts`: annotations of the pods' template by which rotation jobs have restarted the agent. `elsewhere`: by other
@@ -126,7 +132,9 @@ class Agent(Identity):
     spec: AgentDeploymentSpec
     fence_uid: str | None = None
     services: Mapping[tuple[str, str, int], ServicePort] = field(default_factory=dict)
+    service_addresses: Mapping[ServiceName, tuple[str, ...]] = field(default_factory=dict)
     dns: Dns = USUAL_DNS
+    dns_allowed: bool = True
     api_server: tuple[Endpoint, ...] = ()
     cluster: tuple[Network, ...] = ()
     job_image: JobImage | None = None

@@ -12,11 +12,14 @@ from ringfence.policy.text import listed
 from . import dns
 from .dns import NAMESPACE_NAME_LABEL
 from .gateway import host_lines, way_to_gateway
+from .hosts_file import has_dns
 from .kinds import Manifest
 from .model import ALLOW, DENY, FOREGROUND, Agent, Identity, ServicePort, child
 
 LEADS = " -> "
 """Between a Service and where it leads, in a line of the status."""
+DNS_LINE = "DNS at "
+"""Before where the cluster's DNS answers, in a line of the status."""
 EXCEPT = " except "
 """Between a network and what is left out of it, in a line of the status."""
 MAX_LINE = 256
@@ -61,11 +64,11 @@ def standing_policy(namespace: str) -> Manifest:
 
 
 def allow_policy(agent: Agent) -> Manifest:
-    """Exactly the declared paths. A Service that was not found opens nothing, also not DNS to look for it."""
+    """Exactly the declared paths; and DNS, where a Service that is there has no address of its own."""
     egress: list[Manifest] = []
     for rule in agent.spec.network.egress:
         egress += _egress(agent, rule)
-    if any(key in agent.services for key in _service_keys(agent)):
+    if has_dns(agent):
         egress += dns.rules(agent.dns)
     egress += way_to_gateway(agent)
     if agent.spec.permissions.asks:
@@ -104,7 +107,7 @@ def effective_egress(agent: Agent) -> list[str]:
             lines += _line(rule.cidr, rule.ports or [], agent)
         elif key is not None and key in agent.services:
             lines += lead_lines({key: agent.services[key]})
-    return lines
+    return [*lines, _bounded(f"{DNS_LINE}{dns.words(agent.dns)}")] if has_dns(agent) else lines
 
 
 def _line(cidr: str, ports: list[int], agent: Agent) -> list[str]:

@@ -25,7 +25,8 @@ from ringfence.api.names import (
 from .digests import digest
 from .field_manager import UNKNOWN, FieldManager, last_editor
 from .identity import identity_annotations
-from .kinds import CHILD_KINDS, Manifest, pod_template, template_digest
+from .job_templates import of_run
+from .kinds import CHILD_KINDS, ChildKind, Manifest, pod_template, template_digest, without_names
 from .model import COLLECTOR, DENY, FOREGROUND, ROTATION_LABEL, Ref
 
 DESIRED_ANNOTATION = f"{GROUP}/desired"
@@ -39,10 +40,6 @@ ELSEWHERE = frozenset({"Role", "RoleBinding"})
 """Kinds that an agent may have in another namespace than its own."""
 _MANAGED = (MANAGED_BY_LABEL, MANAGED_BY)
 FENCE = ("networking.k8s.io/v1", "NetworkPolicy")
-_OF_JOBS = frozenset(
-    {"controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"}
-)
-"""Labels that the API server gives to the pods of a Job."""
 
 
 AGENT_KIND = "AgentDeployment"
@@ -198,7 +195,7 @@ def stored(body: Mapping[str, Any], kind: str | None = None) -> StoredChild:
         foreground=FOREGROUND in finalizers,
         deleting=bool(metadata.get("deletionTimestamp")),
         digest=digest(content),
-        immutable=digest(_at(body, declared.immutable)) if declared.immutable else "",
+        immutable=_immutable(declared, body) if declared.immutable else "",
         content=content if declared.loose else None,
         shown=declared.shown(
             {"metadata": metadata} | {name: body.get(name) for name in ("spec", "status", "subjects")}
@@ -254,8 +251,13 @@ def without_block(manifest: Manifest) -> Manifest:
 
 def immutable_differs(desired: Desired, live: StoredChild) -> bool:
     """Whether no update can make `live` into `desired`."""
-    path = CHILD_KINDS[live.ref.kind].immutable
-    return bool(path) and digest(_at(desired.manifest, path)) != live.immutable
+    declared = CHILD_KINDS[live.ref.kind]
+    return bool(declared.immutable) and _immutable(declared, desired.manifest) != live.immutable
+
+
+def _immutable(declared: ChildKind, body: Mapping[str, Any]) -> str:
+    found = _at(body, declared.immutable)
+    return digest(without_names(found) if declared.name == "Job" else found)
 
 
 def edited(desired: Desired, live: StoredChild, last_written: str | None = None) -> bool:
@@ -288,31 +290,12 @@ def meaning(manifest: Mapping[str, Any], kind: str | None = None) -> Manifest:
         found["spec"] = {name: value for name, value in spec.items() if name not in declared.assigned}
     metadata = manifest.get("metadata") or {}
     if kind == "Job" and "spec" in found:
-        found["spec"] = _of_run(found["spec"])
+        found["spec"] = of_run(found["spec"])
     if clouds := identity_annotations(metadata.get("annotations") or {}):
         found["identity"] = clouds
     if metadata.get("name") == CEILING_BINDING:
         found[CONNECTIONS_ANNOTATION] = (metadata.get("annotations") or {}).get(CONNECTIONS_ANNOTATION)
     return found
-
-
-def _of_run(spec: Manifest) -> Manifest:
-    """What a Job says, without what the API server adds to each: a selector, and labels of the template for it."""
-    template = spec.get("template") or {}
-    metadata = template.get("metadata") or {}
-    labels = {key: value for key, value in (metadata.get("labels") or {}).items() if key not in _OF_JOBS}
-    kept = {key: value for key, value in metadata.items() if value is not None} | {"labels": labels}
-    return {key: value for key, value in spec.items() if key != "selector"} | {
-        "template": template | {"metadata": kept}
-    }
-
-
-def with_selector(spec: Manifest, live: Mapping[str, Any]) -> Manifest:
-    """The spec of a Job with what the API server added to the stored one, which nobody may take away again."""
-    template, found = spec["template"], live["spec"]["template"]
-    added = {key: value for key, value in found["metadata"]["labels"].items() if key in _OF_JOBS}
-    metadata = template["metadata"] | {"labels": template["metadata"]["labels"] | added}
-    return spec | {"selector": live["spec"]["selector"], "template": template | {"metadata": metadata}}
 
 
 def without_pods(child: StoredChild) -> Manifest:

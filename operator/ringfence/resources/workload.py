@@ -12,7 +12,8 @@ from ringfence.policy.quantities import canonical
 
 from .containers import annotations_beside, container, containers_beside, resources, volumes_beside
 from .files import config_variables, file_annotations, file_mounts, file_volumes
-from .gateway import dns_settings, host_aliases, host_variables, trust_mounts, trust_volumes
+from .gateway import host_variables, trust_mounts, trust_volumes
+from .hosts_file import dns_settings, host_aliases
 from .identity import identity_labels, token_mounts, token_volumes
 from .kinds import Manifest
 from .model import DENY, FOREGROUND, Agent, child, child_name

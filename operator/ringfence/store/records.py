@@ -21,7 +21,7 @@ from ringfence.kube import Object, path_of
 from ringfence.policy.elsewhere import target_namespaces
 from ringfence.policy.limits import Claim
 from ringfence.policy.pod_security import unrestricted, without_user
-from ringfence.resources import Ref, ServicePort, dns, openings
+from ringfence.resources import Ref, ServicePort, openings
 from ringfence.resources.field_manager import FieldManager, last_of_spec
 from ringfence.resources.reads import BINDINGS, readers
 from ringfence.resources.runs import request_digest
@@ -155,13 +155,9 @@ def _requested_by(metadata: Body) -> str | None:
     return sys.intern(found) if isinstance(found, str) else None
 
 
-_DNS_NAMESPACES = frozenset(namespace for namespace, _ in (*dns.KNOWN, dns.OPENSHIFT))
-"""Of Services there the address counts, too: a cache on the node may answer at it."""
-
-
 @dataclass(frozen=True, slots=True)
 class StoredService:
-    """One Service: where its ports lead."""
+    """One Service: its addresses, and where its ports lead."""
 
     key: tuple[str, str]
     version: int
@@ -172,6 +168,11 @@ class StoredService:
         """What is kept of its spec."""
         found: Object = orjson.loads(self.spec_json)
         return found
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Those that the cluster gave it, of one or both families; a headless one has none."""
+        return tuple(one for one in self.spec.get("clusterIPs") or () if one != "None")
 
     def port(self, number: int) -> ServicePort | None:
         """Where one port leads; None where it leads to no pods of the cluster (no selector, no such port)."""
@@ -188,9 +189,7 @@ class StoredService:
 def read_service(body: Body) -> StoredService:
     """What is kept of a Service."""
     metadata, spec = body["metadata"], body.get("spec") or {}
-    kept = {name: spec.get(name) for name in ("selector", "ports", "type")}
-    if metadata["namespace"] in _DNS_NAMESPACES:
-        kept["clusterIPs"] = spec.get("clusterIPs")
+    kept = {name: spec.get(name) for name in ("selector", "ports", "type", "clusterIPs")}
     return StoredService((metadata["namespace"], metadata["name"]), resource_version(body), packed(kept))
 
 

@@ -12,8 +12,8 @@ REDIRECTED = "ServiceRedirected"
 TARGET = {"egress": [{"service": {"name": "search", "port": 80}}]}
 
 
-def _service(place: Place, selector: dict[str, str] | None, target: int | str = 8080) -> None:
-    spec: dict[str, Any] = {"ports": [{"name": "http", "port": 80, "targetPort": target}]}
+def _service(place: Place, selector: dict[str, str] | None, target: int | str = 8080, **more: Any) -> None:
+    spec: dict[str, Any] = {"ports": [{"name": "http", "port": 80, "targetPort": target}], **more}
     place.create(
         "Service", {"metadata": {"name": "search"}, "spec": spec | ({"selector": selector} if selector else {})}
     )
@@ -38,19 +38,48 @@ def test_a_service_that_appears_changes_and_disappears(place: Place, controller:
     assert place.status()["effectiveEgress"] == []
 
     _service(place, {"app": "search"})
-    wait_for("opened", lambda: _egress(place)[:1] == [_to(place, {"app": "search"}, 8080)])
-    assert _egress(place)[1]["to"][0]["podSelector"]["matchLabels"] == USUAL[1]
+    wait_for("opened", lambda: _egress(place) == [_to(place, {"app": "search"}, 8080)])
     place.wait_condition("NetworkPolicyApplied", "True", "Applied")
     assert place.status()["effectiveEgress"] == [f"{place.name}/search:80 -> app=search:8080"]
 
     place.merge("Service", "search", {"spec": {"selector": None}})
     wait_for("closed", lambda: _egress(place) == [])
     place.merge("Service", "search", {"spec": {"selector": {"app": "search"}}})
-    wait_for("opened again", lambda: len(_egress(place)) == 2)
+    wait_for("opened again", lambda: len(_egress(place)) == 1)
     place.delete("Service", "search")
     wait_for("closed again", lambda: _egress(place) == [])
     place.wait_condition("NetworkPolicyApplied", "False", "ServiceNotFound")
     assert controller.drift(place.name) == 0, "our own updates are no drift"
+
+
+def test_a_service_is_named_in_the_hosts_file_also_when_it_is_made_again(place: Place, controller: Controller) -> None:
+    def pod() -> dict[str, Any]:
+        found: dict[str, Any] = place.get("Deployment", "ringfence-a")["spec"]["template"]["spec"]
+        return found
+
+    def named() -> list[str]:
+        return [alias["ip"] for alias in pod().get("hostAliases", [])]
+
+    _service(place, {"app": "search"})
+    place.agent("a", network=TARGET)
+    place.wait_applied("a")
+    address = place.get("Service", "search")["spec"]["clusterIP"]
+    wait_for("its name", lambda: named() == [address])
+    short = f"search.{place.name}"
+    assert pod()["hostAliases"][0]["hostnames"] == ["search", short, f"{short}.svc", f"{short}.svc.cluster.local"]
+    assert (pod()["dnsPolicy"], pod()["dnsConfig"]["nameservers"]) == ("None", ["127.0.0.1"])
+    stood = place.get("NetworkPolicy", "ringfence-a-allow")["metadata"]["resourceVersion"]
+    place.merge("Deployment", "ringfence-a", {"spec": {"template": {"spec": {"hostAliases": None}}}})
+    wait_for("put back", lambda: named() == [address])
+    assert controller.drift(place.name) == 1
+    assert place.get("NetworkPolicy", "ringfence-a-allow")["metadata"]["resourceVersion"] == stood
+
+    place.delete("Service", "search")
+    wait_for("no name", lambda: named() == [])
+    _service(place, {"app": "search"})
+    again = place.get("Service", "search")["spec"]["clusterIP"]
+    wait_for("its name again", lambda: named() == [again])
+    assert controller.drift(place.name) == 1, "our own updates are no drift"
 
 
 def test_the_dns_of_the_cluster_is_where_its_service_leads(place: Place, controller: Controller) -> None:
@@ -59,7 +88,7 @@ def test_the_dns_of_the_cluster_is_where_its_service_leads(place: Place, control
     def opened() -> list[dict[str, Any]]:
         return _egress(place)[1:]
 
-    _service(place, {"app": "search"})
+    _service(place, {"app": "search"}, clusterIP="None")
     place.agent("a", network=TARGET)
     wait_for("the usual", lambda: opened()[0]["to"][0]["podSelector"]["matchLabels"] == USUAL[1])
     system = Place.at(place.server, "kube-system")

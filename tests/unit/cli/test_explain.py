@@ -21,7 +21,7 @@ SPEC = {
     "secrets": SECRETS,
 }
 STATUS = {
-    "effectiveEgress": ["tools/search:8443"],
+    "effectiveEgress": ["tools/search:8443", "DNS at kube-system/k8s-app=kube-dns"],
     "effectivePermissions": ["get configmaps"],
     "secrets": [
         {"name": "panel", "lastRotated": "2026-04-30T12:00:00Z", "nextRotation": "2026-05-30T12:00:00Z"},

@@ -8,11 +8,13 @@ import pytest
 
 from ringfence.api import AgentPolicySpec
 from ringfence.controller.agent.actions import EndPods, EnsureChild
+from ringfence.controller.agent.execute import Outcome
 from ringfence.controller.agent.fit import Fit, is_right, judge
 from ringfence.controller.agent.observed import Observed
 from ringfence.controller.agent.plan import BEING_DELETED, PODS_IN_A_PASS, Mode, Plan, plan
+from ringfence.controller.agent.report import After, report
 from ringfence.policy.model import NamedPolicy, RuleName
-from ringfence.resources import Ref
+from ringfence.resources import Ref, ServicePort
 from ringfence.store.records import Key, read_pod
 from ringfence.store.store import OwnershipRecord
 from unit.controller.make import (
@@ -179,6 +181,52 @@ def test_a_node_inside_of_an_accepted_network_is_left_out_of_the_policy_and_noth
     assert isinstance(action, EnsureChild)
     block = {"cidr": "203.0.113.0/28", "except": ["203.0.113.7/32"]}
     assert action.desired.manifest["spec"]["egress"][0]["to"] == [{"ipBlock": block}]
+
+
+NAMED = {"network": {"egress": [{"service": {"name": "s", "port": 80}}]}}
+THERE: dict[str, Any] = {"services": {("team", "s", 80): ServicePort({"app": "s"}, 8080)}}
+
+
+def test_a_service_at_another_address_changes_the_workload_and_no_policy() -> None:
+    """It was deleted and made again."""
+    stood = THERE | {"service_addresses": {("team", "s"): ("10.96.0.7",)}}
+    seen = observed(NAMED, children=all_children(NAMED, **stood), accepted=1, **stood)
+    assert told(plan(seen)) == []
+    moved = replace(seen, service_addresses={("team", "s"): ("10.96.0.8",)})
+    (action,) = plan(moved).actions
+    assert isinstance(action, EnsureChild)
+    assert (action.desired.ref, action.fit) == (DEPLOYMENT, Fit.WRONG)
+
+
+@pytest.mark.parametrize(
+    ("said", "opened"),
+    [([], True), (["WhereNeeded"], True), (["WhereNeeded", "Never"], False), (["Never"], False)],
+)
+def test_a_policy_refuses_dns(said: list[str], *, opened: bool) -> None:
+    """To an agent of a headless Service; one policy of all that bind it is enough."""
+    policies = [
+        NamedPolicy(f"p{place}", AgentPolicySpec.model_validate({"egress": {"dns": word}}))
+        for place, word in enumerate(said)
+    ]
+    seen = observed(NAMED, policies=policies, **THERE)
+    planned = plan(seen)
+    written = {one.desired.ref: one.desired.manifest for one in planned.actions if isinstance(one, EnsureChild)}
+    assert ("kube-dns" in str(written[POLICY_ALLOW])) is opened
+    pod = written[DEPLOYMENT]["spec"]["template"]["spec"]
+    assert pod["dnsPolicy"] == ("ClusterFirst" if opened else "None")
+    found = report(seen, planned, Outcome(), After()).findings
+    network = next(one for one in found if one.type == "NetworkPolicyApplied")
+    assert (network.status, network.reason) == (("True", "Applied") if opened else ("False", "DnsRefused"))
+    assert ("DNS is open, since these are headless: team/s" if opened else "egress.dns is Never") in network.message
+
+
+def test_of_a_service_with_an_address_nothing_is_said() -> None:
+    seen = observed(NAMED, **THERE, service_addresses={("team", "s"): ("10.96.0.7",)})
+    found = report(seen, plan(seen), Outcome(), After()).findings
+    assert (
+        next(one.message for one in found if one.type == "NetworkPolicyApplied")
+        == "the deny and the allow policy are stored"
+    )
 
 
 @pytest.mark.parametrize(("ages", "oldest"), [([], 2160), (["48h"], 48), (["48h", "24h"], 24)])

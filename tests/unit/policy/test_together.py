@@ -47,6 +47,7 @@ MAPS = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}
         ("egress.maxPublicAddresses", [16, 32], "16", "a"),
         ("egress.serviceNamespaces", [["a", "b"], ["b", "c"]], "b", "ab"),
         ("egress.serviceNamespaces", [[], ["b", "c"]], "its own alone", "a"),
+        ("egress.dns", ["Never", "WhereNeeded"], "Never", "a"),
         ("ingress.namespaces", [["ops"], ["ops", "x"]], "ops", "a"),
         ("images.registries", [["*"], ["r.example/a"]], "r.example/a", "b"),
         ("images.registries", [["r.example"], ["r.example/a", "s.example"]], "r.example/a", "ab"),

@@ -24,6 +24,7 @@ def make(data: dict[str, Any], name: str = "a", namespace: str = "ns") -> Agent:
     for key, port in data.get("services", {}).items():
         place, _, number = key.partition(":")
         services[(*place.split("/"), int(number))] = ServicePort(port["selector"], port["target"])
+    addresses = {tuple(key.split("/")): tuple(found) for key, found in data.get("addresses", {}).items()}
     endpoints = (text.rpartition(":") for text in data.get("api_server", []))
     return Agent(
         name=name,
@@ -32,5 +33,6 @@ def make(data: dict[str, Any], name: str = "a", namespace: str = "ns") -> Agent:
         spec=parsed.value,
         fence_uid=data.get("fence_uid"),
         services=services,
+        service_addresses=addresses,  # type: ignore[arg-type] # two parts each
         api_server=tuple(Endpoint(address, int(port)) for address, _, port in endpoints),
     )

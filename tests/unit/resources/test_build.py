@@ -155,27 +155,6 @@ def _rules(name: str) -> Any:
     return build(read(name))[1]["spec"].get("egress")
 
 
-@pytest.mark.parametrize(
-    ("there", "opened"),
-    [
-        ([], False),
-        ([("tools", "search", 80)], True),
-        ([("ns", "cache", 6379)], True),
-        ([("tools", "search", 81)], False),
-        ([("ns", "search", 80)], False),
-        ([("tools", "other", 80)], False),
-    ],
-    ids=["none", "one of three", "another one", "another port", "another namespace", "another name"],
-)
-def test_dns_is_open_as_long_as_a_service_that_is_named_is_there(
-    there: list[tuple[str, str, int]], *, opened: bool
-) -> None:
-    agent = replace(read("service"), services=dict.fromkeys(there, ServicePort({"app": "x"}, 80)))
-    egress = build(agent)[1]["spec"].get("egress", [])
-    assert ("kube-dns" in str(egress)) is opened
-    assert len(egress) == 2 * opened
-
-
 def _cluster(*networks: str) -> Agent:
     return replace(read("cidr"), cluster=tuple(ip_network(one) for one in networks))
 
@@ -202,6 +181,7 @@ def test_other_networks_of_the_cluster_change_nothing() -> None:
     assert build(_cluster("10.0.0.0/8", "fd00::/8")) == build(read("cidr"))
 
 
-def test_dns_only_where_a_service_is_named() -> None:
-    assert "kube-dns" in str(_rules("service"))
-    assert "kube-dns" not in str([_rules(name) for name in NAMES if name != "service"])
+def test_dns_only_where_a_headless_service_is_named() -> None:
+    assert "kube-dns" in str(_rules("headless"))
+    assert "kube-dns" not in str(_rules("service"))
+    assert "kube-dns" not in str([_rules(name) for name in NAMES if name != "headless"])

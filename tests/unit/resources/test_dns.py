@@ -99,10 +99,10 @@ def test_where_it_answers(asked: Asked, services: dict[tuple[str, str], Any], ex
     assert opened(asked, services) == expected
 
 
-def test_it_is_opened_with_a_service_and_not_without() -> None:
+def test_it_is_opened_with_a_headless_service_and_not_without() -> None:
     dns = find(Asked(), {KUBE_DNS: RENAMED})
     wanted = [*rules(dns)]
-    egress = allow_policy(replace(read("service"), dns=dns))["spec"]["egress"]
+    egress = allow_policy(replace(read("headless"), dns=dns))["spec"]["egress"]
     assert all(rule in egress for rule in wanted)
     assert next(rules(USUAL_DNS)) not in egress
     without = allow_policy(replace(read("service"), dns=dns, services={}))["spec"].get("egress", [])

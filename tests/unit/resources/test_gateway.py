@@ -8,7 +8,13 @@ import pytest
 
 from ringfence.policy.pod_security import unrestricted
 from ringfence.resources import Agent, JobImage, Manifest, build
-from ringfence.resources.gateway import authorities_name, gateway_label, gateway_name, host_lines, is_of_gateway
+from ringfence.resources.gateway import (
+    authorities_name,
+    gateway_label,
+    gateway_name,
+    host_lines,
+    is_of_gateway,
+)
 from ringfence.resources.network import effective_egress
 from ringfence.resources.phases import GATEWAY
 from unit.resources.agents import make
@@ -107,12 +113,6 @@ def test_the_agent_finds_the_gateway_at_each_declared_name_and_asks_no_dns() -> 
     spec = pod["spec"]["template"]["spec"]
     assert spec["hostAliases"] == [{"ip": ADDRESS, "hostnames": ["api.example.com", "b.example.com"]}]
     assert (spec["dnsPolicy"], spec["dnsConfig"]["nameservers"]) == ("None", ["127.0.0.1"])
-
-
-def test_with_a_service_beside_it_has_dns() -> None:
-    spec = child(agent(API, {"service": {"name": "s", "port": 80}}), "Deployment")["spec"]["template"]["spec"]
-    assert spec["dnsPolicy"] == "ClusterFirst"
-    assert "dnsConfig" not in spec
 
 
 def test_it_trusts_by_the_usual_variables_and_has_no_key() -> None:

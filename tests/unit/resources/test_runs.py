@@ -10,6 +10,7 @@ from ringfence.resources.compare import matches, whole
 from ringfence.resources.kinds import pod_template
 from ringfence.resources.model import Runs
 from ringfence.resources.runs import request_digest, requested_run, spec_run
+from ringfence.resources.stored import Desired, immutable_differs, stored
 from unit.resources import agents
 
 JOB: dict[str, Any] = {"run": {"mode": "Job"}}
@@ -44,6 +45,24 @@ def test_the_fence_outlives_it(spec: dict[str, Any]) -> None:
     found = only(make(spec))["metadata"]
     assert [one["kind"] for one in found["ownerReferences"]] == ["AgentDeployment", "NetworkPolicy"]
     assert found["finalizers"] == ["foregroundDeletion"]
+
+
+@pytest.mark.parametrize("edit", [{"hostAliases": [{"ip": "10.96.0.7", "hostnames": ["s"]}]}, {"dnsPolicy": "None"}])
+def test_a_run_keeps_the_names_that_it_began_with(edit: dict[str, Any]) -> None:
+    """A Service that another one takes the place of ends no run, and the next one begins with its new address."""
+    wanted, live = only(make(JOB)), only(make(JOB))
+    pod_template("Job", live)["spec"].update(edit)
+    live["metadata"] |= {"uid": "u", "resourceVersion": "7"}
+    live["spec"]["selector"] = {}
+    assert matches(wanted, live)
+    assert not immutable_differs(Desired(wanted), stored(live))
+    assert (stored(live).shown or {})["template"] == Desired(wanted).template
+    assert pod_template("Job", whole(wanted, live))["spec"] == pod_template("Job", live)["spec"]
+    schedule = only(make(NIGHTLY))
+    pod_template("CronJob", schedule)["spec"].update(edit)
+    assert not matches(only(make(NIGHTLY)), schedule | {"metadata": schedule["metadata"] | {"uid": "u"}})
+    other = only(make(JOB | {"runAsUser": 2000}))
+    assert immutable_differs(Desired(other), stored(live))
 
 
 def test_a_job() -> None:

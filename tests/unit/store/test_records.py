@@ -114,11 +114,27 @@ def test_where_a_port_of_a_service_leads(spec: dict[str, Any], found: ServicePor
 
 
 def test_a_service_is_its_ports_and_its_selector() -> None:
-    first, second = read_service(service(1, clusterIP="192.0.2.1")), read_service(service(2))
+    first, second = read_service(service(1, sessionAffinity="ClientIP")), read_service(service(2))
     assert first.spec_json == second.spec_json
     assert (second.key, second.version) == (("ns", "s"), 2)
     assert first.spec_json != read_service(service(selector={"app": "y"})).spec_json
     assert read_service({"metadata": {"namespace": "ns", "name": "s"}}).port(80) is None
+
+
+@pytest.mark.parametrize(
+    ("spec", "addresses"),
+    [
+        ({"clusterIPs": ["10.96.0.7"]}, ("10.96.0.7",)),
+        ({"clusterIPs": ["10.96.0.7", "fd00::7"]}, ("10.96.0.7", "fd00::7")),
+        ({"clusterIP": "None", "clusterIPs": ["None"]}, ()),
+        ({}, ()),
+    ],
+    ids=["one", "both families", "headless", "not yet"],
+)
+def test_the_addresses_of_a_service(spec: dict[str, Any], addresses: tuple[str, ...]) -> None:
+    found = read_service(service(**spec))
+    assert found.addresses == addresses
+    assert (found.spec_json == read_service(service()).spec_json) is (not spec), "another address is a change"
 
 
 def test_a_pod_is_what_says_why_it_does_not_run() -> None:

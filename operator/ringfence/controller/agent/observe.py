@@ -86,6 +86,7 @@ class Observer:
         held = await self.holders.of(key, agent, spec) if self.holders else ALL
         seen, not_granted = await self._seen_secrets(key, agent, spec, status)
         policies = self.store.context.policies_for(key.namespace)
+        services = self._services(key, spec)
         return Observed(
             key=key,
             agent=agent,
@@ -99,7 +100,8 @@ class Observer:
             children=self.store.children.items,
             owned=self.store.children_of(agent.uid),
             ownership=self.store.ownership,
-            services=self._services(key, spec),
+            services=services,
+            service_addresses={name[:2]: self.store.services.items[name[:2]].addresses for name in services},
             dns=self.store.dns.found,
             api_server=self.store.context.api_server,
             job_image=self.job_image,

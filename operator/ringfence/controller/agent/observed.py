@@ -13,6 +13,7 @@ from ringfence.policy.model import Facts, NamedPolicy
 from ringfence.policy.widening import Widening
 from ringfence.resources import Endpoint, Identity, JobImage, Ref, ServicePort
 from ringfence.resources.dns import USUAL_DNS, Dns
+from ringfence.resources.model import ServiceName
 from ringfence.resources.network import ServiceKey
 from ringfence.resources.stored import StoredChild
 from ringfence.resources.users import USUAL_IDS, UserIds
@@ -48,6 +49,7 @@ class Observed:
     delegate of its namespace holds of what it gets. `pods`: those with its label. `left`: children in other namespaces
     of an agent of this name that is gone, or about to go. `reads`: the cluster-wide reads that it is listed for.
     `runs`: its Jobs, and those of its CronJob. `gateway`: what is stored for its gateway; None where it has no hosts.
+    `service_addresses`: of the Services in `services`, as the cluster gave them.
     """
 
     key: Key
@@ -63,6 +65,7 @@ class Observed:
     owned: Sequence[StoredChild] = ()
     ownership: Mapping[Ref, OwnershipRecord] = field(default_factory=dict)
     services: Mapping[tuple[str, str, int], ServicePort] = field(default_factory=dict)
+    service_addresses: Mapping[ServiceName, tuple[str, ...]] = field(default_factory=dict)
     dns: Dns = USUAL_DNS
     api_server: tuple[Endpoint, ...] = ()
     job_image: JobImage | None = None

@@ -10,6 +10,7 @@ from ringfence.kube import Object
 from ringfence.policy.text import listed
 from ringfence.resources import Agent, Ref
 from ringfence.resources.gateway import has_hosts
+from ringfence.resources.hosts_file import by_dns
 from ringfence.resources.network import effective_egress, missing_services
 from ringfence.resources.permissions import effective_permissions
 from ringfence.resources.runs import ends
@@ -219,7 +220,21 @@ def _network(seen: Observed, agent: Agent | None, outcome: Outcome) -> Finding:
     if agent and found.status == "True" and (missing := missing_services(agent)):
         sentence = f"no Service with a selector and that port: {', '.join(missing)}; nothing is opened for it"
         return Finding(found.type, "False", Reason.SERVICE_NOT_FOUND, sentence)
+    if agent and found.status == "True" and (pods := by_dns(agent)):
+        return _dns(found, agent, listed(f"{namespace}/{name}" for namespace, name in pods))
     return found
+
+
+def _dns(found: Finding, agent: Agent, pods: str) -> Finding:
+    """Of an agent with headless Services, whose names are those of pods."""
+    if agent.dns_allowed:
+        message = f"{found.message}; the cluster's DNS is open, since these are headless: {pods}"
+        return Finding(found.type, "True", Reason.APPLIED, message)
+    sentence = (
+        f"no DNS finds the pods of {pods}, headless: an AgentPolicy's spec.egress.dns is Never. "
+        "Give the Service a cluster address, or have the policy say WhereNeeded"
+    )
+    return Finding(found.type, "False", Reason.DNS_REFUSED, sentence)
 
 
 def _permissions(agent: Agent | None, outcome: Outcome) -> Finding:
