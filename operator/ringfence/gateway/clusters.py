@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from . import keys, naming, proxy, rates, tunnel, wildcards
+from . import keys, naming, proxy, rates, telling, tunnel, wildcards
 from .model import WILDCARD, Gateway, Host, Mode
 from .routes import PLAIN_PORT
 from .shapes import Json, extension, seconds, socket, typed, watched
@@ -25,6 +25,8 @@ def clusters(gateway: Gateway) -> list[Json]:
         found.append(tunnel.cluster())
     if gateway.proxy_port:
         found += proxy.clusters(gateway)
+    if telling.wanted(gateway):
+        found += telling.clusters(gateway)
     return found
 
 

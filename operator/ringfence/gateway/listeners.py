@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from . import bodies, keys, log, naming, proxy, tunnel, wildcards
+from . import bodies, keys, log, naming, proxy, telling, tunnel, wildcards
 from .model import Gateway, Host, Mode
 from .routes import PLAIN_PORT
 from .shapes import Json, extension, seconds, socket, typed, watched
@@ -14,12 +14,15 @@ _WINDOW: Final = 1 << 20
 
 
 def listeners(gateway: Gateway) -> list[Json]:
-    """All listeners, by port; the tunnel's inner one, and the proxy."""
+    """All listeners, by port; the tunnel's inner one, the proxy, and the way by which refusals are told."""
     found = [_listener(gateway, port) for port in gateway.ports]
     if tunnel.wanted(gateway):
         found.append(tunnel.listener(gateway, settings(gateway, _tunnel_filters())))
     if gateway.proxy_port:
-        found.append(proxy.listener(gateway, settings(gateway, [router()]) | {"access_log": log.of_connects()}))
+        connects = {"access_log": log.of_connects(told=telling.wanted(gateway))}
+        found.append(proxy.listener(gateway, settings(gateway, [router()]) | connects))
+    if telling.wanted(gateway):
+        found.append(telling.listener())
     return found
 
 
@@ -41,7 +44,7 @@ def _listener(gateway: Gateway, port: int) -> Json:
         listener_filters=inspect,
         listener_filters_timeout=seconds(_HANDSHAKE_SECONDS),
         filter_chains=chains,
-        access_log=log.of_refused_connections(),
+        access_log=log.of_refused_connections(told=telling.wanted(gateway)),
     )
 
 
@@ -120,7 +123,7 @@ def settings(gateway: Gateway, filters: list[Json]) -> dict[str, Any]:
         "preserve_external_request_id": True,
         "server_header_transformation": "PASS_THROUGH",
         "local_reply_config": log.replies(),
-        "access_log": log.of_requests(),
+        "access_log": log.of_requests(told=telling.wanted(gateway)),
     }
 
 

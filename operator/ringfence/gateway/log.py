@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Any, Final
 
-from . import naming
+from . import naming, telling
 from .shapes import Json, extension
 
 ALLOWED: Final = "allowed"
@@ -32,6 +32,8 @@ class Reason(StrEnum):
     MALFORMED = "RequestMalformed"
 
 
+FIELDS: Final = {Reason.HOST: FIELD_HOST, Reason.REQUEST: FIELD_RULES, Reason.KEY: FIELD_KEY}
+"""By reason, the field that would allow it; of others there is none."""
 _LONGEST_NAME: Final = 253
 _LONGEST_PATH: Final = 512
 
@@ -61,6 +63,7 @@ VERDICT: Final = _chosen(
     otherwise=_word(FAILED),
 )
 """What became of a request. All answers of our own routes (`direct_response`) are refusals."""
+_IS_REFUSED: Final = f"({VERDICT}) == '{REFUSED}'"
 _REASON: Final = _chosen(
     (_IS_ADDRESS, _word(Reason.ADDRESS)),
     (_NO_ROUTE, _word(Reason.MALFORMED)),
@@ -121,21 +124,24 @@ def verdict(word: str, site: str, field: str = "", reason: Reason | None = None)
     return {"filter_metadata": {NAMESPACE: told}}
 
 
-def of_requests() -> list[Json]:
-    """One line for each request, when it has ended, and one more in the figures."""
-    return [_lines(_REQUEST), _figures(_cel(_DECLARED), _cel(VERDICT))]
+def of_requests(*, told: bool = False) -> list[Json]:
+    """One line for each request, when it has ended, and one more in the figures. `told`: of refusals, by `telling`."""
+    refusals = [telling.logger(_cel(_REASON)) | _only(_IS_REFUSED)] if told else []
+    return [_lines(_REQUEST), _figures(_cel(_DECLARED), _cel(VERDICT)), *refusals]
 
 
-def of_connects() -> list[Json]:
+def of_connects(*, told: bool = False) -> list[Json]:
     """The same for what leads to another part of the gateway, which counts it there: here refusals alone."""
-    refused = _only(f"({VERDICT}) == '{REFUSED}'")
-    return [_lines(_REQUEST), _figures(_cel(_DECLARED), REFUSED) | refused]
+    line, figures, *refusals = of_requests(told=told)
+    return [line, figures | _only(_IS_REFUSED), *refusals]
 
 
-def of_refused_connections() -> list[Json]:
+def of_refused_connections(*, told: bool = False) -> list[Json]:
     """One line for each connection that no filter chain wanted: another name, no name, no TLS. So in the figures."""
     unwanted = {"filter": {"response_flag_filter": {"flags": ["NR"]}}}
-    return [_lines(_CONNECTION) | unwanted, _figures(naming.UNDECLARED, REFUSED) | unwanted]
+    loggers = [_lines(_CONNECTION), _figures(naming.UNDECLARED, REFUSED)]
+    loggers += [telling.logger(Reason.HOST)] if told else []
+    return [logger | unwanted for logger in loggers]
 
 
 def _lines(fields: dict[str, Any]) -> Json:

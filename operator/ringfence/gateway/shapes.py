@@ -23,6 +23,7 @@ _TYPES: Final = {
     "UpstreamCodec": "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec",
     "StdoutAccessLog": "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
     "Stats": "envoy.extensions.access_loggers.stats.v3.Config",
+    "OpenTelemetry": "envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig",
     "ExpressionFilter": "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
     "CaresDnsResolverConfig": "envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
     "DownstreamConnectionsConfig": (
