@@ -95,6 +95,7 @@ class Reason(StrEnum):
     UNFENCED = "Unfenced"
     FENCE_CONTESTED = "FenceContested"
     DRIFT_REPAIRED = "DriftRepaired"
+    EGRESS_REFUSED = "EgressRefused"
     FINALIZER_REMOVED = "FinalizerRemoved"
     POD_ENDED = "PodEnded"
     ADDRESS_DOUBTED = "AddressDoubted"

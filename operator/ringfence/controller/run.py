@@ -3,25 +3,27 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Coroutine
-from dataclasses import dataclass
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from ringfence.kube import ApiError, Kube, NotServed, Unreachable
+from ringfence.kube import ApiError, Kube, NotServed, Unreachable, path_of
 from ringfence.kube.access import AccessReviews
 from ringfence.kube.own_token import api_audiences
 from ringfence.policy.model import Network
 from ringfence.resources import JobImage
 from ringfence.resources.dns import Asked
+from ringfence.resources.model import GatewayTells
 from ringfence.resources.users import USUAL_IDS, UserIds
 from ringfence.store.context import PolicyContext
 from ringfence.store.prover import Prover, by_certificate
 from ringfence.store.records import StoredAgent
 from ringfence.store.store import Store
-from ringfence.telemetry.events import ClusterRead, Emit, to_all
+from ringfence.telemetry.events import AgentName, ClusterRead, Emit, to_all
 from ringfence.telemetry.health import Health
 from ringfence.telemetry.looplag import probe
 from ringfence.telemetry.metrics import kube_request
@@ -43,6 +45,7 @@ from .agent.secrets import Secrets
 from .agent.writer import Writer
 from .certificates.keeper import Settings as CertificateSettings
 from .certificates.keeper import keep
+from .egress.receiver import Receiver, serve
 from .inputs import ApiServerRecorder
 from .namespace.connecting import Connecting
 from .namespace.reconciler import NamespaceReconciler
@@ -87,6 +90,9 @@ class Settings:
     registration: Path | None = None
     job_image: JobImage | None = None
     gateway_image: JobImage | None = None
+    egress_port: int = 0
+    egress_service: str = ""
+    scrapers: Mapping[str, str] = field(default_factory=dict)
     user_ids: UserIds = USUAL_IDS
     account: str = "ringfence-controller"
     resync: float = RESYNC_SECONDS
@@ -168,8 +174,34 @@ class _Parts:
             return None
         return RegistrationWatch(registration, self.emit, lambda: store.wake_all(where=_is_recorded))
 
+    async def tells(self) -> GatewayTells:
+        """Who learns what gateways refuse. The Service's address stays as long as the Service does."""
+        settings = self.settings
+        nobody = GatewayTells(scrapers=settings.scrapers)
+        if not settings.egress_port:
+            return nobody
+        path = path_of("v1", "services", settings.namespace, settings.egress_service)
+        try:
+            spec = (await self.kube.get(path))["spec"]
+        except (ApiError, Unreachable) as failure:
+            log.warning("egress gateways tell nobody of refusals", service=settings.egress_service, error=str(failure))
+            return nobody
+        address, port = spec["clusterIP"], spec["ports"][0]["port"]
+        return replace(
+            nobody,
+            address=f"[{address}]:{port}" if ":" in address else f"{address}:{port}",
+            namespace=settings.namespace,
+            labels=spec["selector"],
+            port=settings.egress_port,
+        )
+
     def agents(
-        self, store: Store, fence: Standing, held: Standing, recorder: RegistrationWatch | None
+        self,
+        store: Store,
+        fence: Standing,
+        held: Standing,
+        recorder: RegistrationWatch | None,
+        tells: GatewayTells,
     ) -> AgentReconciler:
         """What looks after agents."""
         settings = self.settings
@@ -189,6 +221,7 @@ class _Parts:
                 gateways,
                 settings.gateway_image,
                 settings.user_ids,
+                gateway_tells=tells,
             ),
             executor=Executor(writer, secrets, Pods(writer), self.emit, held, reads, gateways),
             writer=writer,
@@ -197,6 +230,11 @@ class _Parts:
             keep_namespace=(fence.keep, held.keep),
             keep_target=held.keep,
         )
+
+
+def _whose(store: Store, address: str) -> tuple[AgentName, str] | None:
+    key = store.gateways.agent_at(address)
+    return None if key is None else (AgentName(*key), store.agents.items[key].uid)
 
 
 def _is_recorded(agent: StoredAgent) -> bool:
@@ -237,7 +275,7 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
     reading = parts.reading()
     fence, held = parts.standing(reading.store)
     registration = parts.watch(reading.store)
-    reconciler = parts.agents(reading.store, fence, held, registration)
+    reconciler = parts.agents(reading.store, fence, held, registration, await parts.tells())
     agents = ReconcileLoop(reconciler, parts.emit, repair_workers=REPAIR_WORKERS)
     pods = ReconcileLoop(reconciler.executor.pods, parts.emit, workers=POD_WORKERS)
     namespaces = ReconcileLoop(
@@ -272,6 +310,9 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
         work.begin(policies.run(), "policies")
         work.begin(namespaces.run(), "namespaces")
         work.begin(reading.follow(), "watches")
+        if parts.settings.egress_port:
+            receiver = Receiver(partial(_whose, reading.store), parts.emit)
+            work.begin(serve(receiver, parts.settings.egress_port), "what gateways tell")
         work.begin(prover.follow(), "addresses of the API server")
         work.begin(reading.compare_for_ever(parts.lease.returned), "resync")
         return await _watch(parts, reading, work, stop)

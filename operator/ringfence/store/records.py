@@ -13,6 +13,7 @@ from ringfence.api.names import (
     API_VERSION,
     CHILD_PREFIX,
     GATEWAY_PREFIX,
+    GATEWAY_SUFFIX,
     GROUP,
     REQUESTED_BY_ANNOTATION,
     RUN_ANNOTATION,
@@ -219,6 +220,8 @@ class StoredPod:
 
     So does a pod without a user id: ours has one of its own, or the platform assigns it.
     """
+    addresses: tuple[str, ...] = ()
+    """Of an egress gateway's alone."""
 
     @property
     def is_stray(self) -> bool:
@@ -251,6 +254,10 @@ def _before(spec: Body, status: Body) -> list[Object]:
     ]
 
 
+def _addresses(status: Body) -> tuple[str, ...]:
+    return tuple(str(one["ip"]) for one in status.get("podIPs") or [] if one.get("ip"))
+
+
 def read_pod(body: Body) -> StoredPod:
     """What is kept of a pod."""
     metadata, status, spec = body["metadata"], body.get("status") or {}, body.get("spec") or {}
@@ -280,6 +287,7 @@ def read_pod(body: Body) -> StoredPod:
         job=_controller(metadata, "Job"),
         grace=spec.get("terminationGracePeriodSeconds"),
         ends_within=metadata.get("deletionGracePeriodSeconds") if metadata.get("deletionTimestamp") else None,
+        addresses=_addresses(status) if labels.get(AGENT_LABEL, "").endswith(GATEWAY_SUFFIX) else (),
         unrestricted=_falls_short(_exact(orjson.dumps([{**spec, "nodeName": None}, _judged(metadata)]))),
     )
 

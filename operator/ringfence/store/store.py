@@ -17,6 +17,7 @@ from ringfence.resources.stored import StoredChild, stored
 
 from .cluster_dns import ClusterDns
 from .context import PolicyContext
+from .gateways import GatewayPods
 from .indexes import index, index_few
 from .left_behind import is_left_behind
 from .orphans import OrphanIndex
@@ -87,6 +88,7 @@ class Store:
         self.wider = Widenings(self._wake, self._agents_of, self.pods_of)
         self.rights = RightsVersions(context, self._wake, self._agents_of, self._is_recorded)
         self.wider.bound = self.rights.changed
+        self.gateways = GatewayPods(lambda namespace: self._agents_in.get(namespace, ()))
         self.readers = Readers(lambda key: self.wake(key, Urgency.REPAIR))
         self.wider.listed = self.readers.changed
         self.agents: Table[Key, StoredAgent] = Table(
@@ -337,6 +339,7 @@ class Store:
         if record is None:
             return
         index(self._pods_of, record.key, [old.agent] if old else (), [new.agent] if new else ())
+        self.gateways.pod_changed(old, new)
         self.wider.pod_changed("labelled", old, new)
         for key in {one.agent for one in (old, new) if one}:
             self._note_pods_left(key)

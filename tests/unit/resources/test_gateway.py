@@ -8,13 +8,8 @@ import pytest
 
 from ringfence.policy.pod_security import unrestricted
 from ringfence.resources import Agent, JobImage, Manifest, build
-from ringfence.resources.gateway import (
-    authorities_name,
-    gateway_label,
-    gateway_name,
-    host_lines,
-    is_of_gateway,
-)
+from ringfence.resources.gateway import authorities_name, gateway_label, gateway_name, host_lines, is_of_gateway
+from ringfence.resources.model import GatewayTells
 from ringfence.resources.network import effective_egress
 from ringfence.resources.phases import GATEWAY
 from unit.resources.agents import make
@@ -65,6 +60,27 @@ def test_only_its_agent_reaches_it_and_it_reaches_the_dns_and_the_internet() -> 
     for found, whole in ((v4, "0.0.0.0/0"), (v6, "2000::/3")):
         assert [port["port"] for port in found["ports"]] == [443, 8443]
         assert found["to"][0]["ipBlock"]["cidr"] == whole
+
+
+TELLS = GatewayTells("10.96.0.7:4318", "ringfence-system", {"app": "x"}, 8318, {"monitoring": "yes"})
+
+
+def test_it_tells_the_controller_and_is_read_by_scrapers_where_the_administrator_says_so() -> None:
+    made = of_gateway(replace(agent(API, {"host": "x.example.com", "ports": [15021]}), gateway_tells=TELLS))
+    spec = made["NetworkPolicy"]["spec"]
+    _, scraped = spec["ingress"]
+    assert scraped["from"] == [{"namespaceSelector": {"matchLabels": {"monitoring": "yes"}}}]
+    (observe,) = scraped["ports"]
+    pod = made["Deployment"]["spec"]["template"]
+    named = {port["name"]: port["containerPort"] for port in pod["spec"]["containers"][0]["ports"] if "name" in port}
+    assert named == {"observe": observe["port"]} == {"observe": 15022}
+    assert pod["metadata"]["labels"]["app.kubernetes.io/component"] == "egress-gateway"
+    told = spec["egress"][-1]
+    peer = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ringfence-system"}},
+        "podSelector": {"matchLabels": {"app": "x"}},
+    }
+    assert told == {"to": [peer], "ports": [{"port": 8318, "protocol": "TCP"}]}
 
 
 @pytest.mark.parametrize(

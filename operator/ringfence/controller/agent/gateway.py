@@ -58,6 +58,7 @@ def settings(agent: Agent) -> Gateway:
         name=f"{agent.namespace}/{agent.name}",
         observe_port=observe_port(agent),
         proxy_port=proxy_port(agent),
+        told=agent.gateway_tells.address or "",
         paths=PATHS,
     )
 

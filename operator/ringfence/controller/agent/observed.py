@@ -13,7 +13,7 @@ from ringfence.policy.model import Facts, NamedPolicy
 from ringfence.policy.widening import Widening
 from ringfence.resources import Endpoint, Identity, JobImage, Ref, ServicePort
 from ringfence.resources.dns import USUAL_DNS, Dns
-from ringfence.resources.model import ServiceName
+from ringfence.resources.model import TELLS_NOBODY, GatewayTells, ServiceName
 from ringfence.resources.network import ServiceKey
 from ringfence.resources.stored import StoredChild
 from ringfence.resources.users import USUAL_IDS, UserIds
@@ -70,6 +70,7 @@ class Observed:
     api_server: tuple[Endpoint, ...] = ()
     job_image: JobImage | None = None
     gateway_image: JobImage | None = None
+    gateway_tells: GatewayTells = TELLS_NOBODY
     gateway: GatewaySecrets | None = None
     user_ids: UserIds = USUAL_IDS
     secrets: Mapping[str, Mapping[str, Any] | None] | None = None
