@@ -17,6 +17,7 @@ import orjson
 from cluster.errors import ClusterError
 from cluster.shell import step
 from ringfence.api.names import CEILING_BINDING, STANDING_POLICY
+from ringfence.resources.kinds import CHILD_KINDS
 
 from .client import APPLY, Client, each
 from .objects import Key
@@ -28,8 +29,6 @@ CONNECTIONS = 8
 """As many as the controller has workers."""
 NAMESPACES = 20
 OWNER = "floor-owner"
-GIVEN = ("clusterIP", "clusterIPs")
-"""Fields of a Service's spec that the API server gives: a copy asks for its own."""
 GONE_SECONDS = 600
 
 
@@ -60,8 +59,8 @@ async def templates(client: Client, made: Sequence[Entry], agent: Key) -> list[T
         empty = Template(entry.group_version, entry.resource, entry.name, "")
         stored = await client.get(f"{empty.collection(entry.namespace)}/{entry.name}")
         body: dict[str, Any] = {key: value for key, value in stored.items() if key != "status"}
-        if "spec" in body:
-            body["spec"] = {key: value for key, value in body["spec"].items() if key not in GIVEN}
+        if assigned := CHILD_KINDS[stored["kind"]].assigned:  # a copy gets its own
+            body["spec"] = {key: value for key, value in body["spec"].items() if key not in assigned}
         body["metadata"] = {"name": entry.name, "labels": {"scale": "floor"}}
         text = orjson.dumps(body).decode()
         if agent.name not in text:

@@ -5,6 +5,7 @@ running, and the NetworkPolicy leaves that address out.
 """
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Final
 
 from ringfence.api.fields import network
@@ -38,7 +39,7 @@ def not_public(cluster: Addresses, opened: Iterable[Addresses] = ()) -> Addresse
 class _Cluster:
     """What is made of the cluster's networks, once: they are the same tuple for a long time, for all agents.
 
-    `left_out`: by cidr, what `exceptions` found.
+    `left_out`, `inside`: by cidr, what `exceptions` and `beyond_public` found.
     """
 
     def __init__(self, networks: tuple[Network, ...] = ()) -> None:
@@ -46,7 +47,12 @@ class _Cluster:
         self.addresses = reach(Addresses.from_networks(networks))
         self.closed = self.addresses | ALL_PROTECTED
         self.left_out: dict[str, tuple[Network, ...] | None] = {}
-        self.not_public: dict[str, tuple[Network, ...]] = {}
+        self.inside: dict[str, tuple[Network, ...]] = {}
+
+    @cached_property
+    def not_public(self) -> Addresses:
+        """As the function of this name says, with nothing opened: the same for every cidr."""
+        return not_public(self.addresses)
 
 
 _MOST_KEPT: Final = 4096
@@ -84,10 +90,10 @@ def beyond_public(cidr: str, networks: tuple[Network, ...]) -> tuple[Network, ..
     At most MOST_EXCEPTIONS, each strictly inside of `cidr`, which holds more than that.
     """
     known = _cluster(networks)
-    if cidr not in known.not_public:
-        inside = Addresses.from_networks([network(cidr)]) & not_public(known.addresses)
-        known.not_public[cidr] = tuple(_few(inside, cidr))
-    return known.not_public[cidr]
+    if cidr not in known.inside:
+        inside = Addresses.from_networks([network(cidr)]) & known.not_public
+        known.inside[cidr] = tuple(_few(inside, cidr))
+    return known.inside[cidr]
 
 
 def _exceptions(cidr: str, closed: Addresses) -> tuple[Network, ...] | None:

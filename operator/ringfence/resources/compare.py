@@ -8,7 +8,7 @@ from ringfence.api.names import RESTART_ANNOTATION
 from ringfence.policy.pod_security import unrestricted
 
 from .identity import identity_annotations
-from .job_templates import with_selector
+from .job_templates import with_immutable
 from .kinds import CHILD_KINDS, Manifest, pod_template
 from .stored import (
     CONTENT,
@@ -88,7 +88,7 @@ def whole(desired: Manifest, live: Manifest) -> Manifest:
     if CHILD_KINDS[desired["kind"]].loose:  # what the cluster filled in may not be taken away again
         desired = desired | {"spec": live["spec"] | desired["spec"]}
     if desired["kind"] == "Job":
-        desired = desired | {"spec": with_selector(desired["spec"], live)}
+        desired = desired | {"spec": with_immutable(desired["spec"], live)}
     if assigned := CHILD_KINDS[desired["kind"]].assigned:
         kept = {name: live["spec"][name] for name in assigned if live.get("spec", {}).get(name)}
         desired = desired | {"spec": kept | desired["spec"]}

@@ -1,7 +1,7 @@
 """Where the cluster's DNS answers, as pods reach it: what an agent that calls a Service is let out to."""
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ NAMESPACE_NAME_LABEL: Final = "kubernetes.io/metadata.name"
 DOMAIN: Final = "cluster.local"
 """Below which the names of the cluster are, where nobody chose another one."""
 
-Name = tuple[str, str]
+ServiceName = tuple[str, str]
 """Namespace and name of a Service."""
 _PROTOCOLS: Final = ("UDP", "TCP")
 
@@ -58,32 +58,33 @@ USUAL_DNS: Final = Dns(
 class Asked:
     """What the installation says of it. `service`: the one that counts; None: it is found. `addresses`: as CIDRs."""
 
-    service: Name | None = None
+    service: ServiceName | None = None
     addresses: tuple[str, ...] = ()
     openshift: bool = False
     """Whether the cluster is one."""
     domain: str = DOMAIN
 
     @property
-    def services(self) -> tuple[Name, ...]:
+    def services(self) -> tuple[ServiceName, ...]:
         """Those of the DNS pods: the first that leads to pods counts."""
         usual = (OPENSHIFT, *KNOWN) if self.openshift else KNOWN
         return (self.service,) if self.service else usual
 
     @property
-    def watched(self) -> tuple[Name, ...]:
+    def watched(self) -> tuple[ServiceName, ...]:
         """All where a change may move the DNS."""
         return (*self.services, NODE_LOCAL)
 
 
-def find(asked: Asked, services: Mapping[Name, Mapping[str, Any]]) -> Dns:
+def find(asked: Asked, services: Mapping[ServiceName, Mapping[str, Any]]) -> Dns:
     """`services`: specs of Services by their names; those of `asked.watched` that are there are enough.
 
     Without any that leads to pods it is where Kubernetes has it usually.
     """
     led = ((name, pods) for name in asked.services if (pods := _pods(name[0], services.get(name))))
     name, pods = next(led, (None, None))
-    local = [NODE_LOCAL_ADDRESS, *_addresses(services.get(name) if name else None)] if NODE_LOCAL in services else []
+    own = service_addresses(services.get(name) if name else None)
+    local = [NODE_LOCAL_ADDRESS, *own] if NODE_LOCAL in services else []
     addresses = dict.fromkeys([*map(_host, local), *asked.addresses])
     return Dns((pods,) if pods else USUAL_DNS.pods, tuple(addresses), asked.domain)
 
@@ -107,6 +108,12 @@ def words(dns: Dns) -> str:
     return ", ".join([*pods, *dns.addresses])
 
 
+def service_addresses(spec: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Those that the cluster gave to a Service, of one or both families; a headless one has none."""
+    found: Iterable[str] = (spec or {}).get("clusterIPs") or ()
+    return tuple(address for address in found if address != "None")
+
+
 def _pods(namespace: str, spec: Mapping[str, Any] | None) -> DnsPods | None:
     """Where a Service leads; None where to no pods. A selector that is empty would be every pod of the namespace."""
     selector = (spec or {}).get("selector")
@@ -119,11 +126,6 @@ def _pods(namespace: str, spec: Mapping[str, Any] | None) -> DnsPods | None:
         if port.get("port") == PORT and port.get("protocol", "TCP") == protocol
     ]
     return DnsPods(namespace, tuple(sorted(selector.items())), tuple(ports)) if ports else None
-
-
-def _addresses(spec: Mapping[str, Any] | None) -> Sequence[str]:
-    found: Iterable[str] = (spec or {}).get("clusterIPs") or []
-    return [address for address in found if address != "None"]
 
 
 def _host(address: str) -> str:

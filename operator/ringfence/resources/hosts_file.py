@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Final
 
+from .dns import ServiceName
 from .kinds import Manifest
-from .model import Agent, ServiceName
+from .model import Agent
 
 OWN: Final = frozenset(
     {

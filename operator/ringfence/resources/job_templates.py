@@ -23,7 +23,7 @@ def of_run(spec: Manifest) -> Manifest:
     }
 
 
-def with_selector(spec: Manifest, live: Mapping[str, Any]) -> Manifest:
+def with_immutable(spec: Manifest, live: Mapping[str, Any]) -> Manifest:
     """The spec of a Job with what the stored one has and nobody may change: selector, labels, names that pods know."""
     template, found = spec["template"], live["spec"]["template"]
     added = {key: value for key, value in found["metadata"]["labels"].items() if key in _OF_JOBS}

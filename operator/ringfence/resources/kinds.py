@@ -25,8 +25,9 @@ class ChildKind:
 
     `loose`: the cluster itself completes its spec: what we wrote must be there, more may be. `completed`: a newer API
     server may add defaults to its spec that this code does not know. `immutable`: path of what the API server never
-    lets anybody change: where it differs, only deleting the object helps. `shown`: what a pass needs of a stored
-    object beside its content's digest (its status, for instance); None: nothing. `powerful`: it gives rights or makes
+    lets anybody change: where it differs, only deleting the object helps. `kept`: fields of that which a stored
+    object keeps, whatever is wanted by now. `shown`: what a pass needs of a stored object beside its content's digest
+    (its status, for instance); None: nothing. `powerful`: it gives rights or makes
     pods with rights: it is followed by its owner too, so that it is seen where somebody took its labels off. `merged`:
     it has lists that server-side apply merges by a key (containers, variables): it is made by an apply too, which
     knows later what it does not say any more. All others are made by a plain create, which costs the API server a
@@ -42,6 +43,7 @@ class ChildKind:
     loose: bool = False
     completed: bool = False
     immutable: tuple[str, ...] = ()
+    kept: frozenset[str] = frozenset()
     shown: Callable[[Manifest], Manifest | None] = _nothing
     powerful: bool = False
     merged: bool = False
@@ -166,6 +168,7 @@ _KINDS = (
         plural="jobs",
         completed=True,
         immutable=("spec", "template", "spec"),
+        kept=NAMES,
         shown=_job,
         merged=True,
         optional=True,

@@ -16,7 +16,7 @@ from ringfence.api.names import (
 from ringfence.api.permissions import AgentRule, Level
 from ringfence.policy.addresses import Network
 
-from .dns import USUAL_DNS, Dns
+from .dns import USUAL_DNS, Dns, ServiceName
 from .kinds import CHILD_KINDS, Manifest
 from .users import USUAL_IDS, UserIds
 
@@ -29,10 +29,6 @@ FOREGROUND = "foregroundDeletion"
 """Kubernetes' own finalizer: the garbage collector removes the object only after what it owns."""
 COLLECTOR = (FOREGROUND, "orphan")
 """The garbage collector's own finalizers: it takes them off itself. Any other one is somebody's."""
-
-
-ServiceName = tuple[str, str]
-"""Namespace and name of a Service."""
 
 
 class Ref(NamedTuple):

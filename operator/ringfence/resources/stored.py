@@ -26,7 +26,7 @@ from .digests import digest
 from .field_manager import UNKNOWN, FieldManager, last_editor
 from .identity import identity_annotations
 from .job_templates import of_run
-from .kinds import CHILD_KINDS, ChildKind, Manifest, pod_template, template_digest, without_names
+from .kinds import CHILD_KINDS, ChildKind, Manifest, pod_template, template_digest
 from .model import COLLECTOR, DENY, FOREGROUND, ROTATION_LABEL, Ref
 
 DESIRED_ANNOTATION = f"{GROUP}/desired"
@@ -257,7 +257,9 @@ def immutable_differs(desired: Desired, live: StoredChild) -> bool:
 
 def _immutable(declared: ChildKind, body: Mapping[str, Any]) -> str:
     found = _at(body, declared.immutable)
-    return digest(without_names(found) if declared.name == "Job" else found)
+    if declared.kept:
+        found = {name: value for name, value in found.items() if name not in declared.kept}
+    return digest(found)
 
 
 def edited(desired: Desired, live: StoredChild, last_written: str | None = None) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from ringfence.resources.dns import Asked, Dns, Name, find
+from ringfence.resources.dns import Asked, Dns, ServiceName, find
 
 from .records import StoredService
 
@@ -13,7 +13,7 @@ class ClusterDns:
 
     def __init__(self, asked: Asked, moved: Callable[[], None]) -> None:
         self._asked, self._moved = asked, moved
-        self._services: dict[Name, StoredService] = {}
+        self._services: dict[ServiceName, StoredService] = {}
         self.found: Dns = find(asked, {})
 
     def is_openshift(self, known: bool) -> None:
@@ -21,7 +21,7 @@ class ClusterDns:
         self._asked = replace(self._asked, openshift=known)
         self._look()
 
-    def service_changed(self, name: Name, now: StoredService | None) -> None:
+    def service_changed(self, name: ServiceName, now: StoredService | None) -> None:
         """Take one change of a Service; None: it is gone."""
         if name not in replace(self._asked, openshift=True).watched:
             return

@@ -23,6 +23,7 @@ from ringfence.policy.elsewhere import target_namespaces
 from ringfence.policy.limits import Claim
 from ringfence.policy.pod_security import unrestricted, without_user
 from ringfence.resources import Ref, ServicePort, openings
+from ringfence.resources.dns import service_addresses
 from ringfence.resources.field_manager import FieldManager, last_of_spec
 from ringfence.resources.reads import BINDINGS, readers
 from ringfence.resources.runs import request_digest
@@ -172,8 +173,8 @@ class StoredService:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Those that the cluster gave it, of one or both families; a headless one has none."""
-        return tuple(one for one in self.spec.get("clusterIPs") or () if one != "None")
+        """Those that the cluster gave it; a headless one has none."""
+        return service_addresses(self.spec)
 
     def port(self, number: int) -> ServicePort | None:
         """Where one port leads; None where it leads to no pods of the cluster (no selector, no such port)."""

@@ -116,8 +116,16 @@ class Controller:
                 total += float(value)
         return total
 
+    def counted(self, least: float, name: str, **labels: str) -> float:
+        """The sum of the samples, once it is `least` or more: others see a write before its answer is counted here."""
+        wait_for(f"{name} {labels} is {least}", lambda: self.metric(name, **labels) >= least)
+        return self.metric(name, **labels)
+
     def drift(self, namespace: str) -> float:
         return self.metric("ringfence_violations_total", source="drift", namespace=namespace)
+
+    def counted_drift(self, least: float, namespace: str) -> float:
+        return self.counted(least, "ringfence_violations_total", source="drift", namespace=namespace)
 
     def send(self, number: signal.Signals) -> None:
         self._process.send_signal(number)

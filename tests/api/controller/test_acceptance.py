@@ -84,7 +84,7 @@ def test_a_policy_deleted_while_in_use(place: Place, policies: Policies, control
     assert "The agent was accepted before and is kept as it was" in said["message"]
     assert place.condition("Ready")["reason"] == "Refused"
     assert _children(place.versions()) == _children(before)
-    counted = controller.metric("ringfence_violations_total", source="policy", namespace=place.name)
+    counted = controller.counted(start + 1, "ringfence_violations_total", source="policy", namespace=place.name)
     assert counted == start + 1
 
     for kind, name in CHILDREN.values():  # what is kept is guarded like any other

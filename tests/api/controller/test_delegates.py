@@ -94,7 +94,7 @@ def test_a_binding_that_is_taken_away_is_told_and_counted(
     assert place.child("binding"), "nothing is taken from it unless a policy says so"
     for rule in ("PermissionNotHeldByRequester", "SecretNotReadableByRequester"):
         labels = {"source": "policy", "rule": rule, "namespace": place.name}
-        assert controller.metric("ringfence_violations_total", **labels) == 1
+        assert controller.counted(1, "ringfence_violations_total", **labels) == 1
     wait_for("an Event", lambda: any(reason == "Refused" for reason, _ in place.events()))
     delegate.bind()
     place.wait_condition("Accepted", "True")

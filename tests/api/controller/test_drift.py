@@ -162,7 +162,7 @@ def test_every_edit_is_put_right(agent: Place, controller: Controller) -> None:
             }
         ),
     )
-    assert controller.metric("ringfence_violations_total", rule="ChildEdited", namespace=agent.name) >= len(EDITS)
+    controller.counted(len(EDITS), "ringfence_violations_total", rule="ChildEdited", namespace=agent.name)
 
 
 def test_a_deleted_child_is_back(agent: Place, controller: Controller) -> None:
@@ -243,7 +243,7 @@ def test_a_binding_to_another_role_is_made_anew(agent: Place, controller: Contro
 
     wait_for("a forged binding", replaced, every=0)
     agent.wait_right()
-    assert controller.drift(agent.name) >= 1
+    controller.counted_drift(1, agent.name)
 
 
 def test_what_others_add_beside_stays(agent: Place) -> None:

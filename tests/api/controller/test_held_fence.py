@@ -57,7 +57,8 @@ def test_a_held_child_is_right_and_made_anew(place: Place, controller: Controlle
             reason == "FinalizerRemoved" and all(part in note for part in told) for reason, note in place.events()
         ),
     )
-    assert controller.metric("ringfence_violations_total", rule="ChildHeld", namespace=place.name) == 1
+    labels = {"rule": "ChildHeld", "namespace": place.name}
+    assert controller.counted(1, "ringfence_violations_total", **labels) == 1
     lines = [line for line in controller.warnings() if line["event"] == "finalizers removed"]
     assert [line["finalizers"] for line in lines if line["namespace"] == place.name] == [[HOLD]]
 

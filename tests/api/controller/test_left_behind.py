@@ -85,7 +85,7 @@ def test_a_pod_that_an_edit_left_behind_ends_at_once(running: Place, shared: Sha
     wait_for("the agent has a pod of its own", lambda: of(place, own))
     assert {ends_within(pod) for pod in of(place, own)} == {None}
     wait_for("an Event", lambda: "PodEnded" in [reason for reason, _ in place.events()])
-    assert controller.metric("ringfence_violations_total", rule="PodLeftBehind", namespace=place.name) >= 2
+    controller.counted(2, "ringfence_violations_total", rule="PodLeftBehind", namespace=place.name)
     lines = [line for line in controller.warnings() if line.get("namespace") == place.name]
     assert [line["count"] for line in lines if line["event"] == "pod ended"][:2] == [1, 2]
 

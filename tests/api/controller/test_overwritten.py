@@ -27,6 +27,6 @@ def test_a_key_that_somebody_overwrites_is_told(place: Place, controller: Contro
     assert "signing (by " in said["message"]
     wait_for("the Event", lambda: "SecretOverwritten" in [reason for reason, _ in place.events()])
     labels = {"source": "drift", "rule": "SecretOverwritten", "namespace": place.name}
-    assert controller.metric("ringfence_violations_total", **labels) == 1
+    assert controller.counted(1, "ringfence_violations_total", **labels) == 1
     assert value not in controller.output
     assert value not in str(place.events())

@@ -121,7 +121,7 @@ def test_existing_suspend_stops_it_and_tells_until_it_fits_again(
     status = running.status()
     assert (status["effectivePermissions"], status.get("effectiveEgress")) == ([], [])
     wait_for("an Event", lambda: "SuspendedByPolicy" in [reason for reason, _ in running.events()])
-    assert controller.metric("ringfence_agents_stopped", reason="SuspendedByPolicy") >= 1
+    controller.counted(1, "ringfence_agents_stopped", reason="SuspendedByPolicy")
     assert (replicas(running, "b"), running.condition("Accepted", "b")["status"]) == (1, "True")
     running.merge("Deployment", "ringfence-a", {"spec": {"replicas": 1}})
     wait_for("stopped again", lambda: replicas(running) == 0)

@@ -60,7 +60,7 @@ def test_an_edit_of_a_job_is_put_right(place: Place, controller: Controller) -> 
     for edit in ({"parallelism": 5, "suspend": True}, {"activeDeadlineSeconds": 999999, "backoffLimit": 100}):
         place.merge("Job", name, {"spec": edit})
         place.wait_right()
-    assert controller.drift(place.name) == 2  # a third one in a row would stop the agent
+    assert controller.counted_drift(2, place.name) == 2  # a third one in a row would stop the agent
 
 
 def test_an_edit_of_a_schedule_is_put_right(place: Place, controller: Controller) -> None:
@@ -70,7 +70,7 @@ def test_an_edit_of_a_schedule_is_put_right(place: Place, controller: Controller
     for edit in ({"schedule": "* * * * *"}, {"suspend": True, "concurrencyPolicy": "Allow"}):
         place.merge("CronJob", "ringfence-a", {"spec": edit})
         place.wait_right()
-    assert controller.drift(place.name) == 2
+    assert controller.counted_drift(2, place.name) == 2
 
 
 def test_a_request_is_answered_by_one_job(place: Place, controller: Controller) -> None:

@@ -107,7 +107,7 @@ def test_the_fence_is_right_or_the_agent_is_stopped(cluster: Cluster, client: Se
     for place, acts in zip(places, PAIRS, strict=True):
         pair = ", ".join(act.__name__ for act in acts)
         wait_for(f"the fence is right after {pair}", lambda place=place: fenced(place), timeout=QUIET_SECONDS + 120)  # type: ignore[misc]
-        assert controller.drift(place.name) >= 3, pair
+        controller.counted_drift(3, place.name)
         reasons = {reason for reason, _ in place.events()}
         assert reasons & {"FenceContested", "Unfenced", "AgentStopped"}, (pair, reasons)
         place.remove()

@@ -52,7 +52,7 @@ def test_a_strangers_policy(agent: Place, controller: Controller, pods: dict[str
     ready = agent.wait_condition("Ready", "False", "FenceWidened")
     assert "NetworkPolicy wide" in ready["message"]
     wait_for("an Event", lambda: any(reason == "ForeignPolicy" for reason, _ in agent.events()))
-    assert controller.metric("ringfence_agents", condition="FenceWidened", status="True") >= 1
+    controller.counted(1, "ringfence_agents", condition="FenceWidened", status="True")
     agent.delete("NetworkPolicy", "wide")
     agent.wait_condition("FenceWidened", "False", "AsDeclared")
     agent.wait_condition("Ready", "True")
@@ -139,7 +139,7 @@ def test_it_is_told_within_five_seconds_and_counted_once(agent: Place, controlle
         agent.wait_condition("FenceWidened", "True", "ForeignPolicy")
     labels = {"source": "widening", "namespace": agent.name}
     for rule in ("ForeignBinding", "ForeignPolicy"):
-        assert controller.metric("ringfence_violations_total", rule=rule, **labels) == 1
+        assert controller.counted(1, "ringfence_violations_total", rule=rule, **labels) == 1
     lines = [line for line in controller.warnings() if line.get("namespace") == agent.name]
     assert [line["rule"] for line in lines if line["event"] == "fence widened"] == ["ForeignBinding", "ForeignPolicy"]
 

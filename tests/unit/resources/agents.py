@@ -33,6 +33,6 @@ def make(data: dict[str, Any], name: str = "a", namespace: str = "ns") -> Agent:
         spec=parsed.value,
         fence_uid=data.get("fence_uid"),
         services=services,
-        service_addresses=addresses,  # type: ignore[arg-type] # two parts each
+        service_addresses=addresses,
         api_server=tuple(Endpoint(address, int(port)) for address, _, port in endpoints),
     )

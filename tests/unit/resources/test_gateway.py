@@ -8,7 +8,14 @@ import pytest
 
 from ringfence.policy.pod_security import unrestricted
 from ringfence.resources import Agent, JobImage, Manifest, build
-from ringfence.resources.gateway import authorities_name, gateway_label, gateway_name, host_lines, is_of_gateway
+from ringfence.resources.gateway import (
+    arguments,
+    authorities_name,
+    gateway_label,
+    gateway_name,
+    host_lines,
+    is_of_gateway,
+)
 from ringfence.resources.model import GatewayTells
 from ringfence.resources.network import effective_egress
 from ringfence.resources.phases import GATEWAY
@@ -206,3 +213,10 @@ def test_the_status_says_what_is_in_force() -> None:
         "c.example.com:443 Tunnel",
     ]
     assert host_lines(one.spec.network.egress[0]) == ["api.example.com:443"]
+
+
+def test_what_runs_is_what_the_gateways_own_tests_run() -> None:
+    (envoy,) = of_gateway(agent(API))["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert envoy["args"] == arguments()
+    assert envoy["args"][:2] == ["--config-path", "/etc/ringfence/gateway/bootstrap.json"]
+    assert {"--disable-hot-restart", "--drain-time-s"} <= set(envoy["args"])

@@ -12,8 +12,8 @@ from ringfence.policy.held import ALL, Held
 from ringfence.policy.model import Facts, NamedPolicy
 from ringfence.policy.widening import Widening
 from ringfence.resources import Endpoint, Identity, JobImage, Ref, ServicePort
-from ringfence.resources.dns import USUAL_DNS, Dns
-from ringfence.resources.model import TELLS_NOBODY, GatewayTells, ServiceName
+from ringfence.resources.dns import USUAL_DNS, Dns, ServiceName
+from ringfence.resources.model import TELLS_NOBODY, GatewayTells
 from ringfence.resources.network import ServiceKey
 from ringfence.resources.stored import StoredChild
 from ringfence.resources.users import USUAL_IDS, UserIds
