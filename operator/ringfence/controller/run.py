@@ -4,14 +4,14 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from ringfence.kube import ApiError, Kube, NotServed, Unreachable, path_of
+from ringfence.kube import ApiError, Kube, NotServed, Unreachable
 from ringfence.kube.access import AccessReviews
 from ringfence.kube.own_token import api_audiences
 from ringfence.policy.model import Network
@@ -45,6 +45,7 @@ from .agent.secrets import Secrets
 from .agent.writer import Writer
 from .certificates.keeper import Settings as CertificateSettings
 from .certificates.keeper import keep
+from .egress.asking import Asking
 from .egress.receiver import Receiver, serve
 from .inputs import ApiServerRecorder
 from .namespace.connecting import Connecting
@@ -174,26 +175,14 @@ class _Parts:
             return None
         return RegistrationWatch(registration, self.emit, lambda: store.wake_all(where=_is_recorded))
 
-    async def tells(self) -> GatewayTells:
-        """Who learns what gateways refuse. The Service's address stays as long as the Service does."""
+    async def tells(self, stop: asyncio.Event) -> GatewayTells:
+        """Who learns what gateways refuse, and who reads their figures."""
         settings = self.settings
         nobody = GatewayTells(scrapers=settings.scrapers)
         if not settings.egress_port:
             return nobody
-        path = path_of("v1", "services", settings.namespace, settings.egress_service)
-        try:
-            spec = (await self.kube.get(path))["spec"]
-        except (ApiError, Unreachable) as failure:
-            log.warning("egress gateways tell nobody of refusals", service=settings.egress_service, error=str(failure))
-            return nobody
-        address, port = spec["clusterIP"], spec["ports"][0]["port"]
-        return replace(
-            nobody,
-            address=f"[{address}]:{port}" if ":" in address else f"{address}:{port}",
-            namespace=settings.namespace,
-            labels=spec["selector"],
-            port=settings.egress_port,
-        )
+        where = Asking(self.kube, settings.namespace, settings.egress_service, settings.egress_port)
+        return await where.found(nobody, stop)
 
     def agents(
         self,
@@ -201,7 +190,6 @@ class _Parts:
         fence: Standing,
         held: Standing,
         recorder: RegistrationWatch | None,
-        tells: GatewayTells,
     ) -> AgentReconciler:
         """What looks after agents."""
         settings = self.settings
@@ -221,7 +209,6 @@ class _Parts:
                 gateways,
                 settings.gateway_image,
                 settings.user_ids,
-                gateway_tells=tells,
             ),
             executor=Executor(writer, secrets, Pods(writer), self.emit, held, reads, gateways),
             writer=writer,
@@ -275,7 +262,7 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
     reading = parts.reading()
     fence, held = parts.standing(reading.store)
     registration = parts.watch(reading.store)
-    reconciler = parts.agents(reading.store, fence, held, registration, await parts.tells())
+    reconciler = parts.agents(reading.store, fence, held, registration)
     agents = ReconcileLoop(reconciler, parts.emit, repair_workers=REPAIR_WORKERS)
     pods = ReconcileLoop(reconciler.executor.pods, parts.emit, workers=POD_WORKERS)
     namespaces = ReconcileLoop(
@@ -303,6 +290,7 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
         parts.emit(ClusterRead(first.seconds))
         prover = parts.prover(reading.store)
         await prover.look()  # before the first pass, which would close to agents what is not proven
+        reconciler.observer.gateway_tells = await parts.tells(stop)
         if registration is not None and not registration.looked:  # the first pass would not believe who asked
             await registration.look()
         work.begin(pods.run(), "pods")
