@@ -23,7 +23,7 @@ from ringfence.kube import path_of
 from ringfence.resources import Agent, JobImage, build
 from ringfence.resources.network import allow_policy
 from ringfence.resources.rotation import rotation_children
-from ringfence.resources.secrets import rotation_name
+from ringfence.resources.secret_names import rotation_name
 
 SPEC: dict[str, Any] = {
     "image": "registry.example/agent@sha256:" + "0" * 64,

@@ -97,7 +97,9 @@ def people(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     target = namespace(TARGET, opened=False)
     target["metadata"]["annotations"] = {"ringfence.dev/consent": f"{SPACE}=Critical"}
     bounds = {"maxLevel": "Critical", "namespaces": [TARGET], "clusterReads": ["nodes"]}
-    lax = {"namespaceSelector": {"matchLabels": {"requester": "tested"}}, "permissions": bounds}
+    egress = {"hosts": [{"name": "api.anthropic.com"}, {"name": "files.example.com"}]}
+    egress |= {"unkeyed": ["api.anthropic.com"], "tunnel": ["api.anthropic.com"]}
+    lax = {"namespaceSelector": {"matchLabels": {"requester": "tested"}}, "permissions": bounds, "egress": egress}
     everything = {
         "apiVersion": f"{RBAC}/v1",
         "kind": "ClusterRoleBinding",
@@ -244,6 +246,42 @@ def test_a_tenant_takes_no_secret_by_changing_what_runs(people: People) -> None:
         said = write(people.tenant, agent("keyed", **{"secrets": [KEY], **change}))
         assert "SecretNotReadableByRequester" in said, change
     assert write(people.applier, agent("keyed", secrets=[KEY], args=["x"])) == ""
+
+
+HOST = {"host": "api.anthropic.com", "rules": [{"methods": ["POST"], "paths": ["/v1/messages"]}]}
+OTHER = {"host": "files.example.com", "rules": [{"methods": ["POST"]}]}
+GATEWAY = {"host": "api.anthropic.com", "header": "x-api-key", "env": "API_KEY"}
+
+
+def sent(*rules: dict[str, Any], **delivery: Any) -> dict[str, Any]:
+    """Of a spec: a Secret that its gateway sends."""
+    given = {field: value for field, value in (GATEWAY | delivery).items() if value is not None}
+    return {"secrets": [KEY | {"delivery": {"gateway": given}}], "network": {"egress": list(rules or (HOST, OTHER))}}
+
+
+def test_a_tenant_has_no_secret_sent_elsewhere(people: People) -> None:
+    """Where the value goes, with which requests, and how many: each as naming the Secret anew."""
+    assert write(people.applier, agent("sends", **sent())) == ""
+    assert write(people.tenant, agent("sends", **sent(HOST), replicas=2)) == "", "what else it reaches may change"
+    assert write(people.tenant, agent("sends", **sent())) == ""
+    changes = [
+        sent(HOST | {"rules": [{"methods": ["POST"], "paths": ["/v1/files"]}]}, OTHER),
+        sent({"host": "api.anthropic.com", "preset": "anthropic"}, OTHER),
+        sent(HOST | {"ports": [443, 8443]}, OTHER),
+        sent(HOST | {"limits": {"requestsPerMinute": 9}}, OTHER),
+        sent(host="files.example.com"),
+        sent(header="x-other"),
+        sent(header="authorization", scheme="Bearer"),
+        sent(header=None, basic={"user": "u"}),
+        sent(env="OTHER_KEY"),
+    ]
+    for change in changes:
+        said = write(people.tenant, agent("sends", **change))
+        assert "SecretNotReadableByRequester" in said, change
+        assert "what is sent with it" in said
+        assert write(people.applier, agent("sends", **change), dry_run=True) == "", change
+    tunnel = {field: value for field, value in HOST.items() if field != "rules"} | {"mode": "Tunnel"}
+    assert "SecretDelivery" in write(people.applier, agent("sends", **sent(tunnel, OTHER))), "a tunnel sends none"
 
 
 def test_a_tenant_uses_no_permission_by_changing_what_runs(people: People) -> None:

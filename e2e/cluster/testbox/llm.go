@@ -58,11 +58,16 @@ func answerMessage(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, `{"type":"error","error":{"type":"invalid_request_error","message":"the body is not JSON"}}`)
 		return
 	}
-	_ = json.NewEncoder(w).Encode(map[string]any{
+	answer := map[string]any{
 		"id": "msg_pretend", "type": "message", "role": "assistant", "model": question.Model,
 		"content":     []map[string]string{{"type": "text", "text": "I am here, and only here."}},
 		"stop_reason": "end_turn", "usage": map[string]int{"input_tokens": 5, "output_tokens": 7},
-	})
+	}
+	// For tests of what a gateway sends in place of what an agent holds.
+	if r.Header.Get("x-pretend-show") != "" {
+		answer["seen"] = r.Header
+	}
+	_ = json.NewEncoder(w).Encode(answer)
 }
 
 func certificateFor(certFile, keyFile string, names []string) (tls.Certificate, error) {

@@ -24,6 +24,7 @@ OF_THE_CONTEXT: Final = frozenset(
         RuleName.EGRESS_HOST_ABOVE_POLICY,
         RuleName.EGRESS_TUNNEL_ABOVE_POLICY,
         RuleName.EGRESS_HOST_UNKEYED,
+        RuleName.EGRESS_LIMIT_ABOVE_POLICY,
         RuleName.INGRESS_ABOVE_POLICY,
         RuleName.IMAGE_NO_DIGEST,
         RuleName.IMAGE_REGISTRY,

@@ -22,6 +22,7 @@ from .fields import (
 from .hostnames import HostPattern
 from .identity import PolicyIdentity
 from .marks import MarkKey, PodMark
+from .network import HostLimits
 from .permissions import ClusterRead, Level, PolicyRule
 from .scheduling import DeviceLimit, NodeLabel, Toleration
 from .secrets import PolicySecrets
@@ -134,7 +135,11 @@ class PolicyEgress(Model):
         description="Of these the hosts of LLM providers that an agent may reach with a key of its own choice, by "
         "which it may carry data out to somebody else's account. Empty: none.",
     )
-
+    limits: HostLimits | None = Field(
+        default=None,
+        description="Most that an agent's limits of a host may say, which it must say then. Tunnels have none: what is "
+        "in them nobody sees. Absent: an agent need not say any.",
+    )
     cidrs: Annotated[list[Cidr], Field(max_length=256), ListType("set")] = Field(
         default_factory=list,
         description="Networks that an agent's cidr must lie inside. Empty: no egress by address. Private and other "

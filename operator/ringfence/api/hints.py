@@ -86,7 +86,10 @@ _NO_VALUE: Final = (
     "no value of a secret stands in this object: write source: {existing: {secretName: api, key: token}}, or have one "
     "made by source: {generate: {}} with rotation: {every: 720h}"
 )
-_DELIVERY: Final = "write delivery: {env: {name: TOKEN}}, or delivery: {file: {path: /var/run/ringfence/token}}"
+_DELIVERY: Final = (
+    "write delivery: {env: {name: TOKEN}}, or delivery: {file: {path: /var/run/ringfence/token}}, or, for a secret "
+    "that the agent is not to see, delivery: {gateway: {host: api.example.com, header: x-api-key, env: TOKEN}}"
+)
 _RUN: Final = (
     "write run: {mode: Schedule, schedule: 0 3 * * *, timeZone: Europe/Paris, deadline: 2h, retries: 1}, or "
     "run: {mode: Job} for an agent that works once"
@@ -213,6 +216,17 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "port": "write ports: [443] beside a host or a cidr; a Service has its port inside: service: {name: proxy, "
             "port: 80}",
             "protocol": "leave it out: agents reach TCP ports only",
+        },
+        "GatewayDelivery": {
+            **dict.fromkeys(("query", "parameter", "queryParam"), "a key goes into a header: write header: x-api-key"),
+            **dict.fromkeys(("name", "variable", "envName"), "write env: API_KEY"),
+            **dict.fromkeys(("user", "username", "password"), "write basic: {user: x-access-token}"),
+            **dict.fromkeys(("prefix", "bearer"), "write header: authorization with scheme: Bearer"),
+            **dict.fromkeys(("path", "paths", "methods"), "write rules beside the host in network.egress"),
+        },
+        "HostLimits": {
+            **dict.fromkeys(("rpm", "requests", "rate"), "write requestsPerMinute: 60"),
+            **dict.fromkeys(("bytes", "maxBytes", "body", "maxBody"), "write maxBodyBytes: 1048576"),
         },
         "RequestRule": {
             **dict.fromkeys(("method", "verbs", "verb"), "write methods: [POST]"),

@@ -40,6 +40,9 @@ GATEWAY_CONFIG_ANNOTATION = f"{GROUP}/gateway-config"
 """On a gateway's pods: the version of the configuration that they are to have. The kubelet looks at once at what it
 mounted into a pod whose annotations change, and otherwise about every minute."""
 
+GATEWAY_KEYS_ANNOTATION = f"{GROUP}/gateway-keys"
+"""On the template of a gateway's pods: which of the Secrets that it sends are there."""
+
 RESTART_ANNOTATION = f"{GROUP}/rotated-"
 """On the template of an agent's pods, with a digest of a secret's name: when it was restarted for that secret."""
 

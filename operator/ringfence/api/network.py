@@ -48,6 +48,54 @@ class RequestRule(Model):
     )
 
 
+MAX_BODY_BYTES: Final = 1 << 25
+"""The largest body that the gateway holds back until it is whole: an eighth of its memory's limit."""
+MAX_REQUESTS: Final = 100_000
+"""Requests in a minute: what one gateway lets through at most, roughly."""
+Preset = Literal[
+    "anthropic",
+    "azure-openai",
+    "bedrock",
+    "bedrock-mantle",
+    "cohere",
+    "deepseek",
+    "fireworks",
+    "google",
+    "groq",
+    "mistral",
+    "openai",
+    "openrouter",
+    "perplexity",
+    "together",
+    "vertex",
+    "xai",
+]
+"""Providers of ringfence/policy/providers.json."""
+
+
+class HostLimits(Model):
+    """How much goes out to one host: of the agent as a whole."""
+
+    cel_rules: ClassVar = (
+        Rule(
+            cel="has(self.requestsPerMinute) || has(self.maxBodyBytes)",
+            message="name requestsPerMinute or maxBodyBytes, or leave limits out",
+            check=lambda limits: limits.requests_per_minute is not None or limits.max_body_bytes is not None,
+        ),
+    )
+
+    requests_per_minute: Annotated[int, Field(ge=1, le=MAX_REQUESTS)] | None = Field(
+        default=None,
+        description="Most requests in a minute; one more is answered 429. Each port, each place of a key and "
+        "WebSockets count by themselves. Absent: no bound.",
+    )
+    max_body_bytes: Annotated[int, Field(ge=1, le=MAX_BODY_BYTES)] | None = Field(
+        default=None,
+        description="Longest body of a request, in bytes; a longer one is answered 413, also one that does not say its "
+        "length. The gateway holds each until it is whole, and there are no WebSockets to the host. Absent: no bound.",
+    )
+
+
 class ServiceTarget(Model):
     """One port of one Service, by the Service's own selector."""
 
@@ -80,9 +128,19 @@ class EgressRule(Model):
             check=lambda rule: rule.host is None or rule.ports is None or 0 < len(rule.ports) <= MAX_HOST_PORTS,
         ),
         Rule(
-            cel="has(self.host) || (!has(self.mode) && !has(self.rules))",
-            message="mode and rules go with a host: a cidr or a service is reached without the gateway",
-            check=lambda rule: rule.host is not None or (rule.mode is None and rule.rules is None),
+            cel="has(self.host) || (!has(self.mode) && !has(self.rules) && !has(self.preset) && !has(self.limits))",
+            message="mode, rules, preset and limits go with a host: a cidr or a service is reached without the gateway",
+            check=lambda rule: rule.host is not None or not any((rule.mode, rule.rules, rule.preset, rule.limits)),
+        ),
+        Rule(
+            cel="!has(self.preset) || !has(self.rules)",
+            message="a preset is rules already: name one of the two",
+            check=lambda rule: rule.preset is None or rule.rules is None,
+        ),
+        Rule(
+            cel="!has(self.mode) || self.mode != 'Tunnel' || (!has(self.preset) && !has(self.limits))",
+            message="of a tunnel the gateway sees no request: leave preset and limits out, or mode: Tunnel",
+            check=lambda rule: rule.mode != "Tunnel" or (rule.preset is None and rule.limits is None),
         ),
         Rule(
             cel="!has(self.mode) || self.mode != 'Tunnel' || !has(self.rules)",
@@ -132,7 +190,16 @@ class EgressRule(Model):
     )
     rules: Annotated[list[RequestRule], Field(min_length=1, max_length=4), ListType("atomic")] | None = Field(
         default=None,
-        description="Requests to the host that pass: those of any of these rules. Absent: all methods and paths.",
+        description="Requests to the host that pass: those of any of these rules. Absent, without a preset: all "
+        "methods and paths.",
+    )
+    preset: Preset | None = Field(
+        default=None,
+        description="In place of rules: the requests of inference of this LLM provider, whose host it must be; no "
+        "files, no batches, no administration. A secret with delivery.gateway to the host needs no header then.",
+    )
+    limits: HostLimits | None = Field(
+        default=None, description="How much goes out to the host. Policies bound it by egress.limits. Absent: no bound."
     )
 
     @property

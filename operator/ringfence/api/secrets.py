@@ -6,12 +6,13 @@ No value of a secret is ever part of this API.
 import re
 from datetime import timedelta
 from functools import lru_cache
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
 from .base import ListType, Model, Rule, ValueRule
 from .fields import DnsLabel, DnsSubdomain, EnvName
+from .hostnames import HostPattern
 
 KEYS_DIRECTORY = "/var/run/ringfence"
 """A directory for keys that are delivered as files, in every agent; a path outside of it has one of its own."""
@@ -83,6 +84,50 @@ KeyPath = Annotated[
 ]
 
 
+NO_KEY_HEADERS: Final = (
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+)
+"""Headers that steer the message or a proxy (RFC 9110 sections 7.6 and 8, RFC 9112 section 6)."""
+KeyHeader = Annotated[
+    str,
+    Field(min_length=1, max_length=64, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$"),
+    ValueRule(
+        cel="!(self in [" + ", ".join(f"'{name}'" for name in NO_KEY_HEADERS) + "]) && "
+        "!self.startsWith('x-envoy-') && !self.startsWith('x-forwarded-') && !self.startsWith('sec-')",
+        message="is a header that steers the request: name the one that holds the key, such as x-api-key",
+        check=lambda name: name not in NO_KEY_HEADERS and not name.startswith(("x-envoy-", "x-forwarded-", "sec-")),
+    ),
+]
+"""Name of a header that holds a key. In lower case: one spelling of each."""
+AuthScheme = Annotated[
+    str,
+    Field(min_length=1, max_length=32, pattern=r"^[A-Za-z][A-Za-z0-9-]*$"),
+    ValueRule(
+        cel="self.lowerAscii() != 'basic'",
+        message="holds a user, too: write basic: {user: NAME} in place of header and scheme",
+        check=lambda scheme: scheme.lower() != "basic",
+    ),
+]
+"""What stands before a key (RFC 9110 section 11.1)."""
+BasicUser = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9@._+-]*$")]
+"""A user without a colon, at which RFC 7617 cuts."""
+
+
 class ExistingSecret(Model):
     """A Secret that somebody else made and keeps: delivered, never written. Its age is watched."""
 
@@ -146,19 +191,83 @@ class EnvDelivery(Model):
     name: EnvName = Field(description="Name of the variable. Prefer a file: child processes inherit the environment.")
 
 
+class BasicAuth(Model):
+    """The value as a password: `Authorization: Basic`, with a user (RFC 7617)."""
+
+    user: BasicUser = Field(description="The user beside it, such as x-access-token. Not a secret.")
+
+
+class GatewayDelivery(Model):
+    """Not at all: the agent gets a placeholder, and its egress gateway sends the value in place of that.
+
+    To one host alone, with the requests that the rules of that host let through.
+    """
+
+    cel_rules: ClassVar = (
+        Rule(
+            cel="!has(self.basic) || !has(self.header)",
+            message="name one place: header, or basic",
+            check=lambda delivery: delivery.basic is None or delivery.header is None,
+        ),
+        Rule(
+            cel="!has(self.scheme) || has(self.header)",
+            message="a scheme stands in a header, such as header: authorization with scheme: Bearer",
+            check=lambda delivery: delivery.scheme is None or delivery.header is not None,
+        ),
+        Rule(
+            cel="!self.host.startsWith('*')",
+            message="the value goes to one host: name it without a star",
+            check=lambda delivery: not delivery.host.startswith("*"),
+        ),
+    )
+
+    host: HostPattern = Field(
+        description="The host that gets the value: one of network.egress, with rules or a preset, not by mode: Tunnel "
+        "and not on port 80. A host has one such secret."
+    )
+    header: KeyHeader | None = Field(
+        default=None,
+        description="Header in which clients put it, such as x-api-key, in lower case. Absent, with a preset of the "
+        "host: each place where that provider's own clients put it.",
+    )
+    scheme: AuthScheme | None = Field(
+        default=None, description="What stands before it in the header, such as Bearer. Absent: nothing."
+    )
+    basic: BasicAuth | None = None
+    env: EnvName = Field(
+        description="Variable of the agent that holds the placeholder. It is worth nothing but at the agent's own "
+        "gateway."
+    )
+
+
 class SecretDelivery(Model):
     """How the agent gets the value: exactly one."""
 
     cel_rules: ClassVar = (
         Rule(
-            cel="has(self.file) != has(self.env)",
-            message="name exactly one delivery: file or env",
-            check=lambda delivery: (delivery.file is None) != (delivery.env is None),
+            cel="[has(self.file), has(self.env), has(self.gateway)].exists_one(named, named)",
+            message="name exactly one delivery: file, env or gateway",
+            check=lambda delivery: (
+                [delivery.file is None, delivery.env is None, delivery.gateway is None].count(False) == 1
+            ),
         ),
     )
 
     file: FileDelivery | None = None
     env: EnvDelivery | None = None
+    gateway: GatewayDelivery | None = None
+
+    @property
+    def variable(self) -> str | None:
+        """The variable of the agent that it sets: with the value, or with the placeholder."""
+        if self.env is not None:
+            return self.env.name
+        return self.gateway.env if self.gateway is not None else None
+
+    @property
+    def variable_field(self) -> str:
+        """The field that names it."""
+        return "env.name" if self.env is not None else "gateway.env"
 
 
 class AgentSecret(Model):

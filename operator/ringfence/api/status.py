@@ -68,6 +68,7 @@ class Reason(StrEnum):
     SERVICE_REDIRECTED = "ServiceRedirected"
     DNS_REFUSED = "DnsRefused"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a secret
+    SECRET_UNUSABLE = "SecretUnusable"  # noqa: S105 - a reason
     NO_SECRETS = "NoSecrets"
     FRESH = "Fresh"
     SECRET_TOO_OLD = "SecretTooOld"  # noqa: S105 - a reason

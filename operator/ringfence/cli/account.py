@@ -140,7 +140,9 @@ def _key(name: str, asked: Mapping[str, Any], known: Mapping[str, Any]) -> dict[
 
 
 def _variable(delivery: Mapping[str, Any]) -> str | None:
-    name = (delivery.get("env") or {}).get("name")
+    name, through = (delivery.get("env") or {}).get("name"), delivery.get("gateway") or {}
+    if through:
+        return f"${through.get('env')} (placeholder), sent to {through.get('host')}"
     return f"${name}" if name else None
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 from ringfence.api import AgentDeploymentSpec, parse
 from ringfence.api.hostnames import Host, Refused, read_host
 from ringfence.api.network import HTTP, EgressRule, RequestRule
+from ringfence.policy.egress_hosts import limits_of
 from ringfence.policy.text import listed
 
 _MOST: Final = 8
@@ -35,9 +36,13 @@ def passes(rule: EgressRule) -> str:
     """What of it the gateway lets through."""
     if rule.is_tunnel:
         return "by a tunnel, in which the gateway sees nothing"
-    return (
-        f"by the gateway: {listed(map(_requests, rule.rules), _MOST)}" if rule.rules else "by the gateway: any request"
-    )
+    what = "any request"
+    if rule.preset:
+        what = f"what preset {rule.preset} has"
+    elif rule.rules:
+        what = listed(map(_requests, rule.rules), _MOST)
+    limits = [f"{field} {most}" for field, most in limits_of(rule.limits).items()]
+    return ", ".join([f"by the gateway: {what}", *limits])
 
 
 def host_lines(rules: Sequence[EgressRule]) -> Iterator[str]:

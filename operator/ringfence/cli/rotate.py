@@ -11,7 +11,7 @@ import click
 
 from ringfence.api.secrets import duration
 from ringfence.resources.model import child_name
-from ringfence.resources.secrets import rotation_name
+from ringfence.resources.secret_names import rotation_name
 from ringfence.resources.workload import rolled_out
 
 from . import cluster, formatting

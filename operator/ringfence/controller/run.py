@@ -36,6 +36,7 @@ from .agent.execute import Executor
 from .agent.gateways import Gateways
 from .agent.handover import HandOvers
 from .agent.holders import KEPT, Holders
+from .agent.keys import Keys
 from .agent.observe import Observer
 from .agent.pods import Pods
 from .agent.reads import ClusterReads
@@ -196,6 +197,7 @@ class _Parts:
         writer = Writer(self.kube, store, self.leading, self.emit)
         secrets = Secrets(self.kube, self.leading, f"{settings.namespace}:{settings.account}", self.emit)
         gateways = Gateways(secrets)
+        keys = Keys(secrets)
         reads = ClusterReads(self.kube, store, self.leading, self.emit)
         return AgentReconciler(
             store=store,
@@ -207,6 +209,7 @@ class _Parts:
                 settings.job_image,
                 Holders(AccessReviews(self.kube, KEPT), store, recorder),
                 gateways,
+                keys,
                 settings.gateway_image,
                 settings.user_ids,
             ),

@@ -51,17 +51,25 @@ QUERY: Final = (
 _SCRUB: Final = """
 local kept = "ringfence.scrub"
 function envoy_on_request(handle)
-  local value = handle:headers():get("HEADER") or ""
-  handle:streamInfo():dynamicMetadata():set(kept, "value", string.sub(value, SKIP))
+  local value = string.sub(handle:headers():get("HEADER") or "", SKIP)
+  local sent = value
+  if "USER" ~= "" then
+    sent = handle:base64Escape("USER:" .. value)
+    handle:headers():replace("HEADER", "SCHEME " .. sent)
+  end
+  handle:streamInfo():dynamicMetadata():set(kept, "value", value)
+  handle:streamInfo():dynamicMetadata():set(kept, "sent", sent)
 end
 function envoy_on_response(handle)
   local metadata = handle:streamInfo():dynamicMetadata():get(kept)
   local value = metadata and metadata["value"] or ""
   if #value < 8 then return end
-  local encoded = handle:base64Escape(value)
+  local looked = {value, handle:base64Escape(value), metadata["sent"]}
   local found = {}
   for name, text in pairs(handle:headers()) do
-    if string.find(text, value, 1, true) or string.find(text, encoded, 1, true) then found[name] = true end
+    for _, one in ipairs(looked) do
+      if string.find(text, one, 1, true) then found[name] = true end
+    end
   end
   for name in pairs(found) do
     handle:headers():remove(name)
@@ -69,7 +77,8 @@ function envoy_on_response(handle)
   end
 end
 """
-"""Lua: notes what was added, and takes each header of the answer away that holds it, as it is or in Base64."""
+"""Lua: puts the user beside a password, notes what was added, and takes each header of the answer away that holds it:
+as it is, or in Base64."""
 
 
 def removed(key: Key) -> list[str]:
@@ -92,6 +101,7 @@ def _absent(header: str) -> Json:
 
 def filters(gateway: Gateway, place: Place, cluster: str) -> list[Json]:
     """Of a cluster, between the address check and its end: the key is added, and scrubbed from the answer's headers."""
+    prefixed = bool(place.scheme and not place.user)
     generic = typed(
         "Generic",
         credential={
@@ -99,11 +109,12 @@ def filters(gateway: Gateway, place: Place, cluster: str) -> list[Json]:
             "sds_config": watched(gateway.paths.config, naming.secret_file(cluster)),
         },
         header=place.header,
-        **({"header_value_prefix": f"{place.scheme} "} if place.scheme else {}),
+        **({"header_value_prefix": f"{place.scheme} "} if prefixed else {}),
     )
     credential = {"name": "envoy.http.injected_credentials.generic", "typed_config": generic}
-    skip = len(place.scheme) + 2 if place.scheme else 1
-    source = _SCRUB.replace("HEADER", place.header).replace("SKIP", str(skip))
+    skip = len(place.scheme) + 2 if prefixed else 1
+    words = {"HEADER": place.header, "SKIP": str(skip), "USER": place.user, "SCHEME": place.scheme}
+    source = re.sub("|".join(words), lambda found: words[found[0]], _SCRUB)
     return [
         extension(
             "envoy.filters.http.credential_injector", "CredentialInjector", overwrite=True, credential=credential

@@ -1,5 +1,6 @@
 """What an agent's egress gateway is made from. Names and paths are taken as already judged (`policy`)."""
 
+import base64
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -27,7 +28,8 @@ class Rule:
     """Requests that are let through. Empty methods or paths: all of them.
 
     `methods`: upper case, such as POST. `paths`: exact (`/v1/messages`), or ending in `/*`: everything below it, at a
-    segment's border (`/v1/*` is /v1/x, neither /v1 nor /v1x). `/*` is every path.
+    segment's border (`/v1/*` is /v1/x, neither /v1 nor /v1x). `/*` is every path. `{name}` stands for text within a
+    segment, without the character behind it (`providers.pattern`).
     """
 
     methods: tuple[str, ...] = ()
@@ -39,13 +41,19 @@ EVERY_REQUEST: Final = (Rule(),)
 
 @dataclass(frozen=True)
 class Place:
-    """Where a client may put the placeholder: the whole of a header, or what follows `scheme` and a space in it."""
+    """Where a client may put the placeholder: the whole of a header, or what follows `scheme` and a space in it.
+
+    `user`: it is the password of this user, in Base64 with him (RFC 7617); "": it stands there as it is.
+    """
 
     header: str
     scheme: str = ""
+    user: str = ""
 
     def value(self, secret: str) -> str:
         """The header's value that carries `secret`."""
+        if self.user:
+            secret = base64.b64encode(f"{self.user}:{secret}".encode()).decode()
         return f"{self.scheme} {secret}" if self.scheme else secret
 
 
@@ -68,7 +76,8 @@ class Host:
 
     `rules`: of Terminate alone. `websocket`: whether a GET that a rule allows may become a WebSocket.
     `tls_1_2`: whether the host may be spoken to with TLS 1.2. `max_stream_seconds`: the longest that one request
-    lasts; 0: no bound. `max_body_bytes`: of one request; 0: no bound. `requests_per_minute`: 0: no bound.
+    lasts; 0: no bound. `max_body_bytes`: of one request; 0: no bound. `requests_per_minute`: 0: no bound. `closed`: why
+    nothing is let through for the time being, whatever the rules are; "": they count.
     """
 
     name: str
@@ -81,6 +90,7 @@ class Host:
     max_stream_seconds: int = 3600
     max_body_bytes: int = 0
     requests_per_minute: int = 0
+    closed: str = ""
 
     @property
     def wildcard(self) -> bool:

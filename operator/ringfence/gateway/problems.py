@@ -24,6 +24,8 @@ _METHOD: Final = re.compile(r"[A-Z]{1,32}")
 _PATH: Final = re.compile(r"/[!$&'()*+,:;=@A-Za-z0-9._~/%-]*")
 _FILE: Final = re.compile(r"[-._a-zA-Z0-9]{1,253}/[-._a-zA-Z0-9]{1,253}")
 _HEADER: Final = re.compile(r"[a-z0-9-]{1,64}")
+_USER: Final = re.compile(r"[A-Za-z0-9@._+-]{1,128}")
+"""It stands in a text of Lua, and before the colon of RFC 7617."""
 _PORTS: Final = range(1, 65536)
 
 
@@ -68,7 +70,7 @@ def _of_host(host: Host) -> Iterator[str]:
 
 def _right_path(path: str) -> bool:
     """As Envoy compares it: normalised, without a query, and with `*` nowhere but at the end."""
-    plain = path.removesuffix(BELOW)
+    plain = re.sub(r"\{[a-z]+\}", "x", path).removesuffix(BELOW)
     if not plain:
         return path == BELOW
     segments = plain.split("/")[1:]
@@ -89,6 +91,11 @@ def _of_key(host: Host) -> Iterator[str]:
         f"{place.header!r} is not a header in lower case"
         for place in host.key.places
         if not _HEADER.fullmatch(place.header)
+    )
+    yield from (
+        f"{place.user!r} is no user of {place.header}"
+        for place in host.key.places
+        if place.user and not (_USER.fullmatch(place.user) and place.scheme)
     )
     twice = [header for header, times in Counter(place.header for place in host.key.places).items() if times > 1]
     yield from (f"the key has two places in {header}" for header in twice)

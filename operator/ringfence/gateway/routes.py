@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from ringfence.policy.providers import pattern
+
 from . import bodies, keys, log, naming, wildcards
 from .log import FIELD_HOST, FIELD_KEY, FIELD_RULES, Reason
 from .model import BELOW, Gateway, Host, Mode, Rule
@@ -73,8 +75,17 @@ def _virtual_host(host: Host, port: int) -> Json:
     return {
         "name": naming.site(host, port),
         "domains": wildcards.domains(host, port),
-        "routes": [*_guards(host, port), *_allowed(host, port), _nothing_else(host, port)],
+        "routes": [
+            *_guards(host, port),
+            *([_closed(host, port)] if host.closed else _allowed(host, port)),
+            _nothing_else(host, port),
+        ],
     }
+
+
+def _closed(host: Host, port: int) -> Json:
+    site = naming.site(host, port)
+    return _refusal(site, {"prefix": "/"}, name=f"{site}/closed", message=host.closed, field=FIELD_KEY, status=503)
 
 
 def _guards(host: Host, port: int) -> Iterator[Json]:
@@ -220,6 +231,8 @@ def authority(name: str, port: int) -> str:
 def _path(path: str) -> Json:
     if not _narrow(path):
         return {"prefix": "/"}
+    if "{" in path:
+        return {"safe_regex": {"regex": pattern(path)}}
     if path.endswith(BELOW):
         return {"prefix": path.removesuffix("*")}
     return {"path": path}

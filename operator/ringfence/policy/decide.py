@@ -13,6 +13,7 @@ from .egress import check_egress
 from .egress_hosts import check_hosts
 from .elsewhere import check_elsewhere
 from .files import volumes
+from .gateway_secrets import check_gateway_secrets, keyed_hosts
 from .identity import check_identity, check_token_paths
 from .ingress import check_ingress
 from .limits import check_limits
@@ -104,7 +105,8 @@ def _check_parts(
     yield from check_permissions(parts.permissions, policies, agent.namespace)
     yield from check_elsewhere(parts.permissions, agent, policies, facts)
     yield from check_egress(parts.network.egress, agent.namespace, policies, facts)
-    yield from check_hosts(parts.network.egress, policies)
+    yield from check_hosts(parts.network.egress, policies, keyed_hosts(parts.secrets))
+    yield from check_gateway_secrets(parts.secrets, parts.network.egress)
     yield from check_ingress(parts.network.ingress, agent.namespace, policies)
     yield from check_storage(parts.storage)
     yield from check_run(parts.run, agent.name)

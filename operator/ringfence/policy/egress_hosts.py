@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ringfence.api.network import EgressRule
+from ringfence.api.network import EgressRule, HostLimits
 
 from .hostnames import Host, Refused, covered, read_host, refusal
 from .model import NamedPolicy, RuleName, Violation
-from .providers import provider_of
-from .text import quote
+from .providers import provider_of, providers
+from .text import listed, quote
 
 _AT = "spec.network.egress"
 
@@ -28,6 +28,7 @@ def check_hosts(
         elif (why := refusal(host.name, needs_reason=False)) is not None:
             yield Violation(f"{at}.host", RuleName.EGRESS_HOST_INVALID, why)
         else:
+            yield from _check_preset(at, rule, host)
             for policy in policies:
                 yield from _check_policy(at, rule, host, policy, keyed)
 
@@ -43,6 +44,43 @@ def _check_twice(at: str, index: int, rule: EgressRule, seen: dict[tuple[str, in
             yield Violation(f"{at}.host", RuleName.EGRESS_HOST_INVALID, message)
 
 
+def _check_preset(at: str, rule: EgressRule, host: Host) -> Iterator[Violation]:
+    """Paths of one provider mean something else at another one's host."""
+    if rule.preset is None or (provider := providers()[rule.preset]).meets(host):
+        return
+    own = provider_of(host)
+    fix = f"write preset: {own.name}" if own else "write rules in place of preset"
+    message = (
+        f"{quote(host.name)} is no host of {rule.preset}, which has {listed(provider.hosts, 3)}: {fix}, or name one of "
+        "these hosts"
+    )
+    yield Violation(f"{at}.preset", RuleName.EGRESS_HOST_INVALID, message)
+
+
+def _check_limits(at: str, rule: EgressRule, policy: NamedPolicy) -> Iterator[Violation]:
+    """What a policy bounds, an agent says: at most that. A tunnel has no requests."""
+    if rule.is_tunnel:
+        return
+    asked, allowed = limits_of(rule.limits), limits_of(policy.spec.egress.limits)
+    for field, most in allowed.items():
+        if (wanted := asked.get(field)) is None or wanted > most:
+            said = "says nothing of it" if wanted is None else f"asks for {wanted}"
+            message = (
+                f"policy {quote(policy.name)} allows a host at most {most}, and this one {said}: write limits: "
+                f"{{{field}: {most}}} or less"
+            )
+            yield Violation(f"{at}.limits.{field}", RuleName.EGRESS_LIMIT_ABOVE_POLICY, message)
+
+
+def limits_of(limits: HostLimits | None) -> Mapping[str, int]:
+    """Those that are set, by their fields."""
+    said = {
+        "requestsPerMinute": limits.requests_per_minute if limits else None,
+        "maxBodyBytes": limits.max_body_bytes if limits else None,
+    }
+    return {field: number for field, number in said.items() if number is not None}
+
+
 def _check_policy(
     at: str, rule: EgressRule, host: Host, policy: NamedPolicy, keyed: frozenset[str]
 ) -> Iterator[Violation]:
@@ -55,12 +93,14 @@ def _check_policy(
             "gateway decides each request, or have the host added to the policy's spec.egress.tunnel"
         )
         yield Violation(f"{at}.mode", RuleName.EGRESS_TUNNEL_ABOVE_POLICY, message)
+    yield from _check_limits(at, rule, policy)
     provider = provider_of(host)
     if provider and (rule.is_tunnel or host.name not in keyed) and not covered(host, policy.unkeyed_hosts):
         message = (
             f"{quote(host.name)} is a host of an LLM provider ({provider.name}), which takes data for whoever brings a "
-            f"key: have the host added to spec.egress.unkeyed of policy {quote(policy.name)}, with which the agent may "
-            "use a key of its own"
+            "key: have the gateway bring yours (spec.secrets[].delivery.gateway, to a host by its exact name), or have "
+            f"the host added to spec.egress.unkeyed of policy {quote(policy.name)}, with which the agent may use a key "
+            "of its own"
         )
         yield Violation(f"{at}.host", RuleName.EGRESS_HOST_UNKEYED, message)
 

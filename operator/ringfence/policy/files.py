@@ -57,7 +57,7 @@ def check_env_from(
     if not sources:
         return
     taken = {variable.name: f"{spec}.env" for variable in env}
-    taken |= {one.delivery.env.name: "spec.secrets" for one in secrets if one.delivery.env}
+    taken |= {one.delivery.variable: "spec.secrets" for one in secrets if one.delivery.variable}
     for index, source in enumerate(sources):
         at = f"{spec}.envFrom[{index}]"
         for place, name in enumerate(source.keys):

@@ -50,9 +50,10 @@ def newly_delivered(spec: Any, old: Any) -> dict[str, str]:
     """Existing Secrets that are delivered otherwise than by the `old` spec: name -> path of the field.
 
     They are all of them where something else runs than before: it would get what the old program was trusted with.
+    One that the gateway sends is among them where its host is reached otherwise: by other requests, ports or limits.
     """
-    before = [_delivered(secret) for _, _, secret in _named(old)] if runs_the_same(spec, old) else []
-    return {name: path for path, name, secret in _named(spec) if _delivered(secret) not in before}
+    before = [_delivered(secret, old) for _, _, secret in _named(old)] if runs_the_same(spec, old) else []
+    return {name: path for path, name, secret in _named(spec) if _delivered(secret, spec) not in before}
 
 
 def runs_the_same(spec: Any, old: Any) -> bool:
@@ -81,9 +82,17 @@ def _inside(found: Any, name: str) -> Any:
     return found.get(name) if isinstance(found, Mapping) else None
 
 
-def _delivered(secret: Mapping[str, Any]) -> list[Any]:
-    """Which key of which Secret arrives where."""
-    return [secret["source"]["existing"], secret.get("delivery"), secret.get("containers") or None]
+def _delivered(secret: Mapping[str, Any], spec: Mapping[str, Any]) -> list[Any]:
+    """Which key of which Secret arrives where, and with which requests where the gateway brings it to a host."""
+    delivery = secret.get("delivery")
+    return [secret["source"]["existing"], delivery, secret.get("containers") or None, _ways(delivery, spec)]
+
+
+def _ways(delivery: Any, spec: Mapping[str, Any]) -> list[Any]:
+    """All that the spec says of the host that gets a value."""
+    host = _inside(_inside(delivery, "gateway"), "host")
+    rules = _inside(spec.get("network"), "egress")
+    return [one for one in rules if _inside(one, "host") == host] if host and isinstance(rules, list) else []
 
 
 def _named(spec: Any) -> list[tuple[str, str, Mapping[str, Any]]]:

@@ -42,7 +42,7 @@ def unreadable(secrets: Mapping[str, str], hidden: PermissionSet, subject: Subje
         if subject.who is None:
             message = (
                 f"you may not get Secret {quote(name)} in this namespace, so you may not give it to an agent or change "
-                "what an agent with it runs: ask somebody who may, or for that permission"
+                "what an agent with it runs, or what is sent with it: ask somebody who may, or for that permission"
             )
         else:
             message = f"{subject.who}, may not get Secret {quote(name)}, so {subject.consequence}: {subject.remedy}"

@@ -8,7 +8,7 @@ about the very same place besides is left out (`decide`).
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 from ringfence.api import parse
 from ringfence.api.agentdeployment import ImageSignature, Sandbox, Storage
@@ -17,7 +17,17 @@ from ringfence.api.container import EnvVar, Resources
 from ringfence.api.containers import InitContainer, Sidecar, SideFile, SideVar
 from ringfence.api.files import ConfigFile, EnvFrom
 from ringfence.api.identity import Annotation, Identity, IdentityToken
-from ringfence.api.network import MAX_EGRESS, EgressRule, IngressRule, Network, Peer, ServiceTarget
+from ringfence.api.network import (
+    MAX_EGRESS,
+    EgressRule,
+    HostLimits,
+    IngressRule,
+    Network,
+    Peer,
+    Preset,
+    RequestRule,
+    ServiceTarget,
+)
 from ringfence.api.permissions import AgentRule, Permissions
 from ringfence.api.run import Run
 from ringfence.api.scratch import Scratch
@@ -26,6 +36,7 @@ from ringfence.api.secrets import (
     EnvDelivery,
     ExistingSecret,
     FileDelivery,
+    GatewayDelivery,
     Rotation,
     SecretDelivery,
     SecretSource,
@@ -161,8 +172,21 @@ def _egress(raw: Mapping[str, Any]) -> EgressRule:
         ports=ports,
         service=_read(ServiceTarget, raw.get("service")),
         mode="Tunnel" if raw.get("mode") == "Tunnel" else None,
-        rules=None,
+        rules=_rules(raw),
+        preset=raw.get("preset") if _is_preset(raw.get("preset")) else None,
+        limits=_read(HostLimits, raw.get("limits")),
     )
+
+
+def _rules(raw: Mapping[str, Any]) -> list[RequestRule] | None:
+    """Those that can be read; none is not the same as absent, also in place of a preset that cannot be read."""
+    if raw.get("rules") is None and (raw.get("preset") is None or _is_preset(raw.get("preset"))):
+        return None
+    return [found for one in _list(raw.get("rules")) if (found := _read(RequestRule, _mapping(one))) is not None]
+
+
+def _is_preset(word: Any) -> bool:
+    return isinstance(word, str) and word in get_args(Preset)
 
 
 def _secret(raw: Mapping[str, Any]) -> AgentSecret:
@@ -173,7 +197,9 @@ def _secret(raw: Mapping[str, Any]) -> AgentSecret:
         rotation=_read(Rotation, raw.get("rotation")),
         containers=_words(raw.get("containers")),
         delivery=SecretDelivery.model_construct(
-            file=_read(FileDelivery, delivery.get("file")), env=_read(EnvDelivery, delivery.get("env"))
+            file=_read(FileDelivery, delivery.get("file")),
+            env=_read(EnvDelivery, delivery.get("env")),
+            gateway=_read(GatewayDelivery, delivery.get("gateway")),
         ),
     )
 

@@ -49,6 +49,7 @@ class RuleName(StrEnum):
     EGRESS_HOST_ABOVE_POLICY = "EgressHostAbovePolicy"
     EGRESS_TUNNEL_ABOVE_POLICY = "EgressTunnelAbovePolicy"
     EGRESS_HOST_UNKEYED = "EgressHostUnkeyed"
+    EGRESS_LIMIT_ABOVE_POLICY = "EgressLimitAbovePolicy"
     INGRESS_ABOVE_POLICY = "IngressAbovePolicy"
     IMAGE_INVALID = "ImageInvalid"
     IMAGE_NO_DIGEST = "ImageNoDigest"

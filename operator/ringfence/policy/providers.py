@@ -34,7 +34,7 @@ class Inference:
     @cached_property
     def patterns(self) -> tuple[str, ...]:
         """The paths as regular expressions in RE2 syntax, each for the whole path without its query."""
-        return tuple(map(_pattern, self.paths))
+        return tuple(map(pattern, self.paths))
 
     def allows(self, method: str, path: str) -> bool:
         """Whether a request is one of these."""
@@ -93,7 +93,8 @@ def _meet(pattern: str, host: Host) -> bool:
     )
 
 
-def _pattern(path: str) -> str:
+def pattern(path: str) -> str:
+    """A path with {name} in it as a regular expression in RE2 syntax, for the whole path without its query."""
     parts = re.split(r"\{[a-z]+\}(.?)", path)
     found = re.escape(parts[0])
     for behind, rest in zip(parts[1::2], parts[2::2], strict=True):

@@ -107,7 +107,7 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
         "addresses and names of the cluster are none, letters that look alike are refused, a star never stands where "
         "anybody registers names (`*.co.uk`), and one host and port has one rule.",
         "Write the host's own name in lower case, such as `api.example.com`; what is not ASCII as `xn--...`. The port "
-        "goes into `ports`, the path into `rules`.",
+        "goes into `ports`, the path into `rules`. A `preset` goes with a host of its own provider.",
     ),
     RuleName.EGRESS_HOST_ABOVE_POLICY: RuleText(
         "The platform team lists the hosts that agents of a namespace may reach by name. A wildcard is a permission "
@@ -124,7 +124,13 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
     RuleName.EGRESS_HOST_UNKEYED: RuleText(
         "An LLM provider's host takes files and prompts for every account. An agent that may bring a key of its own "
         "can be told to bring an attacker's, and hands over there what it knows.",
-        "Have the host added to the policy's `egress.unkeyed`.",
+        "Have the gateway bring a key of yours (`secrets[].delivery.gateway`), which the agent never sees; or have the "
+        "host added to the policy's `egress.unkeyed`.",
+    ),
+    RuleName.EGRESS_LIMIT_ABOVE_POLICY: RuleText(
+        "An agent that is told what to do by somebody else may still spend, and send, what its rules let through: the "
+        "platform team says how many requests a minute and how large a body that is, for each host.",
+        "Write `limits` beside the host, at most the policy's `egress.limits`.",
     ),
     RuleName.INGRESS_ABOVE_POLICY: RuleText(
         "Who may connect to an agent may tell it what to do: the platform team says in which other namespaces callers "
@@ -237,7 +243,8 @@ RULES: Final[Mapping[RuleName, RuleText]] = {
     ),
     RuleName.SECRET_UNREADABLE: RuleText(
         "Who may create or change agents but not read a Secret could read it through an agent of his own, or through "
-        "one that has the Secret already, by changing what that one runs.",
+        "one that has the Secret already, by changing what that one runs; or use it, by changing the host or the "
+        "requests with which an egress gateway sends it.",
         "Have somebody who may get the Secret apply the object, or be given that permission; where the namespace "
         "names a delegate, have the delegate given it.",
     ),

@@ -24,9 +24,9 @@ def check_secrets(
         at = f"{_AT}[{index}]"
         yield from _check_source(at, secret)
         yield from _check_age(at, secret, policies)
-        if secret.delivery.env:
+        if variable := secret.delivery.variable:
             taken = {name: path for one in secret.receivers for name, path in plain.get(one, {}).items()}
-            yield from _check_variable(f"{at}.delivery.env.name", secret.delivery.env.name, taken)
+            yield from _check_variable(f"{at}.delivery.{secret.delivery.variable_field}", variable, taken)
     yield from _check_variables_differ(secrets)
 
 
@@ -84,10 +84,11 @@ def _check_variable(path: str, name: str, plain: Mapping[str, str]) -> Iterator[
 def _check_variables_differ(secrets: Sequence[AgentSecret]) -> Iterator[Violation]:
     seen: dict[tuple[str, str], int] = {}
     for index, secret in enumerate(secrets):
-        if secret.delivery.env is None:
+        name = secret.delivery.variable
+        if name is None:
             continue
-        name = secret.delivery.env.name
         first = min([seen.setdefault((one, name), index) for one in secret.receivers])
         if first != index:
             message = f"{_AT}[{first}] is delivered as this variable already: choose another name"
-            yield Violation(f"{_AT}[{index}].delivery.env.name", RuleName.SECRET_DELIVERY, message)
+            at = f"{_AT}[{index}].delivery.{secret.delivery.variable_field}"
+            yield Violation(at, RuleName.SECRET_DELIVERY, message)

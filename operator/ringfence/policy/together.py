@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from ringfence.api.secrets import duration
 
 from .atoms import PermissionSet
+from .egress_hosts import limits_of
 from .hostnames import Host, covered
 from .identity import pairs
 from .images import covers
@@ -93,6 +94,10 @@ def _permissions(found: PermissionSet) -> str:
     return listed((str(atom) for atom in sorted(found.atoms)), _SHOWN) or "none"
 
 
+def _limit(field: str) -> Callable[[NamedPolicy], int | None]:
+    return lambda one: limits_of(one.spec.egress.limits).get(field)
+
+
 def _stricter(strict: str) -> Meet:
     return lambda left, right: strict if strict in {left, right} else left
 
@@ -110,6 +115,8 @@ _FIELDS: Final = (
     _Field("egress.hosts", lambda one: one.allowed_hosts, _hosts, _host_names),
     _Field("egress.tunnel", lambda one: one.tunnel_hosts, _hosts, _host_names),
     _Field("egress.unkeyed", lambda one: one.unkeyed_hosts, _hosts, _host_names),
+    _Field("egress.limits.requestsPerMinute", _limit("requestsPerMinute"), min, str),
+    _Field("egress.limits.maxBodyBytes", _limit("maxBodyBytes"), min, str),
     _Field("egress.cidrs", lambda one: one.allowed_networks, lambda a, b: a & b, lambda a: a.display(_SHOWN) or "none"),
     _Field("egress.maxPublicAddresses", lambda one: one.spec.egress.max_public_addresses, min, str),
     _Field("egress.serviceNamespaces", lambda one: one.service_namespaces, lambda a, b: a & b, _names("its own alone")),

@@ -5,19 +5,20 @@ is mounted whole, so that a change of them is one swap of a directory. The certi
 the gateway never has, are in a second one; of that the agent's pods get the certificates alone.
 """
 
-import hashlib
 from collections.abc import Sequence
 from typing import Final
 
 from ringfence.api import AgentDeploymentSpec
 from ringfence.api.container import EnvVar
 from ringfence.api.containers import SideVar
-from ringfence.api.names import AGENT_LABEL, GATEWAY_PREFIX, GATEWAY_SUFFIX, MANAGED_BY, MANAGED_BY_LABEL
+from ringfence.api.names import AGENT_LABEL, GATEWAY_KEYS_ANNOTATION, GATEWAY_PREFIX, MANAGED_BY, MANAGED_BY_LABEL
 from ringfence.api.network import EgressRule
 from ringfence.policy.closed import beyond_public
 
 from . import dns
 from .dns import NAMESPACE_NAME_LABEL
+from .gateway_keys import gateway_secrets, key_mounts, key_volumes, mounted_keys
+from .gateway_names import authorities_name, gateway_label, gateway_name
 from .hosts_file import exact_hosts, not_by_proxy
 from .kinds import Manifest
 from .model import Agent, Identity, child
@@ -56,37 +57,11 @@ FIRST_PROXY_PORT: Final = 3128
 FIRST_OBSERVE_PORT: Final = 15021
 PROXY_VARIABLES: Final = ("HTTPS_PROXY", "https_proxy")
 """What clients read of a proxy. HTTP_PROXY is none of them: of plain HTTP the gateway takes declared names alone."""
-MAX_NAME: Final = 63
 COMPONENT_LABEL: Final = "app.kubernetes.io/component"
 COMPONENT: Final = "egress-gateway"
 """On the gateways' pods: by it the chart's PodMonitor and the controller's NetworkPolicy find them."""
 OBSERVE: Final = "observe"
 """The port's name that figures are read at."""
-_DIGEST: Final = 10
-_SUFFIX: Final = "-gateway"
-
-
-def gateway_name(agent: str) -> str:
-    """Name of all children of its gateway. The Service's is a part of a host's name, and so at most 63 characters."""
-    return _fitting(f"{GATEWAY_PREFIX}{agent}", _SUFFIX, agent)
-
-
-def gateway_label(agent: str) -> str:
-    """What the label of its pods says."""
-    return _fitting(agent, GATEWAY_SUFFIX, agent)
-
-
-def _fitting(name: str, suffix: str, agent: str) -> str:
-    """A name of at most 63 characters: one that is too long is cut, and has a digest of the agent's in it."""
-    if len(name) + len(suffix) <= MAX_NAME:
-        return name + suffix
-    digest = hashlib.sha256(agent.encode()).hexdigest()[:_DIGEST]
-    return f"{name[: MAX_NAME - len(suffix) - _DIGEST - 1].rstrip('-')}-{digest}{suffix}"
-
-
-def authorities_name(agent: str) -> str:
-    """Name of the Secret with the authorities."""
-    return f"{gateway_name(agent)}-ca"
 
 
 def has_hosts(spec: AgentDeploymentSpec) -> bool:
@@ -261,9 +236,16 @@ def _deployment(agent: Agent) -> Manifest:
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "revisionHistoryLimit": 1,
             "progressDeadlineSeconds": 600,
-            "template": {"metadata": {"labels": labels}, "spec": _pod(agent)},
+            "template": {"metadata": {"labels": labels, **_marks(agent)}, "spec": _pod(agent)},
         },
     )
+
+
+def _marks(agent: Agent) -> Manifest:
+    """A Secret that comes while Envoy runs is not taken up for certain, so a pod is made that begins with it."""
+    if not gateway_secrets(agent):
+        return {}
+    return {"annotations": {GATEWAY_KEYS_ANNOTATION: mounted_keys(agent)}}
 
 
 def _pod(agent: Agent) -> Manifest:
@@ -282,6 +264,7 @@ def _pod(agent: Agent) -> Manifest:
         "volumes": [
             {"name": "config", "secret": {"secretName": name, "defaultMode": 0o440}},
             {"name": "run", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+            *key_volumes(agent),
         ],
     }
 
@@ -335,6 +318,7 @@ def _envoy(agent: Agent) -> Manifest:
         "volumeMounts": [
             {"name": "config", "mountPath": CONFIG_DIRECTORY, "readOnly": True},
             {"name": "run", "mountPath": RUN_DIRECTORY},
+            *key_mounts(agent),
         ],
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -351,6 +335,8 @@ def host_lines(rule: EgressRule) -> list[str]:
     where = f"{rule.host}:{','.join(map(str, rule.host_ports))}"
     if rule.is_tunnel:
         return [f"{where} Tunnel"]
+    if rule.preset:
+        return [f"{where} preset {rule.preset}"]
     if not rule.rules:
         return [where]
     return [f"{where} {','.join(one.methods or ['any'])} {','.join(one.paths or ['/*'])}" for one in rule.rules]

@@ -128,6 +128,19 @@ class Identity:
         return {AGENT_LABEL: self.name}
 
 
+@dataclass(frozen=True)
+class KeyState:
+    """What is known of a Secret whose value the egress gateway sends.
+
+    `uid`: of the Secret; "": it is not there, or has no such key. `version`: its resourceVersion. `problem`: why the
+    value cannot be sent, in words without the value; "": it can.
+    """
+
+    uid: str = ""
+    version: str = ""
+    problem: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Agent(Identity):
     """One accepted AgentDeployment and what was read of its surroundings.
@@ -141,7 +154,8 @@ class Agent(Identity):
     `gateway_tells`: who learns what it refuses.
     `restarts`: annotations of the pods' template by which rotation jobs have restarted the agent. `elsewhere`: by other
     namespaces that consent to it, the rules that hold there and the lowest level that holds them. `runs`: which
-    there are to be. `user_ids`: who says which ids its pods have, and those of its jobs.
+    there are to be. `user_ids`: who says which ids its pods have, and those of its jobs. `keys`: by the names of
+    secrets that its gateway sends; one of which nothing is known yet is left out.
     """
 
     spec: AgentDeploymentSpec
@@ -160,6 +174,7 @@ class Agent(Identity):
     elsewhere: Mapping[str, tuple[Level, Sequence[AgentRule]]] = field(default_factory=dict)
     runs: Runs = field(default_factory=Runs)
     user_ids: UserIds = USUAL_IDS
+    keys: Mapping[str, KeyState] = field(default_factory=dict)
 
 
 def child_name(agent: str, suffix: str = "") -> str:

@@ -13,7 +13,8 @@ from .kinds import Manifest
 from .model import ROTATION_LABEL, Agent, JobImage, child, child_name
 from .network import api_server_only
 from .runs import ends
-from .secrets import restart_annotation, rotation_name
+from .secret_names import rotation_name
+from .secrets import restart_annotation
 from .users import ids_of
 
 JOB_SECONDS = 300

@@ -36,7 +36,7 @@ def home_variable(agent: Agent) -> list[Manifest]:
     """HOME where it can write: at the first directory that the spec names, else /tmp. Not where the spec sets it."""
     named = {variable.name for variable in agent.spec.env}
     named |= {key for source in agent.spec.env_from for key in source.keys}
-    named |= {secret.delivery.env.name for secret in agent.spec.secrets if secret.delivery.env}
+    named |= {secret.delivery.variable for secret in agent.spec.secrets if secret.delivery.variable}
     places = [one.path for one in agent.spec.scratch if one.path != SHM]
     if _HOME in named:
         return []

@@ -5,40 +5,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ringfence.api.containers import AGENT
-from ringfence.api.names import CHILD_PREFIX, GROUP, RESTART_ANNOTATION
+from ringfence.api.names import GROUP, RESTART_ANNOTATION
 from ringfence.api.secrets import KEYS_DIRECTORY, PREVIOUS_SUFFIX, AgentSecret
 from ringfence.policy.secret_files import secret_directories
 
+from .gateway_keys import placeholder_reference
 from .kinds import Manifest
 from .model import Agent
+from .secret_names import PREVIOUS, secret_reference
 
-VALUE, PREVIOUS = "value", "previous"
-"""Keys of a generated Secret's data."""
 ROTATED_AT = f"{GROUP}/rotated-at"
 ROTATED_BY = f"{GROUP}/rotated-by"
 PREVIOUS_UNTIL = f"{GROUP}/previous-until"
 """Annotations of a generated Secret: times as RFC 3339 in UTC, and the name of the job that rotated it last."""
 KEY_FILE_MODE = 0o440
 """The agent's own group (its fsGroup) reads, nobody writes."""
-MAX_CRONJOB_NAME = 52
-"""Kubernetes adds 11 characters for a job and caps names at 63."""
 _DIGEST = 10
-
-
-def rotation_name(agent: str, secret: str) -> str:
-    """Name of a generated Secret, and of the CronJob that rotates it with its ServiceAccount, rights and policy.
-
-    The dot is in no other child's name, as no agent's name has one.
-    """
-    digest = hashlib.sha256(f"{agent}/{secret}".encode()).hexdigest()[:_DIGEST]
-    return f"{CHILD_PREFIX}{agent}"[: MAX_CRONJOB_NAME - 1 - _DIGEST].rstrip("-") + f".{digest}"
-
-
-def secret_reference(agent: str, secret: AgentSecret) -> tuple[str, str]:
-    """(Secret, key) that holds the value."""
-    if secret.source.existing:
-        return secret.source.existing.secret_name, secret.source.existing.key
-    return rotation_name(agent, secret.name), VALUE
 
 
 def restart_annotation(secret: str) -> str:
@@ -52,8 +34,11 @@ def secret_variables(agent: Agent, container: str = AGENT) -> list[Manifest]:
     for secret in _given(agent, container):
         if secret.delivery.env:
             name, key = secret_reference(agent.name, secret)
-            reference = {"name": name, "key": key}
+            reference: Manifest = {"name": name, "key": key}
             variables.append({"name": secret.delivery.env.name, "valueFrom": {"secretKeyRef": reference}})
+        elif secret.delivery.gateway:
+            reference = placeholder_reference(agent, secret)
+            variables.append({"name": secret.delivery.gateway.env, "valueFrom": {"secretKeyRef": reference}})
     return variables
 
 

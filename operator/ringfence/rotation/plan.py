@@ -12,7 +12,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from ringfence.resources.rotation import tick
-from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, ROTATED_BY, VALUE, stamp, when
+from ringfence.resources.secret_names import PREVIOUS, VALUE
+from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, ROTATED_BY, stamp, when
 from ringfence.resources.workload import rolled_out
 
 CLOCKS_DIFFER: Final = timedelta(minutes=5)

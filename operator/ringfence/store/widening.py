@@ -8,7 +8,7 @@ from ringfence.policy.selectors import selects
 from ringfence.policy.text import listed
 from ringfence.policy.widening import Opening, Way, Widening, openings_for
 from ringfence.resources import Ref
-from ringfence.resources.gateway import gateway_label, gateway_name
+from ringfence.resources.gateway_names import gateway_label, gateway_name
 from ringfence.resources.model import child_name
 from ringfence.resources.openings import OWN_SUFFIXES
 from ringfence.resources.stored import StoredChild

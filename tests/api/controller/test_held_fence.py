@@ -7,7 +7,7 @@ import pytest
 from api.controller.place import CHILDREN, FULL, Place, json_bytes
 from api.controller.process import Controller
 from cluster.shell import wait_for
-from ringfence.resources.secrets import rotation_name
+from ringfence.resources.secret_names import rotation_name
 
 HOLD = "example.com/hold"
 SIGNING = {

@@ -5,7 +5,7 @@ import base64
 from api.controller.place import Place
 from api.controller.process import Controller
 from cluster.shell import wait_for
-from ringfence.resources.secrets import rotation_name
+from ringfence.resources.secret_names import rotation_name
 
 SECRETS = [
     {

@@ -22,7 +22,8 @@ from api.server import Server
 from cluster import Cluster
 from cluster.shell import wait_for
 from ringfence.resources import Manifest
-from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, ROTATED_BY, restart_annotation, rotation_name, stamp
+from ringfence.resources.secret_names import rotation_name
+from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, ROTATED_BY, restart_annotation, stamp
 
 NAME = rotation_name("a", "signing")
 SIGNING = {

@@ -123,6 +123,48 @@ def test_who_asks_for_more_or_has_it_run_something_else_asks_anew(
     assert asked_by(place, name) == "bob"
 
 
+HOST = {"host": "api.example.com", "rules": [{"methods": ["POST"], "paths": ["/v1/x"]}]}
+OTHER = {"host": "files.example.com"}
+GATEWAY = {"host": "api.example.com", "header": "x-api-key", "env": "API_KEY"}
+
+
+def sent(**changed: Any) -> dict[str, Any]:
+    """Of a spec: a Secret that the gateway sends. `changed`: of that delivery; None: without."""
+    delivery = {"gateway": {field: value for field, value in (GATEWAY | changed).items() if value is not None}}
+    return {"secrets": [SECRET | {"delivery": delivery}]}
+
+
+def network(*rules: dict[str, Any]) -> dict[str, Any]:
+    return {"network": {"egress": list(rules)}}
+
+
+ELSEWHERE: dict[str, dict[str, Any]] = {
+    "rules": network(HOST | {"rules": [{"methods": ["POST"], "paths": ["/v1/files"]}]}, OTHER),
+    "preset": network({"host": "api.example.com", "preset": "anthropic"}, OTHER),
+    "mode": network(HOST | {"mode": "Tunnel", "rules": None}, OTHER),
+    "ports": network(HOST | {"ports": [443, 8443]}, OTHER),
+    "limits": network(HOST | {"limits": {"requestsPerMinute": 9}}, OTHER),
+    "host": sent(host="files.example.com"),
+    "header": sent(header="x-other"),
+    "scheme": sent(header="authorization", scheme="Bearer"),
+    "basic": sent(header=None, basic={"user": "u"}),
+    "env": sent(env="OTHER_KEY"),
+}
+
+
+@pytest.mark.parametrize("changed", ELSEWHERE)
+def test_who_has_a_gateway_send_a_secret_elsewhere_asks_anew(
+    place: Place, ada: Person, bob: Person, changed: str
+) -> None:
+    name = f"sent-{changed}"
+    assert ada.create(name, **network(HOST, OTHER), **sent()).ok
+    assert asked_by(place, name) == "ada"
+    bob.change(name, **network(HOST), replicas=2)
+    assert asked_by(place, name) == "ada", "what else it reaches is nothing of the Secret's"
+    bob.change(name, **ELSEWHERE[changed])
+    assert asked_by(place, name) == "bob"
+
+
 def test_somebody_takes_an_agent_over(place: Place, ada: Person, bob: Person) -> None:
     assert ada.create("over", permissions={"rules": RULES}).ok
     assert bob.annotate("over", "me").ok

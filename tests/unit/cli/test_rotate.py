@@ -7,7 +7,7 @@ import pytest
 
 from ringfence.cli import following, rotate
 from ringfence.kube import path_of
-from ringfence.resources.secrets import rotation_name
+from ringfence.resources.secret_names import rotation_name
 from ringfence.rotation.plan import scheduled
 from unit.cli.fake import NAMESPACE, SECRETS, Cluster, condition
 from unit.fakes.kube import Request

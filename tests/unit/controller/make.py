@@ -29,7 +29,7 @@ from ringfence.controller.agent.observed import Observed
 from ringfence.controller.agent.plan import Plan
 from ringfence.policy.model import Facts
 from ringfence.resources import Agent, JobImage, Manifest, Ref, build
-from ringfence.resources.secrets import rotation_name
+from ringfence.resources.secret_names import rotation_name
 from ringfence.resources.stored import Desired, StoredChild, stored
 from ringfence.store.records import Key, read_agent
 from ringfence.store.store import OwnershipRecord

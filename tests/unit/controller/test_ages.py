@@ -8,7 +8,8 @@ import pytest
 from ringfence.api.secrets import AgentSecret
 from ringfence.api.status import Reason
 from ringfence.controller.agent import ages, conditions
-from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, rotation_name, stamp
+from ringfence.resources.secret_names import rotation_name
+from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, stamp
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

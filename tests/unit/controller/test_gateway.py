@@ -10,7 +10,7 @@ from cryptography import x509
 from ringfence.controller.agent.gateways import Gateways
 from ringfence.kube import ApiError, Object
 from ringfence.resources import JobImage, Ref
-from ringfence.resources.gateway import authorities_name, gateway_label, gateway_name
+from ringfence.resources.gateway_names import authorities_name, gateway_label, gateway_name
 from ringfence.store.records import child_path
 from ringfence.store.sources import AGENT_POLICY
 from ringfence.telemetry.events import ChildRepaired

@@ -380,6 +380,8 @@ def test_every_rule_can_be_broken() -> None:
     broken |= names(judge({"stop": {"gracePeriod": "1m"}, "podLabels": {"a": "b"}}))
     hosts = [{"host": name, "mode": "Tunnel"} for name in ("xn--a.example", "other.example", "api.anthropic.com")]
     broken |= names(judge({"network": {"egress": hosts}}, {"egress": {"hosts": [{"name": "api.anthropic.com"}]}}))
+    counted = {"egress": {"hosts": [{"name": "a.example.com"}], "limits": {"requestsPerMinute": 1}}}
+    broken |= names(judge({"network": {"egress": [{"host": "a.example.com"}]}}, counted))
     # What the requester may do is asked of the API server: tests/unit/admission/test_requester.py.
     # What the controller saw of the registration: tests/unit/policy/test_handover.py.
     of_requesters = {RuleName.SECRET_UNREADABLE, RuleName.PERMISSION_NOT_HELD}

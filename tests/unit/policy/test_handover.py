@@ -4,7 +4,14 @@ from typing import Any
 
 import pytest
 
-from ringfence.policy.handover import HandOver, check_hand_over, existing_secrets, settled, undecided_generation
+from ringfence.policy.handover import (
+    HandOver,
+    check_hand_over,
+    existing_secrets,
+    newly_delivered,
+    settled,
+    undecided_generation,
+)
 from ringfence.policy.model import RuleName
 
 NAMING = {
@@ -68,3 +75,55 @@ def test_each_secret_that_nobody_was_asked_about_is_a_violation() -> None:
     (found,) = check_hand_over(NAMING, HandOver.UNDECIDED)
     assert (found.path, found.rule) == (PATH, RuleName.HAND_OVER_UNDECIDED)
     assert all(part in found.message for part in ("payroll", "helm upgrade", "change any field of this spec"))
+
+
+HOST = {"host": "api.example.com", "ports": [443], "rules": [{"methods": ["POST"], "paths": ["/v1/x"]}]}
+OTHER = {"host": "files.example.com"}
+GATEWAY = {"host": "api.example.com", "header": "x-api-key", "env": "API_KEY"}
+
+
+def sent(*rules: Any, **delivery: Any) -> dict[str, Any]:
+    """A spec whose gateway sends a Secret."""
+    gateway = {field: value for field, value in (GATEWAY | delivery).items() if value is not None}
+    secret = {"name": "llm", "source": {"existing": {"secretName": "payroll", "key": "k"}}}
+    return {
+        "network": {"egress": list(rules or [HOST, OTHER])},
+        "secrets": [secret | {"delivery": {"gateway": gateway}}],
+    }
+
+
+ELSEWHERE: dict[str, dict[str, Any]] = {
+    "its rules": sent(HOST | {"rules": [{"methods": ["POST"], "paths": ["/v1/files"]}]}, OTHER),
+    "no rules": sent({"host": "api.example.com", "ports": [443]}, OTHER),
+    "preset": sent({"host": "api.example.com", "ports": [443], "preset": "anthropic"}, OTHER),
+    "mode": sent(HOST | {"mode": "Tunnel"}, OTHER),
+    "ports": sent(HOST | {"ports": [443, 8443]}, OTHER),
+    "limits": sent(HOST | {"limits": {"requestsPerMinute": 9}}, OTHER),
+    "one more rule": sent(HOST, HOST | {"ports": [8443]}, OTHER),
+    "host": sent(HOST, OTHER, host="files.example.com"),
+    "header": sent(HOST, OTHER, header="x-other"),
+    "scheme": sent(HOST, OTHER, header="authorization", scheme="Bearer"),
+    "basic": sent(HOST, OTHER, header=None, basic={"user": "u"}),
+    "env": sent(HOST, OTHER, env="OTHER_KEY"),
+}
+
+
+@pytest.mark.parametrize("changed", ELSEWHERE)
+def test_what_decides_where_a_gateway_sends_a_secret_is_asked_about(changed: str) -> None:
+    found = newly_delivered(ELSEWHERE[changed], sent())
+    assert found == {"payroll": "spec.secrets[0].source.existing.secretName"}
+
+
+def test_what_else_its_agent_reaches_is_not() -> None:
+    for rules in ([HOST], [HOST, {"host": "other.example.com"}], [{"cidr": "192.0.2.0/24", "ports": [443]}, HOST]):
+        assert newly_delivered(sent(*rules), sent()) == {}
+
+
+@pytest.mark.parametrize("network", [None, 3, {}, {"egress": None}, {"egress": "x"}, {"egress": [None, 3, {}]}])
+def test_a_network_that_cannot_be_read_names_no_host(network: Any) -> None:
+    spec = sent() | {"network": network}
+    assert newly_delivered(spec, spec) == {}
+    assert newly_delivered(spec, sent())
+    for gateway in (None, 3, {}, {"host": None}):
+        odd = {"secrets": [sent()["secrets"][0] | {"delivery": {"gateway": gateway}}], "network": network}
+        assert newly_delivered(odd, odd) == {}

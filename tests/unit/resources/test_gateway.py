@@ -8,14 +8,8 @@ import pytest
 
 from ringfence.policy.pod_security import unrestricted
 from ringfence.resources import Agent, JobImage, Manifest, build
-from ringfence.resources.gateway import (
-    arguments,
-    authorities_name,
-    gateway_label,
-    gateway_name,
-    host_lines,
-    is_of_gateway,
-)
+from ringfence.resources.gateway import arguments, host_lines, is_of_gateway
+from ringfence.resources.gateway_names import authorities_name, gateway_label, gateway_name
 from ringfence.resources.model import GatewayTells
 from ringfence.resources.network import effective_egress
 from ringfence.resources.phases import GATEWAY

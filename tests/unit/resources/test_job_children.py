@@ -1,7 +1,8 @@
 """What rotates a secret, whole and letter by letter: each field here is a decision."""
 
 from ringfence.resources.rotation import rotation_children
-from ringfence.resources.secrets import restart_annotation, rotation_name
+from ringfence.resources.secret_names import rotation_name
+from ringfence.resources.secrets import restart_annotation
 from unit.resources.test_rotation import ENV, FILE, IMAGE, agent
 
 NAME = rotation_name("a", "panel")

@@ -15,7 +15,8 @@ from ringfence.api.secrets import AgentSecret, duration
 from ringfence.resources import Agent, Endpoint, JobImage, Manifest, build
 from ringfence.resources.model import ROTATION_LABEL
 from ringfence.resources.rotation import rotation_children, schedule, tick
-from ringfence.resources.secrets import MAX_CRONJOB_NAME, restart_annotation, rotation_name, secret_reference
+from ringfence.resources.secret_names import MAX_CRONJOB_NAME, rotation_name, secret_reference
+from ringfence.resources.secrets import restart_annotation
 from ringfence.resources.workload import rolled_out
 
 LABEL = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?", fullmatch=True)

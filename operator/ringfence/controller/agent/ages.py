@@ -10,7 +10,8 @@ from ringfence.api.names import FIELD_MANAGER
 from ringfence.api.secrets import NEVER, AgentSecret, duration
 from ringfence.api.status import ConditionType, Reason
 from ringfence.resources.rotation import tick
-from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, VALUE, secret_reference, stamp, when
+from ringfence.resources.secret_names import PREVIOUS, VALUE, secret_reference
+from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, stamp, when
 
 from .conditions import Finding, Status
 
@@ -38,6 +39,7 @@ class ObservedSecret:
     every: timedelta | None = None
     generated: bool = False
     max_age: timedelta | None = None
+    at_gateway: bool = False
 
     @property
     def overwritten_by(self) -> str | None:
@@ -92,6 +94,7 @@ def observed(agent: str, secret: AgentSecret, metadata: Mapping[str, Any] | None
         every=duration(secret.rotation.every) if secret.rotation else None,
         generated=secret.source.generate is not None,
         max_age=_own_age(secret.max_age),
+        at_gateway=secret.delivery.gateway is not None,
     )
 
 
@@ -135,8 +138,10 @@ def finding(secrets: Sequence[ObservedSecret], *, max_age: timedelta, now: datet
 
 
 def _missing(secrets: Sequence[ObservedSecret]) -> str:
-    found = ", ".join(f"{one.name} (Secret {one.object_name})" for one in secrets if one.metadata is None)
-    return found and f"not there: {found}; the agent's pods wait for it"
+    absent = [one for one in secrets if one.metadata is None]
+    found = ", ".join(f"{one.name} (Secret {one.object_name})" for one in absent)
+    wait = any(not one.at_gateway for one in absent)
+    return found and f"not there: {found}; " + ("the agent's pods wait for it" if wait else "nothing goes to its host")
 
 
 def _overwritten(secrets: Sequence[ObservedSecret]) -> str:

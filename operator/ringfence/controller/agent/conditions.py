@@ -31,6 +31,7 @@ GOES_ON = frozenset(
         Reason.WRITE_FAILED,
         Reason.SERVICE_NOT_FOUND,
         Reason.SECRET_NOT_FOUND,
+        Reason.SECRET_UNUSABLE,
         Reason.DELETING,
         Reason.INTERNAL_ERROR,
     }

@@ -7,20 +7,20 @@ from functools import lru_cache
 from typing import Any, Final
 
 from ringfence.api.names import FIELD_MANAGER, GROUP
+from ringfence.api.network import EgressRule, HostLimits
+from ringfence.api.secrets import AgentSecret, GatewayDelivery
 from ringfence.api.status import ConditionType, Reason
-from ringfence.gateway.model import EVERY_REQUEST, Gateway, Host, Mode, Paths, Rule, denied
+from ringfence.gateway.model import EVERY_REQUEST, Gateway, Host, Key, Mode, Paths, Place, Rule, denied
 from ringfence.policy.addresses import Network
 from ringfence.policy.closed import cluster_addresses
+from ringfence.policy.providers import providers
+from ringfence.policy.text import listed
 from ringfence.resources import Agent, Ref
 from ringfence.resources.digests import digest
-from ringfence.resources.gateway import (
-    CONFIG_DIRECTORY,
-    RUN_DIRECTORY,
-    gateway_name,
-    host_rules,
-    observe_port,
-    proxy_port,
-)
+from ringfence.resources.gateway import CONFIG_DIRECTORY, RUN_DIRECTORY, host_rules, observe_port, proxy_port
+from ringfence.resources.gateway_keys import KEYS_DIRECTORY, awaits_keys, gateway_secrets, key_file
+from ringfence.resources.gateway_names import gateway_name
+from ringfence.resources.model import KeyState
 from ringfence.resources.phases import GATEWAY
 from ringfence.resources.secrets import when
 from ringfence.resources.stored import DESIRED_ANNOTATION, controlled_by
@@ -38,22 +38,16 @@ NO_IMAGE: Final = (
 )
 
 
-PATHS: Final = Paths(config=CONFIG_DIRECTORY, certificate=CONFIG_DIRECTORY, admin=f"{RUN_DIRECTORY}/admin.sock")
+PATHS: Final = Paths(
+    config=CONFIG_DIRECTORY, certificate=CONFIG_DIRECTORY, admin=f"{RUN_DIRECTORY}/admin.sock", keys=KEYS_DIRECTORY
+)
 
 
-def settings(agent: Agent) -> Gateway:
-    """What its gateway is to do."""
+def settings(agent: Agent, placeholders: Mapping[str, str] | None = None) -> Gateway:
+    """What its gateway is to do. `placeholders`: by the names of secrets; None: they do not matter."""
+    keyed = {one.delivery.gateway.host: one for one in gateway_secrets(agent) if one.delivery.gateway}
     return Gateway(
-        hosts=tuple(
-            Host(
-                name=str(rule.host),
-                ports=rule.host_ports,
-                mode=Mode.TUNNEL if rule.is_tunnel else Mode.TERMINATE,
-                rules=tuple(Rule(tuple(one.methods or ()), tuple(one.paths or ())) for one in rule.rules or ())
-                or EVERY_REQUEST,
-            )
-            for rule in host_rules(agent)
-        ),
+        hosts=tuple(_host(agent, rule, keyed.get(str(rule.host)), placeholders or {}) for rule in host_rules(agent)),
         denied=_denied(agent.cluster),
         name=f"{agent.namespace}/{agent.name}",
         observe_port=observe_port(agent),
@@ -61,6 +55,53 @@ def settings(agent: Agent) -> Gateway:
         told=agent.gateway_tells.address or "",
         paths=PATHS,
     )
+
+
+def _host(agent: Agent, rule: EgressRule, secret: AgentSecret | None, placeholders: Mapping[str, str]) -> Host:
+    limits = rule.limits or HostLimits.model_construct()
+    closed = _closed(agent, secret) if secret is not None else ""
+    return Host(
+        name=str(rule.host),
+        ports=rule.host_ports,
+        mode=Mode.TUNNEL if rule.is_tunnel else Mode.TERMINATE,
+        rules=_rules(rule),
+        key=_key(agent, rule, secret, placeholders.get(secret.name, "")) if secret is not None and not closed else None,
+        websocket=limits.max_body_bytes is None,
+        max_body_bytes=limits.max_body_bytes or 0,
+        requests_per_minute=limits.requests_per_minute or 0,
+        closed=closed,
+    )
+
+
+def _rules(rule: EgressRule) -> tuple[Rule, ...]:
+    if rule.preset:
+        return tuple(Rule(one.methods, one.paths) for one in providers()[rule.preset].rules)
+    return tuple(Rule(tuple(one.methods or ()), tuple(one.paths or ())) for one in rule.rules or ()) or EVERY_REQUEST
+
+
+def _closed(agent: Agent, secret: AgentSecret) -> str:
+    """Why nothing goes to its host: Envoy goes on with the last value of a Secret that is gone."""
+    problem = agent.keys.get(secret.name, KeyState(problem="its Secret is not there yet")).problem
+    return problem and f"the gateway cannot send secret {secret.name}, without which nothing goes here: {problem}"
+
+
+def _key(agent: Agent, rule: EgressRule, secret: AgentSecret, placeholder: str) -> Key:
+    return Key(key_file(agent, secret), placeholder, places(rule, secret.delivery.gateway))
+
+
+def places(rule: EgressRule, delivery: GatewayDelivery | None) -> tuple[Place, ...]:
+    """Where clients put it: as the secret says, or each place of the preset that is a header."""
+    if delivery is not None and delivery.basic is not None:
+        return (Place("authorization", "Basic", delivery.basic.user),)
+    if delivery is not None and delivery.header is not None:
+        return (Place(delivery.header, delivery.scheme or ""),)
+    of_preset = providers()[rule.preset].keys if rule.preset else ()
+    return tuple(Place(one.header, one.scheme or "") for one in of_preset if one.header is not None)
+
+
+def is_withheld(agent: Agent, ref: Ref) -> bool:
+    """Whether its Deployment has to wait: Envoy is to begin with the Secrets that it sends."""
+    return ref.kind == "Deployment" and ref.name == gateway_name(agent.name) and awaits_keys(agent)
 
 
 @lru_cache(maxsize=1)
@@ -84,8 +125,12 @@ def is_missing(agent: Agent) -> bool:
 
 
 def mark(agent: Agent) -> str:
-    """Of what its gateway is to be: changes with everything that is in its configuration."""
-    return digest(asdict(settings(agent)))
+    """Of what its gateway is to be: changes with everything that is in its configuration.
+
+    It changes with each version of a Secret that it sends, too, so that its pods are told to look at once.
+    """
+    keys = [(one.name, agent.keys.get(one.name, KeyState()).version) for one in gateway_secrets(agent)]
+    return digest([asdict(settings(agent)), keys])
 
 
 def put(seen: Observed, agent: Agent) -> Iterator[Action]:
@@ -102,6 +147,8 @@ def put(seen: Observed, agent: Agent) -> Iterator[Action]:
 
 def waits(agent: Agent) -> Iterator[Action]:
     """What its workload waits for."""
+    if agent.gateway_image is not None and host_rules(agent) and awaits_keys(agent):
+        yield AwaitEnd(phase=GATEWAY, what="waits for the Secrets that its egress gateway sends")
     if agent.gateway_image is not None and is_missing(agent):
         yield AwaitEnd(phase=GATEWAY, what="waits for the address of its egress gateway")
 
@@ -115,11 +162,23 @@ def finding(seen: Observed, agent: Agent | None, blocked: Finding) -> Finding | 
         return Finding(kind, "False", Reason.NO_GATEWAY_IMAGE, NO_IMAGE)
     if blocked.status != "True":
         return blocked
+    if wrong := _wrong(agent):
+        missing = all(not state.uid for _, state in wrong)
+        reason = Reason.SECRET_NOT_FOUND if missing else Reason.SECRET_UNUSABLE
+        hosts = listed((one.delivery.gateway.host for one, _ in wrong if one.delivery.gateway), 3)
+        why = "; ".join(f"{one.name}: {state.problem}" for one, state in wrong)
+        return Finding(kind, "False", reason, f"its egress gateway lets nothing through to {hosts}; {why}")
     live = seen.children.get(Ref("Deployment", seen.key.namespace, gateway_name(seen.key.name)))
     told = conditions.workload(live.shown if live else None, suspended=agent.spec.suspended, diagnosis=None)
     if told.status == "True":
         return Finding(kind, "True", Reason.AVAILABLE, "its egress gateway answers")
     return Finding(kind, told.status, told.reason, f"its egress gateway: {told.message}")
+
+
+def _wrong(agent: Agent) -> list[tuple[AgentSecret, KeyState]]:
+    """Secrets that cannot be sent."""
+    known = [(one, agent.keys.get(one.name, KeyState())) for one in gateway_secrets(agent)]
+    return [(one, state) for one, state in known if state.problem]
 
 
 def _is_right(metadata: Mapping[str, Any] | None, agent: Agent, wanted: str) -> bool:

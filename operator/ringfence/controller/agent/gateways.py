@@ -5,9 +5,11 @@ the certificate that follows, so that the agent need not learn to trust another 
 """
 
 import base64
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from secrets import token_hex
+from typing import Any, Final
 
 import certifi
 
@@ -18,14 +20,9 @@ from ringfence.gateway.envoy import files
 from ringfence.gateway.model import Gateway
 from ringfence.kube import ApiError, Conflict, NotFound, Object, path_of
 from ringfence.resources import Agent, Identity, Ref
-from ringfence.resources.gateway import (
-    AUTHORITIES,
-    STATE,
-    authorities_name,
-    gateway_label,
-    gateway_name,
-    needs_public_roots,
-)
+from ringfence.resources.gateway import AUTHORITIES, STATE, needs_public_roots
+from ringfence.resources.gateway_keys import gateway_secrets, placeholder_key
+from ringfence.resources.gateway_names import authorities_name, gateway_label, gateway_name
 from ringfence.resources.model import child
 from ringfence.resources.secrets import stamp
 from ringfence.resources.stored import DESIRED_ANNOTATION, controlled_by
@@ -37,6 +34,8 @@ from .observed import GatewaySecrets
 from .secrets import Secrets
 
 Metadata = Mapping[str, Any]
+_FORM: Final = "ringfence-placeholder-"
+_PLACEHOLDER: Final = re.compile(f"{_FORM}[0-9a-f]{{48}}")
 
 
 @dataclass
@@ -61,8 +60,11 @@ class Gateways:
         `before`: what was seen. `known`: as of a child. Raises NotGranted, OwnershipConflict, NotLeading, ApiError,
         Unreachable.
         """
-        wanted, now, desired = settings(agent), self.secrets.clock(), mark(agent)
+        now, desired = self.secrets.clock(), mark(agent)
         found = await self._read(agent, authorities_name(agent.name))
+        stored = await self._read(agent, gateway_name(agent.name))
+        placeholders = placeholders_for([one.name for one in gateway_secrets(agent)], found, stored)
+        wanted = settings(agent, placeholders)
         authorities = Authorities.read(_value(found, STATE)).renewed(names(wanted), wanted.name, now)
         annotations = {
             DESIRED_ANNOTATION: mark(agent),
@@ -70,9 +72,10 @@ class Gateways:
         }
         roots = certifi.contents().encode() if needs_public_roots(agent) else b""
         data = {AUTHORITIES: authorities.bundle() + roots, STATE: authorities.text()}
+        data |= {placeholder_key(name): text.encode() for name, text in placeholders.items()}
         await self._write(agent, authorities_name(agent.name), data, annotations, found)
         config = _config(wanted, authorities)
-        stored = await self._read(agent, gateway_name(agent.name))
+        config |= {placeholder_key(name): text.encode() for name, text in placeholders.items()}
         version = await self._write(agent, gateway_name(agent.name), config, {DESIRED_ANNOTATION: desired}, stored)
         if known and before is not None:
             self._tell(agent, before)
@@ -153,6 +156,20 @@ class Gateways:
             raise self.secrets.explained(agent, failure) from failure
         self.secrets.emit(ChildWritten("Secret", "update" if found else "create"))
         return str(answer["metadata"]["resourceVersion"])
+
+
+def placeholders_for(names: Sequence[str], *kept: Object | None) -> dict[str, str]:
+    """What the agent holds in place of each secret: the one that it has, or a new one of 192 random bits.
+
+    It is kept in both Secrets: an agent that runs does not learn of another one. What somebody else wrote counts for
+    nothing, as he would know it.
+    """
+    trusted = [one for one in kept if one is not None and not others_wrote(one["metadata"])]
+    found = {}
+    for name in names:
+        before = (_value(one, placeholder_key(name)).decode("ascii", "replace") for one in trusted)
+        found[name] = next(filter(_PLACEHOLDER.fullmatch, before), "") or f"{_FORM}{token_hex(24)}"
+    return found
 
 
 def _value(secret: Object | None, key: str) -> bytes:

@@ -28,6 +28,7 @@ from .execute import Outcome
 from .gateways import Gateways
 from .handover import HandOvers
 from .holders import Holders
+from .keys import Keys
 from .observed import GatewaySecrets, Observed
 from .plan import Mode, Plan
 from .report import After
@@ -52,6 +53,7 @@ class Observer:
     job_image: JobImage | None = None
     holders: Holders | None = None
     gateways: Gateways | None = None
+    keys: Keys | None = None
     gateway_image: JobImage | None = None
     user_ids: UserIds = USUAL_IDS
     gateway_tells: GatewayTells = TELLS_NOBODY
@@ -85,6 +87,7 @@ class Observer:
         parsed = parse(AgentDeploymentSpec, raw)
         spec = parsed.value
         held = await self.holders.of(key, agent, spec) if self.holders else ALL
+        identity = Observed(key=key, agent=agent, now=self.clock()).identity
         seen, not_granted = await self._seen_secrets(key, agent, spec, status)
         policies = self.store.context.policies_for(key.namespace)
         services = self._services(key, spec)
@@ -109,6 +112,7 @@ class Observer:
             gateway_image=self.gateway_image,
             gateway_tells=self.gateway_tells,
             gateway=await self._gateway(agent, spec, status),
+            keys=await self.keys.of(key, identity, spec, seen) if self.keys else {},
             user_ids=self.user_ids,
             secrets=seen,
             not_granted=not_granted,
@@ -146,6 +150,8 @@ class Observer:
         self.hand_overs.forget(key)
         if self.holders:
             self.holders.forget(key)
+        if self.keys:
+            self.keys.forget(key)
 
     async def _know_namespace(self, name: str) -> None:
         """An agent may be seen before its namespace, which would look closed until then."""

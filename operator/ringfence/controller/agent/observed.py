@@ -13,7 +13,7 @@ from ringfence.policy.model import Facts, NamedPolicy
 from ringfence.policy.widening import Widening
 from ringfence.resources import Endpoint, Identity, JobImage, Ref, ServicePort
 from ringfence.resources.dns import USUAL_DNS, Dns, ServiceName
-from ringfence.resources.model import TELLS_NOBODY, GatewayTells
+from ringfence.resources.model import TELLS_NOBODY, GatewayTells, KeyState
 from ringfence.resources.network import ServiceKey
 from ringfence.resources.stored import StoredChild
 from ringfence.resources.users import USUAL_IDS, UserIds
@@ -49,6 +49,7 @@ class Observed:
     delegate of its namespace holds of what it gets. `pods`: those with its label. `left`: children in other namespaces
     of an agent of this name that is gone, or about to go. `reads`: the cluster-wide reads that it is listed for.
     `runs`: its Jobs, and those of its CronJob. `gateway`: what is stored for its gateway; None where it has no hosts.
+    `keys`: of the secrets that it sends, see Agent.
     `service_addresses`: of the Services in `services`, as the cluster gave them.
     """
 
@@ -72,6 +73,7 @@ class Observed:
     gateway_image: JobImage | None = None
     gateway_tells: GatewayTells = TELLS_NOBODY
     gateway: GatewaySecrets | None = None
+    keys: Mapping[str, KeyState] = field(default_factory=dict)
     user_ids: UserIds = USUAL_IDS
     secrets: Mapping[str, Mapping[str, Any] | None] | None = None
     not_granted: str = ""

@@ -237,6 +237,7 @@ def _agent(seen: Observed, bound: Sequence[NamedPolicy]) -> Agent | None:
         gateway_address=gateway.address(seen),
         gateway_tells=seen.gateway_tells,
         user_ids=seen.user_ids,
+        keys=seen.keys,
         restarts=_restarts(seen, seen.spec),
         elsewhere=given(seen.spec.permissions, seen.key, bound, seen.facts),
     )
@@ -297,6 +298,8 @@ def _periods(seen: Observed) -> frozenset[int]:
 
 def _withheld(seen: Observed, agent: Agent, ref: Ref, stop: Stop | None, coming: Coming) -> bool:
     """Whether a workload is left as it is; and none is made beside what has to end before, or without its gateway."""
+    if gateway.is_withheld(agent, ref):
+        return True
     if not makes_pods(ref.kind, ref.name):
         return False
     if gateway.is_missing(agent):

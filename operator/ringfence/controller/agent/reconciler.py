@@ -15,7 +15,8 @@ from ringfence.policy.model import NamedPolicy, RuleName
 from ringfence.resources import Ref
 from ringfence.resources.network import lead_lines
 from ringfence.resources.rotation import rotating
-from ringfence.resources.secrets import rotation_name, stamp
+from ringfence.resources.secret_names import rotation_name
+from ringfence.resources.secrets import stamp
 from ringfence.store.records import Key, agent_path, packed
 from ringfence.store.store import Store
 from ringfence.telemetry.events import AgentDeleted, AgentName, AgentObserved, ConditionChanged, Emit, RunEnded

@@ -32,7 +32,13 @@ from .workloads import pods_wanted, taken_up, workload_of
 
 SECRETS_AGAIN = 60.0
 """Seconds until the next look at an agent with secrets or hosts: no Secret is watched, a watch would carry values."""
-TOLD = {Reason.CHILD_NOT_OURS, Reason.WRITE_FAILED, Reason.SERVICE_NOT_FOUND, Reason.SECRET_NOT_FOUND}
+TOLD = {
+    Reason.CHILD_NOT_OURS,
+    Reason.WRITE_FAILED,
+    Reason.SERVICE_NOT_FOUND,
+    Reason.SECRET_NOT_FOUND,
+    Reason.SECRET_UNUSABLE,
+}
 TOLD |= {Reason.UNFENCED, Reason.FENCE_CONTESTED}
 TOLD |= {Reason.NOT_GRANTED, Reason.SECRET_TOO_OLD, Reason.ROTATION_OVERDUE, Reason.INTERNAL_ERROR}
 TOLD |= {Reason.CONSENT_MISSING, *conditions.OF_OTHERS}

@@ -10,7 +10,8 @@ from ringfence.api.secrets import AgentSecret
 from ringfence.kube import ApiError, Conflict, Kube, NotFound, Object, RingfenceError, path_of
 from ringfence.resources import Agent, Identity, Ref
 from ringfence.resources.model import ROTATION_LABEL, child
-from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, VALUE, secret_reference, stamp
+from ringfence.resources.secret_names import PREVIOUS, VALUE, secret_reference
+from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, stamp
 from ringfence.resources.stored import controlled_by
 from ringfence.sources import first_value
 from ringfence.telemetry.events import DELETED, AgentName, ChildRepaired, ChildWritten, Emit, OverlapEnded, SecretMade

@@ -25,7 +25,8 @@ from ringfence.policy.model import AgentObject, Facts
 from ringfence.policy.widening import Way, Widening
 from ringfence.resources import build_deny
 from ringfence.resources.phases import DENY
-from ringfence.resources.secrets import PREVIOUS, PREVIOUS_UNTIL, ROTATED_AT, rotation_name, stamp
+from ringfence.resources.secret_names import PREVIOUS, rotation_name
+from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, stamp
 from ringfence.resources.stored import Desired, stored
 from ringfence.store.context import PolicyContext
 from ringfence.store.records import agent_path, child_path, read_agent
