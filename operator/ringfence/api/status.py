@@ -84,6 +84,7 @@ class Reason(StrEnum):
     CONSENT_MISSING = "NamespaceConsentMissing"
     AVAILABLE = "Available"
     NO_GATEWAY_IMAGE = "NoGatewayImage"
+    GATEWAY_UNUSABLE = "GatewayUnusable"
     RUNNING = "Running"
     SCHEDULED = "Scheduled"
     RUN_SUCCEEDED = "RunSucceeded"

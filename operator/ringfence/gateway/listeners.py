@@ -5,7 +5,7 @@ from typing import Any, Final
 from . import bodies, keys, log, naming, proxy, telling, tunnel, wildcards
 from .model import Gateway, Host, Mode
 from .routes import PLAIN_PORT
-from .shapes import Json, extension, seconds, socket, typed, watched
+from .shapes import Json, discoverable, discovered, extension, seconds, socket, typed, watched
 
 _HANDSHAKE_SECONDS: Final = 10
 _DRAIN_SECONDS: Final = 600
@@ -56,12 +56,12 @@ def _chain(gateway: Gateway, host: Host, port: int) -> Json:
         "filter_chain_match": {"server_names": [host.name], "transport_protocol": "tls"},
         "transport_socket": _leaf(gateway, host),
         "transport_socket_connect_timeout": seconds(_HANDSHAKE_SECONDS),
-        "filters": [manager(gateway, port)],
+        "filters": [_manager(gateway, port)],
     }
 
 
 def _plain(gateway: Gateway, port: int) -> Json:
-    return {"name": naming.routes(port), "filters": [manager(gateway, port)]}
+    return {"name": naming.routes(port), "filters": [_manager(gateway, port)]}
 
 
 def _leaf(gateway: Gateway, host: Host) -> Json:
@@ -75,10 +75,16 @@ def _leaf(gateway: Gateway, host: Host) -> Json:
     return extension("envoy.transport_sockets.tls", "DownstreamTlsContext", common_tls_context=common)
 
 
+def _manager(gateway: Gateway, port: int) -> Json:
+    """By its name: in a file of its own it stands once for a port, not once for each host."""
+    source = watched(gateway.paths.config, naming.manager_file(port))
+    return discovered(naming.routes(port), "HttpConnectionManager", source)
+
+
 def manager(gateway: Gateway, port: int) -> Json:
     """Decides each request, also each later one of a connection, by the routes of this listener."""
-    return extension(
-        "envoy.filters.network.http_connection_manager",
+    return discoverable(
+        naming.routes(port),
         "HttpConnectionManager",
         stat_prefix=naming.routes(port),
         rds={

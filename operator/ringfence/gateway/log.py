@@ -55,14 +55,15 @@ def _word(text: str) -> str:
 
 VERDICT: Final = _chosen(
     (f"{_DETAILS} == 'via_upstream'", _word(ALLOWED)),
-    (f"{_DETAILS} == 'direct_response' || {_IS_ADDRESS}", _word(REFUSED)),
+    (_IS_ADDRESS, _word(REFUSED)),
+    (f"{_DETAILS} == 'direct_response'", f"{_ROUTE}.verdict"),
     (f"{_IS_LIMIT} || {_DETAILS} == 'overload'", _word(LIMITED)),
     # Envoy read no request from it, or none that it would look for a route for.
     (_NO_ROUTE, _word(REFUSED)),
     (f"{_DETAILS}.startsWith('downstream')", _word(ALLOWED)),  # the agent itself went away
     otherwise=_word(FAILED),
 )
-"""What became of a request. All answers of our own routes (`direct_response`) are refusals."""
+"""What became of a request. An answer of our own routes (`direct_response`) says itself what it is."""
 _IS_REFUSED: Final = f"({VERDICT}) == '{REFUSED}'"
 _REASON: Final = _chosen(
     (_IS_ADDRESS, _word(Reason.ADDRESS)),
@@ -148,6 +149,7 @@ def _lines(fields: dict[str, Any]) -> Json:
     return extension("envoy.access_loggers.stdout", "StdoutAccessLog", log_format={"json_format": fields})
 
 
+_OWN_BODY: Final = "%LOCAL_REPLY_BODY%"
 FIGURES: Final = "ringfence"
 """What the names of our own figures begin with."""
 REQUESTS: Final = "egress_requests_total"
@@ -161,7 +163,10 @@ def _figures(host: str, verdict: str) -> Json:
 
 
 def replies() -> Json:
-    """What Envoy's own refusals say (`local_reply_config`). The replies of our routes have bodies of their own."""
+    """What Envoy's own refusals say (`local_reply_config`). The replies of our routes have bodies of their own.
+
+    That those are JSON is said here once: routes are many.
+    """
     denied = "response.code_details.startsWith('rbac_access_denied')"
     often = "response.code == 429 && response.code_details == 'lua_response'"
     other = "response.code_details != 'direct_response'"
@@ -171,6 +176,7 @@ def replies() -> Json:
             _mapper(denied, address),
             _mapper(often, "more requests in a minute than this host may be asked"),
             _mapper(other, "the egress gateway refused the request, or the host did not answer it"),
+            _only(f"{_DETAILS} == 'direct_response'") | _shown(text_format_source={"inline_string": _OWN_BODY}),
         ]
     }
 
@@ -183,7 +189,8 @@ def _only(expression: str) -> Json:
 
 def _mapper(expression: str, message: str) -> Json:
     error = {"type": "egress_refused", "message": message, "details": "%RESPONSE_CODE_DETAILS%", "rule": "%ROUTE_NAME%"}
-    return {
-        **_only(expression),
-        "body_format_override": {"json_format": {"error": error}, "content_type": "application/json"},
-    }
+    return _only(expression) | _shown(json_format={"error": error})
+
+
+def _shown(**body: Json) -> Json:
+    return {"body_format_override": body | {"content_type": "application/json"}}

@@ -57,6 +57,8 @@ with parameters (`/..;/`), which some servers strip first. Envoy has decoded and
 _RETRIED: Final = "connect-failure,refused-stream,reset-before-request"
 """What is tried again: requests of which the host has seen nothing."""
 
+_ECHOES: Final = ("TRACE", "TRACK")
+"""Never let through: they would show what the gateway adds."""
 _WEBSOCKET: Final = {"name": "upgrade", "string_match": {"exact": "websocket", "ignore_case": True}}
 
 
@@ -75,6 +77,7 @@ def _virtual_host(host: Host, port: int) -> Json:
     return {
         "name": naming.site(host, port),
         "domains": wildcards.domains(host, port),
+        "retry_policy": {"retry_on": _RETRIED, "num_retries": 2},
         "routes": [
             *_guards(host, port),
             *([_closed(host, port)] if host.closed else _allowed(host, port)),
@@ -84,8 +87,10 @@ def _virtual_host(host: Host, port: int) -> Json:
 
 
 def _closed(host: Host, port: int) -> Json:
+    """Nothing that the agent did: no refusal, but a failure."""
     site = naming.site(host, port)
-    return _refusal(site, {"prefix": "/"}, name=f"{site}/closed", message=host.closed, field=FIELD_KEY, status=503)
+    told = log.verdict(log.FAILED, site, FIELD_KEY)
+    return _answer(f"{site}/closed", {"prefix": "/"}, told, 503, message=host.closed, field=FIELD_KEY)
 
 
 def _guards(host: Host, port: int) -> Iterator[Json]:
@@ -101,14 +106,6 @@ def _guards(host: Host, port: int) -> Iterator[Json]:
             field=FIELD_HOST,
             reason=Reason.HOST,
         )
-    yield _refusal(
-        site,
-        _headers(_method(("TRACE", "TRACK"))),
-        name=f"{site}/no-trace",
-        message="TRACE is not let through: it would show what the gateway adds",
-        reason=Reason.REQUEST,
-        status=405,
-    )
     if any(_narrow(path) for rule in host.rules for path in rule.paths):
         yield _refusal(
             site,
@@ -151,7 +148,7 @@ def _allowed(host: Host, port: int) -> Iterator[Json]:
 
 def _rule(host: Host, port: int, name: str, rule: Rule, path: str) -> Iterator[Json]:
     """One path of a rule: a WebSocket, the request itself; with a key once for each place, and without it: 401."""
-    methods = [_method(rule.methods)] if rule.methods else []
+    methods = [_method(rule.methods) if rule.methods else _method(_ECHOES) | {"invert_match": True}]
     upgrades = host.websocket and (not rule.methods or "GET" in rule.methods)
     for place, demanded in keys.demands(host.key) if host.key else [(None, [])]:
         if upgrades:
@@ -209,11 +206,7 @@ def _to(host: Host, port: int, cluster: str, *, dynamic: bool = False) -> Json:
 
     `dynamic`: to a cluster of many names.
     """
-    to: Json = {
-        "cluster": cluster,
-        "timeout": "0s",
-        "retry_policy": {"retry_on": _RETRIED, "num_retries": 2},
-    }
+    to: Json = {"cluster": cluster, "timeout": "0s"}
     if host.wildcard or dynamic:  # what resolves it has put the port behind the name
         to["auto_host_rewrite"] = port in wildcards.DEFAULT_PORTS
     else:
@@ -261,9 +254,8 @@ _SHOWN: Final = 5
 
 
 def _words(rules: tuple[Rule, ...]) -> str:
-    shown = [
-        f"{' or '.join(rule.methods) or 'every method'} on {' or '.join(rule.paths) or 'every path'}" for rule in rules
-    ]
+    every = "every method but TRACE"
+    shown = [f"{' or '.join(rule.methods) or every} on {' or '.join(rule.paths) or 'every path'}" for rule in rules]
     if not shown:
         return "nothing"
     return "; ".join(shown[:_SHOWN]) + ("; and more" if len(shown) > _SHOWN else "")
@@ -290,18 +282,16 @@ _LONGEST_BODY: Final = 3000
 def _refusal(
     site: str, match: Json, *, name: str, message: str, reason: Reason, field: str = "", status: int = 403
 ) -> Json:
-    """An answer that a client shows its user, in the shape that LLM APIs give their errors."""
-    error = {"type": "egress_refused", "message": message[:_LONGEST_BODY], "rule": name}
-    body = {"error": error | ({"field": field} if field else {})}
+    told = log.verdict(log.REFUSED, site, field, reason)
+    return _answer(name, match, told, status, message=message, **({"field": field} if field else {}))
+
+
+def _answer(name: str, match: Json, metadata: Json, status: int, *, message: str, **more: str) -> Json:
+    """One that a client shows its user, in the shape that LLM APIs give their errors."""
+    body = {"error": {"type": "egress_refused", "message": message[:_LONGEST_BODY], "rule": name} | more}
     return {
         "name": name,
         "match": match,
         "direct_response": {"status": status, "body": {"inline_string": json.dumps(body) + "\n"}},
-        "response_headers_to_add": [
-            {
-                "header": {"key": "content-type", "value": "application/json"},
-                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-            }
-        ],
-        "metadata": log.verdict(log.REFUSED, site, field, reason),
+        "metadata": metadata,
     }

@@ -56,6 +56,17 @@ def extension(name: str, kind: str, **content: Any) -> Json:
     return {"name": name, "typed_config": typed(kind, **content)}
 
 
+def discovered(name: str, kind: str, source: Json) -> Json:
+    """The place of an extension that is found elsewhere, by its name."""
+    return {"name": name, "config_discovery": {"config_source": source, "type_urls": [typed(kind)["@type"]]}}
+
+
+def discoverable(name: str, kind: str, **content: Any) -> Json:
+    """Such an extension, as a resource."""
+    kept = {"@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"}
+    return kept | extension(name, kind, **content)
+
+
 def watched(folder: str, file: str) -> Json:
     """Where a resource comes from: a file that is read anew when the folder is swapped, as a kubelet does.
 

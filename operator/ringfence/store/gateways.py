@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 
 from ringfence.api.names import GATEWAY_SUFFIX
-from ringfence.resources.gateway import gateway_label
+from ringfence.resources.gateway_names import gateway_label
 
 from .indexes import index_few
 from .records import Key, StoredPod

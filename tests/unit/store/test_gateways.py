@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ringfence.resources.gateway import gateway_label
+from ringfence.resources.gateway_names import gateway_label
 from ringfence.store.context import PolicyContext
 from ringfence.store.store import Store
 from unit.store import make

@@ -9,7 +9,7 @@ from ringfence.api.status import Reason, is_met
 from ringfence.gateway.log import Reason as Refusal
 from ringfence.kube import Object
 from ringfence.resources import CHILD_KINDS
-from ringfence.resources.gateway import gateway_name
+from ringfence.resources.gateway_names import gateway_name
 from ringfence.telemetry import events, refusals
 
 SHOWN: Final = 4
