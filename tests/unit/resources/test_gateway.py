@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from ringfence.api import parse
+from ringfence.api.network import MAX_EGRESS, MAX_RULES
+from ringfence.api.status import AgentStatus
 from ringfence.policy.pod_security import unrestricted
 from ringfence.resources import Agent, JobImage, Manifest, build
 from ringfence.resources.gateway import arguments, host_lines, is_of_gateway
@@ -214,3 +217,12 @@ def test_what_runs_is_what_the_gateways_own_tests_run() -> None:
     assert envoy["args"] == arguments()
     assert envoy["args"][:2] == ["--config-path", "/etc/ringfence/gateway/bootstrap.json"]
     assert {"--disable-hot-restart", "--drain-time-s"} <= set(envoy["args"])
+
+
+def test_the_status_holds_all_that_an_agent_may_name() -> None:
+    rules = [{"methods": ["GET"], "paths": [f"/{number}"]} for number in range(MAX_RULES)]
+    hosts = [{"host": f"{number}.example.com", "rules": rules} for number in range(MAX_EGRESS - 1)]
+    one = agent(*hosts, {"service": {"name": "search", "port": 80}})
+    lines = [*effective_egress(one), "DNS"]
+    assert len(lines) > MAX_EGRESS * (MAX_RULES - 1)
+    assert parse(AgentStatus, {"effectiveEgress": lines}).errors == []
