@@ -133,8 +133,8 @@ ALWAYS: dict[str, Row] = {
         f"{ATTACKS}/test_widened.py::test_another_policy_that_allows_all",
     ),
     "What egress gateways let out or refused is recorded; what they refused is told, and no request waits": Row(
-        "the gateway's log and figures; the controller is told of the reason alone, bounded, and counts it; an Event of "
-        "many",
+        "the gateway's log and figures; the controller is told of the reason alone, bounded, and counts it; an Event "
+        "tells of many",
         f"{RECORD}::test_a_refused_request_is_in_the_record_with_what_would_allow_it_and_counted",
         f"{RECORD}::test_what_goes_out_is_in_the_record_and_no_violation",
         f"{RECORD}::test_a_burst_is_one_event_and_few_messages",
