@@ -38,15 +38,21 @@ ROTATED = {
 }
 
 
-@pytest.fixture(scope="module")
-def guarded(cluster: Cluster) -> Iterator[Cluster]:
-    """The chart without its webhook, where nothing answers: the guards alone."""
+@pytest.fixture(scope="session")
+def guards_alone(cluster: Cluster) -> Iterator[Cluster]:
+    """The chart without its webhook, where nothing answers. Installed once: a file leaves it as it found it."""
     label = ("label", "namespace", OPENED_BEFORE, f"{AGENTS_LABEL}=enabled")
     wait_for("the end of an earlier file's guards", lambda: cluster.kubectl(*label))
     with installed(cluster, "--set", "floor.enabled=false"):
         cluster.kubectl("delete", "validatingwebhookconfiguration", "ringfence")
         yield cluster
     cluster.kubectl("label", "namespace", OPENED_BEFORE, f"{AGENTS_LABEL}-")
+
+
+@pytest.fixture(scope="module")
+def guarded(guards_alone: Cluster) -> Cluster:
+    """The guards at work. test_static_floor.py has its own."""
+    return guards_alone
 
 
 @pytest.fixture(scope="module")
@@ -147,11 +153,12 @@ def strong(guarded: Cluster, place: Place) -> Iterator[Somebody]:
 
 
 @pytest.fixture(scope="module")
-def certificate(controller: Server) -> str:
+def certificate(controller: Server) -> Iterator[str]:
     """As the controller makes it, whom the guard lets."""
     made = {"metadata": {"name": "ringfence-admission-tls"}, "stringData": {"tls.key": "x"}}
     passed(controller.request("POST", f"{HERE}/secrets", json.dumps(made).encode()))
-    return CERTIFICATE
+    yield CERTIFICATE
+    passed(controller.request("DELETE", CERTIFICATE))
 
 
 @pytest.fixture(scope="module")

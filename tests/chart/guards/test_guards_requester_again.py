@@ -6,6 +6,7 @@ import pytest
 
 from api.controller.place import RULES, Place
 from api.controller.process import Controller, Options
+from chart.guards.asking import CONTROLLER, of_user, passed
 from chart.guards.requesters import POLICY, Person, ada, asked_by, bind, bob, place
 from chart.rendering import CHART, IMAGE, NAMESPACE
 from chart.test_registration import as_the_chart_has_it
@@ -14,6 +15,7 @@ from cluster.shell import run, wait_for
 
 __all__ = ["ada", "bob", "place"]
 
+LEASE = "ringfence-controller"
 pytestmark = pytest.mark.timeout(600)
 
 
@@ -27,6 +29,9 @@ def controller(guarded: Cluster, place: Place, tmp_path_factory: pytest.TempPath
     found = Controller(guarded, folder / "controller.log", options).wait_leading()
     yield found
     assert found.stop() == 0
+    of_its_own = of_user(guarded, CONTROLLER)
+    passed(of_its_own.request("DELETE", f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{LEASE}"))
+    of_its_own.close()
 
 
 def unbind(place: Place, name: str) -> None:
