@@ -55,8 +55,10 @@ def counted(api: Api, rule: str) -> float:
 
 
 def events(api: Api, agent: str) -> list[Object]:
+    """Of this agent, and of none that had its name before."""
+    uid = agents.get(api, NAMESPACE, agent)["metadata"]["uid"]
     found: list[Object] = api.get(EVENTS)["items"]
-    return [one for one in found if (one["reason"], one["regarding"]["name"]) == ("EgressRefused", agent)]
+    return [one for one in found if (one["reason"], one["regarding"].get("uid")) == ("EgressRefused", uid)]
 
 
 def test_a_refused_request_is_in_the_record_with_what_would_allow_it_and_counted(
