@@ -19,6 +19,8 @@ __all__ = ["api", "kubectl"]
 
 NAME = own("egress")
 NAMESPACE = "egress"
+SCRAPERS = "scraping"
+"""Name, and label `purpose`, of the namespace from which figures are read."""
 MODEL, OTHER, FILES, PRIVATE = "api.model.example", "other.model.example", "files.example", "private.example"
 """Hosts of the pretend internet: the first two are one address, the last one is a private address."""
 MANY = "many.example"
@@ -49,7 +51,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environmen
         environment.kubectl.apply(
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
         )
-        install(environment, own_image(environment), f"agentNamespaces={{{NAMESPACE}}}", *image)
+        scrapers = f"networkPolicy.metrics.namespaceSelector.purpose={SCRAPERS}"
+        install(environment, own_image(environment), f"agentNamespaces={{{NAMESPACE}}}", scrapers, *image)
         environment.kubectl.apply(POLICY)
         yield environment
 

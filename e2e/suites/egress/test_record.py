@@ -1,20 +1,23 @@
 """What went out and what was refused is in the gateway's record, counted and told; nobody waits for who is told."""
 
 import json
+import re
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from cluster.shell import wait_for
 from harness import agents, metrics
 from harness.api import Api
+from harness.environment import Environment
 from harness.install import NAMESPACE as SYSTEM
 from harness.kubectl import Kubectl, Object
 from harness.probing import probe
 from ringfence.controller.egress.bursts import MANY
 from ringfence.gateway.telling import MOST_A_MINUTE
-from suites.egress.conftest import MODEL, NAMESPACE, OTHER, Ask, Make
+from suites.egress.conftest import MODEL, NAMESPACE, OTHER, SCRAPERS, Ask, Make
 
 QUESTION = {"method": "POST", "data": '{"model": "m"}'}
 MESSAGES = f"https://{MODEL}/v1/messages"
@@ -25,6 +28,7 @@ SOON = 5.0
 EVENTS = f"/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events"
 CONTROLLERS = ("-n", SYSTEM, "-l", "app.kubernetes.io/component=controller")
 
+Scrape = Callable[[str, str], str]
 Record = Callable[..., list[Object]]
 
 
@@ -51,8 +55,10 @@ def counted(api: Api, rule: str) -> float:
 
 
 def events(api: Api, agent: str) -> list[Object]:
+    """Of this agent, and of none that had its name before."""
+    uid = agents.get(api, NAMESPACE, agent)["metadata"]["uid"]
     found: list[Object] = api.get(EVENTS)["items"]
-    return [one for one in found if (one["reason"], one["regarding"]["name"]) == ("EgressRefused", agent)]
+    return [one for one in found if (one["reason"], one["regarding"].get("uid")) == ("EgressRefused", uid)]
 
 
 def test_a_refused_request_is_in_the_record_with_what_would_allow_it_and_counted(
@@ -112,6 +118,43 @@ def test_a_burst_is_one_event_and_few_messages(make: Make, kubectl: Kubectl, api
     assert f"kubectl logs deployment/ringfence--{name}-gateway" in event["note"]
     assert "burst" not in event["note"].replace(name, ""), "what the agent wrote"
     assert metrics.total(api, "ringfence_egress_told_total", result="taken") - messages <= MOST_A_MINUTE
+
+
+@pytest.fixture(scope="module")
+def scraper(environment: Environment) -> Scrape:
+    """Pods in two namespaces, in place of a Prometheus: `scraper("scraping", url)` is the answer; empty for none."""
+    kubectl = environment.kubectl
+    for name, labels in ((SCRAPERS, {"purpose": SCRAPERS}), ("elsewhere", {})):
+        kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+        containers = [{"name": "x", "image": environment.testbox, "args": ["echo", "-http", ":8080"]}]
+        spec = {"containers": containers, "terminationGracePeriodSeconds": 1}
+        made = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x", "namespace": name}, "spec": spec}
+        wait_for("its account", partial(kubectl.apply, made))
+    for name in (SCRAPERS, "elsewhere"):
+        kubectl("wait", "-n", name, "pod/x", "--for=condition=Ready", "--timeout=180s")
+
+    def asked(name: str, url: str) -> str:
+        told = kubectl("exec", "-n", name, "x", "--", "/testbox", "request", "-timeout", "3s", url, ok=True)
+        found: Object = json.loads(told.splitlines()[0])
+        return str(found.get("body", ""))
+
+    return asked
+
+
+def test_scrapers_alone_read_the_figures_by_host_and_verdict(
+    caller: str, ask: Ask, kubectl: Kubectl, scraper: Scrape
+) -> None:
+    ask(caller, MESSAGES, "x-api-key: k", **QUESTION)
+    ask(caller, f"https://{MODEL}/figures")
+    ask(caller, MESSAGES, host=OTHER)
+    (pod,) = kubectl.items("pods", "-n", NAMESPACE, "-l", f"ringfence.dev/agent={caller}.gateway")
+    ports = pod["spec"]["containers"][0]["ports"]
+    (port,) = (one["containerPort"] for one in ports if one.get("name") == "observe")
+    url = f"http://{pod['status']['podIP']}:{port}/stats/prometheus"
+    series = re.findall(r'egress_requests_total\{host="([^"]*)",verdict="([^"]*)"\} [1-9]', scraper(SCRAPERS, url))
+    assert set(series) == {(MODEL, "allowed"), (MODEL, "refused"), ("undeclared", "refused")}
+    assert scraper("elsewhere", url) == ""
+    assert scraper(SCRAPERS, url.replace("stats/prometheus", "config_dump")) == ""
 
 
 def test_an_agent_does_not_reach_who_is_told(caller: str, kubectl: Kubectl) -> None:
