@@ -156,6 +156,7 @@ REACH: dict[str, Row] = {
         f"{KEYS}::test_names_of_ours_are_reserved",
         f"{REQUESTER}::test_who_may_not_get_a_secret_may_not_name_it",
         f"{HOLDS}::test_a_tenant_takes_no_secret_by_changing_what_runs",
+        f"{HOLDS}::test_a_tenant_has_no_secret_sent_elsewhere",
         f"{ROTATION}/test_existing.py::test_only_who_may_read_a_secret_may_hand_it_to_an_agent",
         "tests/api/controller/test_handover.py::test_a_secret_that_nobody_was_asked_about_is_not_handed_over",
     ),

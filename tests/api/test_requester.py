@@ -97,8 +97,8 @@ def people(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     target = namespace(TARGET, opened=False)
     target["metadata"]["annotations"] = {"ringfence.dev/consent": f"{SPACE}=Critical"}
     bounds = {"maxLevel": "Critical", "namespaces": [TARGET], "clusterReads": ["nodes"]}
-    egress = {"hosts": [{"name": "api.anthropic.com"}, {"name": "files.example.com"}]}
-    egress |= {"unkeyed": ["api.anthropic.com"], "tunnel": ["api.anthropic.com"]}
+    hosts = [{"name": "api.anthropic.com"}, {"name": "files.example.com"}]
+    egress = {"hosts": hosts, "unkeyed": ["api.anthropic.com"], "tunnel": ["api.anthropic.com"]}
     lax = {"namespaceSelector": {"matchLabels": {"requester": "tested"}}, "permissions": bounds, "egress": egress}
     everything = {
         "apiVersion": f"{RBAC}/v1",

@@ -279,3 +279,15 @@ async def test_an_agent_without_such_a_secret_costs_no_look(place: KeyPlace) -> 
     place.take()
     await place.reconcile()
     assert sorted(place.take()) == sorted(f"get_metadata secrets/{path.rpartition('/')[2]}" for path in (CONFIG, TRUST))
+
+
+async def test_of_an_agent_that_is_refused_nothing_of_the_secret_is_told() -> None:
+    """Whoever wrote it may not be allowed to get it."""
+    place = KeyPlace()
+    place.store_secret(b"a\nb")
+    place.ask(None, {"host": "refused.example.com"})
+    await place.reconcile()
+    assert place.condition("Accepted")[0] == "False"
+    told = json.dumps([place.status, [repr(one) for one in place.told]])
+    assert "line break" not in told
+    assert not [path for path in (CONFIG, TRUST) if path in place.kube.objects]
