@@ -6,7 +6,6 @@ ended before a byte of it is read. Who could forge that could make refusals up, 
 
 import asyncio
 import contextlib
-import socket
 import time
 from collections.abc import Callable, Generator
 from http import HTTPStatus
@@ -15,10 +14,11 @@ from typing import Any, Final
 
 import structlog
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ringfence.gateway.log import FIELDS
 from ringfence.gateway.telling import PATH
+from ringfence.serving.patience import PatientProtocol
+from ringfence.serving.sockets import listen
 from ringfence.telemetry.events import AgentName, Emit
 from ringfence.telemetry.refusals import EgressRefused, EgressRefusedOften, EgressTold
 
@@ -111,10 +111,8 @@ def plain(address: str) -> str:
     return address
 
 
-class _Protocol(HttpToolsProtocol):
+class _Protocol(PatientProtocol):
     """One connection: of a gateway, and of one that asks soon."""
-
-    _patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -123,20 +121,7 @@ class _Protocol(HttpToolsProtocol):
         if peer is None or not receiver.knows(peer[0]):
             transport.abort()
             return
-        self._patience = self.loop.call_later(PATIENCE_SECONDS, transport.close)
-
-    def on_headers_complete(self) -> None:
-        self._calm()
-        super().on_headers_complete()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._calm()
-        super().connection_lost(exc)
-
-    def _calm(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+        self.expect(PATIENCE_SECONDS)
 
 
 class _Server(uvicorn.Server):
@@ -164,7 +149,7 @@ async def serve(receiver: Receiver, port: int, *, host: str = "::") -> None:
         timeout_graceful_shutdown=1,
     )
     try:
-        listener = _listen(host, port)
+        listener = listen(host, port, MAX_CONNECTIONS)
     except OSError as failure:
         log.error("cannot listen for what egress gateways tell", port=port, error=str(failure))  # noqa: TRY400
         return
@@ -175,11 +160,3 @@ async def serve(receiver: Receiver, port: int, *, host: str = "::") -> None:
         finally:
             for one in getattr(server, "servers", []):
                 one.close()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Raises OSError."""
-    dual = host == "::" and socket.has_dualstack_ipv6()
-    address = (host if dual or host != "::" else "0.0.0.0", port)  # noqa: S104 - its own pod's
-    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-    return socket.create_server(address, family=family, backlog=MAX_CONNECTIONS, dualstack_ipv6=dual)
