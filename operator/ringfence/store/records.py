@@ -94,6 +94,8 @@ class StoredAgent:
     """Other namespaces that its permissions name."""
     by_address: bool
     """Whether its egress names networks: then the cluster's own networks matter to it."""
+    by_name: bool
+    """Whether its egress names hosts: then its gateway asks the cluster's DNS, and must not reach its networks."""
     calls_api: bool
     """Whether it, or a job of its, talks to the API server: then that one's addresses matter to it."""
     claim: Claim
@@ -135,6 +137,7 @@ def read_agent(body: Body) -> StoredAgent:
         services=frozenset(_services(key.namespace, rules)),
         targets=frozenset(_targets(spec)) - {key.namespace},
         by_address=any(rule.get("cidr") for rule in rules),
+        by_name=any(rule.get("host") for rule in rules),
         calls_api=bool(
             _at(spec, "permissions", "rules") or _at(spec, "permissions", "clusterReads") or _at(spec, "secrets")
         ),

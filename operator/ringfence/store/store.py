@@ -77,7 +77,7 @@ class Store:
 
     def __init__(self, context: PolicyContext, dns: Asked | None = None) -> None:
         self.context = context
-        self.dns = ClusterDns(dns or Asked(), lambda: self.wake_all(where=lambda agent: bool(agent.services)))
+        self.dns = ClusterDns(dns or Asked(), lambda: self.wake_all(where=_asks_dns))
         self.wake: Callable[[Key, Urgency], None] = lambda *_: None
         self.wake_policy: Callable[[str], None] = lambda _: None
         self.wake_namespace: Callable[[str], None] = lambda _: None
@@ -365,7 +365,8 @@ class Store:
         if kind in {NAMESPACE, AGENT_POLICY}:
             self._rules_changed(kind, name)
         else:  # addresses of the cluster itself
-            self.wake_all(where=lambda agent: agent.by_address or (agent.calls_api and kind == ENDPOINT_SLICE))
+            slices = kind == ENDPOINT_SLICE
+            self.wake_all(where=lambda agent: agent.by_address or agent.by_name or (agent.calls_api and slices))
 
     def _rules_changed(self, kind: str, name: str | None) -> None:
         if name is None:
@@ -389,3 +390,8 @@ def _home(child: StoredChild | None) -> tuple[Key, ...]:
 
 def _agent_key(body: Mapping[str, Any]) -> Key:
     return Key(body["metadata"]["namespace"], body["metadata"]["name"])
+
+
+def _asks_dns(agent: StoredAgent) -> bool:
+    """Whether the cluster's DNS matters to it, or to its gateway."""
+    return agent.by_name or bool(agent.services)
