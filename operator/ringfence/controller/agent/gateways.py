@@ -1,8 +1,7 @@
 """The two Secrets of an agent's gateway in the cluster: its configuration with certificates, and the authorities.
 
 The controller reads their values because it made them: an authority signs the certificate that follows, so that the
-agent need not learn to trust another one. Of other Secrets it looks at the form alone, of those that gateways send
-(keys.py).
+agent need not learn to trust another one. Of other Secrets it looks at the form alone: of those that gateways send.
 """
 
 import base64
