@@ -18,6 +18,7 @@ from tools.enforced_tests import (
     LEVELS,
     OWN,
     PACKETS,
+    RECORD,
     REQUESTED_BY,
     STATIC,
 )
@@ -130,6 +131,17 @@ ALWAYS: dict[str, Row] = {
         f"{CONTROLLER}/test_widened.py::test_a_strangers_binding",
         f"{CONTROLLER}/test_widened.py::test_a_relabelled_pod",
         f"{ATTACKS}/test_widened.py::test_another_policy_that_allows_all",
+    ),
+    "What egress gateways let out or refused is recorded; what they refused is told, and no request waits": Row(
+        "the gateway's log and figures; the controller is told of the reason alone, bounded, and counts it; an Event "
+        "tells of many",
+        f"{RECORD}::test_a_refused_request_is_in_the_record_with_what_would_allow_it_and_counted",
+        f"{RECORD}::test_what_goes_out_is_in_the_record_and_no_violation",
+        f"{RECORD}::test_a_burst_is_one_event_and_few_messages",
+        f"{RECORD}::test_while_nobody_listens_nothing_is_held_up",
+        "tests/gateway/test_record.py::test_no_credential_and_no_query_is_in_the_record",
+        "tests/gateway/test_telling.py::test_reasons_are_told_and_nothing_that_the_agent_wrote",
+        "tests/gateway/test_telling.py::test_a_flood_is_bounded_here",
     ),
     "A part of the fence that somebody edits or deletes is put back": Row(
         "the controller, within seconds; counted as a violation",

@@ -101,6 +101,13 @@ LINES = {
         "A Service that an agent may call leads to other pods than before; they are reached once the agent is changed.",
         (*ABOUT, "service", "previous", "leads_to"),
     ),
+    "egress refused often": Line(
+        "controller",
+        "warning",
+        "An agent's egress gateway refused ten requests or more within a minute; not said again for an hour. `field`: "
+        "what would allow them, if anything would. Each of them is in the gateway's own record.",
+        (*ABOUT, "rule", "count", "field"),
+    ),
     "put back in a namespace": Line(
         "controller",
         "warning",
@@ -213,9 +220,12 @@ FIELDS = {
     "service": "NAMESPACE/NAME:PORT of the Service.",
     "leads_to": "Labels and port of the pods that it leads to.",
     "message": "What the condition says to a person.",
-    "rule": "Name of the rule; of drift ChildEdited, ChildDeleted, ChildHeld or PodLeftBehind; of keys SecretTooOld.",
+    "rule": "Name of the rule; of drift ChildEdited, ChildDeleted, ChildHeld or PodLeftBehind; of keys SecretTooOld; "
+    "of egress why it was refused (HostNotDeclared, RequestNotAllowed, KeyNotAllowed, AddressNotAllowed, "
+    "RequestMalformed).",
     "finalizers": "Names of the finalizers.",
-    "count": "How many times in a row.",
+    "count": "How many times in a row; of egress, within the minute.",
+    "field": "The field of the AgentDeployment that would allow what is refused; null where none would.",
     "path": "Field that breaks it.",
     "manager": "Field manager that wrote last, where known; else null.",
     "changed_at": "When it did; else null.",

@@ -6,6 +6,7 @@ from typing import Protocol, cast
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
+from ringfence.gateway import log, naming
 from ringfence.telemetry.metrics import OF_ADMISSION, OF_BOTH, OF_CONTROLLER
 
 PATH = "docs/reference/metrics.md"
@@ -31,6 +32,26 @@ Each pod of Ringfence serves `/metrics` on port 8080, in Prometheus' format.
 * Beside these, each process serves its build (`ringfence_build_info`, labels `version`, `component`) and the usual
   `process_*` and `python_gc_*`.
 """
+_REQUESTS = (
+    "Requests of the agent that ended, and connections that were refused; a tunnel is one. Labels: host (as the spec "
+    f"declares it, such as `*.example.com`; {naming.UNDECLARED}: any other, however many there are), verdict "
+    f"({log.ALLOWED}: let through, and answered by the host or left by the agent; {log.REFUSED}: the spec does not "
+    f"allow it; {log.LIMITED}: more, or longer, than is allowed; {log.FAILED}: the host did not answer)."
+)
+GATEWAYS = f"""\
+## Of egress gateways
+
+Each gateway has figures of its own, which are Envoy's: `/stats/prometheus` at the port `observe` of its pod, with
+`envoy_` before their names. The chart's `monitoring.gatewayMonitor` takes the one below, and calls it as it is here; it
+needs `networkPolicy.metrics.namespaceSelector`, which gateways let in, too. What Prometheus adds: `namespace`, and
+`name` of the agent; so there are some few series for each agent with hosts.
+
+| Name | Type | Meaning |
+|---|---|---|
+| `ringfence_{log.REQUESTS}` | counter | {_REQUESTS} |
+
+They begin with the gateway's pod, and a series with its first request.
+"""
 VIOLATIONS = """\
 ## What counts as a violation
 
@@ -45,6 +66,10 @@ VIOLATIONS = """\
   that was put back; the value of a generated secret that somebody else wrote. Each time counts.
 * `widening`: a policy or binding of others, or a pod that was changed, by which an agent gets more than its spec says.
   It counts once, until it is gone.
+* `egress`: a request, or a connection, that an egress gateway refused because the spec does not allow it. Each counts
+  that was told: of a flood some thousand a minute, and none while no controller leads for more than half a minute. All
+  of them are in the gateways' own figures and logs. What was asked for too often, and what the host did not answer, is
+  no violation.
 * `rotation`: a secret that is older than the policies allow. It counts once, until it has a new value.
 
 A controller that begins to lead counts once more what still holds of `policy`, `widening` and `rotation`.
@@ -57,7 +82,8 @@ These are **not** counted, and show elsewhere or nowhere:
   `apiserver_validating_admission_policy_check_total` counts it.
 * A request that the CRDs' schema refused: the API server says so to whoever sent it, before admission is asked.
 * What the API server denied an agent by RBAC: its audit log has it.
-* What an agent sent to a destination that it may reach. Nobody looks at that.
+* What an agent sent to a network or a Service that it may reach. Nobody looks at that; requests to hosts are in the
+  gateways' figures and logs.
 * A dry run, which is in admission's log alone; `ringfence lint` and `ringfence policy check FILE`.
 * A request that could not be judged: `ringfence_admission_failures_total`.
 * An agent that is not ready (`ringfence_agents`), a run that failed (`ringfence_runs_total`), a rotation that failed
@@ -72,7 +98,7 @@ Alerts on these metrics: [runbooks](../runbooks/README.md). Dashboards: [layout]
 def files() -> dict[str, str]:
     """Path -> content."""
     parts = [f"## {title}\n\n{_table(collectors)}\n" for title, collectors in PARTS.items()]
-    return {PATH: "\n".join([HEAD, *parts, VIOLATIONS, TAIL])}
+    return {PATH: "\n".join([HEAD, *parts, GATEWAYS, VIOLATIONS, TAIL])}
 
 
 class _Described(Protocol):

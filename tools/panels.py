@@ -69,14 +69,22 @@ SERIES_TO_NAMESPACE = (
 
 
 def violations(by: str, over: str, where: str = 'namespace=~"$namespace"') -> str:
-    """Violations within a time.
+    """Violations within a time."""
+    return grown(f"ringfence_violations_total{{{where}}}", by, over)
 
-    A series begins with its first violation, in which increase() sees nothing: one that was not there before counts
-    with all that it has.
+
+def requests(by: str, over: str, where: str = 'namespace=~"$namespace"') -> str:
+    """What egress gateways let out and refused within a time."""
+    return grown(f"ringfence_egress_requests_total{{{where}}}", by, over)
+
+
+def grown(name: str, by: str, over: str) -> str:
+    """By how much a counter grew within a time, where a series begins with the first of what it counts.
+
+    increase() sees nothing of that: one that was not there before counts with all that it has.
     """
-    name = f"ringfence_violations_total{{{where}}}"
-    grown = f"(increase({name}[{over}]) and {name} offset {over})"
-    return f"sum by ({by}) ({grown} or ({name} unless {name} offset {over}))"
+    before = f"(increase({name}[{over}]) and {name} offset {over})"
+    return f"sum by ({by}) ({before} or ({name} unless {name} offset {over}))"
 
 
 def quantile(share: float, metric: str, by: str = "") -> str:
@@ -90,6 +98,7 @@ def quantiles(metric: str) -> tuple[Query, ...]:
     return tuple(Query(quantile(share, metric), f"p{share * 100:g}") for share in (0.5, 0.9, 0.99))
 
 
+FROM_GATEWAYS = "Needs `monitoring.gatewayMonitor`."
 YES_NO = {"0": "no", "1": "yes"}
 BAD_ABOVE_0: tuple[Color, ...] = (GOOD, ("orange", 1))
 BAD_BELOW_1: tuple[Color, ...] = (("red", None), ("green", 1))
@@ -189,6 +198,15 @@ AGENT: dict[str, tuple[Show, ...]] = {
             (Query(violations("source, rule", "10m", 'namespace="$namespace"'), "{{source}} {{rule}}"),),
             "Of all agents there, in the 10 minutes before each moment.",
             12,
+        ),
+        Show(
+            "Egress by host",
+            "bars",
+            "short",
+            (Query(f"{requests('host, verdict', '10m', THIS)} > 0 or vector(0)", "{{verdict}} {{host}}"),),
+            "What went out and what was refused, in the 10 minutes before each moment; a host that is not declared is "
+            f"undeclared. {FROM_GATEWAYS}",
+            24,
         ),
     ),
 }

@@ -4,6 +4,7 @@ from tools.panels import (
     BAD_ABOVE_0,
     BAD_BELOW_1,
     DAY,
+    FROM_GATEWAYS,
     GOOD,
     ROW_TO_NAMESPACE,
     SERIES_TO_NAMESPACE,
@@ -12,10 +13,13 @@ from tools.panels import (
     Show,
     quantile,
     quantiles,
+    requests,
     violations,
 )
 from tools.panels_who import OLDEST, WHO
 
+REFUSED = 'namespace=~"$namespace",verdict="refused"'
+TOLD = 'namespace=~"$namespace",source="egress"'
 FLEET: dict[str, tuple[Show, ...]] = {
     "At a glance": (
         Show(
@@ -96,7 +100,7 @@ FLEET: dict[str, tuple[Show, ...]] = {
             "short",
             (Query(violations("source", "10m"), "{{source}}"),),
             "In the 10 minutes before each moment: refused by admission, not allowed any more, drift, fence widened, "
-            "secret too old.",
+            "egress refused, secret too old.",
         ),
         Show(
             "Violations by namespace",
@@ -113,6 +117,31 @@ FLEET: dict[str, tuple[Show, ...]] = {
             (Query(f"topk(20, {violations('source, rule, namespace', '$__range')})"),),
             "The 20 most frequent within the time shown.",
             links=(ROW_TO_NAMESPACE,),
+        ),
+    ),
+    "Egress": (
+        Show(
+            "Requests by verdict",
+            "bars",
+            "short",
+            (Query(f"{requests('verdict', '10m')} or vector(0)", "{{verdict}}"),),
+            f"Of agents with hosts, in the 10 minutes before each moment. {FROM_GATEWAYS}",
+        ),
+        Show(
+            "Refused by host",
+            "bars",
+            "short",
+            (Query(f"topk(10, {requests('host', '10m', REFUSED)} > 0) or vector(0)", "{{host}}"),),
+            "The 10 most frequent in the 10 minutes before each moment; all that agents did not declare is undeclared. "
+            f"{FROM_GATEWAYS}",
+        ),
+        Show(
+            "Refused by reason",
+            "bars",
+            "short",
+            (Query(f"{violations('rule', '10m', TOLD)} or vector(0)", "{{rule}}"),),
+            "As gateways tell the controller, in the 10 minutes before each moment. "
+            "The Event `EgressRefused` names the agent.",
         ),
     ),
     "Which agents, and who": WHO,

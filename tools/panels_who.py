@@ -14,6 +14,7 @@ Labels of metrics never name a person, nor an agent that was refused. These do. 
 | `policy` | reason `Refused` or `Invalid` in `kubectl get agd -A` | `manager` in the log lines `not accepted` |
 | `drift` | *Fences put back* above; Events `DriftRepaired` | `manager` in the log lines `put back`; the audit log |
 | `widening` | reason `FenceWidened` in `kubectl get agd -A`; log lines `fence widened` | the audit log |
+| `egress` | Events `EgressRefused`; log lines `egress refused often`; the gateways' logs | nobody: the agent asked |
 | `rotation` | *Oldest secrets* below; reason `SecretTooOld` in `kubectl get agd -A` | nobody: a rotation failed |
 | refused by a guard: no violation | the audit log | the audit log |
 
@@ -23,6 +24,7 @@ Ringfence in the namespace `ringfence-system`:
 kubectl -n ringfence-system logs -l app.kubernetes.io/component=admission --tail=-1 | grep '"refused"'
 kubectl -n ringfence-system logs -l app.kubernetes.io/component=controller --tail=-1 | grep '"put back"'
 kubectl get events -A --field-selector reason=DriftRepaired
+kubectl get events -A --field-selector reason=EgressRefused
 ```
 
 With Loki, where `namespace` of a stream is that of the pod:

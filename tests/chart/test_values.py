@@ -13,6 +13,7 @@ from cluster import CommandFailed
 from ringfence.cli.main import cli
 from ringfence.policy.handover import WHAT_RUNS
 from ringfence.policy.opened import CLOSED_NAMESPACES
+from ringfence.resources.gateway import COMPONENT, COMPONENT_LABEL
 
 
 def test_lints(values: tuple[str, ...]) -> None:
@@ -69,6 +70,37 @@ def test_the_controller_is_told_where_dns_is() -> None:
     assert {"--dns-service=a/b", "--dns-address=192.0.2.1/32"} <= {*container["args"]}
     (usual,) = pods()["ringfence-controller"]["spec"]["containers"]
     assert not [one for one in usual["args"] if "dns" in one]
+
+
+def of_egress(*values: str) -> tuple[list[str], set[int], list[str]]:
+    """The controller's arguments about it, its ports, and the names of what else there is for it."""
+    (container,) = pods(*values)["ringfence-controller"]["spec"]["containers"]
+    args = [one for one in container["args"] if "egress" in one or "scraper" in one]
+    names = [name for kind in ("Service", "NetworkPolicy") for name in of_kind(kind, *values) if "egress" in name]
+    return args, {port["containerPort"] for port in container["ports"]}, names
+
+
+def test_gateways_find_the_port_at_which_they_tell() -> None:
+    args, ports, names = of_egress()
+    assert args == ["--egress-port=4318", "--egress-service=ringfence-egress"]
+    assert ports == {8080, 4318}
+    assert names == ["ringfence-egress", "ringfence-egress"]
+    service, policy = of_kind("Service")["ringfence-egress"], of_kind("NetworkPolicy")["ringfence-egress"]
+    labels = pods()["ringfence-controller"]["metadata"]["labels"]
+    assert service["spec"]["selector"].items() <= labels.items()
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+    (peer,) = policy["spec"]["ingress"][0]["from"]
+    assert peer["podSelector"]["matchLabels"][COMPONENT_LABEL] == COMPONENT
+
+
+def test_where_gateways_tell_nobody_no_port_is_open_for_it() -> None:
+    assert of_egress("--set", "gateway.tellRefusals=false") == ([], {8080}, [])
+
+
+def test_who_reads_our_figures_reads_those_of_gateways() -> None:
+    chosen = "networkPolicy.metrics.namespaceSelector.kubernetes\\.io/metadata\\.name=monitoring"
+    args, _, _ = of_egress("--set", chosen)
+    assert "--scraper=kubernetes.io/metadata.name=monitoring" in args
 
 
 @pytest.mark.parametrize(

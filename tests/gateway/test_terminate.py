@@ -134,7 +134,7 @@ def test_e22_e23_a_clone_of_one_repository_is_no_push_and_no_other_repository(st
 
 
 def test_trace_is_refused(agent: Client) -> None:
-    assert agent.ask("h1.test/x", "TRACE").status == 405
+    assert agent.ask("h1.test/x", "TRACE").status == 403
 
 
 @pytest.mark.parametrize("name", ["other.test", "api.llm.test.evil.test", "llm.test", "x.api.llm.test", "10.96.0.10"])

@@ -1,12 +1,18 @@
 """What the chart tells Prometheus and Grafana, and that it is silent until asked."""
 
 import json
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from chart.rendering import CHART, NAMESPACE, Manifest, of_kind, pods, render
 from cluster.errors import CommandFailed
+from ringfence.gateway import log
+from ringfence.resources import JobImage
+from ringfence.resources.gateway import gateway_children
+from unit.resources.agents import make
 
 SERVICE = ("--set", "monitoring.serviceMonitor.enabled=true")
 POD = ("--set", "monitoring.podMonitor.enabled=true")
@@ -68,6 +74,42 @@ def test_our_namespaces_keep_their_name(kind: str, key: str) -> None:
     (endpoint,) = only(kind, *WHERE[kind])["spec"][key]
     assert endpoint["honorLabels"] is True
     assert endpoint["path"] == "/metrics"
+
+
+GATEWAYS = ("--set", "monitoring.gatewayMonitor.enabled=true")
+IMAGE = "registry.example/a@sha256:" + "0" * 64
+AGENT = make({"spec": {"image": IMAGE, "network": {"egress": [{"host": "x.example.com"}]}}})
+
+
+def gateway_pod() -> dict[str, Any]:
+    """The template of the pods of a gateway."""
+    agent = replace(AGENT, gateway_image=JobImage("envoy"))
+    (found,) = (one for one in gateway_children(agent) if one["kind"] == "Deployment")
+    template: dict[str, Any] = found["spec"]["template"]
+    return template
+
+
+def test_the_gateway_monitor_finds_gateways_everywhere_and_nothing_else() -> None:
+    spec = only("PodMonitor", *GATEWAYS)["spec"]
+    pod = gateway_pod()
+    assert selected(spec["selector"], pod["metadata"]["labels"])
+    assert not [name for name, one in pods().items() if selected(spec["selector"], one["metadata"]["labels"])]
+    assert spec["namespaceSelector"] == {"any": True}
+    (endpoint,) = spec["podMetricsEndpoints"]
+    assert endpoint["path"] == "/stats/prometheus"
+    assert endpoint["port"] in {port.get("name") for port in pod["spec"]["containers"][0]["ports"]}
+
+
+def test_figures_of_gateways_are_called_as_ours_and_the_agent_is_named() -> None:
+    mine = ("--set", "monitoring.gatewayMonitor.relabelings[0].targetLabel=x")
+    (endpoint,) = only("PodMonitor", *GATEWAYS, *mine)["spec"]["podMetricsEndpoints"]
+    keep, rename = endpoint["metricRelabelings"]
+    assert (keep["action"], keep["regex"]) == ("keep", f"envoy_{log.FIGURES}_{log.REQUESTS}")
+    assert rename == {"targetLabel": "__name__", "replacement": "ringfence_egress_requests_total"}
+    agent, own = endpoint["relabelings"]
+    found = re.fullmatch(agent["regex"], gateway_pod()["metadata"]["labels"]["ringfence.dev/agent"])
+    assert found is not None
+    assert (found[1], agent["targetLabel"], own) == (AGENT.name, "name", {"targetLabel": "x"})
 
 
 def test_not_both_monitors() -> None:

@@ -131,3 +131,20 @@ def test_processes_are_joined_with_their_builds_within_a_cluster(tmp_path: Path,
     query = queries("fleet")["Memory", "A"]
     code, told = asked(tmp_path, f"sum({query})", ".*", series, 15)
     assert code == 0, told
+
+
+OUT = 'ringfence_egress_requests_total{namespace="team",name="a",host="%s",verdict="%s"}'
+
+
+@pytest.mark.parametrize(
+    ("board", "panel", "expected"),
+    [("fleet", "Requests by verdict", 12), ("fleet", "Refused by host", 7), ("agent", "Egress by host", 12)],
+)
+def test_what_went_out_and_was_refused_counts_from_the_first(
+    tmp_path: Path, board: str, panel: str, expected: float
+) -> None:
+    series = {OUT % ("x.example", "allowed"): "_x5 5x20", OUT % ("undeclared", "refused"): "_x5 4x20"}
+    series |= {OUT % ("x.example", "refused"): "_x5 3x20", OUT % ("y.example", "allowed"): "9x40"}
+    query = queries(board)[panel, "A"].replace('namespace="$namespace",name="$name"', 'namespace="team",name="a"')
+    code, told = asked(tmp_path, f"sum({query})", ".*", series, expected)
+    assert code == 0, told

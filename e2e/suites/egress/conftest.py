@@ -19,8 +19,12 @@ __all__ = ["api", "kubectl"]
 
 NAME = own("egress")
 NAMESPACE = "egress"
+SCRAPERS = "scraping"
+"""Name, and label `purpose`, of the namespace from which figures are read."""
 MODEL, OTHER, FILES, PRIVATE = "api.model.example", "other.model.example", "files.example", "private.example"
 """Hosts of the pretend internet: the first two are one address, the last one is a private address."""
+MANY = "many.example"
+"""No name below it resolves."""
 ADDRESS = "45.90.0.10"
 POLICY = {
     "apiVersion": "ringfence.dev/v1alpha1",
@@ -28,7 +32,7 @@ POLICY = {
     "metadata": {"name": "egress"},
     "spec": {
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}},
-        "egress": {"hosts": [{"name": name} for name in (MODEL, FILES, PRIVATE)]},
+        "egress": {"hosts": [{"name": name} for name in (MODEL, FILES, PRIVATE, f"*.{MANY}")]},
         "images": {"registries": ["localhost"]},
     },
 }
@@ -47,7 +51,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environmen
         environment.kubectl.apply(
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
         )
-        install(environment, own_image(environment), f"agentNamespaces={{{NAMESPACE}}}", *image)
+        scrapers = f"networkPolicy.metrics.namespaceSelector.purpose={SCRAPERS}"
+        install(environment, own_image(environment), f"agentNamespaces={{{NAMESPACE}}}", scrapers, *image)
         environment.kubectl.apply(POLICY)
         yield environment
 

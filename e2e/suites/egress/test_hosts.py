@@ -9,7 +9,7 @@ from harness import agents
 from harness.api import Api
 from harness.kubectl import Kubectl
 from harness.probing import probe
-from suites.egress.conftest import ADDRESS, FILES, MODEL, NAMESPACE, OTHER, PRIVATE, Ask, Make
+from suites.egress.conftest import ADDRESS, FILES, MANY, MODEL, NAMESPACE, OTHER, PRIVATE, Ask, Make
 
 MESSAGES = f"https://{MODEL}/v1/messages"
 QUESTION = '{"model": "m"}'
@@ -81,6 +81,31 @@ def test_a_changed_rule_is_in_force_soon_and_no_pod_is_replaced(
     assert ask(name, MESSAGES, method="POST")["status"] == 403
     left = {pod["metadata"]["uid"] for pod in kubectl.items("pods", "-n", NAMESPACE)}
     assert pods <= left, "a pod was replaced for a change of rules"
+
+
+def test_128_hosts_at_once_of_which_one_resolves(make: Make, ask: Ask) -> None:
+    silent = [{"host": f"host-{number}.{MANY}"} for number in range(127)]
+    name = make("many", *silent, RULE)
+    assert ask(name, MESSAGES, "x-api-key: k", method="POST", data=QUESTION)["status"] == 200
+    assert ask(name, f"https://host-126.{MANY}/")["status"] == 503
+
+
+def test_more_than_its_secret_holds_is_said_and_what_was_there_goes_on(
+    make: Make, ask: Ask, api: Api, kubectl: Kubectl
+) -> None:
+    name = make("growing", RULE)
+    path = agents.agent_path(NAMESPACE, name)
+    wide = [{"host": f"host-{number}.{MANY}", "ports": [443, 8443, 9443]} for number in range(127)]
+    api.patch(path, {"spec": {"network": {"egress": [RULE, *wide]}}})
+
+    def said() -> str:
+        found = [one for one in api.get(path)["status"]["conditions"] if one["type"] == "GatewayReady"]
+        return next((one["message"] for one in found if one["reason"] == "GatewayUnusable"), "")
+
+    assert "name fewer hosts" in wait_for("the condition", said)
+    assert ask(name, MESSAGES, "x-api-key: k", method="POST", data=QUESTION)["status"] == 200
+    api.patch(path, {"spec": {"network": {"egress": [RULE]}}})
+    agents.wait(api, NAMESPACE, name)
 
 
 def test_what_somebody_writes_into_its_configuration_is_put_back(

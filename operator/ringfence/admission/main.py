@@ -13,6 +13,7 @@ import structlog
 from ringfence.kube import Kube
 from ringfence.kube.own_token import api_audiences
 from ringfence.policy.model import Network
+from ringfence.serving.sockets import listen
 from ringfence.store.context import PolicyContext
 from ringfence.store.prover import Prover, by_certificate
 from ringfence.telemetry.health import Health, HealthServer
@@ -23,7 +24,7 @@ from .app import Admission
 from .feed import feed
 from .fresh import LiveReader
 from .requester import Requester
-from .server import Server, listen
+from .server import BACKLOG, Server
 from .tls import Certificate, Files
 
 log = structlog.get_logger(__name__)
@@ -70,7 +71,7 @@ async def _serve(settings: Settings, kube: Kube, stop: asyncio.Event) -> None:
     certificate = Certificate(Files(directory / "tls.crt", directory / "tls.key", settings.client_ca))
     app = Admission(context, LiveReader(kube, context), Requester(kube))
     server = Server(app, certificate.base, client_names=settings.client_names)
-    listener = listen(settings.host, settings.https_port)
+    listener = listen(settings.host, settings.https_port, BACKLOG)
     health = Health("admission")
     health.require("cluster", lambda: _unread(context))
     health.require("certificate", certificate.missing)

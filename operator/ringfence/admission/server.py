@@ -6,14 +6,14 @@ requests in each of four trials (new and kept connections under load); see tls.p
 
 import asyncio
 import contextlib
-import socket
 import ssl
 from collections.abc import Generator
 from typing import Any, ClassVar, Final, cast
 
 import structlog
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ringfence.serving.patience import PatientProtocol
 
 from .app import Admission
 
@@ -64,12 +64,11 @@ class OneWrite:
             self._transport.write(gathered)
 
 
-class Protocol(HttpToolsProtocol):
+class Protocol(PatientProtocol):
     """One connection."""
 
     client_names: ClassVar[frozenset[str]] = frozenset()
     _gathering: OneWrite
-    _patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Check the client's name, where names are asked for, and start the clock for the first request."""
@@ -79,44 +78,18 @@ class Protocol(HttpToolsProtocol):
             log.warning("a client with a valid certificate but another name was turned away")
             self.transport.close()
             return
-        self._patience = self.loop.call_later(FIRST_REQUEST_SECONDS, self.transport.close)
-
-    def on_headers_complete(self) -> None:
-        """A request: uvicorn's own clock for idle connections takes over."""
-        self._calm()
-        super().on_headers_complete()
+        self.expect(FIRST_REQUEST_SECONDS)
 
     def on_response_complete(self) -> None:
         """The answer is whole: it does not wait for what the application does after it."""
         self._gathering.flush()
         super().on_response_complete()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
-        self._calm()
-        super().connection_lost(exc)
-
-    def _calm(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
-
 
 def common_name(certificate: dict[str, Any] | None) -> str:
     """The subject's common name in a certificate as `ssl` gives it; empty when there is none."""
     subject = (certificate or {}).get("subject", ())
     return next((value for part in subject for key, value in part if key == "commonName"), "")
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; `::` takes both families. Raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    dual = family is socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
-    listener = socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=dual)
-    # Accepted connections take it over. asyncio would set it on sockets that say IPPROTO_TCP, but create_server makes
-    # sockets that say 0; without it an answer waits for the client's delayed ACK: 40 ms.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
 
 
 class Server(uvicorn.Server):

@@ -9,6 +9,8 @@ from .fields import Cidr, DnsLabel, Labels, Port, PortName
 from .hostnames import HostPattern
 
 MAX_EGRESS: Final = 128
+MAX_RULES: Final = 4
+"""Of one host."""
 """Rules of one agent. As CEL's cost is counted, this many, with 64 paths each, is about all that there can be."""
 MAX_OTHERS: Final = 64
 """Of these by address and by Service together."""
@@ -188,7 +190,7 @@ class EgressRule(Model):
         "the gateway, which decides each request by host, method and path. Tunnel, where a policy allows it: "
         "the name alone is checked, and what is said inside, and to which account, nobody sees.",
     )
-    rules: Annotated[list[RequestRule], Field(min_length=1, max_length=4), ListType("atomic")] | None = Field(
+    rules: Annotated[list[RequestRule], Field(min_length=1, max_length=MAX_RULES), ListType("atomic")] | None = Field(
         default=None,
         description="Requests to the host that pass: those of any of these rules. Absent, without a preset: all "
         "methods and paths.",

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from .base import ListType, Model
 from .fields import Generation
+from .network import MAX_EGRESS, MAX_RULES
 
 
 class ConditionType(StrEnum):
@@ -84,6 +85,7 @@ class Reason(StrEnum):
     CONSENT_MISSING = "NamespaceConsentMissing"
     AVAILABLE = "Available"
     NO_GATEWAY_IMAGE = "NoGatewayImage"
+    GATEWAY_UNUSABLE = "GatewayUnusable"
     RUNNING = "Running"
     SCHEDULED = "Scheduled"
     RUN_SUCCEEDED = "RunSucceeded"
@@ -96,6 +98,7 @@ class Reason(StrEnum):
     UNFENCED = "Unfenced"
     FENCE_CONTESTED = "FenceContested"
     DRIFT_REPAIRED = "DriftRepaired"
+    EGRESS_REFUSED = "EgressRefused"
     FINALIZER_REMOVED = "FinalizerRemoved"
     POD_ENDED = "PodEnded"
     ADDRESS_DOUBTED = "AddressDoubted"
@@ -188,7 +191,7 @@ class AgentStatus(Model):
         "`get,list,watch nodes of the cluster`.",
     )
     effective_egress: Annotated[
-        list[Annotated[str, Field(max_length=256)]], Field(max_length=64), ListType("atomic")
+        list[Annotated[str, Field(max_length=256)]], Field(max_length=MAX_EGRESS * MAX_RULES + 1), ListType("atomic")
     ] = Field(
         default_factory=list,
         description="Destinations in force: `203.0.113.0/28:443`, or `203.0.113.0/28:443 except 203.0.113.9/32` where "
@@ -196,7 +199,7 @@ class AgentStatus(Model):
         "that it leads to: `tools/search:8443 -> app=search:8443`.",
     )
     accepted_services: Annotated[
-        list[Annotated[str, Field(max_length=256)]], Field(max_length=64), ListType("atomic")
+        list[Annotated[str, Field(max_length=256)]], Field(max_length=MAX_EGRESS), ListType("atomic")
     ] = Field(
         default_factory=list,
         description="Where each Service led for the accepted generation: `tools/search:8443 -> app=search:8443`. "

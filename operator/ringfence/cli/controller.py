@@ -33,6 +33,15 @@ def _service(_context: click.Context, _option: click.Parameter, text: str | None
     return namespace, name
 
 
+def _labels(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
+    """Of each KEY=VALUE. Raises click.BadParameter."""
+    pairs = [text.partition("=") for text in texts]
+    for key, equals, value in pairs:
+        if not (key and equals):
+            raise click.BadParameter(f"{key + equals + value!r} is not KEY=VALUE, such as monitoring=enabled")
+    return {key: value for key, _, value in pairs}
+
+
 @click.command("controller")
 @click.option("--namespace", default="ringfence-system", show_default=True, help="Namespace that Ringfence runs in.")
 @click.option(
@@ -87,6 +96,24 @@ def _service(_context: click.Context, _option: click.Parameter, text: str | None
     default="IfNotPresent",
     show_default=True,
     help="Pull policy of the gateways.",
+)
+@click.option(
+    "--egress-port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default=True,
+    help="Port at which egress gateways tell of what they refused; 0: they tell nobody.",
+)
+@click.option(
+    "--egress-service", default="ringfence-egress", show_default=True, help="Service by which gateways find that port."
+)
+@click.option(
+    "--scraper",
+    "scrapers",
+    metavar="KEY=VALUE",
+    callback=_labels,
+    multiple=True,
+    help="Label of the namespaces that may read the figures of egress gateways. Repeatable: they have all of them.",
 )
 @options.user_ids
 @click.option(
@@ -145,6 +172,9 @@ def command(http_port: int, log_format: logs.Format, log_level: str, **given: An
         api_server_networks=given["api_server_networks"],
         job_image=_image(given, "job_image"),
         gateway_image=_image(given, "gateway_image"),
+        egress_port=given["egress_port"],
+        egress_service=given["egress_service"],
+        scrapers=given["scrapers"],
         user_ids=UserIds(given["user_ids"]),
         account=given["service_account"],
         resync=given["resync"],

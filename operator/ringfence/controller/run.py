@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Coroutine
-from dataclasses import dataclass
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from ringfence.kube.own_token import api_audiences
 from ringfence.policy.model import Network
 from ringfence.resources import JobImage
 from ringfence.resources.dns import Asked
+from ringfence.resources.model import GatewayTells
 from ringfence.resources.users import USUAL_IDS, UserIds
 from ringfence.store.context import PolicyContext
 from ringfence.store.prover import Prover, by_certificate
 from ringfence.store.records import StoredAgent
 from ringfence.store.store import Store
-from ringfence.telemetry.events import ClusterRead, Emit, to_all
+from ringfence.telemetry.events import AgentName, ClusterRead, Emit, to_all
 from ringfence.telemetry.health import Health
 from ringfence.telemetry.looplag import probe
 from ringfence.telemetry.metrics import kube_request
@@ -44,6 +46,8 @@ from .agent.secrets import Secrets
 from .agent.writer import Writer
 from .certificates.keeper import Settings as CertificateSettings
 from .certificates.keeper import keep
+from .egress.asking import Asking
+from .egress.receiver import Receiver, serve
 from .inputs import ApiServerRecorder
 from .namespace.connecting import Connecting
 from .namespace.reconciler import NamespaceReconciler
@@ -88,6 +92,9 @@ class Settings:
     registration: Path | None = None
     job_image: JobImage | None = None
     gateway_image: JobImage | None = None
+    egress_port: int = 0
+    egress_service: str = ""
+    scrapers: Mapping[str, str] = field(default_factory=dict)
     user_ids: UserIds = USUAL_IDS
     account: str = "ringfence-controller"
     resync: float = RESYNC_SECONDS
@@ -169,8 +176,21 @@ class _Parts:
             return None
         return RegistrationWatch(registration, self.emit, lambda: store.wake_all(where=_is_recorded))
 
+    async def tells(self, stop: asyncio.Event) -> GatewayTells:
+        """Who learns what gateways refuse, and who reads their figures."""
+        settings = self.settings
+        nobody = GatewayTells(scrapers=settings.scrapers)
+        if not settings.egress_port:
+            return nobody
+        where = Asking(self.kube, settings.namespace, settings.egress_service, settings.egress_port)
+        return await where.found(nobody, stop)
+
     def agents(
-        self, store: Store, fence: Standing, held: Standing, recorder: RegistrationWatch | None
+        self,
+        store: Store,
+        fence: Standing,
+        held: Standing,
+        recorder: RegistrationWatch | None,
     ) -> AgentReconciler:
         """What looks after agents."""
         settings = self.settings
@@ -200,6 +220,11 @@ class _Parts:
             keep_namespace=(fence.keep, held.keep),
             keep_target=held.keep,
         )
+
+
+def _whose(store: Store, address: str) -> tuple[AgentName, str] | None:
+    key = store.gateways.agent_at(address)
+    return None if key is None else (AgentName(*key), store.agents.items[key].uid)
 
 
 def _is_recorded(agent: StoredAgent) -> bool:
@@ -268,6 +293,7 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
         parts.emit(ClusterRead(first.seconds))
         prover = parts.prover(reading.store)
         await prover.look()  # before the first pass, which would close to agents what is not proven
+        reconciler.observer.gateway_tells = await parts.tells(stop)
         if registration is not None and not registration.looked:  # the first pass would not believe who asked
             await registration.look()
         work.begin(pods.run(), "pods")
@@ -275,6 +301,9 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
         work.begin(policies.run(), "policies")
         work.begin(namespaces.run(), "namespaces")
         work.begin(reading.follow(), "watches")
+        if parts.settings.egress_port:
+            receiver = Receiver(partial(_whose, reading.store), parts.emit)
+            work.begin(serve(receiver, parts.settings.egress_port), "what gateways tell")
         work.begin(prover.follow(), "addresses of the API server")
         work.begin(reading.compare_for_ever(parts.lease.returned), "resync")
         return await _watch(parts, reading, work, stop)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from . import naming
+from . import log, naming
 from .model import Gateway
 from .shapes import Json, extension, seconds, socket, watched
 
@@ -11,6 +11,7 @@ _HEAP_CLOSED: Final = 0.95
 _COUNTED: Final = (
     *({"prefix": f"{part}."} for part in ("cluster_manager", "listener_manager", "overload", "server")),
     *({"suffix": f".{what}"} for what in ("update_rejected", "config_fail")),
+    {"prefix": f"{log.FIGURES}."},
     {"safe_regex": {"regex": r"http\..*\.rds\..*\.(update_success|update_failure|version)"}},
 )
 """Figures that are kept: their number does not grow with what the agent asks for. `update_rejected`: Envoy refused a

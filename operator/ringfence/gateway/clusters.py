@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from . import keys, naming, proxy, rates, tunnel, wildcards
+from . import keys, naming, proxy, rates, telling, tunnel, wildcards
 from .model import WILDCARD, Gateway, Host, Mode
 from .routes import PLAIN_PORT
-from .shapes import Json, extension, seconds, socket, typed, watched
+from .shapes import Json, discoverable, discovered, extension, seconds, socket, typed, watched
 
 ADDRESS_CHECK: Final = "address-check"
 """The extension that refuses addresses, and the policy that its refusals name."""
@@ -25,6 +25,8 @@ def clusters(gateway: Gateway) -> list[Json]:
         found.append(tunnel.cluster())
     if gateway.proxy_port:
         found += proxy.clusters(gateway)
+    if telling.wanted(gateway):
+        found += telling.clusters(gateway)
     return found
 
 
@@ -139,13 +141,7 @@ def _protocol(gateway: Gateway, added: list[Json], *, http1: bool, names: bool =
 
 def address_check(gateway: Gateway) -> Json:
     """Refuses an address before it is dialled. Its ranges stand once, in a file of their own; without it: 500."""
-    return {
-        "name": ADDRESS_CHECK,
-        "config_discovery": {
-            "config_source": watched(gateway.paths.config, naming.ADDRESS_FILE),
-            "type_urls": [typed("RBAC")["@type"]],
-        },
-    }
+    return discovered(ADDRESS_CHECK, "RBAC", watched(gateway.paths.config, naming.ADDRESS_FILE))
 
 
 def codec() -> Json:
@@ -157,9 +153,7 @@ def denied_addresses(gateway: Gateway) -> Json:
     """The ranges, as the extension that `address_check` names."""
     policy = {"permissions": [_address(network) for network in gateway.denied], "principals": [{"any": True}]}
     rules = {"action": "DENY", "policies": {ADDRESS_CHECK: policy}}
-    return {"@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"} | extension(
-        ADDRESS_CHECK, "RBAC", rules=rules
-    )
+    return discoverable(ADDRESS_CHECK, "RBAC", rules=rules)
 
 
 def _address(network: str) -> Json:

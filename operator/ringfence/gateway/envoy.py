@@ -24,6 +24,7 @@ def files(gateway: Gateway) -> dict[str, str]:
     }
     found |= {naming.leaf_file(name): resources(_leaf(gateway, name)) for name in names(gateway)}
     found |= {naming.routes_file(port): resources(routes.configuration(gateway, port)) for port in gateway.ports}
+    found |= {naming.manager_file(port): resources(listeners.manager(gateway, port)) for port in gateway.ports}
     if tunnel.wanted(gateway):
         found[tunnel.FILE] = resources(tunnel.configuration(gateway))
     if gateway.proxy_port:

@@ -2,10 +2,10 @@
 
 from typing import Any, Final
 
-from . import bodies, keys, log, naming, proxy, tunnel, wildcards
+from . import bodies, keys, log, naming, proxy, telling, tunnel, wildcards
 from .model import Gateway, Host, Mode
 from .routes import PLAIN_PORT
-from .shapes import Json, extension, seconds, socket, typed, watched
+from .shapes import Json, discoverable, discovered, extension, seconds, socket, typed, watched
 
 _HANDSHAKE_SECONDS: Final = 10
 _DRAIN_SECONDS: Final = 600
@@ -14,12 +14,15 @@ _WINDOW: Final = 1 << 20
 
 
 def listeners(gateway: Gateway) -> list[Json]:
-    """All listeners, by port; the tunnel's inner one, and the proxy."""
+    """All listeners, by port; the tunnel's inner one, the proxy, and the way by which refusals are told."""
     found = [_listener(gateway, port) for port in gateway.ports]
     if tunnel.wanted(gateway):
         found.append(tunnel.listener(gateway, settings(gateway, _tunnel_filters())))
     if gateway.proxy_port:
-        found.append(proxy.listener(gateway, settings(gateway, [router()])))
+        connects = {"access_log": log.of_connects(told=telling.wanted(gateway))}
+        found.append(proxy.listener(gateway, settings(gateway, [router()]) | connects))
+    if telling.wanted(gateway):
+        found.append(telling.listener())
     return found
 
 
@@ -41,7 +44,7 @@ def _listener(gateway: Gateway, port: int) -> Json:
         listener_filters=inspect,
         listener_filters_timeout=seconds(_HANDSHAKE_SECONDS),
         filter_chains=chains,
-        access_log=log.of_refused_connections(),
+        access_log=log.of_refused_connections(told=telling.wanted(gateway)),
     )
 
 
@@ -53,12 +56,12 @@ def _chain(gateway: Gateway, host: Host, port: int) -> Json:
         "filter_chain_match": {"server_names": [host.name], "transport_protocol": "tls"},
         "transport_socket": _leaf(gateway, host),
         "transport_socket_connect_timeout": seconds(_HANDSHAKE_SECONDS),
-        "filters": [manager(gateway, port)],
+        "filters": [_manager(gateway, port)],
     }
 
 
 def _plain(gateway: Gateway, port: int) -> Json:
-    return {"name": naming.routes(port), "filters": [manager(gateway, port)]}
+    return {"name": naming.routes(port), "filters": [_manager(gateway, port)]}
 
 
 def _leaf(gateway: Gateway, host: Host) -> Json:
@@ -72,10 +75,16 @@ def _leaf(gateway: Gateway, host: Host) -> Json:
     return extension("envoy.transport_sockets.tls", "DownstreamTlsContext", common_tls_context=common)
 
 
+def _manager(gateway: Gateway, port: int) -> Json:
+    """By its name: in a file of its own it stands once for a port, not once for each host."""
+    source = watched(gateway.paths.config, naming.manager_file(port))
+    return discovered(naming.routes(port), "HttpConnectionManager", source)
+
+
 def manager(gateway: Gateway, port: int) -> Json:
     """Decides each request, also each later one of a connection, by the routes of this listener."""
-    return extension(
-        "envoy.filters.network.http_connection_manager",
+    return discoverable(
+        naming.routes(port),
         "HttpConnectionManager",
         stat_prefix=naming.routes(port),
         rds={
@@ -120,7 +129,7 @@ def settings(gateway: Gateway, filters: list[Json]) -> dict[str, Any]:
         "preserve_external_request_id": True,
         "server_header_transformation": "PASS_THROUGH",
         "local_reply_config": log.replies(),
-        "access_log": log.of_requests(),
+        "access_log": log.of_requests(told=telling.wanted(gateway)),
     }
 
 

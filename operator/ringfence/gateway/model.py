@@ -140,7 +140,7 @@ class Gateway:
 
     `resolvers`: addresses of DNS servers, `ADDRESS` or `ADDRESS:PORT`; empty: those of the container.
     `address`: where it listens. `observe_port`: answers GET /ready and /stats/prometheus, and nothing else.
-    `proxy_port`: where it takes CONNECT; 0: nowhere.
+    `proxy_port`: where it takes CONNECT; 0: nowhere. `told`: who is told of refusals, `ADDRESS:PORT`; empty: nobody.
     """
 
     hosts: tuple[Host, ...]
@@ -150,6 +150,7 @@ class Gateway:
     address: str = "0.0.0.0"  # noqa: S104 - its own pod's
     observe_port: int = 15021
     proxy_port: int = 0
+    told: str = ""
     paths: Paths = field(default_factory=Paths)
     limits: Limits = field(default_factory=Limits)
 

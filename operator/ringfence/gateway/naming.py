@@ -63,6 +63,11 @@ def routes_file(port: int) -> str:
     return f"rds-{port}.json"
 
 
+def manager_file(port: int) -> str:
+    """The file of what decides a listener's requests: it holds this one alone, as Envoy wants it."""
+    return f"ecds-port-{port}.json"
+
+
 def secret(cluster: str) -> str:
     """Of the secret that a cluster adds. Each has its own: of several, Envoy takes only one while it is missing."""
     return "key-" + cluster.replace(":", "-").replace("/", "-")

@@ -17,8 +17,8 @@ from .routes import PLAIN_PORT
 LONGEST_NAME: Final = 253
 LONGEST_BODY: Final = 4096
 """Of a direct response, in bytes (RouteConfiguration.max_direct_response_body_size_bytes)."""
-MOST_BYTES: Final = 1_000_000
-"""Of one file: a ConfigMap holds 1 MiB in all (kubernetes/api, `MaxSecretSize`)."""
+MOST_BYTES: Final = 1 << 20
+"""Of all files together: what a Secret holds (kubernetes/api, `MaxSecretSize`)."""
 _NAME: Final = re.compile(r"(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _METHOD: Final = re.compile(r"[A-Z]{1,32}")
 _PATH: Final = re.compile(r"/[!$&'()*+,:;=@A-Za-z0-9._~/%-]*")
@@ -37,6 +37,17 @@ def of_gateway(gateway: Gateway) -> list[str]:
 def problems(files: Mapping[str, str]) -> list[str]:
     """What is wrong with files, as `FILE: what`; empty: nothing that can be told without Envoy."""
     return [f"{name}: {what}" for name in sorted(files) for what in _of_file(name, files[name])] + list(_missing(files))
+
+
+def too_large(files: Mapping[str, bytes]) -> str | None:
+    """Why they do not fit into a Secret, in words; None: they do."""
+    size = sum(map(len, files.values()))
+    if size <= MOST_BYTES:
+        return None
+    return (
+        f"its configuration comes to {size} bytes, and a Secret holds {MOST_BYTES}: name fewer hosts, or fewer ports, "
+        "rules and paths of them; about 128 hosts with one port each and no rules fit"
+    )
 
 
 def _of_gateway(gateway: Gateway) -> Iterator[str]:
@@ -104,8 +115,6 @@ def _of_key(host: Host) -> Iterator[str]:
 def _of_file(name: str, text: str) -> Iterator[str]:
     if len(name) > LONGEST_NAME:
         yield f"a name of {len(name)} characters, where a ConfigMap takes {LONGEST_NAME}"
-    if len(text.encode()) > MOST_BYTES:
-        yield f"{len(text.encode())} bytes are more than {MOST_BYTES}"
     try:
         content = json.loads(text)
     except ValueError as error:

@@ -44,12 +44,13 @@ def _name(port: int) -> str:
 def configuration(gateway: Gateway) -> Json:
     """CONNECT to declared names and ports; nothing else."""
     others = refuse_undeclared("through the proxy")
+    requests = [route for route in others if "prefix" in route["match"]]
     pairs = [(host, port) for port in gateway.ports if port != PLAIN_PORT for host in gateway.at(port)]
     return typed(
         "RouteConfiguration",
         name=PROXY,
         virtual_hosts=[
-            *(connect.virtual_host(naming.site(host, port), "connect", _name(port), *others) for host, port in pairs),
+            *(connect.virtual_host(naming.site(host, port), "connect", _name(port), *requests) for host, port in pairs),
             {"name": naming.UNDECLARED, "domains": ["*"], "routes": others},
         ],
     )

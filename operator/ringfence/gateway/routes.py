@@ -8,6 +8,7 @@ from typing import Final
 from ringfence.policy.providers import pattern
 
 from . import bodies, keys, log, naming, wildcards
+from .log import FIELD_HOST, FIELD_KEY, FIELD_RULES, Reason
 from .model import BELOW, Gateway, Host, Mode, Rule
 from .shapes import Json, seconds, typed
 
@@ -56,10 +57,8 @@ with parameters (`/..;/`), which some servers strip first. Envoy has decoded and
 _RETRIED: Final = "connect-failure,refused-stream,reset-before-request"
 """What is tried again: requests of which the host has seen nothing."""
 
-FIELD_HOST: Final = "network.egress[].host"
-FIELD_RULES: Final = "network.egress[].rules"
-FIELD_KEY: Final = "secrets[].delivery.gateway"
-
+_ECHOES: Final = ("TRACE", "TRACK")
+"""Never let through: they would show what the gateway adds."""
 _WEBSOCKET: Final = {"name": "upgrade", "string_match": {"exact": "websocket", "ignore_case": True}}
 
 
@@ -78,6 +77,7 @@ def _virtual_host(host: Host, port: int) -> Json:
     return {
         "name": naming.site(host, port),
         "domains": wildcards.domains(host, port),
+        "retry_policy": {"retry_on": _RETRIED, "num_retries": 2},
         "routes": [
             *_guards(host, port),
             *([_closed(host, port)] if host.closed else _allowed(host, port)),
@@ -87,8 +87,10 @@ def _virtual_host(host: Host, port: int) -> Json:
 
 
 def _closed(host: Host, port: int) -> Json:
+    """Nothing that the agent did: no refusal, but a failure."""
     site = naming.site(host, port)
-    return _refusal(site, {"prefix": "/"}, name=f"{site}/closed", message=host.closed, field=FIELD_KEY, status=503)
+    told = log.verdict(log.FAILED, site, FIELD_KEY)
+    return _answer(f"{site}/closed", {"prefix": "/"}, told, 503, message=host.closed, field=FIELD_KEY)
 
 
 def _guards(host: Host, port: int) -> Iterator[Json]:
@@ -102,14 +104,8 @@ def _guards(host: Host, port: int) -> Iterator[Json]:
             name=f"{site}/one-label",
             message=f"{host.name} is for names with one label more; {FIELD_HOST} would allow this one",
             field=FIELD_HOST,
+            reason=Reason.HOST,
         )
-    yield _refusal(
-        site,
-        _headers(_method(("TRACE", "TRACK"))),
-        name=f"{site}/no-trace",
-        message="TRACE is not let through: it would show what the gateway adds",
-        status=405,
-    )
     if any(_narrow(path) for rule in host.rules for path in rule.paths):
         yield _refusal(
             site,
@@ -117,6 +113,7 @@ def _guards(host: Host, port: int) -> Iterator[Json]:
             name=f"{site}/no-double-escapes",
             message="the path is escaped twice, or has dots with parameters: write it plainly",
             field=FIELD_RULES,
+            reason=Reason.REQUEST,
         )
     if host.key:
         yield _refusal(
@@ -125,6 +122,7 @@ def _guards(host: Host, port: int) -> Iterator[Json]:
             name=f"{site}/no-key-in-query",
             message="the query holds what could be a key, or hides a parameter's name; the gateway adds the key",
             field=FIELD_KEY,
+            reason=Reason.KEY,
             status=401,
         )
 
@@ -150,7 +148,7 @@ def _allowed(host: Host, port: int) -> Iterator[Json]:
 
 def _rule(host: Host, port: int, name: str, rule: Rule, path: str) -> Iterator[Json]:
     """One path of a rule: a WebSocket, the request itself; with a key once for each place, and without it: 401."""
-    methods = [_method(rule.methods)] if rule.methods else []
+    methods = [_method(rule.methods) if rule.methods else _method(_ECHOES) | {"invert_match": True}]
     upgrades = host.websocket and (not rule.methods or "GET" in rule.methods)
     for place, demanded in keys.demands(host.key) if host.key else [(None, [])]:
         if upgrades:
@@ -167,6 +165,7 @@ def _rule(host: Host, port: int, name: str, rule: Rule, path: str) -> Iterator[J
             message=f"the gateway adds the key of this host: its placeholder, as the agent's variable holds it, goes "
             f"in {places} alone",
             field=FIELD_KEY,
+            reason=Reason.KEY,
             status=401,
         )
 
@@ -207,11 +206,7 @@ def _to(host: Host, port: int, cluster: str, *, dynamic: bool = False) -> Json:
 
     `dynamic`: to a cluster of many names.
     """
-    to: Json = {
-        "cluster": cluster,
-        "timeout": "0s",
-        "retry_policy": {"retry_on": _RETRIED, "num_retries": 2},
-    }
+    to: Json = {"cluster": cluster, "timeout": "0s"}
     if host.wildcard or dynamic:  # what resolves it has put the port behind the name
         to["auto_host_rewrite"] = port in wildcards.DEFAULT_PORTS
     else:
@@ -251,6 +246,7 @@ def _nothing_else(host: Host, port: int) -> Json:
         message=f"not allowed at {naming.site(host, port)}, where {allowed} is; "
         f"{FIELD_RULES} of this host would allow it, with its method and path",
         field=FIELD_RULES,
+        reason=Reason.REQUEST,
     )
 
 
@@ -258,9 +254,8 @@ _SHOWN: Final = 5
 
 
 def _words(rules: tuple[Rule, ...]) -> str:
-    shown = [
-        f"{' or '.join(rule.methods) or 'every method'} on {' or '.join(rule.paths) or 'every path'}" for rule in rules
-    ]
+    every = "every method but TRACE"
+    shown = [f"{' or '.join(rule.methods) or every} on {' or '.join(rule.paths) or 'every path'}" for rule in rules]
     if not shown:
         return "nothing"
     return "; ".join(shown[:_SHOWN]) + ("; and more" if len(shown) > _SHOWN else "")
@@ -275,26 +270,28 @@ def refuse_undeclared(how: str) -> list[Json]:
     message = f"this host is not declared {how}; {FIELD_HOST} would allow it"
     name = naming.UNDECLARED
     matches: tuple[Json, Json] = ({"prefix": "/"}, {"connect_matcher": {}})
-    return [_refusal(name, match, name=name, message=message, field=FIELD_HOST) for match in matches]
+    return [
+        _refusal(name, match, name=name, message=message, field=FIELD_HOST, reason=Reason.HOST) for match in matches
+    ]
 
 
 _LONGEST_BODY: Final = 3000
 """Envoy refuses a body of more than 4096 bytes, and the whole update with it."""
 
 
-def _refusal(site: str, match: Json, *, name: str, message: str, field: str = "", status: int = 403) -> Json:
-    """An answer that a client shows its user, in the shape that LLM APIs give their errors."""
-    error = {"type": "egress_refused", "message": message[:_LONGEST_BODY], "rule": name}
-    body = {"error": error | ({"field": field} if field else {})}
+def _refusal(
+    site: str, match: Json, *, name: str, message: str, reason: Reason, field: str = "", status: int = 403
+) -> Json:
+    told = log.verdict(log.REFUSED, site, field, reason)
+    return _answer(name, match, told, status, message=message, **({"field": field} if field else {}))
+
+
+def _answer(name: str, match: Json, metadata: Json, status: int, *, message: str, **more: str) -> Json:
+    """One that a client shows its user, in the shape that LLM APIs give their errors."""
+    body = {"error": {"type": "egress_refused", "message": message[:_LONGEST_BODY], "rule": name} | more}
     return {
         "name": name,
         "match": match,
         "direct_response": {"status": status, "body": {"inline_string": json.dumps(body) + "\n"}},
-        "response_headers_to_add": [
-            {
-                "header": {"key": "content-type", "value": "application/json"},
-                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-            }
-        ],
-        "metadata": log.verdict(log.REFUSED, site, field),
+        "metadata": metadata,
     }

@@ -22,6 +22,8 @@ _TYPES: Final = {
     "Lua": "envoy.extensions.filters.http.lua.v3.Lua",
     "UpstreamCodec": "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec",
     "StdoutAccessLog": "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+    "Stats": "envoy.extensions.access_loggers.stats.v3.Config",
+    "OpenTelemetry": "envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig",
     "ExpressionFilter": "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
     "CaresDnsResolverConfig": "envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
     "DownstreamConnectionsConfig": (
@@ -52,6 +54,17 @@ def typed(kind: str, **content: Any) -> Json:
 def extension(name: str, kind: str, **content: Any) -> Json:
     """An extension by its name, with its configuration."""
     return {"name": name, "typed_config": typed(kind, **content)}
+
+
+def discovered(name: str, kind: str, source: Json) -> Json:
+    """The place of an extension that is found elsewhere, by its name."""
+    return {"name": name, "config_discovery": {"config_source": source, "type_urls": [typed(kind)["@type"]]}}
+
+
+def discoverable(name: str, kind: str, **content: Any) -> Json:
+    """Such an extension, as a resource."""
+    kept = {"@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"}
+    return kept | extension(name, kind, **content)
 
 
 def watched(folder: str, file: str) -> Json:

@@ -16,6 +16,7 @@ from ringfence.api.network import EgressRule
 from ringfence.policy.closed import beyond_public
 
 from . import dns
+from .dns import NAMESPACE_NAME_LABEL
 from .gateway_keys import gateway_secrets, key_mounts, key_volumes, mounted_keys
 from .gateway_names import authorities_name, gateway_label, gateway_name
 from .hosts_file import exact_hosts, not_by_proxy
@@ -56,6 +57,11 @@ FIRST_PROXY_PORT: Final = 3128
 FIRST_OBSERVE_PORT: Final = 15021
 PROXY_VARIABLES: Final = ("HTTPS_PROXY", "https_proxy")
 """What clients read of a proxy. HTTP_PROXY is none of them: of plain HTTP the gateway takes declared names alone."""
+COMPONENT_LABEL: Final = "app.kubernetes.io/component"
+COMPONENT: Final = "egress-gateway"
+"""On the gateways' pods: by it the chart's PodMonitor and the controller's NetworkPolicy find them."""
+OBSERVE: Final = "observe"
+"""The port's name that figures are read at."""
 
 
 def has_hosts(spec: AgentDeploymentSpec) -> bool:
@@ -171,10 +177,34 @@ def _fence(agent: Agent) -> Manifest:
     spec = {
         "podSelector": {"matchLabels": selector(agent)},
         "policyTypes": ["Ingress", "Egress"],
-        "ingress": [{"from": [{"podSelector": {"matchLabels": agent.selector}}], "ports": _listening(agent)}],
-        "egress": egress,
+        "ingress": [
+            {"from": [{"podSelector": {"matchLabels": agent.selector}}], "ports": _listening(agent)},
+            *_scraped(agent),
+        ],
+        "egress": egress + _told(agent),
     }
     return child(agent, "networking.k8s.io/v1", "NetworkPolicy", name=gateway_name(agent.name), spec=spec)
+
+
+def _told(agent: Agent) -> list[Manifest]:
+    """The way to the controller, which is told of refusals."""
+    tells = agent.gateway_tells
+    if tells.address is None:
+        return []
+    peer = {
+        "namespaceSelector": {"matchLabels": {NAMESPACE_NAME_LABEL: tells.namespace}},
+        "podSelector": {"matchLabels": dict(tells.labels)},
+    }
+    return [{"to": [peer], "ports": [{"port": tells.port, "protocol": "TCP"}]}]
+
+
+def _scraped(agent: Agent) -> list[Manifest]:
+    """Where its figures are read from."""
+    scrapers = agent.gateway_tells.scrapers
+    if not scrapers:
+        return []
+    peer = {"namespaceSelector": {"matchLabels": dict(scrapers)}}
+    return [{"from": [peer], "ports": [{"port": observe_port(agent), "protocol": "TCP"}]}]
 
 
 def _account(agent: Agent) -> Manifest:
@@ -193,7 +223,7 @@ def _service(agent: Agent) -> Manifest:
 
 
 def _deployment(agent: Agent) -> Manifest:
-    labels = {MANAGED_BY_LABEL: MANAGED_BY, **selector(agent)}
+    labels = {MANAGED_BY_LABEL: MANAGED_BY, COMPONENT_LABEL: COMPONENT, **selector(agent)}
     return child(
         agent,
         "apps/v1",
@@ -268,7 +298,10 @@ def _envoy(agent: Agent) -> Manifest:
         "imagePullPolicy": image.pull_policy,
         "command": [ENVOY],
         "args": arguments(),
-        "ports": [{"containerPort": port, "protocol": "TCP"} for port in _served(agent)],
+        "ports": [
+            *({"containerPort": port, "protocol": "TCP"} for port in _served(agent)),
+            {"name": OBSERVE, "containerPort": observe_port(agent), "protocol": "TCP"},
+        ],
         "readinessProbe": {
             "httpGet": {"path": "/ready", "port": observe_port(agent), "scheme": "HTTP"},
             "periodSeconds": 1,

@@ -79,6 +79,24 @@ class JobImage:
 
 
 @dataclass(frozen=True)
+class GatewayTells:
+    """Who learns what gateways let through and refuse.
+
+    `address`: of the controller's Service, `ADDRESS:PORT`; None: nobody is told of refusals. `namespace`, `labels`,
+    `port`: of the pods behind it. `scrapers`: labels of the namespaces from which figures are read; empty: from none.
+    """
+
+    address: str | None = None
+    namespace: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    port: int = 0
+    scrapers: Mapping[str, str] = field(default_factory=dict)
+
+
+TELLS_NOBODY = GatewayTells()
+
+
+@dataclass(frozen=True)
 class Runs:
     """Which runs of an agent there are to be.
 
@@ -133,6 +151,7 @@ class Agent(Identity):
     `dns_allowed`: whether the agent may be let out to it. `cluster`: addresses of nodes, pods
     and Services, which no network of the agent's opens. `job_image`: what rotation jobs run; None: there are none.
     `gateway_image`: Envoy's; None: hosts open nothing. `gateway_address`: of the gateway's Service once that is there.
+    `gateway_tells`: who learns what it refuses.
     `restarts`: annotations of the pods' template by which rotation jobs have restarted the agent. `elsewhere`: by other
     namespaces that consent to it, the rules that hold there and the lowest level that holds them. `runs`: which
     there are to be. `user_ids`: who says which ids its pods have, and those of its jobs. `keys`: by the names of
@@ -150,6 +169,7 @@ class Agent(Identity):
     job_image: JobImage | None = None
     gateway_image: JobImage | None = None
     gateway_address: str | None = None
+    gateway_tells: GatewayTells = TELLS_NOBODY
     restarts: Mapping[str, str] = field(default_factory=dict)
     elsewhere: Mapping[str, tuple[Level, Sequence[AgentRule]]] = field(default_factory=dict)
     runs: Runs = field(default_factory=Runs)

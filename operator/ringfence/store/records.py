@@ -13,6 +13,7 @@ from ringfence.api.names import (
     API_VERSION,
     CHILD_PREFIX,
     GATEWAY_PREFIX,
+    GATEWAY_SUFFIX,
     GROUP,
     REQUESTED_BY_ANNOTATION,
     RUN_ANNOTATION,
@@ -93,6 +94,8 @@ class StoredAgent:
     """Other namespaces that its permissions name."""
     by_address: bool
     """Whether its egress names networks: then the cluster's own networks matter to it."""
+    by_name: bool
+    """Whether its egress names hosts: then its gateway asks the cluster's DNS, and must not reach its networks."""
     calls_api: bool
     """Whether it, or a job of its, talks to the API server: then that one's addresses matter to it."""
     claim: Claim
@@ -134,6 +137,7 @@ def read_agent(body: Body) -> StoredAgent:
         services=frozenset(_services(key.namespace, rules)),
         targets=frozenset(_targets(spec)) - {key.namespace},
         by_address=any(rule.get("cidr") for rule in rules),
+        by_name=any(rule.get("host") for rule in rules),
         calls_api=bool(
             _at(spec, "permissions", "rules") or _at(spec, "permissions", "clusterReads") or _at(spec, "secrets")
         ),
@@ -220,6 +224,8 @@ class StoredPod:
 
     So does a pod without a user id: ours has one of its own, or the platform assigns it.
     """
+    addresses: tuple[str, ...] = ()
+    """Of an egress gateway's alone."""
 
     @property
     def is_stray(self) -> bool:
@@ -252,6 +258,10 @@ def _before(spec: Body, status: Body) -> list[Object]:
     ]
 
 
+def _addresses(status: Body) -> tuple[str, ...]:
+    return tuple(str(one["ip"]) for one in status.get("podIPs") or [] if one.get("ip"))
+
+
 def read_pod(body: Body) -> StoredPod:
     """What is kept of a pod."""
     metadata, status, spec = body["metadata"], body.get("status") or {}, body.get("spec") or {}
@@ -281,6 +291,7 @@ def read_pod(body: Body) -> StoredPod:
         job=_controller(metadata, "Job"),
         grace=spec.get("terminationGracePeriodSeconds"),
         ends_within=metadata.get("deletionGracePeriodSeconds") if metadata.get("deletionTimestamp") else None,
+        addresses=_addresses(status) if labels.get(AGENT_LABEL, "").endswith(GATEWAY_SUFFIX) else (),
         unrestricted=_falls_short(_exact(orjson.dumps([{**spec, "nodeName": None}, _judged(metadata)]))),
     )
 

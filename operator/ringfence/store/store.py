@@ -17,6 +17,7 @@ from ringfence.resources.stored import StoredChild, stored
 
 from .cluster_dns import ClusterDns
 from .context import PolicyContext
+from .gateways import GatewayPods
 from .indexes import index, index_few
 from .left_behind import is_left_behind
 from .orphans import OrphanIndex
@@ -76,7 +77,7 @@ class Store:
 
     def __init__(self, context: PolicyContext, dns: Asked | None = None) -> None:
         self.context = context
-        self.dns = ClusterDns(dns or Asked(), lambda: self.wake_all(where=lambda agent: bool(agent.services)))
+        self.dns = ClusterDns(dns or Asked(), lambda: self.wake_all(where=_asks_dns))
         self.wake: Callable[[Key, Urgency], None] = lambda *_: None
         self.wake_policy: Callable[[str], None] = lambda _: None
         self.wake_namespace: Callable[[str], None] = lambda _: None
@@ -87,6 +88,7 @@ class Store:
         self.wider = Widenings(self._wake, self._agents_of, self.pods_of)
         self.rights = RightsVersions(context, self._wake, self._agents_of, self._is_recorded)
         self.wider.bound = self.rights.changed
+        self.gateways = GatewayPods(lambda namespace: self._agents_in.get(namespace, ()))
         self.readers = Readers(lambda key: self.wake(key, Urgency.REPAIR))
         self.wider.listed = self.readers.changed
         self.agents: Table[Key, StoredAgent] = Table(
@@ -337,6 +339,7 @@ class Store:
         if record is None:
             return
         index(self._pods_of, record.key, [old.agent] if old else (), [new.agent] if new else ())
+        self.gateways.pod_changed(old, new)
         self.wider.pod_changed("labelled", old, new)
         for key in {one.agent for one in (old, new) if one}:
             self._note_pods_left(key)
@@ -362,7 +365,8 @@ class Store:
         if kind in {NAMESPACE, AGENT_POLICY}:
             self._rules_changed(kind, name)
         else:  # addresses of the cluster itself
-            self.wake_all(where=lambda agent: agent.by_address or (agent.calls_api and kind == ENDPOINT_SLICE))
+            slices = kind == ENDPOINT_SLICE
+            self.wake_all(where=lambda agent: agent.by_address or agent.by_name or (agent.calls_api and slices))
 
     def _rules_changed(self, kind: str, name: str | None) -> None:
         if name is None:
@@ -386,3 +390,8 @@ def _home(child: StoredChild | None) -> tuple[Key, ...]:
 
 def _agent_key(body: Mapping[str, Any]) -> Key:
     return Key(body["metadata"]["namespace"], body["metadata"]["name"])
+
+
+def _asks_dns(agent: StoredAgent) -> bool:
+    """Whether the cluster's DNS matters to it, or to its gateway."""
+    return agent.by_name or bool(agent.services)

@@ -1,7 +1,8 @@
 """Events of the domain: what happened, once, as typed objects. Metrics, log lines and Kubernetes Events are sinks.
 
 Whoever has something to tell calls `emit(event)` in one place; who wants to know of it adds a sink. No event holds a
-secret's value, nor anything made from one. Those of the admission server are in reviews.py.
+secret's value, nor anything made from one. Those of the admission server are in reviews.py,
+those of egress gateways in refusals.py.
 """
 
 from collections.abc import Callable, Mapping, Sequence

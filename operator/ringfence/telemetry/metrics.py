@@ -88,9 +88,11 @@ VIOLATIONS = Counter(
     "ringfence_violations",
     "Attempts to leave the fence. Labels: source (admission: refused by it; policy: stored, and not allowed; "
     "drift: a child edited or deleted by somebody else, and put back; widening: a fence made wider from beside it; "
+    "egress: refused by an egress gateway, of a flood some thousand a minute; "
     "rotation: a key older than its policy allows), rule (for admission and policy a rule's name, see the rules' "
     "reference; for drift ChildEdited, ChildDeleted, ChildHeld, a child kept by somebody's finalizer, PodLeftBehind, a "
     "pod of an edited Deployment, and SecretOverwritten; for widening ForeignPolicy, ForeignBinding and PodRelabelled; "
+    "for egress HostNotDeclared, RequestNotAllowed, KeyNotAllowed, AddressNotAllowed and RequestMalformed; "
     "for rotation SecretTooOld), namespace (of the agent; empty for what has none).",
     ["source", "rule", "namespace"],
     registry=REGISTRY,
@@ -236,6 +238,13 @@ ROTATIONS = Counter(
     ["namespace", "result"],
     registry=REGISTRY,
 )
+EGRESS_TOLD = Counter(
+    "ringfence_egress_told",
+    "Messages of egress gateways about what they refused. Labels: result (taken; stranger: from an address that is of "
+    "no gateway; unreadable; late: its rest did not come in time).",
+    ["result"],
+    registry=REGISTRY,
+)
 SERVICE_REDIRECTS = Counter(
     "ringfence_service_redirects",
     "Times that a Service led to other pods than before, counted for each agent that may call it: its selector or its "
@@ -308,6 +317,7 @@ OF_CONTROLLER: tuple[Collector, ...] = (
     EVENTS_DROPPED,
     ADMISSION_WEBHOOK,
     ROTATIONS,
+    EGRESS_TOLD,
     SERVICE_REDIRECTS,
     AGENT_COLLECTOR,
 )
@@ -344,6 +354,8 @@ for _state in ("believed", "doubted"):
 for _operation in ("CREATE", "UPDATE", "DELETE"):
     for _allowed in ("true", "false"):
         ADMISSION_REQUESTS.labels(_operation, _allowed)
+for _result in ("taken", "stranger", "unreadable", "late"):
+    EGRESS_TOLD.labels(_result)
 for _rule in RuleName:
     ADMISSION_REFUSALS.labels(str(_rule))
 for _reason in ("internal", "unsynced", "malformed", "too_long", "slow"):

@@ -20,10 +20,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from ringfence.admission import server as server_module
 from ringfence.admission.app import Admission
-from ringfence.admission.server import Server, common_name, listen
+from ringfence.admission.server import BACKLOG, Server, common_name
 from ringfence.admission.tls import Certificate, Files
 from ringfence.controller.certificates import Names
 from ringfence.controller.certificates.issue import Material, issue
+from ringfence.serving.sockets import listen
 from unit.admission.make import agent, encoded, review, world
 
 NAMES = Names(("here.svc",), (ip_address("127.0.0.1"),))
@@ -75,7 +76,7 @@ async def running(
     assert certificate.refresh()
     app = Admission(world())
     server = Server(app, certificate.base, client_names=client_names)
-    task = asyncio.create_task(server.serve(sockets=[listen("127.0.0.1", 0)]))
+    task = asyncio.create_task(server.serve(sockets=[listen("127.0.0.1", 0, BACKLOG)]))
     while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.01)
     try:

@@ -204,3 +204,18 @@ async def test_a_strangers_secret_of_that_name_is_left_alone() -> None:
     await place.reconcile()
     assert place.kube.objects[CONFIG]["data"] == {"x": "eA=="}
     assert place.condition("GatewayReady") == ("False", "ChildNotOurs")
+
+
+async def test_what_no_secret_holds_is_said_and_the_gateway_goes_on(place: GatewayPlace) -> None:
+    before = place.kube.objects[CONFIG]["metadata"]["resourceVersion"]
+    names = [f"host-{number}.example.com" for number in range(100)]
+    place.store.context.observe(
+        AGENT_POLICY, "MODIFIED", POLICY | {"spec": {"egress": {"hosts": [{"name": name} for name in names]}}}
+    )
+    place.deploy({"network": {"egress": [{"host": name, "ports": [443, 8443, 9443]} for name in names]}})
+    await place.reconcile()
+    assert place.condition("GatewayReady") == ("False", "GatewayUnusable")
+    assert place.condition("Ready") == ("False", "GatewayUnusable")
+    found = next(one for one in place.status["conditions"] if one["type"] == "GatewayReady")
+    assert "name fewer hosts" in found["message"]
+    assert place.kube.objects[CONFIG]["metadata"]["resourceVersion"] == before

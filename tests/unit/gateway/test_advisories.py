@@ -35,13 +35,15 @@ def test_what_is_no_version() -> None:
 
 
 def test_what_has_to_be_asked_for_is_set_on_every_router_of_the_agents() -> None:
-    listeners = json.loads(envoy.files(Gateway((Host("a.test"),), (), proxy_port=3128))["lds.json"])["resources"]
+    files = envoy.files(Gateway((Host("a.test"),), (), proxy_port=3128))
+    listeners = json.loads(files["lds.json"])["resources"]
+    found = [one for listener in listeners for chain in listener["filter_chains"] for one in chain["filters"]]
+    assert [one["name"] for one in found if "config_discovery" in one] == ["port-443"]
+    found += json.loads(files["ecds-port-443.json"])["resources"]
     routers = [
         http_filter["typed_config"]
-        for listener in listeners
-        for chain in listener["filter_chains"]
-        for network_filter in chain["filters"]
-        for http_filter in network_filter["typed_config"]["http_filters"]
+        for manager in found
+        for http_filter in manager.get("typed_config", {}).get("http_filters", [])
         if http_filter["name"] == "envoy.filters.http.router"
     ]
     assert len(routers) == 2

@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.gateway import envoy, keys, model, problems
+from ringfence.gateway.authorities import Authorities
 from ringfence.gateway.model import Gateway, Host, Key, Mode, Place, Rule
 from ringfence.policy.addresses import Addresses
 from ringfence.policy.metadata import METADATA
@@ -40,6 +42,9 @@ def test_the_files_of_a_gateway() -> None:
         "bootstrap.json",
         "cds.json",
         "ecds-addresses.json",
+        "ecds-port-443.json",
+        "ecds-port-80.json",
+        "ecds-port-8443.json",
         "lds.json",
         "rds-443.json",
         "rds-80.json",
@@ -84,7 +89,8 @@ def test_each_name_has_one_filter_chain_and_each_port_one_listener() -> None:
 def test_no_rules_let_nothing_through_and_an_empty_rule_everything() -> None:
     assert not [route for route in routes(Gateway((Host("a.test", rules=()),), ())) if "route" in route]
     allowed = [route for route in routes(Gateway((Host("a.test", websocket=False),), ())) if "route" in route]
-    assert [route["match"] for route in allowed] == [{"prefix": "/"}]
+    method = {"name": ":method", "string_match": {"safe_regex": {"regex": "TRACE|TRACK"}}, "invert_match": True}
+    assert [route["match"] for route in allowed] == [{"prefix": "/", "headers": [method]}]
 
 
 def test_every_cluster_of_a_host_checks_addresses_first() -> None:
@@ -221,14 +227,14 @@ def test_a_host_that_is_declared_twice() -> None:
         ("rds-443.json", '{"resources"', '{"resources', "not JSON"),
         (
             "rds-443.json",
-            '"name":"api.llm.test:443","routes"',
-            '"name":"b.test:443","routes"',
+            '"name":"api.llm.test:443","retry_policy"',
+            '"name":"b.test:443","retry_policy"',
             "virtual hosts are named",
         ),
         ("rds-443.json", '"domains":["b.test"', '"domains":["API.llm.test"', "virtual hosts are for"),
-        ("rds-443.json", '"status":405', '"status":99', "status 99"),
+        ("rds-443.json", '"status":403', '"status":99', "status 99"),
         ("rds-443.json", '"path":"/v1/messages"', '"path":"/v1/messages","prefix":"/"', "by 2 of the ways"),
-        ("rds-443.json", "TRACE is", "T" * 4100, "longer than 4096"),
+        ("rds-443.json", "where every", "w" * 4100, "longer than 4096"),
         ("lds.json", '"server_names":["b.test"]', '"server_names":["api.llm.test"]', "filter chains match"),
     ],
 )
@@ -247,9 +253,14 @@ def test_a_file_that_is_missing_or_holds_two_route_configurations() -> None:
     assert any("2 route configurations" in one for one in problems.problems(files | {"rds-80.json": json.dumps(two)}))
 
 
-def test_128_hosts_fit_into_files_of_a_configmap_each() -> None:
-    many = Gateway(tuple(Host(f"host-{number}.example.test") for number in range(128)), DENIED)
-    assert problems.problems(envoy.files(many)) == []
+def test_128_hosts_fit_into_one_secret() -> None:
+    names = [f"host-{number}.example.test" for number in range(128)]
+    many = envoy.files(Gateway(tuple(map(Host, names)), DENIED, proxy_port=3128))
+    assert problems.problems(many) == []
+    leaves = Authorities().renewed(names, "a", datetime.now(UTC)).leaves()
+    files = leaves | {name: text.encode() for name, text in many.items()}
+    assert problems.too_large(files) is None
+    assert "name fewer hosts" in str(problems.too_large(files | {"x": b"x" * 100_000}))
 
 
 labels = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True)

@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 
+from ringfence.api import parse
+from ringfence.api.network import MAX_EGRESS, MAX_RULES
+from ringfence.api.status import AgentStatus
 from ringfence.policy.pod_security import unrestricted
 from ringfence.resources import Agent, JobImage, Manifest, build
 from ringfence.resources.gateway import arguments, host_lines, is_of_gateway
 from ringfence.resources.gateway_names import authorities_name, gateway_label, gateway_name
+from ringfence.resources.model import GatewayTells
 from ringfence.resources.network import effective_egress
 from ringfence.resources.phases import GATEWAY
 from unit.resources.agents import make
@@ -60,6 +64,27 @@ def test_only_its_agent_reaches_it_and_it_reaches_the_dns_and_the_internet() -> 
     for found, whole in ((v4, "0.0.0.0/0"), (v6, "2000::/3")):
         assert [port["port"] for port in found["ports"]] == [443, 8443]
         assert found["to"][0]["ipBlock"]["cidr"] == whole
+
+
+TELLS = GatewayTells("10.96.0.7:4318", "ringfence-system", {"app": "x"}, 8318, {"monitoring": "yes"})
+
+
+def test_it_tells_the_controller_and_is_read_by_scrapers_where_the_administrator_says_so() -> None:
+    made = of_gateway(replace(agent(API, {"host": "x.example.com", "ports": [15021]}), gateway_tells=TELLS))
+    spec = made["NetworkPolicy"]["spec"]
+    _, scraped = spec["ingress"]
+    assert scraped["from"] == [{"namespaceSelector": {"matchLabels": {"monitoring": "yes"}}}]
+    (observe,) = scraped["ports"]
+    pod = made["Deployment"]["spec"]["template"]
+    named = {port["name"]: port["containerPort"] for port in pod["spec"]["containers"][0]["ports"] if "name" in port}
+    assert named == {"observe": observe["port"]} == {"observe": 15022}
+    assert pod["metadata"]["labels"]["app.kubernetes.io/component"] == "egress-gateway"
+    told = spec["egress"][-1]
+    peer = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ringfence-system"}},
+        "podSelector": {"matchLabels": {"app": "x"}},
+    }
+    assert told == {"to": [peer], "ports": [{"port": 8318, "protocol": "TCP"}]}
 
 
 @pytest.mark.parametrize(
@@ -192,3 +217,12 @@ def test_what_runs_is_what_the_gateways_own_tests_run() -> None:
     assert envoy["args"] == arguments()
     assert envoy["args"][:2] == ["--config-path", "/etc/ringfence/gateway/bootstrap.json"]
     assert {"--disable-hot-restart", "--drain-time-s"} <= set(envoy["args"])
+
+
+def test_the_status_holds_all_that_an_agent_may_name() -> None:
+    rules = [{"methods": ["GET"], "paths": [f"/{number}"]} for number in range(MAX_RULES)]
+    hosts = [{"host": f"{number}.example.com", "rules": rules} for number in range(MAX_EGRESS - 1)]
+    one = agent(*hosts, {"service": {"name": "search", "port": 80}})
+    lines = [*effective_egress(one), "DNS"]
+    assert len(lines) > MAX_EGRESS * (MAX_RULES - 1)
+    assert parse(AgentStatus, {"effectiveEgress": lines}).errors == ()

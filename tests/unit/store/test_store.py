@@ -14,7 +14,7 @@ from ringfence.store.urgency import Urgency
 from unit.controller.make import left_pod
 from unit.store.make import agent, owned, pod, policy, service
 
-A, B, C = Key("ns", "a"), Key("ns", "b"), Key("ns", "c")
+A, B, C, D = (Key("ns", name) for name in "abcd")
 REF = Ref("Role", "ns", "ringfence-a")
 
 
@@ -290,9 +290,10 @@ class TestPods:
 class TestContext:
     @pytest.fixture
     def mixed(self, woken: Woken) -> Woken:
-        """a names a network, b calls the API server, c does neither; policies p and q."""
-        specs = {"a": {"network": {"egress": [{"cidr": "192.0.2.0/24"}]}}, "b": {"secrets": [{"name": "x"}]}, "c": {}}
-        for name, spec in specs.items():
+        """a names a network, b calls the API server, c does neither, d names a host; policies p and q."""
+        to = {"a": {"cidr": "192.0.2.0/24"}, "d": {"host": "a.example.com"}}
+        specs = {name: {"network": {"egress": [rule]}} for name, rule in to.items()}
+        for name, spec in (specs | {"b": {"secrets": [{"name": "x"}]}, "c": {}}).items():
             woken.store.agents.observe("ADDED", agent(name=name, uid=f"u-{name}", spec=spec))
         for name in "pq":
             woken.store.policies.observe("ADDED", policy(name=name))
@@ -302,13 +303,13 @@ class TestContext:
     @pytest.mark.parametrize(
         ("kind", "name", "agents", "policies"),
         [
-            (NAMESPACE, "ns", [A, B, C], ["p", "q"]),
+            (NAMESPACE, "ns", [A, B, C, D], ["p", "q"]),
             (NAMESPACE, "other", [], ["p", "q"]),
-            (NAMESPACE, None, [A, B, C], ["p", "q"]),
-            (AGENT_POLICY, None, [A, B, C], []),
-            (ENDPOINT_SLICE, "kubernetes", [A, B], []),
-            (NODE, "n", [A], []),
-            (SERVICE_CIDR, "x", [A], []),
+            (NAMESPACE, None, [A, B, C, D], ["p", "q"]),
+            (AGENT_POLICY, None, [A, B, C, D], []),
+            (ENDPOINT_SLICE, "kubernetes", [A, B, D], []),
+            (NODE, "n", [A, D], []),
+            (SERVICE_CIDR, "x", [A, D], []),
         ],
     )
     def test_whom_it_concerns(
@@ -316,6 +317,13 @@ class TestContext:
     ) -> None:
         mixed.store.context_changed(kind, name)
         assert (mixed.agents(), mixed.policies()) == (agents, policies)
+
+    def test_moved_dns_concerns_who_asks_it(self, mixed: Woken) -> None:
+        """An agent with a host: its gateway does."""
+        spec = {"selector": {"app": "dns"}, "ports": [{"port": 53, "protocol": "UDP"}]}
+        metadata = {"namespace": "kube-system", "name": "kube-dns", "resourceVersion": "1"}
+        mixed.store.services.observe("ADDED", {"metadata": metadata, "spec": spec})
+        assert mixed.agents() == [D]
 
     def test_a_policy_concerns_those_that_it_selects_or_did(self, woken: Woken) -> None:
         store = woken.store

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from ringfence.api.status import ConditionType
-from ringfence.telemetry import events, metrics
+from ringfence.telemetry import events, metrics, refusals
 from ringfence.telemetry.events import AgentName
 from ringfence.telemetry.metrics import AGENTS, REGISTRY
 from ringfence.telemetry.sinks.metrics import MetricsSink
@@ -155,6 +155,19 @@ def test_services_that_lead_elsewhere_are_counted_from_0_on(sink: MetricsSink, p
     assert REGISTRY.get_sample_value("ringfence_service_redirects_total", {"namespace": place}) == 0
     sink(events.ServiceRedirected(agent=agent, service="x/y:80", previous="a=b:80", leads_to="a=c:80"))
     assert REGISTRY.get_sample_value("ringfence_service_redirects_total", {"namespace": place}) == 1
+
+
+def test_refusals_of_a_gateway_are_violations(sink: MetricsSink, place: str) -> None:
+    labels = {"source": "egress", "rule": "HostNotDeclared", "namespace": place}
+    sink(refusals.EgressRefused(agent=AgentName(place, "a"), rule="HostNotDeclared", count=3))
+    sink(refusals.EgressRefused(agent=AgentName(place, "b"), rule="HostNotDeclared", count=1))
+    assert REGISTRY.get_sample_value("ringfence_violations_total", labels) == 4
+
+
+def test_messages_of_gateways_are_counted(sink: MetricsSink) -> None:
+    before = REGISTRY.get_sample_value("ringfence_egress_told_total", {"result": "stranger"})
+    sink(refusals.EgressTold("stranger"))
+    assert REGISTRY.get_sample_value("ringfence_egress_told_total", {"result": "stranger"}) == (before or 0) + 1
 
 
 def test_the_registration_as_of_the_last_look(sink: MetricsSink) -> None:

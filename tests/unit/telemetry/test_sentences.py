@@ -8,6 +8,7 @@ from ringfence.api.names import API_VERSION
 from ringfence.api.status import ConditionType, Reason
 from ringfence.telemetry import events
 from ringfence.telemetry.events import DELETED, EDITED, HELD, AgentName
+from ringfence.telemetry.refusals import EgressRefusedOften
 from ringfence.telemetry.sinks.sentences import Sentence, sentence_of
 
 WHO: Any = {"agent": AgentName("ns", "a"), "uid": "u"}
@@ -44,6 +45,26 @@ def orphans(*objects: str) -> events.OrphansFound:
                 "ns",
                 Reason.FINALIZER_REMOVED,
                 "Role ringfence-a was being deleted and kept by the finalizers a, b: taken off, and it is made anew",
+            ),
+        ),
+        (
+            EgressRefusedOften(**WHO, rule="HostNotDeclared", count=12, field="network.egress[].host"),
+            Sentence(
+                AGENT,
+                "ns",
+                Reason.EGRESS_REFUSED,
+                "its egress gateway refuses again and again: hosts that are not declared (network.egress[].host would "
+                "allow what is meant); kubectl logs deployment/ringfence--a-gateway names each",
+            ),
+        ),
+        (
+            EgressRefusedOften(**WHO, rule="AddressNotAllowed", count=12),
+            Sentence(
+                AGENT,
+                "ns",
+                Reason.EGRESS_REFUSED,
+                "its egress gateway refuses again and again: hosts that have private addresses, or the cluster's; "
+                "kubectl logs deployment/ringfence--a-gateway names each",
             ),
         ),
         (

@@ -15,6 +15,7 @@ from .fit import Fit
 
 __all__ = [
     "AgentGone",
+    "GatewayUnusable",
     "MutatedOnWrite",
     "NotGranted",
     "NotHeld",
@@ -70,6 +71,15 @@ class MutatedOnWrite(RingfenceError):
             "webhook, changes it on the way. Exempt Ringfence's objects from it."
         )
         self.ref = ref
+
+
+class GatewayUnusable(RingfenceError):
+    """What an agent's egress gateway would be given, Envoy or a Secret would not take. Nothing was written."""
+
+    kind = ErrorKind.REFUSED
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{why}. Its egress gateway goes on with what it has")
 
 
 class NotGranted(RingfenceError):

@@ -35,6 +35,7 @@ from .actions import (
 )
 from .errors import (
     AgentGone,
+    GatewayUnusable,
     MutatedOnWrite,
     NotGranted,
     NotHeld,
@@ -326,6 +327,8 @@ def obstacle(phase: Phase, failure: RingfenceError) -> Blocked | None:
             found = Blocked(condition, Reason.CHILD_NOT_OURS, str(failure), fenceless=True)
         case NotGranted():
             found = Blocked(condition, Reason.NOT_GRANTED, str(failure))
+        case GatewayUnusable():
+            found = Blocked(condition, Reason.GATEWAY_UNUSABLE, str(failure))
         case NotHeld() | NotInCeiling() | ReadsMissing():
             found = Blocked(condition, Reason.NOT_GRANTED, str(failure), retry=True)
         case MutatedOnWrite():

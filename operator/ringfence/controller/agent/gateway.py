@@ -52,6 +52,7 @@ def settings(agent: Agent, placeholders: Mapping[str, str] | None = None) -> Gat
         name=f"{agent.namespace}/{agent.name}",
         observe_port=observe_port(agent),
         proxy_port=proxy_port(agent),
+        told=agent.gateway_tells.address or "",
         paths=PATHS,
     )
 

@@ -18,7 +18,9 @@ from ringfence.gateway.authorities import Authorities
 from ringfence.gateway.certificates import names
 from ringfence.gateway.envoy import files
 from ringfence.gateway.model import Gateway
+from ringfence.gateway.problems import of_gateway, problems, too_large
 from ringfence.kube import ApiError, Conflict, NotFound, Object, path_of
+from ringfence.policy.text import listed
 from ringfence.resources import Agent, Identity, Ref
 from ringfence.resources.gateway import AUTHORITIES, STATE, needs_public_roots
 from ringfence.resources.gateway_keys import gateway_secrets, placeholder_key
@@ -28,7 +30,7 @@ from ringfence.resources.secrets import stamp
 from ringfence.resources.stored import DESIRED_ANNOTATION, controlled_by
 from ringfence.telemetry.events import DELETED, EDITED, AgentName, ChildRepaired, ChildWritten
 
-from .errors import NotGranted, OwnershipConflict
+from .errors import GatewayUnusable, NotGranted, OwnershipConflict
 from .gateway import RENEW_ANNOTATION, mark, others_wrote, settings
 from .observed import GatewaySecrets
 from .secrets import Secrets
@@ -57,8 +59,8 @@ class Gateways:
     async def put(self, agent: Agent, before: GatewaySecrets | None, *, known: bool) -> None:
         """Have both as they are to be, and the gateway's pods take them up.
 
-        `before`: what was seen. `known`: as of a child. Raises NotGranted, OwnershipConflict, NotLeading, ApiError,
-        Unreachable.
+        `before`: what was seen. `known`: as of a child. Raises GatewayUnusable, NotGranted, OwnershipConflict,
+        NotLeading, ApiError, Unreachable.
         """
         now, desired = self.secrets.clock(), mark(agent)
         found = await self._read(agent, authorities_name(agent.name))
@@ -66,6 +68,8 @@ class Gateways:
         placeholders = placeholders_for([one.name for one in gateway_secrets(agent)], found, stored)
         wanted = settings(agent, placeholders)
         authorities = Authorities.read(_value(found, STATE)).renewed(names(wanted), wanted.name, now)
+        config = _config(wanted, authorities)
+        config |= {placeholder_key(name): text.encode() for name, text in placeholders.items()}
         annotations = {
             DESIRED_ANNOTATION: mark(agent),
             RENEW_ANNOTATION: stamp(authorities.renew_at or now),
@@ -74,8 +78,6 @@ class Gateways:
         data = {AUTHORITIES: authorities.bundle() + roots, STATE: authorities.text()}
         data |= {placeholder_key(name): text.encode() for name, text in placeholders.items()}
         await self._write(agent, authorities_name(agent.name), data, annotations, found)
-        config = _config(wanted, authorities)
-        config |= {placeholder_key(name): text.encode() for name, text in placeholders.items()}
         version = await self._write(agent, gateway_name(agent.name), config, {DESIRED_ANNOTATION: desired}, stored)
         if known and before is not None:
             self._tell(agent, before)
@@ -179,5 +181,11 @@ def _value(secret: Object | None, key: str) -> bytes:
 
 
 def _config(wanted: Gateway, authorities: Authorities) -> dict[str, bytes]:
-    """All files of the gateway's one folder."""
-    return {name: text.encode() for name, text in files(wanted).items()} | authorities.leaves()
+    """All files of the gateway's one folder. Raises GatewayUnusable: of one bad route Envoy refuses all."""
+    texts = files(wanted)
+    found = {name: text.encode() for name, text in texts.items()} | authorities.leaves()
+    if why := too_large(found):
+        raise GatewayUnusable(why)
+    if wrong := [*of_gateway(wanted), *problems(texts)]:
+        raise GatewayUnusable(f"Envoy would refuse its configuration ({listed(wrong, 3)}): please report this")
+    return found

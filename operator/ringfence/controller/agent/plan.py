@@ -235,6 +235,7 @@ def _agent(seen: Observed, bound: Sequence[NamedPolicy]) -> Agent | None:
         job_image=seen.job_image,
         gateway_image=seen.gateway_image,
         gateway_address=gateway.address(seen),
+        gateway_tells=seen.gateway_tells,
         user_ids=seen.user_ids,
         keys=seen.keys,
         restarts=_restarts(seen, seen.spec),

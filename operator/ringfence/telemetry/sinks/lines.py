@@ -5,7 +5,7 @@ from typing import Any
 
 import structlog
 
-from ringfence.telemetry import events
+from ringfence.telemetry import events, refusals
 
 from .metrics import TOO_OLD
 
@@ -58,6 +58,12 @@ def _(event: events.ServiceRedirected) -> None:
 @to_log.register
 def _(event: events.FenceWidenedBy) -> None:
     log.warning("fence widened", **_about(event), rule=event.rule, name=event.name)
+
+
+@to_log.register
+def _(event: refusals.EgressRefusedOften) -> None:
+    told = {"rule": event.rule, "count": event.count, "field": event.field}
+    log.warning("egress refused often", **_about(event), **told)
 
 
 @to_log.register

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from ringfence.api.status import ConditionType, Progress
-from ringfence.telemetry import events, metrics
+from ringfence.telemetry import events, metrics, refusals
 
 TOO_OLD = "SecretTooOld"
 """Rule of source `rotation` in ringfence_violations_total."""
@@ -34,6 +34,8 @@ class MetricsSink:
             events.RunEnded: self._run_ended,
             events.ServiceRedirected: self._service_redirected,
             events.FenceWidenedBy: self._fence_widened,
+            refusals.EgressRefused: self._egress_refused,
+            refusals.EgressTold: self._egress_told,
             events.ChildWritten: self._child_written,
             events.AgentObserved: self._agent_observed,
             events.SecretsObserved: self._secrets_observed,
@@ -86,6 +88,12 @@ class MetricsSink:
 
     def _fence_widened(self, event: events.FenceWidenedBy) -> None:
         metrics.VIOLATIONS.labels("widening", event.rule, event.agent.namespace).inc()
+
+    def _egress_refused(self, event: refusals.EgressRefused) -> None:
+        metrics.VIOLATIONS.labels("egress", event.rule, event.agent.namespace).inc(event.count)
+
+    def _egress_told(self, event: refusals.EgressTold) -> None:
+        metrics.series(metrics.EGRESS_TOLD, event.result).inc()
 
     def _child_written(self, event: events.ChildWritten) -> None:
         metrics.series(metrics.CHILD_WRITES, event.kind, event.verb).inc()

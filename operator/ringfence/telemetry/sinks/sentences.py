@@ -6,9 +6,11 @@ from typing import Any, Final, Literal
 
 from ringfence.api.names import API_VERSION
 from ringfence.api.status import Reason, is_met
+from ringfence.gateway.log import Reason as Refusal
 from ringfence.kube import Object
 from ringfence.resources import CHILD_KINDS
-from ringfence.telemetry import events
+from ringfence.resources.gateway_names import gateway_name
+from ringfence.telemetry import events, refusals
 
 SHOWN: Final = 4
 """Addresses in one sentence."""
@@ -97,6 +99,23 @@ def _(event: events.ServiceRedirected) -> Sentence:
     moved = f"Service {event.service} led to {event.previous}, and now leads to {event.leads_to}"
     note = f"{moved}; status.effectiveEgress has what is reached"
     return _of_agent(event, Reason.SERVICE_REDIRECTED, note)
+
+
+_EGRESS: Final = {
+    Refusal.HOST: "hosts that are not declared",
+    Refusal.REQUEST: "methods or paths that the rules of a host do not name",
+    Refusal.KEY: "keys that are not the gateway's, or a key's placeholder where it does not belong",
+    Refusal.ADDRESS: "hosts that have private addresses, or the cluster's",
+    Refusal.MALFORMED: "requests that a host could read in another way than the gateway",
+}
+
+
+@sentence_of.register
+def _(event: refusals.EgressRefusedOften) -> Sentence:  # without a number: each burst would be news
+    allows = f" ({event.field} would allow what is meant)" if event.field else ""
+    seen = f"kubectl logs deployment/{gateway_name(event.agent.name)} names each"
+    note = f"its egress gateway refuses again and again: {_EGRESS[Refusal(event.rule)]}{allows}; {seen}"
+    return _of_agent(event, Reason.EGRESS_REFUSED, note)
 
 
 @sentence_of.register

@@ -49,6 +49,7 @@ from ringfence.telemetry.events import (
     StandingRepaired,
     StoreCompared,
 )
+from ringfence.telemetry.refusals import EgressRefusedOften
 from ringfence.telemetry.sinks.lines import to_log
 from unit.admission import make
 from unit.controller.test_secrets import SIGNING
@@ -231,6 +232,11 @@ class TestController:
         to_log(StoreCompared({"Role": 2, "Node": 0}))
         (line,) = lines()
         assert (line["kind"], line["objects"], line["level"]) == ("Role", 2, "warning")
+
+    def test_refusals_again_and_again_are_told(self, lines: Lines) -> None:
+        to_log(EgressRefusedOften(agent=AgentName(*KEY), rule="HostNotDeclared", count=12, field="x"))
+        line = one(lines, "egress refused often")
+        assert (line["agent"], line["rule"], line["count"], line["level"]) == ("a", "HostNotDeclared", 12, "warning")
 
     def test_that_all_is_read(self, lines: Lines) -> None:
         to_log(ClusterRead(1.25))

@@ -1,0 +1,1 @@
+"""What egress gateways tell of the requests that they refused."""

@@ -1,0 +1,56 @@
+"""By what address gateways find the controller: its Service's."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, replace
+from typing import Final
+
+import structlog
+
+from ringfence.kube import ApiError, ErrorKind, Kube, Unreachable, path_of
+from ringfence.resources.model import GatewayTells
+
+log = structlog.get_logger(__name__)
+
+AGAIN_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True)
+class Asking:
+    """`service`: name of the Service. `port`: that its pods listen at."""
+
+    kube: Kube
+    namespace: str
+    service: str
+    port: int
+
+    async def found(self, nobody: GatewayTells, stop: asyncio.Event) -> GatewayTells:
+        """What stands in gateways, with all else of `nobody`, which it is where there is no such Service.
+
+        While no answer comes it is asked again, until `stop`: gateways would all be written anew, to tell nobody. The
+        address stays as long as the Service does.
+        """
+        while not stop.is_set():
+            try:
+                return await self._asked(nobody)
+            except (ApiError, Unreachable) as failure:
+                again = failure.kind is ErrorKind.RETRY
+                about = {"service": f"{self.namespace}/{self.service}", "error": str(failure), "again": again}
+                log.warning("egress gateways tell nobody of refusals", **about)
+                if not again:
+                    break
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), AGAIN_SECONDS)
+        return nobody
+
+    async def _asked(self, nobody: GatewayTells) -> GatewayTells:
+        """Raises ApiError, Unreachable."""
+        spec = (await self.kube.get(path_of("v1", "services", self.namespace, self.service)))["spec"]
+        address, port = spec["clusterIP"], spec["ports"][0]["port"]
+        return replace(
+            nobody,
+            address=f"[{address}]:{port}" if ":" in address else f"{address}:{port}",
+            namespace=self.namespace,
+            labels=spec["selector"],
+            port=self.port,
+        )

@@ -1,0 +1,1 @@
+"""How this process takes connections: sockets that listen, and connections that do not wait for ever."""

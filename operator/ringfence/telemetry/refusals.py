@@ -1,0 +1,29 @@
+"""Events of the domain about what egress gateways refused."""
+
+from dataclasses import dataclass
+
+from .events import AgentEvent
+
+
+@dataclass(frozen=True, kw_only=True)
+class EgressRefused(AgentEvent):
+    """Its egress gateway refused requests. `rule`: why, as `gateway.log.Reason`."""
+
+    rule: str
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EgressRefusedOften(AgentEvent):
+    """Its egress gateway refused `count` requests or more within a minute. `field`: what would allow them, if any."""
+
+    rule: str
+    count: int
+    field: str | None = None
+
+
+@dataclass(frozen=True)
+class EgressTold:
+    """A gateway, or somebody, told of refusals. `result`: taken, stranger, unreadable, late."""
+
+    result: str

@@ -1,0 +1,79 @@
+"""What gateways are told of the controller: its Service's address, or nobody's."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from ringfence.controller.egress import asking
+from ringfence.controller.egress.asking import Asking
+from ringfence.kube import ApiError, Unreachable, path_of
+from ringfence.resources.model import GatewayTells
+from unit.fakes.kube import FakeKube
+
+PATH = path_of("v1", "services", "system", "ringfence-egress")
+NOBODY = GatewayTells(scrapers={"monitoring": "yes"})
+LABELS = {"app": "x"}
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "AGAIN_SECONDS", 0)
+
+
+@pytest.fixture
+def kube() -> FakeKube:
+    return FakeKube()
+
+
+def store(kube: FakeKube, address: str = "10.96.0.7") -> None:
+    spec = {"clusterIP": address, "ports": [{"port": 4318, "targetPort": "egress"}], "selector": LABELS}
+    kube.cluster.put(PATH, {"metadata": {}, "spec": spec})
+
+
+async def found(kube: FakeKube, stop: asyncio.Event | None = None) -> GatewayTells:
+    async with asyncio.timeout(30):
+        return await Asking(kube, "system", "ringfence-egress", 8318).found(NOBODY, stop or asyncio.Event())
+
+
+@pytest.mark.parametrize(
+    ("address", "told"), [("10.96.0.7", "10.96.0.7:4318"), ("fd00::7", "[fd00::7]:4318")], ids=["IPv4", "IPv6"]
+)
+async def test_the_address_is_the_services_and_the_port_in_the_fence_is_the_pods(
+    kube: FakeKube, address: str, told: str
+) -> None:
+    store(kube, address)
+    assert await found(kube) == GatewayTells(told, "system", LABELS, 8318, NOBODY.scrapers)
+
+
+async def test_without_the_service_nobody_is_told_and_scrapers_stay(kube: FakeKube) -> None:
+    with capture_logs() as lines:
+        assert await found(kube) == NOBODY
+    assert [(line["service"], line["again"]) for line in lines] == [("system/ringfence-egress", False)]
+    assert len(kube.requests) == 1
+
+
+async def test_without_the_right_nobody_is_told(kube: FakeKube) -> None:
+    store(kube)
+    kube.refuse(ApiError(403, "Forbidden", "no"))
+    assert await found(kube) == NOBODY
+
+
+@pytest.mark.parametrize("failure", [Unreachable("no"), ApiError(503, "ServiceUnavailable", "busy")], ids=str)
+async def test_what_passes_is_waited_for(kube: FakeKube, failure: Exception) -> None:
+    store(kube)
+    kube.refuse(failure, times=2)
+    assert (await found(kube)).address == "10.96.0.7:4318"
+    assert len(kube.requests) == 3
+
+
+async def test_who_is_to_stop_does_not_wait(kube: FakeKube) -> None:
+    stop = asyncio.Event()
+
+    def down(_: Any) -> None:
+        stop.set()
+        raise Unreachable("no")
+
+    kube.before.append(down)
+    assert await found(kube, stop) == NOBODY
