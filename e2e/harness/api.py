@@ -99,9 +99,12 @@ class Api:
             self._open.close()
             self._open = None
 
-    def request(self, verb: str, path: str, body: bytes = b"", kind: str = "application/json") -> Answer:
-        """One request, whatever the answer is."""
+    def request(
+        self, verb: str, path: str, body: bytes = b"", kind: str = "application/json", *, user: str = ""
+    ) -> Answer:
+        """One request, whatever the answer is. `user`: in whose name, by impersonation."""
         headers = {"Accept": "application/json"} | ({"Content-Type": kind} if body else {})
+        headers |= {"Impersonate-User": user} if user else {}
         for attempt in (1, 2):
             fresh = self._open is None
             connection = self._open = self._open or self._opener(TIMEOUT)
