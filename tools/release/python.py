@@ -78,7 +78,8 @@ def installed(paths: Iterable[Path], *, scripts: bool = False) -> Tree:
                     if kind not in {"purelib", "platlib"}:
                         continue  # scripts of libraries, manual pages: nobody calls or reads them in there
                 if not info.is_dir():
-                    program = info.external_attr >> 16 & 0o111  # pip keeps that, too
+                    # pip keeps that, too, but for the list of files, which it writes itself.
+                    program = info.external_attr >> 16 & 0o111 and not name.endswith(".dist-info/RECORD")
                     tree[f"{SITE}/{name}"] = Node(content, PROGRAM_MODE if program else FILE_MODE)
                 if scripts and name.endswith(".dist-info/entry_points.txt"):
                     tree |= _commands(content.decode())
