@@ -117,9 +117,13 @@ def environment(instance: Instance) -> dict[str, str]:
         # The usual place outlives the cluster, and would tell the next one at this address of old kinds.
         "KUBECACHEDIR": str(instance.home / "kubectl-cache"),
         "PATH": f"{programs.tools()}{os.pathsep}{os.environ.get('PATH', '')}",
+        **SHORT_LIVED,
     }
 
 
+SHORT_LIVED: Final = {"GOGC": "off", "GOMEMLIMIT": "256MiB"}
+"""Of Go's garbage collector, for kubectl and helm: a fifth of what one call of kubectl costs goes to it, and there are
+thousands. The bound is for those that stay, such as `kubectl proxy`."""
 COLLECTOR: Final = {"GOGC": "400", "GOMEMLIMIT": "1500MiB"}
 """Of Go's garbage collector: by default a quarter of the API server's time goes to it. More memory, up to a bound, for
 less of that: these clusters live for minutes, and several share two cores."""

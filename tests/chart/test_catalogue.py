@@ -18,6 +18,7 @@ from catalogue import run as runner
 from chart.installing import installed
 from chart.rendering import NAMESPACE
 from cluster import Cluster
+from cluster.controlplane import SHORT_LIVED
 from ringfence.controller.certificates import Names, Settings, keep
 from ringfence.kube import Kube
 
@@ -112,6 +113,12 @@ def otherwise(found: Rows) -> list[str]:
         for one in found
         if one["verdict"] not in {one["expect"], runner.NOT_APPLICABLE}
     ]
+
+
+@pytest.fixture(autouse=True)
+def _cheap_kubectl(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SHORT_LIVED.items():
+        monkeypatch.setenv(name, value)
 
 
 @WHO
