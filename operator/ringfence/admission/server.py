@@ -5,14 +5,12 @@ requests in each of four trials (new and kept connections under load); see tls.p
 """
 
 import asyncio
-import contextlib
 import ssl
-from collections.abc import Generator
 from typing import Any, ClassVar, Final, cast
 
 import structlog
-import uvicorn
 
+from ringfence.serving import server as serving
 from ringfence.serving.patience import PatientProtocol
 
 from .app import Admission
@@ -92,35 +90,22 @@ def common_name(certificate: dict[str, Any] | None) -> str:
     return next((value for part in subject for key, value in part if key == "commonName"), "")
 
 
-class Server(uvicorn.Server):
+class Server(serving.Server):
     """The listener. `finish()` ends it once the reviews in flight are answered."""
 
     def __init__(self, app: Admission, base: ssl.SSLContext, *, client_names: frozenset[str] = frozenset()) -> None:
         protocol = type("NamedProtocol", (Protocol,), {"client_names": client_names})
-        config = uvicorn.Config(
+        config = serving.configuration(
             app,
             http=protocol,
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
             backlog=BACKLOG,
-            limit_concurrency=MAX_CONNECTIONS,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=FINISH_SECONDS,
+            connections=MAX_CONNECTIONS,
+            keep_alive=KEEP_ALIVE_SECONDS,
+            finish=FINISH_SECONDS,
         )
         config.load()
         config.ssl = base
         super().__init__(config)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Signals are main.py's: the end is announced before it comes."""
-        yield
 
     def finish(self) -> None:
         """Close the listener, let reviews in flight finish, return from `serve`."""

@@ -9,9 +9,9 @@ from .fields import Cidr, DnsLabel, Labels, Port, PortName
 from .hostnames import HostPattern
 
 MAX_EGRESS: Final = 128
+"""Rules of one agent. As CEL's cost is counted, this many, with 64 paths each, is about all that there can be."""
 MAX_RULES: Final = 4
 """Of one host."""
-"""Rules of one agent. As CEL's cost is counted, this many, with 64 paths each, is about all that there can be."""
 MAX_OTHERS: Final = 64
 """Of these by address and by Service together."""
 MAX_HOST_PORTS: Final = 8

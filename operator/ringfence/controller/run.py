@@ -186,11 +186,7 @@ class _Parts:
         return await where.found(nobody, stop)
 
     def agents(
-        self,
-        store: Store,
-        fence: Standing,
-        held: Standing,
-        recorder: RegistrationWatch | None,
+        self, store: Store, fence: Standing, held: Standing, recorder: RegistrationWatch | None
     ) -> AgentReconciler:
         """What looks after agents."""
         settings = self.settings

@@ -39,7 +39,9 @@ _LONGEST_PATH: Final = 512
 
 _DETAILS: Final = "response.code_details"
 _IS_ADDRESS: Final = f"{_DETAILS}.startsWith('rbac_access_denied')"
-_IS_LIMIT: Final = f"response.code == 429 && {_DETAILS} == 'lua_response' || {_DETAILS} == 'request_payload_too_large'"
+_IS_OURS: Final = f"{_DETAILS} == 'direct_response'"
+_IS_OFTEN: Final = f"response.code == 429 && {_DETAILS} == 'lua_response'"
+_IS_LIMIT: Final = f"{_IS_OFTEN} || {_DETAILS} == 'request_payload_too_large'"
 _NO_ROUTE: Final = "!has(xds.route_name)"
 _ROUTE: Final = f"xds.route_metadata.filter_metadata.{NAMESPACE}"
 
@@ -56,7 +58,7 @@ def _word(text: str) -> str:
 VERDICT: Final = _chosen(
     (f"{_DETAILS} == 'via_upstream'", _word(ALLOWED)),
     (_IS_ADDRESS, _word(REFUSED)),
-    (f"{_DETAILS} == 'direct_response'", f"{_ROUTE}.verdict"),
+    (_IS_OURS, f"{_ROUTE}.verdict"),
     (f"{_IS_LIMIT} || {_DETAILS} == 'overload'", _word(LIMITED)),
     # Envoy read no request from it, or none that it would look for a route for.
     (_NO_ROUTE, _word(REFUSED)),
@@ -167,16 +169,13 @@ def replies() -> Json:
 
     That those are JSON is said here once: routes are many.
     """
-    denied = "response.code_details.startsWith('rbac_access_denied')"
-    often = "response.code == 429 && response.code_details == 'lua_response'"
-    other = "response.code_details != 'direct_response'"
     address = "this name resolves to an address that the gateway does not dial: private, of the cluster, or set apart"
     return {
         "mappers": [
-            _mapper(denied, address),
-            _mapper(often, "more requests in a minute than this host may be asked"),
-            _mapper(other, "the egress gateway refused the request, or the host did not answer it"),
-            _only(f"{_DETAILS} == 'direct_response'") | _shown(text_format_source={"inline_string": _OWN_BODY}),
+            _mapper(_IS_ADDRESS, address),
+            _mapper(_IS_OFTEN, "more requests in a minute than this host may be asked"),
+            _mapper(f"!({_IS_OURS})", "the egress gateway refused the request, or the host did not answer it"),
+            _only(_IS_OURS) | _shown(text_format_source={"inline_string": _OWN_BODY}),
         ]
     }
 

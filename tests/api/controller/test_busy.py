@@ -64,7 +64,7 @@ def test_fences_are_repaired_and_nothing_is_lost(cluster: Cluster, fresh: Place,
         for code in ("409", "429"):
             assert one.metric("ringfence_kube_requests_total", code=code) >= 1
         assert any(line["event"] == "again later" for line in one.lines)
-        wait_for("each repair is counted", lambda: one.drift(fresh.name) >= 3 * ROUNDS)
+        one.counted_drift(3 * ROUNDS, fresh.name)
 
         two = begin(way, "two")
         wait_for("the second stands by", lambda: two.get("/readyz")[0] == 200)

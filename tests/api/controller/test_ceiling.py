@@ -91,7 +91,7 @@ EDITS: dict[str, list[Mapping[str, Any]]] = {
 @pytest.mark.parametrize("what", EDITS)
 def test_every_edit_is_put_right_and_counted(opened: Place, bare: Controller, what: str) -> None:
     opened.patch("RoleBinding", CEILING_BINDING, EDITS[what])
-    wait_for("counted", lambda: bare.drift(opened.name) == 1)
+    assert bare.counted_drift(1, opened.name) == 1
     right(opened)
     told = [event["note"] for event in opened.items("Event") if event["regarding"]["kind"] == "Namespace"]
     assert told == [f"RoleBinding {CEILING_BINDING} was edited and is put right"]
@@ -101,7 +101,7 @@ def test_deleted_it_is_back(opened: Place, bare: Controller) -> None:
     before = right(opened)["metadata"]["uid"]
     assert opened.delete("RoleBinding", CEILING_BINDING).ok
     wait_for("another one", lambda: right(opened)["metadata"]["uid"] != before)
-    wait_for("counted", lambda: bare.drift(opened.name) == 1)
+    assert bare.counted_drift(1, opened.name) == 1
 
 
 def test_one_to_another_role_is_made_anew(opened: Place, bare: Controller) -> None:

@@ -31,7 +31,7 @@ def test_another_content_is_rolled_out_and_an_edit_of_it_put_right(place: Place,
         return place.server.request("PUT", place.path(KIND, NAME.format("a")), json_bytes(live)).ok
 
     wait_for("an edit", edited)
-    wait_for("counted", lambda: controller.drift(place.name) > 0)
+    controller.counted_drift(1, place.name)
     place.wait_right()
 
 

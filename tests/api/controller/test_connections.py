@@ -88,4 +88,4 @@ def test_an_edit_of_it_is_put_right_and_counted(place: Place, controller: Contro
     wait_for("the binding", lambda: named() == "")
     place.merge("RoleBinding", CEILING_BINDING, {"metadata": {"annotations": {CONNECTIONS_ANNOTATION: "eve"}}})
     wait_for("nobody again", lambda: named() == "")
-    wait_for("counted", lambda: controller.drift(place.name) == 1)
+    assert controller.counted_drift(1, place.name) == 1

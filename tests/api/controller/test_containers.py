@@ -48,7 +48,7 @@ def test_an_edit_of_each_is_put_right(place: Place, controller: Controller, edit
         return place.server.request("PUT", place.path(KIND, NAME.format("a")), json_bytes(live)).ok
 
     wait_for("an edit", edited)
-    wait_for("counted", lambda: controller.drift(place.name) > 0)
+    controller.counted_drift(1, place.name)
     place.wait_right()
 
 

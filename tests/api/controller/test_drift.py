@@ -291,7 +291,7 @@ def test_edits_while_nobody_looks_are_put_right(agent: Place, shared: Shared) ->
     agent.delete("NetworkPolicy", "ringfence-a-allow")
     controller = shared.resume()
     agent.wait_right()
-    wait_for("counted", lambda: controller.drift(agent.name) == 4)
+    assert controller.counted_drift(4, agent.name) == 4
 
 
 def _owner(kind: str, name: str, version: str) -> dict[str, Any]:

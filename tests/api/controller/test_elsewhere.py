@@ -132,7 +132,7 @@ def test_edited_or_deleted_there_it_is_put_right_and_counted(targets: Targets, b
     name = role["metadata"]["name"]
     targets.shop.merge("Role", name, {"rules": MAY_WRITE})
     wait_for("the Role", lambda: targets.shop.get("Role", name)["rules"] == RULES)
-    wait_for("counted", lambda: bare.drift(targets.home.name) == 1)
+    assert bare.counted_drift(1, targets.home.name) == 1
     stripped = dict.fromkeys(role["metadata"]["labels"])
     targets.shop.merge("RoleBinding", name, {"metadata": {"labels": stripped}, "subjects": None})
 
@@ -146,7 +146,7 @@ def test_edited_or_deleted_there_it_is_put_right_and_counted(targets: Targets, b
     wait_for("the RoleBinding", right)
     assert targets.shop.delete("RoleBinding", name).ok
     wait_for("another one", lambda: targets.given(targets.shop))
-    wait_for("counted", lambda: bare.drift(targets.home.name) >= 3)
+    bare.counted_drift(3, targets.home.name)
 
 
 def test_two_agents_of_one_name_do_not_meet(
@@ -219,7 +219,7 @@ def test_cluster_reads_are_given_and_taken_away(targets: Targets, client: Server
         "both are listed again",
         lambda: len([one for one in listed(client) if one["namespace"] == targets.home.name]) == 2,
     )
-    wait_for("counted", lambda: bare.drift(targets.home.name) >= 1)
+    bare.counted_drift(1, targets.home.name)
     targets.home.delete("AgentDeployment", "a")
     wait_for(
         "one is left",

@@ -51,7 +51,7 @@ def test_what_is_orphaned_is_stopped(agent: Place, controller: Controller) -> No
     wait_for("no rights", lambda: agent.child("binding") is None)
     assert agent.child("deny")
     assert agent.child("volume"), "data stays"
-    wait_for("counted", lambda: controller.metric("ringfence_orphaned_objects", namespace=agent.name) >= 4)
+    controller.counted(4, "ringfence_orphaned_objects", namespace=agent.name)
     line = wait_for("a line", lambda: orphans(controller, agent))[0]
     assert line["agent"] == "a"
     assert "Deployment/ringfence-a" in line["objects"]
@@ -106,7 +106,7 @@ def test_a_policy_can_have_orphans_kept(keeping: Place, controller: Controller) 
     keeping.agent("a", replicas=1)
     keeping.wait_applied()
     delete_alone(keeping)
-    wait_for("counted", lambda: controller.metric("ringfence_orphaned_objects", namespace=keeping.name) >= 4)
+    controller.counted(4, "ringfence_orphaned_objects", namespace=keeping.name)
     assert replicas(keeping) == 1
     assert keeping.child("allow")
     keeping.server.request("DELETE", f"{path_of(API_VERSION, 'agentpolicies')}/{keeping.name}")

@@ -171,4 +171,4 @@ def test_an_edit_while_nobody_looks_is_put_right(opened: Place, shared: Shared) 
     opened.merge("NetworkPolicy", STANDING_POLICY, {"spec": {"egress": [{}]}})
     controller = shared.resume()
     wait_for("put right", lambda: right(opened))
-    wait_for("counted", lambda: controller.drift(opened.name) == 1)
+    assert controller.counted_drift(1, opened.name) == 1

@@ -68,15 +68,14 @@ class Gateways:
         placeholders = placeholders_for([one.name for one in gateway_secrets(agent)], found, stored)
         wanted = settings(agent, placeholders)
         authorities = Authorities.read(_value(found, STATE)).renewed(names(wanted), wanted.name, now)
-        config = _config(wanted, authorities)
-        config |= {placeholder_key(name): text.encode() for name, text in placeholders.items()}
+        kept = {placeholder_key(name): text.encode() for name, text in placeholders.items()}
+        config = _config(wanted, authorities) | kept
         annotations = {
-            DESIRED_ANNOTATION: mark(agent),
+            DESIRED_ANNOTATION: desired,
             RENEW_ANNOTATION: stamp(authorities.renew_at or now),
         }
         roots = certifi.contents().encode() if needs_public_roots(agent) else b""
-        data = {AUTHORITIES: authorities.bundle() + roots, STATE: authorities.text()}
-        data |= {placeholder_key(name): text.encode() for name, text in placeholders.items()}
+        data = {AUTHORITIES: authorities.bundle() + roots, STATE: authorities.text()} | kept
         await self._write(agent, authorities_name(agent.name), data, annotations, found)
         version = await self._write(agent, gateway_name(agent.name), config, {DESIRED_ANNOTATION: desired}, stored)
         if known and before is not None:

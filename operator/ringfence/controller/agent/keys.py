@@ -19,6 +19,11 @@ from .errors import NotGranted
 from .secrets import Secrets
 
 Metadata = Mapping[str, Any]
+Known = dict[str, tuple[tuple[str, ...], KeyState]]
+"""Of an agent's existing ones, by the secrets' names: which version of which Secret and key, and what was found.
+
+Each is looked at once.
+"""
 LONGEST: Final = 8192
 """Bytes of a value: the gateway takes 60 KiB of headers, and hosts mostly 8 or 16."""
 
@@ -31,8 +36,8 @@ class Keys:
     """
 
     secrets: Secrets
-    _known: dict[tuple[Key, str], tuple[tuple[str, ...], KeyState]] = field(default_factory=dict)
-    """Of existing ones: which version of which Secret and key, and what was found. Each is looked at once."""
+    _known: dict[Key, Known] = field(default_factory=dict)
+    """Of each agent that has any."""
 
     async def of(
         self, key: Key, agent: Identity, spec: AgentDeploymentSpec | None, seen: Mapping[str, Metadata | None] | None
@@ -42,13 +47,15 @@ class Keys:
         `seen`: metadata that this pass has already, by the same names.
         """
         wanted = [one for one in spec.secrets if one.delivery.gateway] if spec else []
-        for known in [one for one in self._known if one[0] == key and one[1] not in {each.name for each in wanted}]:
-            del self._known[known]
-        found = {}
+        if not wanted:
+            self.forget(key)
+            return {}
+        before, found = self._known.get(key, {}), {}
+        known = self._known[key] = {one.name: before[one.name] for one in wanted if one.name in before}
         for one in wanted:
             try:
                 metadata = seen[one.name] if seen else await self.secrets.metadata(agent, one)
-                state = None if metadata is HIDDEN else await self._state(key, agent, one, metadata)
+                state = None if metadata is HIDDEN else await self._state(known, agent, one, metadata)
             except NotGranted:  # nor may the gateway's own Secrets be looked at, which is told
                 continue
             if state is not None:
@@ -56,12 +63,11 @@ class Keys:
         return found
 
     def forget(self, key: Key) -> None:
-        """The agent is gone."""
-        for known in [one for one in self._known if one[0] == key]:
-            del self._known[known]
+        """The agent is gone, or has none any more."""
+        self._known.pop(key, None)
 
     async def _state(
-        self, key: Key, agent: Identity, secret: AgentSecret, metadata: Metadata | None
+        self, known: Known, agent: Identity, secret: AgentSecret, metadata: Metadata | None
     ) -> KeyState | None:
         name, entry = secret_reference(agent.name, secret)
         if secret.source.existing is None:  # its value is Ringfence's own, and need not be looked at
@@ -70,10 +76,10 @@ class Keys:
         if metadata is None:
             return KeyState(problem=f"Secret {name} is not there")
         seen = (name, entry, str(metadata["uid"]), str(metadata["resourceVersion"]))
-        known = self._known.get((key, secret.name))
-        if known is None or known[0] != seen:
-            known = self._known[key, secret.name] = seen, await self._look(agent, name, entry)
-        return known[1]
+        before = known.get(secret.name)
+        if before is None or before[0] != seen:
+            before = known[secret.name] = seen, await self._look(agent, name, entry)
+        return before[1]
 
     async def _look(self, agent: Identity, name: str, entry: str) -> KeyState:
         """The one place where a value that somebody else made is read: its form, and nothing of it is kept."""

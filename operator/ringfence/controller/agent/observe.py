@@ -17,7 +17,7 @@ from ringfence.resources.network import service_key
 from ringfence.resources.runs import ends
 from ringfence.resources.stored import StoredChild
 from ringfence.resources.users import USUAL_IDS, UserIds
-from ringfence.store.records import Key, StoredAgent
+from ringfence.store.records import Key
 from ringfence.store.sources import NAMESPACE
 from ringfence.store.store import Store
 
@@ -87,8 +87,8 @@ class Observer:
         parsed = parse(AgentDeploymentSpec, raw)
         spec = parsed.value
         held = await self.holders.of(key, agent, spec) if self.holders else ALL
-        identity = Observed(key=key, agent=agent, now=self.clock()).identity
-        seen, not_granted = await self._seen_secrets(key, agent, spec, status)
+        identity = Identity(name=key.name, namespace=key.namespace, uid=agent.uid)
+        seen, not_granted = await self._seen_secrets(identity, spec, status)
         policies = self.store.context.policies_for(key.namespace)
         services = self._services(key, spec)
         return Observed(
@@ -111,7 +111,7 @@ class Observer:
             job_image=self.job_image,
             gateway_image=self.gateway_image,
             gateway_tells=self.gateway_tells,
-            gateway=await self._gateway(agent, spec, status),
+            gateway=await self._gateway(identity, spec, status),
             keys=await self.keys.of(key, identity, spec, seen) if self.keys else {},
             user_ids=self.user_ids,
             secrets=seen,
@@ -169,24 +169,23 @@ class Observer:
         return {name: port for name, port in found.items() if port}
 
     async def _seen_secrets(
-        self, key: Key, agent: StoredAgent, spec: AgentDeploymentSpec | None, status: Mapping[str, Any]
+        self, agent: Identity, spec: AgentDeploymentSpec | None, status: Mapping[str, Any]
     ) -> tuple[dict[str, Metadata | None] | None, str]:
         """Of an agent that never was accepted nothing is read: what it lacks, the creation tells."""
         if spec is None or not spec.secrets or status.get("acceptedGeneration") is None:
             return None, ""
-        identity = Observed(key=key, agent=agent, now=self.clock()).identity
         try:
-            return {one.name: await self._metadata(identity, one) for one in spec.secrets}, ""
+            return {one.name: await self._metadata(agent, one) for one in spec.secrets}, ""
         except NotGranted as failure:
             return None, str(failure)
 
     async def _gateway(
-        self, agent: StoredAgent, spec: AgentDeploymentSpec | None, status: Mapping[str, Any]
+        self, agent: Identity, spec: AgentDeploymentSpec | None, status: Mapping[str, Any]
     ) -> GatewaySecrets | None:
         """Of an agent that never was accepted nothing is read, as with secrets."""
         if spec is None or not has_hosts(spec) or status.get("acceptedGeneration") is None or self.gateways is None:
             return None
-        return await self.gateways.seen(Observed(key=agent.key, agent=agent, now=self.clock()).identity)
+        return await self.gateways.seen(agent)
 
     async def _metadata(self, agent: Identity, secret: AgentSecret) -> Metadata | None:
         """Of a secret's Secret. Where nothing may be seen, an existing one is delivered all the same."""

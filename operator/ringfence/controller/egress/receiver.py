@@ -7,17 +7,17 @@ ended before a byte of it is read. Who could forge that could make refusals up, 
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Final
 
 import structlog
-import uvicorn
 
 from ringfence.gateway.log import FIELDS
 from ringfence.gateway.telling import PATH
 from ringfence.serving.patience import PatientProtocol
+from ringfence.serving.server import Server, configuration
 from ringfence.serving.sockets import listen
 from ringfence.telemetry.events import AgentName, Emit
 from ringfence.telemetry.refusals import EgressRefused, EgressRefusedOften, EgressTold
@@ -124,36 +124,17 @@ class _Protocol(PatientProtocol):
         self.expect(PATIENCE_SECONDS)
 
 
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Signals are the process's."""
-        yield
-
-
 async def serve(receiver: Receiver, port: int, *, host: str = "::") -> None:
     """Until it is cancelled. Where the port cannot be had, that is logged, and nobody is told anything."""
-    config = uvicorn.Config(
-        receiver,
-        http=_Protocol,
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        limit_concurrency=MAX_CONNECTIONS,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=1,
+    config = configuration(
+        receiver, http=_Protocol, connections=MAX_CONNECTIONS, keep_alive=KEEP_ALIVE_SECONDS, finish=1
     )
     try:
         listener = listen(host, port, MAX_CONNECTIONS)
     except OSError as failure:
         log.error("cannot listen for what egress gateways tell", port=port, error=str(failure))  # noqa: TRY400
         return
-    server = _Server(config)
+    server = Server(config)
     with listener:
         try:
             await server.serve(sockets=[listener])
