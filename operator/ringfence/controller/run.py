@@ -176,14 +176,15 @@ class _Parts:
             return None
         return RegistrationWatch(registration, self.emit, lambda: store.wake_all(where=_is_recorded))
 
+    def asking(self) -> Asking:
+        """By what address gateways find this controller."""
+        settings = self.settings
+        return Asking(self.kube, settings.namespace, settings.egress_service, settings.egress_port)
+
     async def tells(self, stop: asyncio.Event) -> GatewayTells:
         """Who learns what gateways refuse, and who reads their figures."""
-        settings = self.settings
-        nobody = GatewayTells(scrapers=settings.scrapers)
-        if not settings.egress_port:
-            return nobody
-        where = Asking(self.kube, settings.namespace, settings.egress_service, settings.egress_port)
-        return await where.found(nobody, stop)
+        nobody = GatewayTells(scrapers=self.settings.scrapers)
+        return await self.asking().found(nobody, stop) if self.settings.egress_port else nobody
 
     def agents(
         self, store: Store, fence: Standing, held: Standing, recorder: RegistrationWatch | None
@@ -221,6 +222,12 @@ class _Parts:
 def _whose(store: Store, address: str) -> tuple[AgentName, str] | None:
     key = store.gateways.agent_at(address)
     return None if key is None else (AgentName(*key), store.agents.items[key].uid)
+
+
+def _tell_others(store: Store, observer: Observer, tells: GatewayTells) -> None:
+    """Gateways that are there are written anew."""
+    observer.gateway_tells = tells
+    store.wake_all(where=lambda agent: agent.by_name)
 
 
 def _is_recorded(agent: StoredAgent) -> bool:
@@ -300,6 +307,9 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
         if parts.settings.egress_port:
             receiver = Receiver(partial(_whose, reading.store), parts.emit)
             work.begin(serve(receiver, parts.settings.egress_port), "what gateways tell")
+            observer = reconciler.observer
+            moved = partial(_tell_others, reading.store, observer)
+            work.begin(parts.asking().follow(observer.gateway_tells, moved), "where gateways find the controller")
         work.begin(prover.follow(), "addresses of the API server")
         work.begin(reading.compare_for_ever(parts.lease.returned), "resync")
         return await _watch(parts, reading, work, stop)

@@ -1,6 +1,8 @@
 """What gateways are told of the controller: its Service's address, or nobody's."""
 
 import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ LABELS = {"app": "x"}
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "AGAIN_SECONDS", 0)
+    monkeypatch.setattr(asking, "LOOK_SECONDS", 0)
 
 
 @pytest.fixture
@@ -77,3 +80,51 @@ async def test_who_is_to_stop_does_not_wait(kube: FakeKube) -> None:
 
     kube.before.append(down)
     assert await found(kube, stop) == NOBODY
+
+
+TOLD = GatewayTells("10.96.0.7:4318", "system", LABELS, 8318, NOBODY.scrapers)
+
+
+async def followed(kube: FakeKube, told: GatewayTells, *happens: Callable[[], object]) -> Sequence[GatewayTells]:
+    """What gateways were given, while one thing happened after the other: each before the look after the next."""
+    given: list[GatewayTells] = []
+    coming = iter(happens)
+    done = asyncio.Event()
+
+    def look(_: Any) -> None:
+        try:
+            next(coming)()
+        except StopIteration:
+            done.set()
+
+    kube.before.append(look)
+    following = asyncio.create_task(Asking(kube, "system", "ringfence-egress", 8318).follow(told, given.append))
+    async with asyncio.timeout(30):
+        await done.wait()
+    following.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await following
+    return given
+
+
+def nothing() -> None:
+    """Happens."""
+
+
+async def test_a_service_that_was_made_again_is_followed(kube: FakeKube) -> None:
+    store(kube)
+    moved = GatewayTells("10.96.0.8:4318", "system", LABELS, 8318, NOBODY.scrapers)
+    given = await followed(kube, TOLD, nothing, lambda: store(kube, "10.96.0.8"), nothing)
+    assert given == [moved], "once, and with all else as it was"
+
+
+async def test_while_it_is_away_the_last_address_stays(kube: FakeKube) -> None:
+    store(kube)
+    kube.refuse(ApiError(404, "NotFound", "no"), times=2)
+    kube.refuse(Unreachable("no"), times=2)
+    assert await followed(kube, TOLD, *[nothing] * 6) == []
+
+
+async def test_one_that_comes_late_is_found(kube: FakeKube) -> None:
+    given = await followed(kube, NOBODY, nothing, lambda: store(kube), nothing)
+    assert given == [TOLD]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -13,6 +14,8 @@ from ringfence.resources.model import GatewayTells
 log = structlog.get_logger(__name__)
 
 AGAIN_SECONDS: Final = 2.0
+LOOK_SECONDS: Final = 60.0
+"""Between two looks at the Service, which hardly ever changes: one request to the API server each."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,7 @@ class Asking:
     async def found(self, nobody: GatewayTells, stop: asyncio.Event) -> GatewayTells:
         """What stands in gateways, with all else of `nobody`, which it is where there is no such Service.
 
-        While no answer comes it is asked again, until `stop`: gateways would all be written anew, to tell nobody. The
-        address stays as long as the Service does.
+        While no answer comes it is asked again, until `stop`: gateways would all be written anew, to tell nobody.
         """
         while not stop.is_set():
             try:
@@ -43,12 +45,29 @@ class Asking:
                 await asyncio.wait_for(stop.wait(), AGAIN_SECONDS)
         return nobody
 
-    async def _asked(self, nobody: GatewayTells) -> GatewayTells:
-        """Raises ApiError, Unreachable."""
+    async def follow(self, told: GatewayTells, changed: Callable[[GatewayTells], None]) -> None:
+        """For ever: look again, and say what stands in gateways from now on, where that is not `told` any more.
+
+        Who makes the Service anew gives it another address. While there is none, or no answer comes, the last one stays.
+        """
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                now = await self._asked(told)
+            except (ApiError, Unreachable) as failure:
+                log.info("cannot look at the Service of egress gateways", error=str(failure))
+                continue
+            if now != told:
+                log.info("egress gateways find the controller elsewhere", address=now.address, before=told.address)
+                told = now
+                changed(now)
+
+    async def _asked(self, before: GatewayTells) -> GatewayTells:
+        """With all else of `before`. Raises ApiError, Unreachable."""
         spec = (await self.kube.get(path_of("v1", "services", self.namespace, self.service)))["spec"]
         address, port = spec["clusterIP"], spec["ports"][0]["port"]
         return replace(
-            nobody,
+            before,
             address=f"[{address}]:{port}" if ":" in address else f"{address}:{port}",
             namespace=self.namespace,
             labels=spec["selector"],
