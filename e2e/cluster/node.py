@@ -28,7 +28,11 @@ INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
 INOTIFY_WANTED = 8192
 """Each pod and each watching program takes some; the usual 128 are not enough for one node."""
 
-INTERNET_NAMES = ["llm.example", "*.llm.example", "elsewhere.example", "*.model.example", "files.example"]
+INTERNET_NAMES = [
+    *("llm.example", "*.llm.example", "elsewhere.example", "*.model.example", "files.example"),
+    *("api.anthropic.com", "slack.com", "*.slack.com"),
+]
+"""Whom the pretend internet takes itself for; the last ones are named by examples/."""
 
 
 def check(mode: Mode) -> None:

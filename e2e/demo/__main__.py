@@ -14,7 +14,7 @@ from cluster.shell import say, step
 from harness import manifests
 from harness.api import connect
 from harness.environment import Environment, choose
-from harness.install import NAMESPACE, Image, install, own_image, uninstall
+from harness.install import NAMESPACE, Image, envoy_image, install, own_image, uninstall
 from harness.manifests import NAMESPACE as AGENTS
 from harness.manifests import TOOLS
 from harness.probing import pods_of
@@ -27,8 +27,10 @@ __all__ = ["main", "show"]
 BUILT_IN = "built-in"
 
 
-def show(environment: Environment, report: Report, *, image: str = "", agent_image: str = "") -> None:
-    """Install, apply, try, and tell. `image`, `agent_image`: REPOSITORY@DIGEST that the cluster can pull."""
+def show(
+    environment: Environment, report: Report, *, image: str = "", agent_image: str = "", gateway_image: str = ""
+) -> None:
+    """Install, apply, try, and tell. `image` and the others: REPOSITORY@DIGEST that the cluster can pull."""
     with report.section(
         f"Ringfence on {'the built-in cluster' if environment.cluster else 'cluster'} {environment.name}"
     ):
@@ -36,7 +38,8 @@ def show(environment: Environment, report: Report, *, image: str = "", agent_ima
         if not agent_image:
             with step("loading the test image"):
                 environment.load_testbox()
-        install(environment, own)
+        gateways = Image.parse(gateway_image) if gateway_image else envoy_image(environment)
+        install(environment, own, gateways=gateways)
         ready = pods_of(environment.kubectl, NAMESPACE, "ringfence.dev/serves=metrics")
         version = json.loads(environment.kubectl("get", "--raw", "/version"))["gitVersion"]
         report.check(bool(ready), f"Kubernetes {version}, {len(ready)} pods of Ringfence ready", pods=len(ready))
@@ -47,6 +50,7 @@ def show(environment: Environment, report: Report, *, image: str = "", agent_ima
         sections = (
             ("Agents run, each inside its fence", narrative.agent_runs),
             ("From inside the researcher's pod (allowed: the first two)", narrative.reach),
+            ("By its name, through a gateway of its own, and without the key", narrative.by_name),
             ("The agent without a network, and the one with a single caller", narrative.nothing_at_all),
             ("An agent that works at night, asked to work now", narrative.scheduled),
             ("Requests that go too far never get in", narrative.refused),
@@ -75,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point: 0 when everything was as claimed, 1 when not, 2 for bad usage."""
     args = _parser().parse_args(argv)
     if args.examples:
-        print(manifests.accepted(args.agent_image or manifests.PLACEHOLDER))
+        print(manifests.accepted(args.agent_image or manifests.PLACEHOLDER, quiet=True))
         return 0
     report = Report(as_json=args.json)
     try:
@@ -84,7 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.remove:
             remove(environment)
             return 0
-        show(environment, report, image=args.image, agent_image=args.agent_image)
+        images = {"image": args.image, "agent_image": args.agent_image, "gateway_image": args.gateway_image}
+        show(environment, report, **images)
     except ClusterError as error:
         say(f"demo: {error}", color="31")
         return 1
@@ -127,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
         "--image", default="", help="REPOSITORY@DIGEST of Ringfence's image, where none is to be loaded"
     )
     parser.add_argument("--agent-image", default="", help="REPOSITORY@DIGEST of the test image, likewise")
+    parser.add_argument("--gateway-image", default="", help="REPOSITORY@DIGEST of Envoy's image, likewise")
     parser.add_argument("--remove", action="store_true", help="take everything away that the demo made")
     parser.add_argument("--examples", action="store_true", help="only print the examples, with --agent-image in them")
     return parser

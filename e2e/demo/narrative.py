@@ -6,7 +6,10 @@ import json
 import re
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
 
 from cluster.errors import ClusterError, CommandFailed
 from cluster.shell import seconds_until, step, wait_for
@@ -16,7 +19,7 @@ from harness.environment import Environment
 from harness.install import NAMESPACE as RINGFENCE
 from harness.kubectl import Object
 from harness.manifests import NAMESPACE, TOOLS
-from harness.probing import ELSEWHERE, LLM, Target, pod_of, pods_of, probe, targets
+from harness.probing import BESIDE, ELSEWHERE, LLM, PROVIDER, Target, pod_of, pods_of, probe, request, targets
 from harness.prometheus import Sample, follow, programs
 
 from .report import Report
@@ -25,6 +28,7 @@ __all__ = ["Narrative", "point", "sentences"]
 
 OTHERS = tuple(agent for agent in manifests.EXAMPLE_AGENTS if agent != "researcher")
 RESEARCHER, RESEARCHER_NAME = "21-researcher.yaml", "researcher"
+INSIDE = f"deploy/ringfence-{RESEARCHER_NAME}"
 NIGHTLY = "nightly"
 ASKS = "ringfence.dev/run-requested"
 """The annotation that asks for a run, by a text of its own."""
@@ -42,6 +46,13 @@ RUNNING_SECONDS = 10.0
 QUERY = "sum by (source, rule) (ringfence_violations_total) > 0"
 ASKED = "Prometheus, asked: "
 DNS = "dns://kubernetes.default.svc.cluster.local"
+MESSAGES, FILES = f"https://{PROVIDER}/v1/messages", f"https://{PROVIDER}/v1/files"
+QUESTION = {"method": "POST", "data": '{"model": "pretend-1"}'}
+VARIABLE = "ANTHROPIC_API_KEY"
+VALUE, ATTACKERS = "sk-ant-put-the-key-here", "sk-ant-of-an-attacker"
+"""The key in the examples' Secret, and another one."""
+SHOW = "x-pretend-show: 1"
+"""Has the pretend provider say in its answer what it was sent."""
 
 
 @dataclass
@@ -67,7 +78,8 @@ class Narrative:
                 kubectl("rollout", "status", f"deploy/{name}", "-n", namespace, "--timeout=120s", timeout=130)
             found = {agent: agents.wait(self.api, NAMESPACE, agent) for agent in OTHERS}
         started = time.monotonic()
-        kubectl.apply(manifests.accepted(self.image, only=RESEARCHER))
+        pretended = self.environment.cluster is not None
+        kubectl.apply(manifests.accepted(self.image, only=RESEARCHER, quiet=not pretended))
         with step("waiting for the researcher's pod"):
             running = lambda: agents.phase(self.api, NAMESPACE, "researcher") == "Running"  # noqa: E731
             wait_for("the researcher's pod to run", running, timeout=120)
@@ -88,9 +100,55 @@ class Narrative:
         addresses = [target.address for target in tried]
         inside = probe(kubectl, NAMESPACE, "deploy/ringfence-researcher", addresses)
         outside = probe(kubectl, NAMESPACE, self._unfenced(), addresses)
-        self.report.plain(f"    {'':38}{'agent':12}without a fence")
+        self._heads()
         for target in tried:
             self._attempt(target, "researcher", inside[target.address], outside[target.address])
+
+    def by_name(self) -> None:
+        """What the researcher's gateway lets through to its one host, and what the key is worth that the pod holds."""
+        kubectl = self.environment.kubectl
+        inside = partial(request, kubectl, NAMESPACE, INSIDE)
+        variables = kubectl("exec", "-n", NAMESPACE, INSIDE, "--", "/testbox", "env").splitlines()
+        held = dict(line.partition("=")[::2] for line in variables)[VARIABLE]
+        key = f"x-api-key: {held}"
+        if self.environment.cluster:
+            self._provider(inside, held)
+        else:
+            self.report.note("the pretend provider is not in this cluster: what it answers is left out")
+        self._answer("POST /v1/files, which is not named", inside(FILES, key, **QUESTION), 403)
+        self._answer(f"{BESIDE}, asked of its gateway", inside(MESSAGES, key, host=BESIDE, **QUESTION), 403)
+        self._answer(
+            "POST /v1/messages by an attacker's key", inside(MESSAGES, f"x-api-key: {ATTACKERS}", **QUESTION), 401
+        )
+        server = kubectl.get("service", "kube-dns", "-n", "kube-system")["spec"]["clusterIP"]
+        address = f"{DNS}@{server}"
+        tried = [probe(kubectl, NAMESPACE, pod, [address])[address] for pod in (INSIDE, self._unfenced())]
+        self._heads()
+        self._attempt(Target("the cluster's DNS", address), RESEARCHER_NAME, *tried)
+
+    def _provider(self, inside: Callable[..., Object], held: str) -> None:
+        """What the built-in cluster's provider answers, which shows what it was sent."""
+        key = f"x-api-key: {held}"
+        with step("waiting for the provider's first answer"):
+            wait_for("an answer", lambda: inside(MESSAGES, key, **QUESTION).get("status") == HTTPStatus.OK, timeout=60)
+        found = inside(MESSAGES, key, f"x-goog-api-key: {ATTACKERS}", SHOW, **QUESTION)
+        self._answer("POST /v1/messages, by a client as it is", found, 200)
+        sent = str(found.get("body"))
+        self.report.check(VALUE in sent and held not in sent, f"{VARIABLE} in the pod: {held[:30]}…; sent: the key")
+        self.report.check(ATTACKERS not in sent, "an attacker's key in a header beside it: not sent")
+        outside = request(
+            self.environment.kubectl, NAMESPACE, self._unfenced(), MESSAGES, key, sni=PROVIDER, **QUESTION
+        )
+        self._answer("what the pod holds, used from elsewhere", outside, 401)
+
+    def _answer(self, what: str, found: Object, wanted: int) -> None:
+        """One request, the status that came, and what was said with a refusal."""
+        status = found.get("status", found.get("error"))
+        told = re.search(r'"message": ?"([^"]*)"', str(found.get("body"))) if status != HTTPStatus.OK else None
+        self.report.check(status == wanted, f"{what:42}{status}", told[1] if told else "", status=status)
+
+    def _heads(self) -> None:
+        self.report.plain(f"    {'':38}{'agent':12}without a fence")
 
     def nothing_at_all(self) -> None:
         """The agent without a network, and the one with a caller."""

@@ -52,7 +52,8 @@ class Environment:
         else:
             raise ClusterError(
                 f"cannot load images into cluster {self.name}. Push {archive} to a registry that it pulls from, and"
-                " name the copies: --image REPOSITORY@DIGEST --agent-image REPOSITORY@DIGEST"
+                " name the copies: --image REPOSITORY@DIGEST --agent-image REPOSITORY@DIGEST, and with them Envoy's own"
+                " image: --gateway-image REPOSITORY@DIGEST"
             )
 
     def _have(self, pinned: str) -> bool:

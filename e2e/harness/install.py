@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster import Cluster
+from cluster import Cluster, images
 from cluster.errors import CommandFailed
 from cluster.shell import step, wait_for
 
@@ -16,7 +17,7 @@ from .environment import Environment, environment_of
 from .image import build
 from .kubectl import Kubectl
 
-__all__ = ["NAMESPACE", "ROOT", "Image", "install", "installed", "own_image", "uninstall"]
+__all__ = ["NAMESPACE", "ROOT", "Image", "envoy_image", "install", "installed", "own_image", "uninstall"]
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = "ringfence-system"
@@ -26,6 +27,7 @@ LABELS = (
 )
 """Ringfence itself lives under the strictest Pod Security Standard."""
 WAIT = "420s"
+PUBLIC_ROOTS = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,20 @@ def own_image(environment: Environment) -> Image:
     return Image.parse(built.pinned)
 
 
-def install(environment: Environment, image: Image, *values: str) -> None:
-    """`helm upgrade --install` both charts, and wait until every replica is ready. `values`: for --set."""
+def envoy_image(environment: Environment) -> Image:
+    """Load an image of Envoy, for egress gateways. It trusts the pretend internet, where the cluster has that."""
+    authority = environment.cluster.internet_ca_file if environment.cluster else PUBLIC_ROOTS
+    with step("loading Envoy's image"), tempfile.TemporaryDirectory(prefix="ringfence-envoy-") as folder:
+        archive, made = images.envoy(authority, Path(folder))
+        environment.load(archive, made.tag, made.pinned)
+    return Image.parse(made.pinned)
+
+
+def install(environment: Environment, image: Image, *values: str, gateways: Image | None = None) -> None:
+    """`helm upgrade --install` both charts, and wait until every replica is ready.
+
+    `values`: for --set. `gateways`: the image of egress gateways; None: agents with hosts wait.
+    """
     kubectl = environment.kubectl
     _unlock(environment)
     with step("installing the charts"):
@@ -62,6 +76,8 @@ def install(environment: Environment, image: Image, *values: str) -> None:
         kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         kubectl("label", "namespace", NAMESPACE, "--overwrite", *LABELS)
     settings = [f"image.repository={image.repository}", f"image.digest={image.digest}", *values]
+    if gateways:
+        settings += [f"gateway.image.repository={gateways.repository}", f"gateway.image.digest={gateways.digest}"]
     if environment.kind == "other":  # the image was not loaded, it has to be pulled
         settings.append("image.pullPolicy=IfNotPresent")
     with step("waiting for Ringfence's own pods"):
@@ -77,13 +93,20 @@ def install(environment: Environment, image: Image, *values: str) -> None:
 
 @contextmanager
 def installed(
-    name: str, *values: str, prepare: Callable[[Environment], None] = lambda _: None
+    name: str,
+    *values: str,
+    gateways: bool = False,
+    prepare: Callable[[Environment], None] = lambda _: None,
 ) -> Iterator[Environment]:
-    """A cluster for the tests of one suite, with Ringfence on it. `prepare`: what has to be done before."""
+    """A cluster for the tests of one suite, with Ringfence on it.
+
+    `gateways`: agents may name hosts, as those of examples/ do. `prepare`: what has to be done before.
+    """
     with Cluster.for_tests(name) as cluster:
         environment = environment_of(cluster)
         prepare(environment)
-        install(environment, own_image(environment), *values)
+        envoy = envoy_image(environment) if gateways else None
+        install(environment, own_image(environment), *values, gateways=envoy)
         yield environment
 
 

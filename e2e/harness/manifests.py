@@ -29,6 +29,8 @@ FOLDER = ROOT / "examples"
 PLACEHOLDER = f"registry.example/acme/agent@sha256:{'0' * 64}"
 """What the examples name; nobody can pull it."""
 REGISTRY = "registry.example/acme"
+CALLS = 'args: [agent, -url, "https://api.anthropic.com/v1/messages", -interval, 10s]'
+"""Of the researcher."""
 NAMESPACE = "research"
 EXAMPLE_AGENTS = ("minimal", "researcher", "librarian", "panel", "courier")
 """Those of the examples that are accepted."""
@@ -42,10 +44,14 @@ KINDS = (
 """Those of them that go on, in that namespace. Beside them: `report`, which works at night, and `sre` in ops."""
 
 
-def accepted(image: str, *, only: str = "", without: str = "") -> str:
-    """All of `kubectl apply -f examples/`, as one YAML text; or `only` one file, or all `without` one."""
+def accepted(image: str, *, only: str = "", without: str = "", quiet: bool = False) -> str:
+    """All of `kubectl apply -f examples/`, as one YAML text; or `only` one file, or all `without` one.
+
+    `quiet`: the researcher calls nobody, for clusters whose internet is no pretended one.
+    """
     names = sorted(path for path in FOLDER.glob("*.yaml") if (not only or path.name == only) and path.name != without)
-    return "\n---\n".join(_read(path, image) for path in names)
+    text = "\n---\n".join(_read(path, image) for path in names)
+    return text.replace(CALLS, "args: [agent]") if quiet else text
 
 
 def kinds(image: str) -> str:

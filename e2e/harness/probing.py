@@ -12,11 +12,16 @@ from cluster.errors import ClusterError
 from .kubectl import Kubectl, Object
 from .manifests import NAMESPACE, TOOLS
 
-__all__ = ["Target", "Verdict", "pod_of", "probe", "targets"]
+__all__ = ["Target", "Verdict", "pod_of", "pods_of", "probe", "request", "targets"]
 
 Verdict = Literal["reachable", "refused", "blocked", "error"]
 """`refused` means that an answer came back: nothing was dropped, so it is not `blocked`."""
 
+PROVIDER = "api.anthropic.com"
+PROVIDER_ADDRESS = "45.90.0.10"
+"""Of the pretend internet of the built-in cluster, as all of these."""
+BESIDE = "other.model.example"
+"""Another name at that address."""
 LLM = "203.0.113.10"
 ELSEWHERE = "203.0.113.20"
 RESOLVER = "203.0.113.53"
@@ -41,10 +46,11 @@ def targets(kubectl: Kubectl) -> list[Target]:
     neighbour = pods_of(kubectl, NAMESPACE, "app=unfenced")[-1]["status"]["podIP"]
     ledger = kubectl.get("service", "ledger", "-n", TOOLS)["spec"]["clusterIP"]
     return [
-        Target("LLM API on the internet", f"https://{LLM}/", allowed=True, pretend=True),
+        Target("LLM API on the internet, by name", f"https://{PROVIDER}/", allowed=True, pretend=True),
         Target("the search service", f"https://{SEARCH}:8443/", allowed=True),
+        Target("the LLM's host by its address", f"https://{PROVIDER_ADDRESS}/", pretend=True),
         Target("another host on the internet", f"https://{ELSEWHERE}/", pretend=True),
-        Target("another port of the LLM's host", f"tcp://{LLM}:7", pretend=True),
+        Target("another port of the LLM's host", f"tcp://{PROVIDER}:7", pretend=True),
         Target("a public DNS resolver", f"dns://example.com@{RESOLVER}", pretend=True),
         Target("cloud metadata service", f"http://{METADATA}/latest/", pretend=True),
         Target("another pod of its namespace", f"http://{neighbour}:8080/"),
@@ -63,6 +69,18 @@ def probe(
     found = {line["target"]: line["verdict"] for line in map(json.loads, told.splitlines())}
     if missing := set(addresses) - found.keys():
         raise ClusterError(f"{pod} said nothing about {', '.join(sorted(missing))}")
+    return found
+
+
+def request(kubectl: Kubectl, namespace: str, pod: str, url: str, *headers: str, **flags: str) -> Object:
+    """One request from inside a pod, as any program sends it: `status`, `headers` and `body` of the answer, or `error`.
+
+    `headers`: "NAME: VALUE". `flags`: of the test image's `request`, such as method="POST".
+    """
+    words = [word for name, value in flags.items() for word in (f"-{name}", value)]
+    words += [word for header in headers for word in ("-header", header)]
+    told = kubectl("exec", "-n", namespace, pod, "--", "/testbox", "request", *words, url, ok=True)
+    found: Object = json.loads(told.splitlines()[0])
     return found
 
 

@@ -42,6 +42,8 @@ HOST = "127.0.0.1"
 SERVES = "ringfence.dev/serves=metrics"
 """Label of the pods that serve metrics."""
 PORT = 8080
+GATEWAYS, OBSERVE = "app.kubernetes.io/component=egress-gateway", 15021
+"""Label of egress gateways' pods, and their port for figures, where no agent here asks for that one itself."""
 LIST_SECONDS = 1.0
 INTERVAL = "1s"
 """Between two scrapes: a demo's minute is to be seen in detail."""
@@ -178,67 +180,106 @@ def over(data: Path) -> Iterator[Prometheus]:
         yield running
 
 
+@dataclass(frozen=True)
+class _Pods:
+    """Pods to scrape. `figures`: PORT/proxy/PATH, behind a pod's name and a colon. `more`: of the job."""
+
+    namespace: str
+    selector: str
+    figures: str
+    more: Mapping[str, Any]
+
+    @property
+    def path(self) -> str:
+        return f"/api/v1/namespaces/{self.namespace}/pods"
+
+    @property
+    def allowed(self) -> str:
+        """What the proxy lets through, as a part of a regular expression: their list, and their figures."""
+        port, _, rest = self.figures.partition("/")
+        return f"{re.escape(self.path)}(/[^/]+:{port}/{re.escape(rest)})?"
+
+    def target(self, address: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """One of them, of which the proxy is asked."""
+        name, agent = metadata["name"], metadata["labels"].get("ringfence.dev/agent", "")
+        labels = {"pod": name, "instance": name, "namespace": metadata["namespace"]}
+        labels |= {"name": agent.removesuffix(".gateway")} if agent else {}
+        return {"targets": [address], "labels": labels | {"__metrics_path__": f"{self.path}/{name}:{self.figures}"}}
+
+
+def _ringfence(namespace: str) -> _Pods:
+    return _Pods(namespace, SERVES, f"{PORT}/proxy/metrics", {"honor_labels": True})
+
+
+def _gateways(namespace: str) -> _Pods:
+    """As the chart's PodMonitor takes their figures, and calls them."""
+    name = "ringfence_egress_requests_total"
+    only = {"source_labels": ["__name__"], "action": "keep", "regex": f"envoy_{name}"}
+    relabel = [only, {"target_label": "__name__", "replacement": name}]
+    return _Pods(namespace, GATEWAYS, f"{OBSERVE}/proxy/stats/prometheus", {"metric_relabel_configs": relabel})
+
+
 @contextmanager
 def follow(
-    kubectl: Sequence[str | Path], env: Mapping[str, str], namespace: str, *, rules: Sequence[Path] = ()
+    kubectl: Sequence[str | Path],
+    env: Mapping[str, str],
+    namespace: str,
+    *,
+    gateways: str = "",
+    rules: Sequence[Path] = (),
 ) -> Iterator[Prometheus]:
     """A Prometheus that scrapes each pod of Ringfence in a cluster, also those that come later.
 
     Through the API server, which is let in everywhere: nothing has to be opened for it. `kubectl`: the program and
     the options that choose the cluster. What the proxy lets through: the list of these pods, and their metrics.
+    `gateways`: a namespace whose agents' egress gateways are scraped, too.
     """
-    with _proxy(kubectl, env, namespace) as address, tempfile.TemporaryDirectory(prefix="ringfence-pods-") as folder:
-        file = Path(folder) / "pods.json"
-        file.write_text("[]", encoding="utf-8")
-        pods = {
-            "job_name": "ringfence",
-            "honor_labels": True,
-            "file_sd_configs": [{"files": [str(file)], "refresh_interval": INTERVAL}],
-        }
+    kinds = [_ringfence(namespace), *([_gateways(gateways)] if gateways else [])]
+    with _proxy(kubectl, env, kinds) as address, tempfile.TemporaryDirectory(prefix="ringfence-pods-") as folder:
+        files = {Path(folder) / f"pods-{number}.json": pods for number, pods in enumerate(kinds)}
+        jobs = []
+        for number, (file, pods) in enumerate(files.items()):
+            file.write_text("[]", encoding="utf-8")
+            found = {"file_sd_configs": [{"files": [str(file)], "refresh_interval": INTERVAL}]}
+            jobs.append({"job_name": f"ringfence-{number}", **found, **pods.more})
         stop = threading.Event()
-        watcher = threading.Thread(target=_list_pods, args=(address, namespace, file, stop), daemon=True)
+        watcher = threading.Thread(target=_list_pods, args=(address, files, stop), daemon=True)
         watcher.start()
         try:
-            with _started([pods], rules) as running:
+            with _started(jobs, rules) as running:
                 yield running
         finally:
             stop.set()
             watcher.join(LIST_SECONDS * 10)
 
 
-def _list_pods(address: str, namespace: str, file: Path, stop: threading.Event) -> None:
-    """Keep the list of targets up to date. Debian's build of Prometheus cannot ask Kubernetes by itself."""
-    path = f"/api/v1/namespaces/{namespace}/pods"
-    query = urllib.parse.urlencode({"labelSelector": SERVES})
+def _list_pods(address: str, files: Mapping[Path, _Pods], stop: threading.Event) -> None:
+    """Keep the lists of targets up to date. Debian's build of Prometheus cannot ask Kubernetes by itself."""
     while not stop.wait(LIST_SECONDS):
-        try:
-            status, body = _get(address, f"{path}?{query}", timeout=LIST_SECONDS * 5)
-            pods = json.loads(body).get("items", [])
-        except (OSError, ValueError):
-            continue  # an API server that is away comes back
-        if status != http.HTTPStatus.OK:
-            continue
-        targets = [_target(address, path, pod["metadata"]) for pod in pods if _runs(pod)]
-        staged = file.with_suffix(".new")
-        staged.write_text(json.dumps(targets), encoding="utf-8")
-        staged.replace(file)
+        for file, pods in files.items():
+            query = urllib.parse.urlencode({"labelSelector": pods.selector})
+            try:
+                status, body = _get(address, f"{pods.path}?{query}", timeout=LIST_SECONDS * 5)
+                found = json.loads(body).get("items", [])
+            except (OSError, ValueError):
+                continue  # an API server that is away comes back
+            if status != http.HTTPStatus.OK:
+                continue
+            staged = file.with_suffix(".new")
+            targets = [pods.target(address, pod["metadata"]) for pod in found if _runs(pod)]
+            staged.write_text(json.dumps(targets), encoding="utf-8")
+            staged.replace(file)
 
 
 def _runs(pod: Mapping[str, Any]) -> bool:
     return pod["status"].get("phase") == "Running" and not pod["metadata"].get("deletionTimestamp")
 
 
-def _target(address: str, path: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
-    name = metadata["name"]
-    labels = {"pod": name, "instance": name, "namespace": metadata["namespace"]}
-    return {"targets": [address], "labels": labels | {"__metrics_path__": f"{path}/{name}:{PORT}/proxy/metrics"}}
-
-
 @contextmanager
-def _proxy(kubectl: Sequence[str | Path], env: Mapping[str, str], namespace: str) -> Iterator[str]:
-    """`kubectl proxy` on a free port of this machine, for the metrics of one namespace's pods and nothing else."""
-    pods = f"/api/v1/namespaces/{re.escape(namespace)}/pods"
-    argv = [*map(str, kubectl), "proxy", "--port=0", f"--accept-paths=^{pods}(/[^/]+:[0-9]+/proxy/metrics)?$"]
+def _proxy(kubectl: Sequence[str | Path], env: Mapping[str, str], kinds: Sequence[_Pods]) -> Iterator[str]:
+    """`kubectl proxy` on a free port of this machine, for the metrics of these pods and nothing else."""
+    accepted = "|".join(pods.allowed for pods in kinds)
+    argv = [*map(str, kubectl), "proxy", "--port=0", f"--accept-paths=^({accepted})$"]
     process = subprocess.Popen(
         argv, env=dict(env), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )

@@ -20,6 +20,7 @@ from harness import manifests, prometheus
 from harness.environment import Environment
 from harness.install import NAMESPACE, installed
 from harness.manifests import NAMESPACE as AGENTS
+from harness.probing import BESIDE, PROVIDER, request
 from harness.prometheus import Prometheus
 from tools.panel_pictures.panels import rows
 from tools.panel_pictures.samples import Samples, text_of
@@ -30,6 +31,7 @@ METRIC: Final = re.compile(r"\b(?:ringfence|process)_\w+")
 KEPT: Final = ("instance", "job")
 """Labels of a scrape that no panel shows."""
 STEP: Final = 10
+RESEARCHER: Final = "deploy/ringfence-researcher"
 STRAY: Final = "strays"
 """A namespace that is closed again while an agent is in it."""
 
@@ -80,6 +82,19 @@ def _edit(to: Environment) -> None:
     to.kubectl("patch", "deploy", "ringfence-courier", "-n", AGENTS, "-p", patch)
 
 
+def _ask(path: str, *, times: int, key: str = "", host: str = "") -> Act:
+    """Requests of the researcher's to its provider, with the placeholder that it holds, or another key."""
+
+    def asked(to: Environment) -> None:
+        held = to.kubectl("exec", "-n", AGENTS, RESEARCHER, "--", "/testbox", "env").split("ANTHROPIC_API_KEY=")[1]
+        header = f"x-api-key: {key or held.split()[0]}"
+        flags = {"method": "POST", "data": '{"model": "m"}'} | ({"host": host} if host else {})
+        for _ in range(times):
+            request(to.kubectl, AGENTS, RESEARCHER, f"https://{PROVIDER}{path}", header, **flags)
+
+    return asked
+
+
 def _rotate(to: Environment) -> None:
     command = [sys.executable, "-m", "ringfence", "rotate", "courier", "-n", AGENTS]
     subprocess.run(command, check=True, env={"PYTHONPATH": str(ROOT / "operator"), **to.kubectl.env})
@@ -89,14 +104,21 @@ WHEN: Final[tuple[tuple[float, Act], ...]] = (
     (0.0, _examples),
     (1.5, _refused),
     (2.5, _others),
+    (3.0, _ask("/v1/messages", times=12)),
     (3.5, _cut("researcher")),
     (4.0, _rotate),
+    (4.5, _ask("/v1/files", times=6)),
     (5.0, _close),
     (5.5, _cut("courier")),
+    (6.0, _ask("/v1/messages", times=20)),
     (6.5, _refused),
+    (7.0, _ask("/v1/messages", times=14, key="sk-ant-of-an-attacker")),
     (7.5, _edit),
+    (8.0, _ask("/v1/messages", times=4, host=BESIDE)),
     (8.5, _rotate),
+    (9.0, _ask("/v1/messages", times=8)),
     (9.5, _cut("courier", "panel")),
+    (10.5, _ask("/v1/batches", times=10)),
     (11.0, _refused),
 )
 """Minutes from the beginning, and what happens then."""
@@ -129,10 +151,10 @@ def main() -> int:
         "--name", default="samples", help="name of the cluster, which ends afterwards (now %(default)s)"
     )
     options = parser.parse_args()
-    with installed(options.name, "monitoring.perAgentMetrics=true") as environment:
+    with installed(options.name, "monitoring.perAgentMetrics=true", gateways=True) as environment:
         kubectl = environment.kubectl
         environment.load_testbox()
-        with prometheus.follow([kubectl.kubectl], kubectl.env, NAMESPACE) as running:
+        with prometheus.follow([kubectl.kubectl], kubectl.env, NAMESPACE, gateways=AGENTS) as running:
             running.fresh(least=4)
             start = time.time()
             for minute, act in WHEN:

@@ -15,21 +15,21 @@ import (
 )
 
 // runAgent is the demo agent: it asks its LLM something every few seconds and says how that went.
-// Flags can be given as environment too (AGENT_URL, AGENT_INTERVAL, AGENT_LISTEN, AGENT_KEY, AGENT_KEY_FILE,
-// AGENT_STRICT).
+// Flags can be given as environment too (AGENT_URL, AGENT_INTERVAL, AGENT_LISTEN, AGENT_KEY or
+// ANTHROPIC_API_KEY, AGENT_KEY_FILE, AGENT_STRICT).
 func runAgent(ctx context.Context, args []string) int {
 	flags := flag.NewFlagSet("agent", flag.ContinueOnError)
 	target := flags.String("url", os.Getenv("AGENT_URL"), "what to call; nothing is called without it")
 	interval := flags.Duration("interval", duration("AGENT_INTERVAL", 5*time.Second), "pause between two calls")
 	listen := flags.String("listen", fallback("AGENT_LISTEN", ":8080"), "where /healthz and / answer")
-	key := flags.String("key", os.Getenv("AGENT_KEY"), "sent as x-api-key; never printed")
+	key := flags.String("key", fallback("AGENT_KEY", os.Getenv("ANTHROPIC_API_KEY")), "sent as x-api-key; never printed")
 	keyFile := flags.String("key-file", os.Getenv("AGENT_KEY_FILE"), "the same from a file, read anew for each call")
 	strict := flags.Bool("strict", os.Getenv("AGENT_STRICT") != "", "/healthz answers 503 until a call got a 200")
-	caFile := flags.String("ca", "", "trust this CA (default: trust anything)")
+	caFile := flags.String("ca", "", "trust this CA (default: whom SSL_CERT_FILE names, or else anything)")
 	if flags.Parse(args) != nil {
 		return 2
 	}
-	config, err := trust(*caFile)
+	config, err := clientTrust(*caFile)
 	if err != nil {
 		return fail(err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -20,7 +21,7 @@ import (
 )
 
 // runLLM answers like the messages API of an LLM provider, and like Slack, so that an agent needs no change to be
-// tried without the internet. It wants some key, as the real one does, and takes any.
+// tried without the internet. It wants some key, and takes any; as api.anthropic.com those that look like one of it.
 func runLLM(ctx context.Context, args []string) int {
 	flags := flag.NewFlagSet("llm", flag.ContinueOnError)
 	listen := flags.String("listen", ":443", "HTTPS address")
@@ -48,6 +49,12 @@ func answerMessage(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("x-api-key") == "" && r.Header.Get("authorization") == "" {
 		w.WriteHeader(http.StatusUnauthorized)
 		fmt.Fprintln(w, `{"type":"error","error":{"type":"authentication_error","message":"x-api-key header is required"}}`)
+		return
+	}
+	key := cmp.Or(r.Header.Get("x-api-key"), strings.TrimPrefix(r.Header.Get("authorization"), "Bearer "))
+	if r.Host == "api.anthropic.com" && !strings.HasPrefix(key, "sk-ant-") {
+		w.WriteHeader(http.StatusUnauthorized)
+		fmt.Fprintln(w, `{"type":"error","error":{"type":"authentication_error","message":"invalid x-api-key"}}`)
 		return
 	}
 	var question struct {

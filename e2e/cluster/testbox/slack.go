@@ -19,7 +19,11 @@ func slack(mux *http.ServeMux) {
 		}
 	}
 	mux.HandleFunc("POST /api/apps.connections.open", needs("xapp-", func(w http.ResponseWriter, r *http.Request) {
-		answerJSON(w, map[string]any{"ok": true, "url": "wss://" + r.Host + "/link/?ticket=1"})
+		host := r.Host
+		if host == "slack.com" { // as the real one does, which has others for that
+			host = "wss-primary.slack.com"
+		}
+		answerJSON(w, map[string]any{"ok": true, "url": "wss://" + host + "/link/?ticket=1"})
 	}))
 	mux.HandleFunc("POST /api/chat.postMessage", needs("xoxb-", func(w http.ResponseWriter, r *http.Request) {
 		answerJSON(w, map[string]any{"ok": true, "ts": "1"})

@@ -24,7 +24,7 @@ NAME = own("agents")
 
 @pytest.fixture(scope="package")
 def environment() -> Iterator[Environment]:
-    with installed(NAME) as environment:
+    with installed(NAME, gateways=True) as environment:
         yield environment
 
 

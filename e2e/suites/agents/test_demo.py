@@ -30,7 +30,7 @@ def test_agents_run(environment: Environment, api: Api, examples: None) -> None:
     assert told(environment, api, "agent_runs") == []
 
 
-@pytest.mark.parametrize("section", ["reach", "nothing_at_all"])
+@pytest.mark.parametrize("section", ["reach", "by_name", "nothing_at_all"])
 def test_packets_pass_only_where_the_spec_says(
     environment: Environment, api: Api, examples: None, section: str
 ) -> None:

@@ -108,7 +108,7 @@ def test_a_node_that_joins_inside_of_an_open_network_is_out_of_reach(
     finally:
         kubectl("delete", "node", "late")
     wait_for("open again", lambda: probe(kubectl, NAMESPACE, pod, [target], seconds=1)[target] == "reachable")
-    for agent in (name, "researcher"):  # which asks for the same network
+    for agent in (name, "nightly"):  # which asks for that address
         agents.wait(api, NAMESPACE, agent)
 
 

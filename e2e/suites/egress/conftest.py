@@ -1,16 +1,14 @@
 """Ringfence with egress gateways on a real cluster; a namespace whose agents may name hosts."""
 
-import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from cluster import Cluster, images
-from harness import agents
+from harness import agents, probing
 from harness.api import Api
-from harness.environment import Environment, environment_of
-from harness.install import install, own_image
+from harness.environment import Environment
+from harness.install import installed
 from harness.kubectl import Kubectl, Object
 from suites.fixtures import api, kubectl
 from suites.names import own
@@ -38,21 +36,17 @@ POLICY = {
 }
 
 
+def _open(environment: Environment) -> None:
+    labels = {"ringfence.dev/agents": "enabled", "pod-security.kubernetes.io/enforce": "restricted"}
+    environment.kubectl.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
+    )
+
+
 @pytest.fixture(scope="package")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
-    with Cluster.for_tests(NAME) as cluster:
-        environment = environment_of(cluster)
-        archive, envoy = images.envoy(cluster.internet_ca_file, tmp_path_factory.mktemp("envoy"))
-        environment.load(archive, envoy.tag, envoy.pinned)
-        archive.unlink()
-        repository, _, digest = envoy.pinned.partition("@")
-        image = (f"gateway.image.repository={repository}", f"gateway.image.digest={digest}")
-        labels = {"ringfence.dev/agents": "enabled", "pod-security.kubernetes.io/enforce": "restricted"}
-        environment.kubectl.apply(
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
-        )
-        scrapers = f"networkPolicy.metrics.namespaceSelector.purpose={SCRAPERS}"
-        install(environment, own_image(environment), f"agentNamespaces={{{NAMESPACE}}}", scrapers, *image)
+def environment() -> Iterator[Environment]:
+    scrapers = f"networkPolicy.metrics.namespaceSelector.purpose={SCRAPERS}"
+    with installed(NAME, f"agentNamespaces={{{NAMESPACE}}}", scrapers, gateways=True, prepare=_open) as environment:
         environment.kubectl.apply(POLICY)
         yield environment
 
@@ -96,11 +90,6 @@ def ask(kubectl: Kubectl) -> Ask:
     """One request from inside an agent's pod, by an unchanged client: `ask("a", "https://...", method="POST")`."""
 
     def request(agent: str, url: str, *headers: str, **flags: str) -> Object:
-        words = [word for name, value in flags.items() for word in (f"-{name}", value)]
-        words += [word for header in headers for word in ("-header", header)]
-        pod = f"deploy/ringfence-{agent}"
-        told = kubectl("exec", "-n", NAMESPACE, pod, "--", "/testbox", "request", *words, url, ok=True)
-        found: Object = json.loads(told.splitlines()[0])
-        return found
+        return probing.request(kubectl, NAMESPACE, f"deploy/ringfence-{agent}", url, *headers, **flags)
 
     return request

@@ -18,7 +18,7 @@ NAME = own("kinds")
 
 @pytest.fixture(scope="package")
 def environment() -> Iterator[Environment]:
-    with installed(NAME) as environment:
+    with installed(NAME, gateways=True) as environment:
         yield environment
 
 

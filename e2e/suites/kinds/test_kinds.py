@@ -19,12 +19,14 @@ from harness.api import Api
 from harness.environment import Environment
 from harness.kubectl import Kubectl
 from harness.manifests import FLEET, NAMESPACE, PLATFORM
-from harness.probing import ELSEWHERE, LLM, METADATA, node_address, pod_of, probe
+from harness.probing import ELSEWHERE, LLM, METADATA, PROVIDER, PROVIDER_ADDRESS, node_address, pod_of, probe
 
 pytestmark = pytest.mark.usefixtures("kinds")
 
 TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
-PROVIDER = f"tcp://{LLM}:443"
+BY_ADDRESS = f"tcp://{LLM}:443"
+BY_NAME, SLACK = f"tcp://{PROVIDER}:443", "tcp://slack.com:443"
+"""Hosts, which agents reach through gateways of their own."""
 
 
 def service(name: str, port: int, namespace: str = PLATFORM) -> str:
@@ -34,28 +36,29 @@ def service(name: str, port: int, namespace: str = PLATFORM) -> str:
 
 POSTGRES, VECTORS, GIT = service("postgres", 5432), service("vectors", 6333), service("git", 3000)
 REACHED: Mapping[str, frozenset[str]] = {
-    "assistant": frozenset({PROVIDER}),
-    "coder": frozenset({PROVIDER, GIT}),
-    "browser": frozenset({PROVIDER}),
+    "assistant": frozenset({BY_NAME}),
+    "coder": frozenset({BY_NAME, GIT}),
+    "browser": frozenset({BY_ADDRESS}),
     "mcp-handbook": frozenset(),
     "mcp-tickets": frozenset({POSTGRES}),
     "helpdesk": frozenset(
         {service("ringfence-mcp-handbook", 8080, FLEET), service("ringfence-mcp-tickets", 8080, FLEET)}
     ),
-    "rag": frozenset({PROVIDER, VECTORS}),
-    "slack": frozenset({PROVIDER}),
+    "rag": frozenset({BY_NAME, VECTORS}),
+    "slack": frozenset({SLACK}),
     "langgraph-redis": frozenset(),
-    "langgraph": frozenset({PROVIDER, service("ringfence-langgraph-redis", 6379, FLEET)}),
+    "langgraph": frozenset({BY_NAME, service("ringfence-langgraph-redis", 6379, FLEET)}),
     "workflow": frozenset({POSTGRES}),
-    "planner": frozenset(
-        {PROVIDER, service("ringfence-writer", 8080, FLEET), service("ringfence-critic", 8080, FLEET)}
-    ),
+    "planner": frozenset({BY_NAME, service("ringfence-writer", 8080, FLEET), service("ringfence-critic", 8080, FLEET)}),
     "writer": frozenset(),
     "critic": frozenset(),
-    "analyst": frozenset({PROVIDER, POSTGRES}),
+    "analyst": frozenset({BY_NAME, POSTGRES}),
 }
 """Agent -> all that it may reach of what any of them may."""
 
+
+HOSTS = frozenset({BY_NAME, SLACK})
+WITH_HOSTS = tuple(agent for agent, named in REACHED.items() if named & HOSTS)
 
 SECONDS = 5.0
 """For an attempt: names are asked for on the way, on a machine that may be busy."""
@@ -64,12 +67,22 @@ SECONDS = 5.0
 @pytest.fixture(scope="module")
 def ways(kinds: None, kubectl: Kubectl) -> dict[str, str]:
     """What any of them may reach -> the same by its address, so that a refusal is the fence's and not that of DNS."""
-    found = {PROVIDER: PROVIDER}
-    for target in set().union(*REACHED.values()) - {PROVIDER}:
+    found = {BY_ADDRESS: BY_ADDRESS}
+    for target in set().union(*REACHED.values()) - {BY_ADDRESS, *HOSTS}:
         host, _, port = target.removeprefix("tcp://").partition(":")
         name, namespace = host.split(".")[:2]
         found[target] = f"tcp://{kubectl.get('service', name, '-n', namespace)['spec']['clusterIP']}:{port}"
     return found
+
+
+@pytest.fixture(scope="module")
+def gateways(kinds: None, kubectl: Kubectl) -> dict[str, str]:
+    """Agent -> the way to its gateway, by its address."""
+    names = {agent: f"ringfence--{agent}-gateway" for agent in (*WITH_HOSTS, "report")}
+    return {
+        agent: f"tcp://{kubectl.get('service', name, '-n', FLEET)['spec']['clusterIP']}:443"
+        for agent, name in names.items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +92,7 @@ def closed(kinds: None, kubectl: Kubectl) -> list[str]:
     api_server = kubectl.get("service", "kubernetes", "-n", "default")["spec"]["clusterIP"]
     return [
         f"tcp://{ELSEWHERE}:443",
+        f"tcp://{PROVIDER_ADDRESS}:443",
         f"tcp://{LLM}:7",
         "dns://example.com@203.0.113.53",
         f"tcp://{METADATA}:80",
@@ -100,13 +114,14 @@ def test_the_attempts_mean_something(kubectl: Kubectl, ways: dict[str, str], clo
 
 @pytest.mark.parametrize("agent", manifests.KINDS)
 def test_it_reaches_what_it_names_and_nothing_else(
-    kubectl: Kubectl, ways: dict[str, str], closed: list[str], agent: str
+    kubectl: Kubectl, ways: dict[str, str], gateways: dict[str, str], closed: list[str], agent: str
 ) -> None:
     own = f"//ringfence-{agent}.{FLEET}."  # by its Service a pod reaches itself
-    others = {target: way for target, way in ways.items() if own not in target}
+    others = [way for target, way in ways.items() if own not in target]
     named = REACHED[agent]
-    found = probe(kubectl, FLEET, f"deploy/ringfence-{agent}", [*named, *others.values(), *closed], seconds=SECONDS)
-    may = {*named, *(ways[target] for target in named)}
+    tried = [*named, *others, *gateways.values(), *closed]
+    found = probe(kubectl, FLEET, f"deploy/ringfence-{agent}", tried, seconds=SECONDS)
+    may = {*named, *(ways[target] for target in named - HOSTS), gateways.get(agent)}
     assert found == {target: "reachable" if target in may else "blocked" for target in found}
 
 
@@ -183,6 +198,14 @@ def test_a_page_that_leads_the_browser_elsewhere_leads_nowhere(kubectl: Kubectl,
 def probe_from(kubectl: Kubectl, agent: str, container: str, targets: list[str]) -> dict[str, str]:
     lines = run(kubectl, agent, container, "probe", "-expect", "any", "-timeout", "2s", *targets).splitlines()
     return {line["target"]: line["verdict"] for line in map(json.loads, lines)}
+
+
+@pytest.mark.parametrize("agent", [agent for agent in WITH_HOSTS if BY_NAME in REACHED[agent]])
+def test_it_holds_a_placeholder_in_place_of_the_key(kubectl: Kubectl, agent: str) -> None:
+    """Each is Ready, so its provider got the key."""
+    variables = run(kubectl, agent, "agent", "env").splitlines()
+    assert any(one.startswith("ANTHROPIC_API_KEY=ringfence-placeholder-") for one in variables)
+    assert not any("put-the-key-here" in one for one in variables)
 
 
 @pytest.mark.parametrize(("agent", "container"), [("workflow", "runner"), ("analyst", "kernel")])
@@ -270,8 +293,8 @@ def test_the_sre_agent_looks_and_does_nothing(kubectl: Kubectl, sre: Callable[..
         assert code == 1, refused
         assert "forbidden" in told.lower(), told
     prometheus = service("prometheus", 9090)
-    found = probe(kubectl, "ops", "deploy/ringfence-sre", [prometheus, PROVIDER, f"tcp://{ELSEWHERE}:443"])
-    assert found == {prometheus: "reachable", PROVIDER: "blocked", f"tcp://{ELSEWHERE}:443": "blocked"}
+    found = probe(kubectl, "ops", "deploy/ringfence-sre", [prometheus, BY_ADDRESS, f"tcp://{ELSEWHERE}:443"])
+    assert found == {prometheus: "reachable", BY_ADDRESS: "blocked", f"tcp://{ELSEWHERE}:443": "blocked"}
 
 
 def test_an_mcp_server_that_goes_takes_its_caller_out_of_service(kubectl: Kubectl, api: Api) -> None:

@@ -30,7 +30,7 @@ KEY = {
 @pytest.fixture(scope="package")
 def environment() -> Iterator[Environment]:
     """The built-in cluster, with Ringfence as the demo installs it, and series for each agent."""
-    with installed(NAME, "monitoring.perAgentMetrics=true") as environment:
+    with installed(NAME, "monitoring.perAgentMetrics=true", gateways=True) as environment:
         yield environment
 
 

@@ -48,7 +48,8 @@ class Asking:
     async def follow(self, told: GatewayTells, changed: Callable[[GatewayTells], None]) -> None:
         """For ever: look again, and say what stands in gateways from now on, where that is not `told` any more.
 
-        Who makes the Service anew gives it another address. While there is none, or no answer comes, the last one stays.
+        Who makes the Service anew gives it another address. While there is none, or no answer comes, the last one
+        stays.
         """
         while True:
             await asyncio.sleep(LOOK_SECONDS)
