@@ -69,3 +69,8 @@ def test_every_example_names_the_placeholder_or_no_image_at_all() -> None:
 
 def test_labels() -> None:
     assert labels_of('a="b",c="d,e=\\"f"') == {"a": "b", "c": 'd,e=\\"f'}
+
+
+def test_on_clusters_of_others_no_example_calls_the_real_provider() -> None:
+    assert "-url" in accepted(PLACEHOLDER)
+    assert "-url" not in accepted(PLACEHOLDER, quiet=True)
