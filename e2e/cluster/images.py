@@ -17,12 +17,12 @@ from .errors import ClusterError
 from .instance import Instance
 from .shell import run
 
-__all__ = ["PAUSE", "Image", "built_in", "envoy", "load", "single", "testbox", "write_archive"]
+__all__ = ["ENVOY", "PAUSE", "Image", "built_in", "envoy", "load", "single", "testbox", "write_archive"]
 
 PAUSE = "localhost/ringfence-pause:dev"
 TESTBOX = "localhost/ringfence-testbox:dev"
 COREDNS = "localhost/ringfence-coredns:dev"
-ENVOY = "localhost/ringfence-envoy:dev"
+ENVOY = f"localhost/ringfence-envoy:{programs.ENVOY}"
 
 CRI_NAMESPACE = "k8s.io"
 """Where containerd keeps the images that the kubelet sees."""

@@ -62,6 +62,15 @@ class Environment:
         names = [{name for image in n["status"].get("images") or [] for name in image["names"] or []} for n in nodes]
         return all(pinned in known for known in names)
 
+    def pinned(self, tag: str) -> str:
+        """Name by digest of the image that every node says to have under a tag; empty where one has it not."""
+        found = set()
+        for node in self.kubectl.items("nodes"):
+            images = [image["names"] or [] for image in node["status"].get("images") or []]
+            names = next((names for names in images if tag in names), [])
+            found.add(next((name for name in names if name.startswith(f"{tag.rpartition(':')[0]}@")), ""))
+        return found.pop() if len(found) == 1 else ""
+
     def load_testbox(self) -> None:
         """The test image. The built-in cluster has it from the start."""
         if self.cluster is None:

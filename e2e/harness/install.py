@@ -53,7 +53,12 @@ def own_image(environment: Environment) -> Image:
 
 
 def envoy_image(environment: Environment) -> Image:
-    """Load an image of Envoy, for egress gateways. It trusts the pretend internet, where the cluster has that."""
+    """Load an image of Envoy, for egress gateways. It trusts the pretend internet, where the cluster has that.
+
+    Making it takes seconds: one of this version, which the cluster has, stays.
+    """
+    if there := environment.pinned(images.ENVOY):
+        return Image.parse(there)
     authority = environment.cluster.internet_ca_file if environment.cluster else PUBLIC_ROOTS
     with step("loading Envoy's image"), tempfile.TemporaryDirectory(prefix="ringfence-envoy-") as folder:
         archive, made = images.envoy(authority, Path(folder))

@@ -1,14 +1,19 @@
 """Which cluster the demo takes: never one that nobody meant."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cluster.errors import ClusterError
 from harness import environment
+from harness.environment import Environment
 
 MARK = object()
+TAG, PINNED = "localhost/a:1.2", "localhost/a@sha256:1"
+OTHERS = [["localhost/ab@sha256:2", "localhost/ab:1.2"], ["localhost/a@sha256:3", "localhost/a:1.1"], None]
 
 
 def kubeconfig(path: Path, *contexts: str, current: str = "") -> str:
@@ -65,3 +70,29 @@ def test_a_context_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("KUBECONFIG", kubeconfig(tmp_path / "config", "kind-x"))
     with pytest.raises(ClusterError, match="nowhere"):
         environment.choose("nowhere")
+
+
+class Nodes:
+    """In place of kubectl: nodes, each with the names of its images."""
+
+    def __init__(self, *nodes: Sequence[Sequence[str] | None]) -> None:
+        self.nodes = [{"status": {"images": [{"names": names} for names in node]}} for node in nodes]
+
+    def items(self, *_: str) -> list[Any]:
+        return self.nodes
+
+
+@pytest.mark.parametrize(
+    ("nodes", "found"),
+    [
+        ([[*OTHERS, [PINNED, TAG]]], PINNED),
+        ([[[TAG, PINNED]], [[PINNED, TAG]]], PINNED),
+        ([OTHERS], ""),
+        ([[[PINNED, TAG]], OTHERS], ""),
+        ([[[PINNED, TAG]], [["localhost/a@sha256:4", TAG]]], ""),
+        ([[[TAG]]], ""),
+    ],
+    ids=["one node", "two", "none", "one lacks it", "they differ", "no digest"],
+)
+def test_an_image_that_all_nodes_have_is_known_by_its_digest(nodes: Any, found: str) -> None:
+    assert Environment("x", "kind", Nodes(*nodes)).pinned(TAG) == found  # type: ignore[arg-type]
