@@ -33,7 +33,7 @@ def test_an_agent_tells_its_story_in_one_line(kubectl: Kubectl) -> None:
 def test_describe_fits_a_screen(kubectl: Kubectl) -> None:
     told = kubectl("describe", "agd", "researcher", "-n", NAMESPACE)
     assert "the fence stands and the agent runs inside it" in told
-    assert "api.anthropic.com:443 POST /v1/messages" in told
+    assert "api.anthropic.com:443 preset anthropic" in told
 
 
 def test_the_status_holds_what_is_in_force(kubectl: Kubectl) -> None:
