@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster import Cluster
-from cluster.errors import CommandFailed
+from cluster import Cluster, images
+from cluster.errors import ClusterError, CommandFailed
 from cluster.shell import step, wait_for
 
 from .environment import Environment, environment_of
 from .image import build
 from .kubectl import Kubectl
 
-__all__ = ["NAMESPACE", "ROOT", "Image", "install", "installed", "own_image", "uninstall"]
+__all__ = ["NAMESPACE", "ROOT", "Image", "gateway_image", "install", "installed", "own_image", "uninstall"]
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = "ringfence-system"
@@ -48,6 +49,20 @@ def own_image(environment: Environment) -> Image:
     with step("loading the image into the cluster"):
         environment.load(Path(built.archive), built.name, built.pinned)
     return Image.parse(built.pinned)
+
+
+def gateway_image(environment: Environment) -> tuple[str, str]:
+    """Load Envoy, which believes the pretend internet's authority alone, into the built-in cluster.
+
+    Returns the chart's values that name it, for `install`. Raises ClusterError for another cluster.
+    """
+    if environment.cluster is None:
+        raise ClusterError("the pretend internet is the built-in cluster's")
+    with tempfile.TemporaryDirectory() as folder, step("loading Envoy into the cluster"):
+        archive, envoy = images.envoy(environment.cluster.internet_ca_file, Path(folder))
+        environment.load(archive, envoy.tag, envoy.pinned)
+    named = Image.parse(envoy.pinned)
+    return f"gateway.image.repository={named.repository}", f"gateway.image.digest={named.digest}"
 
 
 def install(environment: Environment, image: Image, *values: str) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from cluster import Cluster, images
+from cluster import Cluster
 from harness import agents
 from harness.api import Api
 from harness.environment import Environment, environment_of
-from harness.install import install, own_image
+from harness.install import gateway_image, install, own_image
 from harness.kubectl import Kubectl, Object
 from suites.fixtures import api, kubectl
 from suites.names import own
@@ -39,14 +39,10 @@ POLICY = {
 
 
 @pytest.fixture(scope="package")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+def environment() -> Iterator[Environment]:
     with Cluster.for_tests(NAME) as cluster:
         environment = environment_of(cluster)
-        archive, envoy = images.envoy(cluster.internet_ca_file, tmp_path_factory.mktemp("envoy"))
-        environment.load(archive, envoy.tag, envoy.pinned)
-        archive.unlink()
-        repository, _, digest = envoy.pinned.partition("@")
-        image = (f"gateway.image.repository={repository}", f"gateway.image.digest={digest}")
+        image = gateway_image(environment)
         labels = {"ringfence.dev/agents": "enabled", "pod-security.kubernetes.io/enforce": "restricted"}
         environment.kubectl.apply(
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
