@@ -199,7 +199,8 @@ class Bench:
         name = agent["metadata"]["name"]
 
         def ready() -> bool:
-            return agents.condition(agents.get(self.api, NAMESPACE, name))["status"] == "True"
+            told = agents.condition(agents.get(self.api, NAMESPACE, name))
+            return bool(told["status"] == "True")
 
         started = time.monotonic()
         self.kubectl.apply(agent)

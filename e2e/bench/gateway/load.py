@@ -66,7 +66,7 @@ def told(text: str) -> Load:
 def command(fortio: Path, way: Way, path: str, *words: str) -> list[str | Path]:
     """The command line. `words`: further flags."""
     quiet = ["-loglevel", "error", "-log-errors=false", "-json", "-"]
-    where = ["-resolve", way.address, "-cacert", way.bundle, "-timeout", f"{TIMEOUT}s", "-qps", "0"]
+    where: list[str | Path] = ["-resolve", way.address, "-cacert", way.bundle, "-timeout", f"{TIMEOUT}s", "-qps", "0"]
     return [fortio, "load", *quiet, *where, *words, f"https://{way.site.name}{path}"]
 
 
