@@ -14,12 +14,12 @@ from cluster.errors import ClusterError
 from cluster.shell import say, step
 from harness.api import connect
 from harness.environment import Environment, built_in
-from harness.install import install, own_image
+from harness.install import envoy_image, install, own_image
 from harness.rotating import KEYS
 
 from . import editor, gate, rotation
 from .admission import admission
-from .gateway import gateway
+from .gateway.run import gateway
 from .guards import guards
 from .local import local
 from .numbers import machine
@@ -28,20 +28,22 @@ from .trials import Bench, clean
 from .users import USERS, users
 
 ROOT = Path(__file__).resolve().parents[2]
+ALONE = "gateway"
+"""The trial that needs no cluster, and is made before there is one, which would take its part of the machine."""
 
 
 def measure(place: Environment, args: argparse.Namespace) -> dict[str, Any]:
-    """All measurements, one after the other."""
+    """All measurements that need a cluster, one after the other."""
     if place.cluster is None:
         raise ClusterError("the bench reads the API server's record, which only the built-in cluster keeps")
-    report: dict[str, Any] = {"machine": machine()}
+    report: dict[str, Any] = {}
     if not args.trial:
         report["local"] = local(args.commands)
     clean(place.kubectl)  # before the install: what an earlier run left takes the room of Ringfence's own pods
     rotation.clean(place)
     editor.clean(place.kubectl)
     rotation.prepare(place)
-    install(place, own_image(place), f"agentNamespaces={{{KEYS}}}")
+    install(place, own_image(place), f"agentNamespaces={{{KEYS}}}", gateways=envoy_image(place))
     if not (args.no_demo or args.trial):
         report["demo_warm_seconds"] = _demo(place)
     with connect(place.kubectl) as api:
@@ -55,24 +57,33 @@ def measure(place: Environment, args: argparse.Namespace) -> dict[str, Any]:
             "admission": lambda: admission(place.name, cycles=args.reviews),
             "users": lambda: users(place.name, args.users),
             "guards": lambda: guards(place.name, cycles=args.guard_cycles),
-            "gateway": lambda: gateway(args.gateway_requests, args.gateway_seconds),
-            "rest": lambda: bench.rest(args.rest_agents, args.rest_seconds),
+            "gateway_start": lambda: bench.gateway_starts(args.gateway_starts),
+            "rest": lambda: bench.rest(args.rest_agents, args.rest_seconds, args.rest_gateways),
             "restart": lambda: bench.restart(args.restart_agents),
             "memory_mib": bench.memory,
         }
-        if unknown := set(args.trial) - set(trials):
-            raise ClusterError(f"no trial {', '.join(sorted(unknown))}; there are {', '.join(trials)}")
-        for name in args.trial or trials:
-            try:
-                report[name] = trials[name]()
-            except ClusterError as error:  # what was measured before is not lost by it
-                report[name] = {"error": str(error)}
+        if unknown := set(args.trial) - {*trials, ALONE}:
+            raise ClusterError(f"no trial {', '.join(sorted(unknown))}; there are {', '.join([ALONE, *trials])}")
+        for name in [name for name in args.trial or trials if name != ALONE]:
+            report[name] = _attempt(trials[name])
         if args.keep:
             clean(place.kubectl)
             rotation.clean(place)
             editor.clean(place.kubectl)
-    report["machine"]["load_at_the_end"] = machine()["load"]
     return report
+
+
+def _gateway(args: argparse.Namespace) -> dict[str, Any]:
+    amounts = {"mib": args.gateway_mib, "streams": args.gateway_streams}
+    return _attempt(lambda: gateway(args.gateway_requests, args.gateway_seconds, **amounts))
+
+
+def _attempt(trial: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What it tells, or its error: what was measured before is not lost by that."""
+    try:
+        return trial()
+    except ClusterError as error:
+        return {"error": str(error)}
 
 
 def _on_a_node(args: argparse.Namespace) -> dict[str, Any]:
@@ -118,7 +129,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--gateway-requests", type=int, default=2000, help="requests timed of each way through the egress gateway"
     )
     parser.add_argument("--gateway-seconds", type=float, default=10, help="full load of each way through it")
+    parser.add_argument("--gateway-mib", type=int, default=512, help="MiB moved down and up, three times by each way")
+    parser.add_argument("--gateway-streams", type=int, default=1000, help="event streams open at once by each way")
+    parser.add_argument("--gateway-starts", type=int, default=30, help="agents with a gateway, started one by one")
     parser.add_argument("--rest-agents", type=int, default=50, help="agents that are left alone")
+    parser.add_argument("--rest-gateways", type=int, default=10, help="how many of them have a gateway")
     parser.add_argument("--rest-seconds", type=int, default=300, help="for how long")
     parser.add_argument("--restart-agents", type=int, default=200, help="agents over which the controller restarts")
     parser.add_argument(
@@ -131,7 +146,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--trial",
         type=_names,
         default=(),
-        help="only these of the trials with pods, such as editor,repair; no scale trial",
+        help="only these trials, such as editor,repair; no scale trial. gateway alone needs no cluster",
     )
     parser.add_argument("--window", type=int, default=120, help="seconds for which the scale trial leaves agents alone")
     parser.add_argument("--no-demo", action="store_true", help="do not time the demo")
@@ -147,16 +162,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.write_gate is not None:
         return _write_gate(args.write_gate)
-    report: dict[str, Any] = {}
+    report: dict[str, Any] = {"machine": machine()}
     try:
-        if not args.only:
-            report = _on_a_node(args)
+        if not args.only and ALONE in (args.trial or (ALONE,)):
+            report[ALONE] = _gateway(args)
+        if not args.only and set(args.trial) != {ALONE}:
+            report |= _on_a_node(args)
         if args.scale and not args.trial:
             cluster = f"{args.name}-scale"
             report["scale"] = scale(cluster, args.scale, only=args.only, window=args.window, keep=args.keep)
     except ClusterError as error:
         say(f"bench: {error}", color="31")
         return 1
+    report["machine"]["load_at_the_end"] = machine()["load"]
     report["moved"] = gate.tell(report)
     say(f"  stored as {gate.keep(report)}", color="2")
     print(json.dumps(report, indent=1))

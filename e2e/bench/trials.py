@@ -28,6 +28,9 @@ SETTLE_SECONDS = 5
 """After the last pass over all agents: what comes late would come by then."""
 SMALL = {"requests": {"cpu": "5m", "memory": "16Mi"}, "limits": {"cpu": "1", "memory": "128Mi"}}
 """So that fifty of them fit on two cores."""
+HOST = "api.bench.example"
+NAMED: Object = {"egress": [{"host": HOST}]}
+"""The network of an agent that has a gateway."""
 POLICIES = f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/networkpolicies"
 
 
@@ -40,8 +43,13 @@ class Bench:
     api: Api
 
     def prepare(self) -> None:
-        """A namespace that is open to agents. They run on while `repairs` edits a child of one again and again."""
-        self.kubectl.apply(*editor.namespace(NAMESPACE, "Keep"))
+        """A namespace that is open to agents, which may name one host.
+
+        They run on while `repairs` edits a child of one again and again.
+        """
+        namespace, policy = editor.namespace(NAMESPACE, "Keep")
+        policy["spec"]["egress"] = {"hosts": [{"name": HOST}]}
+        self.kubectl.apply(namespace, policy)
 
     def starts(self, count: int) -> dict[str, Any]:
         """`kubectl apply` to a running pod: agents, and bare Deployments of the same image in turn, as the floor."""
@@ -66,6 +74,22 @@ class Bench:
             "deny_policy_before_pod": f"{ordered} of {count}",
         }
 
+    def gateway_starts(self, count: int) -> dict[str, Any]:
+        """`kubectl apply` to Ready: agents with one host, so with a gateway; agents without in turn, as the floor."""
+        named, plain = [], []
+        with step(f"{count} agents with a gateway, from kubectl apply to Ready"):
+            for number in range(count):
+                named.append(self._until_ready(self._agent(f"named-{number}", network=NAMED)))
+                plain.append(self._until_ready(self._agent(f"plain-{number}")))
+                for name in (f"named-{number}", f"plain-{number}"):
+                    self.api.delete(agents.agent_path(NAMESPACE, name))
+        told, floor = summary(named), summary(plain)
+        return {
+            "seconds": told,
+            "floor_without_hosts_seconds": floor,
+            "times_floor": ratio(told["p50"], floor["p50"]),
+        }
+
     def repairs(self, count: int) -> dict[str, Any]:
         """A child deleted or edited, to its being stored again: by the API server's own record."""
         self.api.create(agents.agent_path(NAMESPACE), self._agent("drift"))
@@ -85,19 +109,20 @@ class Bench:
         told = summary([(moment(answer) - moment(cause)).total_seconds() for cause, answer in pairs])
         return {"seconds": told, "floor_one_write_seconds": floor, "times_floor": ratio(told["p50"], floor["p50"])}
 
-    def rest(self, count: int, seconds: int) -> dict[str, Any]:
-        """Agents that run and are left alone: who writes what?"""
+    def rest(self, count: int, seconds: int, gateways: int) -> dict[str, Any]:
+        """Agents that run and are left alone, so many of them with a gateway: who writes what?"""
         names = [f"rest-{number}" for number in range(count)]
         with step(f"{count} agents until they are ready"):
-            for name in names:
-                self.api.create(agents.agent_path(NAMESPACE), self._agent(name, resources=SMALL))
+            for number, name in enumerate(names):
+                network = {"network": NAMED} if number < gateways else {}
+                self.api.create(agents.agent_path(NAMESPACE), self._agent(name, resources=SMALL, **network))
             for name in names:
                 agents.wait(self.api, NAMESPACE, name, timeout=600)
         time.sleep(SETTLE_SECONDS)
         since = self._now()
         with step(f"{seconds} s of rest"):
             time.sleep(seconds)
-        return {"agents": count, "seconds": seconds, **self._written(since)}
+        return {"agents": count, "gateways": min(gateways, count), "seconds": seconds, **self._written(since)}
 
     def restart(self, count: int) -> dict[str, Any]:
         """The controller starts anew over many agents, all as they should be: every write is needless."""
@@ -168,6 +193,18 @@ class Bench:
         started = time.monotonic()
         self.kubectl.apply(manifest)
         wait_for(f"{manifest['metadata']['name']} to run", running, timeout=120, every=0.02)
+        return time.monotonic() - started
+
+    def _until_ready(self, agent: Object) -> float:
+        name = agent["metadata"]["name"]
+
+        def ready() -> bool:
+            told = agents.condition(agents.get(self.api, NAMESPACE, name))
+            return bool(told["status"] == "True")
+
+        started = time.monotonic()
+        self.kubectl.apply(agent)
+        wait_for(f"{name} to be ready", ready, timeout=120, every=0.02)
         return time.monotonic() - started
 
     def _now(self) -> datetime:

@@ -24,6 +24,7 @@ __all__ = [
     "coredns",
     "cyclonus",
     "envoy",
+    "fortio",
     "go",
     "go_env",
     "kubernetes",
@@ -42,6 +43,7 @@ OLDER = {"1.31": "1.31.14", "1.33": "1.33.13"}
 """Versions with a lock of their own (kube/go-MINOR.mod), for the tests that ask an API server: `make test-versions`."""
 COREDNS = "v1.14.7"
 CYCLONUS = "v0.5.6"
+FORTIO = "v1.66.5"
 REGISTRY = "v3.1.2"
 OLDEST_GO = (1, 26)
 
@@ -171,6 +173,11 @@ def coredns() -> Path:
 def registry() -> Path:
     """The registry of the CNCF project Distribution, to pull from."""
     return _go_install("registry", f"github.com/distribution/distribution/v3/cmd/registry@{REGISTRY}")
+
+
+def fortio() -> Path:
+    """Fortio, which makes load."""
+    return _go_install("fortio", f"fortio.org/fortio@{FORTIO}")
 
 
 def certmanager() -> Path:

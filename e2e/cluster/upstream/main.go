@@ -18,6 +18,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -95,7 +96,14 @@ func answer(w http.ResponseWriter, r *http.Request) {
 		webSocket(w, r)
 		return
 	case "/bytes":
-		_, _ = io.CopyN(w, zeroes{}, int64(number(query.Get("count"), 1)))
+		count := number(query.Get("count"), 1)
+		w.Header().Set("content-length", strconv.Itoa(count))
+		_, _ = io.CopyN(w, zeroes{}, int64(count))
+		return
+	case "/take": // reads all, and keeps and tells nothing
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			panic(http.ErrAbortHandler)
+		}
 		return
 	case "/fast":
 		_, _ = io.WriteString(w, "ok\n")
@@ -142,7 +150,11 @@ func number(text string, otherwise int) int {
 	return otherwise
 }
 
+var open atomic.Int64
+
 func events(w http.ResponseWriter, count int, every time.Duration) {
+	note("open", open.Add(1))
+	defer func() { note("open", open.Add(-1)) }()
 	w.Header().Set("content-type", "text/event-stream")
 	flusher := http.NewResponseController(w)
 	for event := range count {

@@ -129,11 +129,15 @@ class Running:
         told = json.loads(self.admin("/stats?format=json"))["stats"]
         return {one["name"]: one["value"] for one in told if one.get("name", "").startswith(prefix)}
 
+    @property
+    def pid(self) -> int:
+        """Of the process. Raises AssertionError before it is started."""
+        assert self.process, f"{self.name} was not started"
+        return self.process.pid
+
     def rss_mib(self) -> float:
         """Its resident memory."""
-        if not self.process:
-            return 0.0
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        status = Path(f"/proc/{self.pid}/status").read_text()
         return round(int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024, 1)  # type: ignore[index]
 
     def log(self) -> list[dict[str, Any]]:

@@ -1,0 +1,1 @@
+"""What the egress gateway costs, without a cluster: the same host with and without it, in one run."""
