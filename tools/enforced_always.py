@@ -21,6 +21,7 @@ from tools.enforced_tests import (
     RECORD,
     REQUESTED_BY,
     STATIC,
+    UPSTREAM,
 )
 
 ALWAYS: dict[str, Row] = {
@@ -142,6 +143,16 @@ ALWAYS: dict[str, Row] = {
         "tests/gateway/test_record.py::test_no_credential_and_no_query_is_in_the_record",
         "tests/gateway/test_telling.py::test_reasons_are_told_and_nothing_that_the_agent_wrote",
         "tests/gateway/test_telling.py::test_a_flood_is_bounded_here",
+    ),
+    "Behind a corporate proxy a gateway reaches the addresses that it has checked, and nothing without the proxy": Row(
+        "egress gateway (Envoy): CONNECT by address, TLS by the host's name, behind the same address check; its "
+        "NetworkPolicy opens the proxy in place of public addresses; the credentials are in its pod alone",
+        f"{UPSTREAM}::test_a_host_is_reached_by_its_checked_address_and_its_name_is_for_tls",
+        f"{UPSTREAM}::test_e15_e16_an_address_inside_is_refused_before_the_proxy_is_asked",
+        f"{UPSTREAM}::test_without_the_proxy_nothing_is_reached_and_one_of_several_will_do",
+        f"{UPSTREAM}::test_the_credentials_stand_in_no_file_log_or_dump",
+        "tests/unit/resources/test_gateway_proxy.py::test_it_reaches_dns_and_the_proxy_and_no_public_address",
+        "tests/unit/resources/test_gateway_proxy.py::test_the_gateway_mounts_the_credentials_and_no_other_pod_does",
     ),
     "A part of the fence that somebody edits or deletes is put back": Row(
         "the controller, within seconds; counted as a violation",

@@ -44,6 +44,11 @@ def test_the_crds_chart_lints() -> None:
         ("dns.service=kube-dns", "/dns/service"),
         ("dns.addresses={169.254.0.0/16}", "/dns/addresses"),
         ("dns.address=169.254.20.10", "additional properties 'address' not allowed"),
+        ("gateway.upstreamProxy.addresses={proxy.corp.example}", "/gateway/upstreamProxy/addresses"),
+        ("gateway.upstreamProxy.address=10.20.0.5", "additional properties 'address' not allowed"),
+        ("gateway.upstreamProxy.port=0", "/gateway/upstreamProxy/port"),
+        ("gateway.upstreamProxy.credentialsSecret=Proxy", "/gateway/upstreamProxy/credentialsSecret"),
+        ("gateway.upstreamProxy.credentialsSecret=proxy", "set gateway.upstreamProxy.addresses to the proxy's"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_path(setting: str, complaint: str) -> None:
@@ -95,6 +100,19 @@ def test_gateways_find_the_port_at_which_they_tell() -> None:
 
 def test_where_gateways_tell_nobody_no_port_is_open_for_it() -> None:
     assert of_egress("--set", "gateway.tellRefusals=false") == ([], {8080}, [])
+
+
+def test_the_controller_is_told_of_a_corporate_proxy() -> None:
+    def told(*values: str) -> list[str]:
+        (container,) = pods(*values)["ringfence-controller"]["spec"]["containers"]
+        return [one for one in container["args"] if "upstream-proxy" in one]
+
+    assert told() == []
+    addresses = ("--set", "gateway.upstreamProxy.addresses={10.20.0.5,fd00:20::5}")
+    args = ["--upstream-proxy=10.20.0.5", "--upstream-proxy=fd00:20::5", "--upstream-proxy-port=3128"]
+    assert told(*addresses) == args
+    secret = ("--set", "gateway.upstreamProxy.credentialsSecret=corporate-proxy")
+    assert told(*addresses, *secret) == [*args, "--upstream-proxy-secret=corporate-proxy"]
 
 
 def test_who_reads_our_figures_reads_those_of_gateways() -> None:

@@ -48,11 +48,15 @@ class Starter:
         self.internet, self.name = internet, f"{zlib.crc32(name.encode()):08x}"
         self.started: list[Running] = []
 
-    def __call__(self, gateway: Gateway, keys: Mapping[str, str | None] | None = None) -> Running:
+    def __call__(
+        self, gateway: Gateway, keys: Mapping[str, str | None] | None = None, *, credentials: str | None = None
+    ) -> Running:
         running = Running(self.internet.place, f"{self.name}-{len(self.started)}", gateway, self.internet.authorities)
         self.started.append(running)
         for file, value in (keys or {}).items():
             running.key(file, value)
+        if credentials is not None:
+            running.credentials(credentials)
         running.start()
         return running
 

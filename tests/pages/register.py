@@ -31,6 +31,7 @@ READ_ONLY = {
     "docs/how-to/secret-never-seen.md": "needs accounts; e2e/suites/egress/test_keys.py does what it says",
     "docs/how-to/cloud-identity.md": "needs a cloud; e2e/suites/agents/test_fields.py looks at the token",
     "docs/how-to/make-a-release.md": "minutes, and a registry; e2e/suites/chart/test_published.py does what it says",
+    "docs/how-to/corporate-proxy.md": "needs a proxy; tests/gateway/test_upstream.py does what it says",
     "docs/how-to/air-gapped.md": "needs a mirror; tests/chart/test_values.py does what it says",
     "docs/how-to/give-a-team-its-agents.md": "needs people; tests/chart/test_applied.py does what it says",
     "docs/how-to/signed-images.md": "needs cosign; tests/unit/policy/test_signatures.py verifies what it wrote",

@@ -19,7 +19,7 @@ from typing import Any
 
 from cluster import programs
 from cluster.shell import wait_for
-from ringfence.gateway import certificates, envoy
+from ringfence.gateway import certificates, envoy, upstream
 from ringfence.gateway.authorities import Authorities
 from ringfence.gateway.model import Gateway, Paths
 from ringfence.resources.gateway import arguments
@@ -68,6 +68,7 @@ class Running:
             certificate=str(self.folder / "certificate"),
             keys=str(self.keys),
             authorities=str(authorities),
+            upstream=str(self.folder / "proxy"),
             admin=str(self.folder / "admin.sock"),
         )
         self.paths = paths
@@ -97,6 +98,10 @@ class Running:
         """Put a key's value where the gateway reads it: `FOLDER/NAME`. None: the folder is empty."""
         folder, _, name = file.partition("/")
         swap(self.keys / folder, {} if value is None else {name: value})
+
+    def credentials(self, value: str | bytes) -> None:
+        """Put those for a corporate proxy where the gateway reads them."""
+        swap(Path(self.paths.upstream), {upstream.CREDENTIALS: value})
 
     def start(self) -> None:
         """Start Envoy, and wait until it is ready."""

@@ -43,6 +43,9 @@ mounted into a pod whose annotations change, and otherwise about every minute.""
 GATEWAY_KEYS_ANNOTATION = f"{GROUP}/gateway-keys"
 """On the template of a gateway's pods: which of the Secrets that it sends are there."""
 
+UPSTREAM_PROXY_ANNOTATION = f"{GROUP}/upstream-proxy"
+"""On the template of a gateway's pods: the corporate proxy that it begins with."""
+
 RESTART_ANNOTATION = f"{GROUP}/rotated-"
 """On the template of an agent's pods, with a digest of a secret's name: when it was restarted for that secret."""
 

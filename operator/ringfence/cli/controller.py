@@ -9,12 +9,13 @@ from typing import Any
 import click
 from kubernetes.aio.config import ConfigException
 
-from ringfence.api.fields import DNS_LABEL, matches
+from ringfence.api.fields import DNS_LABEL, DNS_SUBDOMAIN, matches
 from ringfence.controller.certificates.issue import Names
 from ringfence.controller.certificates.keeper import Settings as CertificateSettings
 from ringfence.controller.run import RESYNC_SECONDS, Settings, run
 from ringfence.resources import JobImage
 from ringfence.resources.dns import DOMAIN, Asked
+from ringfence.resources.model import UpstreamProxy
 from ringfence.resources.users import UserIds
 from ringfence.telemetry import logs
 from ringfence.telemetry.health import Health, HealthServer
@@ -40,6 +41,13 @@ def _labels(_context: click.Context, _option: click.Parameter, texts: tuple[str,
         if not (key and equals):
             raise click.BadParameter(f"{key + equals + value!r} is not KEY=VALUE, such as monitoring=enabled")
     return {key: value for key, _, value in pairs}
+
+
+def _secret(_context: click.Context, _option: click.Parameter, text: str | None) -> str | None:
+    """A Secret's name. Raises click.BadParameter."""
+    if text and not matches(DNS_SUBDOMAIN, text):
+        raise click.BadParameter(f"{text!r} is no name of a Secret, such as corporate-proxy")
+    return text
 
 
 @click.command("controller")
@@ -96,6 +104,28 @@ def _labels(_context: click.Context, _option: click.Parameter, texts: tuple[str,
     default="IfNotPresent",
     show_default=True,
     help="Pull policy of the gateways.",
+)
+@click.option(
+    "--upstream-proxy",
+    "upstream_proxies",
+    type=options.address,
+    metavar="ADDRESS",
+    multiple=True,
+    help="Address of a corporate proxy, through which egress gateways reach hosts. Repeatable: any of them will do.",
+)
+@click.option(
+    "--upstream-proxy-port",
+    type=click.IntRange(1, 65535),
+    default=3128,
+    show_default=True,
+    help="Port of that proxy.",
+)
+@click.option(
+    "--upstream-proxy-secret",
+    callback=_secret,
+    metavar="NAME",
+    help="Secret, in each namespace with agents, whose key `credentials` is USER:PASSWORD for that proxy. Without it, "
+    "the proxy asks for none.",
 )
 @click.option(
     "--egress-port",
@@ -172,6 +202,7 @@ def command(http_port: int, log_format: logs.Format, log_level: str, **given: An
         api_server_networks=given["api_server_networks"],
         job_image=_image(given, "job_image"),
         gateway_image=_image(given, "gateway_image"),
+        upstream_proxy=_upstream_proxy(given),
         egress_port=given["egress_port"],
         egress_service=given["egress_service"],
         scrapers=given["scrapers"],
@@ -194,6 +225,15 @@ def command(http_port: int, log_format: logs.Format, log_level: str, **given: An
 
 def _image(given: dict[str, Any], name: str) -> JobImage | None:
     return JobImage(given[name], given[f"{name}_pull_policy"]) if given[name] else None
+
+
+def _upstream_proxy(given: dict[str, Any]) -> UpstreamProxy | None:
+    addresses, secret = given["upstream_proxies"], given["upstream_proxy_secret"]
+    if not addresses:
+        if secret:
+            raise click.UsageError("--upstream-proxy-secret needs --upstream-proxy: the address of the proxy")
+        return None
+    return UpstreamProxy(tuple(sorted(set(addresses))), given["upstream_proxy_port"], secret or "")
 
 
 def _certificates(given: dict[str, Any]) -> CertificateSettings:

@@ -1,7 +1,7 @@
 """Options that several subcommands have: declared once, with one meaning."""
 
 from collections.abc import Callable
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +20,18 @@ def network(text: str) -> "Network":
         return ip_network(text)
     except ValueError as failure:
         raise click.BadParameter(str(failure)) from None
+
+
+def address(text: str) -> str:
+    """Take an address such as 10.1.2.3 or fd00::3, in its shortest spelling."""
+    try:
+        found = ip_address(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no address, such as 10.1.2.3: a name is not taken here") from None
+    of_here = found.is_loopback or found.is_multicast or found.is_unspecified or found.is_link_local
+    if of_here or getattr(found, "ipv4_mapped", None) or "%" in text:
+        raise click.BadParameter(f"{text!r} is no address at which another machine answers, such as 10.1.2.3")
+    return str(found)
 
 
 def domain(text: str) -> str:

@@ -17,7 +17,7 @@ from ringfence.kube.own_token import api_audiences
 from ringfence.policy.model import Network
 from ringfence.resources import JobImage
 from ringfence.resources.dns import Asked
-from ringfence.resources.model import GatewayTells
+from ringfence.resources.model import GatewayTells, UpstreamProxy
 from ringfence.resources.users import USUAL_IDS, UserIds
 from ringfence.store.context import PolicyContext
 from ringfence.store.prover import Prover, by_certificate
@@ -92,6 +92,7 @@ class Settings:
     registration: Path | None = None
     job_image: JobImage | None = None
     gateway_image: JobImage | None = None
+    upstream_proxy: UpstreamProxy | None = None
     egress_port: int = 0
     egress_service: str = ""
     scrapers: Mapping[str, str] = field(default_factory=dict)
@@ -209,6 +210,7 @@ class _Parts:
                 keys,
                 settings.gateway_image,
                 settings.user_ids,
+                upstream_proxy=settings.upstream_proxy,
             ),
             executor=Executor(writer, secrets, Pods(writer), self.emit, held, reads, gateways),
             writer=writer,

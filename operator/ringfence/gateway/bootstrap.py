@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from . import log, naming
+from . import log, naming, upstream
 from .model import Gateway
 from .shapes import Json, extension, seconds, socket, watched
 
@@ -35,10 +35,14 @@ def bootstrap(gateway: Gateway) -> Json:
         "static_resources": {"clusters": [_admin(gateway)], "listeners": [_observe(gateway)]},
         "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": list(_COUNTED)}}},
         "typed_dns_resolver_config": _resolver(gateway),
-        "layered_runtime": {"layers": [{"name": "static", "static_layer": _RUNTIME}]},
+        "layered_runtime": {"layers": [{"name": "static", "static_layer": _runtime(gateway)}]},
         "overload_manager": _overload(gateway),
         "bootstrap_extensions": [extension("envoy.bootstrap.internal_listener", "InternalListener")],
     }
+
+
+def _runtime(gateway: Gateway) -> Json:
+    return _RUNTIME | (upstream.BY_ADDRESS if gateway.upstream else {})
 
 
 def _resolver(gateway: Gateway) -> Json:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from . import keys, naming, proxy, rates, telling, tunnel, wildcards
+from . import keys, naming, proxy, rates, telling, tunnel, upstream, wildcards
 from .model import WILDCARD, Gateway, Host, Mode
 from .routes import PLAIN_PORT
 from .shapes import Json, discoverable, discovered, extension, seconds, socket, typed, watched
@@ -25,12 +25,16 @@ def clusters(gateway: Gateway) -> list[Json]:
         found.append(tunnel.cluster())
     if gateway.proxy_port:
         found += proxy.clusters(gateway)
+    if gateway.upstream:
+        found.append(upstream.cluster(gateway.upstream, bounds(gateway)))
     if telling.wanted(gateway):
         found += telling.clusters(gateway)
     return found
 
 
 def _of_host(gateway: Gateway, host: Host, port: int) -> Iterator[Json]:
+    if host.wildcard and gateway.upstream:
+        return  # nothing leads there
     if host.mode is Mode.TUNNEL:
         spoken = _protocol(gateway, [], http1=True, names=host.wildcard)
         yield _cluster(gateway, host, port, naming.site(host, port), spoken, tls=False)
@@ -58,8 +62,8 @@ def _websockets(gateway: Gateway, port: int) -> Iterator[Json]:
 def _cluster(gateway: Gateway, host: Host, port: int, name: str, spoken: Json, *, tls: bool) -> Json:
     """One host at one port: its name resolved, each address checked before it is dialled, its certificate verified."""
     options = {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": spoken}
-    secured = {"transport_socket": _tls(gateway, host)} if tls else {}
-    found = wildcards.cluster_type() if host.wildcard else _named(host, port, name)
+    secured = upstream.transport(gateway, _tls(gateway, host) if tls else None)
+    found = wildcards.cluster_type() if host.wildcard else _named(gateway, host, port, name)
     return typed(
         "Cluster",
         name=name,
@@ -70,13 +74,16 @@ def _cluster(gateway: Gateway, host: Host, port: int, name: str, spoken: Json, *
     )
 
 
-def _named(host: Host, port: int, name: str) -> dict[str, Any]:
+def _named(gateway: Gateway, host: Host, port: int, name: str) -> dict[str, Any]:
     """Each address is an endpoint of its own.
 
     One that holds several tries the next one by itself, which no check has seen. DNS that is silent keeps nothing else
     from being served (`wait_for_warm_on_init`).
     """
-    endpoint = {"endpoint": {"address": socket(host.name, port), "hostname": host.name}}
+    endpoint = {
+        "endpoint": {"address": socket(host.name, port), "hostname": host.name},
+        **upstream.of_endpoint(gateway),
+    }
     return {
         "wait_for_warm_on_init": False,
         "cluster_type": extension("envoy.cluster.dns", "DnsCluster", **resolution()),

@@ -25,6 +25,17 @@ def virtual_host(site: str, kind: str, cluster: str, *otherwise: Json) -> Json:
     return {"name": site, "domains": [site], "routes": [_route(f"{site}/{kind}", site, cluster), *otherwise]}
 
 
+def closed(site: str, why: str) -> Json:
+    """Of a name and port to which nothing leads. `why`: nobody reads it but in Envoy's own files."""
+    route = {
+        "name": f"{site}/closed",
+        "match": {"connect_matcher": {}},
+        "direct_response": {"status": 503, "body": {"inline_string": why}},
+        "metadata": log.verdict(log.FAILED, site, log.FIELD_HOST),
+    }
+    return {"name": site, "domains": [site], "routes": [route]}
+
+
 def way(name: str, address: Json) -> Json:
     """A cluster of one address inside of Envoy."""
     endpoints = [{"lb_endpoints": [{"endpoint": {"address": address}}]}]

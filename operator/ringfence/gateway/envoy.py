@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from . import bootstrap, clusters, keys, listeners, naming, proxy, routes, tunnel
+from . import bootstrap, clusters, keys, listeners, naming, proxy, routes, tunnel, upstream
 from .certificates import names
 from .model import Gateway
 from .shapes import Json, resources, typed
@@ -29,6 +29,8 @@ def files(gateway: Gateway) -> dict[str, str]:
         found[tunnel.FILE] = resources(tunnel.configuration(gateway))
     if gateway.proxy_port:
         found[proxy.FILE] = resources(proxy.configuration(gateway))
+    if gateway.upstream and gateway.upstream.credentials:
+        found[upstream.FILE] = resources(upstream.secret(gateway))
     for host in gateway.hosts:
         found |= {name: resources(secret) for name, secret in keys.secrets(gateway, host)}
     return {name: text(found[name]) for name in sorted(found)}

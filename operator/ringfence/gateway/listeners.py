@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from . import bodies, keys, log, naming, proxy, telling, tunnel, wildcards
+from . import bodies, keys, log, naming, proxy, telling, tunnel, upstream, wildcards
 from .model import Gateway, Host, Mode
 from .routes import PLAIN_PORT
 from .shapes import Json, discoverable, discovered, extension, seconds, socket, typed, watched
@@ -14,13 +14,15 @@ _WINDOW: Final = 1 << 20
 
 
 def listeners(gateway: Gateway) -> list[Json]:
-    """All listeners, by port; the tunnel's inner one, the proxy, and the way by which refusals are told."""
+    """All listeners, by port; the tunnel's inner one, the proxy, the ways to a corporate one and to who is told."""
     found = [_listener(gateway, port) for port in gateway.ports]
     if tunnel.wanted(gateway):
         found.append(tunnel.listener(gateway, settings(gateway, _tunnel_filters())))
     if gateway.proxy_port:
         connects = {"access_log": log.of_connects(told=telling.wanted(gateway))}
         found.append(proxy.listener(gateway, settings(gateway, [router()]) | connects))
+    if gateway.upstream:
+        found.append(upstream.listener(settings(gateway, [*upstream.filters(gateway), router()])))
     if telling.wanted(gateway):
         found.append(telling.listener())
     return found

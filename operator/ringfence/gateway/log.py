@@ -118,6 +118,17 @@ _CONNECTION: Final = {
     "from": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
 }
 
+_UPSTREAM_PROXY: Final = {
+    "time": "%START_TIME%",
+    "what": "upstream-proxy",
+    "address": f"%REQ(:AUTHORITY):{_LONGEST_NAME}%",
+    "status": "%RESPONSE_CODE%",
+    "details": "%RESPONSE_CODE_DETAILS%",
+    "flags": "%RESPONSE_FLAGS%",
+    "milliseconds": "%DURATION%",
+    "upstream": "%UPSTREAM_HOST%",
+}
+
 
 def verdict(word: str, site: str, field: str = "", reason: Reason | None = None) -> Json:
     """Metadata of a route that the record repeats. `site`: the declared `HOST:PORT`, or `undeclared`."""
@@ -145,6 +156,11 @@ def of_refused_connections(*, told: bool = False) -> list[Json]:
     loggers = [_lines(_CONNECTION), _figures(naming.UNDECLARED, REFUSED)]
     loggers += [telling.logger(Reason.HOST)] if told else []
     return [logger | unwanted for logger in loggers]
+
+
+def of_upstream_proxy() -> list[Json]:
+    """One line for each address to which a corporate proxy made no connection. The request's own line has its host."""
+    return [_lines(_UPSTREAM_PROXY) | _only("response.code != 200")]
 
 
 def _lines(fields: dict[str, Any]) -> Json:

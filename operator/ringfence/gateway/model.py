@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -91,6 +91,8 @@ class Host:
     max_body_bytes: int = 0
     requests_per_minute: int = 0
     closed: str = ""
+    shares: bool = True
+    """Whether its WebSockets may go by a cluster that makes one for each name when it is used."""
 
     @property
     def wildcard(self) -> bool:
@@ -107,6 +109,8 @@ class Paths:
     """Of each host HOST.crt and HOST.key, of the leaf."""
     keys: str = "/etc/ringfence/gateway/keys"
     """One file for each key. Each Secret is a folder of its own inside: `Key.file` is `FOLDER/NAME`."""
+    upstream: str = "/etc/ringfence/proxy"
+    """The file with the credentials for a corporate proxy (`upstream.CREDENTIALS`)."""
     authorities: str = "/etc/ssl/certs/ca-certificates.crt"
     """PEM: whom the gateway believes a host's certificate."""
     admin: str = "/run/ringfence/admin.sock"
@@ -134,6 +138,21 @@ class Limits:
     """At 95 % of it new requests are refused; 0: not watched."""
 
 
+NOT_BEHIND: Final = "names below a wildcard are not reached through the corporate proxy: declare each name"
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """A corporate proxy, through which all hosts are reached. `addresses`: of IP, where any of them will do.
+
+    `credentials`: whether it is given some; the file is `Paths.upstream`'s.
+    """
+
+    addresses: tuple[str, ...]
+    port: int
+    credentials: bool = False
+
+
 @dataclass(frozen=True)
 class Gateway:
     """One agent's gateway. `denied`: networks that it never dials, whatever a name resolves to (see `denied`).
@@ -141,6 +160,7 @@ class Gateway:
     `resolvers`: addresses of DNS servers, `ADDRESS` or `ADDRESS:PORT`; empty: those of the container.
     `address`: where it listens. `observe_port`: answers GET /ready and /stats/prometheus, and nothing else.
     `proxy_port`: where it takes CONNECT; 0: nowhere. `told`: who is told of refusals, `ADDRESS:PORT`; empty: nobody.
+    `upstream`: None: hosts are dialled.
     """
 
     hosts: tuple[Host, ...]
@@ -151,6 +171,7 @@ class Gateway:
     observe_port: int = 15021
     proxy_port: int = 0
     told: str = ""
+    upstream: Upstream | None = None
     paths: Paths = field(default_factory=Paths)
     limits: Limits = field(default_factory=Limits)
 
@@ -161,7 +182,13 @@ class Gateway:
 
     def at(self, port: int) -> tuple[Host, ...]:
         """The hosts that are declared with this port, by name."""
-        return tuple(sorted((host for host in self.hosts if port in host.ports), key=lambda host: host.name))
+        found = sorted((host for host in self.hosts if port in host.ports), key=lambda host: host.name)
+        return tuple(map(_behind, found) if self.upstream else found)
+
+
+def _behind(host: Host) -> Host:
+    """A host that is reached through a proxy: which address to ask for is known of names that are declared alone."""
+    return replace(host, shares=False, closed=NOT_BEHIND if host.wildcard else host.closed)
 
 
 def denied(cluster: Addresses, opened: Iterable[Addresses] = ()) -> tuple[str, ...]:

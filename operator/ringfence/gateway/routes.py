@@ -88,9 +88,9 @@ def _virtual_host(host: Host, port: int) -> Json:
 
 def _closed(host: Host, port: int) -> Json:
     """Nothing that the agent did: no refusal, but a failure."""
-    site = naming.site(host, port)
-    told = log.verdict(log.FAILED, site, FIELD_KEY)
-    return _answer(f"{site}/closed", {"prefix": "/"}, told, 503, message=host.closed, field=FIELD_KEY)
+    site, field = naming.site(host, port), FIELD_HOST if host.wildcard else FIELD_KEY
+    told = log.verdict(log.FAILED, site, field)
+    return _answer(f"{site}/closed", {"prefix": "/"}, told, 503, message=host.closed, field=field)
 
 
 def _guards(host: Host, port: int) -> Iterator[Json]:

@@ -29,6 +29,9 @@ _TYPES: Final = {
     "DownstreamConnectionsConfig": (
         "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
     ),
+    "Address": "envoy.config.core.v3.Address",
+    "Http11Proxy": "envoy.extensions.transport_sockets.http_11_proxy.v3.Http11ProxyUpstreamTransport",
+    "RawBuffer": "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer",
     "UpstreamIpPortMatcher": "envoy.extensions.rbac.matchers.upstream_ip_port.v3.UpstreamIpPortMatcher",
     "DnsCluster": "envoy.extensions.clusters.dns.v3.DnsCluster",
     "CredentialInjector": "envoy.extensions.filters.http.credential_injector.v3.CredentialInjector",

@@ -58,9 +58,13 @@ def cluster() -> Json:
 def configuration(gateway: Gateway) -> Json:
     """The inner CONNECT, for the declared names alone."""
     pairs = [(host, port) for port in gateway.ports for host in gateway.at(port) if host.mode is Mode.TUNNEL]
-    sites = [naming.site(host, port) for host, port in pairs]
     return typed(
         "RouteConfiguration",
         name=INNER,
-        virtual_hosts=[connect.virtual_host(site, "tunnel", site) for site in sites],
+        virtual_hosts=[
+            connect.closed(naming.site(host, port), host.closed)
+            if host.closed
+            else connect.virtual_host(naming.site(host, port), "tunnel", naming.site(host, port))
+            for host, port in pairs
+        ],
     )

@@ -47,8 +47,10 @@ def domains(host: Host, port: int) -> list[str]:
 
 
 def own_websockets(host: Host) -> bool:
-    """Whether a host's WebSockets need clusters of its own: those add its key, and count its requests."""
-    return host.mode is Mode.TERMINATE and host.websocket and bool(host.key or host.requests_per_minute)
+    """Whether a host's WebSockets need clusters of its own: to add its key, to count its requests, behind a proxy."""
+    return (
+        host.mode is Mode.TERMINATE and host.websocket and bool(host.key or host.requests_per_minute or not host.shares)
+    )
 
 
 def shares_websockets(host: Host) -> bool:

@@ -19,6 +19,7 @@ from . import dns
 from .dns import NAMESPACE_NAME_LABEL
 from .gateway_keys import gateway_secrets, key_mounts, key_volumes, mounted_keys
 from .gateway_names import authorities_name, gateway_label, gateway_name
+from .gateway_proxy import proxy_marks, proxy_mounts, proxy_volumes, proxy_way
 from .hosts_file import exact_hosts, not_by_proxy
 from .kinds import Manifest
 from .model import Agent, Identity, child
@@ -168,12 +169,8 @@ def _served(agent: Agent) -> list[int]:
 
 
 def _fence(agent: Agent) -> Manifest:
-    """Its agent alone reaches it; it reaches the cluster's DNS, and public addresses at the declared ports."""
-    egress = [*dns.rules(agent.dns)]
-    for cidr in INTERNET:
-        left_out = [str(network) for network in beyond_public(cidr, agent.cluster)]
-        peer = {"ipBlock": {"cidr": cidr, "except": left_out}}
-        egress.append({"to": [peer], "ports": [{"port": port, "protocol": "TCP"} for port in ports(agent)]})
+    """Its agent alone reaches it; it reaches the cluster's DNS and hosts."""
+    egress = [*dns.rules(agent.dns), *(proxy_way(agent) or _way_to_hosts(agent))]
     spec = {
         "podSelector": {"matchLabels": selector(agent)},
         "policyTypes": ["Ingress", "Egress"],
@@ -184,6 +181,16 @@ def _fence(agent: Agent) -> Manifest:
         "egress": egress + _told(agent),
     }
     return child(agent, "networking.k8s.io/v1", "NetworkPolicy", name=gateway_name(agent.name), spec=spec)
+
+
+def _way_to_hosts(agent: Agent) -> list[Manifest]:
+    """Public addresses at the declared ports."""
+    found = []
+    for cidr in INTERNET:
+        left_out = [str(network) for network in beyond_public(cidr, agent.cluster)]
+        peer = {"ipBlock": {"cidr": cidr, "except": left_out}}
+        found.append({"to": [peer], "ports": [{"port": port, "protocol": "TCP"} for port in ports(agent)]})
+    return found
 
 
 def _told(agent: Agent) -> list[Manifest]:
@@ -243,9 +250,9 @@ def _deployment(agent: Agent) -> Manifest:
 
 def _marks(agent: Agent) -> Manifest:
     """A Secret that comes while Envoy runs is not taken up for certain, so a pod is made that begins with it."""
-    if not gateway_secrets(agent):
-        return {}
-    return {"annotations": {GATEWAY_KEYS_ANNOTATION: mounted_keys(agent)}}
+    marks = {GATEWAY_KEYS_ANNOTATION: mounted_keys(agent)} if gateway_secrets(agent) else {}
+    marks |= proxy_marks(agent)
+    return {"annotations": marks} if marks else {}
 
 
 def _pod(agent: Agent) -> Manifest:
@@ -265,6 +272,7 @@ def _pod(agent: Agent) -> Manifest:
             {"name": "config", "secret": {"secretName": name, "defaultMode": 0o440}},
             {"name": "run", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
             *key_volumes(agent),
+            *proxy_volumes(agent),
         ],
     }
 
@@ -319,6 +327,7 @@ def _envoy(agent: Agent) -> Manifest:
             {"name": "config", "mountPath": CONFIG_DIRECTORY, "readOnly": True},
             {"name": "run", "mountPath": RUN_DIRECTORY},
             *key_mounts(agent),
+            *proxy_mounts(agent),
         ],
         "securityContext": {
             "allowPrivilegeEscalation": False,

@@ -97,6 +97,19 @@ TELLS_NOBODY = GatewayTells()
 
 
 @dataclass(frozen=True)
+class UpstreamProxy:
+    """A corporate proxy, through which gateways reach all hosts.
+
+    `addresses`: of IP, any of which will do. `secret`: name of a Secret beside each gateway, which has the credentials;
+    "": the proxy asks for none.
+    """
+
+    addresses: tuple[str, ...]
+    port: int
+    secret: str = ""
+
+
+@dataclass(frozen=True)
 class Runs:
     """Which runs of an agent there are to be.
 
@@ -151,7 +164,7 @@ class Agent(Identity):
     `dns_allowed`: whether the agent may be let out to it. `cluster`: addresses of nodes, pods
     and Services, which no network of the agent's opens. `job_image`: what rotation jobs run; None: there are none.
     `gateway_image`: Envoy's; None: hosts open nothing. `gateway_address`: of the gateway's Service once that is there.
-    `gateway_tells`: who learns what it refuses.
+    `gateway_tells`: who learns what it refuses. `upstream_proxy`: what it reaches hosts through; None: nothing.
     `restarts`: annotations of the pods' template by which rotation jobs have restarted the agent. `elsewhere`: by other
     namespaces that consent to it, the rules that hold there and the lowest level that holds them. `runs`: which
     there are to be. `user_ids`: who says which ids its pods have, and those of its jobs. `keys`: by the names of
@@ -170,6 +183,7 @@ class Agent(Identity):
     gateway_image: JobImage | None = None
     gateway_address: str | None = None
     gateway_tells: GatewayTells = TELLS_NOBODY
+    upstream_proxy: UpstreamProxy | None = None
     restarts: Mapping[str, str] = field(default_factory=dict)
     elsewhere: Mapping[str, tuple[Level, Sequence[AgentRule]]] = field(default_factory=dict)
     runs: Runs = field(default_factory=Runs)

@@ -10,7 +10,20 @@ from ringfence.api.names import FIELD_MANAGER, GROUP
 from ringfence.api.network import EgressRule, HostLimits
 from ringfence.api.secrets import AgentSecret, GatewayDelivery
 from ringfence.api.status import ConditionType, Reason
-from ringfence.gateway.model import EVERY_REQUEST, Gateway, Host, Key, Mode, Paths, Place, Rule, denied
+from ringfence.gateway.model import (
+    EVERY_REQUEST,
+    NOT_BEHIND,
+    WILDCARD,
+    Gateway,
+    Host,
+    Key,
+    Mode,
+    Paths,
+    Place,
+    Rule,
+    Upstream,
+    denied,
+)
 from ringfence.policy.addresses import Network
 from ringfence.policy.closed import cluster_addresses
 from ringfence.policy.providers import providers
@@ -20,7 +33,8 @@ from ringfence.resources.digests import digest
 from ringfence.resources.gateway import CONFIG_DIRECTORY, RUN_DIRECTORY, host_rules, observe_port, proxy_port
 from ringfence.resources.gateway_keys import KEYS_DIRECTORY, awaits_keys, gateway_secrets, key_file
 from ringfence.resources.gateway_names import gateway_name
-from ringfence.resources.model import KeyState
+from ringfence.resources.gateway_proxy import CREDENTIALS, PROXY_DIRECTORY
+from ringfence.resources.model import KeyState, UpstreamProxy
 from ringfence.resources.phases import GATEWAY
 from ringfence.resources.secrets import when
 from ringfence.resources.stored import DESIRED_ANNOTATION, controlled_by
@@ -39,7 +53,11 @@ NO_IMAGE: Final = (
 
 
 PATHS: Final = Paths(
-    config=CONFIG_DIRECTORY, certificate=CONFIG_DIRECTORY, admin=f"{RUN_DIRECTORY}/admin.sock", keys=KEYS_DIRECTORY
+    config=CONFIG_DIRECTORY,
+    certificate=CONFIG_DIRECTORY,
+    admin=f"{RUN_DIRECTORY}/admin.sock",
+    keys=KEYS_DIRECTORY,
+    upstream=PROXY_DIRECTORY,
 )
 
 
@@ -53,8 +71,13 @@ def settings(agent: Agent, placeholders: Mapping[str, str] | None = None) -> Gat
         observe_port=observe_port(agent),
         proxy_port=proxy_port(agent),
         told=agent.gateway_tells.address or "",
+        upstream=_upstream(agent.upstream_proxy),
         paths=PATHS,
     )
+
+
+def _upstream(proxy: UpstreamProxy | None) -> Upstream | None:
+    return proxy and Upstream(proxy.addresses, proxy.port, credentials=bool(proxy.secret))
 
 
 def _host(agent: Agent, rule: EgressRule, secret: AgentSecret | None, placeholders: Mapping[str, str]) -> Host:
@@ -171,8 +194,22 @@ def finding(seen: Observed, agent: Agent | None, blocked: Finding) -> Finding | 
     live = seen.children.get(Ref("Deployment", seen.key.namespace, gateway_name(seen.key.name)))
     told = conditions.workload(live.shown if live else None, suspended=agent.spec.suspended, diagnosis=None)
     if told.status == "True":
-        return Finding(kind, "True", Reason.AVAILABLE, "its egress gateway answers")
-    return Finding(kind, told.status, told.reason, f"its egress gateway: {told.message}")
+        return Finding(kind, "True", Reason.AVAILABLE, f"its egress gateway answers{_not_behind(agent)}")
+    return Finding(kind, told.status, told.reason, f"its egress gateway: {told.message}{_begins_with(agent)}")
+
+
+def _not_behind(agent: Agent) -> str:
+    """What a corporate proxy keeps from it."""
+    wildcards = [str(rule.host) for rule in host_rules(agent) if str(rule.host).startswith(WILDCARD)]
+    return f"; {NOT_BEHIND} ({listed(wildcards, 3)})" if agent.upstream_proxy and wildcards else ""
+
+
+def _begins_with(agent: Agent) -> str:
+    """What its pod may be waiting for, which nothing else tells."""
+    proxy = agent.upstream_proxy
+    if proxy is None or not proxy.secret or agent.spec.suspended:
+        return ""
+    return f" (it begins once Secret {proxy.secret} with the key {CREDENTIALS} is in namespace {agent.namespace})"
 
 
 def _wrong(agent: Agent) -> list[tuple[AgentSecret, KeyState]]:

@@ -12,7 +12,7 @@ from ringfence.kube import Kube, Object, path_of
 from ringfence.policy.held import ALL
 from ringfence.resources import Identity, JobImage, Ref, ServicePort
 from ringfence.resources.gateway import has_hosts
-from ringfence.resources.model import TELLS_NOBODY, GatewayTells, child_name
+from ringfence.resources.model import TELLS_NOBODY, GatewayTells, UpstreamProxy, child_name
 from ringfence.resources.network import service_key
 from ringfence.resources.runs import ends
 from ringfence.resources.stored import StoredChild
@@ -57,6 +57,7 @@ class Observer:
     gateway_image: JobImage | None = None
     user_ids: UserIds = USUAL_IDS
     gateway_tells: GatewayTells = TELLS_NOBODY
+    upstream_proxy: UpstreamProxy | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _diagnoses: dict[Key, "_Diagnosis"] = field(default_factory=dict)
     _warnings: Warnings = field(init=False)
@@ -111,6 +112,7 @@ class Observer:
             job_image=self.job_image,
             gateway_image=self.gateway_image,
             gateway_tells=self.gateway_tells,
+            upstream_proxy=self.upstream_proxy,
             gateway=await self._gateway(identity, spec, status),
             keys=await self.keys.of(key, identity, spec, seen) if self.keys else {},
             user_ids=self.user_ids,

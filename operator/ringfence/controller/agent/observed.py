@@ -13,7 +13,7 @@ from ringfence.policy.model import Facts, NamedPolicy
 from ringfence.policy.widening import Widening
 from ringfence.resources import Endpoint, Identity, JobImage, Ref, ServicePort
 from ringfence.resources.dns import USUAL_DNS, Dns, ServiceName
-from ringfence.resources.model import TELLS_NOBODY, GatewayTells, KeyState
+from ringfence.resources.model import TELLS_NOBODY, GatewayTells, KeyState, UpstreamProxy
 from ringfence.resources.network import ServiceKey
 from ringfence.resources.stored import StoredChild
 from ringfence.resources.users import USUAL_IDS, UserIds
@@ -72,6 +72,7 @@ class Observed:
     job_image: JobImage | None = None
     gateway_image: JobImage | None = None
     gateway_tells: GatewayTells = TELLS_NOBODY
+    upstream_proxy: UpstreamProxy | None = None
     gateway: GatewaySecrets | None = None
     keys: Mapping[str, KeyState] = field(default_factory=dict)
     user_ids: UserIds = USUAL_IDS

@@ -236,6 +236,7 @@ def _agent(seen: Observed, bound: Sequence[NamedPolicy]) -> Agent | None:
         gateway_image=seen.gateway_image,
         gateway_address=gateway.address(seen),
         gateway_tells=seen.gateway_tells,
+        upstream_proxy=seen.upstream_proxy,
         user_ids=seen.user_ids,
         keys=seen.keys,
         restarts=_restarts(seen, seen.spec),
