@@ -298,7 +298,10 @@ def _go_build(module: Path, output: Path, package: str, *, ldflags: str = "", lo
 
 def _go_install(name: str, package: str) -> Path:
     key = cache.fingerprint(package)
-    return cache.ensure(name, key, lambda target: _go_get(target, package), doing=f"building {name} (once a machine)") / name
+    return (
+        cache.ensure(name, key, lambda target: _go_get(target, package), doing=f"building {name} (once a machine)")
+        / name
+    )
 
 
 def _go_get(target: Path, package: str) -> None:

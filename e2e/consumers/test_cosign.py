@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tools.release.attest import FILES, PROVENANCE, SBOM
+from tools.release.attest import FILES, PROVENANCE, SBOM, Signer, new_key
 
 from cluster import programs
 from cluster.errors import CommandFailed
@@ -12,8 +12,6 @@ from cluster.shell import run
 from consumers.conftest import Made
 from harness.gateway.room import Room
 from suites.chart.registry import HOST, push, serving
-
-KINDS = (PROVENANCE, SBOM)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +51,7 @@ def test_signature_and_provenance(name: str, pushed: dict[str, str], made: Made,
 
 @pytest.mark.parametrize("name", ["ringfence-amd64", "ringfence-arm64"])
 def test_contents(name: str, pushed: dict[str, str], made: Made, place: Room) -> None:
-    assert _cosign(place, made, "verify-attestation", "--type", "cyclonedx", pushed[name])
+    assert _cosign(place, made, "verify-attestation", "--type", SBOM, pushed[name])
 
 
 def test_checksums(made: Made, place: Room, tmp_path: Path) -> None:
@@ -66,8 +64,6 @@ def test_checksums(made: Made, place: Room, tmp_path: Path) -> None:
 
 
 def _other_key(folder: Path) -> Path:
-    from tools.release.attest import Signer, new_key
-
     new_key(folder / "other.pem")
     (folder / "other.pub").write_text(Signer.found(folder / "other.pem").public)
     return folder / "other.pub"
