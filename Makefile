@@ -94,6 +94,9 @@ test-versions: setup ## the CRDs, the controller, floor and guards against older
 test-cert-manager: setup ## the certificate of admission from cert-manager, on a cluster of its own (needs root; builds cert-manager once; not in CI)
 	$(PY) -m pytest e2e/certificates
 
+test-release: setup ## a release by krew, cosign, operator-verify and an emulator of arm64 (needs root; builds them once, some minutes; not in CI)
+	$(PY) -m pytest e2e/consumers
+
 demo: ## see it work: cluster, charts, examples, and an account. CONTEXT=kind-... for another cluster; ARGS=--json
 	@python3 -m demo $(if $(CONTEXT),--context $(CONTEXT)) $(ARGS)
 
@@ -132,6 +135,6 @@ catalogue: setup ## the catalogue's pack on the built-in cluster, with Ringfence
 
 .PHONY: release release-verify release-push
 .PHONY: samples pictures cast
-.PHONY: test-cert-manager test-versions property fuzz catalogue mutate-guards
+.PHONY: test-cert-manager test-release test-versions property fuzz catalogue mutate-guards
 .PHONY: test mutate demo demo-down cluster cluster-down test-e2e bench
 .PHONY: image test-gateway test-chart test-monitoring help setup lock lint fmt generate check-generated test-unit test-api

@@ -22,13 +22,16 @@ __all__ = [
     "agnhost",
     "certmanager",
     "coredns",
+    "cosign",
     "cyclonus",
     "envoy",
     "fortio",
     "go",
     "go_env",
+    "krew",
     "kubernetes",
     "netpol",
+    "operator_verify",
     "registry",
     "testbox",
     "tools",
@@ -45,6 +48,9 @@ COREDNS = "v1.14.7"
 CYCLONUS = "v0.5.6"
 FORTIO = "v1.66.5"
 REGISTRY = "v3.1.2"
+COSIGN = "v3.1.3"
+KREW = "v0.4.3"
+OPERATOR_API = "v0.9.1"
 OLDEST_GO = (1, 26)
 
 KUBERNETES_NAMES = (
@@ -180,6 +186,27 @@ def fortio() -> Path:
     return _go_install("fortio", f"fortio.org/fortio@{FORTIO}")
 
 
+def cosign() -> Path:
+    """cosign, to verify with."""
+    return _go_install("cosign", f"github.com/sigstore/cosign/v3/cmd/cosign@{COSIGN}")
+
+
+def krew() -> Path:
+    """Folder with `kubectl-krew` and `validate-krew-manifest`."""
+
+    def build(target: Path) -> None:
+        for name in ("krew", "validate-krew-manifest"):
+            _go_get(target, f"sigs.k8s.io/krew/cmd/{name}@{KREW}")
+        (target / "krew").rename(target / "kubectl-krew")
+
+    return cache.ensure("krew", cache.fingerprint(KREW), build, doing="building krew (once a machine)")
+
+
+def operator_verify() -> Path:
+    """What looks at bundles of the Operator Lifecycle Manager."""
+    return _go_install("operator-verify", f"github.com/operator-framework/api/cmd/operator-verify@{OPERATOR_API}")
+
+
 def certmanager() -> Path:
     """Folder with `certmanager`, which is cert-manager's controllers and injector, and `chart`, its own chart."""
     module = HERE / "certmanager"
@@ -277,11 +304,15 @@ def _go_build(module: Path, output: Path, package: str, *, ldflags: str = "", lo
 
 
 def _go_install(name: str, package: str) -> Path:
-    def build(target: Path) -> None:
-        env = go_env(GOBIN=str(target))
-        run([go(), "install", "-trimpath", "-ldflags", "-s -w", package], env=env, timeout=3600)
+    key = cache.fingerprint(package)
+    return (
+        cache.ensure(name, key, lambda target: _go_get(target, package), doing=f"building {name} (once a machine)")
+        / name
+    )
 
-    return cache.ensure(name, cache.fingerprint(package), build, doing=f"building {name} (once a machine)") / name
+
+def _go_get(target: Path, package: str) -> None:
+    run([go(), "install", "-trimpath", "-ldflags", "-s -w", package], env=go_env(GOBIN=str(target)), timeout=3600)
 
 
 def _module_key(module: Path, *more: str, lock: str | None = None) -> str:

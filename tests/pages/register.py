@@ -87,6 +87,7 @@ NOT_RUN = {
         "make mutate": "some minutes, and a number to think about: tests/unit/tools/test_mutate.py tries its parts",
         "make mutate-guards": "most of an hour: tests/unit/tools/test_mutate_guards.py tries its parts",
         "make test-cert-manager": "minutes, with a cert-manager that it builds: docs/reference/clusters.md",
+        "make test-release": "minutes, with tools that it builds: docs/how-to/make-a-release.md says what was seen",
         "make test-versions": "hours, with API servers that it builds: docs/reference/clusters.md says what was seen",
         "make property": "a million cases; tests/unit/policy/test_properties.py tries some thousand",
         "make fuzz": "some minutes; tests/unit/fuzzing tries the corpus",

@@ -8,11 +8,13 @@ import os
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePrivateKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -100,7 +102,7 @@ class Signer:
         signature = self._key.sign(message, ECDSA(SHA256(), deterministic_signing=True))
         made = {
             "mediaType": BUNDLE,
-            "verificationMaterial": {"publicKey": {"hint": ""}},
+            "verificationMaterial": {"publicKey": {"hint": hint(self._key.public_key())}},
             "dsseEnvelope": {
                 "payload": b64encode(payload).decode(),
                 "payloadType": _TYPE,
@@ -108,6 +110,12 @@ class Signer:
             },
         }
         return json.dumps(made, indent=1, sort_keys=True) + "\n"
+
+
+def hint(key: PublicKeyTypes) -> str:
+    """Which key it was, as cosign says it in its bundles: the base64 of the SHA-256 of its DER."""
+    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return b64encode(sha256(der).digest()).decode()
 
 
 def check(text: str, key: str, predicate: str, digests: Sequence[str]) -> None:

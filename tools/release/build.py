@@ -127,7 +127,9 @@ class _Release:
                 packed = plugin.archive(self.source, part)
             (self.folder / plugin.file_name(self.source, part.architecture)).write_bytes(packed)
             digests[part.architecture] = digest(packed)
-        (self.folder / "krew.yaml").write_text(plugin.manifest(self.source, self.where.downloads, digests))
+        described = self.folder / plugin.MANIFEST
+        described.parent.mkdir()
+        described.write_text(plugin.manifest(self.source, self.where.downloads, digests))
 
     def _pages(self, top: Object) -> None:
         version, prefix = self.source.version, self.where.registry

@@ -11,6 +11,7 @@ import subprocess
 import tarfile
 import tempfile
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from cluster import cache
@@ -47,14 +48,18 @@ class Package:
     tree: Tree
 
 
-def names(root: Path) -> list[str]:
+def names(root: Path) -> tuple[str, ...]:
     """The packages of the image, from requirements/debian.txt."""
     lines = (root / "requirements" / "debian.txt").read_text().splitlines()
-    return [line for line in map(str.strip, lines) if line and not line.startswith("#")]
+    return tuple(line for line in map(str.strip, lines) if line and not line.startswith("#"))
 
 
-def packages(wanted: list[str], architecture: str) -> list[Package]:
-    """Fetch and unpack. Raises ReleaseError where the archive does not have one, or cannot be reached."""
+@lru_cache
+def packages(wanted: tuple[str, ...], architecture: str) -> list[Package]:
+    """Fetch and unpack. Raises ReleaseError where the archive does not have one, or cannot be reached.
+
+    Asked once a process, so that two releases of one process are made from the same packages.
+    """
     folder = cache.folder() / "release" / f"debian-{architecture}"
     with lock(f"release-{folder}"), step(f"fetching Debian packages for {architecture}"):
         for name in ("state/lists/partial", "cache/archives/partial", "debs"):
@@ -66,13 +71,14 @@ def packages(wanted: list[str], architecture: str) -> list[Package]:
             run([*apt, "update"], timeout=900)
             with tempfile.TemporaryDirectory() as empty:  # apt lists only what is not there yet, where it runs
                 listed = run([*apt, "--print-uris", "download", *asked], cwd=Path(empty))
-            run([*apt, "download", *asked], cwd=folder / "debs", timeout=900)
+            found = [shlex.split(line) for line in listed.splitlines() if line.startswith("'")]
+            if not all(_whole(folder / "debs" / name, int(size)) for _, name, size, _ in found):
+                run([*apt, "download", *asked], cwd=folder / "debs", timeout=900)
         except CommandFailed as failure:
             raise ReleaseError(
                 f"Debian packages for {architecture}: {failure.output.strip()[-500:]}. The sources of this machine's"
                 " apt must be Debian 12's"
             ) from None
-        found = [shlex.split(line) for line in listed.splitlines() if line.startswith("'")]
         if len(found) != len(wanted):
             raise ReleaseError(f"apt lists {len(found)} Debian packages for {architecture}, not {len(wanted)}")
         return [_package(folder / "debs" / name, sha.removeprefix("SHA256:")) for _, name, _, sha in sorted(found)]
@@ -114,6 +120,10 @@ def _options(folder: Path, architecture: str) -> list[str]:
     return [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
 
 
+def _whole(deb: Path, size: int) -> bool:
+    return deb.is_file() and deb.stat().st_size == size
+
+
 def _package(deb: Path, sha256: str) -> Package:
     if hashlib.sha256(deb.read_bytes()).hexdigest() != sha256:
         raise ReleaseError(f"{deb.name} is not what the archive's index says: remove {deb}")
@@ -124,7 +134,6 @@ def _package(deb: Path, sha256: str) -> Package:
 
 
 def _unpacked(deb: Path) -> Tree:
-
     packed = subprocess.run(["dpkg-deb", "--fsys-tarfile", deb], check=True, capture_output=True, timeout=120).stdout
     tree: Tree = {}
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:

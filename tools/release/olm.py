@@ -158,12 +158,13 @@ def _owned(crd: Manifest) -> Manifest:
 
 
 def _examples(source: Source) -> list[Manifest]:
-    (example,) = (
-        one
-        for one in yaml.safe_load_all((source.root / "examples/20-minimal.yaml").read_text())
-        if one["kind"] == "AgentDeployment"
-    )
-    return [example]
+    """One of each kind."""
+    found = {
+        one["kind"]: one
+        for name in ("01-policy.yaml", "20-minimal.yaml")
+        for one in yaml.safe_load_all((source.root / "examples" / name).read_text())
+    }
+    return [found["AgentPolicy"], found["AgentDeployment"]]
 
 
 def _yaml(documents: Iterable[Manifest]) -> str:

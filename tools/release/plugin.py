@@ -11,6 +11,8 @@ from .python import SITE, VERSION
 from .source import Source
 from .trees import PROGRAM_MODE, Node, Tree, followed, gzipped, tar
 
+MANIFEST = "krew/ringfence.yaml"
+"""krew's check wants the file named after the plugin, as krew-index has it."""
 _LAUNCHER = """\
 #!/bin/sh
 # The Python beside this file, with the C library that it was built for: nothing of the machine's own is needed.

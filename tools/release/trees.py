@@ -5,6 +5,7 @@ import io
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 FILE_MODE = 0o644
@@ -24,6 +25,8 @@ class Node:
     folder: bool = False
 
 
+_compressed: dict[bytes, bytes] = {}
+"""SHA-256 of what was compressed -> what came out."""
 Tree = dict[str, Node]
 """Path without a leading slash -> what is there. Directories need not be named, unless their mode is not 0755."""
 
@@ -49,8 +52,11 @@ def tar(tree: Mapping[str, Node], *, time: int = 0) -> bytes:
 
 
 def gzipped(content: bytes) -> bytes:
-    """Compress, without a name or a time."""
-    return gzip.compress(content, _LEVEL, mtime=0)
+    """Compress, without a name or a time. What was compressed by this process is not compressed again."""
+    key = sha256(content).digest()
+    if key not in _compressed:
+        _compressed[key] = gzip.compress(content, _LEVEL, mtime=0)
+    return _compressed[key]
 
 
 def followed(tree: Tree, name: str) -> Node | None:

@@ -30,6 +30,8 @@ OTHERWISE = ("usr/local/bin/", "var/lib/dpkg/status.d/")
 """Commands and packages' records: the same names, in other words."""
 PASSING = ("dist-info/RECORD", "dist-info/INSTALLER", "dist-info/REQUESTED", "dist-info/direct_url.json", ".pyc")
 """What pip writes about itself, and what is compiled: the same modules, by another path."""
+PROCESSORS = {"amd64": 62, "arm64": 183}
+"""What an ELF file says of the processor that it is for."""
 MOUNTED = {"etc/hostname", "etc/hosts", "etc/resolv.conf"}
 """Empty files that a builder leaves behind where it mounted its own while it ran a command, as runtimes do."""
 
@@ -41,6 +43,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("one", "two"):
         build(folder / name, WHERE, Signer.found(folder / "key.pem"), uncommitted=True)
     return folder
+
+
+@pytest.fixture(scope="module")
+def layout(made: Path) -> Layout:
+    return Layout.of(made / "one" / archive_name(VERSION))
 
 
 @pytest.fixture(scope="module")
@@ -125,9 +132,9 @@ def _built(image: Built) -> tuple[dict[str, bytes], set[str]]:
     return found, executable
 
 
-def test_it_holds_what_the_containerfile_makes(release: Release, made: Path) -> None:
+def test_it_holds_what_the_containerfile_makes(release: Release, layout: Layout) -> None:
     """The image that all suites run, and the one that is published, are one: file by file."""
-    published, programs_published = _image(Layout.of(made / "one" / archive_name(VERSION)), machine())
+    published, programs_published = _image(layout, machine())
     tested, programs_tested = _built(release.image)
     assert {tested.pop(name) for name in MOUNTED} == {b""}
     programs_tested -= MOUNTED
@@ -140,6 +147,17 @@ def test_it_holds_what_the_containerfile_makes(release: Release, made: Path) -> 
     assert sorted(name for name in same if published[name] != tested[name]) == []
     assert {n for n in published if n.endswith(".pyc")} == {n for n in tested if n.endswith(".pyc")}
     assert programs_published ^ programs_tested == set()
+
+
+@pytest.mark.parametrize(("architecture", "other"), [("amd64", "arm64"), ("arm64", "amd64")])
+def test_each_architecture_has_its_own_programs(layout: Layout, architecture: str, other: str) -> None:
+    """Programs and compiled modules: each for this processor, and none that the other architecture has not."""
+    found = {name: content for name, content in _image(layout, architecture)[0].items() if content[:4] == b"\x7fELF"}
+    assert {int.from_bytes(content[18:20], "little") for content in found.values()} == {PROCESSORS[architecture]}
+    modules = {name.partition(".cpython")[0] for name in found if "dist-packages" in name}
+    theirs = _image(layout, other)[0]
+    assert modules == {n.partition(".cpython")[0] for n in theirs if "dist-packages" in n and n.endswith(".so")}
+    assert modules
 
 
 def test_the_node_pulls_the_image_by_its_digest_and_it_works(installed: Release, made: Path) -> None:

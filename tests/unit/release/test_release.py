@@ -1,8 +1,11 @@
 """A release is the same bytes each time, and whatever is changed in it is found."""
 
+import gzip
 import hashlib
 import io
 import json
+import os
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -10,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from tools.release import attest, charts, notes, plugin, python, trees
 from tools.release.attest import Signer
 from tools.release.build import IMAGES, KEY, SUMS, archive_name, bundle_name
@@ -19,6 +23,7 @@ from tools.release.source import Source
 from tools.release.trees import Node
 from tools.release.verify import verify
 
+from cluster.shell import run
 from ringfence.policy.signatures import SIGNATURE, read_bundle
 from ringfence.policy.signing_keys import verifies
 from unit.release.samples import ROOT, part, release, signer
@@ -44,6 +49,17 @@ def test_two_are_the_same(made: Path, by: Signer, tmp_path: Path) -> None:
     names = sorted(str(path.relative_to(made)) for path in made.rglob("*") if path.is_file())
     assert names == sorted(str(path.relative_to(other)) for path in other.rglob("*") if path.is_file())
     assert [name for name in names if (made / name).read_bytes() != (other / name).read_bytes()] == []
+
+
+def test_two_processes_make_the_same(made: Path, by: Signer, tmp_path: Path) -> None:
+    """Each process orders its sets in its own way, and keeps what it compressed."""
+    other = tmp_path / "process" / "other"
+    code = "import sys, pathlib; from unit.release.samples import release, signer;"
+    code += " release(pathlib.Path(sys.argv[1]), signer(pathlib.Path(sys.argv[2])))"
+    seed = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    run([sys.executable, "-c", code, str(other), str(tmp_path)], env=seed, cwd=ROOT)
+    assert (other / SUMS).read_bytes() == (made / SUMS).read_bytes()
+    assert attest.Signer.found(tmp_path / "key.pem").public == by.public
 
 
 def _appended(path: str) -> Callable[[Path], None]:
@@ -123,6 +139,12 @@ def test_a_key_that_is_none_is_told_without_repeating_it(pem: str, monkeypatch: 
     assert "AAAA" not in str(refused.value)
 
 
+def test_a_bundle_says_by_which_key_as_cosign_does() -> None:
+    folder = ROOT / "tests/unit/policy/cosign"
+    wrote = json.loads((folder / "p256.json").read_text())["verificationMaterial"]["publicKey"]["hint"]
+    assert attest.hint(load_pem_public_key((folder / "p256.pub").read_bytes())) == wrote
+
+
 def test_a_key_is_for_its_owner_and_never_overwritten(tmp_path: Path) -> None:
     attest.new_key(tmp_path / "k")
     assert (tmp_path / "k").stat().st_mode & 0o777 == 0o600
@@ -136,7 +158,10 @@ def test_archives_are_sorted_and_of_nobody() -> None:
     with tarfile.open(fileobj=io.BytesIO(one)) as archive:
         members = archive.getmembers()
     assert [(m.name, m.uid, m.mtime, m.uname) for m in members] == [("a", 0, 5, ""), ("b", 0, 5, ""), ("b/x", 0, 5, "")]
-    assert trees.gzipped(b"x" * 99) == trees.gzipped(b"x" * 99)
+    packed = trees.gzipped(b"x" * 99)
+    assert packed == gzip.compress(b"x" * 99, 6, mtime=0)
+    assert packed[3:8] == b"\0" * 5  # neither a name nor a time
+    assert gzip.decompress(packed) == b"x" * 99
 
 
 def test_a_layout_with_a_changed_blob_is_refused(made: Path, tmp_path: Path) -> None:
@@ -207,6 +232,7 @@ def test_the_plugin_has_no_links_and_krew_its_digest() -> None:
     assert all(member.isfile() or member.isdir() for member in found.values())
     assert {"kubectl-ringfence", "LICENSE", f"{place}/libz.so.1", "usr/bin/python3.11"} <= found.keys()
     manifest = yaml.safe_load(plugin.manifest(source, "https://d.example", {"amd64": "sha256:abc"}))
+    assert manifest["metadata"]["name"] == Path(plugin.MANIFEST).stem
     (platform,) = manifest["spec"]["platforms"]
     assert platform["uri"] == "https://d.example/kubectl-ringfence-0.1.0-linux-amd64.tar.gz"
     assert platform["sha256"] == "abc"

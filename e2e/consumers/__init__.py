@@ -1,0 +1,1 @@
+"""What `make release` makes, by the tools of those who take it, built here: `make test-release`, not in CI."""
