@@ -28,6 +28,7 @@ OF_136: Final = (
     "--ignore=tests/chart/guards/test_guards_requester_again.py",
     "--ignore=tests/api/controller/test_assigned_ids.py",
     "--deselect=tests/api/controller/test_widened.py::test_a_pod_that_is_changed_on_its_way_in",
+    "--deselect=tests/api/test_requester.py::test_who_takes_an_agent_over_must_hold_all_of_it",
 )
 """What asks for the kinds of an API server of 1.36."""
 

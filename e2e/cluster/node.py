@@ -39,6 +39,8 @@ def check(mode: Mode) -> None:
     """Raise, or install what is missing, before anything is touched."""
     if mode == "api":
         return
+    if (version := programs.version()) != programs.KUBERNETES:
+        raise ClusterError(f"Kubernetes {version} is an API server alone here (RINGFENCE_KUBERNETES): `--mode api`")
     if os.geteuid() != 0:
         raise ClusterError("a cluster with a node needs root; `--mode api` does not")
     packages.require(packages.NODE)

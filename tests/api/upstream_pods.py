@@ -10,7 +10,7 @@ import yaml
 from cluster import cache, programs
 from cluster.shell import run
 
-MODULE = f"k8s.io/pod-security-admission@v0.{programs.KUBERNETES.partition('.')[2]}"
+MODULE = f"k8s.io/pod-security-admission@v0.{programs.version().partition('.')[2]}"
 """Of the very version that the API server of the tests is built from."""
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster import ClusterError, cache, controlplane, instance, packages, programs
+from cluster import ClusterError, cache, controlplane, instance, node, packages, programs
 from cluster.images import Image, write_archive
 from cluster.instance import Instance, Mode
 from cluster.shell import lock, run, wait_for
@@ -60,6 +60,13 @@ def test_a_version_without_a_lock_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("RINGFENCE_KUBERNETES", "1.30")
     with pytest.raises(ClusterError, match=r"1\.31, 1\.33, 1\.36"):
         programs.version()
+
+
+def test_no_pods_run_on_an_older_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RINGFENCE_KUBERNETES", "1.31")
+    node.check("api")
+    with pytest.raises(ClusterError, match=r"1\.31\.14 is an API server alone here"):
+        node.check("node")
 
 
 def test_fingerprints_tell_contents_and_names(tmp_path: Path) -> None:
