@@ -15,6 +15,8 @@ from ringfence.policy.handover import WHAT_RUNS
 from ringfence.policy.opened import CLOSED_NAMESPACES
 from ringfence.resources.gateway import COMPONENT, COMPONENT_LABEL
 
+CERT_MANAGER = "certificates.provider=cert-manager,certificates.certManager"
+
 
 def test_lints(values: tuple[str, ...]) -> None:
     helm("lint", "--strict", str(CHART), *IMAGE, *values)
@@ -36,6 +38,11 @@ def test_the_crds_chart_lints() -> None:
         ("controller.replicas=0", "/controller/replicas"),
         ("log.level=loud", "/log/level"),
         ("certificates.provider=none", "/certificates/provider"),
+        (f"{CERT_MANAGER}.renewBefore=30d", "/certificates/certManager/renewBefore"),
+        (f"{CERT_MANAGER}.duration=9999999h", "/certificates/certManager/duration"),
+        (f"{CERT_MANAGER}.renewBefore=3h59m", "certificates.certManager.renewBefore: 3h59m leaves no time to be told"),
+        (f"{CERT_MANAGER}.renewBefore=129600m", "renewBefore: 129600m is not less than the duration, 2160h"),
+        (f"{CERT_MANAGER}.duration=72h", "renewBefore: 720h is not less than the duration, 72h"),
         ("networkPolicy.apiServer.ports={0}", "/networkPolicy/apiServer/ports"),
         ("networkPolicy.apiServer.cidrs={everywhere}", "/networkPolicy/apiServer/cidrs"),
         ("clusterNetworks={10.0.0.0}", "/clusterNetworks"),

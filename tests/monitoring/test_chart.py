@@ -164,6 +164,23 @@ def test_templates_of_prometheus_are_left_to_prometheus() -> None:
     assert "{{ $value | humanizeDuration }}" in alerts()["RingfenceCertificateExpires"]["annotations"]["description"]
 
 
+@pytest.mark.parametrize(
+    ("values", "seconds"),
+    [
+        ("provider=self", 604800),
+        ("provider=self,certificates.certManager.renewBefore=24h", 604800),
+        ("provider=cert-manager", 604800),
+        ("provider=cert-manager,certificates.certManager.renewBefore=336h", 604800),
+        ("provider=cert-manager,certificates.certManager.renewBefore=168h", 302400),
+        ("provider=cert-manager,certificates.certManager.renewBefore=23h30m", 42300),
+        ("provider=cert-manager,certificates.certManager.renewBefore=4h", 7200),
+    ],
+)
+def test_no_certificate_is_late_before_its_renewal_is_due(values: str, seconds: int) -> None:
+    expression = alerts("--set", f"certificates.{values}")["RingfenceCertificateExpires"]["expr"]
+    assert expression == f"min(ringfence_admission_certificate_expiry_timestamp_seconds) - time() < {seconds}"
+
+
 def test_dashboards_come_as_they_are() -> None:
     found = {name: one for name, one in of_kind("ConfigMap", *DASHBOARDS).items() if "dashboard" in name}
     assert set(found) == {"ringfence-dashboard-fleet", "ringfence-dashboard-agent"}

@@ -53,6 +53,22 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 {{- .Values.image.pullPolicy | default (ternary "IfNotPresent" "Always" (ne .Values.image.digest "")) -}}
 {{- end -}}
 
+{{/* Seconds of a duration such as 2160h or 1h30m. */}}
+{{- define "ringfence.seconds" -}}
+{{- $start := toDate "2006-01-02" "2000-01-01" -}}
+{{- sub ($start | mustDateModify . | unixEpoch) ($start | unixEpoch) -}}
+{{- end -}}
+
+{{/* How many seconds before a certificate's end its renewal has failed: well after it is due, whatever renewBefore says. */}}
+{{- define "ringfence.certificateLate" -}}
+{{- $week := 604800 -}}
+{{- if eq .Values.certificates.provider "cert-manager" -}}
+{{- min $week (div (include "ringfence.seconds" .Values.certificates.certManager.renewBefore) 2) -}}
+{{- else -}}
+{{ $week }}
+{{- end -}}
+{{- end -}}
+
 {{/* Who says which ids pods run as: fixed or assigned. */}}
 {{- define "ringfence.userIds" -}}
 {{- if ne .Values.userIds "detect" -}}
