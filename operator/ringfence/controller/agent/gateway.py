@@ -77,7 +77,7 @@ def settings(agent: Agent, placeholders: Mapping[str, str] | None = None) -> Gat
 
 
 def _upstream(proxy: UpstreamProxy | None) -> Upstream | None:
-    return proxy and Upstream(proxy.addresses, proxy.port, credentials=bool(proxy.secret))
+    return None if proxy is None else Upstream(proxy.addresses, proxy.port, credentials=bool(proxy.secret))
 
 
 def _host(agent: Agent, rule: EgressRule, secret: AgentSecret | None, placeholders: Mapping[str, str]) -> Host:
