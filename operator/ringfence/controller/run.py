@@ -226,8 +226,8 @@ def _whose(store: Store, address: str) -> tuple[AgentName, str] | None:
     return None if key is None else (AgentName(*key), store.agents.items[key].uid)
 
 
-def _tell_others(store: Store, observer: Observer, tells: GatewayTells) -> None:
-    """Gateways that are there are written anew."""
+def tell_gateways(store: Store, observer: Observer, tells: GatewayTells) -> None:
+    """From now on of these: gateways that are there are written anew."""
     observer.gateway_tells = tells
     store.wake_all(where=lambda agent: agent.by_name)
 
@@ -310,7 +310,7 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
             receiver = Receiver(partial(_whose, reading.store), parts.emit)
             work.begin(serve(receiver, parts.settings.egress_port), "what gateways tell")
             observer = reconciler.observer
-            moved = partial(_tell_others, reading.store, observer)
+            moved = partial(tell_gateways, reading.store, observer)
             work.begin(parts.asking().follow(observer.gateway_tells, moved), "where gateways find the controller")
         work.begin(prover.follow(), "addresses of the API server")
         work.begin(reading.compare_for_ever(parts.lease.returned), "resync")

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,9 +11,13 @@ from structlog.testing import capture_logs
 
 from ringfence.controller.egress import asking
 from ringfence.controller.egress.asking import Asking
+from ringfence.controller.run import tell_gateways
 from ringfence.kube import ApiError, Unreachable, path_of
 from ringfence.resources.model import GatewayTells
+from ringfence.store.context import PolicyContext
+from ringfence.store.store import Store
 from unit.fakes.kube import FakeKube
+from unit.store.make import agent
 
 PATH = path_of("v1", "services", "system", "ringfence-egress")
 NOBODY = GatewayTells(scrapers={"monitoring": "yes"})
@@ -128,3 +133,15 @@ async def test_while_it_is_away_the_last_address_stays(kube: FakeKube) -> None:
 async def test_one_that_comes_late_is_found(kube: FakeKube) -> None:
     given = await followed(kube, NOBODY, nothing, lambda: store(kube), nothing)
     assert given == [TOLD]
+
+
+def test_agents_with_hosts_alone_are_looked_at_again() -> None:
+    woken: list[str] = []
+    found = Store(PolicyContext())
+    rules = {"named": {"host": "api.example.com"}, "addressed": {"cidr": "203.0.113.0/28", "ports": [443]}}
+    for name, rule in rules.items():
+        found.agents.observe("ADDED", agent(uid=name, name=name, spec={"network": {"egress": [rule]}}))
+    found.wake = lambda key, _: woken.append(key.name)
+    observer: Any = SimpleNamespace(gateway_tells=NOBODY)
+    tell_gateways(found, observer, TOLD)
+    assert (woken, observer.gateway_tells) == (["named"], TOLD)
