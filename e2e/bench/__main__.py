@@ -24,7 +24,7 @@ from .guards import guards
 from .local import local
 from .numbers import machine
 from .scale.run import TRIALS, scale
-from .trials import Bench, clean
+from .trials import NAMESPACE, Bench, clean, prepare
 from .users import USERS, users
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,7 +43,8 @@ def measure(place: Environment, args: argparse.Namespace) -> dict[str, Any]:
     rotation.clean(place)
     editor.clean(place.kubectl)
     rotation.prepare(place)
-    install(place, own_image(place), f"agentNamespaces={{{KEYS}}}", gateways=envoy_image(place))
+    prepare(place.kubectl)
+    install(place, own_image(place), f"agentNamespaces={{{KEYS},{NAMESPACE}}}", gateways=envoy_image(place))
     if not (args.no_demo or args.trial):
         report["demo_warm_seconds"] = _demo(place)
     with connect(place.kubectl) as api:

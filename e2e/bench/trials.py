@@ -20,7 +20,7 @@ from harness.record import Entry, is_write, moment, stored_before
 from . import editor
 from .numbers import ratio, summary
 
-__all__ = ["Bench", "clean"]
+__all__ = ["NAMESPACE", "Bench", "clean", "prepare"]
 
 NAMESPACE = "bench"
 OURS = f"system:serviceaccount:{SYSTEM}:"
@@ -241,6 +241,11 @@ class Bench:
 
     def _looks(self) -> float:
         return metrics.total(self.api, "ringfence_reconcile_total", result="ok")
+
+
+def prepare(kubectl: Kubectl) -> None:
+    """The namespace, before Ringfence is installed with it in `agentNamespaces`: gateways have files in Secrets."""
+    kubectl.apply(editor.namespace(NAMESPACE, "Keep")[0])
 
 
 def clean(kubectl: Kubectl) -> None:

@@ -16,7 +16,7 @@ from harness.gateway.client import Answer, Client, Reset, read
 from harness.gateway.world import Site, World
 from ringfence.gateway.model import Host, Limits
 
-NAME, ADDRESS = "broken.test", "203.0.113.29"
+NAME, ADDRESS = "broken.test", "203.0.113.24"
 GOOD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 HALF = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf"
 
