@@ -1,12 +1,13 @@
 """A release, and a network namespace from which nothing but its registry and its downloads can be reached."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from tools.release.attest import Signer, new_key
-from tools.release.build import Where, archive_name, build
+from tools.release.build import KEY, Where, archive_name, build
 from tools.release.oci import Layout
 
 from harness.gateway.room import Room, room
@@ -32,6 +33,11 @@ class Made:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """The one that RINGFENCE_RELEASE names, or one made for this."""
+    if given := os.environ.get("RINGFENCE_RELEASE"):
+        (archive,) = Path(given).glob(archive_name("*"))
+        version = archive.name.removeprefix("ringfence-").removesuffix(".oci.tar")
+        return Made(Path(given).resolve(), Path(given).resolve() / KEY, version)
     folder = tmp_path_factory.mktemp("release")
     new_key(folder / "key.pem")
     signer = Signer.found(folder / "key.pem")

@@ -60,7 +60,7 @@ def root(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _run(root: Path, *words: str) -> str:
-    environment = {"PATH": "/usr/bin", "HOME": "/home/ringfence", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {"PATH": "/usr/sbin:/usr/bin", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
     python = ["chroot", "--userspec=65532:65532", root, f"/{EMULATOR}", f"/usr/bin/python{VERSION}"]
     return run([*python, *words], env=environment, timeout=600)
 

@@ -28,6 +28,8 @@ AgentDeployment asks for and the platform's AgentPolicy allows.
 Before this bundle is installed, into namespace {NAMESPACE}, apply `{BESIDE}` of the release: the admission policies,
 the webhook's registration and the NetworkPolicies, which a bundle cannot carry.
 """
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""In C it is ten times as fast."""
 Manifest = dict[str, Any]
 
 
@@ -38,13 +40,17 @@ def rendered(source: Source, image: str) -> list[Manifest]:
     chart = source.root / "charts/ringfence"
     words = ["template", "ringfence", str(chart), "-n", NAMESPACE, "--no-hooks", "--skip-tests", *values]
     text = run([programs.tools() / "helm", *words])
-    return [one for one in yaml.safe_load_all(text) if one and one["metadata"]["labels"].get(_PART) != "test"]
+    return [one for one in yaml.load_all(text, _LOADER) if one and one["metadata"]["labels"].get(_PART) != "test"]
 
 
 def bundle(source: Source, image: str) -> Tree:
     """The files of the bundle, and what has to be applied beside it."""
     found = rendered(source, image)
-    owned = [yaml.safe_load(path.read_text()) for path in sorted((source.root / "crds").glob("*.yaml"))]
+    owned = [
+        one
+        for path in sorted((source.root / "crds").glob("*.yaml"))
+        for one in yaml.load_all(path.read_text(), _LOADER)
+    ]
     version = csv(source, image, found, owned, created(source))
     beside = [one for one in found if not _carried(one, found)]
     annotations = {
