@@ -14,6 +14,7 @@ import yaml
 from api import upstream_pods
 from api.samples import documents, read
 from api.server import Answer, Server
+from cluster import programs
 from cluster.shell import wait_for
 from ringfence.api import AgentDeploymentSpec
 from ringfence.policy.model import RuleName
@@ -27,10 +28,11 @@ from unit.resources.test_rotation import agent as rotating
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SPACE = "pod-security"
-FILES = 4241
+FILES = {"1.36.3": 4241, "1.33.13": 3821, "1.31.14": 3693}
 """Upstream's fixtures in the version that the tests' API server is built from: count anew with another version."""
 VERDICTS = {"accepted": 19, "refused": 336, "invalid": 4, "accepted, and never ours": 2}
-"""Of the different pods among them. `invalid`: not taken as a pod at all, for a value that only other pods may have."""
+"""Of the different pods among them, in the newest version. `invalid`: not taken as a pod at all, for a value that only
+other pods may have."""
 REFUSED = 'violates PodSecurity "restricted:latest"'
 
 
@@ -88,8 +90,11 @@ def verdict(server: Server, file: str, pod: dict[str, Any]) -> str:
 
 def test_upstreams_pods_are_judged_as_the_api_server_judges_them(server: Server, space: None) -> None:
     found = upstream_pods.fixtures()
-    assert found["files"] == FILES
-    assert Counter(verdict(server, one["file"], one["pod"]) for one in found["pods"]) == VERDICTS
+    version = programs.version()
+    assert found["files"] == FILES[version]
+    told = Counter(verdict(server, one["file"], one["pod"]) for one in found["pods"])
+    assert told.keys() <= VERDICTS.keys(), "where the two differ, the file is named"
+    assert told == VERDICTS or version != programs.KUBERNETES
 
 
 def templates(manifests: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
