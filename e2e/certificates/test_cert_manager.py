@@ -3,8 +3,11 @@
 import json
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -12,7 +15,7 @@ from cryptography import x509
 
 from certificates.certmanager import AUTHORITY, NAME, PROVIDER, SECRET, authority, issued, read, renew
 from chart.rendering import of_kind
-from cluster import CommandFailed
+from cluster import CommandFailed, programs
 from cluster.shell import wait_for
 from harness import prometheus
 from suites.chart.release import NAMESPACE, Release, Requests, agent
@@ -24,6 +27,7 @@ METRICS = """
 import json, urllib.request
 print(json.dumps(urllib.request.urlopen("http://127.0.0.1:8080/metrics").read().decode()))
 """
+SHORT = ("--set", "certificates.certManager.duration=72h,certificates.certManager.renewBefore=24h")
 SERVED = """
 import json, ssl, urllib.request
 print(json.dumps([
@@ -110,10 +114,16 @@ def test_the_authority_is_renewed_without_a_lost_request(release: Release) -> No
     assert authority(release.cluster)["tls.key"] == before["tls.key"]
 
 
-def fires(tmp_path: Path, until: float, *, now: float) -> bool:
-    """Whether the chart's alert fires for an hour of this metric, by promtool."""
-    (rule,) = of_kind("PrometheusRule", "--set", "monitoring.prometheusRule.enabled=true").values()
-    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": rule["spec"]["groups"]}))
+def rules(*values: str) -> list[dict[str, Any]]:
+    """The chart's groups of rules, with nothing in them but the alert."""
+    (found,) = of_kind("PrometheusRule", "--set", "monitoring.prometheusRule.enabled=true", *values).values()
+    (rule,) = [one for group in found["spec"]["groups"] for one in group["rules"] if one.get("alert") == ALERT]
+    return [{"name": "certificates", "rules": [rule]}]
+
+
+def fires(tmp_path: Path, until: float, *values: str, now: float) -> bool:
+    """Whether the alert of a chart with these values fires for an hour of this metric, by promtool."""
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": rules(*values)}))
     # promtool's time begins at 0.
     check = {"eval_time": "61m", "alertname": ALERT, "exp_alerts": []}
     test = {
@@ -131,17 +141,81 @@ def fires(tmp_path: Path, until: float, *, now: float) -> bool:
 
 
 def test_the_alert_goes_by_cert_managers_certificate(release: Release, tmp_path: Path) -> None:
-    """What the servers tell is the end of what they use. One that is good for too short a time fires it."""
+    """What the servers tell is the end of what they use; it is late when its renewal has been due for long."""
     now = time.time()
     for certificate, value in served(release):
         assert value == pytest.approx(certificate.not_valid_after_utc.timestamp(), abs=1)
         assert timedelta(days=89) < certificate.not_valid_after_utc - datetime.now(UTC) <= timedelta(days=90)
-        assert not fires(tmp_path, value, now=now)
+        assert not fires(tmp_path, value, *PROVIDER, now=now)
+        assert fires(tmp_path, value, *PROVIDER, now=now + timedelta(days=84).total_seconds())
     before = stored(release).serial_number
-    short = ("--set", "certificates.certManager.duration=72h,certificates.certManager.renewBefore=24h")
-    release.put("upgrade", *PROVIDER, *short)
+    release.put("upgrade", *PROVIDER, *SHORT)
     wait_for("a certificate of three days", lambda: stored(release).serial_number != before, timeout=150)
     wait_for("it to be used", lambda: all_serve(release, stored(release).serial_number), timeout=300)
     for _, value in served(release):
-        assert value - now < timedelta(days=7).total_seconds()
-        assert fires(tmp_path, value, now=now)
+        assert value - now < timedelta(days=4).total_seconds()
+        assert fires(tmp_path, value, *PROVIDER, now=now), "by the threshold of longer ones"
+        assert not fires(tmp_path, value, *PROVIDER, *SHORT, now=now)
+        assert not fires(tmp_path, value, *PROVIDER, *SHORT, now=value - timedelta(hours=24).total_seconds())
+        assert fires(tmp_path, value, *PROVIDER, *SHORT, now=value - timedelta(hours=12).total_seconds())
+
+
+@contextmanager
+def changed(release: Release, name: str, spec: dict[str, Any]) -> Iterator[None]:
+    """An object of cert-manager's with other fields, put back at the end."""
+
+    def put(fields: dict[str, Any]) -> None:
+        release.cluster.kubectl("patch", *named, "--type=merge", "-p", json.dumps({"spec": fields}))
+
+    named = (name, "-n", NAMESPACE)
+    before = release.cluster.get(*named)["spec"]
+    put(spec)
+    try:
+        yield
+    finally:
+        put({field: before[field] for field in spec})
+
+
+def waits(release: Release) -> bool:
+    """Whether a renewal is due, and its request is not answered."""
+    named, of = ("-n", NAMESPACE), "cert-manager.io/certificate-name"
+    requests = release.cluster.get("certificaterequests", *named)["items"]
+    ours = [one for one in requests if one["metadata"]["annotations"][of] == NAME]
+    found = [("Issuing", release.cluster.get(f"certificate/{NAME}", *named)), *(("Ready", one) for one in ours)]
+    told = [
+        (kind, condition["status"], condition["reason"])
+        for kind, one in found
+        for condition in one.get("status", {}).get("conditions", [])
+        if condition["type"] == kind
+    ]
+    return {("Issuing", "True", "Renewing"), ("Ready", "False", "Pending")} <= set(told)
+
+
+def test_an_issuer_that_stops_fires_the_alert(release: Release, tmp_path: Path) -> None:
+    """The renewal of a certificate for an hour comes due by the clock, after a minute; its servers go on with it.
+
+    By a Prometheus that scrapes the pods. The alert's wait of an hour is made one of seconds.
+    """
+    groups = rules(*PROVIDER, *SHORT)
+    groups[0]["rules"][0]["for"] = "5s"
+    file = tmp_path / "rules.yaml"
+    file.write_text(yaml.safe_dump({"groups": groups}))
+    cluster, before = release.cluster, stored(release).serial_number
+    kubectl: list[str | Path] = [programs.tools() / "kubectl", f"--kubeconfig={cluster.kubeconfig}"]
+    with prometheus.follow(kubectl, cluster.env, NAMESPACE, rules=[file]) as seen:
+        seen.fresh(least=4, timeout=150)
+        assert len(seen.query(METRIC)) == 2
+        assert seen.alerts() == {}
+        with changed(release, f"certificate/{NAME}", {"duration": "1h", "renewBefore": "59m"}):
+            wait_for("one for an hour", lambda: stored(release).serial_number != before)
+            with changed(release, f"issuer/{NAME}", {"ca": {"secretName": "gone"}}), Requests(release) as requests:
+                wait_for("a renewal that is not answered", lambda: waits(release), timeout=300)
+                last = stored(release).serial_number
+                wait_for("the last one to be used", lambda: all_serve(release, last), timeout=300)
+                wait_for("the alert", lambda: seen.alerts() == {ALERT: "firing"})
+                many = requests.verdicts["good: admitted"]
+                wait_for("requests meanwhile", lambda: requests.verdicts["good: admitted"] > many + 20)
+            assert requests.surprises == []
+            assert stored(release).serial_number == last
+        wait_for("it to be renewed", lambda: stored(release).serial_number != last)
+        wait_for("the alert to end", lambda: seen.alerts() == {}, timeout=300)

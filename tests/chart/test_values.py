@@ -40,6 +40,8 @@ def test_the_crds_chart_lints() -> None:
         ("certificates.provider=none", "/certificates/provider"),
         (f"{CERT_MANAGER}.renewBefore=30d", "/certificates/certManager/renewBefore"),
         (f"{CERT_MANAGER}.duration=9999999h", "/certificates/certManager/duration"),
+        (f"{CERT_MANAGER}=null", "missing property 'certManager'"),
+        (f"{CERT_MANAGER}.renewBefore=null", "missing property 'renewBefore'"),
         (f"{CERT_MANAGER}.renewBefore=3h59m", "certificates.certManager.renewBefore: 3h59m leaves no time to be told"),
         (f"{CERT_MANAGER}.renewBefore=129600m", "renewBefore: 129600m is not less than the duration, 2160h"),
         (f"{CERT_MANAGER}.duration=72h", "renewBefore: 720h is not less than the duration, 72h"),
