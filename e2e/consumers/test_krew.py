@@ -30,7 +30,7 @@ def test_krew_installs_it_from_a_file(made: Made, env: dict[str, str]) -> None:
 def test_krew_s_own_check_installs_it_for_each_architecture(
     made: Made, env: dict[str, str], place: Room, tmp_path: Path
 ) -> None:
-    serve = [sys.executable, "-m", "http.server", str(DOWNLOADS_PORT), "--bind", "127.0.0.1", "-d", made.folder]
+    serve = [sys.executable, "-m", "http.server", str(DOWNLOADS_PORT), "--bind", "127.0.0.1", "-d", str(made.folder)]
     server = place.start("downloads", serve)
     ask = ["-c", f"import urllib.request as r; r.urlopen('http://localhost:{DOWNLOADS_PORT}/', timeout=5)"]
     wait_for("the downloads", lambda: run(place.inside([sys.executable, *ask])) == "")

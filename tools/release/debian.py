@@ -26,7 +26,7 @@ MULTIARCH = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 _MERGED = ("bin", "sbin", "lib", "lib64")
 """What is a link into /usr."""
 _LEFT_OUT = re.compile(
-    r"usr/share/(doc|man|info|lintian|locale|bug|apps|pixmaps|applications|binfmts|ca-certificates)(/.*)?"
+    r"usr/share/(doc|man|info|lintian|locale|bug|apps|pixmaps|applications|binfmts|ca-certificates|gcc|gdb)(/.*)?"
     r"|usr/lib/.*/(gconv|perl.*)(/.*)?"
     r"|usr/sbin/update-ca-certificates|etc/ca-certificates(/.*)?|usr/bin/py3(compile|clean)"
 )

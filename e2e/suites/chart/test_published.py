@@ -12,13 +12,16 @@ from pathlib import Path
 import pytest
 from tools.release.attest import Signer, new_key
 from tools.release.build import IMAGES, Where, archive_name, build
+from tools.release.debian import MULTIARCH
 from tools.release.oci import Layout
+from tools.release.python import VERSION as PYTHON
 from tools.release.python import machine
 from tools.release.verify import verify
 
 from cluster import programs
 from cluster.instance import find
 from cluster.shell import nsenter, run, wait_for
+from harness import imports
 from harness.image import Built
 from suites.chart.registry import HOST, push, serving
 from suites.chart.release import NAMESPACE, ROOT, Release
@@ -181,3 +184,10 @@ def test_the_plugin_brings_all_that_it_needs(made: Path, tmp_path: Path) -> None
     env = {"PATH": "/usr/bin:/bin", "HOME": os.devnull}
     told = run([*words, str(ROOT / "examples/20-minimal.yaml")], env=env)
     assert "0 refused" in told or "accepted" in told
+    libraries = f"/usr/lib/{MULTIARCH[machine()]}"
+    (loader,) = tmp_path.glob(f"{libraries[1:]}/ld-linux-*.so.*")
+    python = [f"{libraries}/{loader.name}", "--library-path", libraries, f"/usr/bin/python{PYTHON}", "-s"]
+    # Elsewhere the loader would find libraries of this machine.
+    env = {"PATH": "/usr/sbin:/usr/bin", "PYTHONHOME": "/usr", "HOME": "/"}
+    told = run(["chroot", str(tmp_path), *python, "-c", imports.PROGRAM], env=env)
+    imports.check(told)
