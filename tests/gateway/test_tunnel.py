@@ -200,7 +200,7 @@ def test_e15_e16_a_name_below_a_wildcard_with_an_address_inside(client: Client, 
     "authority", ["x.y.wild.test", "a.wild.test.evil.test", "a_b.wild.test", "wild.test", "a%2e.wild.test"]
 )
 def test_e13_a_wildcard_is_for_one_label(client: Client, internet: World, authority: str) -> None:
-    asked = len(internet.names.queries(["wild.test"]))
+    asked = set(internet.names.queries(["wild.test"]))  # known ones are asked for again, whoever comes
     answer = client.raw("a.wild.test", f"GET /x HTTP/1.1\r\nhost: {authority}\r\n\r\n".encode())
     assert answer.status in {400, 403}
-    assert len(internet.names.queries(["wild.test"])) == asked
+    assert set(internet.names.queries(["wild.test"])) == asked
