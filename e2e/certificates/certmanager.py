@@ -70,8 +70,13 @@ def renew(cluster: Cluster, certificate: str) -> None:
 
 
 def read(data: str) -> x509.Certificate:
-    """A certificate as Secrets and registrations have it: PEM in base64."""
+    """A certificate as Secrets have it: PEM in base64."""
     return x509.load_pem_x509_certificate(base64.b64decode(data))
+
+
+def read_all(bundle: str | None) -> set[x509.Certificate]:
+    """What a registration trusts. The injector adds to it, and leaves what was there until it ends."""
+    return set(x509.load_pem_x509_certificates(base64.b64decode(bundle))) if bundle else set()
 
 
 def issued(cluster: Cluster) -> tuple[x509.Certificate, x509.Certificate]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from cryptography import x509
 
-from certificates.certmanager import AUTHORITY, NAME, PROVIDER, authority, issued, read, renew, running
+from certificates.certmanager import AUTHORITY, NAME, PROVIDER, authority, issued, read, read_all, renew, running
 from chart.rendering import render
 from cluster import Cluster
 from cluster.shell import wait_for
@@ -25,21 +25,22 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             found.kubectl("create", "namespace", NAMESPACE)
             found.apply(*(one for one in render(*PROVIDER) if one["kind"] in KINDS))
             try:
-                wait_for("the certificate", lambda: bundle(found) is not None and issued(found))
+                wait_for("the certificate", lambda: issued(found) and trust(found))
             except Exception:
                 print(log.read_text()[-8000:])
                 raise
             yield found
 
 
-def bundle(cluster: Cluster) -> str | None:
+def trust(cluster: Cluster) -> set[x509.Certificate]:
     """What the API server is told to trust."""
-    found: str | None = cluster.get(REGISTRATION)["webhooks"][0]["clientConfig"].get("caBundle")
-    return found
+    return read_all(cluster.get(REGISTRATION)["webhooks"][0]["clientConfig"].get("caBundle"))
 
 
 def trusted(cluster: Cluster, certificate: x509.Certificate) -> bool:
-    certificate.verify_directly_issued_by(read(bundle(cluster) or ""))
+    """By each that is trusted, as all have one key."""
+    for one in trust(cluster):
+        certificate.verify_directly_issued_by(one)
     return True
 
 
@@ -54,27 +55,27 @@ def test_it_is_for_the_webhook_and_signed_by_what_the_api_server_trusts(cluster:
     certificate, signer = issued(cluster)
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert f"{NAME}.{NAMESPACE}.svc" in names.get_values_for_type(x509.DNSName)
-    assert signer == read(bundle(cluster) or "") == read(authority(cluster)["tls.crt"])
+    assert trust(cluster) == {signer} == {read(authority(cluster)["tls.crt"])}
     assert certificate != signer
     assert trusted(cluster, certificate)
 
 
 def test_a_renewal_changes_nothing_that_is_trusted(cluster: Cluster) -> None:
-    before, trust = issued(cluster)[0], bundle(cluster)
+    before, first = issued(cluster)[0], trust(cluster)
     after = renewed(cluster)
     assert before.public_key() != after.public_key()
-    assert bundle(cluster) == trust
+    assert trust(cluster) == first
     assert trusted(cluster, before)
     assert trusted(cluster, after)
 
 
 def test_what_an_authority_signed_is_good_after_its_renewal_too(cluster: Cluster) -> None:
-    before, first, trust = issued(cluster)[0], authority(cluster), bundle(cluster)
+    before, first = issued(cluster)[0], authority(cluster)
     renew(cluster, AUTHORITY)
     wait_for("another authority", lambda: authority(cluster)["tls.crt"] != first["tls.crt"])
     assert authority(cluster)["tls.key"] == first["tls.key"]
     after = renewed(cluster)
-    wait_for("it to be trusted", lambda: bundle(cluster) != trust)
-    assert read(bundle(cluster) or "") == read(authority(cluster)["tls.crt"])
+    both = {read(first["tls.crt"]), read(authority(cluster)["tls.crt"])}
+    wait_for("it to be trusted beside the first", lambda: trust(cluster) == both)
     assert trusted(cluster, before), "a server that has the older one still is"
     assert trusted(cluster, after)
