@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,8 +22,9 @@ from ringfence.resources.model import GatewayTells
 from ringfence.resources.users import USUAL_IDS, UserIds
 from ringfence.store.context import PolicyContext
 from ringfence.store.prover import Prover, by_certificate
-from ringfence.store.records import StoredAgent
+from ringfence.store.records import Key, StoredAgent
 from ringfence.store.store import Store
+from ringfence.store.urgency import Urgency
 from ringfence.telemetry.events import AgentName, ClusterRead, Emit, to_all
 from ringfence.telemetry.health import Health
 from ringfence.telemetry.looplag import probe
@@ -48,6 +50,7 @@ from .certificates.keeper import Settings as CertificateSettings
 from .certificates.keeper import keep
 from .egress.asking import Asking
 from .egress.receiver import Receiver, serve
+from .egress.updates import Refusing
 from .inputs import ApiServerRecorder
 from .namespace.connecting import Connecting
 from .namespace.reconciler import NamespaceReconciler
@@ -223,6 +226,13 @@ def _whose(store: Store, address: str) -> tuple[AgentName, str] | None:
     return None if key is None else (AgentName(*key), store.agents.items[key].uid)
 
 
+def _not_in_force(store: Store, refusing: Refusing[Key], agent: AgentName) -> None:
+    """Have the agent looked at, whose gateway goes by an older configuration: its pod may have been seen before."""
+    key = Key(*agent)
+    if refusing.say(key):
+        store.wake(key, Urgency.CHANGE)
+
+
 def _is_recorded(agent: StoredAgent) -> bool:
     return agent.requested_by is not None
 
@@ -298,7 +308,10 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
         work.begin(namespaces.run(), "namespaces")
         work.begin(reading.follow(), "watches")
         if parts.settings.egress_port:
-            receiver = Receiver(partial(_whose, reading.store), parts.emit)
+            refusing = Refusing[Key](time.monotonic)
+            reconciler.observer.gateway_refuses = refusing.stands
+            learn = partial(_not_in_force, reading.store, refusing)
+            receiver = Receiver(partial(_whose, reading.store), parts.emit, not_in_force=learn)
             work.begin(serve(receiver, parts.settings.egress_port), "what gateways tell")
         work.begin(prover.follow(), "addresses of the API server")
         work.begin(reading.compare_for_ever(parts.lease.returned), "resync")

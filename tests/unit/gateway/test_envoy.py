@@ -60,6 +60,7 @@ def test_the_files_of_a_gateway() -> None:
         "sds-key-keyed.test-443-key-1.json",
         "sds-keyed.test.json",
         "sds-plain.test.json",
+        "versions.txt",
     ]
     assert problems.of_gateway(GATEWAY) == []
     assert problems.problems(envoy.files(GATEWAY)) == []
@@ -76,7 +77,7 @@ def test_what_envoy_starts_with_holds_nothing_of_hosts() -> None:
 def test_another_route_changes_the_routes_alone() -> None:
     changed = Gateway((Host("api.llm.test", rules=()), *HOSTS[1:]), DENIED, ("10.96.0.10",), proxy_port=3128)
     before, after = envoy.files(GATEWAY), envoy.files(changed)
-    assert [name for name in before if before[name] != after[name]] == ["rds-443.json"]
+    assert [name for name in before if before[name] != after[name]] == ["rds-443.json", "versions.txt"]
 
 
 def test_each_name_has_one_filter_chain_and_each_port_one_listener() -> None:
