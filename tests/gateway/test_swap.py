@@ -9,11 +9,11 @@ import pytest
 
 from cluster.shell import seconds_until, wait_for
 from gateway.conftest import Starter
-from gateway.declared import gateway
+from gateway.declared import UPGRADE, gateway
 from harness.gateway.client import Client, Reset, read
 from harness.gateway.running import Running, swap
 from harness.gateway.world import World
-from ringfence.gateway import envoy
+from ringfence.gateway import envoy, wildcards
 from ringfence.gateway.model import Host, Mode, Rule
 
 SOON = 2.0
@@ -149,6 +149,25 @@ def _ready(running: Running) -> int:
         return read(connection).status
 
 
+def test_what_is_forgotten_of_a_name_ends_no_stream(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wildcards, "_FORGOTTEN_SECONDS", 1)
+    running = start(gateway(ONE))
+    client = running.client
+    wait_for("the host", lambda: client.ask("api.llm.test/events?count=1").status == 200, timeout=60)
+    stream = Stream(client, 400)
+    stream.start()
+    wait_for("the stream", lambda: len(stream.came) > 5, timeout=60)
+
+    def forgotten() -> bool:
+        return running.stats("cluster_manager.")["cluster_manager.cluster_removed"] > 0
+
+    wait_for("the name to be forgotten", forgotten, timeout=60)
+    assert not stream.ended
+    assert client.ask("api.llm.test/events?count=1").status == 200
+    stream.join(60)
+    assert (stream.ended, len(stream.came)) == ("whole", 400)
+
+
 def test_events_are_not_held_back(start: Starter) -> None:
     running = start(gateway(ONE))
     client = running.client
@@ -173,12 +192,6 @@ def test_a_websocket_echoes(agent: Client, internet: World, name: str, port: int
     assert file.read(7) == b"\x81\x05hello"
     connection.close()
     assert len(internet.account(internet.site(name, port), "websocket")) == before + 1
-
-
-UPGRADE = (
-    b"upgrade: websocket\r\nconnection: upgrade\r\n"
-    b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
 
 
 @pytest.mark.parametrize(

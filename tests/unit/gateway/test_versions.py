@@ -14,7 +14,7 @@ HOSTS = (Host("a.test"), Host("pipe.test", (8443,), Mode.TUNNEL), Host("plain.te
 
 def told(*hosts: Host, proxy_port: int = 0) -> dict[str, str]:
     lines = envoy.files(Gateway(hosts, (), proxy_port=proxy_port))[versions.FILE].splitlines()
-    return dict(found.groups() for line in lines if (found := LINE.fullmatch(line)))
+    return {found[1]: found[2] for line in lines if (found := LINE.fullmatch(line))}
 
 
 @pytest.mark.parametrize(
