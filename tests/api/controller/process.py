@@ -41,6 +41,7 @@ class Controller:
     def __init__(self, cluster: Cluster, log: Path, options: Options) -> None:
         self.options = options
         self.log_file = log
+        self._port: int | None = None
         kubeconfig = options.kubeconfig or cluster.user_kubeconfig(USER, ["system:masters"])
         environment = cluster.env | {"PYTHONPATH": str(_ROOT / "operator"), "KUBECONFIG": os.devnull}
         arguments = ["--namespace", options.lease_namespace, "--identity", options.identity, "--http-port", "0"]
@@ -75,10 +76,11 @@ class Controller:
 
     def get(self, path: str) -> tuple[int, str]:
         """Ask the health port; code 0 where nobody answers."""
-        found = _PORT.search(self.output)
-        if found is None:
+        if self._port is None and (found := _PORT.search(self.output)):
+            self._port = int(found[1])  # kept: the log grows, and many ask
+        if self._port is None:
             return 0, ""
-        connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=150)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=150)
         try:
             connection.request("GET", path)
             response = connection.getresponse()
@@ -147,14 +149,19 @@ class Record:
 
     def __init__(self, cluster: Cluster) -> None:
         self._file = cluster.audit_log
-        self._start = self._file.stat().st_size if self._file.exists() else 0
+        self._read = self._file.stat().st_size if self._file.exists() else 0
+        self._known: list[dict[str, Any]] = []
 
     def all(self) -> Iterator[dict[str, Any]]:
+        """Its entries, oldest first. Each line is read once: tests ask again and again, and the log is that of all."""
         with self._file.open("rb") as lines:
-            lines.seek(self._start)
+            lines.seek(self._read)
             for line in lines:
-                if line.endswith(b"\n"):
-                    yield json.loads(line)
+                if not line.endswith(b"\n"):
+                    break
+                self._known.append(json.loads(line))
+                self._read += len(line)
+        return iter(self._known)
 
     def writes(self, namespace: str | None = None, *, user: str | None = USER) -> list[dict[str, Any]]:
         """Requests that could change something, in order; the Lease's are not among them."""
