@@ -108,6 +108,13 @@ LINES = {
         "what would allow them, if anything would. Each of them is in the gateway's own record.",
         (*ABOUT, "rule", "count", "field"),
     ),
+    "an egress gateway refused its configuration": Line(
+        "controller",
+        "error",
+        "An agent's egress gateway is not ready, because Envoy refused a file of its configuration; said again and "
+        "again while it is so. The gateway's own log says what was wrong with it.",
+        ABOUT,
+    ),
     "put back in a namespace": Line(
         "controller",
         "warning",

@@ -16,6 +16,12 @@ RULES = (
 )
 API = Host("api.llm.test", (443, 8443), rules=RULES)
 
+UPGRADE = (
+    b"upgrade: websocket\r\nconnection: upgrade\r\n"
+    b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+"""Headers of a request for a WebSocket, the last of them."""
+
 
 def gateway(*hosts: Host, **more: object) -> Gateway:
     return Gateway(hosts, DENIED, (room.RESOLVER,), **more)  # type: ignore[arg-type]

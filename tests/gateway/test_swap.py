@@ -3,17 +3,18 @@
 import json
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
 from cluster.shell import seconds_until, wait_for
 from gateway.conftest import Starter
-from gateway.declared import gateway
+from gateway.declared import UPGRADE, gateway
 from harness.gateway.client import Client, Reset, read
 from harness.gateway.running import Running, swap
 from harness.gateway.world import World
-from ringfence.gateway import envoy
-from ringfence.gateway.model import Host, Rule
+from ringfence.gateway import envoy, wildcards
+from ringfence.gateway.model import Host, Mode, Rule
 
 SOON = 2.0
 ONE = Host("api.llm.test", rules=(Rule(("GET",), ("/events",)),))
@@ -97,10 +98,11 @@ def test_a_bad_update_leaves_the_old_one_in_force_and_is_told(start: Starter) ->
     running = start(gateway(ONE))
     client = running.client
     wait_for("the host", lambda: client.ask("api.llm.test/events?count=1").status == 200, timeout=60)
-    files = envoy.files(running.gateway)
+    assert _ready(running) == 200
+    files = envoy.files(replace(running.gateway, hosts=(TWO,)))
     bad = json.loads(files["rds-443.json"])
     bad["resources"][0]["virtual_hosts"][0]["routes"].insert(0, {"match": {}, "direct_response": {"status": 99}})
-    swap(running.config, files | {"rds-443.json": json.dumps(bad), "cds.json": "{"})
+    swap(running.config, files | {"rds-443.json": json.dumps(bad)})
     wait_for(
         "the rejection", lambda: "rejected" in running.errors() or "update_rejected" in running.errors(), timeout=60
     )
@@ -109,10 +111,61 @@ def test_a_bad_update_leaves_the_old_one_in_force_and_is_told(start: Starter) ->
         lambda: running.stats("http.port-443.rds.port-443.")["http.port-443.rds.port-443.update_rejected"] == 1,
         timeout=60,
     )
+    wait_for("the answer that it is not ready", lambda: _ready(running) == 503, timeout=60)
     assert client.ask("api.llm.test/events?count=1").status == 200
     assert client.ask("api.llm.test/any/x").status == 403
     running.apply(gateway(TWO))
     assert seconds_until("the good one", lambda: client.ask("api.llm.test/any/x").status == 200) < 5
+    assert _ready(running) == 200
+
+
+@pytest.mark.parametrize("file", ["cds.json", "lds.json", "rds-443.json", "ecds-port-443.json", "ecds-addresses.json"])
+def test_a_gateway_is_not_ready_while_a_file_is_not_in_force(start: Starter, file: str) -> None:
+    """What is no JSON counts as missing, not as refused, and leaves the one before in force as well."""
+    running = start(gateway(ONE))
+    files = envoy.files(running.gateway)
+    changed = envoy.files(replace(running.gateway, hosts=(TWO, Host("h1.test", tls_1_2=True)), denied=("10.0.0.0/8",)))
+    swap(running.config, files | {file: "{", "versions.txt": changed["versions.txt"]})
+    wait_for("the answer that it is not ready", lambda: _ready(running) == 503, timeout=60)
+    running.apply(gateway(ONE))
+    wait_for("the answer that it is ready", lambda: _ready(running) == 200, timeout=60)
+
+
+def test_a_gateway_is_ready_whatever_it_is_made_of_and_a_port_that_goes_makes_no_difference(start: Starter) -> None:
+    hosts = (ONE, Host("other.test", mode=Mode.TUNNEL), Host("plain.test", (80,)))
+    running = start(gateway(*hosts, Host("pipe.test", (8444,), Mode.TUNNEL), Host("b.test", (8443,)), proxy_port=3128))
+    assert [_ready(running) for _ in range(3)] == [200] * 3
+    running.apply(gateway(*hosts, proxy_port=3128))
+    wait_for("the change", lambda: running.stats("listener_manager.")["listener_manager.lds.update_success"] == 2)
+    running.apply(gateway(ONE))
+    wait_for("the change", lambda: running.stats("listener_manager.")["listener_manager.lds.update_success"] == 3)
+    assert [_ready(running) for _ in range(3)] == [200] * 3
+
+
+def _ready(running: Running) -> int:
+    """What the kubelet is answered."""
+    with running.client.dial(running.gateway.observe_port) as connection:
+        connection.sendall(b"GET /ready HTTP/1.1\r\nhost: x\r\n\r\n")
+        return read(connection).status
+
+
+def test_what_is_forgotten_of_a_name_ends_no_stream(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wildcards, "_FORGOTTEN_SECONDS", 1)
+    running = start(gateway(ONE))
+    client = running.client
+    wait_for("the host", lambda: client.ask("api.llm.test/events?count=1").status == 200, timeout=60)
+    stream = Stream(client, 400)
+    stream.start()
+    wait_for("the stream", lambda: len(stream.came) > 5, timeout=60)
+
+    def forgotten() -> bool:
+        return running.stats("cluster_manager.")["cluster_manager.cluster_removed"] > 0
+
+    wait_for("the name to be forgotten", forgotten, timeout=60)
+    assert not stream.ended
+    assert client.ask("api.llm.test/events?count=1").status == 200
+    stream.join(60)
+    assert (stream.ended, len(stream.came)) == ("whole", 400)
 
 
 def test_events_are_not_held_back(start: Starter) -> None:
@@ -139,12 +192,6 @@ def test_a_websocket_echoes(agent: Client, internet: World, name: str, port: int
     assert file.read(7) == b"\x81\x05hello"
     connection.close()
     assert len(internet.account(internet.site(name, port), "websocket")) == before + 1
-
-
-UPGRADE = (
-    b"upgrade: websocket\r\nconnection: upgrade\r\n"
-    b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
 
 
 @pytest.mark.parametrize(

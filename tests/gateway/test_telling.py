@@ -16,12 +16,13 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from cluster.shell import wait_for
 from gateway.declared import gateway
 from harness.gateway.client import Reset, read
-from harness.gateway.running import Running
+from harness.gateway.running import Running, swap
 from harness.gateway.world import World
 from ringfence.controller.egress.reading import MOST_BYTES, reasons
+from ringfence.gateway import envoy
 from ringfence.gateway.log import Reason
 from ringfence.gateway.model import Host, Rule
-from ringfence.gateway.telling import MOST_A_MINUTE, PATH
+from ringfence.gateway.telling import MOST_A_MINUTE, NOT_IN_FORCE, PATH
 
 PLACE = "203.0.113.28"
 PORT = 4318
@@ -69,7 +70,7 @@ class Listening:
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
 
-    def told(self) -> Counter[Reason]:
+    def told(self) -> Counter[str]:
         return sum((reasons(body) for body in self.bodies), Counter())
 
     def close(self) -> None:
@@ -111,6 +112,20 @@ def refuse(running: Running) -> None:
     wait_for("an address", lambda: client.ask("private.test/x").status == 403, timeout=60)
     with pytest.raises(Reset):
         client.tls(f"{HIDDEN}.test")
+
+
+def test_that_a_file_is_not_in_force_is_told(running: Running, listening: Listening) -> None:
+    files = envoy.files(running.gateway)
+    swap(running.config, files | {"versions.txt": files["versions.txt"].replace("lds", "another")})
+    try:
+        for _ in range(3):
+            with running.client.dial(running.gateway.observe_port) as connection:
+                connection.sendall(b"GET /ready HTTP/1.1\r\nhost: x\r\n\r\n")
+                status = read(connection).status
+        assert status == 503
+        wait_for("the word", lambda: listening.told()[NOT_IN_FORCE] == 2, timeout=60)
+    finally:
+        swap(running.config, files)
 
 
 def test_reasons_are_told_and_nothing_that_the_agent_wrote(running: Running, listening: Listening) -> None:

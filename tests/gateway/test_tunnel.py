@@ -3,11 +3,13 @@
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
 from cluster.shell import wait_for
-from gateway.declared import API, gateway
+from gateway.conftest import Starter
+from gateway.declared import API, UPGRADE, gateway
 from harness.gateway import room
 from harness.gateway.client import Answer, Client, Reset, read
 from harness.gateway.running import Running
@@ -179,6 +181,13 @@ def _ok(client: Client, url: str) -> Answer | None:
     return answer if answer.status == 200 else None
 
 
+def _soon(client: Client, url: str) -> Answer | None:
+    """The same, while the declaration is changed."""
+    with suppress(Reset):
+        return _ok(client, url)
+    return None
+
+
 def test_a_tunnel_below_a_wildcard(far: Client) -> None:
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):  # it is other.test that answers there
         far.tls("a.pipe.test")
@@ -196,11 +205,35 @@ def test_e15_e16_a_name_below_a_wildcard_with_an_address_inside(client: Client, 
     assert len(internet.account(internet.site("private.test"), "connection")) == before
 
 
+def test_names_behind_one_address_share_no_connection(start: Starter, internet: World, tunnels: Running) -> None:
+    """Though they share a cluster, and the certificate there is for both."""
+    names = ("one.wild.test", "two.wild.test")
+    for name in names:
+        internet.names.set(name, WILD[0].address)
+    client = start(gateway(*map(Host, names))).client
+    for name in names * 2:
+        answer = wait_for("an answer", lambda: _ok(client, f"{name}/x"), timeout=60)  # noqa: B023
+        assert (answer.told["host"], answer.told["sni"]) == (name, name)
+
+
+def test_a_name_moves_between_a_wildcard_and_a_declaration_of_its_own(
+    start: Starter, internet: World, tunnels: Running
+) -> None:
+    running = start(gateway(Host("*.wild.test")))
+    for host in (Host("*.wild.test"), Host("a.wild.test"), Host("a.wild.test", tls_1_2=True)):
+        running.apply(gateway(host))
+        wait_for("an answer", lambda: _soon(running.client, "a.wild.test/x"), timeout=60)
+        websocket = running.client.tls("a.wild.test")
+        websocket.sendall(b"GET /ws HTTP/1.1\r\nhost: a.wild.test\r\n" + UPGRADE)
+        assert b" 101 " in websocket.makefile("rb").readline()
+        websocket.close()
+
+
 @pytest.mark.parametrize(
     "authority", ["x.y.wild.test", "a.wild.test.evil.test", "a_b.wild.test", "wild.test", "a%2e.wild.test"]
 )
 def test_e13_a_wildcard_is_for_one_label(client: Client, internet: World, authority: str) -> None:
-    asked = set(internet.names.queries(["wild.test"]))  # known ones are asked for again, whoever comes
+    asked = set(internet.names.queries(["wild.test"]))
     answer = client.raw("a.wild.test", f"GET /x HTTP/1.1\r\nhost: {authority}\r\n\r\n".encode())
     assert answer.status in {400, 403}
     assert set(internet.names.queries(["wild.test"])) == asked

@@ -86,6 +86,7 @@ class Reason(StrEnum):
     AVAILABLE = "Available"
     NO_GATEWAY_IMAGE = "NoGatewayImage"
     GATEWAY_UNUSABLE = "GatewayUnusable"
+    GATEWAY_REFUSED_UPDATE = "GatewayRefusedUpdate"
     RUNNING = "Running"
     SCHEDULED = "Scheduled"
     RUN_SUCCEEDED = "RunSucceeded"

@@ -5,7 +5,6 @@ import contextlib
 import signal
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from ringfence.store.context import PolicyContext
 from ringfence.store.prover import Prover, by_certificate
 from ringfence.store.records import StoredAgent
 from ringfence.store.store import Store
-from ringfence.telemetry.events import AgentName, ClusterRead, Emit, to_all
+from ringfence.telemetry.events import ClusterRead, Emit, to_all
 from ringfence.telemetry.health import Health
 from ringfence.telemetry.looplag import probe
 from ringfence.telemetry.metrics import kube_request
@@ -31,7 +30,7 @@ from ringfence.telemetry.sinks.kubernetes import KubernetesEventSink
 from ringfence.telemetry.sinks.lines import to_log
 from ringfence.telemetry.sinks.metrics import MetricsSink
 
-from . import kopf_adapter
+from . import gateway_reports, kopf_adapter
 from .agent.execute import Executor
 from .agent.gateways import Gateways
 from .agent.handover import HandOvers
@@ -47,7 +46,6 @@ from .agent.writer import Writer
 from .certificates.keeper import Settings as CertificateSettings
 from .certificates.keeper import keep
 from .egress.asking import Asking
-from .egress.receiver import Receiver, serve
 from .inputs import ApiServerRecorder
 from .namespace.connecting import Connecting
 from .namespace.reconciler import NamespaceReconciler
@@ -221,17 +219,6 @@ class _Parts:
         )
 
 
-def _whose(store: Store, address: str) -> tuple[AgentName, str] | None:
-    key = store.gateways.agent_at(address)
-    return None if key is None else (AgentName(*key), store.agents.items[key].uid)
-
-
-def tell_gateways(store: Store, observer: Observer, tells: GatewayTells) -> None:
-    """From now on of these: gateways that are there are written anew."""
-    observer.gateway_tells = tells
-    store.wake_all(where=lambda agent: agent.by_name)
-
-
 def _is_recorded(agent: StoredAgent) -> bool:
     return agent.requested_by is not None
 
@@ -306,12 +293,11 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
         work.begin(policies.run(), "policies")
         work.begin(namespaces.run(), "namespaces")
         work.begin(reading.follow(), "watches")
-        if parts.settings.egress_port:
-            receiver = Receiver(partial(_whose, reading.store), parts.emit)
-            work.begin(serve(receiver, parts.settings.egress_port), "what gateways tell")
-            observer = reconciler.observer
-            moved = partial(tell_gateways, reading.store, observer)
-            work.begin(parts.asking().follow(observer.gateway_tells, moved), "where gateways find the controller")
+        if port := parts.settings.egress_port:
+            for task, name in gateway_reports.tasks(
+                reading.store, reconciler.observer, parts.emit, parts.asking(), port
+            ):
+                work.begin(task, name)
         work.begin(prover.follow(), "addresses of the API server")
         work.begin(reading.compare_for_ever(parts.lease.returned), "resync")
         return await _watch(parts, reading, work, stop)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from . import log, naming, upstream
+from . import log, naming, telling, upstream, versions
 from .model import Gateway
 from .shapes import Json, extension, seconds, socket, watched
 
@@ -10,7 +10,7 @@ _QUERY_SECONDS: Final = 3
 _HEAP_CLOSED: Final = 0.95
 _COUNTED: Final = (
     *({"prefix": f"{part}."} for part in ("cluster_manager", "listener_manager", "overload", "server")),
-    *({"suffix": f".{what}"} for what in ("update_rejected", "config_fail")),
+    *({"suffix": f".{what}"} for what in ("update_rejected", "config_fail", versions.FIGURE)),
     {"prefix": f"{log.FIGURES}."},
     {"safe_regex": {"regex": r"http\..*\.rds\..*\.(update_success|update_failure|version)"}},
 )
@@ -94,15 +94,19 @@ def _admin(gateway: Gateway) -> Json:
     }
 
 
+_READY: Final = "/ready"
+
+
 def _observe(gateway: Gateway) -> Json:
     """Readiness and figures, and nothing else of the administration: no other path, method or query gets there."""
     get = {"name": ":method", "string_match": {"exact": "GET"}}
     routes: list[Json] = []
-    for path in ("/ready", "/stats/prometheus"):
+    for path in (_READY, "/stats/prometheus"):
         whole = {"name": ":path", "string_match": {"exact": path}}  # without a query: it holds orders, too
         to = {"cluster": naming.ADMIN, "timeout": "5s"}
         routes.append({"match": {"path": path, "headers": [get, whole]}, "route": to})
     routes.append({"match": {"prefix": "/"}, "direct_response": {"status": 404}})
+    source = {"inline_string": versions.script(gateway, _READY)}
     manager = extension(
         "envoy.filters.network.http_connection_manager",
         "HttpConnectionManager",
@@ -115,7 +119,11 @@ def _observe(gateway: Gateway) -> Json:
         stream_idle_timeout=seconds(10),
         request_headers_timeout=seconds(5),
         route_config={"virtual_hosts": [{"name": "observe", "domains": ["*"], "routes": routes}]},
-        http_filters=[extension("envoy.filters.http.router", "Router", suppress_envoy_headers=True)],
+        http_filters=[
+            extension("versions", "Lua", default_source_code=source),
+            extension("envoy.filters.http.router", "Router", suppress_envoy_headers=True),
+        ],
+        access_log=log.of_versions(told=telling.wanted(gateway)),
     )
     return {
         "name": "observe",

@@ -20,7 +20,7 @@ _WINDOW: Final = 1 << 20
 def clusters(gateway: Gateway) -> list[Json]:
     """All clusters, by port and host: with a key one for each place; for WebSockets with HTTP/1 alone."""
     found = [one for port in gateway.ports for host in gateway.at(port) for one in _of_host(gateway, host, port)]
-    found += [one for port in gateway.ports for one in _websockets(gateway, port)]
+    found += [] if gateway.upstream else [_shared(gateway, tls=tls) for tls in (True, False)]
     if tunnel.wanted(gateway):
         found.append(tunnel.cluster())
     if gateway.proxy_port:
@@ -43,20 +43,21 @@ def _of_host(gateway: Gateway, host: Host, port: int) -> Iterator[Json]:
     for name, place, http1 in keys.clusters(host, port):
         spoken = _protocol(gateway, [*counted, *keys.filters(gateway, place, name)], http1=http1 or not tls)
         yield _cluster(gateway, host, port, name, spoken, tls=tls)
-    if host.key:
+    if host.key or wildcards.shares(host):
         return
-    for http1 in (False, True) if wildcards.own_websockets(host) else (False,):
+    for http1 in (False, True) if host.websocket and not host.wildcard else (False,):
         spoken = _protocol(gateway, counted, http1=http1 or not tls, names=host.wildcard)
         yield _cluster(gateway, host, port, naming.cluster(host, port, http1=http1), spoken, tls=tls)
 
 
-def _websockets(gateway: Gateway, port: int) -> Iterator[Json]:
-    """One for all hosts of a port: the roots that a cluster believes are a quarter of a MiB each."""
-    sharing = [host for host in gateway.at(port) if wildcards.shares_websockets(host)]
-    for tls_1_2 in sorted({host.tls_1_2 for host in sharing}):
-        spoken = _protocol(gateway, [], http1=True, names=True)
-        every = Host(WILDCARD, (port,), tls_1_2=tls_1_2)
-        yield _cluster(gateway, every, port, naming.websockets(port, tls_1_2), spoken, tls=port != PLAIN_PORT)
+def _shared(gateway: Gateway, *, tls: bool) -> Json:
+    """One for all hosts that are the same to it, which makes one for each name and port when that is used.
+
+    It is there whatever the hosts are, and never another: Envoy (1.40) ends by a segmentation fault when one is removed
+    that has made some.
+    """
+    spoken = _protocol(gateway, [], http1=not tls, names=True)
+    return _cluster(gateway, Host(WILDCARD), 0, naming.shared(tls=tls), spoken, tls=tls)
 
 
 def _cluster(gateway: Gateway, host: Host, port: int, name: str, spoken: Json, *, tls: bool) -> Json:

@@ -3,14 +3,14 @@
 import json
 from collections.abc import Mapping
 
-from . import bootstrap, clusters, keys, listeners, naming, proxy, routes, tunnel, upstream
+from . import bootstrap, clusters, keys, listeners, naming, proxy, routes, tunnel, upstream, versions
 from .certificates import names
 from .model import Gateway
 from .shapes import Json, resources, typed
 
 
 def files(gateway: Gateway) -> dict[str, str]:
-    """Name -> JSON text, in order of names; the same gateway gives the same text.
+    """Name -> text, in order of names; the same gateway gives the same text. All but one are JSON (`versions`).
 
     They lie in one folder, `gateway.paths.config`, which is swapped as a whole. Envoy starts with `bootstrap.json`,
     and reads the others anew after each swap. The placeholders of keys stand in the `rds-` files: they belong into a
@@ -33,7 +33,11 @@ def files(gateway: Gateway) -> dict[str, str]:
         found[upstream.FILE] = resources(upstream.secret(gateway))
     for host in gateway.hosts:
         found |= {name: resources(secret) for name, secret in keys.secrets(gateway, host)}
-    return {name: text(found[name]) for name in sorted(found)}
+    texts = {name: text(found[name]) for name in found}
+    known = {name: versions.version(texts[name]) for name in versions.figures(gateway)}
+    texts |= {name: text({"version_info": known[name], **found[name]}) for name in known}
+    texts[versions.FILE] = versions.lines(gateway, known)
+    return {name: texts[name] for name in sorted(texts)}
 
 
 def text(content: Mapping[str, object]) -> str:

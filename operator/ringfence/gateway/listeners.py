@@ -29,7 +29,7 @@ def listeners(gateway: Gateway) -> list[Json]:
 
 
 def _tunnel_filters() -> list[Json]:
-    return [wildcards.http_filter(), router()]
+    return [*wildcards.http_filters(), router()]
 
 
 def _listener(gateway: Gateway, port: int) -> Json:
@@ -100,7 +100,7 @@ def manager(gateway: Gateway, port: int) -> Json:
 
 def _filters() -> list[Json]:
     """Those that are there whatever the hosts are do nothing but what a route says: a changed list changes no chain."""
-    return [keys.trailers_filter(), bodies.http_filter(), wildcards.http_filter(), router()]
+    return [keys.trailers_filter(), bodies.http_filter(), *wildcards.http_filters(), router()]
 
 
 def settings(gateway: Gateway, filters: list[Json]) -> dict[str, Any]:

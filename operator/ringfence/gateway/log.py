@@ -163,6 +163,11 @@ def of_upstream_proxy() -> list[Json]:
     return [_lines(_UPSTREAM_PROXY) | _only("response.code != 200")]
 
 
+def of_versions(*, told: bool = False) -> list[Json]:
+    """Nothing but what `telling` tells: that the gateway is not ready, because Envoy refused a file."""
+    return [telling.logger(telling.NOT_IN_FORCE) | _only(f"{_DETAILS} == 'lua_response'")] if told else []
+
+
 def _lines(fields: dict[str, Any]) -> Json:
     return extension("envoy.access_loggers.stdout", "StdoutAccessLog", log_format={"json_format": fields})
 

@@ -92,7 +92,7 @@ class Host:
     requests_per_minute: int = 0
     closed: str = ""
     shares: bool = True
-    """Whether its WebSockets may go by a cluster that makes one for each name when it is used."""
+    """Whether it may go by a cluster that makes one for each name when it is used."""
 
     @property
     def wildcard(self) -> bool:

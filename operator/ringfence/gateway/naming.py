@@ -48,9 +48,9 @@ def cluster(host: Host, port: int, place: int | None = None, *, http1: bool = Fa
     return site(host, port) + ("/http1" if http1 else "") + ("" if place is None else f"/key-{place}")
 
 
-def websockets(port: int, tls_1_2: bool) -> str:
-    """The cluster for WebSockets of those hosts of a port that share one."""
-    return f"websockets-{port}" + ("/tls-1.2" if tls_1_2 else "")
+def shared(*, tls: bool) -> str:
+    """The cluster of those hosts that share one."""
+    return "hosts" if tls else "hosts-plain"
 
 
 def routes(port: int) -> str:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from . import naming
+from . import naming, versions
 from .model import BELOW, WILDCARD, Gateway, Host, Mode
 from .routes import PLAIN_PORT
 
@@ -115,6 +115,8 @@ def _of_key(host: Host) -> Iterator[str]:
 def _of_file(name: str, text: str) -> Iterator[str]:
     if len(name) > LONGEST_NAME:
         yield f"a name of {len(name)} characters, where a ConfigMap takes {LONGEST_NAME}"
+    if name == versions.FILE:
+        return
     try:
         content = json.loads(text)
     except ValueError as error:

@@ -74,7 +74,9 @@ def configuration(gateway: Gateway, port: int) -> Json:
 
 
 def _virtual_host(host: Host, port: int) -> Json:
+    resolved = wildcards.of_requests(host, port)
     return {
+        **({"typed_per_filter_config": resolved} if resolved else {}),
         "name": naming.site(host, port),
         "domains": wildcards.domains(host, port),
         "retry_policy": {"retry_on": _RETRIED, "num_retries": 2},
@@ -154,7 +156,7 @@ def _rule(host: Host, port: int, name: str, rule: Rule, path: str) -> Iterator[J
         if upgrades:
             match = _match(path, _method(("GET",)), _WEBSOCKET, *demanded)
             yield _passage(host, port, name, match, _to_websocket(host, port, place))
-        to = _to(host, port, naming.cluster(host, port, place))
+        to = _to(host, port, _shared(port) if wildcards.shares(host) else naming.cluster(host, port, place))
         yield _passage(host, port, name, _match(path, *methods, *demanded), to)
     if host.key:
         places = " or ".join(place.header for place in host.key.places)
@@ -182,8 +184,8 @@ def _passage(host: Host, port: int, name: str, match: Json, to: Json) -> Json:
         "metadata": log.verdict(log.ALLOWED, naming.site(host, port)),
     }
     filters: Json = {}
-    if "upgrade_configs" in to and wildcards.shares_websockets(host) and not host.wildcard:
-        filters |= wildcards.resolves(host, port)
+    if "upgrade_configs" in to and wildcards.dynamic(host):
+        filters |= wildcards.of_websockets(host, port)
     if host.key:
         passage["request_headers_to_remove"] = keys.removed(host.key)
         filters |= keys.no_trailers()
@@ -195,19 +197,20 @@ def _passage(host: Host, port: int, name: str, match: Json, to: Json) -> Json:
 
 
 def _to_websocket(host: Host, port: int, place: int | None) -> Json:
-    shared = wildcards.shares_websockets(host)
-    name = naming.websockets(port, host.tls_1_2) if shared else naming.cluster(host, port, place, http1=True)
+    own = naming.cluster(host, port, place, http1=not host.wildcard)
+    name = _shared(port) if wildcards.shares(host) else own
     upgrades = [{"upgrade_type": "websocket", "enabled": True}]
-    return _to(host, port, name, dynamic=shared) | {"upgrade_configs": upgrades}
+    return _to(host, port, name) | {"upgrade_configs": upgrades}
 
 
-def _to(host: Host, port: int, cluster: str, *, dynamic: bool = False) -> Json:
-    """Without a timeout of its own: event streams last. A silent one ends by the connection manager's idle timeout.
+def _shared(port: int) -> str:
+    return naming.shared(tls=port != PLAIN_PORT)
 
-    `dynamic`: to a cluster of many names.
-    """
+
+def _to(host: Host, port: int, cluster: str) -> Json:
+    """Without a timeout of its own: event streams last. A silent one ends by the connection manager's idle timeout."""
     to: Json = {"cluster": cluster, "timeout": "0s"}
-    if host.wildcard or dynamic:  # what resolves it has put the port behind the name
+    if host.wildcard:  # what resolves it has put the port behind the name
         to["auto_host_rewrite"] = port in wildcards.DEFAULT_PORTS
     else:
         to["host_rewrite_literal"] = authority(host.name, port)

@@ -44,6 +44,7 @@ _TYPES: Final = {
     "Buffer": "envoy.extensions.filters.http.buffer.v3.Buffer",
     "BufferPerRoute": "envoy.extensions.filters.http.buffer.v3.BufferPerRoute",
     "LocalRateLimit": "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
+    "SetFilterState": "envoy.extensions.filters.http.set_filter_state.v3.Config",
     "FixedHeapConfig": "envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig",
     "InternalListener": "envoy.extensions.bootstrap.internal_listener.v3.InternalListener",
 }

@@ -13,6 +13,8 @@ from .shapes import Json, extension, seconds, socket, typed
 
 REASON: Final = "reason"
 """The attribute with the reason, as `log.Reason`."""
+NOT_IN_FORCE: Final = "NotInForce"
+"""In the place of a reason: Envoy refused a file of the configuration, and goes by the one before."""
 PATH: Final = "/v1/logs"
 """As OTLP over HTTP has it."""
 WAY: Final = "telling"

@@ -1,4 +1,8 @@
-"""Names below a wildcard: resolved when they are asked for, each as a cluster of its own, its addresses checked."""
+"""Names that are resolved when they are asked for, each as a cluster of its own, its addresses checked.
+
+Those below a wildcard, and exact ones that share a cluster: the roots that a cluster believes are a quarter of a MiB
+for each, and so only what was asked for within some minutes has them.
+"""
 
 import re
 from typing import Any, Final
@@ -14,9 +18,15 @@ _FORGOTTEN_SECONDS: Final = 300
 _LABEL: Final = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 
 
-def http_filter() -> Json:
-    """Of a connection manager: resolves what a route sends to such a cluster, after all has been decided."""
-    return extension(FILTER, "ForwardProxyFilter", sub_cluster_config={"cluster_init_timeout": seconds(10)})
+_STATE: Final = "envoy.filters.http.set_filter_state"
+_HTTP1: Final = {"envoy.network.application_protocols": "http/1.1"}
+"""What Envoy offers the host in TLS, of one request: for a WebSocket, which HTTP/2 mostly does not carry."""
+
+
+def http_filters() -> list[Json]:
+    """Of a connection manager: resolve what a route sends to such a cluster, after all has been decided."""
+    state = extension(_STATE, "SetFilterState") | {"disabled": True}
+    return [state, extension(FILTER, "ForwardProxyFilter", sub_cluster_config={"cluster_init_timeout": seconds(10)})]
 
 
 def cluster_type() -> dict[str, Any]:
@@ -46,18 +56,49 @@ def domains(host: Host, port: int) -> list[str]:
     return [*bare, naming.site(host, port)]
 
 
-def own_websockets(host: Host) -> bool:
-    """Whether a host's WebSockets need clusters of its own: to add its key, to count its requests, behind a proxy."""
-    return (
-        host.mode is Mode.TERMINATE and host.websocket and bool(host.key or host.requests_per_minute or not host.shares)
-    )
+def shares(host: Host) -> bool:
+    """Whether it shares a cluster: what is counted, keyed, tunnelled or spoken to with TLS 1.2 has one of its own.
+
+    So has all behind a corporate proxy (`Host.shares`).
+    """
+    return host.shares and host.mode is Mode.TERMINATE and not (host.key or host.requests_per_minute or host.tls_1_2)
 
 
-def shares_websockets(host: Host) -> bool:
-    """Whether they go by the cluster of all such hosts, which makes one for each name when it is used."""
-    return host.mode is Mode.TERMINATE and host.websocket and not own_websockets(host)
+def dynamic(host: Host) -> bool:
+    """Whether the names of its cluster are resolved when they are asked for."""
+    return host.wildcard or shares(host)
 
 
-def resolves(host: Host, port: int) -> Json:
-    """Of a route to such a cluster: which name and port it is."""
-    return {FILTER: typed("ForwardProxyPerRoute", host_rewrite_literal=naming.site(host, port))}
+def of_requests(host: Host, port: int) -> dict[str, Any]:
+    """Of the virtual host: which name and port it is. Nothing where the request says it, or its cluster is its own.
+
+    It is resolved with the dot at its end that no client writes: what is made for it has another name than what a
+    wildcard makes, so that neither is taken away with the other.
+    """
+    if host.wildcard or not shares(host):
+        return {}
+    return {
+        FILTER: typed("ForwardProxyPerRoute", host_rewrite_literal=f"{_absolute(host)}:{port}"),
+        _STATE: _set(_destination(host, port)),
+    }
+
+
+def of_websockets(host: Host, port: int) -> dict[str, Any]:
+    """Of a route to such a cluster, for a WebSocket."""
+    return {_STATE: _set(({} if host.wildcard else _destination(host, port)) | _HTTP1)}
+
+
+def _absolute(host: Host) -> str:
+    return f"{host.name}."
+
+
+def _destination(host: Host, port: int) -> dict[str, str]:
+    return {"envoy.upstream.dynamic_host": _absolute(host), "envoy.upstream.dynamic_port": str(port)}
+
+
+def _set(state: dict[str, str]) -> Json:
+    values = [
+        {"object_key": key, "format_string": {"text_format_source": {"inline_string": value}}}
+        for key, value in state.items()
+    ]
+    return typed("SetFilterState", on_request_headers=values)

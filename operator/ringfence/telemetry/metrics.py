@@ -245,6 +245,13 @@ EGRESS_TOLD = Counter(
     ["result"],
     registry=REGISTRY,
 )
+GATEWAY_UPDATES_REFUSED = Counter(
+    "ringfence_gateway_updates_refused",
+    "Messages of egress gateways that Envoy refused a file of their configuration, so that they are not ready; some in "
+    "a minute while it is so. Labels: namespace (of the agent).",
+    ["namespace"],
+    registry=REGISTRY,
+)
 SERVICE_REDIRECTS = Counter(
     "ringfence_service_redirects",
     "Times that a Service led to other pods than before, counted for each agent that may call it: its selector or its "
@@ -318,6 +325,7 @@ OF_CONTROLLER: tuple[Collector, ...] = (
     ADMISSION_WEBHOOK,
     ROTATIONS,
     EGRESS_TOLD,
+    GATEWAY_UPDATES_REFUSED,
     SERVICE_REDIRECTS,
     AGENT_COLLECTOR,
 )

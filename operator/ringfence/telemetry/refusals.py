@@ -22,6 +22,11 @@ class EgressRefusedOften(AgentEvent):
     field: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class GatewayUpdateRefused(AgentEvent):
+    """Its egress gateway says that Envoy refused a file of the configuration, and goes by the one before."""
+
+
 @dataclass(frozen=True)
 class EgressTold:
     """A gateway, or somebody, told of refusals. `result`: taken, stranger, unreadable, late."""

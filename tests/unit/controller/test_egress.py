@@ -13,10 +13,11 @@ from ringfence.controller.egress import bursts, receiver
 from ringfence.controller.egress.bursts import MANY, QUIET, WITHIN, Bursts
 from ringfence.controller.egress.reading import MOST_BYTES, Unreadable, reasons
 from ringfence.controller.egress.receiver import Receiver, plain, serve
+from ringfence.controller.egress.updates import STANDS, Refusing
 from ringfence.gateway.log import Reason
 from ringfence.gateway.telling import PATH
 from ringfence.telemetry.events import AgentName
-from ringfence.telemetry.refusals import EgressRefused, EgressRefusedOften, EgressTold
+from ringfence.telemetry.refusals import EgressRefused, EgressRefusedOften, EgressTold, GatewayUpdateRefused
 
 AGENT = AgentName("ns", "a")
 
@@ -147,6 +148,37 @@ async def test_refusals_are_counted_and_a_burst_is_told() -> None:
         EgressRefusedOften(agent=AGENT, uid="u", rule="HostNotDeclared", count=MANY + 1, field=field)
     ]
     assert told.of(EgressTold) == [EgressTold("taken")] * 2
+
+
+async def test_that_a_file_is_not_in_force_is_no_violation_and_learned() -> None:
+    told, learned = Told(), list[AgentName]()
+    made = Receiver(lambda _: (AGENT, "u"), told.append, not_in_force=learned.append)
+    parts: list[Any] = [{"type": "http.request", "body": message("NotInForce", "HostNotDeclared", "NotInForce")}]
+
+    async def receive() -> Any:
+        return parts.pop()
+
+    async def send(_: Any) -> None:
+        return None
+
+    await made({"method": "POST", "path": PATH, "client": ("10.0.0.1", 1)}, receive, send)
+    assert learned == [AGENT]
+    assert told.of(GatewayUpdateRefused) == [GatewayUpdateRefused(agent=AGENT, uid="u")]
+    assert [event.rule for event in told.of(EgressRefused)] == ["HostNotDeclared"]
+
+
+def test_what_a_gateway_says_of_itself_stands_for_a_while() -> None:
+    now = [0.0]
+    refusing = Refusing[str](lambda: now[0])
+    assert not refusing.stands("a")
+    assert (refusing.say("a"), refusing.say("a")) == (True, False)
+    assert (refusing.stands("a"), refusing.stands("b")) == (True, False)
+    now[0] = STANDS - 1
+    refusing.say("b")
+    assert refusing.stands("a")
+    now[0] = STANDS
+    assert (refusing.stands("a"), refusing.stands("b")) == (False, True)
+    assert refusing.say("a")
 
 
 async def test_a_stranger_is_not_listened_to() -> None:

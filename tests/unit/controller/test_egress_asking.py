@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from ringfence.controller.egress import asking
 from ringfence.controller.egress.asking import Asking
-from ringfence.controller.run import tell_gateways
+from ringfence.controller.gateway_reports import tell_gateways
 from ringfence.kube import ApiError, Unreachable, path_of
 from ringfence.resources.model import GatewayTells
 from ringfence.store.context import PolicyContext

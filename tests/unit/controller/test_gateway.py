@@ -206,6 +206,20 @@ async def test_a_strangers_secret_of_that_name_is_left_alone() -> None:
     assert place.condition("GatewayReady") == ("False", "ChildNotOurs")
 
 
+async def test_a_gateway_that_goes_by_what_was_before_is_said_to(place: GatewayPlace) -> None:
+    place.reconciler.observer.gateway_refuses = lambda key: key == KEY
+    await place.reconcile()
+    assert place.condition("GatewayReady") == ("True", "Available"), "its pod has the last word"
+    place.run(GATEWAY, ready=0)
+    await place.reconcile()
+    assert place.condition("GatewayReady") == place.condition("Ready") == ("False", "GatewayRefusedUpdate")
+    found = next(one for one in place.status["conditions"] if one["type"] == "GatewayReady")
+    assert f"kubectl logs deployment/{NAME}" in found["message"]
+    place.run(GATEWAY)
+    await place.reconcile()
+    assert place.condition("GatewayReady") == ("True", "Available")
+
+
 async def test_what_no_secret_holds_is_said_and_the_gateway_goes_on(place: GatewayPlace) -> None:
     before = place.kube.objects[CONFIG]["metadata"]["resourceVersion"]
     names = [f"host-{number}.example.com" for number in range(100)]

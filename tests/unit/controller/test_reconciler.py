@@ -92,9 +92,9 @@ class Place:
         found, self.kube.requests[:] = [str(one) for one in self.kube.requests], []
         return found
 
-    def run(self, ref: Ref = DEPLOYMENT) -> None:
+    def run(self, ref: Ref = DEPLOYMENT, *, ready: int = 1) -> None:
         """Have the agent's pods run."""
-        numbers = dict.fromkeys(("replicas", "readyReplicas", "updatedReplicas", "availableReplicas"), 1)
+        numbers = {"replicas": 1, "updatedReplicas": 1, "readyReplicas": ready, "availableReplicas": ready}
         live = self.kube.objects[child_path(ref)]
         live["status"] = numbers | {"observedGeneration": live["metadata"]["generation"]}
         live["metadata"]["resourceVersion"] = str(self.kube.cluster.version + 1)

@@ -60,6 +60,7 @@ def test_the_files_of_a_gateway() -> None:
         "sds-key-keyed.test-443-key-1.json",
         "sds-keyed.test.json",
         "sds-plain.test.json",
+        "versions.txt",
     ]
     assert problems.of_gateway(GATEWAY) == []
     assert problems.problems(envoy.files(GATEWAY)) == []
@@ -76,7 +77,7 @@ def test_what_envoy_starts_with_holds_nothing_of_hosts() -> None:
 def test_another_route_changes_the_routes_alone() -> None:
     changed = Gateway((Host("api.llm.test", rules=()), *HOSTS[1:]), DENIED, ("10.96.0.10",), proxy_port=3128)
     before, after = envoy.files(GATEWAY), envoy.files(changed)
-    assert [name for name in before if before[name] != after[name]] == ["rds-443.json"]
+    assert [name for name in before if before[name] != after[name]] == ["rds-443.json", "versions.txt"]
 
 
 def test_each_name_has_one_filter_chain_and_each_port_one_listener() -> None:
@@ -129,15 +130,50 @@ def test_a_wildcards_port_is_left_out_only_where_it_goes_without_saying() -> Non
     assert domains == [["*.a.test", "*.a.test:443"], ["*.a.test:8443"]]
 
 
-def test_hosts_without_a_key_share_the_cluster_of_websockets() -> None:
-    names = [cluster["name"] for cluster in content("cds.json")["resources"]]
-    assert names == sorted(set(names), key=names.index)
-    assert [name for name in names if "websockets" in name or "http1" in name] == [
+def test_hosts_that_are_the_same_to_it_share_a_cluster() -> None:
+    """But for those with a key, with a bound of requests, with TLS 1.2, and tunnels."""
+    own = (Host("often.test", requests_per_minute=5), Host("old.test", tls_1_2=True, websocket=False))
+    gateway = Gateway((*HOSTS, *own), DENIED)
+    names = [cluster["name"] for cluster in content("cds.json", gateway)["resources"]]
+    assert names == [
+        "keyed.test:443/key-0",
         "keyed.test:443/http1/key-0",
+        "keyed.test:443/key-1",
         "keyed.test:443/http1/key-1",
-        "websockets-80",
-        "websockets-443",
+        "often.test:443",
+        "often.test:443/http1",
+        "old.test:443",
+        "pipe.test:443",
+        "hosts",
+        "hosts-plain",
+        "tunnel",
     ]
+
+
+def test_each_host_of_a_shared_cluster_is_bound_to_its_own_name() -> None:
+    (configuration,) = content("rds-443.json")["resources"]
+    hosts = {host["name"].removesuffix(":443"): host for host in configuration["virtual_hosts"]}
+    for name in ("api.llm.test", "b.test"):
+        resolved, state = (dict(one) for one in hosts[name]["typed_per_filter_config"].values())
+        assert resolved["host_rewrite_literal"] == f"{name}.:443"
+        assert [one["object_key"] for one in state["on_request_headers"]] == [
+            "envoy.upstream.dynamic_host",
+            "envoy.upstream.dynamic_port",
+        ]
+        assert f'"inline_string": "{name}."' in json.dumps(state)
+        assert {one["route"]["host_rewrite_literal"] for one in hosts[name]["routes"] if "route" in one} == {name}
+    for name in ("keyed.test", "*.wild.test", "undeclared"):
+        assert "dynamic_host" not in json.dumps(hosts[name])
+
+
+def test_another_host_changes_no_cluster_and_shared_ones_stay_when_nobody_shares_them() -> None:
+    more = Gateway((*HOSTS, Host("c.test")), DENIED, ("10.96.0.10",), proxy_port=3128)
+    none = Gateway((Host("old.test", tls_1_2=True),), DENIED)
+    before, after, alone = (
+        {one["name"]: one for one in content("cds.json", each)["resources"]} for each in (GATEWAY, more, none)
+    )
+    assert before == after
+    assert all(alone[name] == before[name] for name in ("hosts", "hosts-plain"))
 
 
 def test_the_placeholder_stands_in_routes_alone_and_the_key_nowhere() -> None:
@@ -260,7 +296,7 @@ def test_128_hosts_fit_into_one_secret() -> None:
     leaves = Authorities().renewed(names, "a", datetime.now(UTC)).leaves()
     files = leaves | {name: text.encode() for name, text in many.items()}
     assert problems.too_large(files) is None
-    assert "name fewer hosts" in str(problems.too_large(files | {"x": b"x" * 100_000}))
+    assert "name fewer hosts" in str(problems.too_large(files | {"x": b"x" * 300_000}))
 
 
 labels = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True)

@@ -164,6 +164,11 @@ def test_refusals_of_a_gateway_are_violations(sink: MetricsSink, place: str) -> 
     assert REGISTRY.get_sample_value("ringfence_violations_total", labels) == 4
 
 
+def test_gateways_that_refused_their_configuration_are_counted(sink: MetricsSink, place: str) -> None:
+    sink(refusals.GatewayUpdateRefused(agent=AgentName(place, "a")))
+    assert REGISTRY.get_sample_value("ringfence_gateway_updates_refused_total", {"namespace": place}) == 1
+
+
 def test_messages_of_gateways_are_counted(sink: MetricsSink) -> None:
     before = REGISTRY.get_sample_value("ringfence_egress_told_total", {"result": "stranger"})
     sink(refusals.EgressTold("stranger"))

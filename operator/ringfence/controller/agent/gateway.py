@@ -50,8 +50,10 @@ NO_IMAGE: Final = (
     "hosts are reached through an egress gateway, and Ringfence knows no image for it: have the administrator set the "
     "chart's value gateway.image to Envoy's official image, by digest"
 )
-
-
+REFUSES: Final = (
+    "its egress gateway takes no new connection: Envoy refused what it was given, and would go by what was before. "
+    "kubectl logs deployment/{} says what; please report this"
+)
 PATHS: Final = Paths(
     config=CONFIG_DIRECTORY,
     certificate=CONFIG_DIRECTORY,
@@ -191,10 +193,18 @@ def finding(seen: Observed, agent: Agent | None, blocked: Finding) -> Finding | 
         hosts = listed((one.delivery.gateway.host for one, _ in wrong if one.delivery.gateway), 3)
         why = "; ".join(f"{one.name}: {state.problem}" for one, state in wrong)
         return Finding(kind, "False", reason, f"its egress gateway lets nothing through to {hosts}; {why}")
+    return _of_pods(seen, agent)
+
+
+def _of_pods(seen: Observed, agent: Agent) -> Finding:
+    """What its pods say."""
+    kind = ConditionType.GATEWAY_READY
     live = seen.children.get(Ref("Deployment", seen.key.namespace, gateway_name(seen.key.name)))
     told = conditions.workload(live.shown if live else None, suspended=agent.spec.suspended, diagnosis=None)
     if told.status == "True":
         return Finding(kind, "True", Reason.AVAILABLE, f"its egress gateway answers{_not_behind(agent)}")
+    if seen.gateway_refuses:
+        return Finding(kind, "False", Reason.GATEWAY_REFUSED_UPDATE, REFUSES.format(gateway_name(seen.key.name)))
     return Finding(kind, told.status, told.reason, f"its egress gateway: {told.message}{_begins_with(agent)}")
 
 

@@ -58,6 +58,7 @@ class Observer:
     user_ids: UserIds = USUAL_IDS
     gateway_tells: GatewayTells = TELLS_NOBODY
     upstream_proxy: UpstreamProxy | None = None
+    gateway_refuses: Callable[[Key], bool] = lambda _: False
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _diagnoses: dict[Key, "_Diagnosis"] = field(default_factory=dict)
     _warnings: Warnings = field(init=False)
@@ -114,6 +115,7 @@ class Observer:
             gateway_tells=self.gateway_tells,
             upstream_proxy=self.upstream_proxy,
             gateway=await self._gateway(identity, spec, status),
+            gateway_refuses=self.gateway_refuses(key),
             keys=await self.keys.of(key, identity, spec, seen) if self.keys else {},
             user_ids=self.user_ids,
             secrets=seen,

@@ -49,7 +49,8 @@ class Observed:
     delegate of its namespace holds of what it gets. `pods`: those with its label. `left`: children in other namespaces
     of an agent of this name that is gone, or about to go. `reads`: the cluster-wide reads that it is listed for.
     `runs`: its Jobs, and those of its CronJob. `gateway`: what is stored for its gateway; None where it has no hosts.
-    `keys`: of the secrets that it sends, see Agent.
+    `gateway_refuses`: whether its gateway said that Envoy refused what is stored. `keys`: of the secrets that it sends,
+    see Agent.
     `service_addresses`: of the Services in `services`, as the cluster gave them.
     """
 
@@ -74,6 +75,7 @@ class Observed:
     gateway_tells: GatewayTells = TELLS_NOBODY
     upstream_proxy: UpstreamProxy | None = None
     gateway: GatewaySecrets | None = None
+    gateway_refuses: bool = False
     keys: Mapping[str, KeyState] = field(default_factory=dict)
     user_ids: UserIds = USUAL_IDS
     secrets: Mapping[str, Mapping[str, Any] | None] | None = None

@@ -14,13 +14,13 @@ from typing import Any, Final
 
 import structlog
 
-from ringfence.gateway.log import FIELDS
-from ringfence.gateway.telling import PATH
+from ringfence.gateway.log import FIELDS, Reason
+from ringfence.gateway.telling import NOT_IN_FORCE, PATH
 from ringfence.serving.patience import PatientProtocol
 from ringfence.serving.server import Server, configuration
 from ringfence.serving.sockets import listen
 from ringfence.telemetry.events import AgentName, Emit
-from ringfence.telemetry.refusals import EgressRefused, EgressRefusedOften, EgressTold
+from ringfence.telemetry.refusals import EgressRefused, EgressRefusedOften, EgressTold, GatewayUpdateRefused
 
 from .bursts import Bursts
 from .reading import MOST_BYTES, Unreadable, reasons
@@ -39,10 +39,16 @@ Whose = Callable[[str], tuple[AgentName, str] | None]
 
 
 class Receiver:
-    """An ASGI application."""
+    """An ASGI application. `not_in_force`: learns whose gateway goes by an older configuration."""
 
-    def __init__(self, whose: Whose, emit: Emit, clock: Callable[[], float] = time.monotonic) -> None:
-        self._whose, self._emit, self._clock = whose, emit, clock
+    def __init__(
+        self,
+        whose: Whose,
+        emit: Emit,
+        clock: Callable[[], float] = time.monotonic,
+        not_in_force: Callable[[AgentName], None] = lambda _: None,
+    ) -> None:
+        self._whose, self._emit, self._clock, self._not_in_force = whose, emit, clock, not_in_force
         self._bursts = Bursts()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -76,11 +82,14 @@ class Receiver:
             self._emit(EgressTold("unreadable"))
             return HTTPStatus.BAD_REQUEST
         self._emit(EgressTold("taken"))
-        for reason, count in found.items():
-            self._tell(*agent, reason, count)
+        if found.pop(NOT_IN_FORCE, 0):
+            self._emit(GatewayUpdateRefused(agent=agent[0], uid=agent[1]))
+            self._not_in_force(agent[0])
+        for word, count in found.items():
+            self._tell(*agent, Reason(word), count)
         return HTTPStatus.OK
 
-    def _tell(self, agent: AgentName, uid: str, reason: Any, count: int) -> None:
+    def _tell(self, agent: AgentName, uid: str, reason: Reason, count: int) -> None:
         self._emit(EgressRefused(agent=agent, uid=uid, rule=str(reason), count=count))
         many = self._bursts.add(agent, reason, count, self._clock())
         if many is not None:

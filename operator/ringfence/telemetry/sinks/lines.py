@@ -67,6 +67,11 @@ def _(event: refusals.EgressRefusedOften) -> None:
 
 
 @to_log.register
+def _(event: refusals.GatewayUpdateRefused) -> None:
+    log.error("an egress gateway refused its configuration", **_about(event))
+
+
+@to_log.register
 def _(event: events.StandingRepaired) -> None:
     told = {"namespace": event.namespace, "kind": event.kind, "name": event.name, "rule": event.rule}
     log.warning("put back in a namespace", **told, manager=event.manager, changed_at=event.changed_at)

@@ -36,6 +36,7 @@ class MetricsSink:
             events.FenceWidenedBy: self._fence_widened,
             refusals.EgressRefused: self._egress_refused,
             refusals.EgressTold: self._egress_told,
+            refusals.GatewayUpdateRefused: self._gateway_update_refused,
             events.ChildWritten: self._child_written,
             events.AgentObserved: self._agent_observed,
             events.SecretsObserved: self._secrets_observed,
@@ -94,6 +95,9 @@ class MetricsSink:
 
     def _egress_told(self, event: refusals.EgressTold) -> None:
         metrics.series(metrics.EGRESS_TOLD, event.result).inc()
+
+    def _gateway_update_refused(self, event: refusals.GatewayUpdateRefused) -> None:
+        metrics.GATEWAY_UPDATES_REFUSED.labels(event.agent.namespace).inc()
 
     def _child_written(self, event: events.ChildWritten) -> None:
         metrics.series(metrics.CHILD_WRITES, event.kind, event.verb).inc()

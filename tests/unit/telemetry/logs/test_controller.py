@@ -49,7 +49,7 @@ from ringfence.telemetry.events import (
     StandingRepaired,
     StoreCompared,
 )
-from ringfence.telemetry.refusals import EgressRefusedOften
+from ringfence.telemetry.refusals import EgressRefusedOften, GatewayUpdateRefused
 from ringfence.telemetry.sinks.lines import to_log
 from unit.admission import make
 from unit.controller.test_secrets import SIGNING
@@ -237,6 +237,11 @@ class TestController:
         to_log(EgressRefusedOften(agent=AgentName(*KEY), rule="HostNotDeclared", count=12, field="x"))
         line = one(lines, "egress refused often")
         assert (line["agent"], line["rule"], line["count"], line["level"]) == ("a", "HostNotDeclared", 12, "warning")
+
+    def test_a_refused_configuration_is_told(self, lines: Lines) -> None:
+        to_log(GatewayUpdateRefused(agent=AgentName(*KEY)))
+        line = one(lines, "an egress gateway refused its configuration")
+        assert (line["agent"], line["level"]) == ("a", "error")
 
     def test_that_all_is_read(self, lines: Lines) -> None:
         to_log(ClusterRead(1.25))
