@@ -8,8 +8,7 @@ import pytest
 
 from cluster.shell import wait_for
 from gateway.conftest import Starter
-from gateway.declared import RULES, gateway
-from gateway.test_swap import UPGRADE
+from gateway.declared import RULES, UPGRADE, gateway
 from harness.gateway import room
 from harness.gateway.client import Client, Reset
 from harness.gateway.corporate import Corporate

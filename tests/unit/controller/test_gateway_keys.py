@@ -165,7 +165,7 @@ async def test_without_the_secret_an_agent_starts_and_the_rest_works() -> None:
     place.ask(None, HOST, {"host": "b.example.com"})
     await place.settle()
     assert child_path(AGENT) in place.kube.objects
-    assert '"cluster":"b.example.com' in place.routes()
+    assert '"host_rewrite_literal":"b.example.com.:443"' in place.routes()
     assert '"cluster":"a.example.com' not in place.routes()
 
 
