@@ -39,6 +39,7 @@ def root(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for layer in layout.read(one["digest"])["layers"]:
         with tarfile.open(fileobj=io.BytesIO(gzip.decompress(layout.blobs[layer["digest"]]))) as archive:
             archive.extractall(folder, filter="fully_trusted")
+    folder.chmod(0o755)  # pytest lets nobody else in
     shutil.copy(_emulator(), folder / EMULATOR)
     shutil.copytree(ROOT / "examples", folder / "examples")
     return folder
