@@ -190,8 +190,8 @@ LINES = {
         ("slice", "addresses", "why"),
     ),
     "deleted": Line("controller", "info", "An agent is gone.", ABOUT),
-    "made a key": Line("controller", "info", "The first value of a generated key.", (*ABOUT, "secret")),
-    "rotated": Line("controller", "info", "A key has a new value.", (*ABOUT, "secret", "rotated_at")),
+    "made a key": Line("controller", "info", "The first value of a generated secret.", (*ABOUT, "secret")),
+    "rotated": Line("controller", "info", "A secret has a new value.", (*ABOUT, "secret", "rotated_at")),
     "rotation failed": Line(
         "controller", "warning", "A scheduled rotation job ended without success.", (*ABOUT, "secret", "job")
     ),
@@ -199,11 +199,11 @@ LINES = {
     "a key was overwritten": Line(
         "controller",
         "warning",
-        "Somebody else wrote the value of a generated key.",
+        "Somebody else wrote the value of a generated secret.",
         (*ABOUT, "secret", "manager"),
     ),
     "a key is too old": Line(
-        "controller", "warning", "A key is older than policies allow.", (*ABOUT, "secret", "rule", "rotated_at")
+        "controller", "warning", "A secret is older than policies allow.", (*ABOUT, "secret", "rule", "rotated_at")
     ),
 }
 FIELDS = {
@@ -227,8 +227,8 @@ FIELDS = {
     "service": "NAMESPACE/NAME:PORT of the Service.",
     "leads_to": "Labels and port of the pods that it leads to.",
     "message": "What the condition says to a person.",
-    "rule": "Name of the rule; of drift ChildEdited, ChildDeleted, ChildHeld or PodLeftBehind; of keys SecretTooOld; "
-    "of egress why it was refused (HostNotDeclared, RequestNotAllowed, KeyNotAllowed, AddressNotAllowed, "
+    "rule": "Name of the rule; of drift ChildEdited, ChildDeleted, ChildHeld or PodLeftBehind; of secrets "
+    "SecretTooOld; of egress why it was refused (HostNotDeclared, RequestNotAllowed, KeyNotAllowed, AddressNotAllowed, "
     "RequestMalformed).",
     "finalizers": "Names of the finalizers.",
     "count": "How many times in a row; of egress, within the minute.",
@@ -244,7 +244,7 @@ FIELDS = {
     "stopped": "Whether what they can do is taken away (AgentPolicy, `spec.onOrphans`).",
     "secrets": "Names of the Secrets.",
     "seconds": "How long it took.",
-    "secret": "Name of the key in `spec.secrets`. Never its value.",
+    "secret": "Name in `spec.secrets`. Never its value.",
     "rotated_at": "When the value changed last.",
     "job": "Name of the Job.",
     "cause": "Why a run began: Spec, Schedule, Request.",

@@ -248,7 +248,7 @@ class AgentDeployment(Model):
         PrinterColumn("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason', "Why it is ready or not"),
         PrinterColumn("Pods", "integer", ".status.readyReplicas", "Pods that are ready"),
         PrinterColumn("Level", "string", ".spec.permissions.level", "Ceiling of its rights"),
-        PrinterColumn("Keys", "date", ".status.oldestSecret", "Age of the oldest key"),
+        PrinterColumn("Keys", "date", ".status.oldestSecret", "Age of the oldest secret"),
         PrinterColumn("Schedule", "string", ".spec.run.schedule", "When it works", 1),
         PrinterColumn("Last run", "string", ".status.runs[0].outcome", "How its last run ended", 1),
         PrinterColumn("Egress", "string", ".status.effectiveEgress", "What it may reach", 1),

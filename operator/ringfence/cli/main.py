@@ -61,7 +61,7 @@ SUMMARIES = {
     "rotate": "Rotate an agent's keys now.",
     "run": "Begin a run of an agent now.",
     "schema": "Print the JSON Schema of a kind, or (without one) one that takes both, for editors.",
-    "status": "Show which agents are ready and since when, how old their oldest key is, and what the others wait for.",
+    "status": "Show which agents are ready, since when, how old their oldest secret is, and what the others wait for.",
     "suspend": "Stop an agent: no pods, while the fence, the storage and the permissions stay.",
     "version": "Print the version of Ringfence and of its API.",
 }

@@ -88,7 +88,7 @@ def condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
 @leader.option
 @cluster.options
 def command(name: str | None, all_namespaces: bool, output: str, lease: str, **where: str | None) -> None:
-    """Show which agents are ready and since when, how old their oldest key is, and what the others wait for.
+    """Show which agents are ready, since when, how old their oldest secret is, and what the others wait for.
 
     Where no controller leads, that is said: what is shown was then seen before, and nothing is put right.
 

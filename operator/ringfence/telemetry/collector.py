@@ -149,7 +149,7 @@ def _secrets(agents: Sequence[tuple[Name, _Agent]], now: float) -> Iterator[Gaug
             states.setdefault(namespace, Counter())[secret.state(now)] += 1
     oldest = GaugeMetricFamily(
         "ringfence_secret_age_seconds",
-        "Age of the oldest key that agents of a namespace hold. Labels: namespace.",
+        "Age of the oldest secret that agents of a namespace hold. Labels: namespace.",
         labels=["namespace"],
     )
     for namespace, age in ages.items():
@@ -157,7 +157,7 @@ def _secrets(agents: Sequence[tuple[Name, _Agent]], now: float) -> Iterator[Gaug
     yield oldest
     count = GaugeMetricFamily(
         "ringfence_secrets",
-        "Keys that agents hold. Labels: namespace, state (fresh; due: its rotation is late; expired: older than its "
+        "Secrets that agents hold. Labels: namespace, state (fresh; due: its rotation is late; expired: older than its "
         "policy allows).",
         labels=["namespace", "state"],
     )
@@ -188,7 +188,7 @@ def _each(agents: Sequence[tuple[Name, _Agent]], now: float) -> Iterator[GaugeMe
     )
     age = GaugeMetricFamily(
         "ringfence_agent_secret_age_seconds",
-        f"Age of a key. {only}, secret (as in spec.secrets).",
+        f"Age of a secret. {only}, secret (as in spec.secrets).",
         labels=[*who, "secret"],
     )
     for name, agent in agents:

@@ -89,7 +89,7 @@ VIOLATIONS = Counter(
     "Attempts to leave the fence. Labels: source (admission: refused by it; policy: stored, and not allowed; "
     "drift: a child edited or deleted by somebody else, and put back; widening: a fence made wider from beside it; "
     "egress: refused by an egress gateway, of a flood some thousand a minute; "
-    "rotation: a key older than its policy allows), rule (for admission and policy a rule's name, see the rules' "
+    "rotation: a secret older than its policy allows), rule (for admission and policy a rule's name, see the rules' "
     "reference; for drift ChildEdited, ChildDeleted, ChildHeld, a child kept by somebody's finalizer, PodLeftBehind, a "
     "pod of an edited Deployment, and SecretOverwritten; for widening ForeignPolicy, ForeignBinding and PodRelabelled; "
     "for egress HostNotDeclared, RequestNotAllowed, KeyNotAllowed, AddressNotAllowed and RequestMalformed; "
