@@ -57,7 +57,7 @@ def _quantity(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
 
 
 _CIDR = ValueRule(
-    cel="isCIDR(self) && cidr(self) == cidr(self).masked()",
+    cel="isCIDR(self) && cidr(self).masked() in [cidr(self)]",
     message="must be a network such as 203.0.113.0/28 or 2001:db8::/64, with no bits set beyond the prefix",
     check=_is_network,
 )
