@@ -70,5 +70,5 @@ def test_it_names_the_image_the_kinds_and_its_limits(tree: Tree, csv: dict[str, 
     assert owned == {"agentdeployments.ringfence.dev", "agentpolicies.ringfence.dev"}
     assert {f"manifests/{name}.crd.yaml" for name in owned} <= tree.keys()
     assert olm.BESIDE in csv["spec"]["description"]
-    (example,) = json.loads(csv["metadata"]["annotations"]["alm-examples"])
-    assert example["kind"] == "AgentDeployment"
+    found = json.loads(csv["metadata"]["annotations"]["alm-examples"])
+    assert {one["kind"] for one in found} == {"AgentDeployment", "AgentPolicy"}

@@ -24,7 +24,7 @@ _NUMBER = count()
 @pytest.fixture(scope="package")
 def environment() -> Iterator[Environment]:
     # What the controller does about edits. That the API server refuses them before: tests/chart/guards.
-    with installed(NAME, "guards.enabled=false") as environment:
+    with installed(NAME, "guards.enabled=false", gateways=True) as environment:
         yield environment
 
 
