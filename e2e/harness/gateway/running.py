@@ -19,7 +19,8 @@ from typing import Any
 
 from cluster import programs
 from cluster.shell import wait_for
-from ringfence.gateway import certificates, envoy, upstream
+from ringfence.api.names import UPSTREAM_CREDENTIALS
+from ringfence.gateway import certificates, envoy
 from ringfence.gateway.authorities import Authorities
 from ringfence.gateway.model import Gateway, Paths
 from ringfence.resources.gateway import arguments
@@ -101,7 +102,7 @@ class Running:
 
     def credentials(self, value: str | bytes) -> None:
         """Put those for a corporate proxy where the gateway reads them."""
-        swap(Path(self.paths.upstream), {upstream.CREDENTIALS: value})
+        swap(Path(self.paths.upstream), {UPSTREAM_CREDENTIALS: value})
 
     def start(self) -> None:
         """Start Envoy, and wait until it is ready."""

@@ -46,6 +46,9 @@ GATEWAY_KEYS_ANNOTATION = f"{GROUP}/gateway-keys"
 UPSTREAM_PROXY_ANNOTATION = f"{GROUP}/upstream-proxy"
 """On the template of a gateway's pods: the corporate proxy that it begins with."""
 
+UPSTREAM_CREDENTIALS = "credentials"
+"""Key of the Secret for a corporate proxy, and name of the file in a gateway's pod: `USER:PASSWORD`."""
+
 RESTART_ANNOTATION = f"{GROUP}/rotated-"
 """On the template of an agent's pods, with a digest of a secret's name: when it was restarted for that secret."""
 

@@ -20,13 +20,14 @@ _WINDOW: Final = 1 << 20
 def clusters(gateway: Gateway) -> list[Json]:
     """All clusters, by port and host: with a key one for each place; for WebSockets with HTTP/1 alone."""
     found = [one for port in gateway.ports for host in gateway.at(port) for one in _of_host(gateway, host, port)]
-    found += [] if gateway.upstream else [_shared(gateway, tls=tls) for tls in (True, False)]
+    if gateway.upstream:
+        found.append(upstream.cluster(gateway.upstream, bounds(gateway)))
+    else:
+        found += [_shared(gateway, tls=tls) for tls in (True, False)]
     if tunnel.wanted(gateway):
         found.append(tunnel.cluster())
     if gateway.proxy_port:
         found += proxy.clusters(gateway)
-    if gateway.upstream:
-        found.append(upstream.cluster(gateway.upstream, bounds(gateway)))
     if telling.wanted(gateway):
         found += telling.clusters(gateway)
     return found

@@ -110,7 +110,7 @@ class Paths:
     keys: str = "/etc/ringfence/gateway/keys"
     """One file for each key. Each Secret is a folder of its own inside: `Key.file` is `FOLDER/NAME`."""
     upstream: str = "/etc/ringfence/proxy"
-    """The file with the credentials for a corporate proxy (`upstream.CREDENTIALS`)."""
+    """The file with the credentials for a corporate proxy (`UPSTREAM_CREDENTIALS`)."""
     authorities: str = "/etc/ssl/certs/ca-certificates.crt"
     """PEM: whom the gateway believes a host's certificate."""
     admin: str = "/run/ringfence/admin.sock"

@@ -7,6 +7,8 @@ Secret: the transport that asks for it knows none. The agent has no way to that 
 
 from typing import Any, Final
 
+from ringfence.api.names import UPSTREAM_CREDENTIALS
+
 from . import keys, log
 from .model import Gateway, Upstream
 from .routes import NOT_UPSTREAM
@@ -16,8 +18,6 @@ NAME: Final = "upstream-proxy"
 """The inner listener, and the cluster of the proxy's addresses."""
 FILE: Final = "sds-upstream-proxy.json"
 HEADER: Final = "proxy-authorization"
-CREDENTIALS: Final = "credentials"
-"""The file of the mounted Secret: `USER:PASSWORD`."""
 BY_ADDRESS: Final = {"envoy.reloadable_features.http_11_proxy_connect_legacy_format": True}
 """Of the runtime: CONNECT says the address. Without it the host's name, which the proxy would resolve once more."""
 
@@ -103,7 +103,7 @@ def _credentials(gateway: Gateway) -> list[Json]:
 
 def secret(gateway: Gateway) -> Json:
     """Where Envoy reads the value: the mounted file, anew after each swap."""
-    value = {"filename": f"{gateway.paths.upstream}/{CREDENTIALS}"}
+    value = {"filename": f"{gateway.paths.upstream}/{UPSTREAM_CREDENTIALS}"}
     return typed("Secret", name=NAME, generic_secret={"secret": value})
 
 

@@ -3,14 +3,12 @@
 from ipaddress import ip_address
 from typing import Final
 
-from ringfence.api.names import UPSTREAM_PROXY_ANNOTATION
+from ringfence.api.names import UPSTREAM_CREDENTIALS, UPSTREAM_PROXY_ANNOTATION
 
 from .kinds import Manifest
 from .model import Agent
 
 PROXY_DIRECTORY: Final = "/etc/ringfence/proxy"
-CREDENTIALS: Final = "credentials"
-"""Key of the Secret, and name of the file: `USER:PASSWORD`."""
 _VOLUME: Final = "upstream-proxy"
 
 
@@ -34,7 +32,7 @@ def proxy_volumes(agent: Agent) -> list[Manifest]:
     proxy = agent.upstream_proxy
     if proxy is None or not proxy.secret:
         return []
-    items = [{"key": CREDENTIALS, "path": CREDENTIALS}]
+    items = [{"key": UPSTREAM_CREDENTIALS, "path": UPSTREAM_CREDENTIALS}]
     return [{"name": _VOLUME, "secret": {"secretName": proxy.secret, "items": items, "defaultMode": 0o440}}]
 
 

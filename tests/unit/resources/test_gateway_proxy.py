@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from ringfence.gateway.upstream import CREDENTIALS as READ
+from ringfence.gateway.model import Gateway
+from ringfence.gateway.upstream import secret
 from ringfence.policy.pod_security import unrestricted
 from ringfence.resources import Agent, build
-from ringfence.resources.gateway_proxy import CREDENTIALS, PROXY_DIRECTORY
+from ringfence.resources.gateway_proxy import PROXY_DIRECTORY
 from ringfence.resources.model import UpstreamProxy
 from unit.resources.test_gateway import API, SIDECAR, agent, of_gateway
 
@@ -30,12 +31,13 @@ def test_it_reaches_dns_and_the_proxy_and_no_public_address() -> None:
 def test_the_gateway_mounts_the_credentials_and_no_other_pod_does() -> None:
     spec = of_gateway(behind())["Deployment"]["spec"]["template"]["spec"]
     (volume,) = [one for one in spec["volumes"] if one.get("secret", {}).get("secretName") == PROXY.secret]
-    assert volume["secret"]["items"] == [{"key": CREDENTIALS, "path": CREDENTIALS}]
+    assert volume["secret"]["items"] == [{"key": "credentials", "path": "credentials"}]
     assert "optional" not in volume["secret"], "Envoy begins when it is there"
     mounts = {one["name"]: one for one in spec["containers"][0]["volumeMounts"]}
     assert mounts[volume["name"]] == {"name": volume["name"], "mountPath": PROXY_DIRECTORY, "readOnly": True}
     assert unrestricted(spec, {}) == []
-    assert CREDENTIALS == READ
+    read = secret(Gateway((), ()))["generic_secret"]["secret"]["filename"]
+    assert read == f"{PROXY_DIRECTORY}/credentials"
     elsewhere = [child for child in build(behind()) if PROXY.secret in str(child)]
     assert [child["kind"] for child in elsewhere] == ["Deployment"]
 

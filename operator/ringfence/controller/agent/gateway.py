@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
-from ringfence.api.names import FIELD_MANAGER, GROUP
+from ringfence.api.names import FIELD_MANAGER, GROUP, UPSTREAM_CREDENTIALS
 from ringfence.api.network import EgressRule, HostLimits
 from ringfence.api.secrets import AgentSecret, GatewayDelivery
 from ringfence.api.status import ConditionType, Reason
@@ -33,7 +33,7 @@ from ringfence.resources.digests import digest
 from ringfence.resources.gateway import CONFIG_DIRECTORY, RUN_DIRECTORY, host_rules, observe_port, proxy_port
 from ringfence.resources.gateway_keys import KEYS_DIRECTORY, awaits_keys, gateway_secrets, key_file
 from ringfence.resources.gateway_names import gateway_name
-from ringfence.resources.gateway_proxy import CREDENTIALS, PROXY_DIRECTORY
+from ringfence.resources.gateway_proxy import PROXY_DIRECTORY
 from ringfence.resources.model import KeyState, UpstreamProxy
 from ringfence.resources.phases import GATEWAY
 from ringfence.resources.secrets import when
@@ -219,7 +219,8 @@ def _begins_with(agent: Agent) -> str:
     proxy = agent.upstream_proxy
     if proxy is None or not proxy.secret or agent.spec.suspended:
         return ""
-    return f" (it begins once Secret {proxy.secret} with the key {CREDENTIALS} is in namespace {agent.namespace})"
+    wanted = f"Secret {proxy.secret} with the key {UPSTREAM_CREDENTIALS}"
+    return f" (it begins once {wanted} is in namespace {agent.namespace})"
 
 
 def _wrong(agent: Agent) -> list[tuple[AgentSecret, KeyState]]:
