@@ -2,8 +2,9 @@
 
 Before 1.34 an API server estimates what a rule costs as if a text that may be an integer, too, were as long as a
 request, whatever its maxLength (kubernetes/kubernetes#132837). One look at such a text as a whole (`matches`, `string`,
-`isQuantity`) at each place of the API that has quantities is more than it allows for a CRD. So the rule looks at single
-characters, which counts the same for any text.
+`isQuantity`, and even `type(self) == string`) at each place of the API that has quantities is all that it allows for a
+CRD, or more. So the rules look at single characters, and for the type in a list of one, which counts the same for any
+text.
 """
 
 from typing import Final
@@ -26,8 +27,10 @@ def _indexes(first: int) -> str:
     return str([*range(first, MAX_LENGTH)])
 
 
+TEXT: Final = "type(self) in [string]"
+INTEGER_OR_TEXT: Final = f"type(self) in [int] || {TEXT}"
 CEL: Final = (
-    "type(self) != string || "
+    f"!({TEXT}) || "
     f"{_digit('0')} "
     f"&& {_indexes(1)}.all(i, i >= self.size() - (self.endsWith('i') ? 2 : 1) || {_digit('i')} "
     f"|| self.charAt(i) == '.' && {_digit('i + 1')}) "

@@ -45,7 +45,7 @@ WHOLE = {
 }
 """To the API server's schemas 80.0 is an integer, to its CEL rules it is not: without this, 80.0 would be taken until
 a rule looks at it, and be stored twice in a set."""
-WHOLE_OR_TEXT = {"rule": "type(self) == int || type(self) == string", "message": WHOLE["message"]}
+WHOLE_OR_TEXT = {"rule": quantities.INTEGER_OR_TEXT, "message": WHOLE["message"]}
 LIST_BOUNDS = frozenset({"maxItems", "x-kubernetes-list-type"})
 MAP_BOUNDS = frozenset({"additionalProperties", "maxProperties"})
 
