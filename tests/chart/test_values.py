@@ -66,14 +66,14 @@ def test_a_wrong_value_is_refused_by_its_path(setting: str, complaint: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("version", "fits"), [("1.33.13", False), ("1.34.0", True), ("1.34.2-eks-1", True), ("1.36.3", True)]
+    ("version", "fits"), [("1.30.14", False), ("1.31.0", True), ("1.31.14-eks-1", True), ("1.36.3", True)]
 )
 def test_an_older_kubernetes_is_refused(version: str, *, fits: bool) -> None:
     arguments = ("template", "ringfence", str(CHART), *IMAGE, "--kube-version", version)
     if fits:
         helm(*arguments)
         return
-    with pytest.raises(CommandFailed, match=re.escape("requires kubeVersion: >=1.34")):
+    with pytest.raises(CommandFailed, match=re.escape("requires kubeVersion: >=1.31")):
         helm(*arguments)
 
 

@@ -105,7 +105,7 @@ def csv(source: Source, image: str, found: list[Manifest], owned: list[Manifest]
             "description": _WORDS,
             "version": source.version,
             "maturity": "alpha",
-            "minKubeVersion": "1.34.0",
+            "minKubeVersion": "1.31.0",
             "keywords": ["security", "ai-agents", "networkpolicy", "rbac", "admission"],
             "provider": {"name": "Ringfence"},
             "installModes": [
