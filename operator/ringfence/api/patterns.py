@@ -67,7 +67,7 @@ PATTERNS: Final[Mapping[str, str]] = MappingProxyType(
         _pattern(secrets.BasicUser): "must be a user such as x-access-token, without a colon or a blank",
         _pattern(scheduling.DeviceName): "must be an extended resource of nodes, such as nvidia.com/gpu",
         _pattern(secrets.KeyPath): "must be a full path of letters, digits, ., _ and - with a directory for the file, "
-        f"such as {secrets.KEYS_DIRECTORY}/token",
+        f"such as {secrets.SECRETS_DIRECTORY}/token",
         _pattern(agentpolicy.Registry): "must be a registry with or without a path, such as registry.example/team, or "
         '"*" for any; without https://',
     }
