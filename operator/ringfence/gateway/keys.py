@@ -29,6 +29,18 @@ CARRIER: Final = "x-ringfence-secret"
 and the host gets none.
 """
 
+_BASIC: Final = """
+  sent = handle:base64Escape("USER:" .. value)
+  handle:headers():replace("HEADER", "SCHEME " .. sent)
+"""
+_IN_QUERY: Final = """
+  handle:headers():remove("HEADER")
+  sent = string.gsub(value, "[^%w._~-]", function(one) return string.format("%%%02X", string.byte(one)) end)
+  local path, query = string.match(handle:headers():get(":path"), "^([^?]*)%?(.*)$")
+  query = string.gsub("&" .. query, "(&PARAMETER=)[^&]*", function(name) return name .. sent end, 1)
+  handle:headers():replace(":path", path .. "?" .. string.sub(query, 2))
+"""
+"""Lua: the value in place of what the parameter has: the placeholder, or, when a request is tried again, the value."""
 _SCRUB: Final = """
 local kept = "ringfence.scrub"
 local function decoded(text)
@@ -37,17 +49,7 @@ end
 function envoy_on_request(handle)
   local value = string.sub(handle:headers():get("HEADER") or "", SKIP)
   local sent = value
-  if "PARAMETER" ~= "" then
-    handle:headers():remove("HEADER")
-    sent = string.gsub(value, "[^%w._~-]", function(one) return string.format("%%%02X", string.byte(one)) end)
-    local path, query = string.match(handle:headers():get(":path"), "^([^?]*)%?(.*)$")
-    query = string.gsub("&" .. query, "(&PARAMETER=)[^&]*", function(name) return name .. sent end, 1)
-    handle:headers():replace(":path", path .. "?" .. string.sub(query, 2))
-  end
-  if "USER" ~= "" then
-    sent = handle:base64Escape("USER:" .. value)
-    handle:headers():replace("HEADER", "SCHEME " .. sent)
-  end
+  PUT
   handle:streamInfo():dynamicMetadata():set(kept, "value", value)
   handle:streamInfo():dynamicMetadata():set(kept, "sent", sent)
 end
@@ -71,9 +73,8 @@ function envoy_on_response(handle)
   end
 end
 """
-"""Lua: puts the user beside a password, or the value into the query in place of what that parameter has, which is the
-placeholder, or, when the request is tried again, the value. Notes what was added, and takes each header of the answer
-away that holds it: as it is, in Base64, or with percent signs.
+"""Lua: puts the value where it goes, notes what was added, and takes each header of the answer away that holds it: as it
+is, in Base64, or with percent signs.
 """
 
 
@@ -116,7 +117,8 @@ def filters(gateway: Gateway, place: Place, cluster: str) -> list[Json]:
     skip = len(place.scheme) + 2 if prefixed else 1
     words = {"HEADER": header, "SKIP": str(skip), "USER": place.user, "SCHEME": place.scheme}
     words["PARAMETER"] = re.sub("([-_.])", r"%\1", place.query)
-    source = re.sub("|".join(words), lambda found: words[found[0]], _SCRUB)
+    put = _IN_QUERY if place.query else _BASIC if place.user else ""
+    source = re.sub("|".join(words), lambda found: words[found[0]], _SCRUB.replace("PUT", put.strip()))
     return [
         extension(
             "envoy.filters.http.credential_injector", "CredentialInjector", overwrite=True, credential=credential
