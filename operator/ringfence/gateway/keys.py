@@ -73,8 +73,8 @@ function envoy_on_response(handle)
   end
 end
 """
-"""Lua: puts the value where it goes, notes what was added, and takes each header of the answer away that holds it: as it
-is, in Base64, or with percent signs.
+"""Lua: puts the value where it goes, notes what was added, and takes each header of the answer away that holds it:
+as it is, in Base64, or with percent signs.
 """
 
 
