@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from . import naming
+from . import naming, queries
 from .model import Gateway, Host, Key, Place
 from .shapes import Json, extension, typed, watched
 
@@ -24,39 +24,32 @@ CREDENTIALS: Final = (
 )
 """Headers in which a key could stand: taken away from requests to a host with a key, whatever they hold."""
 
-_PARAMETERS: Final = (
-    "key",
-    "api[-_]?key",
-    "x[-_](?:goog[-_])?api[-_]?key",
-    "access[-_]?key",
-    "access[-_]?token",
-    "auth[-_]?token",
-    "authorization",
-    "bearer",
-    "client[-_]?secret",
-    "oauth[-_]?token",
-    "password",
-    "secret",
-    "sig",
-    "signature",
-    "token",
-)
-_ODD_NAME: Final = "[^=&]*[%+][^=&]*"
-"""A parameter's name with an escape in it: hosts decode it, Envoy does not."""
-QUERY: Final = (
-    r"(?i)[^?]*\?(?:.*;.*|(?:[^&]*&)*(?:" + "|".join((_ODD_NAME, *_PARAMETERS)) + r")(?:\[\])?(?:=[^&]*)?(?:&.*)?)"
-)
-"""A path whose query holds what could be a key. `;` separates parameters for some hosts, so it is refused."""
+CARRIER: Final = "x-ringfence-secret"
+"""A header that brings a value for the query from Envoy's injector to what writes it there. The agent's own is removed,
+and the host gets none.
+"""
 
+_BASIC: Final = """
+  sent = handle:base64Escape("USER:" .. value)
+  handle:headers():replace("HEADER", "SCHEME " .. sent)
+"""
+_IN_QUERY: Final = """
+  handle:headers():remove("HEADER")
+  sent = string.gsub(value, "[^%w._~-]", function(one) return string.format("%%%02X", string.byte(one)) end)
+  local path, query = string.match(handle:headers():get(":path"), "^([^?]*)%?(.*)$")
+  query = string.gsub("&" .. query, "(&PARAMETER=)[^&]*", function(name) return name .. sent end, 1)
+  handle:headers():replace(":path", path .. "?" .. string.sub(query, 2))
+"""
+"""Lua: the value in place of what the parameter has: the placeholder, or, when a request is tried again, the value."""
 _SCRUB: Final = """
 local kept = "ringfence.scrub"
+local function decoded(text)
+  return (string.gsub(text, "%%(%x%x)", function(code) return string.char(tonumber(code, 16)) end))
+end
 function envoy_on_request(handle)
   local value = string.sub(handle:headers():get("HEADER") or "", SKIP)
   local sent = value
-  if "USER" ~= "" then
-    sent = handle:base64Escape("USER:" .. value)
-    handle:headers():replace("HEADER", "SCHEME " .. sent)
-  end
+  PUT
   handle:streamInfo():dynamicMetadata():set(kept, "value", value)
   handle:streamInfo():dynamicMetadata():set(kept, "sent", sent)
 end
@@ -67,6 +60,9 @@ function envoy_on_response(handle)
   local looked = {value, handle:base64Escape(value), metadata["sent"]}
   local found = {}
   for name, text in pairs(handle:headers()) do
+    if string.find(text, "%", 1, true) then
+      text = table.concat({text, decoded(text), decoded(string.gsub(text, "%+", " "))}, "\\n")
+    end
     for _, one in ipairs(looked) do
       if string.find(text, one, 1, true) then found[name] = true end
     end
@@ -77,44 +73,52 @@ function envoy_on_response(handle)
   end
 end
 """
-"""Lua: puts the user beside a password, notes what was added, and takes each header of the answer away that holds it:
-as it is, or in Base64."""
+"""Lua: puts the value where it goes, notes what was added, and takes each header of the answer away that holds it:
+as it is, in Base64, or with percent signs.
+"""
 
 
 def removed(key: Key) -> list[str]:
     """Headers of the agent's that never reach the host."""
-    return sorted({*CREDENTIALS, *(place.header for place in key.places)})
+    return sorted({*CREDENTIALS, *(place.header or CARRIER for place in key.places)})
 
 
 def demands(key: Key) -> Iterator[tuple[int, list[Json]]]:
-    """For each place its number, and what must hold of the headers: the placeholder here, and nothing elsewhere."""
-    headers = {place.header for place in key.places}
+    """For each place its number, and what must hold of a request: the placeholder here, and nothing elsewhere."""
     for number, place in enumerate(key.places):
-        here = {"name": place.header, "string_match": {"exact": place.value(key.placeholder)}}
-        elsewhere = [_absent(header) for header in sorted(headers - {place.header})]
-        yield number, [here, *elsewhere]
+        yield number, [_here(key, place), *(_not_at(key, other) for other in key.places if other != place)]
 
 
-def _absent(header: str) -> Json:
-    return {"name": header, "present_match": False}
+def _here(key: Key, place: Place) -> Json:
+    if place.query:
+        return queries.shown(place.query, key)
+    return {"name": place.header, "string_match": {"exact": place.value(key.placeholder)}}
+
+
+def _not_at(key: Key, place: Place) -> Json:
+    if place.query:
+        return queries.shown(place.query, key, there=False)
+    return {"name": place.header, "present_match": False}
 
 
 def filters(gateway: Gateway, place: Place, cluster: str) -> list[Json]:
     """Of a cluster, between the address check and its end: the key is added, and scrubbed from the answer's headers."""
-    prefixed = bool(place.scheme and not place.user)
+    prefixed, header = bool(place.scheme and not place.user), place.header or CARRIER
     generic = typed(
         "Generic",
         credential={
             "name": naming.secret(cluster),
             "sds_config": watched(gateway.paths.config, naming.secret_file(cluster)),
         },
-        header=place.header,
+        header=header,
         **({"header_value_prefix": f"{place.scheme} "} if prefixed else {}),
     )
     credential = {"name": "envoy.http.injected_credentials.generic", "typed_config": generic}
     skip = len(place.scheme) + 2 if prefixed else 1
-    words = {"HEADER": place.header, "SKIP": str(skip), "USER": place.user, "SCHEME": place.scheme}
-    source = re.sub("|".join(words), lambda found: words[found[0]], _SCRUB)
+    words = {"HEADER": header, "SKIP": str(skip), "USER": place.user, "SCHEME": place.scheme}
+    words["PARAMETER"] = re.sub("([-_.])", r"%\1", place.query)
+    put = _IN_QUERY if place.query else _BASIC if place.user else ""
+    source = re.sub("|".join(words), lambda found: words[found[0]], _SCRUB.replace("PUT", put.strip()))
     return [
         extension(
             "envoy.filters.http.credential_injector", "CredentialInjector", overwrite=True, credential=credential
@@ -157,8 +161,3 @@ TRAILERS: Final = "envoy.filters.http.header_mutation"
 def trailers_filter() -> Json:
     """Of a connection manager: does nothing but what a route says."""
     return extension(TRAILERS, "HeaderMutation")
-
-
-def looks_like_a_key(path: str) -> bool:
-    """Whether `QUERY` refuses this path; for tests and messages, by the same expression."""
-    return re.fullmatch(QUERY, path) is not None

@@ -44,14 +44,20 @@ class Place:
     """Where a client may put the placeholder: the whole of a header, or what follows `scheme` and a space in it.
 
     `user`: it is the password of this user, in Base64 with him (RFC 7617); "": it stands there as it is.
+    `query`: it is the value of this parameter of the query, and in no header.
     """
 
-    header: str
+    header: str = ""
     scheme: str = ""
     user: str = ""
+    query: str = ""
+
+    def __str__(self) -> str:
+        """In words, for whoever has to put it there."""
+        return self.header or f"the query's parameter {self.query}"
 
     def value(self, secret: str) -> str:
-        """The header's value that carries `secret`."""
+        """The value of the header, or of the parameter, that carries `secret`."""
         if self.user:
             secret = base64.b64encode(f"{self.user}:{secret}".encode()).decode()
         return f"{self.scheme} {secret}" if self.scheme else secret

@@ -26,6 +26,8 @@ _FILE: Final = re.compile(r"[-._a-zA-Z0-9]{1,253}/[-._a-zA-Z0-9]{1,253}")
 _HEADER: Final = re.compile(r"[a-z0-9-]{1,64}")
 _USER: Final = re.compile(r"[A-Za-z0-9@._+-]{1,128}")
 """It stands in a text of Lua, and before the colon of RFC 7617."""
+_PARAMETER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""It stands in a text of Lua, and in an expression."""
 _PORTS: Final = range(1, 65536)
 
 
@@ -101,15 +103,20 @@ def _of_key(host: Host) -> Iterator[str]:
     yield from (
         f"{place.header!r} is not a header in lower case"
         for place in host.key.places
-        if not _HEADER.fullmatch(place.header)
+        if not place.query and not _HEADER.fullmatch(place.header)
+    )
+    yield from (
+        f"{place.query!r} is no parameter of a query, or a header is named beside it"
+        for place in host.key.places
+        if place.query and (place.header or place.scheme or not _PARAMETER.fullmatch(place.query))
     )
     yield from (
         f"{place.user!r} is no user of {place.header}"
         for place in host.key.places
         if place.user and not (_USER.fullmatch(place.user) and place.scheme)
     )
-    twice = [header for header, times in Counter(place.header for place in host.key.places).items() if times > 1]
-    yield from (f"the key has two places in {header}" for header in twice)
+    twice = [place for place, times in Counter(map(str, host.key.places)).items() if times > 1]
+    yield from (f"the key has two places in {place}" for place in twice)
 
 
 def _of_file(name: str, text: str) -> Iterator[str]:

@@ -7,10 +7,10 @@ from typing import Final
 
 from ringfence.policy.providers import pattern
 
-from . import bodies, keys, log, naming, wildcards
+from . import bodies, keys, log, naming, queries, wildcards
 from .log import FIELD_HOST, FIELD_KEY, FIELD_RULES, Reason
 from .model import BELOW, Gateway, Host, Mode, Rule
-from .shapes import Json, seconds, typed
+from .shapes import Json, seconds, typed, whole_path
 
 PLAIN_PORT: Final = 80
 """The one port where names are served without TLS."""
@@ -111,16 +111,16 @@ def _guards(host: Host, port: int) -> Iterator[Json]:
     if any(_narrow(path) for rule in host.rules for path in rule.paths):
         yield _refusal(
             site,
-            _headers(_whole_path(_TWICE_ESCAPED)),
+            _headers(whole_path(_TWICE_ESCAPED)),
             name=f"{site}/no-double-escapes",
             message="the path is escaped twice, or has dots with parameters: write it plainly",
             field=FIELD_RULES,
             reason=Reason.REQUEST,
         )
-    if host.key:
+    for conditions in queries.refused(host.key) if host.key else ():
         yield _refusal(
             site,
-            _headers(_whole_path(keys.QUERY)),
+            _headers(*conditions),
             name=f"{site}/no-key-in-query",
             message="the query holds what could be a key, or hides a parameter's name; the gateway adds the key",
             field=FIELD_KEY,
@@ -131,10 +131,6 @@ def _guards(host: Host, port: int) -> Iterator[Json]:
 
 def _headers(*conditions: Json) -> Json:
     return {"prefix": "/", "headers": list(conditions)}
-
-
-def _whole_path(expression: str) -> Json:
-    return {"name": ":path", "string_match": {"safe_regex": {"regex": expression}}}
 
 
 def _narrow(path: str) -> bool:
@@ -159,7 +155,7 @@ def _rule(host: Host, port: int, name: str, rule: Rule, path: str) -> Iterator[J
         to = _to(host, port, _shared(port) if wildcards.shares(host) else naming.cluster(host, port, place))
         yield _passage(host, port, name, _match(path, *methods, *demanded), to)
     if host.key:
-        places = " or ".join(place.header for place in host.key.places)
+        places = " or ".join(map(str, host.key.places))
         yield _refusal(
             naming.site(host, port),
             _match(path, *methods),

@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
+from ringfence.api.network import EgressRule
+from ringfence.api.secrets import GatewayDelivery
+from ringfence.controller.agent.gateway import places
 from ringfence.controller.agent.keys import LONGEST, Keys, problem_of
+from ringfence.gateway.model import Place
 from ringfence.kube import Object
 from ringfence.resources import JobImage, Ref
 from ringfence.resources.secret_names import rotation_name
@@ -223,6 +227,14 @@ async def test_limits_and_presets_reach_the_gateway() -> None:
     held = place.data(TRUST)[PLACEHOLDER].decode()
     basic = base64.b64encode(f"git:{held}".encode()).decode()
     assert f"Basic {basic}" in place.routes()
+
+
+def test_a_secret_has_the_place_that_is_said_or_each_of_the_preset() -> None:
+    google = {"host": "generativelanguage.googleapis.com", "env": "API_KEY"}
+    rule = EgressRule.model_validate({"host": google["host"], "preset": "google"})
+    found = places(rule, GatewayDelivery.model_validate(google))
+    assert found == (Place("x-goog-api-key"), Place(query="key"), Place("authorization", "Bearer"))
+    assert places(rule, GatewayDelivery.model_validate(google | {"query": "token"})) == (Place(query="token"),)
 
 
 FORMS = [

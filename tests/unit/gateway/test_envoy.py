@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.gateway import envoy, keys, model, problems
+from ringfence.gateway import envoy, model, problems, queries
 from ringfence.gateway.authorities import Authorities
 from ringfence.gateway.model import Gateway, Host, Key, Mode, Place, Rule
 from ringfence.policy.addresses import Addresses
@@ -209,15 +209,17 @@ def test_what_is_opened_is_not_denied_but_what_hands_out_keys_is() -> None:
         "/?access-token=x",
         "/a?a&token=",
         "/a?key[]=x",
+        "/a?key[0]=x",
+        "/a?api.key=x",
     ],
 )
 def test_a_query_that_could_hold_a_key(path: str) -> None:
-    assert keys.looks_like_a_key(path)
+    assert queries.looks_like_a_key(path)
 
 
 @pytest.mark.parametrize("path", ["/a", "/key=x", "/a?b=key", "/a?monkey=1", "/a?b=%20c", "/a?tokens=1", "/?"])
 def test_a_query_that_does_not(path: str) -> None:
-    assert not keys.looks_like_a_key(path)
+    assert not queries.looks_like_a_key(path)
 
 
 @pytest.mark.parametrize(

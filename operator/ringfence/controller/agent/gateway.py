@@ -115,13 +115,15 @@ def _key(agent: Agent, rule: EgressRule, secret: AgentSecret, placeholder: str) 
 
 
 def places(rule: EgressRule, delivery: GatewayDelivery | None) -> tuple[Place, ...]:
-    """Where clients put it: as the secret says, or each place of the preset that is a header."""
+    """Where clients put it: as the secret says, or each place of the preset."""
     if delivery is not None and delivery.basic is not None:
         return (Place("authorization", "Basic", delivery.basic.user),)
     if delivery is not None and delivery.header is not None:
         return (Place(delivery.header, delivery.scheme or ""),)
+    if delivery is not None and delivery.query is not None:
+        return (Place(query=delivery.query),)
     of_preset = providers()[rule.preset].keys if rule.preset else ()
-    return tuple(Place(one.header, one.scheme or "") for one in of_preset if one.header is not None)
+    return tuple(Place(one.header or "", one.scheme or "", query=one.query or "") for one in of_preset)
 
 
 def is_withheld(agent: Agent, ref: Ref) -> bool:
