@@ -1,8 +1,8 @@
 """Whom an agent trusts, host by host: for each declared name an authority that can sign for that one alone.
 
 One authority for all names would be another one with every name that comes or goes, and pods that still trust the one
-before would be cut off from the hosts that stayed. For the same reason a name that goes and comes back has the authority
-that it had: who began before, or reads a file that the kubelet has not written anew, trusts that one.
+before would be cut off from the hosts that stayed. For the same reason a name that goes and comes back has the
+authority that it had: who began before, or reads a file that the kubelet has not written anew, trusts that one.
 
 What is kept here is what `certificates` makes; keys are random, all else comes in.
 """

@@ -82,7 +82,9 @@ def test_what_is_written_is_read_again() -> None:
     assert set(found.leaves()) == {"a.example.crt", "a.example.key", "_any.b.example.crt", "_any.b.example.key"}
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"1", b'{"a.example": 1}', b'{"a.example": {"leaf": []}}', b"\xff", DAMAGED])
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"[]", b"1", b'{"a.example": 1}', b'{"a.example": {"leaf": []}}', b"\xff", DAMAGED]
+)
 def test_what_cannot_be_read_is_made_anew(text: bytes) -> None:
     found = made("a.example", before=Authorities.read(text))
     assert trusts(found.bundle(), found, "a.example")
