@@ -11,9 +11,11 @@ from ringfence.api.secrets import GatewayDelivery
 from ringfence.controller.agent.gateway import places
 from ringfence.controller.agent.keys import LONGEST, Keys, problem_of
 from ringfence.gateway.model import Place
+from ringfence.controller.agent.report import ROTATES_AGAIN, SECRETS_AGAIN
 from ringfence.kube import Object
 from ringfence.resources import JobImage, Ref
 from ringfence.resources.secret_names import rotation_name
+from ringfence.resources.secrets import stamp
 from ringfence.store.records import child_path
 from unit.controller.make import KEY
 from unit.controller.test_gateway import CONFIG, GATEWAY, PODS, TRUST, GatewayPlace
@@ -283,6 +285,27 @@ async def test_the_end_of_a_rotation_wakes_the_agent_which_has_its_gateway_look_
     path = f"{SECRETS}/{ref.name}"
     await place.kube.merge(path, {"data": {"value": base64.b64encode(b"the next one").decode()}}, manager="Python")
     assert await place.taken_up() != taken_up
+
+
+@pytest.mark.parametrize(("source", "soon"), [({"generate": {}}, True), (None, False)])
+async def test_while_a_rotation_runs_its_agent_is_looked_at_twice_a_second(source: Any, soon: bool) -> None:
+    """The CronJob tells of the job's end seconds after the value was written."""
+    place = KeyPlace()
+    place.store_secret()
+    place.ask(source)
+    if source:
+        with pytest.raises(Exception, match="waits for the Secrets"):
+            await place.reconcile()
+    await place.settle()
+    assert (await place.reconcile()).after == SECRETS_AGAIN
+    labels = {"ringfence.dev/rotation": rotation_name(KEY.name, "key")}
+    metadata = {"namespace": KEY.namespace, "name": "job-1", "resourceVersion": "1", "labels": labels}
+    status = {"phase": "Running", "startTime": stamp(place.reconciler.observer.clock())}
+    place.store.rotations.pods.observe("ADDED", {"metadata": metadata, "status": status})
+    assert (await place.reconcile()).after == (ROTATES_AGAIN if soon else SECRETS_AGAIN)
+    metadata["resourceVersion"], status["phase"] = "2", "Succeeded"
+    place.store.rotations.pods.observe("MODIFIED", {"metadata": metadata, "status": status})
+    assert (await place.reconcile()).after == SECRETS_AGAIN
 
 
 async def test_an_agent_without_such_a_secret_costs_no_look(place: KeyPlace) -> None:

@@ -30,7 +30,7 @@ LONGEST: Final = 8192
 
 @dataclass
 class Keys:
-    """Looks at them in each pass: once a minute, and when a rotation ends, since the CronJob's status says so.
+    """Looks at them in each pass: once a minute, and again and again while a rotation's job runs.
 
     No Secret is watched: a watch would carry values.
     """

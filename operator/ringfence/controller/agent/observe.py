@@ -15,6 +15,7 @@ from ringfence.resources.gateway import has_hosts
 from ringfence.resources.model import TELLS_NOBODY, GatewayTells, UpstreamProxy, child_name
 from ringfence.resources.network import service_key
 from ringfence.resources.runs import ends
+from ringfence.resources.secret_names import rotation_name
 from ringfence.resources.stored import StoredChild
 from ringfence.resources.users import USUAL_IDS, UserIds
 from ringfence.store.records import Key
@@ -117,6 +118,7 @@ class Observer:
             gateway=await self._gateway(identity, spec, status),
             gateway_refuses=self.gateway_refuses(key),
             keys=await self.keys.of(key, identity, spec, seen) if self.keys else {},
+            rotates=self._rotates(key, spec),
             user_ids=self.user_ids,
             secrets=seen,
             not_granted=not_granted,
@@ -190,6 +192,12 @@ class Observer:
         if spec is None or not has_hosts(spec) or status.get("acceptedGeneration") is None or self.gateways is None:
             return None
         return await self.gateways.seen(agent)
+
+    def _rotates(self, key: Key, spec: AgentDeploymentSpec | None) -> bool:
+        """Whether the job of a secret that its gateway sends runs at this moment."""
+        sent = [one for one in spec.secrets if one.rotation and one.delivery.gateway] if spec else []
+        jobs = [Key(key.namespace, rotation_name(key.name, one.name)) for one in sent]
+        return any(self.store.rotations.run(job, self.clock()) for job in jobs)
 
     async def _metadata(self, agent: Identity, secret: AgentSecret) -> Metadata | None:
         """Of a secret's Secret. Where nothing may be seen, an existing one is delivered all the same."""

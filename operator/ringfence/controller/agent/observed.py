@@ -51,7 +51,8 @@ class Observed:
     `runs`: its Jobs, and those of its CronJob. `gateway`: what is stored for its gateway; None where it has no hosts.
     `gateway_refuses`: whether its gateway said that Envoy refused what is stored. `keys`: of the secrets that it sends,
     see Agent.
-    `service_addresses`: of the Services in `services`, as the cluster gave them.
+    `rotates`: whether a job runs that may write one of these. `service_addresses`: of the Services in `services`, as
+    the cluster gave them.
     """
 
     key: Key
@@ -77,6 +78,7 @@ class Observed:
     gateway: GatewaySecrets | None = None
     gateway_refuses: bool = False
     keys: Mapping[str, KeyState] = field(default_factory=dict)
+    rotates: bool = False
     user_ids: UserIds = USUAL_IDS
     secrets: Mapping[str, Mapping[str, Any] | None] | None = None
     not_granted: str = ""
