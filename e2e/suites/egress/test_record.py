@@ -16,7 +16,7 @@ from harness.install import NAMESPACE as SYSTEM
 from harness.kubectl import Kubectl, Object
 from harness.probing import probe
 from ringfence.controller.egress.bursts import MANY
-from ringfence.gateway.telling import MOST_A_MINUTE
+from ringfence.gateway.reports import MOST_A_MINUTE
 from suites.egress.conftest import MODEL, NAMESPACE, OTHER, SCRAPERS, Ask, Make
 
 QUESTION = {"method": "POST", "data": '{"model": "m"}'}

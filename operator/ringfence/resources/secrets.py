@@ -9,7 +9,7 @@ from ringfence.api.names import GROUP, RESTART_ANNOTATION
 from ringfence.api.secrets import PREVIOUS_SUFFIX, SECRETS_DIRECTORY, AgentSecret
 from ringfence.policy.secret_files import secret_directories
 
-from .gateway_keys import placeholder_reference
+from .gateway_secrets import placeholder_reference
 from .kinds import Manifest
 from .model import Agent
 from .secret_names import PREVIOUS, secret_reference

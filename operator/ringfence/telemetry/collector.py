@@ -1,4 +1,4 @@
-"""All agents and their secrets at a glance: what can be told of them in a bounded number of series, and, if wanted, each.
+"""All agents and their secrets at a glance: what can be said in a bounded number of series, and, if wanted, of each.
 
 The values are made when somebody scrapes: an age that was stored would be wrong a minute later.
 """

@@ -15,7 +15,7 @@ from ringfence.controller.egress.reading import MOST_BYTES, Unreadable, reasons
 from ringfence.controller.egress.receiver import Receiver, plain, serve
 from ringfence.controller.egress.updates import STANDS, Refusing
 from ringfence.gateway.log import Reason
-from ringfence.gateway.telling import PATH
+from ringfence.gateway.reports import PATH
 from ringfence.telemetry.events import AgentName
 from ringfence.telemetry.refusals import EgressRefused, EgressRefusedOften, EgressReported, GatewayUpdateRefused
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 import structlog
 
 from ringfence.gateway.log import FIELDS, Reason
-from ringfence.gateway.telling import NOT_IN_FORCE, PATH
+from ringfence.gateway.reports import NOT_IN_FORCE, PATH
 from ringfence.serving.first_request import FirstRequestProtocol
 from ringfence.serving.server import Server, configuration
 from ringfence.serving.sockets import listen

@@ -9,9 +9,9 @@ import pytest
 from ringfence.api.network import EgressRule
 from ringfence.api.secrets import GatewayDelivery
 from ringfence.controller.agent.gateway import places
-from ringfence.controller.agent.keys import LONGEST, Keys, problem_of
-from ringfence.gateway.model import Place
 from ringfence.controller.agent.report import ROTATES_AGAIN, SECRETS_AGAIN
+from ringfence.controller.agent.sent_secrets import LONGEST, SentSecrets, problem_of
+from ringfence.gateway.model import Place
 from ringfence.kube import Object
 from ringfence.resources import JobImage, Ref
 from ringfence.resources.secret_names import rotation_name
@@ -40,7 +40,7 @@ class KeyPlace(GatewayPlace):
 
     def __init__(self) -> None:
         super().__init__()
-        self.reconciler.observer.keys = Keys(self.reconciler.observer.secrets)
+        self.reconciler.observer.sent_secrets = SentSecrets(self.reconciler.observer.secrets)
         self.reconciler.observer.job_image = JobImage("registry.example/ringfence:1")
 
     def ask(self, source: Any = None, *hosts: Object, **more: Any) -> None:
@@ -94,9 +94,9 @@ async def test_the_agent_gets_a_placeholder_and_the_gateway_alone_the_secret(pla
     assert volume["secret"]["secretName"] == "llm"
     assert volume["secret"]["items"] == [{"key": "token", "path": "token"}]
     (mount,) = (one for one in gateway["containers"][0]["volumeMounts"] if one["name"] == volume["name"])
-    assert mount == {"name": volume["name"], "mountPath": "/etc/ringfence/keys/key", "readOnly": True}
+    assert mount == {"name": volume["name"], "mountPath": "/etc/ringfence/secrets/key", "readOnly": True}
     told = place.data(CONFIG)
-    assert "/etc/ringfence/keys/key/token" in told["sds-key-a.example.com-443-key-0.json"].decode()
+    assert "/etc/ringfence/secrets/key/token" in told["sds-key-a.example.com-443-key-0.json"].decode()
     assert place.condition("Ready") == ("True", "Ready")
 
 
