@@ -61,11 +61,12 @@ PATTERNS: Final[Mapping[str, str]] = MappingProxyType(
         _pattern(fields.UserGroup): "must be the name of a group of users, such as sre, without control characters",
         _pattern(secrets.SecretKey): "must be a key of a Secret's data: letters, digits, -, _ and ., such as token",
         _pattern(secrets.KeyHeader): "must be the name of a header in lower case, such as x-api-key",
+        _pattern(secrets.KeyParameter): "must be a parameter of a query, such as key, of letters, digits, ., _ and -",
         _pattern(secrets.AuthScheme): "must be a word such as Bearer, without a blank",
         _pattern(secrets.BasicUser): "must be a user such as x-access-token, without a colon or a blank",
         _pattern(scheduling.DeviceName): "must be an extended resource of nodes, such as nvidia.com/gpu",
         _pattern(secrets.KeyPath): "must be a full path of letters, digits, ., _ and - with a directory for the file, "
-        f"such as {secrets.KEYS_DIRECTORY}/token",
+        f"such as {secrets.SECRETS_DIRECTORY}/token",
         _pattern(agentpolicy.Registry): "must be a registry with or without a path, such as registry.example/team, or "
         '"*" for any; without https://',
     }
