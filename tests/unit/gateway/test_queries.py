@@ -23,7 +23,7 @@ def holds(condition: Mapping[str, Any], path: str, headers: Mapping[str, str]) -
         return (value is not None) is condition["present_match"]
     match = condition["string_match"]
     if "exact" in match:
-        return value == match["exact"]
+        return bool(value == match["exact"])
     found = re.fullmatch(match["safe_regex"]["regex"], value or "") is not None
     return found is not condition.get("invert_match", False)
 
