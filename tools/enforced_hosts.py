@@ -11,10 +11,10 @@ _GATEWAY = "egress gateway (Envoy)"
 _SPELLING = f"{NAMES}::test_e7_to_e11_any_other_spelling_is_refused_with_what_to_write"
 _AGENT = "AgentDeployment.spec.network.egress[]"
 KEYS = "tests/unit/policy/test_gateway_secrets.py"
-KEPT = "tests/unit/controller/test_gateway_keys.py"
-ENVOY, PLACES = "tests/gateway/test_keys.py", "tests/gateway/test_key_places.py"
+KEPT = "tests/unit/controller/test_sent_secrets.py"
+ENVOY, PLACES = "tests/gateway/test_secrets.py", "tests/gateway/test_key_places.py"
 IN_QUERY, QUERIES = "tests/gateway/test_key_query.py", "tests/unit/gateway/test_queries.py"
-E2E = "e2e/suites/egress/test_keys.py"
+E2E = "e2e/suites/egress/test_secrets.py"
 _DELIVERY = "AgentDeployment.spec.secrets[].delivery.gateway"
 _POLICY = "AgentPolicy.spec.egress"
 
@@ -73,7 +73,7 @@ _ROWS = {
         f"{E2E}::test_the_value_reaches_its_host_and_the_agent_never_has_it",
         f"{E2E}::test_a_neighbour_with_the_placeholder_gets_nothing",
         "tests/api/test_requester.py::test_a_tenant_has_no_secret_sent_elsewhere",
-        f"{E2E}::test_a_value_that_ringfence_rotates_is_used_within_five_seconds_of_its_job",
+        f"{E2E}::test_a_value_that_ringfence_rotates_is_used_within_five_seconds",
         f"{E2E}::test_a_value_that_somebody_else_changes_is_used_by_itself",
         f"{E2E}::test_a_deleted_secret_withdraws_the_route_and_comes_back_by_itself",
     ),

@@ -11,16 +11,18 @@ from gateway.keyed import PLACEHOLDER, RULES
 from harness.gateway.client import Client
 from harness.gateway.running import Running, swap
 from harness.gateway.world import Site, World
-from ringfence.gateway.keys import CARRIER
-from ringfence.gateway.model import Gateway, Host, Key, Place
+from ringfence.gateway.credentials import CARRIER
+from ringfence.gateway.model import Gateway, Host, HostSecret, Place
 
 REAL = "sk/real key+98&76=54%32~1-2_3.4"
 SENT = "sk%2Freal%20key%2B98%2676%3D54%2532~1-2_3.4"
 """The same with all but the unreserved characters escaped (RFC 3986 section 2.3)."""
-KEY = Key("maps/token", PLACEHOLDER, (Place("x-goog-api-key"), Place(query="key"), Place("authorization", "Bearer")))
-MAPS = Host("api.llm.test", rules=RULES, key=KEY)
-TWICE = Host("twice.test", key=Key("maps/token", PLACEHOLDER, (Place(query="api_key.v-2"),)))
-DEAD = Host("dead.test", key=Key("maps/token", PLACEHOLDER, (Place(query="key"),)))
+KEY = HostSecret(
+    "maps/token", PLACEHOLDER, (Place("x-goog-api-key"), Place(query="key"), Place("authorization", "Bearer"))
+)
+MAPS = Host("api.llm.test", rules=RULES, secret=KEY)
+TWICE = Host("twice.test", secret=HostSecret("maps/token", PLACEHOLDER, (Place(query="api_key.v-2"),)))
+DEAD = Host("dead.test", secret=HostSecret("maps/token", PLACEHOLDER, (Place(query="key"),)))
 OTHERS = (Host("h1.test"), TWICE, DEAD)
 SHOWN = f"key={PLACEHOLDER}"
 NOBODY = "203.0.113.29"
@@ -188,7 +190,7 @@ def test_without_a_value_it_fails_closed(running: Running) -> None:
 def test_a_key_taken_away_withdraws_the_route(running: Running) -> None:
     client = running.client
     try:
-        swap(running.keys / "maps", {})
+        swap(running.secrets / "maps", {})
         running.apply(declared(replace(MAPS, rules=())))
         wait_for("the refusal", lambda: client.ask(f"api.llm.test/any/x?{SHOWN}").status == 403, timeout=60)
     finally:

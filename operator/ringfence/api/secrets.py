@@ -14,7 +14,7 @@ from .base import ListType, Model, Rule, ValueRule
 from .fields import DnsLabel, DnsSubdomain, EnvName
 from .hostnames import HostPattern
 
-KEYS_DIRECTORY = "/var/run/ringfence"
+SECRETS_DIRECTORY = "/var/run/ringfence"
 """A directory for keys that are delivered as files, in every agent; a path outside of it has one of its own."""
 PREVIOUS_SUFFIX = ".previous"
 """Beside a file: the value before this one, while the overlap lasts."""
@@ -182,9 +182,9 @@ class FileDelivery(Model):
     """As a file that changes under the running agent, without a restart."""
 
     path: KeyPath = Field(
-        description=f"Full path, such as {KEYS_DIRECTORY}/token. The value before lies beside it, as "
-        f"PATH{PREVIOUS_SUFFIX}. Outside of {KEYS_DIRECTORY} the file's directory is mounted, read-only: it hides what "
-        "the image has there, and nothing of the system or of the pod lies in it."
+        description=f"Full path, such as {SECRETS_DIRECTORY}/token. The value before lies beside it, as "
+        f"PATH{PREVIOUS_SUFFIX}. Outside of {SECRETS_DIRECTORY} the file's directory is mounted, read-only: it hides "
+        "what the image has there, and nothing of the system or of the pod lies in it."
     )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from ringfence.policy.providers import pattern
 
-from . import bodies, keys, log, naming, queries, wildcards
+from . import bodies, credentials, log, naming, queries, wildcards
 from .log import FIELD_HOST, FIELD_KEY, FIELD_RULES, Reason
 from .model import BELOW, Gateway, Host, Mode, Rule
 from .shapes import Json, seconds, typed, whole_path
@@ -117,7 +117,7 @@ def _guards(host: Host, port: int) -> Iterator[Json]:
             field=FIELD_RULES,
             reason=Reason.REQUEST,
         )
-    for conditions in queries.refused(host.key) if host.key else ():
+    for conditions in queries.refused(host.secret) if host.secret else ():
         yield _refusal(
             site,
             _headers(*conditions),
@@ -145,17 +145,17 @@ def _allowed(host: Host, port: int) -> Iterator[Json]:
 
 
 def _rule(host: Host, port: int, name: str, rule: Rule, path: str) -> Iterator[Json]:
-    """One path of a rule: a WebSocket, the request itself; with a key once for each place, and without it: 401."""
+    """One path of a rule: a WebSocket, the request itself; with a secret once for each place, and without it: 401."""
     methods = [_method(rule.methods) if rule.methods else _method(_ECHOES) | {"invert_match": True}]
     upgrades = host.websocket and (not rule.methods or "GET" in rule.methods)
-    for place, demanded in keys.demands(host.key) if host.key else [(None, [])]:
+    for place, demanded in credentials.demands(host.secret) if host.secret else [(None, [])]:
         if upgrades:
             match = _match(path, _method(("GET",)), _WEBSOCKET, *demanded)
             yield _passage(host, port, name, match, _to_websocket(host, port, place))
         to = _to(host, port, _shared(port) if wildcards.shares(host) else naming.cluster(host, port, place))
         yield _passage(host, port, name, _match(path, *methods, *demanded), to)
-    if host.key:
-        places = " or ".join(map(str, host.key.places))
+    if host.secret:
+        places = " or ".join(map(str, host.secret.places))
         yield _refusal(
             naming.site(host, port),
             _match(path, *methods),
@@ -182,9 +182,9 @@ def _passage(host: Host, port: int, name: str, match: Json, to: Json) -> Json:
     filters: Json = {}
     if "upgrade_configs" in to and wildcards.dynamic(host):
         filters |= wildcards.of_websockets(host, port)
-    if host.key:
-        passage["request_headers_to_remove"] = keys.removed(host.key)
-        filters |= keys.no_trailers()
+    if host.secret:
+        passage["request_headers_to_remove"] = credentials.removed(host.secret)
+        filters |= credentials.no_trailers()
     if host.max_body_bytes:
         filters |= bodies.at_most(host.max_body_bytes)
     if filters:

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from ringfence.gateway import keys, problems, queries
-from ringfence.gateway.model import Gateway, Host, Key, Place
+from ringfence.gateway import credentials, problems, queries
+from ringfence.gateway.model import Gateway, Host, HostSecret, Place
 
 SHOWN = "ringfence-placeholder-0123"
-IN_QUERY = Key("llm/token", SHOWN, (Place(query="key"),))
-GOOGLE = Key("llm/token", SHOWN, (Place("x-goog-api-key"), Place(query="key"), Place("authorization", "Bearer")))
-ODD = Key("llm/token", SHOWN, (Place(query="app_id.v-2"),))
+IN_QUERY = HostSecret("llm/token", SHOWN, (Place(query="key"),))
+GOOGLE = HostSecret("llm/token", SHOWN, (Place("x-goog-api-key"), Place(query="key"), Place("authorization", "Bearer")))
+ODD = HostSecret("llm/token", SHOWN, (Place(query="app_id.v-2"),))
 REFUSED = "refused"
 
 
@@ -28,7 +28,7 @@ def holds(condition: Mapping[str, Any], path: str, headers: Mapping[str, str]) -
     return found is not condition.get("invert_match", False)
 
 
-def place_of(key: Key, path: str, headers: Mapping[str, str] | None = None) -> int | str | None:
+def place_of(key: HostSecret, path: str, headers: Mapping[str, str] | None = None) -> int | str | None:
     """The number of the place whose route takes the request; None where none does."""
 
     def all_of(conditions: Any) -> bool:
@@ -36,7 +36,7 @@ def place_of(key: Key, path: str, headers: Mapping[str, str] | None = None) -> i
 
     if any(all_of(conditions) for conditions in queries.refused(key)):
         return REFUSED
-    return next((number for number, conditions in keys.demands(key) if all_of(conditions)), None)
+    return next((number for number, conditions in credentials.demands(key) if all_of(conditions)), None)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_name_of_its_own_is_compared_in_each_spelling(query: str, found: Any) 
     ],
 )
 def test_a_place_that_envoy_would_not_take(place: Place, says: str) -> None:
-    (found,) = problems.of_gateway(Gateway((Host("a.test", key=Key("a/b", "p", (place,))),), ()))
+    (found,) = problems.of_gateway(Gateway((Host("a.test", secret=HostSecret("a/b", "p", (place,))),), ()))
     assert says in found
-    twice = Host("a.test", key=Key("a/b", "p", (Place(query="key"), Place(query="key"))))
+    twice = Host("a.test", secret=HostSecret("a/b", "p", (Place(query="key"), Place(query="key"))))
     assert "two places" in str(problems.of_gateway(Gateway((twice,), ())))

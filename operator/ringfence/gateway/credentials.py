@@ -1,6 +1,6 @@
-"""Keys that the agent never holds: its placeholder is demanded, all else that could be a key is taken away.
+"""Secrets that the agent never holds: its placeholder is demanded, what else could be a credential is taken away.
 
-The key itself is added behind the cluster's address check, so it is bound to one host and port. Header values are
+The value itself is added behind the cluster's address check, so it is bound to one host and port. Header values are
 removed before that, so nothing of the agent's is left beside it.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from . import naming, queries
-from .model import Gateway, Host, Key, Place
+from .model import Gateway, Host, HostSecret, Place
 from .shapes import Json, extension, typed, watched
 
 CREDENTIALS: Final = (
@@ -22,7 +22,7 @@ CREDENTIALS: Final = (
     "x-auth-token",
     "x-goog-api-key",
 )
-"""Headers in which a key could stand: taken away from requests to a host with a key, whatever they hold."""
+"""Headers in which a credential could stand: taken away from requests to a host with a secret, whatever they hold."""
 
 CARRIER: Final = "x-ringfence-secret"
 """A header that brings a value for the query from Envoy's injector to what writes it there. The agent's own is removed,
@@ -78,31 +78,31 @@ as it is, in Base64, or with percent signs.
 """
 
 
-def removed(key: Key) -> list[str]:
+def removed(secret: HostSecret) -> list[str]:
     """Headers of the agent's that never reach the host."""
-    return sorted({*CREDENTIALS, *(place.header or CARRIER for place in key.places)})
+    return sorted({*CREDENTIALS, *(place.header or CARRIER for place in secret.places)})
 
 
-def demands(key: Key) -> Iterator[tuple[int, list[Json]]]:
+def demands(secret: HostSecret) -> Iterator[tuple[int, list[Json]]]:
     """For each place its number, and what must hold of a request: the placeholder here, and nothing elsewhere."""
-    for number, place in enumerate(key.places):
-        yield number, [_here(key, place), *(_not_at(key, other) for other in key.places if other != place)]
+    for number, place in enumerate(secret.places):
+        yield number, [_here(secret, place), *(_not_at(secret, other) for other in secret.places if other != place)]
 
 
-def _here(key: Key, place: Place) -> Json:
+def _here(secret: HostSecret, place: Place) -> Json:
     if place.query:
-        return queries.shown(place.query, key)
-    return {"name": place.header, "string_match": {"exact": place.value(key.placeholder)}}
+        return queries.shown(place.query, secret)
+    return {"name": place.header, "string_match": {"exact": place.value(secret.placeholder)}}
 
 
-def _not_at(key: Key, place: Place) -> Json:
+def _not_at(secret: HostSecret, place: Place) -> Json:
     if place.query:
-        return queries.shown(place.query, key, there=False)
+        return queries.shown(place.query, secret, there=False)
     return {"name": place.header, "present_match": False}
 
 
 def filters(gateway: Gateway, place: Place, cluster: str) -> list[Json]:
-    """Of a cluster, between the address check and its end: the key is added, and scrubbed from the answer's headers."""
+    """Of a cluster, between the address check and its end: the value is added, and scrubbed from answers' headers."""
     prefixed, header = bool(place.scheme and not place.user), place.header or CARRIER
     generic = typed(
         "Generic",
@@ -132,9 +132,9 @@ def secrets(gateway: Gateway, host: Host) -> Iterator[tuple[str, Json]]:
 
     A newline at the value's end does not count.
     """
-    if not host.key:
+    if not host.secret:
         return
-    value = {"filename": f"{gateway.paths.keys}/{host.key.file}"}
+    value = {"filename": f"{gateway.paths.secrets}/{host.secret.file}"}
     for port in host.ports:
         for cluster, _, _ in clusters(host, port):
             secret = typed("Secret", name=naming.secret(cluster), generic_secret={"secret": value})
@@ -142,14 +142,14 @@ def secrets(gateway: Gateway, host: Host) -> Iterator[tuple[str, Json]]:
 
 
 def clusters(host: Host, port: int) -> Iterator[tuple[str, Place, bool]]:
-    """Of a host with a key: a cluster for each place, and the same for WebSockets (with HTTP/1 alone)."""
-    for number, place in enumerate(host.key.places if host.key else ()):
+    """Of a host with a secret: a cluster for each place, and the same for WebSockets (with HTTP/1 alone)."""
+    for number, place in enumerate(host.secret.places if host.secret else ()):
         for http1 in (False, True) if host.websocket else (False,):
             yield naming.cluster(host, port, number, http1=http1), place, http1
 
 
 def no_trailers() -> dict[str, Any]:
-    """Of a route: trailers go neither way. Those of HTTP/2 could hold a key, or show it."""
+    """Of a route: trailers go neither way. Those of HTTP/2 could hold a credential, or show it."""
     every = [{"remove_on_match": {"key_matcher": {"safe_regex": {"regex": ".*"}}}}]
     mutations = {"request_trailers_mutations": every, "response_trailers_mutations": every}
     return {TRAILERS: typed("HeaderMutationPerRoute", mutations=mutations)}
