@@ -72,6 +72,18 @@ def test_a_changed_route_is_in_force_while_a_stream_lives_on(start: Starter) -> 
     kept.close()
 
 
+def test_a_host_that_goes_and_comes_back_is_trusted_by_who_read_the_file_before(start: Starter) -> None:
+    running = start(gateway(ONE, Host("h1.test")))
+    before = running.folder / "before.pem"
+    before.write_bytes(running.bundle.read_bytes())
+    client = Client(before, running.address)
+    wait_for("the host", lambda: client.ask("h1.test/x").status == 200, timeout=60)
+    running.apply(gateway(ONE))
+    assert seconds_until("the host gone", lambda: _reset(client, "h1.test"), every=0.01) < SOON
+    running.apply(gateway(ONE, Host("h1.test")))
+    assert seconds_until("the host again", lambda: client.ask("h1.test/x").status == 200, every=0.01) < SOON
+
+
 def _kept(connection: object, path: str) -> int:
     connection.sendall(f"GET {path} HTTP/1.1\r\nhost: api.llm.test\r\n\r\n".encode())  # type: ignore[attr-defined]
     return read(connection).status  # type: ignore[arg-type]

@@ -24,6 +24,7 @@ var subcommands = map[string]subcommand{
 	"llm":      {"an HTTPS server that speaks like an LLM messages API", runLLM},
 	"talk":     {"an agent of any kind: has a whole exchange with each target, again and again", runTalk},
 	"pretend":  {"servers that speak like what agents talk to: MCP, Redis, PostgreSQL, a browser, ...", runPretend},
+	"proxy":    {"a corporate proxy: takes CONNECT, and prints what was asked", runProxy},
 	"review":   {"an admission webhook that allows everything", runReview},
 	"metadata": {"a pretend cloud metadata service", runMetadata},
 	"echo":     {"a TCP, UDP and HTTP server that answers what it was sent", runEcho},
@@ -34,7 +35,7 @@ var subcommands = map[string]subcommand{
 	"write":    {"write a file: write PATH TEXT", runWrite},
 }
 
-var order = []string{"agent", "talk", "pretend", "probe", "request", "llm", "keycheck", "review", "metadata", "echo", "dns", "env", "cat", "ls", "write"}
+var order = []string{"agent", "talk", "pretend", "probe", "request", "llm", "keycheck", "proxy", "review", "metadata", "echo", "dns", "env", "cat", "ls", "write"}
 
 func main() {
 	if len(os.Args) < 2 || subcommands[os.Args[1]].run == nil {

@@ -43,10 +43,13 @@ def _open(environment: Environment) -> None:
     )
 
 
+VALUES = (f"agentNamespaces={{{NAMESPACE}}}", f"networkPolicy.metrics.namespaceSelector.purpose={SCRAPERS}")
+"""Of the chart."""
+
+
 @pytest.fixture(scope="package")
 def environment() -> Iterator[Environment]:
-    scrapers = f"networkPolicy.metrics.namespaceSelector.purpose={SCRAPERS}"
-    with installed(NAME, f"agentNamespaces={{{NAMESPACE}}}", scrapers, gateways=True, prepare=_open) as environment:
+    with installed(NAME, *VALUES, gateways=True, prepare=_open) as environment:
         environment.kubectl.apply(POLICY)
         yield environment
 
