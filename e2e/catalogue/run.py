@@ -14,6 +14,7 @@ import shlex
 import string
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,6 +48,10 @@ BY = (
     (re.compile(r"attempting to grant RBAC|cannot \w+ resource"), "RBAC"),
 )
 """What a refusal says of who refused; the first that is found counts."""
+ONE_MESSAGE = re.compile(r"(?m)^(?=Error from server|error: |Warning: |The .* is invalid)")
+CREATE = "create -f -"
+TOGETHER = 20
+"""Manifests for one call of kubectl: most of what it costs is its start."""
 SECONDS = 60
 """A request that takes longer is unclear."""
 
@@ -64,7 +69,7 @@ class Case:
     title: str
     expect: str
     text: str
-    do: str = "create -f -"
+    do: str = CREATE
     rule: str = ""
 
     @property
@@ -146,7 +151,7 @@ def read(folder: Path) -> Iterator[Case]:
                 title=marks["case"],
                 expect=expect,
                 text="" if _is_comment(document) else text,
-                do=marks.get("do", "create -f -"),
+                do=marks.get("do", CREATE),
                 rule=marks.get("rule", ""),
             )
 
@@ -213,6 +218,27 @@ def attempt(kubectl: Kubectl, case: Case, values: Mapping[str, str]) -> Outcome:
     return Outcome(case, verdict(code, said), said.strip())
 
 
+def attempt_all(kubectl: Kubectl, cases: Sequence[Case], values: Mapping[str, str]) -> list[Outcome]:
+    """Try manifests in one call, whose messages name their files. Accepted is what a call takes that has no error."""
+    left, found = dict(enumerate(cases)) if len(cases) > 1 else {}, dict[int, Outcome]()
+    with tempfile.TemporaryDirectory(prefix="catalogue-") as folder:
+        for number, case in left.items():
+            Path(folder, f"{number}.yaml").write_text(fill(case.text, values), encoding="utf-8")
+        while left:
+            files = [f"--filename={folder}/{number}.yaml" for number in left]
+            code, said = kubectl("-n", values["NAMESPACE"], "create", *files, "--dry-run=server")
+            if code == 0:
+                return [found.get(number) or Outcome(case, ACCEPTED) for number, case in enumerate(cases)]
+            told = dict[int, str]()
+            for message in ONE_MESSAGE.split(said):
+                if named := re.match(rf"(?s)(?!Warning: ).*?{re.escape(folder)}/(\d+)\.yaml", message):
+                    told[int(named[1])] = told.get(int(named[1]), "") + message
+            if not told:
+                break  # each is tried alone
+            found |= {at: Outcome(left.pop(at), verdict(code, text), text.strip()) for at, text in told.items()}
+    return [found.get(number) or attempt(kubectl, case, values) for number, case in enumerate(cases)]
+
+
 def verdict(code: int, said: str) -> str:
     """What kubectl's answer means."""
     if code == 0:
@@ -233,8 +259,11 @@ def run(
     own = Kubectl(kubectl.options)
     try:
         values = prepare(own, setup, seconds)
+        groups, plain = [[case] for case in cases if case.do != CREATE], [case for case in cases if case.do == CREATE]
+        groups += [plain[at : at + TOGETHER] for at in range(0, len(plain), TOGETHER)]
         with ThreadPoolExecutor(workers) as pool:
-            return list(pool.map(lambda case: attempt(kubectl, case, values), cases))
+            found = [one for some in pool.map(lambda some: attempt_all(kubectl, some, values), groups) for one in some]
+        return sorted(found, key=lambda one: cases.index(one.case))
     finally:
         if not keep:
             own("delete", "--ignore-not-found", "--wait=false", "-f", "-", stdin=setup.text)

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from kubernetes.aio.config import ConfigException
 
 from ringfence.admission.main import Settings, serve
+from ringfence.kube import ConfigException
 from ringfence.telemetry import logs
 
 from . import options

@@ -85,7 +85,7 @@ async def _run(where: Where, action: Callable[[Session], Awaitable[int]]) -> int
 
 
 async def connect(where: Where) -> Session:
-    """Raises kubernetes.aio.config.ConfigException, and whatever a malformed kubeconfig leads to."""
+    """Raises ringfence.kube.ConfigException, and whatever a malformed kubeconfig leads to."""
     from ringfence.kube import Kube  # noqa: PLC0415 - heavy
 
     kube = await Kube.connect(where.kubeconfig, where.context)
@@ -140,7 +140,7 @@ async def _names(where: Where) -> list[str]:
 
 def _namespace(where: Where) -> str:
     """That of the context; in a pod without a kubeconfig its own; else `default`, as for kubectl."""
-    from kubernetes.aio import config  # noqa: PLC0415 - heavy
+    from ringfence.kube.official import config  # noqa: PLC0415 - heavy
 
     in_pod = "KUBERNETES_SERVICE_HOST" in os.environ and _POD_NAMESPACE.is_file()
     if in_pod and where.kubeconfig is None and where.context is None:

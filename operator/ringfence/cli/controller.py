@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from kubernetes.aio.config import ConfigException
 
 from ringfence.api.fields import DNS_LABEL, DNS_SUBDOMAIN, matches
 from ringfence.controller.certificates.issue import Names
 from ringfence.controller.certificates.keeper import Settings as CertificateSettings
 from ringfence.controller.run import RESYNC_SECONDS, Settings, run
+from ringfence.kube import ConfigException
 from ringfence.resources import JobImage
 from ringfence.resources.dns import DOMAIN, Asked
 from ringfence.resources.model import UpstreamProxy

@@ -5,10 +5,9 @@ import sys
 from datetime import timedelta
 
 import click
-from kubernetes.aio.config import ConfigException
 
 from ringfence.api.secrets import duration
-from ringfence.kube import ApiError, Kube, Unreachable
+from ringfence.kube import ApiError, ConfigException, Kube, Unreachable
 from ringfence.rotation.job import Unfinished, run
 from ringfence.rotation.plan import Order
 from ringfence.telemetry import logs

@@ -2,11 +2,13 @@
 
 from .client import METADATA_ONLY, Kube, Object, Observer
 from .errors import ApiError, Conflict, ErrorKind, NotFound, NotServed, RingfenceError, Unreachable
+from .official import ConfigException
 from .paths import path_of
 
 __all__ = [
     "METADATA_ONLY",
     "ApiError",
+    "ConfigException",
     "Conflict",
     "ErrorKind",
     "Kube",

@@ -20,12 +20,10 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import orjson
-from kubernetes.aio import config
-from kubernetes.aio.client import Configuration
-from kubernetes.aio.client.rest import RESTClientObject
 from yarl import URL
 
 from .errors import NotFound, Unreachable, api_error
+from .official import Configuration, RESTClientObject, config
 from .paths import group_path
 
 Object = dict[str, Any]
@@ -70,7 +68,7 @@ class Kube:
     ) -> "Kube":
         """Connect by the pod's service account, or else by `kubeconfig` (default: $KUBECONFIG, ~/.kube/config).
 
-        Raises kubernetes.aio.config.ConfigException when neither is there.
+        Raises ConfigException when neither is there.
         """
         configuration = Configuration()
         if kubeconfig is None and context is None:

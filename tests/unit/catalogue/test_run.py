@@ -135,10 +135,21 @@ import sys
 words = sys.argv[1:]
 open({record!r}, "a").write(repr(words) + chr(10))
 text = sys.stdin.read() if "-" in words else ""
+files = [word.partition("=")[2] for word in words if word.startswith("--filename=")]
+texts = [open(file).read() for file in files]
+open({record!r} + ".tried", "a").writelines(repr(one) + chr(10) for one in texts)
 if words[:3] == ["get", "namespace", "catalogue"]:
     sys.exit(1)
 if "privileged: true" in text:
     sys.exit('Error from server (Forbidden): pods "x" is forbidden: violates PodSecurity')
+if "INVALID" in "".join([text, *texts]):
+    sys.exit('The Pod "x" is invalid: spec: Required value')
+named = [
+    f'Error from server (Forbidden): error when creating "{{file}}": pods "x" is forbidden: violates PodSecurity'
+    for file, one in zip(files, texts) if "privileged: true" in one
+]
+if named:
+    sys.exit("Warning: of a policy\\n" + "\\n".join(named) + "\\nWarning: admission webhook")
 print("pod/agent-1")
 """
 
@@ -167,9 +178,35 @@ def test_a_run_from_its_setup_to_its_end(record: Path, tmp_path: Path, capsys: p
     calls = [eval(line) for line in record.read_text().splitlines()]
     assert calls[-1][:3] == ["delete", "--ignore-not-found", "--wait=false"]
     tried = [call for call in calls if "--dry-run=server" in call]
-    assert len(tried) == len(verdicts)
+    manifests = [eval(line) for line in Path(f"{record}.tried").read_text().splitlines()]
+    plain = [one for one in run.read(run.HERE / "cases") if one.id == "B60" and one.do == run.CREATE]
+    assert len(tried) == 2 + len(verdicts) - len(plain), "the plain ones together, and those accepted once more"
+    values = run.read_setup(run.HERE / "setup" / "kubernetes.yaml", "catalogue").values | {"POD": "agent-1"}
+    assert {run.fill(one.text, values) for one in plain} == set(manifests)
     assert all(call[:2] == ["--as", "system:serviceaccount:catalogue:tenant"] for call in tried)
     assert not [call for call in calls if "create" in call and "--dry-run=server" not in call], "nothing is stored"
+
+
+def many(*texts: str) -> list[Case]:
+    return [Case(f"B{number}", "objects", "x", REFUSED, text) for number, text in enumerate(texts)]
+
+
+def test_of_manifests_in_one_call_each_gets_its_own_message(record: Path) -> None:
+    asked = many("privileged: true", "a: b", "privileged: true", "c: d")
+    found = run.attempt_all(run.Kubectl(), asked, {"NAMESPACE": "here"})
+    assert [one.case for one in found] == asked
+    assert [one.verdict for one in found] == [REFUSED, ACCEPTED, REFUSED, ACCEPTED]
+    assert found[0].by == "Pod Security"
+    assert "/0.yaml" in found[0].said
+    assert "Warning" not in found[2].said
+    assert len(record.read_text().splitlines()) == 2
+
+
+def test_a_message_that_names_no_manifest_accepts_none(record: Path) -> None:
+    found = run.attempt_all(run.Kubectl(), many("INVALID", "privileged: true"), {"NAMESPACE": "here"})
+    calls = [eval(line) for line in record.read_text().splitlines()]
+    assert [one.verdict for one in found] == [REFUSED, REFUSED]
+    assert sum(call[-4:] == ["create", "-f", "-", "--dry-run=server"] for call in calls) == 2
 
 
 def test_only_what_is_as_expected_is_0(record: Path) -> None:

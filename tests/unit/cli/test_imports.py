@@ -69,6 +69,14 @@ def test_the_cluster_is_loaded_by_the_question_not_by_its_help() -> None:
         assert imported(name, "--help") & HEAVY <= {"asyncio"}, name
 
 
+def test_nothing_loads_the_synchronous_half_of_the_official_client() -> None:
+    code = "import ringfence.cli.admission, ringfence.cli.controller, sys; print(*sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(shown.stdout.split())
+    assert "kubernetes.aio.config" in loaded
+    assert loaded & {"kubernetes.config", "requests", "requests_oauthlib", "urllib3", "websocket"} == set()
+
+
 def test_plugins_of_pydantic_are_not_looked_for() -> None:
     code = "import ringfence.cli.main, os; print(os.environ['PYDANTIC_DISABLE_PLUGINS'])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
