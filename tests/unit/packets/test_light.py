@@ -1,0 +1,25 @@
+"""What runs inside pods starts fast: the standard library, and not much of it."""
+
+import subprocess
+import sys
+
+import pytest
+
+SHOWN = """
+import sys
+before = set(sys.modules)
+import {module}
+print(*sorted({{name.partition(".")[0] for name in set(sys.modules) - before}}))
+"""
+HEAVY = {"asyncio", "click", "ipaddress", "json", "logging", "ssl", "typing_extensions", "urllib"}
+
+
+@pytest.mark.parametrize("module", ["ringfence.packets.attempt", "ringfence.packets.listen"])
+def test_it_loads_the_standard_library_alone(module: str) -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", SHOWN.format(module=module)], check=True, capture_output=True, text=True, timeout=300
+    )
+    loaded = set(told.stdout.split()) - {"ringfence"}
+    assert "socket" in loaded
+    assert not loaded - sys.stdlib_module_names
+    assert not loaded & HEAVY
