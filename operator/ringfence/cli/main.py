@@ -41,6 +41,7 @@ COMMANDS = {
     "schema": "ringfence.cli.schema",
     "status": "ringfence.cli.status",
     "suspend": "ringfence.cli.suspend",
+    "try": "ringfence.cli.try_fence",
     "version": "ringfence.cli.version",
 }
 """Subcommand -> the module whose `command` it is: loaded only when it is called, so that each starts fast."""
