@@ -98,9 +98,14 @@ def diagnose(seen: Seen, now: datetime) -> list[Check]:
         _dns(seen),
         _namespaces(seen),
     ]
+    return unless_hidden(found, seen.hidden)
+
+
+def unless_hidden(found: Sequence[Check], hidden: Mapping[str, str]) -> list[Check]:
+    """The same; those that this user may not see are unknown. `hidden`: check -> what the API server says of it."""
     return [
-        Check(one.name, State.UNKNOWN, f"you may not see it: {seen.hidden[one.name]}", "ask for the right, or an admin")
-        if one.name in seen.hidden
+        Check(one.name, State.UNKNOWN, f"you may not see it: {hidden[one.name]}", "ask for the right, or an admin")
+        if one.name in hidden
         else one
         for one in found
     ]
