@@ -1,23 +1,30 @@
 """Attempts to reach a place on the network, and what came back: many at once, in one loop, with one deadline."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import os
 import selectors
 import socket
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Literal, get_args
 
-Protocol = Literal["TCP", "UDP"]
+TYPE_CHECKING = False
+"""As in `typing`, which takes as long to load as all else here; so does `dataclasses`, thrice."""
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Literal
 
-TOKEN_BYTES: Final = 16
+    Protocol = Literal["TCP", "UDP"]
+
+PROTOCOLS = ("TCP", "UDP")
+LAST_PORT = 65535
+TOKEN_BYTES = 16
 """What a datagram carries: enough that nobody guesses it."""
-TURNED_AWAY: Final = frozenset({errno.ECONNREFUSED, errno.ECONNRESET, errno.EPERM, errno.EACCES})
+TURNED_AWAY = frozenset({errno.ECONNREFUSED, errno.ECONNRESET, errno.EPERM, errno.EACCES})
 """RST, ICMP "port unreachable"; the pod's own packet filter (EPERM) and ICMPv6 "prohibited" (EACCES)."""
-UNREACHABLE: Final = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH})
+UNREACHABLE = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH})
 """At once: no route. Later: an ICMP message from the network, by which some plugins refuse ("prohibited")."""
 
 
@@ -30,27 +37,28 @@ class Outcome(StrEnum):
     FAILED = "Failed"
 
 
-@dataclass(frozen=True)
 class Target:
-    """A place: IP address (IPv4 or IPv6, never a name: nothing here asks a DNS server), protocol and port."""
+    """A place: IP address (IPv4 or IPv6, never a name: nothing here asks a DNS server), protocol and port.
 
-    protocol: Protocol
-    address: str
-    port: int
+    Not to be changed; two of the same place are equal.
+    """
 
-    def __post_init__(self) -> None:
+    __slots__ = ("address", "port", "protocol")
+
+    def __init__(self, protocol: Protocol, address: str, port: int) -> None:
         """ValueError, in words, where it is none."""
-        if self.protocol not in get_args(Protocol):
-            raise ValueError(f"{self.protocol!r} is no protocol: TCP or UDP")
+        self.protocol, self.address, self.port = protocol, address, port
+        if protocol not in PROTOCOLS:
+            raise ValueError(f"{protocol!r} is no protocol: TCP or UDP")
         try:
-            socket.inet_pton(self.family, self.address)
+            socket.inet_pton(self.family, address)
         except (OSError, ValueError):
-            raise ValueError(f"{self.address!r} is no IP address") from None
-        if not 1 <= self.port <= 65535:  # noqa: PLR2004 - the range of ports
-            raise ValueError(f"{self.port} is no port: 1 to 65535")
+            raise ValueError(f"{address!r} is no IP address") from None
+        if not 1 <= port <= LAST_PORT:
+            raise ValueError(f"{port} is no port: 1 to {LAST_PORT}")
 
     @classmethod
-    def parse(cls, text: str) -> "Target":
+    def parse(cls, text: str) -> Target:
         """`TCP:10.0.0.1:443` or `UDP:[fd00::1]:53`. ValueError, in words, for anything else."""
         protocol, _, place = text.partition(":")
         address, _, port = place.rpartition(":")
@@ -62,6 +70,7 @@ class Target:
 
     @property
     def family(self) -> socket.AddressFamily:
+        """IPv6 where there is a colon."""
         return socket.AF_INET6 if ":" in self.address else socket.AF_INET
 
     def __str__(self) -> str:
@@ -69,15 +78,26 @@ class Target:
         address = f"[{self.address}]" if ":" in self.address else self.address
         return f"{self.protocol}:{address}:{self.port}"
 
+    def __repr__(self) -> str:
+        return f"Target({self})"
 
-@dataclass(frozen=True)
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Target) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+
 class Attempt:
     """One attempt: `detail` says what came back (an errno's name, or nothing), `seconds` how long it took."""
 
-    target: Target
-    outcome: Outcome
-    detail: str
-    seconds: float
+    __slots__ = ("detail", "outcome", "seconds", "target")
+
+    def __init__(self, target: Target, outcome: Outcome, detail: str, seconds: float) -> None:
+        self.target, self.outcome, self.detail, self.seconds = target, outcome, detail, seconds
+
+    def __repr__(self) -> str:
+        return f"Attempt({self.target}, {self.outcome}, {self.detail!r}, {self.seconds:.3f})"
 
 
 def attempt(target: Target, *, seconds: float) -> Attempt:

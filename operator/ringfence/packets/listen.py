@@ -1,16 +1,16 @@
 """The canary: it answers everybody who asks, so that whoever gets no answer knows that the network denied it."""
 
+from __future__ import annotations
+
 import contextlib
 import selectors
 import socket
-from types import TracebackType
-from typing import Final, Self
 
-LINE: Final = b"ringfence canary\n"
+LINE = b"ringfence canary\n"
 """What each TCP connection gets before it is closed."""
-ECHOED: Final = 64
+ECHOED = 64
 """Bytes of a datagram that are sent back, at most: never more than came, so that nobody is flooded by our answers."""
-WAITING: Final = 128
+WAITING = 128
 """Connections that the kernel holds for us, at most. One that is accepted is closed at once: there are never two."""
 
 
@@ -40,12 +40,10 @@ class Canary:
             self.close()
             raise
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Canary:  # noqa: PYI034 - typing takes as long to load as all else here
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

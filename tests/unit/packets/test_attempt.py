@@ -7,12 +7,14 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import pytest
 
-from ringfence.packets.attempt import Attempt, Outcome, Protocol, Target, attempt, attempts
+from ringfence.packets.attempt import Outcome, Target, attempt, attempts
 from ringfence.packets.listen import ECHOED, LINE, Canary
 
+Protocol = Literal["TCP", "UDP"]
 PROTOCOLS: tuple[Protocol, Protocol] = ("TCP", "UDP")
 PATIENCE = 60.0
 """Seconds for what comes at once on an idle machine."""
@@ -229,6 +231,8 @@ def test_a_port_that_is_taken_is_said() -> None:
         Canary(one.port, "127.0.0.1")
 
 
-def test_an_attempt_is_plain_data() -> None:
-    target = Target("TCP", "10.0.0.1", 1)
-    assert Attempt(target, Outcome.SILENT, "", 1.0) == Attempt(target, Outcome.SILENT, "", 1.0)
+def test_two_targets_of_one_place_are_the_same() -> None:
+    one, same, other = (Target.parse(text) for text in ("TCP:10.0.0.1:1", "TCP:10.0.0.1:1", "UDP:10.0.0.1:1"))
+    assert (one, hash(one)) == (same, hash(same))
+    assert one != other
+    assert repr(one) == "Target(TCP:10.0.0.1:1)"
