@@ -95,6 +95,13 @@ LINES = {
         "A run of an agent whose work ends is over, or was asked for and refused.",
         (*ABOUT, "name", "cause", "outcome", "reason"),
     ),
+    "a fence was tried": Line(
+        "controller",
+        "info",
+        "The fence of an agent was tried by real connections and calls, as somebody asked for (`ringfence verify`). "
+        "`failed`: attempts that did not come out as they must.",
+        (*ABOUT, "name", "outcome", "tried", "failed", "message"),
+    ),
     "a service leads elsewhere": Line(
         "controller",
         "warning",

@@ -260,7 +260,7 @@ def _jobs(store: Store, key: Key, uid: str) -> list[StoredChild]:
     own = store.children_of(uid)
     schedule = store.children.get(Ref("CronJob", key.namespace, child_name(key.name)))
     found = [*own, *(store.children_of(schedule.uid) if schedule is not None and schedule in own else ())]
-    return [child for child in found if child.ref.kind == "Job" and makes_pods(*child.ref[::2])]
+    return [child for child in found if child.ref.kind == "Job" and makes_pods(child.ref.kind, child.ref.name)]
 
 
 def _pods(store: Store, key: Key) -> tuple[list[StoredPod], list[StoredPod]]:

@@ -102,8 +102,7 @@ def _(event: events.RunEnded) -> None:
 @to_log.register
 def _(event: trials.FenceTried) -> None:
     told = {"name": event.name, "outcome": event.outcome, "tried": event.tried, "failed": event.failed}
-    write = log.warning if event.outcome == "Failed" else log.info
-    write("a fence was tried", **_about(event), **told, message=event.message)
+    log.info("a fence was tried", **_about(event), **told, message=event.message)
 
 
 @to_log.register
