@@ -200,7 +200,7 @@ def _network(seen: Seen) -> Check:
     if known := sorted(IGNORING[name] for name in found & IGNORING.keys()):
         fix = "install a network that does, such as Calico or Cilium: without one the fence drops no packet"
         return Check("network", State.WRONG, f"{' and '.join(known)} does not enforce NetworkPolicies", fix)
-    fix = "make demo CONTEXT=NAME, which sends packets"
+    fix = "ringfence verify NAME -n NAMESPACE, which sends packets"
     return Check("network", State.UNKNOWN, "which network this is cannot be told by its DaemonSets", fix)
 
 

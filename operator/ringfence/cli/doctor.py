@@ -40,8 +40,8 @@ def command(output: str, lease: str, **where: str | None) -> None:
 
     Looks at the version of Kubernetes, the CRDs, who leads, the webhook and its certificate, the floor, whether it is
     recorded who asks for an agent, the grants, the network and DNS of the cluster, and which namespaces are open. Reads
-    only; what you may not see is said to be unknown. Whether the network enforces the fence is not tried: `make demo
-    CONTEXT=NAME` does that, with packets.
+    only; what you may not see is said to be unknown. Whether the network enforces the fence is not tried: `ringfence
+    verify NAME` does that, with packets.
 
     \b
     Exit code: 0 nothing is wrong, 1 something is, 2 the cluster cannot be reached.

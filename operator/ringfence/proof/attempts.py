@@ -74,10 +74,11 @@ def attempts_of(agent: Agent, around: Surroundings = NOTHING_AROUND) -> list[Exp
         *islice(_services(agent), MOST),
         *islice(_networks(agent), MOST),
         *islice(_hosts(agent), MOST),
+        *_canary(around),
+        *_never_reached(agent, around),
         *_stranger(agent),
         *_dns(agent, around),
         *_api(agent),
-        *_never_reached(agent, around),
     )
     opened = {_reached(one) for one in found if one.want == "open"} - {None}
     wanted = (one for one in found if one.want == "open" or _reached(one) not in opened)
@@ -216,12 +217,16 @@ def _not_allowed(agent: Agent, allowed: Iterable[Ask]) -> Iterator[Ask]:
                 yield Ask(verb, resource, group, namespace)
 
 
-def _never_reached(agent: Agent, around: Surroundings) -> Iterator[Expectation]:
+def _canary(around: Surroundings) -> Iterator[Expectation]:
+    """First of what must fail: no better proof, and no simpler one to understand."""
     for one in around.canary:
         why = "it answers everybody whom no fence holds back"
         for protocol in PROTOCOLS:
             place = Connect(one.address, one.port, protocol)
             yield Expectation(about="canary", what=place, want="closed", why=why)
+
+
+def _never_reached(agent: Agent, around: Surroundings) -> Iterator[Expectation]:
     for address in METADATA:
         why = "it hands out the machine's credentials"
         yield Expectation(about="metadata", what=Connect(address, HTTP), want="closed", why=why, sure=False)
