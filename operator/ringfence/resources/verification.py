@@ -12,7 +12,7 @@ from ringfence.api.names import CHILD_PREFIX
 from .gateway import host_variables, trust_mounts, trust_volumes
 from .gateway_names import fitting
 from .hosts_file import dns_settings, host_aliases
-from .kinds import Manifest
+from .kinds import TABLE_VARIABLE, Manifest
 from .model import Agent, JobImage, Verification, child, child_name
 from .scheduling import scheduling
 from .users import security_context
@@ -26,7 +26,6 @@ KEPT: Final = 300
 """Seconds after which a Job goes that the controller did not take away."""
 NEVER_READY: Final = "ringfence.dev/serves"
 """A condition that nobody sets: no Service leads to this pod, although it has the labels of the agent's."""
-TABLE_VARIABLE: Final = "RINGFENCE_ATTEMPTS"
 NODE_VARIABLE: Final = "NODE_ADDRESS"
 RESOURCES: Final = {
     "limits": {"cpu": "500m", "memory": "128Mi", "ephemeral-storage": "16Mi"},

@@ -13,10 +13,13 @@ from ringfence.api.status import AgentStatus, ConditionType
 from ringfence.controller.agent import verification
 from ringfence.controller.agent.actions import EnsureChild, RemoveChild
 from ringfence.controller.agent.execute import Blocked, Outcome
+from ringfence.controller.agent.observe import Observer
 from ringfence.controller.agent.observed import Observed
 from ringfence.controller.agent.plan import plan
 from ringfence.controller.agent.report import After, Report, report
+from ringfence.kube import path_of
 from ringfence.packets.trying import Result, Verdict, message
+from ringfence.proof.attempts import Surroundings
 from ringfence.resources import build
 from ringfence.resources.model import Verification
 from ringfence.resources.secrets import stamp
@@ -25,6 +28,7 @@ from ringfence.resources.verification import is_verification, verification_name
 from ringfence.store.records import StoredPod, read_pod
 from unit.controller import make
 from unit.controller.make import NOW, all_children, body, observed, remembered
+from unit.fakes.kube import FakeKube
 
 REQUEST = "2026-01-31T12:00:00Z"
 NAME = verification_name("a", REQUEST)
@@ -87,6 +91,10 @@ def removed(what: Observed) -> list[str]:
     return [one.child.ref.name for one in plan(what).actions if isinstance(one, RemoveChild)]
 
 
+async def trouble(watching: Observer, what: Observed) -> str:
+    return await watching._trial_trouble(what)
+
+
 def verdict(found: Report) -> tuple[str, str]:
     one = next(one for one in found.findings if one.type is ConditionType.FENCE_VERIFIED)
     return one.status, str(one.reason)
@@ -104,6 +112,11 @@ class TestWhen:
         what = seen(request="")
         assert made(what) == []
         assert ConditionType.FENCE_VERIFIED not in [one.type for one in come_to(what).findings]
+
+    def test_one_that_has_begun_goes_on_though_other_things_are_around_the_agent(self) -> None:
+        begun = seen(trial=job(), around=Surroundings(gateways=("10.96.0.77",)))
+        assert made(begun) == []
+        assert removed(begun) == []
 
     def test_one_that_was_answered_is_not_repeated_and_its_job_goes(self) -> None:
         answered = come_to(seen(trial=job(), trial_pods=[pod(message(HELD, 1))])).status
@@ -190,14 +203,31 @@ class TestWhatCameOfIt:
 
 
 class TestWhatHindersIt:
-    def test_an_image_that_cannot_be_pulled_is_said_meanwhile_and_at_the_end(self) -> None:
-        waits = pod(waiting={"reason": "ImagePullBackOff", "message": "not found"})
-        before = come_to(seen(trial=job(), trial_pods=[waits]))
-        assert verdict(before) == ("Unknown", "Progressing")
-        after = come_to(seen(trial=job(ended=10), status={"conditions": before.status["conditions"]}))
-        told = after.status["verification"]
-        assert told["outcome"] == "NotTried"
-        assert "ImagePullBackOff" in told["message"]
+    def test_it_is_said_meanwhile(self) -> None:
+        found = come_to(seen(trial=job()), trouble="ImagePullBackOff")
+        assert verdict(found) == ("Unknown", "Progressing")
+        (told,) = [one.message for one in found.findings if one.type is ConditionType.FENCE_VERIFIED]
+        assert told == "is being tried: ImagePullBackOff"
+
+    async def test_what_the_pod_said_is_known_when_it_is_gone(self) -> None:
+        watching = Observer(FakeKube(), *[None] * 3)  # type: ignore[arg-type] # nothing else is asked
+        waiting = pod(waiting={"reason": "ImagePullBackOff", "message": "not found"})
+        assert "ImagePullBackOff" in await trouble(watching, seen(trial=job(), trial_pods=[waiting]))
+        assert "ImagePullBackOff" in await trouble(watching, seen(trial=job(ended=1)))
+        assert await trouble(watching, seen()) == ""
+        assert await trouble(watching, seen(trial=job(ended=1))) == "", "it is over"
+
+    async def test_why_a_job_makes_no_pod_is_in_its_events(self) -> None:
+        kube = FakeKube()
+        for number, (reason, text) in enumerate(
+            [("FailedCreate", "exceeded  quota"), ("DeadlineExceeded", "too long")]
+        ):
+            about = {"kind": "Job", "name": NAME}
+            event = {"type": "Warning", "reason": reason, "message": text, "involvedObject": about}
+            place = path_of("v1", "events", "team", f"e{number}")
+            kube.cluster.put(place, event | {"metadata": {"name": f"e{number}", "namespace": "team"}})
+        watching = Observer(kube, *[None] * 3)  # type: ignore[arg-type] # nothing else is asked
+        assert await trouble(watching, seen(trial=job())) == "exceeded quota"
 
     def test_a_quota_is_said(self) -> None:
         found = come_to(seen(trial=job(ended=10)), trouble="exceeded quota: pods=1")

@@ -36,7 +36,7 @@ from .observed import GatewaySecrets, Observed
 from .plan import Mode, Plan
 from .report import After
 from .secrets import Secrets
-from .verification import asked, trial_of
+from .verification import asked, trial_of, waits
 from .warnings import Warnings
 from .workloads import workload_of
 
@@ -65,6 +65,7 @@ class Observer:
     gateway_refuses: Callable[[Key], bool] = lambda _: False
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _diagnoses: dict[Key, "_Diagnosis"] = field(default_factory=dict)
+    _troubles: dict[Key, str] = field(default_factory=dict)
     _warnings: Warnings = field(init=False)
 
     def __post_init__(self) -> None:
@@ -159,15 +160,26 @@ class Observer:
         )
 
     async def _trial_trouble(self, seen: Observed) -> str:
-        """Why the Job of a trial has no pod: a quota, a webhook."""
-        if seen.trial is None or seen.trial_pods or asked(seen) is None:
+        """Why a trial does not begin: what its pod says, or what keeps its Job from making one (a quota, a webhook).
+
+        Kept until it is over: the pod that could say it is gone by then.
+        """
+        if seen.trial is None or asked(seen) is None:
+            self._troubles.pop(seen.key, None)
             return ""
-        found = await self._warnings.about(seen.key.namespace, seen.trial.ref.name, kind="Job")
-        return " ".join(str(found[-1].get("message", "")).split())[:600] if found else ""
+        found = waits(seen.trial_pods)
+        if not seen.trial_pods:
+            events = await self._warnings.about(seen.key.namespace, seen.trial.ref.name, kind="Job") or ()
+            refused = [str(one.get("message", "")) for one in events if one.get("reason") == "FailedCreate"]
+            found = " ".join(refused[-1].split())[:600] if refused else ""
+        if found:
+            self._troubles[seen.key] = found
+        return self._troubles.get(seen.key, "")
 
     def forget(self, key: Key) -> None:
         """The agent is gone."""
         self._diagnoses.pop(key, None)
+        self._troubles.pop(key, None)
         self.hand_overs.forget(key)
         if self.holders:
             self.holders.forget(key)

@@ -55,8 +55,8 @@ class After:
 
     `workload`: what is kept of the agent's workload. `runs`: its Jobs. `secrets`: each with its Secret's metadata; None
     where they were not looked at. `not_granted`: why they could not be. `diagnosis`: why its pods are not there.
-    `asks_again`: whether more may be found out about that though no object changes. `trouble`: why the Job of a trial
-    has no pod.
+    `asks_again`: whether more may be found out about that though no object changes. `trouble`: why a trial
+    does not begin.
     """
 
     workload: Mapping[str, Any] | None = None

@@ -46,6 +46,8 @@ def wanted(seen: Observed, agent: Agent, stop: Stop | None) -> Verification | No
     name = asked(seen)
     if name is None or stop is not None or is_stopped(agent) or agent.job_image is None:
         return None
+    if seen.trial is not None and (table := (seen.trial.shown or {}).get("table")):
+        return Verification(name, table)  # what is around the agent may be another by now: what has begun goes on
     rows = [one.as_json() for one in attempts_of(agent, seen.around)]
     return Verification(name, json.dumps(rows, separators=(",", ":")))
 
@@ -55,8 +57,8 @@ def answer(
 ) -> dict[str, Any] | None:
     """The field of the status for what was asked; None: nothing was asked, or it is under way.
 
-    `applied`: the agent is accepted, or kept as it was. `blocked`: what is in the way of its children. `trouble`: what
-    Kubernetes says of the Job.
+    `applied`: the agent is accepted, or kept as it was. `blocked`: what is in the way of its children. `trouble`: why
+    it does not begin.
     """
     name = asked(seen)
     if name is None:
@@ -67,7 +69,7 @@ def answer(
     if not never and seen.trial is None and blocked:
         never = f"its fence is not in its place yet: {blocked}"
     if not never and seen.trial is not None and _is_over(seen, seen.trial):
-        why = _waits(seen.trial_pods) or trouble or _said_before(seen) or "its pod did not start, or said nothing"
+        why = trouble or "its pod did not start, or said nothing"
         never = f"no pod could try it within {DEADLINE} s: {why}"
     return _not_tried(seen, name, never) if never else None
 
@@ -99,8 +101,7 @@ def finding(seen: Observed, answered: Mapping[str, Any] | None, trouble: str) ->
     if told is None:
         if asked(seen) is None:
             return None
-        why = _waits(seen.trial_pods) or trouble
-        return Finding(kind, "Unknown", Reason.PROGRESSING, f"is being tried{f': {why}' if why else ''}")
+        return Finding(kind, "Unknown", Reason.PROGRESSING, f"is being tried{f': {trouble}' if trouble else ''}")
     generation = seen.agent.generation if seen.agent else 0
     if told["generation"] != generation:
         sentence = f"generation {told['generation']} was tried at {told['time']}; the spec is another one since"
@@ -133,17 +134,10 @@ def _is_over(seen: Observed, job: StoredChild) -> bool:
     return ended is not None and seen.now - (when(ended) or seen.now) >= NO_PODS_YET
 
 
-def _waits(pods: Sequence[StoredPod]) -> str:
+def waits(pods: Sequence[StoredPod]) -> str:
+    """Why the pods of a trial do not begin, by their own word; empty: nothing is wrong so far."""
     found = diagnosis.tell([pod.manifest() for pod in pods], ())
     return found[1] if found else ""
-
-
-def _said_before(seen: Observed) -> str:
-    """What hindered it at the pass before."""
-    for one in seen.status.get("conditions") or ():
-        if one["type"] == ConditionType.FENCE_VERIFIED and one["reason"] == Reason.PROGRESSING:
-            return str(one["message"]).partition(": ")[2]
-    return ""
 
 
 def _not_tried(seen: Observed, name: str, why: str) -> dict[str, Any]:
