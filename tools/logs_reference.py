@@ -95,6 +95,12 @@ LINES = {
         "A run of an agent whose work ends is over, or was asked for and refused.",
         (*ABOUT, "name", "cause", "outcome", "reason"),
     ),
+    "a fence was tried": Line(
+        "controller",
+        "info",
+        "The fence of an agent was tried by real connections and calls, as somebody asked for (`ringfence verify`).",
+        (*ABOUT, "name", "outcome", "tried", "failed", "message"),
+    ),
     "a service leads elsewhere": Line(
         "controller",
         "warning",
@@ -248,7 +254,10 @@ FIELDS = {
     "rotated_at": "When the value changed last.",
     "job": "Name of the Job.",
     "cause": "Why a run began: Spec, Schedule, Request.",
-    "outcome": "How it ended: Succeeded, Failed, Ended (by Ringfence), Refused.",
+    "outcome": "How a run ended: Succeeded, Failed, Ended (by Ringfence), Refused. What a trial came to: Held, Failed, "
+    "NotTried.",
+    "tried": "Attempts in all.",
+    "failed": "Attempts that did not come out as they must.",
     "lease": "Name of the Lease, in the release's namespace.",
     "identity": "Of the replica that says so: the name of its pod.",
 }

@@ -192,7 +192,7 @@ SCC = ("--api-versions", "security.openshift.io/v1/SecurityContextConstraints")
 )
 def test_no_pod_says_an_id_where_the_platform_assigns_them(args: tuple[str, ...], whose: str) -> None:
     found = pods(*args)
-    assert len(found) == 3
+    assert len(found) == 4
     for pod in found.values():
         context = pod["spec"]["securityContext"]
         ids = {"runAsUser", "runAsGroup", "fsGroup"} & context.keys()
@@ -243,6 +243,8 @@ def test_the_names_that_design_fixes() -> None:
     assert {
         ("Deployment", "ringfence-controller"),
         ("Deployment", "ringfence-admission"),
+        ("Deployment", "ringfence-canary"),
+        ("Service", "ringfence-canary"),
         ("Service", "ringfence-admission"),
         ("Service", "ringfence-metrics"),
         ("ValidatingWebhookConfiguration", "ringfence"),

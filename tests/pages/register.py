@@ -27,6 +27,8 @@ READ_ONLY = {
     "does what it says",
     "docs/how-to/run-once-or-nightly.md": "what it shows is of some night; e2e/suites/agents/test_runs.py does "
     "what it says",
+    "docs/how-to/verify-a-fence.md": "what it shows is of some cluster; e2e/suites/agents/test_verify.py does what it "
+    "says",
     "docs/how-to/trust-the-gateway.md": "tests/gateway/test_clients.py and test_tunnel.py do what it says",
     "docs/how-to/secret-never-seen.md": "needs accounts; e2e/suites/egress/test_secrets.py does what it says",
     "docs/how-to/cloud-identity.md": "needs a cloud; e2e/suites/agents/test_fields.py looks at the token",

@@ -58,6 +58,9 @@ FILE_ANNOTATION = f"{GROUP}/file-"
 RUN_ANNOTATION = f"{GROUP}/run-requested"
 """On an AgentDeployment whose work ends: any text, which asks for one run. The same text asks for no other one."""
 
+VERIFY_ANNOTATION = f"{GROUP}/verify"
+"""On an AgentDeployment: any text, such as a time, which asks that its fence is tried. The same text asks once."""
+
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "ringfence"
 FIELD_MANAGER = "ringfence"

@@ -14,7 +14,7 @@ class ConditionType(StrEnum):
     """What is observed about an agent. Each is True only for what was read back from the cluster.
 
     Of FenceWidened, True is what should not be. PermissionsHeld is there for agents that get what somebody must hold,
-    GatewayReady for those with hosts.
+    GatewayReady for those with hosts, FenceVerified for those whose fence was tried: it speaks of that moment.
     """
 
     READY = "Ready"
@@ -26,6 +26,7 @@ class ConditionType(StrEnum):
     GATEWAY_READY = "GatewayReady"
     WORKLOAD_AVAILABLE = "WorkloadAvailable"
     PERMISSIONS_HELD = "PermissionsHeld"
+    FENCE_VERIFIED = "FenceVerified"
 
 
 class Progress(StrEnum):
@@ -44,6 +45,10 @@ _SHOULD_BE_FALSE = frozenset({ConditionType.FENCE_WIDENED, *Progress})
 def is_met(kind: str, status: str) -> bool:
     """Whether a condition is as it should be."""
     return status == ("False" if kind in _SHOULD_BE_FALSE else "True")
+
+
+OF_A_MOMENT = frozenset({ConditionType.FENCE_VERIFIED})
+"""Conditions that tell what came of something that somebody asked for: no agent waits for them."""
 
 
 class Reason(StrEnum):
@@ -98,6 +103,11 @@ class Reason(StrEnum):
     SUSPENDED_BY_POLICY = "SuspendedByPolicy"
     UNFENCED = "Unfenced"
     FENCE_CONTESTED = "FenceContested"
+    FENCE_HOLDS = "FenceHolds"
+    FENCE_OPEN = "FenceOpen"
+    NOT_REACHED = "NotReached"
+    NOT_TRIED = "NotTried"
+    SPEC_CHANGED = "SpecChanged"
     DRIFT_REPAIRED = "DriftRepaired"
     EGRESS_REFUSED = "EgressRefused"
     FINALIZER_REMOVED = "FinalizerRemoved"
@@ -171,6 +181,44 @@ class RunStatus(Model):
     failures: int | None = Field(default=None, ge=0, le=1000, description="Pods of it that failed.")
 
 
+AttemptId = Annotated[str, Field(max_length=512)]
+
+
+class AttemptStatus(Model):
+    """One attempt that did not come out as it must, or that could not be made."""
+
+    id: AttemptId = Field(description="What was tried: which kind of place, and where.")
+    wanted: Literal["open", "closed"] = Field(description="open: it must work. closed: it must not.")
+    came: Annotated[str, Field(max_length=256)] = Field(description="What came back.")
+    why: Annotated[str, Field(max_length=256)] = Field(description="Why that is wanted.")
+
+
+class VerificationStatus(Model):
+    """What came of the last trial of the agent's fence, by real connections and calls from a pod like its own."""
+
+    name: Annotated[str, Field(max_length=63)] = Field(description="Name of the Job that made it.")
+    generation: Generation = Field(description="The generation whose fence was tried.")
+    time: Annotated[str, Field(max_length=32)] = Field(description="When it was over.")
+    outcome: Literal["Held", "Failed", "NotTried"] = Field(
+        description="Held: each attempt came out as it must. Failed: one did not. NotTried: not all could be made."
+    )
+    message: Annotated[str, Field(max_length=1024)] = Field(description="The same in a sentence, with the first one.")
+    tried: int = Field(default=0, ge=0, le=10000, description="Attempts in all.")
+    failed: Annotated[list[AttemptStatus], Field(max_length=32), ListType("atomic")] = Field(
+        default_factory=list, description="Those that did not come out as they must; what does not fit is left out."
+    )
+    untried: Annotated[list[AttemptStatus], Field(max_length=32), ListType("atomic")] = Field(
+        default_factory=list, description="Those that could not be made."
+    )
+    silent: Annotated[list[AttemptId], Field(max_length=256), ListType("atomic")] = Field(
+        default_factory=list,
+        description="Places that were silent, and may be so by themselves: nothing is proven of them.",
+    )
+    held: Annotated[list[AttemptId], Field(max_length=256), ListType("atomic")] = Field(
+        default_factory=list, description="Those that came out as they must, as far as they fit."
+    )
+
+
 class AgentStatus(Model):
     """Written by Ringfence only."""
 
@@ -220,6 +268,9 @@ class AgentStatus(Model):
     )
     last_requested_run: Annotated[str, Field(max_length=63)] | None = Field(
         default=None, description="Name of the run that somebody asked for, and that ended or was refused."
+    )
+    verification: VerificationStatus | None = Field(
+        default=None, description="What came of the last `ringfence verify`. Absent: its fence was never tried."
     )
     service: Annotated[str, Field(max_length=63)] | None = Field(
         default=None,

@@ -98,9 +98,14 @@ def diagnose(seen: Seen, now: datetime) -> list[Check]:
         _dns(seen),
         _namespaces(seen),
     ]
+    return unless_hidden(found, seen.hidden)
+
+
+def unless_hidden(found: Sequence[Check], hidden: Mapping[str, str]) -> list[Check]:
+    """The same; those that this user may not see are unknown. `hidden`: check -> what the API server says of it."""
     return [
-        Check(one.name, State.UNKNOWN, f"you may not see it: {seen.hidden[one.name]}", "ask for the right, or an admin")
-        if one.name in seen.hidden
+        Check(one.name, State.UNKNOWN, f"you may not see it: {hidden[one.name]}", "ask for the right, or an admin")
+        if one.name in hidden
         else one
         for one in found
     ]
@@ -195,7 +200,7 @@ def _network(seen: Seen) -> Check:
     if known := sorted(IGNORING[name] for name in found & IGNORING.keys()):
         fix = "install a network that does, such as Calico or Cilium: without one the fence drops no packet"
         return Check("network", State.WRONG, f"{' and '.join(known)} does not enforce NetworkPolicies", fix)
-    fix = "make demo CONTEXT=NAME, which sends packets"
+    fix = "ringfence verify NAME -n NAMESPACE, which sends packets"
     return Check("network", State.UNKNOWN, "which network this is cannot be told by its DaemonSets", fix)
 
 

@@ -40,8 +40,8 @@ def command(output: str, lease: str, **where: str | None) -> None:
 
     Looks at the version of Kubernetes, the CRDs, who leads, the webhook and its certificate, the floor, whether it is
     recorded who asks for an agent, the grants, the network and DNS of the cluster, and which namespaces are open. Reads
-    only; what you may not see is said to be unknown. Whether the network enforces the fence is not tried: `make demo
-    CONTEXT=NAME` does that, with packets.
+    only; what you may not see is said to be unknown. Whether the network enforces the fence is not tried: `ringfence
+    verify NAME` does that, with packets.
 
     \b
     Exit code: 0 nothing is wrong, 1 something is, 2 the cluster cannot be reached.
@@ -58,13 +58,14 @@ def command(output: str, lease: str, **where: str | None) -> None:
             click.echo(json.dumps({"checks": [one.as_json() for one in found]}, indent=2))
         else:
             for one in found:
-                _print(one)
+                show(one)
         return cluster.NOT_READY if any(one.state is State.WRONG for one in found) else cluster.READY
 
     cluster.run(cluster.Where(None, where["kubeconfig"], where["context"]), act)
 
 
-def _print(one: Check) -> None:
+def show(one: Check) -> None:
+    """One line, and what helps below it."""
     click.echo(f"{click.style(f'{one.state:8}', fg=_COLOURS[one.state])} {one.name}: {formatting.clean(one.message)}")
     if one.fix:
         click.echo(f"         {one.fix}")
@@ -76,32 +77,32 @@ async def gather(session: cluster.Session, lease: str) -> Seen:
 
     kube, hidden = session.kube, dict[str, str]()
     version = str((await kube.get("/version")).get("gitVersion") or "")
-    crds = await _seen(
+    crds = await seen(
         hidden, "crds", lambda: kube.list(path_of("apiextensions.k8s.io/v1", "customresourcedefinitions"))
     )
-    hooks = await _seen(hidden, "webhook", lambda: kube.list(path_of(ADMISSION, "validatingwebhookconfigurations")))
+    hooks = await seen(hidden, "webhook", lambda: kube.list(path_of(ADMISSION, "validatingwebhookconfigurations")))
     hook = next((hook for one in hooks or () for hook in one.get("webhooks") or () if hook["name"] == WEBHOOK), None)
     service = ((hook or {}).get("clientConfig") or {}).get("service") or {}
     slices = None
     if service:
         place = path_of("discovery.k8s.io/v1", "endpointslices", service["namespace"])
         selector = f"kubernetes.io/service-name={service['name']}"
-        slices = await _seen(None, "", lambda: kube.list(place, label_selector=selector))
-    policies = await _seen(hidden, "floor", lambda: kube.list(path_of(ADMISSION, "validatingadmissionpolicies")))
-    writers = await _seen(hidden, "requester", lambda: kube.list(path_of(ADMISSION, "mutatingadmissionpolicies")))
-    sets = await _seen(hidden, "network", lambda: kube.list(path_of("apps/v1", "daemonsets")))
+        slices = await seen(None, "", lambda: kube.list(place, label_selector=selector))
+    policies = await seen(hidden, "floor", lambda: kube.list(path_of(ADMISSION, "validatingadmissionpolicies")))
+    writers = await seen(hidden, "requester", lambda: kube.list(path_of(ADMISSION, "mutatingadmissionpolicies")))
+    sets = await seen(hidden, "network", lambda: kube.list(path_of("apps/v1", "daemonsets")))
     cilium, on_nodes = await _cilium(kube, hidden, crds)
     asked = Asked(openshift=any(one["metadata"]["name"] == OPENSHIFT for one in crds or ()))
     services = {
         name: found.get("spec") or {}
         for name in asked.watched
-        if (found := await _seen(hidden, "dns", partial(kube.get, path_of("v1", "services", *name)))) is not None
+        if (found := await seen(hidden, "dns", partial(kube.get, path_of("v1", "services", *name)))) is not None
     }
     dns = find(asked, services)
     dns_pods: int | None = 0
     for one in dns.pods:
         labels = ",".join(f"{key}={value}" for key, value in one.labels)
-        pods = await _seen(
+        pods = await seen(
             hidden, "dns", partial(kube.list, path_of("v1", "pods", one.namespace), label_selector=labels)
         )
         dns_pods = None if pods is None or dns_pods is None else dns_pods + len(pods)
@@ -123,8 +124,8 @@ async def gather(session: cluster.Session, lease: str) -> Seen:
         node_local=bool(dns.addresses),
         cilium=cilium,
         api_server_on_nodes=on_nodes,
-        ceiling=await _seen(hidden, "grants", lambda: kube.get(ceiling)) is not None,
-        namespaces=await _seen(hidden, "namespaces", lambda: kube.list(path_of("v1", "namespaces"))),
+        ceiling=await seen(hidden, "grants", lambda: kube.get(ceiling)) is not None,
+        namespaces=await seen(hidden, "namespaces", lambda: kube.list(path_of("v1", "namespaces"))),
         hidden=hidden,
     )
 
@@ -138,17 +139,17 @@ async def _cilium(
     if not any(one["metadata"]["name"] == CILIUM for one in crds or ()):
         return None, []
     place = path_of("v1", "configmaps", "kube-system", "cilium-config")
-    config = await _seen(hidden, "api-server", lambda: kube.get(place))
+    config = await seen(hidden, "api-server", lambda: kube.get(place))
     selector = "kubernetes.io/service-name=kubernetes"
     path = path_of("discovery.k8s.io/v1", "endpointslices", "default")
-    slices = await _seen(hidden, "api-server", lambda: kube.list(path, label_selector=selector))
-    nodes = await _seen(hidden, "api-server", lambda: kube.list(path_of("v1", "nodes")))
+    slices = await seen(hidden, "api-server", lambda: kube.list(path, label_selector=selector))
+    nodes = await seen(hidden, "api-server", lambda: kube.list(path_of("v1", "nodes")))
     own = {one["address"] for node in nodes or () for one in (node.get("status") or {}).get("addresses") or ()}
     asked = {address for one in slices or () for end in one.get("endpoints") or () for address in end["addresses"]}
     return (config or {}).get("data") or {}, sorted(asked & own)
 
 
-async def _seen(hidden: dict[str, str] | None, check: str, read: Callable[[], Any]) -> Any:
+async def seen(hidden: dict[str, str] | None, check: str, read: Callable[[], Any]) -> Any:
     """What is read; None where it is not there, or (noted for the check) not for this user."""
     from ringfence.kube import ApiError, NotFound  # noqa: PLC0415 - heavy
 

@@ -30,8 +30,10 @@ COMMANDS = {
     "doctor": "ringfence.cli.doctor",
     "explain": "ringfence.cli.explain",
     "floor": "ringfence.cli.floor",
+    "gate": "ringfence.cli.gate",
     "init": "ringfence.cli.init",
     "lint": "ringfence.cli.lint",
+    "listen": "ringfence.cli.listen",
     "policy": "ringfence.cli.policy",
     "render": "ringfence.cli.render",
     "resume": "ringfence.cli.resume",
@@ -41,6 +43,8 @@ COMMANDS = {
     "schema": "ringfence.cli.schema",
     "status": "ringfence.cli.status",
     "suspend": "ringfence.cli.suspend",
+    "try": "ringfence.cli.try_fence",
+    "verify": "ringfence.cli.verify",
     "version": "ringfence.cli.version",
 }
 """Subcommand -> the module whose `command` it is: loaded only when it is called, so that each starts fast."""
@@ -63,6 +67,7 @@ SUMMARIES = {
     "schema": "Print the JSON Schema of a kind, or (without one) one that takes both, for editors.",
     "status": "Show which agents are ready, since when, how old their oldest secret is, and what the others wait for.",
     "suspend": "Stop an agent: no pods, while the fence, the storage and the permissions stay.",
+    "verify": "Try the fence of an agent with real connections and calls, or say how fit the cluster is.",
     "version": "Print the version of Ringfence and of its API.",
 }
 """Subcommand -> the first sentence of its help, for lists of them, which load none. Hidden ones have none."""

@@ -12,15 +12,15 @@ _SUFFIX: Final = "-gateway"
 
 def gateway_name(agent: str) -> str:
     """Name of all children of its gateway. The Service's is a part of a host's name, and so at most 63 characters."""
-    return _fitting(f"{GATEWAY_PREFIX}{agent}", _SUFFIX, agent)
+    return fitting(f"{GATEWAY_PREFIX}{agent}", _SUFFIX, agent)
 
 
 def gateway_label(agent: str) -> str:
     """What the label of its pods says."""
-    return _fitting(agent, GATEWAY_SUFFIX, agent)
+    return fitting(agent, GATEWAY_SUFFIX, agent)
 
 
-def _fitting(name: str, suffix: str, agent: str) -> str:
+def fitting(name: str, suffix: str, agent: str) -> str:
     """A name of at most 63 characters: one that is too long is cut, and has a digest of the agent's in it."""
     if len(name) + len(suffix) <= MAX_NAME:
         return name + suffix

@@ -11,6 +11,8 @@ from . import openings
 from .digests import digest
 
 Manifest = dict[str, Any]
+TABLE_VARIABLE: Final = "RINGFENCE_ATTEMPTS"
+"""Of the pod that tries an agent's fence: what it tries."""
 NAMES: Final = frozenset({"hostAliases", "dnsPolicy", "dnsConfig"})
 """Fields of a pod's spec that say which names it knows, and whom it asks for others."""
 
@@ -91,8 +93,11 @@ def _schedule(body: Manifest) -> Manifest:
 
 
 def _job(body: Manifest) -> Manifest:
-    """Of a run: when it began and how it ended, and a digest of what its pods run."""
+    """Of a run: when it began and how it ended, and a digest of what its pods run. Of a trial: what is tried."""
     status = body.get("status") or {}
+    containers = (pod_template("Job", body).get("spec") or {}).get("containers") or ()
+    variables = [one for container in containers for one in container.get("env") or ()]
+    table = next((one.get("value") for one in variables if one.get("name") == TABLE_VARIABLE), None)
     ends = [
         _part(one, "type", "status", "reason", "message", "lastTransitionTime")
         for one in status.get("conditions") or []
@@ -103,7 +108,7 @@ def _job(body: Manifest) -> Manifest:
         "spec": _part(body.get("spec") or {}, "suspend"),
         "status": _part(status, "startTime", "completionTime", "active", "ready", "failed") | {"conditions": ends},
         "template": template_digest(pod_template("Job", body)),
-    }
+    } | ({} if table is None else {"table": table})
 
 
 def pod_template(kind: str, body: Manifest) -> Manifest:

@@ -122,6 +122,14 @@ class Runs:
     held: bool = False
 
 
+@dataclass(frozen=True)
+class Verification:
+    """A trial of the agent's fence that is to be. `name`: of its Job; `table`: what is tried, as JSON."""
+
+    name: str
+    table: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Identity:
     """Which agent. Enough to fence it, even where its spec cannot be read."""
@@ -167,8 +175,9 @@ class Agent(Identity):
     `gateway_reports`: who learns what it refuses. `upstream_proxy`: what it reaches hosts through; None: nothing.
     `restarts`: annotations of the pods' template by which rotation jobs have restarted the agent. `elsewhere`: by other
     namespaces that consent to it, the rules that hold there and the lowest level that holds them. `runs`: which
-    there are to be. `user_ids`: who says which ids its pods have, and those of its jobs. `keys`: by the names of
-    secrets that its gateway sends; one of which nothing is known yet is left out.
+    there are to be; `verification`: None: its fence is not tried now. `user_ids`: who says which ids its pods have,
+    and those of its jobs. `secret_states`: by the names of secrets that its gateway sends; one of which nothing is
+    known yet is left out.
     """
 
     spec: AgentDeploymentSpec
@@ -187,6 +196,7 @@ class Agent(Identity):
     restarts: Mapping[str, str] = field(default_factory=dict)
     elsewhere: Mapping[str, tuple[Level, Sequence[AgentRule]]] = field(default_factory=dict)
     runs: Runs = field(default_factory=Runs)
+    verification: Verification | None = None
     user_ids: UserIds = USUAL_IDS
     secret_states: Mapping[str, SecretState] = field(default_factory=dict)
 

@@ -21,6 +21,7 @@ from .rotation import rotation_children
 from .runs import makes_pods, workload
 from .service import service, service_name
 from .stored import Desired, StoredChild
+from .verification import is_verification, verification
 from .workload import volume_claim
 
 
@@ -84,7 +85,9 @@ def _lets_out(child: StoredChild) -> bool:
 
 
 def _leads(child: StoredChild) -> bool:
-    """The one of this name, like the allow policy."""
+    """The one of this name, like the allow policy; and what tried the fence, once it is told."""
+    if is_verification(child.ref.kind, child.ref.name):
+        return True
     return child.ref.kind == "Service" and child.ref.name == service_name(child.agent_label or "")
 
 
@@ -128,7 +131,7 @@ PHASES = (
     Phase(
         order=Order.WORKLOAD,
         condition=ConditionType.WORKLOAD_AVAILABLE,
-        build=lambda agent: [volume_claim(agent), service(agent), *workload(agent)],
+        build=lambda agent: [volume_claim(agent), service(agent), *workload(agent), verification(agent)],
         prunes=_leads,
     ),
 )

@@ -148,8 +148,7 @@ def _mounts(agent: Agent) -> list[Manifest]:
     mounts = scratch_mounts(agent)
     if agent.spec.storage:
         mounts.append({"name": "storage", "mountPath": agent.spec.storage.mount_path})
-    if agent.spec.permissions.asks:
-        mounts.append({"name": "token", "mountPath": TOKEN_PATH, "readOnly": True})
+    mounts += token_mount(agent)
     mounts += existing_mounts(agent) + file_mounts(agent) + secret_mounts(agent)
     return mounts + token_mounts(agent) + trust_mounts(agent)
 
@@ -158,10 +157,21 @@ def _volumes(agent: Agent) -> list[Manifest]:
     volumes = scratch_volumes(agent)
     if agent.spec.storage:
         volumes.append({"name": "storage", "persistentVolumeClaim": {"claimName": child_name(agent.name)}})
-    if agent.spec.permissions.asks:
-        volumes.append({"name": "token", "projected": {"defaultMode": 420, "sources": _token_sources()}})
+    volumes += token_volume(agent)
     volumes += existing_volumes(agent) + file_volumes(agent) + secret_volumes(agent)
     return volumes + token_volumes(agent) + trust_volumes(agent)
+
+
+def token_mount(agent: Agent) -> list[Manifest]:
+    """Where the agent's API token is; empty where it asks for nothing there."""
+    mount = {"name": "token", "mountPath": TOKEN_PATH, "readOnly": True}
+    return [mount] if agent.spec.permissions.asks else []
+
+
+def token_volume(agent: Agent) -> list[Manifest]:
+    """The volume behind it."""
+    volume = {"name": "token", "projected": {"defaultMode": 420, "sources": _token_sources()}}
+    return [volume] if agent.spec.permissions.asks else []
 
 
 def _token_sources() -> list[Manifest]:

@@ -30,6 +30,12 @@ class ClusterDns:
             self._services[name] = now
         self._look()
 
+    def addresses(self) -> tuple[str, ...]:
+        """Where it answers: of the Services that lead to it, and of servers on the nodes."""
+        named = [self._services[name].addresses for name in self._asked.services if name in self._services]
+        nodes = (address.partition("/")[0] for address in self.found.addresses)
+        return tuple(dict.fromkeys([*(address for one in named for address in one), *nodes]))
+
     def _look(self) -> None:
         found = find(self._asked, {name: service.spec for name, service in self._services.items()})
         if found != self.found:

@@ -14,14 +14,13 @@ from ringfence.api.names import (
     CHILD_PREFIX,
     GATEWAY_PREFIX,
     GATEWAY_SUFFIX,
-    GROUP,
     REQUESTED_BY_ANNOTATION,
     RUN_ANNOTATION,
+    VERIFY_ANNOTATION,
 )
 from ringfence.kube import Object, path_of
 from ringfence.policy.elsewhere import target_namespaces
 from ringfence.policy.limits import Claim
-from ringfence.policy.pod_security import unrestricted, without_user
 from ringfence.resources import Ref, ServicePort, openings
 from ringfence.resources.dns import service_addresses
 from ringfence.resources.field_manager import FieldManager, last_of_spec
@@ -29,8 +28,10 @@ from ringfence.resources.reads import BINDINGS, readers
 from ringfence.resources.runs import request_digest
 from ringfence.resources.stop import known_periods
 from ringfence.resources.stored import resource_version
+from ringfence.resources.verification import verification_name
 
 from .claims import claim_of
+from .pod_parts import containers_before, controller_of, falls_short, judged, pod_addresses
 
 Body = Mapping[str, Any]
 
@@ -104,6 +105,8 @@ class StoredAgent:
     """Seconds that templates of ours give its pods to end, or gave those that are there still."""
     run_request: str = ""
     """Digest of the text that asks for a run; empty: nobody asks for one."""
+    verify_request: str = ""
+    """The text that asks that its fence is tried, as the name of what answers it; empty: nobody asks."""
     requested_by: str | None = None
     """Who asked for what it gets, as its annotation says; see policy/recorded.py."""
 
@@ -143,6 +146,7 @@ def read_agent(body: Body) -> StoredAgent:
         ),
         claim=claim_of(body),
         run_request=request_digest((metadata.get("annotations") or {}).get(RUN_ANNOTATION)),
+        verify_request=_verify_request(metadata),
         grace_periods=_shared_set(known_periods(spec, body.get("status") or {})),
         requested_by=_requested_by(metadata),
     )
@@ -152,6 +156,11 @@ def read_agent(body: Body) -> StoredAgent:
 def _shared_set(found: frozenset[int]) -> frozenset[int]:
     """One object for all agents that say the same: most of them."""
     return found
+
+
+def _verify_request(metadata: Body) -> str:
+    found = (metadata.get("annotations") or {}).get(VERIFY_ANNOTATION)
+    return verification_name(metadata["name"], found) if isinstance(found, str) and found else ""
 
 
 def _requested_by(metadata: Body) -> str | None:
@@ -243,25 +252,6 @@ class StoredPod:
         return found
 
 
-def _before(spec: Body, status: Body) -> list[Object]:
-    """Containers that start before the agent's own, as far as they are not done."""
-    sidecars = {one["name"] for one in spec.get("initContainers") or [] if one.get("restartPolicy") == "Always"}
-    return [
-        {
-            "name": one["name"],
-            "ready": one.get("ready"),
-            "state": one.get("state") or {},
-            "restartPolicy": "Always" if one["name"] in sidecars else None,
-        }
-        for one in status.get("initContainerStatuses") or []
-        if not (one.get("ready") or ((one.get("state") or {}).get("terminated") or {}).get("exitCode") == 0)
-    ]
-
-
-def _addresses(status: Body) -> tuple[str, ...]:
-    return tuple(str(one["ip"]) for one in status.get("podIPs") or [] if one.get("ip"))
-
-
 def read_pod(body: Body) -> StoredPod:
     """What is kept of a pod."""
     metadata, status, spec = body["metadata"], body.get("status") or {}, body.get("spec") or {}
@@ -276,7 +266,7 @@ def read_pod(body: Body) -> StoredPod:
         {"ready": one.get("ready"), "state": one.get("state") or {}} for one in status.get("containerStatuses") or []
     ]
     told = {"phase": status.get("phase"), "conditions": conditions, "containerStatuses": containers}
-    if before := _before(spec, status):
+    if before := containers_before(spec, status):
         told["initContainerStatuses"] = before
     return StoredPod(
         key=PodKey(metadata["namespace"], metadata["name"]),
@@ -287,12 +277,12 @@ def read_pod(body: Body) -> StoredPod:
         labels=tuple(sorted((sys.intern(key), sys.intern(value)) for key, value in labels.items())),
         account=_agent_of_account(metadata["namespace"], account),
         uid=str(metadata.get("uid", "")),
-        replica_set=_controller(metadata, "ReplicaSet"),
-        job=_controller(metadata, "Job"),
+        replica_set=controller_of(metadata, "ReplicaSet"),
+        job=controller_of(metadata, "Job"),
         grace=spec.get("terminationGracePeriodSeconds"),
         ends_within=metadata.get("deletionGracePeriodSeconds") if metadata.get("deletionTimestamp") else None,
-        addresses=_addresses(status) if labels.get(AGENT_LABEL, "").endswith(GATEWAY_SUFFIX) else (),
-        unrestricted=_falls_short(_exact(orjson.dumps([{**spec, "nodeName": None}, _judged(metadata)]))),
+        addresses=pod_addresses(status) if labels.get(AGENT_LABEL, "").endswith(GATEWAY_SUFFIX) else (),
+        unrestricted=falls_short(_exact(orjson.dumps([{**spec, "nodeName": None}, judged(metadata)]))),
     )
 
 
@@ -351,26 +341,6 @@ def read_cluster_object(body: Body) -> StoredClusterObject:
     else:
         shown = openings.cluster_policy(body)
     return StoredClusterObject(kind, metadata["name"], resource_version(body), shown)
-
-
-def _judged(metadata: Body) -> Object:
-    """Its annotations but for those of ours, which hold an agent's files and would fill the memory."""
-    found = metadata.get("annotations") or {}
-    return {key: value for key, value in found.items() if not key.startswith(f"{GROUP}/")}
-
-
-@lru_cache(maxsize=1024)
-def _falls_short(spec_and_annotations: bytes) -> tuple[str, ...]:
-    """Kept, as a pod is told of some five times until it runs, and is the same but for its node."""
-    spec, annotations = orjson.loads(spec_and_annotations)
-    return (*unrestricted(spec, annotations), *without_user(spec))
-
-
-def _controller(metadata: Body, kind: str) -> tuple[str, str] | None:
-    for owner in metadata.get("ownerReferences") or []:
-        if owner.get("controller") and owner["kind"] == kind:
-            return sys.intern(owner["name"]), sys.intern(owner["uid"])
-    return None
 
 
 def _agent_of_account(namespace: str, account: str) -> Key | None:

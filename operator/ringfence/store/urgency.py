@@ -47,7 +47,7 @@ def same_wish(old: StoredAgent | None, new: StoredAgent | None) -> bool:
 
 
 def _wish(agent: StoredAgent) -> tuple[object, ...]:
-    return agent.uid, agent.generation, agent.deleting, agent.run_request, agent.requested_by
+    return agent.uid, agent.generation, agent.deleting, agent.run_request, agent.verify_request, agent.requested_by
 
 
 def pod_tells(pod: StoredPod) -> tuple[object, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from ringfence.api.status import Progress, is_met
+from ringfence.api.status import OF_A_MOMENT, Progress, is_met
 
 from .events import SecretAge, SecretState
 
@@ -22,6 +22,8 @@ Name = tuple[str, str]
 STATES: tuple[SecretState, ...] = ("fresh", "due", "expired")
 SUMMARY = "Ready"
 """The condition that sums up the others: an agent waits for the first of the others that is not as it should be."""
+NO_STEPS = frozenset({*Progress, *OF_A_MOMENT})
+"""What no agent waits for."""
 STEPS = ("Accepted", "NetworkPolicyApplied", "RightsApplied", "WorkloadAvailable")
 """Served even while nobody waits for them."""
 SUSPENDED = "Suspended"
@@ -58,7 +60,7 @@ class AgentCollector(Collector):
     def observe(self, agent: Name, conditions: Sequence[Mapping[str, Any]], *, ready: int = 0, wanted: int = 0) -> None:
         """Take an agent's conditions as they are stored in its status, and its pods."""
         known = self._agents.setdefault(agent, _Agent())
-        by_type = {condition["type"]: condition for condition in conditions if condition["type"] not in set(Progress)}
+        by_type = {condition["type"]: condition for condition in conditions if condition["type"] not in NO_STEPS}
         known.ready = by_type.get(SUMMARY, {}).get("status") == "True"
         unmet = [c for kind, c in by_type.items() if kind != SUMMARY and not is_met(kind, c["status"])]
         known.suspended = bool(unmet) and unmet[0]["reason"] == SUSPENDED

@@ -128,6 +128,13 @@ RUNS = Counter(
     ["namespace", "outcome"],
     registry=REGISTRY,
 )
+VERIFICATIONS = Counter(
+    "ringfence_verifications",
+    "Trials of agents' fences by real connections and calls (ringfence verify). Labels: namespace (of the agent), "
+    "outcome (Held: each attempt came out as it must; Failed: one did not; NotTried: not all could be made).",
+    ["namespace", "outcome"],
+    registry=REGISTRY,
+)
 RECONCILES = Counter(
     "ringfence_reconcile",
     "Passes over one object. Labels: kind (AgentDeployment, AgentPolicy, Namespace, Pod), result (ok; retry: could not "
@@ -307,6 +314,7 @@ OF_CONTROLLER: tuple[Collector, ...] = (
     LEADER_SEEN,
     AGENTS,
     RUNS,
+    VERIFICATIONS,
     RECONCILES,
     RECONCILE_SECONDS,
     CHILD_WRITES,

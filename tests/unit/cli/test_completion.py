@@ -15,7 +15,8 @@ from ringfence.cli.completion import NAME, VARIABLE, kubectl_complete
 from ringfence.cli.main import COMMANDS, SUMMARIES, cli
 from unit.cli.fake import NAMESPACE, Cluster
 
-HIDDEN = {"rotate-job"}
+HIDDEN = {"gate", "listen", "rotate-job", "try"}
+"""What pods of Ringfence's own run."""
 OTHERS = {"controller", "admission"}
 """Processes of the chart: nobody types them."""
 

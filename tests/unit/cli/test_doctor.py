@@ -59,7 +59,7 @@ def test_all_is_well() -> None:
         ({"ceiling": False}, "grants", "wrong", "helm upgrade ringfence"),
         ({"daemon_sets": ["kube-flannel-ds"]}, "network", "wrong", "drops no packet"),
         ({"daemon_sets": ["kube-flannel-ds", "calico-node"]}, "network", "ok", "Calico"),
-        ({"daemon_sets": ["mine"]}, "network", "unknown", "make demo"),
+        ({"daemon_sets": ["mine"]}, "network", "unknown", "ringfence verify"),
         ({"dns_pods": 0, "dns": "kube-system/k8s-app=kube-dns"}, "dns", "wrong", "k8s-app=kube-dns"),
         ({"dns_pods": 0}, "dns", "wrong", "dns.service=NAMESPACE/NAME"),
         ({"daemon_sets": ["cilium", "node-local-dns"], "node_local": True}, "dns", "ok", "2 DNS pods"),

@@ -40,7 +40,7 @@ RUNNING = {
 }
 STARTING = RUNNING | {"status": {}}
 DONE = After(workload=RUNNING, secrets=[])
-OF_FEW = {ConditionType.PERMISSIONS_HELD, ConditionType.GATEWAY_READY}
+OF_FEW = {ConditionType.PERMISSIONS_HELD, ConditionType.GATEWAY_READY, ConditionType.FENCE_VERIFIED}
 TYPES = [one for one in ConditionType if one not in OF_FEW]
 VIOLATION = Violation("spec.image", RuleName.IMAGE_NO_DIGEST, "no")
 MONTH = 720 * HOUR

@@ -10,17 +10,20 @@ from ringfence.api.secrets import AgentSecret
 from ringfence.api.status import ConditionType, Reason
 from ringfence.kube import Kube, Object, path_of
 from ringfence.policy.held import ALL
+from ringfence.proof.attempts import NOTHING_AROUND
 from ringfence.resources import Identity, JobImage, Ref, ServicePort
 from ringfence.resources.gateway import has_hosts
 from ringfence.resources.model import REPORTS_TO_NOBODY, GatewayReports, UpstreamProxy, child_name
 from ringfence.resources.network import service_key
-from ringfence.resources.runs import ends
+from ringfence.resources.runs import ends, makes_pods
 from ringfence.resources.secret_names import rotation_name
 from ringfence.resources.stored import StoredChild
 from ringfence.resources.users import USUAL_IDS, UserIds
-from ringfence.store.records import Key
+from ringfence.resources.verification import is_verification
+from ringfence.store.records import Key, StoredPod
 from ringfence.store.sources import NAMESPACE
 from ringfence.store.store import Store
+from ringfence.store.surroundings import surroundings
 
 from . import ages, conditions, diagnosis, runs
 from .conditions import condition_before
@@ -34,6 +37,7 @@ from .plan import Mode, Plan
 from .report import After
 from .secrets import Secrets
 from .sent_secrets import SentSecrets
+from .verification import asked, trial_of, waits
 from .warnings import Warnings
 from .workloads import workload_of
 
@@ -62,6 +66,7 @@ class Observer:
     gateway_refuses: Callable[[Key], bool] = lambda _: False
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _diagnoses: dict[Key, "_Diagnosis"] = field(default_factory=dict)
+    _troubles: dict[Key, str] = field(default_factory=dict)
     _warnings: Warnings = field(init=False)
 
     def __post_init__(self) -> None:
@@ -78,7 +83,7 @@ class Observer:
                 now=self.clock(),
                 status=status,
                 children=self.store.children.items,
-                pods=self.store.pods_of(key),
+                pods=_pods(self.store, key)[0],
                 left=self.store.elsewhere_of(key),
                 reads=self.store.readers.of(key),
                 owned=self.store.children_of(agent.uid) if agent else (),
@@ -94,6 +99,8 @@ class Observer:
         seen, not_granted = await self._seen_secrets(identity, spec, status)
         policies = self.store.context.policies_for(key.namespace)
         services = self._services(key, spec)
+        owned = self.store.children_of(agent.uid)
+        pods, trial_pods = _pods(self.store, key)
         return Observed(
             key=key,
             agent=agent,
@@ -105,7 +112,7 @@ class Observer:
             policies=policies,
             facts=self.store.facts(key, policies),
             children=self.store.children.items,
-            owned=self.store.children_of(agent.uid),
+            owned=owned,
             ownership=self.store.ownership,
             services=services,
             service_addresses={name[:2]: self.store.services.items[name[:2]].addresses for name in services},
@@ -125,10 +132,13 @@ class Observer:
             widened=self.store.widenings(key),
             hand_over=hand_over,
             held=held,
-            pods=self.store.pods_of(key),
+            pods=pods,
             left=[child for child in self.store.elsewhere_of(key) if child.agent_uid != agent.uid],
             reads=self.store.readers.of(key),
             runs=_jobs(self.store, key, agent.uid),
+            around=surroundings(self.store, key) if agent.verify_request else NOTHING_AROUND,
+            trial=trial_of(owned, agent.verify_request, key.namespace) if agent.verify_request else None,
+            trial_pods=trial_pods,
         )
 
     async def after(self, seen: Observed, planned: Plan, outcome: Outcome) -> After:
@@ -147,12 +157,31 @@ class Observer:
             secrets=secrets,
             not_granted=not_granted,
             diagnosis=why,
+            trouble=await self._trial_trouble(seen),
             asks_again=seen.key in self._diagnoses and self._diagnoses[seen.key].looks < EVENTS_READ,
         )
+
+    async def _trial_trouble(self, seen: Observed) -> str:
+        """Why a trial does not begin: what its pod says, or what keeps its Job from making one (a quota, a webhook).
+
+        Kept until it is over: the pod that could say it is gone by then.
+        """
+        if seen.trial is None or asked(seen) is None:
+            self._troubles.pop(seen.key, None)
+            return ""
+        found = waits(seen.trial_pods)
+        if not seen.trial_pods:
+            events = await self._warnings.about(seen.key.namespace, seen.trial.ref.name, kind="Job") or ()
+            refused = [str(one.get("message", "")) for one in events if one.get("reason") == "FailedCreate"]
+            found = " ".join(refused[-1].split())[:600] if refused else ""
+        if found:
+            self._troubles[seen.key] = found
+        return self._troubles.get(seen.key, "")
 
     def forget(self, key: Key) -> None:
         """The agent is gone."""
         self._diagnoses.pop(key, None)
+        self._troubles.pop(key, None)
         self.hand_overs.forget(key)
         if self.holders:
             self.holders.forget(key)
@@ -231,7 +260,7 @@ class Observer:
     async def _why(self, key: Key, workload: Mapping[str, Any]) -> tuple[Reason, str] | None:
         """Why its pods are not there: by what they say of themselves, and where that is nothing, by their Events."""
         # Of a run that is tried again, the pods that failed say nothing of the one that begins.
-        pods = [pod.manifest() for pod in self.store.pods_of(key) if pod.job is None or not pod.is_over]
+        pods = [pod.manifest() for pod in _pods(self.store, key)[0] if pod.job is None or not pod.is_over]
         if not pods or not diagnosis.asks_for_events(pods):
             self._diagnoses.pop(key, None)
             return diagnosis.tell(pods, ()) if pods else diagnosis.of_workload(workload)
@@ -251,7 +280,14 @@ def _jobs(store: Store, key: Key, uid: str) -> list[StoredChild]:
     own = store.children_of(uid)
     schedule = store.children.get(Ref("CronJob", key.namespace, child_name(key.name)))
     found = [*own, *(store.children_of(schedule.uid) if schedule is not None and schedule in own else ())]
-    return [child for child in found if child.ref.kind == "Job"]
+    return [child for child in found if child.ref.kind == "Job" and makes_pods(child.ref.kind, child.ref.name)]
+
+
+def _pods(store: Store, key: Key) -> tuple[list[StoredPod], list[StoredPod]]:
+    """The pods of an agent, and those that try its fence."""
+    found = store.pods_of(key)
+    trial = [pod for pod in found if pod.job is not None and is_verification("Job", pod.job[0])]
+    return [pod for pod in found if pod not in trial], trial
 
 
 def _begins(seen: Observed, workload: Mapping[str, Any], jobs: Sequence[StoredChild]) -> bool:

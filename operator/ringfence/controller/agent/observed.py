@@ -11,6 +11,7 @@ from ringfence.policy.handover import HandOver
 from ringfence.policy.held import ALL, Held
 from ringfence.policy.model import Facts, NamedPolicy
 from ringfence.policy.widening import Widening
+from ringfence.proof.attempts import NOTHING_AROUND, Surroundings
 from ringfence.resources import Endpoint, Identity, JobImage, Ref, ServicePort
 from ringfence.resources.dns import USUAL_DNS, Dns, ServiceName
 from ringfence.resources.model import REPORTS_TO_NOBODY, GatewayReports, SecretState, UpstreamProxy
@@ -52,7 +53,8 @@ class Observed:
     `gateway_refuses`: whether its gateway said that Envoy refused what is stored. `secret_states`: of the secrets that
     it sends, see Agent.
     `rotates`: whether a job runs that may write one of these. `service_addresses`: of the Services in `services`, as
-    the cluster gave them.
+    the cluster gave them. `around`: addresses that a trial of its fence must find closed. `trial`, `trial_pods`: the
+    Job of the trial that was asked for, and its pods.
     """
 
     key: Key
@@ -90,6 +92,9 @@ class Observed:
     left: Sequence[StoredChild] = ()
     reads: frozenset[str] = frozenset()
     runs: Sequence[StoredChild] = ()
+    around: Surroundings = NOTHING_AROUND
+    trial: StoredChild | None = None
+    trial_pods: Sequence[StoredPod] = ()
 
     @property
     def identity(self) -> Identity:

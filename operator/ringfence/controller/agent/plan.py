@@ -23,7 +23,7 @@ from ringfence.resources.stored import Desired, StoredChild, controlled_by
 from ringfence.store.left_behind import is_left_behind
 from ringfence.store.records import StoredAgent
 
-from . import ages, gateway, redirects, runs
+from . import ages, gateway, redirects, runs, verification
 from .accepted import edited_since, listed_in, stop_for, suspended
 from .actions import (
     Action,
@@ -127,6 +127,7 @@ def plan(seen: Observed) -> Plan:
         )
     else:
         agent, coming = _with_runs(seen, agent, stop, accepted=not violations)
+        agent = replace(agent, verification=verification.wanted(seen, agent, stop))
         wanted = {phase.order: phase.desired(agent) for phase in PHASES}
         children = tuple(desired.ref for built in wanted.values() for desired in built)
         actions, right = _apply(seen, agent, wanted, stop, coming)

@@ -19,9 +19,17 @@ from ringfence.resources.secret_names import rotation_name
 from ringfence.resources.secrets import stamp
 from ringfence.store.records import Key, agent_path, packed
 from ringfence.store.store import Store
-from ringfence.telemetry.events import AgentDeleted, AgentName, AgentObserved, ConditionChanged, Emit, RunEnded
+from ringfence.telemetry.events import (
+    AgentDeleted,
+    AgentName,
+    AgentObserved,
+    ConditionChanged,
+    Emit,
+    RunEnded,
+)
+from ringfence.telemetry.trials import FenceTried
 
-from . import conditions, redirects
+from . import conditions, redirects, verification
 from .conditions import Finding
 from .errors import AgentGone
 from .execute import Executor, Outcome
@@ -130,6 +138,7 @@ class AgentReconciler:
             stored = seen.status.get(redirects.FIELD) or []
             self.recorder.services(seen.key, seen.identity.uid, stored=stored, found=lead_lines(seen.services))
         self._tell_runs(seen, told)
+        self._tell_trial(seen, told)
         self._observed(seen, planned, told, after)
         self._try_again(outcome, after)
         return told.look
@@ -227,6 +236,22 @@ class AgentReconciler:
                     reason=one.get("reason"),
                 )
             )
+
+    def _tell_trial(self, seen: Observed, told: Report) -> None:
+        found = told.status.get(verification.FIELD)
+        if found is None or found == seen.status.get(verification.FIELD):
+            return
+        self.emit(
+            FenceTried(
+                agent=AgentName(*seen.key),
+                uid=seen.identity.uid,
+                name=found["name"],
+                outcome=found["outcome"],
+                tried=found["tried"],
+                failed=len(found["failed"]),
+                message=found["message"],
+            )
+        )
 
     def _observed(self, seen: Observed, planned: Plan, told: Report, after: After) -> None:
         wanted = ((after.workload or {}).get("spec") or {}).get("replicas", told.status["replicas"]) or 0

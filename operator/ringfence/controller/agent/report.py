@@ -21,7 +21,7 @@ from ringfence.resources.stored import StoredChild
 from ringfence.resources.workload import is_stopped
 from ringfence.telemetry.events import AgentName, ConditionChanged
 
-from . import ages, conditions, gateway, redirects, runs, targets
+from . import ages, conditions, gateway, redirects, runs, targets, verification
 from .accepted import listed_in, with_digests
 from .conditions import Finding, condition_before
 from .execute import Blocked, Outcome
@@ -57,7 +57,8 @@ class After:
 
     `workload`: what is kept of the agent's workload. `runs`: its Jobs. `secrets`: each with its Secret's metadata; None
     where they were not looked at. `not_granted`: why they could not be. `diagnosis`: why its pods are not there.
-    `asks_again`: whether more may be found out about that though no object changes.
+    `asks_again`: whether more may be found out about that though no object changes. `trouble`: why a trial
+    does not begin.
     """
 
     workload: Mapping[str, Any] | None = None
@@ -66,6 +67,7 @@ class After:
     not_granted: str = ""
     diagnosis: tuple[Reason, str] | None = None
     asks_again: bool = False
+    trouble: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,16 +87,34 @@ class Report:
 def report(seen: Observed, planned: Plan, outcome: Outcome, after: After) -> Report:
     """All of it. `seen.agent` is there."""
     seen = replace(seen, runs=after.runs)
+    tried = _tried(seen, planned, outcome, after)
     findings = find(seen, planned, outcome, after)
+    if found := verification.finding(seen, tried, after.trouble):
+        findings.append(found)
     applied = planned.agent if planned.mode is Mode.APPLY and outcome.blocked is None else None
     egress = effective_egress(applied) if applied else None
     status = _status(seen, planned, after, findings, egress)
+    if tried is not None:
+        status[verification.FIELD] = tried
     return Report(
         findings=findings,
         status=status,
         changed=changes(seen, findings),
-        look=_look(seen, planned, outcome, after, findings),
+        look=verification.soon(_look(seen, planned, outcome, after, findings), seen, tried),
         egress=egress,
+    )
+
+
+def _tried(seen: Observed, planned: Plan, outcome: Outcome, after: After) -> Object | None:
+    """What came of the trial of its fence that somebody asked for."""
+    blocked = f"{outcome.blocked.condition}: {outcome.blocked.message}" if outcome.blocked else ""
+    return verification.answer(
+        seen,
+        planned.agent,
+        applied=planned.mode is Mode.APPLY,
+        stopped=planned.stop is not None,
+        blocked=blocked,
+        trouble=after.trouble,
     )
 
 
@@ -150,6 +170,8 @@ def _is_told(finding: Finding) -> bool:
     """Whether a person should hear of it. Not Ready is not news: the condition that it stands for speaks for itself."""
     if finding.type is ConditionType.READY:
         return finding.status == "True" or finding.reason is Reason.INTERNAL_ERROR
+    if finding.type is ConditionType.FENCE_VERIFIED:
+        return finding.status != "Unknown" or finding.reason is Reason.NOT_TRIED
     if finding.type is ConditionType.PERMISSIONS_HELD:  # what is lost, Accepted tells
         return False
     if finding.type is ConditionType.FENCE_WIDENED:

@@ -31,12 +31,12 @@ class Warnings:
         self._next = 0.0
         self._next_of: dict[str, float] = {}
 
-    async def about(self, namespace: str, pod: str) -> list[Object] | None:
-        """The warnings about a pod; None: not now. What cannot be read is none."""
+    async def about(self, namespace: str, name: str, *, kind: str = "Pod") -> list[Object] | None:
+        """The warnings about a pod, or an object of another kind; None: not now. What cannot be read is none."""
         now = self._clock()
         if self._open >= AT_A_TIME or now < self._next or now < self._next_of.get(namespace, 0.0):
             return None
-        selector = f"type=Warning,involvedObject.kind=Pod,involvedObject.name={pod}"
+        selector = f"type=Warning,involvedObject.kind={kind},involvedObject.name={name}"
         self._open += 1
         try:
             return await self._kube.list(path_of("v1", "events", namespace), field_selector=selector)

@@ -5,7 +5,7 @@ from typing import Any
 
 import structlog
 
-from ringfence.telemetry import events, refusals
+from ringfence.telemetry import events, refusals, trials
 
 from .metrics import TOO_OLD
 
@@ -97,6 +97,12 @@ def _(event: events.AgentStopped) -> None:
 def _(event: events.RunEnded) -> None:
     told = {"name": event.name, "cause": event.cause, "outcome": event.outcome, "reason": event.reason}
     log.info("a run is over", **_about(event), **told)
+
+
+@to_log.register
+def _(event: trials.FenceTried) -> None:
+    told = {"name": event.name, "outcome": event.outcome, "tried": event.tried, "failed": event.failed}
+    log.info("a fence was tried", **_about(event), **told, message=event.message)
 
 
 @to_log.register

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from ringfence.api.status import ConditionType, Progress
-from ringfence.telemetry import events, metrics, refusals
+from ringfence.telemetry import events, metrics, refusals, trials
 
 TOO_OLD = "SecretTooOld"
 """Rule of source `rotation` in ringfence_violations_total."""
@@ -32,6 +32,7 @@ class MetricsSink:
             events.FinalizersRemoved: self._finalizers_removed,
             events.PodEnded: self._pod_ended,
             events.RunEnded: self._run_ended,
+            trials.FenceTried: self._fence_tried,
             events.ServiceRedirected: self._service_redirected,
             events.FenceWidenedBy: self._fence_widened,
             refusals.EgressRefused: self._egress_refused,
@@ -83,6 +84,9 @@ class MetricsSink:
 
     def _run_ended(self, event: events.RunEnded) -> None:
         metrics.RUNS.labels(event.agent.namespace, event.outcome).inc()
+
+    def _fence_tried(self, event: trials.FenceTried) -> None:
+        metrics.VERIFICATIONS.labels(event.agent.namespace, event.outcome).inc()
 
     def _service_redirected(self, event: events.ServiceRedirected) -> None:
         metrics.SERVICE_REDIRECTS.labels(event.agent.namespace).inc()

@@ -51,6 +51,7 @@ from ringfence.telemetry.events import (
 )
 from ringfence.telemetry.refusals import EgressRefusedOften, GatewayUpdateRefused
 from ringfence.telemetry.sinks.lines import to_log
+from ringfence.telemetry.trials import FenceTried
 from unit.admission import make
 from unit.controller.test_secrets import SIGNING
 from unit.controller.test_secrets import agent as agent_with
@@ -165,6 +166,12 @@ class TestController:
         to_log(RunEnded(agent=AgentName(*KEY), **run))
         line = one(lines, "a run is over")
         assert line | run | {"agent": "a", "level": "info"} == line
+
+    def test_a_fence_that_was_tried(self, lines: Lines) -> None:
+        said = {"name": "ringfence-a.verify-x1", "outcome": "Failed", "message": "so it is"}
+        to_log(FenceTried(agent=AgentName(*KEY), tried=9, failed=1, **said))
+        line = one(lines, "a fence was tried")
+        assert line | said | {"agent": "a", "tried": 9, "failed": 1, "level": "info"} == line
 
     async def test_a_key_from_its_first_value_to_its_end(self, lines: Lines) -> None:
         kube, owner = FakeKube(), agent_with(SIGNING)
