@@ -1,7 +1,7 @@
 """All reading of a pass: from the store, and from the API server what the store does not keep."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from ringfence.kube import Kube, Object, path_of
 from ringfence.policy.held import ALL
 from ringfence.resources import Identity, JobImage, Ref, ServicePort
 from ringfence.resources.gateway import has_hosts
-from ringfence.resources.model import TELLS_NOBODY, GatewayTells, UpstreamProxy, child_name
+from ringfence.resources.model import TELLS_NOBODY, Gate, GatewayTells, UpstreamProxy, child_name
 from ringfence.resources.network import service_key
 from ringfence.resources.runs import ends
 from ringfence.resources.stored import StoredChild
@@ -58,6 +58,7 @@ class Observer:
     user_ids: UserIds = USUAL_IDS
     gateway_tells: GatewayTells = TELLS_NOBODY
     upstream_proxy: UpstreamProxy | None = None
+    gate: Gate | None = None
     gateway_refuses: Callable[[Key], bool] = lambda _: False
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _diagnoses: dict[Key, "_Diagnosis"] = field(default_factory=dict)
@@ -117,6 +118,7 @@ class Observer:
             gateway=await self._gateway(identity, spec, status),
             gateway_refuses=self.gateway_refuses(key),
             keys=await self.keys.of(key, identity, spec, seen) if self.keys else {},
+            gate=self._gate(),
             user_ids=self.user_ids,
             secrets=seen,
             not_granted=not_granted,
@@ -147,6 +149,12 @@ class Observer:
             diagnosis=why,
             asks_again=seen.key in self._diagnoses and self._diagnoses[seen.key].looks < EVENTS_READ,
         )
+
+    def _gate(self) -> Gate | None:
+        """With what is known of the API server by now."""
+        if self.gate is None:
+            return None
+        return replace(self.gate, api_server=not self.store.context.api_server_is_on_nodes)
 
     def forget(self, key: Key) -> None:
         """The agent is gone."""

@@ -13,7 +13,7 @@ from ringfence.policy.model import Facts, NamedPolicy
 from ringfence.policy.widening import Widening
 from ringfence.resources import Endpoint, Identity, JobImage, Ref, ServicePort
 from ringfence.resources.dns import USUAL_DNS, Dns, ServiceName
-from ringfence.resources.model import TELLS_NOBODY, GatewayTells, KeyState, UpstreamProxy
+from ringfence.resources.model import TELLS_NOBODY, Gate, GatewayTells, KeyState, UpstreamProxy
 from ringfence.resources.network import ServiceKey
 from ringfence.resources.stored import StoredChild
 from ringfence.resources.users import USUAL_IDS, UserIds
@@ -50,7 +50,7 @@ class Observed:
     of an agent of this name that is gone, or about to go. `reads`: the cluster-wide reads that it is listed for.
     `runs`: its Jobs, and those of its CronJob. `gateway`: what is stored for its gateway; None where it has no hosts.
     `gateway_refuses`: whether its gateway said that Envoy refused what is stored. `keys`: of the secrets that it sends,
-    see Agent.
+    see Agent. `gate`: see Agent.
     `service_addresses`: of the Services in `services`, as the cluster gave them.
     """
 
@@ -77,6 +77,7 @@ class Observed:
     gateway: GatewaySecrets | None = None
     gateway_refuses: bool = False
     keys: Mapping[str, KeyState] = field(default_factory=dict)
+    gate: Gate | None = None
     user_ids: UserIds = USUAL_IDS
     secrets: Mapping[str, Mapping[str, Any] | None] | None = None
     not_granted: str = ""
