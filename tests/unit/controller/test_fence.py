@@ -152,6 +152,7 @@ def test_every_child_has_its_condition() -> None:
         ConditionType.READY,
         ConditionType.ACCEPTED,
         ConditionType.FENCE_WIDENED,
+        ConditionType.FENCE_VERIFIED,
         ConditionType.PERMISSIONS_HELD,
     }
     assert set(wanted.values()) == {*ConditionType} - others
