@@ -46,7 +46,7 @@ func runLLM(ctx context.Context, args []string) int {
 
 func answerMessage(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("content-type", "application/json")
-	if r.Header.Get("x-api-key") == "" && r.Header.Get("authorization") == "" {
+	if r.Header.Get("x-api-key") == "" && r.Header.Get("authorization") == "" && !r.URL.Query().Has("key") {
 		w.WriteHeader(http.StatusUnauthorized)
 		fmt.Fprintln(w, `{"type":"error","error":{"type":"authentication_error","message":"x-api-key header is required"}}`)
 		return
