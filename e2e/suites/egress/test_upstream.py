@@ -1,7 +1,6 @@
 """Behind a corporate proxy. The last file of this suite: the chart is installed anew for it."""
 
 import base64
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,7 +21,7 @@ URL = f"https://{MODEL}/v1/models"
 
 
 @pytest.fixture(scope="module")
-def proxy(environment: Environment, kubectl: Kubectl) -> Iterator[str]:
+def proxy(environment: Environment, kubectl: Kubectl) -> str:
     """One that all gateways have to go through; its pod's name, in CORPORATE."""
     kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": CORPORATE}})
     container = {
@@ -38,7 +37,7 @@ def proxy(environment: Environment, kubectl: Kubectl) -> Iterator[str]:
     values = (f"addresses={{{address}}}", "port=3128", f"credentialsSecret={CORPORATE}")
     upstream = [f"gateway.upstreamProxy.{value}" for value in values]
     install(environment, own_image(environment), *VALUES, *upstream, gateways=envoy_image(environment))
-    yield CORPORATE
+    return CORPORATE
 
 
 def test_hosts_are_reached_through_the_corporate_proxy_alone(
