@@ -12,7 +12,7 @@ from harness.environment import Environment
 from harness.install import envoy_image, install, own_image
 from harness.kubectl import Kubectl
 from suites.egress.conftest import ADDRESS, MODEL, NAMESPACE, VALUES, Ask, Make
-from suites.egress.test_keys import SECRETS, condition
+from suites.egress.test_secrets import SECRETS, condition
 
 CORPORATE = "corporate"
 """Name of the proxy's namespace, of its pod, and of the Secret with the credentials for it."""

@@ -220,6 +220,18 @@ def test_a_generated_one_is_made_and_sent_as_a_password(make: Make, api: Api, as
     assert sent in str(found["body"])
 
 
+def test_a_value_goes_into_the_query(make: Make, api: Api, kubectl: Kubectl, ask: Ask) -> None:
+    found = Keyed(api, kubectl, ask, "in-query")
+    found.rotate()
+    make(found.name, RULE, **keyed(found.secret, query="key"))
+    url = f"{MESSAGES}?a=%26&key={found.placeholder()}&b=c+d"
+    told = ask(found.name, url, SHOW, **QUESTION)
+    assert told["status"] == 200, told
+    assert json.loads(told["body"])["query"] == f"a=%26&key={found.value}&b=c+d"
+    assert ask(found.name, f"{url}&key=attacker", SHOW, **QUESTION)["status"] == 401
+    assert found.bearer()["status"] == 401, "in a header it is worth nothing"
+
+
 def condition(api: Api, name: str) -> tuple[str, str]:
     """Of its gateway."""
     found = (api.get(agents.agent_path(NAMESPACE, name)).get("status") or {}).get("conditions") or []

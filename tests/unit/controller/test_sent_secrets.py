@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 
-from ringfence.controller.agent.keys import LONGEST, Keys, problem_of
+from ringfence.api.network import EgressRule
+from ringfence.api.secrets import GatewayDelivery
+from ringfence.controller.agent.gateway import places
 from ringfence.controller.agent.report import ROTATES_AGAIN, SECRETS_AGAIN
+from ringfence.controller.agent.sent_secrets import LONGEST, SentSecrets, problem_of
+from ringfence.gateway.model import Place
 from ringfence.kube import Object
 from ringfence.resources import JobImage, Ref
 from ringfence.resources.secret_names import rotation_name
@@ -36,7 +40,7 @@ class KeyPlace(GatewayPlace):
 
     def __init__(self) -> None:
         super().__init__()
-        self.reconciler.observer.keys = Keys(self.reconciler.observer.secrets)
+        self.reconciler.observer.sent_secrets = SentSecrets(self.reconciler.observer.secrets)
         self.reconciler.observer.job_image = JobImage("registry.example/ringfence:1")
 
     def ask(self, source: Any = None, *hosts: Object, **more: Any) -> None:
@@ -90,9 +94,9 @@ async def test_the_agent_gets_a_placeholder_and_the_gateway_alone_the_secret(pla
     assert volume["secret"]["secretName"] == "llm"
     assert volume["secret"]["items"] == [{"key": "token", "path": "token"}]
     (mount,) = (one for one in gateway["containers"][0]["volumeMounts"] if one["name"] == volume["name"])
-    assert mount == {"name": volume["name"], "mountPath": "/etc/ringfence/keys/key", "readOnly": True}
+    assert mount == {"name": volume["name"], "mountPath": "/etc/ringfence/secrets/key", "readOnly": True}
     told = place.data(CONFIG)
-    assert "/etc/ringfence/keys/key/token" in told["sds-key-a.example.com-443-key-0.json"].decode()
+    assert "/etc/ringfence/secrets/key/token" in told["sds-key-a.example.com-443-key-0.json"].decode()
     assert place.condition("Ready") == ("True", "Ready")
 
 
@@ -225,6 +229,14 @@ async def test_limits_and_presets_reach_the_gateway() -> None:
     held = place.data(TRUST)[PLACEHOLDER].decode()
     basic = base64.b64encode(f"git:{held}".encode()).decode()
     assert f"Basic {basic}" in place.routes()
+
+
+def test_a_secret_has_the_place_that_is_said_or_each_of_the_preset() -> None:
+    google = {"host": "generativelanguage.googleapis.com", "env": "API_KEY"}
+    rule = EgressRule.model_validate({"host": google["host"], "preset": "google"})
+    found = places(rule, GatewayDelivery.model_validate(google))
+    assert found == (Place("x-goog-api-key"), Place(query="key"), Place("authorization", "Bearer"))
+    assert places(rule, GatewayDelivery.model_validate(google | {"query": "token"})) == (Place(query="token"),)
 
 
 FORMS = [
