@@ -21,8 +21,8 @@ SCRAPERS = "scraping"
 """Name, and label `purpose`, of the namespace from which figures are read."""
 MODEL, OTHER, FILES, PRIVATE = "api.model.example", "other.model.example", "files.example", "private.example"
 """Hosts of the pretend internet: the first two are one address, the last one is a private address."""
-MANY = "many.example"
-"""No name below it resolves."""
+MANY, MORE = "many.example", "more.example"
+"""No name below them resolves."""
 ADDRESS = "45.90.0.10"
 POLICY = {
     "apiVersion": "ringfence.dev/v1alpha1",
@@ -30,7 +30,7 @@ POLICY = {
     "metadata": {"name": "egress"},
     "spec": {
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}},
-        "egress": {"hosts": [{"name": name} for name in (MODEL, FILES, PRIVATE, f"*.{MANY}")]},
+        "egress": {"hosts": [{"name": name} for name in (MODEL, FILES, PRIVATE, f"*.{MANY}", f"*.{MORE}")]},
         "images": {"registries": ["localhost"]},
     },
 }

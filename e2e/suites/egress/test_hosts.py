@@ -9,7 +9,7 @@ from harness import agents
 from harness.api import Api
 from harness.kubectl import Kubectl
 from harness.probing import probe
-from suites.egress.conftest import ADDRESS, FILES, MANY, MODEL, NAMESPACE, OTHER, PRIVATE, Ask, Make
+from suites.egress.conftest import ADDRESS, FILES, MANY, MODEL, MORE, NAMESPACE, OTHER, PRIVATE, Ask, Make
 
 MESSAGES = f"https://{MODEL}/v1/messages"
 QUESTION = '{"model": "m"}'
@@ -147,3 +147,25 @@ def test_without_hosts_there_is_no_gateway(make: Make, api: Api, kubectl: Kubect
     wait_for("the end of the gateway", gone, timeout=150)
     assert not kubectl("get", "secret", f"{gateway}-ca", "-n", NAMESPACE, "--ignore-not-found")
     agents.wait(api, NAMESPACE, name)
+
+
+def test_a_wildcard_that_goes_and_comes_back_is_trusted_at_once(make: Make, ask: Ask, api: Api) -> None:
+    """The agent's pod stays, and so does what it read of whom to trust."""
+    many, more, url = {"host": f"*.{MANY}"}, {"host": f"*.{MORE}"}, f"https://x.{MORE}/"
+    name = make("returning", many, more)
+    wait_for("its gateway", lambda: ask(name, url).get("status") == 503, timeout=60)
+    errors = []
+
+    def declare(*rules: object) -> None:
+        api.patch(agents.agent_path(NAMESPACE, name), {"spec": {"network": {"egress": list(rules)}}})
+
+    def is_open() -> bool:
+        found = ask(name, url)
+        errors.append(str(found.get("error", "")))
+        return found.get("status") == 503
+
+    declare(many)
+    wait_for("the host gone", lambda: not is_open(), timeout=60)
+    declare(many, more)
+    wait_for("the host again", is_open, timeout=60)
+    assert not [one for one in errors if "x509" in one]

@@ -94,7 +94,8 @@ def manager(gateway: Gateway, port: int) -> Json:
             "config_source": watched(gateway.paths.config, naming.routes_file(port)),
         },
         upgrade_configs=[{"upgrade_type": "websocket", "enabled": False}],
-        **settings(gateway, _filters()),
+        **settings(gateway, _filters())
+        | {"access_log": log.of_requests(reported=reports.wanted(gateway), by_host=True)},
     )
 
 

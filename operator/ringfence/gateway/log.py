@@ -38,6 +38,7 @@ _LONGEST_NAME: Final = 253
 _LONGEST_PATH: Final = 512
 
 _DETAILS: Final = "response.code_details"
+_IS_ANSWERED: Final = f"{_DETAILS} == 'via_upstream'"
 _IS_ADDRESS: Final = f"{_DETAILS}.startsWith('rbac_access_denied')"
 _IS_OURS: Final = f"{_DETAILS} == 'direct_response'"
 _IS_OFTEN: Final = f"response.code == 429 && {_DETAILS} == 'lua_response'"
@@ -56,7 +57,7 @@ def _word(text: str) -> str:
 
 
 VERDICT: Final = _chosen(
-    (f"{_DETAILS} == 'via_upstream'", _word(ALLOWED)),
+    (_IS_ANSWERED, _word(ALLOWED)),
     (_IS_ADDRESS, _word(REFUSED)),
     (_IS_OURS, f"{_ROUTE}.verdict"),
     (f"{_IS_LIMIT} || {_DETAILS} == 'overload'", _word(LIMITED)),
@@ -72,8 +73,13 @@ _REASON: Final = _chosen(
     (_NO_ROUTE, _word(Reason.MALFORMED)),
     otherwise=f"{_ROUTE}.reason",
 )
-"""Of a refusal; nothing otherwise: the metadata of what is let through has none."""
+"""Of a refusal; an error otherwise: the metadata of what is let through has none."""
+_REASON_IF_ANY: Final = _chosen((_IS_ANSWERED, "null"), otherwise=_REASON)
+"""For the record. Most requests are answered, and for these an error takes Envoy longer than to say that there is none.
+"""
 _DECLARED: Final = _chosen((_NO_ROUTE, _word(naming.UNDECLARED)), otherwise=f"{_ROUTE}.declared")
+_BY_HOST: Final = _chosen((_IS_ANSWERED, "xds.virtual_host_name"), otherwise=_DECLARED)
+"""The same where each virtual host has the name that is declared: metadata takes Envoy longer to look into."""
 
 
 def _cel(expression: str) -> str:
@@ -90,7 +96,7 @@ _REQUEST: Final = {
     "path": f"%PATH(NQ):{_LONGEST_PATH}%",
     "protocol": "%PROTOCOL%",
     "verdict": _cel(VERDICT),
-    "reason": _cel(_REASON),
+    "reason": f"%TYPED_CEL({_REASON_IF_ANY})%",
     "field": f"%METADATA(ROUTE:{NAMESPACE}:field)%",
     "rule": "%ROUTE_NAME%",
     "status": "%RESPONSE_CODE%",
@@ -138,10 +144,14 @@ def verdict(word: str, site: str, field: str = "", reason: Reason | None = None)
     return {"filter_metadata": {NAMESPACE: told}}
 
 
-def of_requests(*, reported: bool = False) -> list[Json]:
-    """One line for each request, when it has ended, and one more in the figures. `reported`: refusals, by `reports`."""
+def of_requests(*, reported: bool = False, by_host: bool = False) -> list[Json]:
+    """One line for each request, when it has ended, and one more in the figures. `reported`: refusals, by `reports`.
+
+    `by_host`: each virtual host has the name that is declared.
+    """
     refusals = [reports.logger(_cel(_REASON)) | _only(_IS_REFUSED)] if reported else []
-    return [_lines(_REQUEST), _figures(_cel(_DECLARED), _cel(VERDICT)), *refusals]
+    figures = _figures(_cel(_BY_HOST if by_host else _DECLARED), _cel(VERDICT))
+    return [_lines(_REQUEST), figures, *refusals]
 
 
 def of_connects(*, reported: bool = False) -> list[Json]:

@@ -77,7 +77,7 @@ def _virtual_host(host: Host, port: int) -> Json:
     resolved = wildcards.of_requests(host, port)
     return {
         **({"typed_per_filter_config": resolved} if resolved else {}),
-        "name": naming.site(host, port),
+        "name": host.name,  # the figures count by it
         "domains": wildcards.domains(host, port),
         "retry_policy": {"retry_on": _RETRIED, "num_retries": 2},
         "routes": [

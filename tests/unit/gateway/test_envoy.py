@@ -152,7 +152,7 @@ def test_hosts_that_are_the_same_to_it_share_a_cluster() -> None:
 
 def test_each_host_of_a_shared_cluster_is_bound_to_its_own_name() -> None:
     (configuration,) = content("rds-443.json")["resources"]
-    hosts = {host["name"].removesuffix(":443"): host for host in configuration["virtual_hosts"]}
+    hosts = {host["name"]: host for host in configuration["virtual_hosts"]}
     for name in ("api.llm.test", "b.test"):
         resolved, state = (dict(one) for one in hosts[name]["typed_per_filter_config"].values())
         assert resolved["host_rewrite_literal"] == f"{name}.:443"
@@ -265,8 +265,8 @@ def test_a_host_that_is_declared_twice() -> None:
         ("rds-443.json", '{"resources"', '{"resources', "not JSON"),
         (
             "rds-443.json",
-            '"name":"api.llm.test:443","retry_policy"',
-            '"name":"b.test:443","retry_policy"',
+            '"name":"api.llm.test","retry_policy"',
+            '"name":"b.test","retry_policy"',
             "virtual hosts are named",
         ),
         ("rds-443.json", '"domains":["b.test"', '"domains":["API.llm.test"', "virtual hosts are for"),
