@@ -141,8 +141,8 @@ ALWAYS: dict[str, Row] = {
         f"{RECORD}::test_a_burst_is_one_event_and_few_messages",
         f"{RECORD}::test_while_nobody_listens_nothing_is_held_up",
         "tests/gateway/test_record.py::test_no_credential_and_no_query_is_in_the_record",
-        "tests/gateway/test_telling.py::test_reasons_are_told_and_nothing_that_the_agent_wrote",
-        "tests/gateway/test_telling.py::test_a_flood_is_bounded_here",
+        "tests/gateway/test_reports.py::test_reasons_are_told_and_nothing_that_the_agent_wrote",
+        "tests/gateway/test_reports.py::test_a_flood_is_bounded_here",
     ),
     "Behind a corporate proxy a gateway reaches the addresses that it has checked, and nothing without the proxy": Row(
         "egress gateway (Envoy): CONNECT by address, TLS by the host's name, behind the same address check; its "

@@ -11,9 +11,10 @@ _GATEWAY = "egress gateway (Envoy)"
 _SPELLING = f"{NAMES}::test_e7_to_e11_any_other_spelling_is_refused_with_what_to_write"
 _AGENT = "AgentDeployment.spec.network.egress[]"
 KEYS = "tests/unit/policy/test_gateway_secrets.py"
-KEPT = "tests/unit/controller/test_gateway_keys.py"
-ENVOY, PLACES = "tests/gateway/test_keys.py", "tests/gateway/test_key_places.py"
-E2E = "e2e/suites/egress/test_keys.py"
+KEPT = "tests/unit/controller/test_sent_secrets.py"
+ENVOY, PLACES = "tests/gateway/test_secrets.py", "tests/gateway/test_key_places.py"
+IN_QUERY, QUERIES = "tests/gateway/test_key_query.py", "tests/unit/gateway/test_queries.py"
+E2E = "e2e/suites/egress/test_secrets.py"
 _DELIVERY = "AgentDeployment.spec.secrets[].delivery.gateway"
 _POLICY = "AgentPolicy.spec.egress"
 
@@ -72,7 +73,7 @@ _ROWS = {
         f"{E2E}::test_the_value_reaches_its_host_and_the_agent_never_has_it",
         f"{E2E}::test_a_neighbour_with_the_placeholder_gets_nothing",
         "tests/api/test_requester.py::test_a_tenant_has_no_secret_sent_elsewhere",
-        f"{E2E}::test_a_value_that_ringfence_rotates_is_used_within_five_seconds_of_its_job",
+        f"{E2E}::test_a_value_that_ringfence_rotates_is_used_within_five_seconds",
         f"{E2E}::test_a_value_that_somebody_else_changes_is_used_by_itself",
         f"{E2E}::test_a_deleted_secret_withdraws_the_route_and_comes_back_by_itself",
     ),
@@ -94,6 +95,18 @@ _ROWS = {
         f"{_GATEWAY}: the placeholder as the password of exactly this user",
         f"{PLACES}::test_a_password_goes_where_the_placeholder_was",
         f"{PLACES}::test_no_password_without_exactly_the_placeholder",
+    ),
+    f"{_DELIVERY}.query": Row(
+        f"{_GATEWAY}: the placeholder is the value of this parameter, once, and no other parameter could hold a key; "
+        "only its bytes change; one spelling of each name: CRD schema",
+        f"{IN_QUERY}::test_the_key_goes_where_the_placeholder_was_and_no_other_byte_changes",
+        f"{IN_QUERY}::test_e24_e29_no_key_without_exactly_the_placeholder",
+        f"{IN_QUERY}::test_e24_every_other_place_is_emptied",
+        f"{IN_QUERY}::test_a_host_that_shows_the_key_in_headers_is_silenced",
+        f"{IN_QUERY}::test_the_key_is_in_no_file_no_record_and_no_dump",
+        f"{QUERIES}::test_anything_else_that_a_host_could_take_for_a_key_is_refused",
+        f"{KEYS}::test_a_malformed_place_is_refused",
+        SAMPLES,
     ),
     f"{_DELIVERY}.env": Row(
         "a secretKeyRef to a placeholder of the controller's; `decide`: no name that changes how programs load, and "

@@ -190,19 +190,19 @@ LINES = {
         ("slice", "addresses", "why"),
     ),
     "deleted": Line("controller", "info", "An agent is gone.", ABOUT),
-    "made a key": Line("controller", "info", "The first value of a generated secret.", (*ABOUT, "secret")),
+    "made a secret": Line("controller", "info", "The first value of a generated secret.", (*ABOUT, "secret")),
     "rotated": Line("controller", "info", "A secret has a new value.", (*ABOUT, "secret", "rotated_at")),
     "rotation failed": Line(
         "controller", "warning", "A scheduled rotation job ended without success.", (*ABOUT, "secret", "job")
     ),
     "overlap is over": Line("controller", "info", "The value before was removed.", (*ABOUT, "secret")),
-    "a key was overwritten": Line(
+    "a secret was overwritten": Line(
         "controller",
         "warning",
         "Somebody else wrote the value of a generated secret.",
         (*ABOUT, "secret", "manager"),
     ),
-    "a key is too old": Line(
+    "a secret is too old": Line(
         "controller", "warning", "A secret is older than policies allow.", (*ABOUT, "secret", "rule", "rotated_at")
     ),
 }

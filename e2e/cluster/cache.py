@@ -33,13 +33,13 @@ def ensure(name: str, key: str, build: Callable[[Path], None], *, doing: str) ->
     """Return the folder `NAME-KEY`, after calling `build` with an empty folder when it is not there yet.
 
     A folder appears under its name only when it is complete, so a killed build leaves nothing that
-    looks usable; two runs that want the same one build it once.
+    looks usable; two runs that want the same one build it once. What has another key waits for nobody.
     """
     target = folder() / f"{name}-{key}"
     if target.is_dir():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    with (target.parent / f"{name}.lock").open("w") as guard, step(doing):
+    with target.with_name(f"{target.name}.lock").open("w") as guard, step(doing):
         fcntl.flock(guard, fcntl.LOCK_EX)
         if target.is_dir():
             return target

@@ -29,7 +29,6 @@ LENGTHS: tuple[tuple[str, Callable[[int], str]], ...] = (
     (r"^\{", lambda n: ("{" + " " * n)[:n]),
     (URI, lambda n: ("a:" + "a" * n)[:n]),
     ("^/", lambda n: ("/" + "a" * n)[:n]),
-    ("^[0-9]", lambda n: "1" * n),
     ("^([a-z0-9]([-a-z0-9]*", lambda n: "a" * n if n < 64 else "a" * (n - 64) + "/" + "b" * 63),
     ("", lambda n: "a" * n),
 )
@@ -65,6 +64,8 @@ def _between(node: dict[str, Any], low: str, high: str, make: Callable[[int], An
 
 
 def _text(node: dict[str, Any], size: int) -> str:
+    if "x-kubernetes-int-or-string" in node:
+        return "1" * size
     if _is_network(node):
         return NETWORKS[size]
     if any("duration('" in rule["rule"] and "<=" in rule["rule"] for rule in node.get("x-kubernetes-validations", ())):

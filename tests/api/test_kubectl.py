@@ -84,11 +84,11 @@ def test_get_tells_the_story_in_one_line(cluster: Cluster, server: Server) -> No
         patch = json.dumps({"status": STATUS.manifest()})
         cluster.kubectl("patch", "agd", "story", "--subresource=status", "--type=merge", "-p", patch)
         header, line = cluster.kubectl("get", "agd").splitlines()
-        assert header.split() == ["NAME", "READY", "REASON", "PODS", "LEVEL", "KEYS", "AGE"]
+        assert header.split() == ["NAME", "READY", "REASON", "PODS", "LEVEL", "SECRETS", "AGE"]
         assert line.split()[:5] == ["story", "True", "Ready", "1", "ReadOnly"]
         wide = cluster.kubectl("get", "agds", "-o", "wide")
         assert wide.splitlines()[0].split() == [
-            *("NAME", "READY", "REASON", "PODS", "LEVEL", "KEYS", "SCHEDULE", "LAST", "RUN", "EGRESS", "RIGHTS"),
+            *("NAME", "READY", "REASON", "PODS", "LEVEL", "SECRETS", "SCHEDULE", "LAST", "RUN", "EGRESS", "RIGHTS"),
             *("MESSAGE", "AGE"),
         ]
         assert "203.0.113.0/28:443" in wide

@@ -38,6 +38,15 @@ REPLICAS = {
     "[3]": False,
     "null": True,
 }
+TAKEN = (
+    "0 0.0 10.25 1m 1.5k 1M 1G 1T 1P 1E 1.5Ki 1Mi 1Gi 12.5Ti 1Pi 1Ei "
+    "1234567890123456789012345678.5Gi 12345678901234567890123456789012"
+)
+REFUSED = (
+    ". i m Mi .5 5. 1.Mi 1.m 1..5 1.2.3 1.2.3Gi 1i 1mi 1ki 1mm 1MM 1MMi 1Mii 1iMi 1K 1KB 512MB 512MiB 512mb 512MI "
+    "1Mi5 1M5 1E3 1E3Mi 1e 1n 1u 1:5 1/5 --1 1-1 1,5Gi 0x1 \\u0661Gi 1\\u0661 1\\u0661Gi 1\\ud835\\udfce "
+    "123456789012345678901234567890123 1234567890123456789012345678901Mi"
+)
 QUANTITIES = {
     "0": True,
     "-0": True,
@@ -68,6 +77,8 @@ QUANTITIES = {
     '"Infinity"': False,
     '"00001"': True,
     "true": False,
+    **{f'"{text}"': True for text in TAKEN.split()},
+    **{f'"{text}"': False for text in REFUSED.split()},
 }
 
 

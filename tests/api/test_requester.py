@@ -273,6 +273,7 @@ def test_a_tenant_has_no_secret_sent_elsewhere(people: People) -> None:
         sent(header="x-other"),
         sent(header="authorization", scheme="Bearer"),
         sent(header=None, basic={"user": "u"}),
+        sent(header=None, query="key"),
         sent(env="OTHER_KEY"),
     ]
     for change in changes:

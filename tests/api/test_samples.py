@@ -8,7 +8,7 @@ import pytest
 from api.fields import schema_of
 from api.parity import KINDS, Parity, errors
 from api.samples import documents, full, read
-from ringfence.api.schema import custom_resource_definition, walk
+from ringfence.api.schema import WHOLE, custom_resource_definition, walk
 
 
 @pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in documents("valid")])
@@ -34,7 +34,7 @@ def test_each_rule_of_the_crds_is_broken_by_a_sample(parity: Parity) -> None:
         for kind, _ in KINDS.values()
         for _, node in walk(root_schema(kind))
         for rule in node.get("x-kubernetes-validations", ())
-        if not rule["rule"].startswith("type(self)")
+        if rule["message"] != WHOLE["message"]
     }
     answers = [parity.answer(read(text), text.encode(), "yaml").message for _, text in documents("invalid")]
     assert {rule for rule in wanted if not any(rule in answer for answer in answers)} == set()

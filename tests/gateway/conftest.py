@@ -49,11 +49,11 @@ class Starter:
         self.started: list[Running] = []
 
     def __call__(
-        self, gateway: Gateway, keys: Mapping[str, str | None] | None = None, *, credentials: str | None = None
+        self, gateway: Gateway, secrets: Mapping[str, str | None] | None = None, *, credentials: str | None = None
     ) -> Running:
         running = Running(self.internet.place, f"{self.name}-{len(self.started)}", gateway, self.internet.authorities)
         self.started.append(running)
-        for file, value in (keys or {}).items():
+        for file, value in (secrets or {}).items():
             running.key(file, value)
         if credentials is not None:
             running.credentials(credentials)

@@ -12,16 +12,16 @@ from gateway.keyed import PLACEHOLDER, REAL
 from harness.gateway.client import Client
 from harness.gateway.running import Running
 from harness.gateway.world import World
-from ringfence.gateway.model import Gateway, Host, Key, Place, Rule
+from ringfence.gateway.model import Gateway, Host, HostSecret, Place, Rule
 
 USER = "x-access-token"
 BASIC = Place("authorization", "Basic", USER)
-KEY = Key("git/token", PLACEHOLDER, (BASIC,))
+KEY = HostSecret("git/token", PLACEHOLDER, (BASIC,))
 PATTERNS = (
     Rule(("GET",), ("/any/{model}", "/any/models/{model}:generate", "/any/a/{first}/b/{second}")),
     Rule(("POST",), ("/v1/messages",)),
 )
-GIT = Host("api.llm.test", rules=(Rule(("GET",), ("/any/*",)),), key=KEY)
+GIT = Host("api.llm.test", rules=(Rule(("GET",), ("/any/*",)),), secret=KEY)
 CLOSED = "the gateway cannot send secret key: Secret llm is not there"
 
 

@@ -28,7 +28,7 @@ READ_ONLY = {
     "docs/how-to/run-once-or-nightly.md": "what it shows is of some night; e2e/suites/agents/test_runs.py does "
     "what it says",
     "docs/how-to/trust-the-gateway.md": "tests/gateway/test_clients.py and test_tunnel.py do what it says",
-    "docs/how-to/secret-never-seen.md": "needs accounts; e2e/suites/egress/test_keys.py does what it says",
+    "docs/how-to/secret-never-seen.md": "needs accounts; e2e/suites/egress/test_secrets.py does what it says",
     "docs/how-to/cloud-identity.md": "needs a cloud; e2e/suites/agents/test_fields.py looks at the token",
     "docs/how-to/make-a-release.md": "minutes, and a registry; e2e/suites/chart/test_published.py does what it says",
     "docs/how-to/corporate-proxy.md": "needs a proxy; tests/gateway/test_upstream.py does what it says",

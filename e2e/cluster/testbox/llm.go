@@ -72,7 +72,7 @@ func answerMessage(w http.ResponseWriter, r *http.Request) {
 	}
 	// For tests of what a gateway sends in place of what an agent holds.
 	if r.Header.Get("x-pretend-show") != "" {
-		answer["seen"] = r.Header
+		answer["seen"], answer["query"] = r.Header, r.URL.RawQuery
 	}
 	_ = json.NewEncoder(w).Encode(answer)
 }

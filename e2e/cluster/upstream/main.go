@@ -134,6 +134,9 @@ func answer(w http.ResponseWriter, r *http.Request) {
 				w.Header().Add("x-seen-inside", "<"+value+">")
 			}
 		}
+		w.Header().Set("location", r.RequestURI)
+		w.Header().Set("content-location", "/other?"+query.Encode()) // as a form writes it
+		w.Header().Set("x-seen-key", "<"+query.Get("key")+">")
 	}
 	w.Header().Set("content-type", "application/json")
 	_ = json.NewEncoder(w).Encode(found)

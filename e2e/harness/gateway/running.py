@@ -60,14 +60,14 @@ class Running:
     def __init__(self, place: Room, name: str, gateway: Gateway, authorities: Path) -> None:
         self.place, self.name, self.folder = place, name, place.folder / name
         self.folder.mkdir()
-        self.config, self.keys = self.folder / "config", self.folder / "keys"
-        self.keys.mkdir()
+        self.config, self.secrets = self.folder / "config", self.folder / "secrets"
+        self.secrets.mkdir()
         self.address = place.next_address()
         self.bundle = self.folder / "agent-ca.pem"
         paths = Paths(
             config=str(self.config),
             certificate=str(self.folder / "certificate"),
-            keys=str(self.keys),
+            secrets=str(self.secrets),
             authorities=str(authorities),
             upstream=str(self.folder / "proxy"),
             admin=str(self.folder / "admin.sock"),
@@ -98,7 +98,7 @@ class Running:
     def key(self, file: str, value: str | bytes | None) -> None:
         """Put a key's value where the gateway reads it: `FOLDER/NAME`. None: the folder is empty."""
         folder, _, name = file.partition("/")
-        swap(self.keys / folder, {} if value is None else {name: value})
+        swap(self.secrets / folder, {} if value is None else {name: value})
 
     def credentials(self, value: str | bytes) -> None:
         """Put those for a corporate proxy where the gateway reads them."""

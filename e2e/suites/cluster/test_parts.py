@@ -46,6 +46,14 @@ def test_a_build_that_fails_leaves_nothing_usable(own_cache: Path) -> None:
     assert [entry.name for entry in whole.iterdir()] == ["whole"]
 
 
+@pytest.mark.timeout(120)  # with one lock for both it waits for itself
+def test_a_build_holds_up_no_other_key(own_cache: Path) -> None:
+    def other(target: Path) -> None:
+        (target / "beside").symlink_to(cache.ensure("thing", "other", lambda _: None, doing="building"))
+
+    assert (cache.ensure("thing", "key", other, doing="building") / "beside").is_dir()
+
+
 @pytest.mark.parametrize(
     ("asked", "version"), [("", "1.36.3"), ("1.36", "1.36.3"), ("1.31", "1.31.14"), ("1.33", "1.33.13")]
 )

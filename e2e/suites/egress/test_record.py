@@ -16,7 +16,7 @@ from harness.install import NAMESPACE as SYSTEM
 from harness.kubectl import Kubectl, Object
 from harness.probing import probe
 from ringfence.controller.egress.bursts import MANY
-from ringfence.gateway.telling import MOST_A_MINUTE
+from ringfence.gateway.reports import MOST_A_MINUTE
 from suites.egress.conftest import MODEL, NAMESPACE, OTHER, SCRAPERS, Ask, Make
 
 QUESTION = {"method": "POST", "data": '{"model": "m"}'}
@@ -104,7 +104,7 @@ def test_a_name_that_is_not_declared_is_told(caller: str, ask: Ask, record: Reco
 
 def test_a_burst_is_one_event_and_few_messages(make: Make, kubectl: Kubectl, api: Api) -> None:
     name = make("bursting", RULE)
-    messages = metrics.total(api, "ringfence_egress_told_total", result="taken")
+    messages = metrics.total(api, "ringfence_egress_reports_total", result="taken")
     before, burst = counted(api, "RequestNotAllowed"), 20 * MANY
     targets = [f"https://{MODEL}/burst/{number}" for number in range(burst)]
     found = probe(kubectl, NAMESPACE, f"deploy/ringfence-{name}", targets, seconds=60)
@@ -117,7 +117,7 @@ def test_a_burst_is_one_event_and_few_messages(make: Make, kubectl: Kubectl, api
     assert "network.egress[].rules would allow what is meant" in event["note"]
     assert f"kubectl logs deployment/ringfence--{name}-gateway" in event["note"]
     assert "burst" not in event["note"].replace(name, ""), "what the agent wrote"
-    assert metrics.total(api, "ringfence_egress_told_total", result="taken") - messages <= MOST_A_MINUTE
+    assert metrics.total(api, "ringfence_egress_reports_total", result="taken") - messages <= MOST_A_MINUTE
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, cast
 import structlog
 
 from ringfence.serving import server as serving
-from ringfence.serving.patience import PatientProtocol
+from ringfence.serving.first_request import FirstRequestProtocol
 
 from .app import Admission
 
@@ -62,7 +62,7 @@ class OneWrite:
             self._transport.write(gathered)
 
 
-class Protocol(PatientProtocol):
+class Protocol(FirstRequestProtocol):
     """One connection."""
 
     client_names: ClassVar[frozenset[str]] = frozenset()

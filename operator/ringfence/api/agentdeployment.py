@@ -214,7 +214,7 @@ class AgentDeploymentSpec(Model):
     )
     permissions: Permissions = Field(default_factory=Permissions)
     secrets: Annotated[list[AgentSecret], Field(max_length=16), ListType("map", ("name",))] = Field(
-        default_factory=list, description="Keys that the agent is given. No value is ever part of this object."
+        default_factory=list, description="Secrets that the agent is given. No value is ever part of this object."
     )
     network: Network = Field(default_factory=Network)
 
@@ -248,7 +248,7 @@ class AgentDeployment(Model):
         PrinterColumn("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason', "Why it is ready or not"),
         PrinterColumn("Pods", "integer", ".status.readyReplicas", "Pods that are ready"),
         PrinterColumn("Level", "string", ".spec.permissions.level", "Ceiling of its rights"),
-        PrinterColumn("Keys", "date", ".status.oldestSecret", "Age of the oldest secret"),
+        PrinterColumn("Secrets", "date", ".status.oldestSecret", "Age of the oldest secret"),
         PrinterColumn("Schedule", "string", ".spec.run.schedule", "When it works", 1),
         PrinterColumn("Last run", "string", ".status.runs[0].outcome", "How its last run ended", 1),
         PrinterColumn("Egress", "string", ".status.effectiveEgress", "What it may reach", 1),

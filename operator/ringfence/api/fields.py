@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
+from . import quantities
 from .base import ValueRule
 
 MAX_SUBDOMAIN = 253
@@ -131,7 +132,7 @@ Annotations = Annotated[
 """Of one line each. Keys as of labels."""
 Quantity = Annotated[
     Annotated[int, Field(ge=0, le=2**53)]
-    | Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|[kMGTPE]|[KMGTPE]i)?$")],
+    | Annotated[str, Field(min_length=1, max_length=quantities.MAX_LENGTH, pattern=quantities.PATTERN)],
     WrapValidator(_quantity),
 ]
 """A Kubernetes quantity without a sign or an exponent: `2`, `500m`, `512Mi` (x-kubernetes-int-or-string)."""

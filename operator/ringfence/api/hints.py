@@ -218,7 +218,7 @@ UNKNOWN: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "protocol": "leave it out: agents reach TCP ports only",
         },
         "GatewayDelivery": {
-            **dict.fromkeys(("query", "parameter", "queryParam"), "a key goes into a header: write header: x-api-key"),
+            **dict.fromkeys(("parameter", "param", "queryParam", "queryParameter"), "write query: key"),
             **dict.fromkeys(("name", "variable", "envName"), "write env: API_KEY"),
             **dict.fromkeys(("user", "username", "password"), "write basic: {user: x-access-token}"),
             **dict.fromkeys(("prefix", "bearer"), "write header: authorization with scheme: Bearer"),

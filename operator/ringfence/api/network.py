@@ -198,7 +198,8 @@ class EgressRule(Model):
     preset: Preset | None = Field(
         default=None,
         description="In place of rules: the requests of inference of this LLM provider, whose host it must be; no "
-        "files, no batches, no administration. A secret with delivery.gateway to the host needs no header then.",
+        "files, no batches, no administration. A secret with delivery.gateway to the host needs neither header nor "
+        "query then.",
     )
     limits: HostLimits | None = Field(
         default=None, description="How much goes out to the host. Policies bound it by egress.limits. Absent: no bound."

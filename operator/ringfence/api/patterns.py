@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, get_args
 
-from . import agentpolicy, fields, files, hostnames, identity, network, run, scheduling, secrets
+from . import agentpolicy, fields, files, hostnames, identity, network, quantities, run, scheduling, secrets
 
 
 def _pattern(annotated: Any) -> str:
@@ -18,8 +18,6 @@ def _pattern(annotated: Any) -> str:
                 return str(found)
     raise LookupError(annotated)
 
-
-_QUANTITY_TEXT: Final = get_args(get_args(fields.Quantity)[0])[1]
 
 PATTERNS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -44,7 +42,7 @@ PATTERNS: Final[Mapping[str, str]] = MappingProxyType(
         _pattern(fields.LabelKey): "must be a label's key, such as app or example.com/team",
         _pattern(fields.LabelValue): "must be a label's value: letters, digits, -, _ and ., such as console",
         _pattern(fields.AnnotationValue): "must be one line of text, without control characters",
-        _pattern(_QUANTITY_TEXT): "must be a quantity such as 2, 500m or 512Mi",
+        quantities.PATTERN: "must be a quantity such as 2, 500m or 512Mi",
         _pattern(fields.RbacWord): "must be a word without blanks, such as configmaps",
         _pattern(identity.Audience): "must be a word of ASCII without blanks, such as sts.amazonaws.com",
         _pattern(
@@ -63,11 +61,12 @@ PATTERNS: Final[Mapping[str, str]] = MappingProxyType(
         _pattern(fields.UserGroup): "must be the name of a group of users, such as sre, without control characters",
         _pattern(secrets.SecretKey): "must be a key of a Secret's data: letters, digits, -, _ and ., such as token",
         _pattern(secrets.KeyHeader): "must be the name of a header in lower case, such as x-api-key",
+        _pattern(secrets.KeyParameter): "must be a parameter of a query, such as key, of letters, digits, ., _ and -",
         _pattern(secrets.AuthScheme): "must be a word such as Bearer, without a blank",
         _pattern(secrets.BasicUser): "must be a user such as x-access-token, without a colon or a blank",
         _pattern(scheduling.DeviceName): "must be an extended resource of nodes, such as nvidia.com/gpu",
         _pattern(secrets.KeyPath): "must be a full path of letters, digits, ., _ and - with a directory for the file, "
-        f"such as {secrets.KEYS_DIRECTORY}/token",
+        f"such as {secrets.SECRETS_DIRECTORY}/token",
         _pattern(agentpolicy.Registry): "must be a registry with or without a path, such as registry.example/team, or "
         '"*" for any; without https://',
     }

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from . import quantities
 from .base import Model, Rule
 from .names import GROUP, VERSION
 from .patterns import PATTERNS
@@ -44,7 +45,7 @@ WHOLE = {
 }
 """To the API server's schemas 80.0 is an integer, to its CEL rules it is not: without this, 80.0 would be taken until
 a rule looks at it, and be stored twice in a set."""
-WHOLE_OR_TEXT = {"rule": "type(self) == int || type(self) == string", "message": WHOLE["message"]}
+WHOLE_OR_TEXT = {"rule": quantities.INTEGER_OR_TEXT, "message": WHOLE["message"]}
 LIST_BOUNDS = frozenset({"maxItems", "x-kubernetes-list-type"})
 MAP_BOUNDS = frozenset({"additionalProperties", "maxProperties"})
 
@@ -95,7 +96,7 @@ class StructuralJsonSchema(GenerateJsonSchema):
             raise SchemaError(f"a union must be int | str, not {types}")
         merged = {keyword: value for branch in branches for keyword, value in branch.items()}
         kinds = {"anyOf": [{"type": kind} for kind in types], "x-kubernetes-int-or-string": True}
-        rules = [rule | {"rule": _of_text(rule["rule"])} for rule in branches[1].get("x-kubernetes-validations", ())]
+        rules = [rule | {"rule": quantities.CEL} for rule in branches[1].get("x-kubernetes-validations", ())]
         return merged | kinds | {"x-kubernetes-validations": [WHOLE_OR_TEXT, *rules]}
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
@@ -107,11 +108,6 @@ class StructuralJsonSchema(GenerateJsonSchema):
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic's signature
         """Titles would only repeat the names of the fields."""
         return False
-
-
-def _of_text(rule: str) -> str:
-    """A rule about text, where an integer may stand in its place."""
-    return f"type(self) != string || {rule.replace('self.', 'string(self).', 1)}"
 
 
 def structural_schema(model: type[Model]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from .base import ListType, Model, Rule, ValueRule
 from .fields import DnsLabel, DnsSubdomain, EnvName
 from .hostnames import HostPattern
 
-KEYS_DIRECTORY = "/var/run/ringfence"
+SECRETS_DIRECTORY = "/var/run/ringfence"
 """A directory for keys that are delivered as files, in every agent; a path outside of it has one of its own."""
 PREVIOUS_SUFFIX = ".previous"
 """Beside a file: the value before this one, while the overlap lasts."""
@@ -127,6 +127,9 @@ AuthScheme = Annotated[
 BasicUser = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9@._+-]*$")]
 """A user without a colon, at which RFC 7617 cuts."""
 
+KeyParameter = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""Name of a query's parameter. No character of it is ever written otherwise in a query (RFC 3986 section 2.3)."""
+
 
 class ExistingSecret(Model):
     """A Secret that somebody else made and keeps: delivered, never written. Its age is watched."""
@@ -179,9 +182,9 @@ class FileDelivery(Model):
     """As a file that changes under the running agent, without a restart."""
 
     path: KeyPath = Field(
-        description=f"Full path, such as {KEYS_DIRECTORY}/token. The value before lies beside it, as "
-        f"PATH{PREVIOUS_SUFFIX}. Outside of {KEYS_DIRECTORY} the file's directory is mounted, read-only: it hides what "
-        "the image has there, and nothing of the system or of the pod lies in it."
+        description=f"Full path, such as {SECRETS_DIRECTORY}/token. The value before lies beside it, as "
+        f"PATH{PREVIOUS_SUFFIX}. Outside of {SECRETS_DIRECTORY} the file's directory is mounted, read-only: it hides "
+        "what the image has there, and nothing of the system or of the pod lies in it."
     )
 
 
@@ -205,9 +208,9 @@ class GatewayDelivery(Model):
 
     cel_rules: ClassVar = (
         Rule(
-            cel="!has(self.basic) || !has(self.header)",
-            message="name one place: header, or basic",
-            check=lambda delivery: delivery.basic is None or delivery.header is None,
+            cel="[has(self.header), has(self.basic), has(self.query)].filter(named, named).size() <= 1",
+            message="name one place: header, basic or query",
+            check=lambda delivery: [delivery.header, delivery.basic, delivery.query].count(None) >= 2,  # noqa: PLR2004
         ),
         Rule(
             cel="!has(self.scheme) || has(self.header)",
@@ -234,6 +237,11 @@ class GatewayDelivery(Model):
         default=None, description="What stands before it in the header, such as Bearer. Absent: nothing."
     )
     basic: BasicAuth | None = None
+    query: KeyParameter | None = Field(
+        default=None,
+        description="Parameter of the query in which clients put it, such as key. Prefer a header where the host takes "
+        "one: hosts log queries.",
+    )
     env: EnvName = Field(
         description="Variable of the agent that holds the placeholder. It is worth nothing but at the agent's own "
         "gateway."

@@ -1,4 +1,4 @@
-"""The account of one agent: what it may reach and do, its keys, what is observed and what happened. Pure."""
+"""The account of one agent: what it may reach and do, its secrets, what is observed and what happened. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ def account(seen: Seen) -> dict[str, Any]:
         "egress": _egress(seen, status),
         "ingress": _ingress(seen, spec),
         "permissions": {"level": short.level, "rights": list(status.get("effectivePermissions") or [])},
-        "keys": _keys(spec, status),
+        "secrets": _secrets(spec, status),
         "conditions": list(status.get("conditions") or []),
         "violations": _violations(seen.events),
         "policies": _policies(seen),
@@ -118,7 +118,7 @@ def _caller(rule: Mapping[str, Any]) -> dict[str, Any]:
     return {"namespace": namespaces, "podLabels": labels, "port": port.get("port")}
 
 
-def _keys(spec: Mapping[str, Any], status: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _secrets(spec: Mapping[str, Any], status: Mapping[str, Any]) -> list[dict[str, Any]]:
     known = {one.get("name"): one for one in status.get("secrets") or []}
     asked = {one.get("name"): one for one in spec.get("secrets") or []}
     return [_key(name, asked.get(name) or {}, known.get(name) or {}) for name in {**asked, **known}]
@@ -221,7 +221,7 @@ def _bounds(policy: NamedPolicy) -> list[str]:
         found.append(f"exec into agents for {', '.join(spec.connections.groups)}")
     if spec.existing == "Suspend":
         found.append("agents that no longer fit are suspended")
-    return [*found, f"keys for {spec.secrets.max_age}", *described(spec)]
+    return [*found, f"secrets for {spec.secrets.max_age}", *described(spec)]
 
 
 def _by_name(policy: NamedPolicy) -> Iterator[str]:
@@ -229,7 +229,7 @@ def _by_name(policy: NamedPolicy) -> Iterator[str]:
     for hosts, what in (
         (policy.allowed_hosts, "hosts"),
         (policy.tunnel_hosts, "tunnels to"),
-        (policy.unkeyed_hosts, "any key for"),
+        (policy.unkeyed_hosts, "any secret for"),
     ):
         if hosts:
             yield f"{what} {listed(sorted(one.name for one in hosts), _MOST_HOSTS)}"

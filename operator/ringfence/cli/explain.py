@@ -114,7 +114,7 @@ def lines(found: Mapping[str, Any], leads: leader.Leader, now: datetime) -> Iter
     yield from _section("May reach", _reach(found["egress"]))
     yield from _section("May be reached by", _callers(found["ingress"]))
     yield from _section(f"May do (level {found['permissions']['level']})", _rights(found["permissions"]))
-    yield from _section("Keys", list(_keys(found["keys"], now)))
+    yield from _section("Secrets", list(_secrets(found["secrets"], now)))
     yield from _section("Conditions", list(_conditions(found["conditions"], now)))
     yield from _section("Violations lately", list(_violations(found["violations"], now)))
     yield from _section("Policies that bind it", _policies(found["policies"], found["namespaceClosed"]))
@@ -156,12 +156,12 @@ def _rights(permissions: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _keys(keys: Sequence[Mapping[str, Any]], now: datetime) -> Iterator[str]:
-    if not keys:
+def _secrets(secrets: Sequence[Mapping[str, Any]], now: datetime) -> Iterator[str]:
+    if not secrets:
         yield "none"
         return
     rows = []
-    for one in keys:
+    for one in secrets:
         changed = formatting.moment(one["lastRotated"])
         due = formatting.moment(one["nextRotation"])
         rows.append(

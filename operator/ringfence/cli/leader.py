@@ -12,7 +12,7 @@ import click
 from . import cluster, formatting
 
 DEFAULT: Final = "ringfence-system/ringfence-controller"
-PATIENCE: Final = timedelta(seconds=20)
+DEADLINE: Final = timedelta(seconds=20)
 """A leader renews every 2 seconds; another one takes over after 15."""
 SECOND_LOOK: Final = 6.0
 """Seconds. The clock here may differ from the leader's: one that lives renews the Lease within that."""
@@ -59,7 +59,7 @@ def judge(first: Mapping[str, Any], second: Mapping[str, Any] | None, now: datet
     latest = first if second is None else second
     holder, renewed = latest.get("holderIdentity"), latest.get("renewTime")
     moment = formatting.moment(renewed)
-    fresh = moment is not None and now - PATIENCE < moment <= now + PATIENCE
+    fresh = moment is not None and now - DEADLINE < moment <= now + DEADLINE
     changed = second is not None and _sign(first) != _sign(second)
     return Leader(bool(holder) and (fresh or changed), holder or None, renewed)
 

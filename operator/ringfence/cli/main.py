@@ -58,7 +58,7 @@ SUMMARIES = {
     "policy": "Show the built-in policy, or check policies before they bind anybody.",
     "render": "Print what each AgentDeployment becomes, in the order in which it is written.",
     "resume": "Let a suspended agent run again.",
-    "rotate": "Rotate an agent's keys now.",
+    "rotate": "Rotate an agent's secrets now.",
     "run": "Begin a run of an agent now.",
     "schema": "Print the JSON Schema of a kind, or (without one) one that takes both, for editors.",
     "status": "Show which agents are ready, since when, how old their oldest secret is, and what the others wait for.",

@@ -1,4 +1,4 @@
-"""`ringfence rotate`: rotate keys now, by the same jobs that rotate them on schedule."""
+"""`ringfence rotate`: rotate secrets now, by the same jobs that rotate them on schedule."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -23,8 +23,8 @@ BY_HAND: Final = {"cronjob.kubernetes.io/instantiate": "manual"}
 
 
 @dataclass(frozen=True)
-class Key:
-    """One key that rotates. `restarts`: whether its delivery has the agent restarted."""
+class Rotating:
+    """One secret that rotates. `restarts`: whether its delivery has the agent restarted."""
 
     name: str
     cron_job: str
@@ -34,7 +34,7 @@ class Key:
 
 @click.command("rotate")
 @click.argument("name", shell_complete=cluster.complete_agents)
-@click.option("--secret", "chosen", multiple=True, metavar="NAME", help="Only this key. Repeatable. Default: all.")
+@click.option("--secret", "chosen", multiple=True, metavar="NAME", help="Only this secret. Repeatable. Default: all.")
 @click.option("--wait", is_flag=True, help="Follow until the new value is stored, and the agent restarted if need be.")
 @click.option(
     "--timeout",
@@ -46,9 +46,10 @@ class Key:
 )
 @cluster.options
 def command(name: str, chosen: Sequence[str], wait: bool, timeout: float, **where: str | None) -> None:
-    """Rotate an agent's keys now.
+    """Rotate an agent's secrets now.
 
-    Makes a Job from the CronJob of each key that Ringfence generates, as `kubectl create job --from=cronjob/...` does.
+    Makes a Job from the CronJob of each secret that Ringfence generates, as
+    `kubectl create job --from=cronjob/...` does.
     The value before stays valid beside the new one for the overlap that the agent's spec names.
 
     \b
@@ -62,24 +63,24 @@ def command(name: str, chosen: Sequence[str], wait: bool, timeout: float, **wher
     """
 
     async def act(session: cluster.Session, agent: Mapping[str, Any]) -> None:
-        keys = choose(agent, chosen)
-        _warn(agent, keys)
-        jobs = [(key, await _start(session, agent, key)) for key in keys]
+        wanted = choose(agent, chosen)
+        _warn(agent, wanted)
+        jobs = [(one, await _start(session, agent, one)) for one in wanted]
         if wait:
             await _follow(session, name, jobs, deadline=monotonic() + timeout)
 
     with_agent(name, cluster.Where(**where), act)
 
 
-def choose(agent: Mapping[str, Any], chosen: Sequence[str]) -> list[Key]:
-    """The rotating keys of the spec, or those chosen. Raises Stopped when there are none, or one does not rotate."""
+def choose(agent: Mapping[str, Any], chosen: Sequence[str]) -> list[Rotating]:
+    """The rotating secrets of the spec, or those chosen. Raises Stopped when there are none, or one does not rotate."""
     name = agent["metadata"]["name"]
     asked = {one["name"]: one for one in (agent.get("spec") or {}).get("secrets") or []}
-    rotating = {key: one for key, one in asked.items() if one.get("rotation")}
-    if unknown := [key for key in chosen if key not in asked]:
+    rotating = {secret: one for secret, one in asked.items() if one.get("rotation")}
+    if unknown := [one for one in chosen if one not in asked]:
         known = f"it has {', '.join(asked)}" if asked else "it has none"
         raise Stopped(f"agent {name} has no secret {unknown[0]}; {known}")
-    if kept := [key for key in chosen if key not in rotating]:
+    if kept := [one for one in chosen if one not in rotating]:
         existing = ((asked[kept[0]].get("source") or {}).get("existing") or {}).get("secretName")
         raise Stopped(
             f"{kept[0]} is somebody else's Secret {existing}, which Ringfence delivers and never writes; "
@@ -87,11 +88,11 @@ def choose(agent: Mapping[str, Any], chosen: Sequence[str]) -> list[Key]:
         )
     if not rotating:
         raise Stopped(f"no secret of agent {name} rotates; give one source.generate and rotation in spec.secrets")
-    return [_key(name, rotating[key]) for key in dict.fromkeys(chosen or rotating)]
+    return [_rotating(name, rotating[one]) for one in dict.fromkeys(chosen or rotating)]
 
 
-def _key(agent: str, secret: Mapping[str, Any]) -> Key:
-    return Key(
+def _rotating(agent: str, secret: Mapping[str, Any]) -> Rotating:
+    return Rotating(
         name=secret["name"],
         cron_job=rotation_name(agent, secret["name"]),
         restarts=bool((secret.get("delivery") or {}).get("env")),
@@ -99,15 +100,15 @@ def _key(agent: str, secret: Mapping[str, Any]) -> Key:
     )
 
 
-def _warn(agent: Mapping[str, Any], keys: Sequence[Key]) -> None:
+def _warn(agent: Mapping[str, Any], wanted: Sequence[Rotating]) -> None:
     """Only one value before is kept: who still uses that one loses it now."""
     rotated = {one.get("name"): one.get("lastRotated") for one in (agent.get("status") or {}).get("secrets") or []}
-    for key in keys:
-        then = formatting.moment(rotated.get(key.name))
-        if then and _within(then, key.overlap):
+    for one in wanted:
+        then = formatting.moment(rotated.get(one.name))
+        if then and _within(then, one.overlap):
             ago = formatting.age(then, formatting.now())
             click.echo(
-                f"{key.name} rotated {ago} ago: the value before that, valid until its overlap of {key.overlap} ends, "
+                f"{one.name} rotated {ago} ago: the value before that, valid until its overlap of {one.overlap} ends, "
                 "is dropped now",
                 err=True,
             )
@@ -144,44 +145,46 @@ def job_of(cron_job: Mapping[str, Any], name: str) -> dict[str, Any]:
     }
 
 
-async def _start(session: cluster.Session, agent: Mapping[str, Any], key: Key) -> str:
+async def _start(session: cluster.Session, agent: Mapping[str, Any], one: Rotating) -> str:
     """Make the Job and return its name."""
     from ringfence.kube import NotFound, path_of  # noqa: PLC0415 - heavy
 
     try:
-        cron_job = await session.kube.get(path_of("batch/v1", "cronjobs", session.namespace, key.cron_job))
+        cron_job = await session.kube.get(path_of("batch/v1", "cronjobs", session.namespace, one.cron_job))
     except NotFound:
-        raise Stopped(f"{key.name}: {_why_no_cron_job(agent, key)}") from None
+        raise Stopped(f"{one.name}: {_why_no_cron_job(agent, one)}") from None
     # No number at the end: the jobs of the scheduler, which rotate only what is due, have one of eight digits.
-    name = f"{key.cron_job}-now-{secrets.token_hex(3)}"
+    name = f"{one.cron_job}-now-{secrets.token_hex(3)}"
     await session.kube.create(path_of("batch/v1", "jobs", session.namespace), job_of(cron_job, name))
-    click.echo(f"{key.name}: Job {name} rotates it")
+    click.echo(f"{one.name}: Job {name} rotates it")
     return name
 
 
-def _why_no_cron_job(agent: Mapping[str, Any], key: Key) -> str:
+def _why_no_cron_job(agent: Mapping[str, Any], one: Rotating) -> str:
     """The agent's own conditions know best."""
     said = condition(agent.get("status") or {}, "SecretsFresh")
     if said and said.get("status") != "True":
         return f"nothing rotates it yet: {formatting.clean(said.get('message'))}"
     return (
-        f"CronJob {key.cron_job} is not there; `ringfence explain {agent['metadata']['name']}` shows what it waits "
+        f"CronJob {one.cron_job} is not there; `ringfence explain {agent['metadata']['name']}` shows what it waits "
         "for, and the controller must know its image (--job-image, set by the chart)"
     )
 
 
-async def _follow(session: cluster.Session, agent: str, jobs: Sequence[tuple[Key, str]], *, deadline: float) -> None:
-    for key, job in jobs:
-        await _finish(session, key, job, deadline)
-        click.echo(f"{key.name}: the new value is stored")
-    if any(key.restarts for key, _ in jobs):
+async def _follow(
+    session: cluster.Session, agent: str, jobs: Sequence[tuple[Rotating, str]], *, deadline: float
+) -> None:
+    for one, job in jobs:
+        await _finish(session, one, job, deadline)
+        click.echo(f"{one.name}: the new value is stored")
+    if any(one.restarts for one, _ in jobs):
         await _roll_out(session, agent, deadline)
         click.echo(f"{agent}: restarted, its pods have the new value")
-    if any(not key.restarts for key, _ in jobs):
+    if any(not one.restarts for one, _ in jobs):
         click.echo("files change in the pods within the kubelet's sync period, mostly a minute", err=True)
 
 
-async def _finish(session: cluster.Session, key: Key, job: str, deadline: float) -> None:
+async def _finish(session: cluster.Session, one: Rotating, job: str, deadline: float) -> None:
     from ringfence.kube import NotFound, path_of  # noqa: PLC0415 - heavy
 
     said = ""
@@ -189,7 +192,7 @@ async def _finish(session: cluster.Session, key: Key, job: str, deadline: float)
         try:
             found = await session.kube.get(path_of("batch/v1", "jobs", session.namespace, job))
         except NotFound:
-            raise Stopped(f"{key.name}: Job {job} was deleted before it ended; start again") from None
+            raise Stopped(f"{one.name}: Job {job} was deleted before it ended; start again") from None
         status = found.get("status") or {}
         ended = {one["type"]: one for one in status.get("conditions") or [] if one.get("status") == "True"}
         if "Complete" in ended:
@@ -198,16 +201,16 @@ async def _finish(session: cluster.Session, key: Key, job: str, deadline: float)
         if failed := ended.get("Failed"):
             why = formatting.clean(failed.get("message") or failed.get("reason"))
             raise Stopped(
-                f"{key.name}: Job {job} failed ({why}); {logs}. "
+                f"{one.name}: Job {job} failed ({why}); {logs}. "
                 "A valid value stays in place, and the next job goes on where this one stopped"
             )
         step = "its pod runs" if status.get("ready") else "its pod starts" if status.get("active") else "it starts"
         if status.get("failed"):
             step += f" (tried before: {status['failed']} times)"
-        said = progress(f"{key.name}: Job {job}: {step}", said)
+        said = progress(f"{one.name}: Job {job}: {step}", said)
         await pause(
             deadline,
-            f"{key.name}: Job {job} has not ended in time; it goes on by itself: `kubectl get -n {session.namespace} "
+            f"{one.name}: Job {job} has not ended in time; it goes on by itself: `kubectl get -n {session.namespace} "
             f"job/{job}`, and {logs}",
         )
 

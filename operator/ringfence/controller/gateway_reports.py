@@ -5,7 +5,7 @@ from collections.abc import Coroutine, Iterator
 from functools import partial
 from typing import Any
 
-from ringfence.resources.model import GatewayTells
+from ringfence.resources.model import GatewayReports
 from ringfence.store.records import Key
 from ringfence.store.store import Store
 from ringfence.store.urgency import Urgency
@@ -26,12 +26,12 @@ def tasks(
     receiver = Receiver(partial(_whose, store), emit, not_in_force=partial(_not_in_force, store, refusing))
     yield serve(receiver, port), "what gateways tell"
     moved = partial(tell_gateways, store, observer)
-    yield asking.follow(observer.gateway_tells, moved), "where gateways find the controller"
+    yield asking.follow(observer.gateway_reports, moved), "where gateways find the controller"
 
 
-def tell_gateways(store: Store, observer: Observer, tells: GatewayTells) -> None:
+def tell_gateways(store: Store, observer: Observer, tells: GatewayReports) -> None:
     """From now on of these: gateways that are there are written anew."""
-    observer.gateway_tells = tells
+    observer.gateway_reports = tells
     store.wake_all(where=lambda agent: agent.by_name)
 
 

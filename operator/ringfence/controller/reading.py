@@ -18,6 +18,7 @@ from ringfence.store.sources import (
     CHILDREN,
     CLUSTER_WIDE,
     PODS,
+    ROTATION_PODS,
     SERVICES,
     SOURCES,
     Source,
@@ -128,6 +129,7 @@ class Reading:
             ),
             self._informer(SERVICES, TableSink(store.services, "Service")),
             self._informer(PODS, TableSink(store.pods, "Pod")),
+            self._informer(ROTATION_PODS, TableSink(store.rotations.pods, "Pod")),
             *(self._informer(one, TableSink(store.wider.cluster_wide[one.kind], one.kind)) for one in CLUSTER_WIDE),
         )
 
@@ -176,10 +178,11 @@ class Reading:
         found: dict[str, int] = {}
         for informer in (*self.others, self.policies, self.agents):
             try:
-                found[informer.source.kind] = await informer.compare()
+                differ = await informer.compare()
             except (ApiError, Unreachable) as failure:
                 log.warning("resync failed; the watches go on", kind=informer.source.kind, error=str(failure))
                 return found
+            found[informer.source.kind] = found.get(informer.source.kind, 0) + differ
         try:
             await self.strays.look_everywhere()
         except (ApiError, Unreachable) as failure:

@@ -16,7 +16,7 @@ from ringfence.kube.own_token import api_audiences
 from ringfence.policy.model import Network
 from ringfence.resources import JobImage
 from ringfence.resources.dns import Asked
-from ringfence.resources.model import GatewayTells, UpstreamProxy
+from ringfence.resources.model import GatewayReports, UpstreamProxy
 from ringfence.resources.users import USUAL_IDS, UserIds
 from ringfence.store.context import PolicyContext
 from ringfence.store.prover import Prover, by_certificate
@@ -35,13 +35,13 @@ from .agent.execute import Executor
 from .agent.gateways import Gateways
 from .agent.handover import HandOvers
 from .agent.holders import KEPT, Holders
-from .agent.keys import Keys
 from .agent.observe import Observer
 from .agent.pods import Pods
 from .agent.reads import ClusterReads
 from .agent.reconciler import AgentReconciler
 from .agent.recorder import Recorder
 from .agent.secrets import Secrets
+from .agent.sent_secrets import SentSecrets
 from .agent.writer import Writer
 from .certificates.keeper import Settings as CertificateSettings
 from .certificates.keeper import keep
@@ -180,9 +180,9 @@ class _Parts:
         settings = self.settings
         return Asking(self.kube, settings.namespace, settings.egress_service, settings.egress_port)
 
-    async def tells(self, stop: asyncio.Event) -> GatewayTells:
+    async def gateway_reports(self, stop: asyncio.Event) -> GatewayReports:
         """Who learns what gateways refuse, and who reads their figures."""
-        nobody = GatewayTells(scrapers=self.settings.scrapers)
+        nobody = GatewayReports(scrapers=self.settings.scrapers)
         return await self.asking().found(nobody, stop) if self.settings.egress_port else nobody
 
     def agents(
@@ -193,7 +193,7 @@ class _Parts:
         writer = Writer(self.kube, store, self.leading, self.emit)
         secrets = Secrets(self.kube, self.leading, f"{settings.namespace}:{settings.account}", self.emit)
         gateways = Gateways(secrets)
-        keys = Keys(secrets)
+        sent_secrets = SentSecrets(secrets)
         reads = ClusterReads(self.kube, store, self.leading, self.emit)
         return AgentReconciler(
             store=store,
@@ -205,7 +205,7 @@ class _Parts:
                 settings.job_image,
                 Holders(AccessReviews(self.kube, KEPT), store, recorder),
                 gateways,
-                keys,
+                sent_secrets,
                 settings.gateway_image,
                 settings.user_ids,
                 upstream_proxy=settings.upstream_proxy,
@@ -285,7 +285,7 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
         parts.emit(ClusterRead(first.seconds))
         prover = parts.prover(reading.store)
         await prover.look()  # before the first pass, which would close to agents what is not proven
-        reconciler.observer.gateway_tells = await parts.tells(stop)
+        reconciler.observer.gateway_reports = await parts.gateway_reports(stop)
         if registration is not None and not registration.looked:  # the first pass would not believe who asked
             await registration.look()
         work.begin(pods.run(), "pods")

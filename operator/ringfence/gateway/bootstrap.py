@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from . import log, naming, telling, upstream, versions
+from . import log, naming, reports, upstream, versions
 from .model import Gateway
 from .shapes import Json, extension, seconds, socket, watched
 
@@ -123,7 +123,7 @@ def _observe(gateway: Gateway) -> Json:
             extension("versions", "Lua", default_source_code=source),
             extension("envoy.filters.http.router", "Router", suppress_envoy_headers=True),
         ],
-        access_log=log.of_versions(told=telling.wanted(gateway)),
+        access_log=log.of_versions(reported=reports.wanted(gateway)),
     )
     return {
         "name": "observe",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from . import keys, naming, proxy, rates, telling, tunnel, upstream, wildcards
+from . import credentials, naming, proxy, rates, reports, tunnel, upstream, wildcards
 from .model import WILDCARD, Gateway, Host, Mode
 from .routes import PLAIN_PORT
 from .shapes import Json, discoverable, discovered, extension, seconds, socket, typed, watched
@@ -18,7 +18,7 @@ _WINDOW: Final = 1 << 20
 
 
 def clusters(gateway: Gateway) -> list[Json]:
-    """All clusters, by port and host: with a key one for each place; for WebSockets with HTTP/1 alone."""
+    """All clusters, by port and host: with a secret one for each place; for WebSockets with HTTP/1 alone."""
     found = [one for port in gateway.ports for host in gateway.at(port) for one in _of_host(gateway, host, port)]
     if gateway.upstream:
         found.append(upstream.cluster(gateway.upstream, bounds(gateway)))
@@ -28,8 +28,8 @@ def clusters(gateway: Gateway) -> list[Json]:
         found.append(tunnel.cluster())
     if gateway.proxy_port:
         found += proxy.clusters(gateway)
-    if telling.wanted(gateway):
-        found += telling.clusters(gateway)
+    if reports.wanted(gateway):
+        found += reports.clusters(gateway)
     return found
 
 
@@ -41,10 +41,10 @@ def _of_host(gateway: Gateway, host: Host, port: int) -> Iterator[Json]:
         yield _cluster(gateway, host, port, naming.site(host, port), spoken, tls=False)
         return
     tls, counted = port != PLAIN_PORT, rates.filters(host)
-    for name, place, http1 in keys.clusters(host, port):
-        spoken = _protocol(gateway, [*counted, *keys.filters(gateway, place, name)], http1=http1 or not tls)
+    for name, place, http1 in credentials.clusters(host, port):
+        spoken = _protocol(gateway, [*counted, *credentials.filters(gateway, place, name)], http1=http1 or not tls)
         yield _cluster(gateway, host, port, name, spoken, tls=tls)
-    if host.key or wildcards.shares(host):
+    if host.secret or wildcards.shares(host):
         return
     for http1 in (False, True) if host.websocket and not host.wildcard else (False,):
         spoken = _protocol(gateway, counted, http1=http1 or not tls, names=host.wildcard)

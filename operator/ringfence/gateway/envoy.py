@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from . import bootstrap, clusters, keys, listeners, naming, proxy, routes, tunnel, upstream, versions
+from . import bootstrap, clusters, credentials, listeners, naming, proxy, routes, tunnel, upstream, versions
 from .certificates import names
 from .model import Gateway
 from .shapes import Json, resources, typed
@@ -13,8 +13,8 @@ def files(gateway: Gateway) -> dict[str, str]:
     """Name -> text, in order of names; the same gateway gives the same text. All but one are JSON (`versions`).
 
     They lie in one folder, `gateway.paths.config`, which is swapped as a whole. Envoy starts with `bootstrap.json`,
-    and reads the others anew after each swap. The placeholders of keys stand in the `rds-` files: they belong into a
-    Secret, not into a ConfigMap. No file holds the value of a key.
+    and reads the others anew after each swap. The placeholders of secrets stand in the `rds-` files: they belong into a
+    Secret, not into a ConfigMap. No file holds the value of a secret.
     """
     found: dict[str, Json] = {
         naming.BOOTSTRAP: bootstrap.bootstrap(gateway),
@@ -32,7 +32,7 @@ def files(gateway: Gateway) -> dict[str, str]:
     if gateway.upstream and gateway.upstream.credentials:
         found[upstream.FILE] = resources(upstream.secret(gateway))
     for host in gateway.hosts:
-        found |= {name: resources(secret) for name, secret in keys.secrets(gateway, host)}
+        found |= {name: resources(secret) for name, secret in credentials.secrets(gateway, host)}
     texts = {name: text(found[name]) for name in found}
     known = {name: versions.version(texts[name]) for name in versions.figures(gateway)}
     texts |= {name: text({"version_info": known[name], **found[name]}) for name in known}

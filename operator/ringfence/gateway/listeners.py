@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from . import bodies, keys, log, naming, proxy, telling, tunnel, upstream, wildcards
+from . import bodies, credentials, log, naming, proxy, reports, tunnel, upstream, wildcards
 from .model import Gateway, Host, Mode
 from .routes import PLAIN_PORT
 from .shapes import Json, discoverable, discovered, extension, seconds, socket, typed, watched
@@ -14,17 +14,17 @@ _WINDOW: Final = 1 << 20
 
 
 def listeners(gateway: Gateway) -> list[Json]:
-    """All listeners, by port; the tunnel's inner one, the proxy, the ways to a corporate one and to who is told."""
+    """All listeners, by port; the tunnel's inner one, the proxy, the ways to a corporate one and for reports."""
     found = [_listener(gateway, port) for port in gateway.ports]
     if tunnel.wanted(gateway):
         found.append(tunnel.listener(gateway, settings(gateway, _tunnel_filters())))
     if gateway.proxy_port:
-        connects = {"access_log": log.of_connects(told=telling.wanted(gateway))}
+        connects = {"access_log": log.of_connects(reported=reports.wanted(gateway))}
         found.append(proxy.listener(gateway, settings(gateway, [router()]) | connects))
     if gateway.upstream:
         found.append(upstream.listener(settings(gateway, [*upstream.filters(gateway), router()])))
-    if telling.wanted(gateway):
-        found.append(telling.listener())
+    if reports.wanted(gateway):
+        found.append(reports.listener())
     return found
 
 
@@ -46,7 +46,7 @@ def _listener(gateway: Gateway, port: int) -> Json:
         listener_filters=inspect,
         listener_filters_timeout=seconds(_HANDSHAKE_SECONDS),
         filter_chains=chains,
-        access_log=log.of_refused_connections(told=telling.wanted(gateway)),
+        access_log=log.of_refused_connections(reported=reports.wanted(gateway)),
     )
 
 
@@ -100,7 +100,7 @@ def manager(gateway: Gateway, port: int) -> Json:
 
 def _filters() -> list[Json]:
     """Those that are there whatever the hosts are do nothing but what a route says: a changed list changes no chain."""
-    return [keys.trailers_filter(), bodies.http_filter(), *wildcards.http_filters(), router()]
+    return [credentials.trailers_filter(), bodies.http_filter(), *wildcards.http_filters(), router()]
 
 
 def settings(gateway: Gateway, filters: list[Json]) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def settings(gateway: Gateway, filters: list[Json]) -> dict[str, Any]:
         "preserve_external_request_id": True,
         "server_header_transformation": "PASS_THROUGH",
         "local_reply_config": log.replies(),
-        "access_log": log.of_requests(told=telling.wanted(gateway)),
+        "access_log": log.of_requests(reported=reports.wanted(gateway)),
     }
 
 

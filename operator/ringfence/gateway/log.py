@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Any, Final
 
-from . import naming, telling
+from . import naming, reports
 from .shapes import Json, extension
 
 ALLOWED: Final = "allowed"
@@ -138,23 +138,23 @@ def verdict(word: str, site: str, field: str = "", reason: Reason | None = None)
     return {"filter_metadata": {NAMESPACE: told}}
 
 
-def of_requests(*, told: bool = False) -> list[Json]:
-    """One line for each request, when it has ended, and one more in the figures. `told`: of refusals, by `telling`."""
-    refusals = [telling.logger(_cel(_REASON)) | _only(_IS_REFUSED)] if told else []
+def of_requests(*, reported: bool = False) -> list[Json]:
+    """One line for each request, when it has ended, and one more in the figures. `reported`: refusals, by `reports`."""
+    refusals = [reports.logger(_cel(_REASON)) | _only(_IS_REFUSED)] if reported else []
     return [_lines(_REQUEST), _figures(_cel(_DECLARED), _cel(VERDICT)), *refusals]
 
 
-def of_connects(*, told: bool = False) -> list[Json]:
+def of_connects(*, reported: bool = False) -> list[Json]:
     """The same for what leads to another part of the gateway, which counts it there: here refusals alone."""
-    line, figures, *refusals = of_requests(told=told)
+    line, figures, *refusals = of_requests(reported=reported)
     return [line, figures | _only(_IS_REFUSED), *refusals]
 
 
-def of_refused_connections(*, told: bool = False) -> list[Json]:
+def of_refused_connections(*, reported: bool = False) -> list[Json]:
     """One line for each connection that no filter chain wanted: another name, no name, no TLS. So in the figures."""
     unwanted = {"filter": {"response_flag_filter": {"flags": ["NR"]}}}
     loggers = [_lines(_CONNECTION), _figures(naming.UNDECLARED, REFUSED)]
-    loggers += [telling.logger(Reason.HOST)] if told else []
+    loggers += [reports.logger(Reason.HOST)] if reported else []
     return [logger | unwanted for logger in loggers]
 
 
@@ -163,9 +163,9 @@ def of_upstream_proxy() -> list[Json]:
     return [_lines(_UPSTREAM_PROXY) | _only("response.code != 200")]
 
 
-def of_versions(*, told: bool = False) -> list[Json]:
-    """Nothing but what `telling` tells: that the gateway is not ready, because Envoy refused a file."""
-    return [telling.logger(telling.NOT_IN_FORCE) | _only(f"{_DETAILS} == 'lua_response'")] if told else []
+def of_versions(*, reported: bool = False) -> list[Json]:
+    """Nothing but what `reports` sends: that the gateway is not ready, because Envoy refused a file."""
+    return [reports.logger(reports.NOT_IN_FORCE) | _only(f"{_DETAILS} == 'lua_response'")] if reported else []
 
 
 def _lines(fields: dict[str, Any]) -> Json:

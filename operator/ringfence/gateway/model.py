@@ -44,25 +44,31 @@ class Place:
     """Where a client may put the placeholder: the whole of a header, or what follows `scheme` and a space in it.
 
     `user`: it is the password of this user, in Base64 with him (RFC 7617); "": it stands there as it is.
+    `query`: it is the value of this parameter of the query, and in no header.
     """
 
-    header: str
+    header: str = ""
     scheme: str = ""
     user: str = ""
+    query: str = ""
+
+    def __str__(self) -> str:
+        """In words, for whoever has to put it there."""
+        return self.header or f"the query's parameter {self.query}"
 
     def value(self, secret: str) -> str:
-        """The header's value that carries `secret`."""
+        """The value of the header, or of the parameter, that carries `secret`."""
         if self.user:
             secret = base64.b64encode(f"{self.user}:{secret}".encode()).decode()
         return f"{self.scheme} {secret}" if self.scheme else secret
 
 
 @dataclass(frozen=True)
-class Key:
-    """A key that the gateway adds, and the agent never sees.
+class HostSecret:
+    """A secret that the gateway adds, and the agent never sees.
 
-    `file`: its name in the folder of keys. `placeholder`: what the agent holds in its stead. `places`: where the
-    agent's client may put that; the real key goes into the same place.
+    `file`: its name in the folder of secrets. `placeholder`: what the agent holds in its stead. `places`: where the
+    agent's client may put that; the real value goes into the same place.
     """
 
     file: str
@@ -84,7 +90,7 @@ class Host:
     ports: tuple[int, ...] = (443,)
     mode: Mode = Mode.TERMINATE
     rules: tuple[Rule, ...] = EVERY_REQUEST
-    key: Key | None = None
+    secret: HostSecret | None = None
     websocket: bool = True
     tls_1_2: bool = False
     max_stream_seconds: int = 3600
@@ -107,8 +113,8 @@ class Paths:
     config: str = "/etc/ringfence/gateway/config"
     certificate: str = "/etc/ringfence/gateway/certificate"
     """Of each host HOST.crt and HOST.key, of the leaf."""
-    keys: str = "/etc/ringfence/gateway/keys"
-    """One file for each key. Each Secret is a folder of its own inside: `Key.file` is `FOLDER/NAME`."""
+    secrets: str = "/etc/ringfence/gateway/secrets"
+    """One file for each secret. Each Secret is a folder of its own inside: `HostSecret.file` is `FOLDER/NAME`."""
     upstream: str = "/etc/ringfence/proxy"
     """The file with the credentials for a corporate proxy (`UPSTREAM_CREDENTIALS`)."""
     authorities: str = "/etc/ssl/certs/ca-certificates.crt"
@@ -159,7 +165,8 @@ class Gateway:
 
     `resolvers`: addresses of DNS servers, `ADDRESS` or `ADDRESS:PORT`; empty: those of the container.
     `address`: where it listens. `observe_port`: answers GET /ready and /stats/prometheus, and nothing else.
-    `proxy_port`: where it takes CONNECT; 0: nowhere. `told`: who is told of refusals, `ADDRESS:PORT`; empty: nobody.
+    `proxy_port`: where it takes CONNECT; 0: nowhere. `reports_to`: who learns of refusals,
+    `ADDRESS:PORT`; empty: nobody.
     `upstream`: None: hosts are dialled.
     """
 
@@ -170,7 +177,7 @@ class Gateway:
     address: str = "0.0.0.0"  # noqa: S104 - its own pod's
     observe_port: int = 15021
     proxy_port: int = 0
-    told: str = ""
+    reports_to: str = ""
     upstream: Upstream | None = None
     paths: Paths = field(default_factory=Paths)
     limits: Limits = field(default_factory=Limits)

@@ -44,7 +44,7 @@ def site(host: Host, port: int) -> str:
 
 
 def cluster(host: Host, port: int, place: int | None = None, *, http1: bool = False) -> str:
-    """`HOST:PORT`, with what sets it apart: HTTP/1 alone (for WebSockets), the place where the key goes."""
+    """`HOST:PORT`, with what sets it apart: HTTP/1 alone (for WebSockets), the place where the secret goes."""
     return site(host, port) + ("/http1" if http1 else "") + ("" if place is None else f"/key-{place}")
 
 

@@ -26,6 +26,8 @@ _FILE: Final = re.compile(r"[-._a-zA-Z0-9]{1,253}/[-._a-zA-Z0-9]{1,253}")
 _HEADER: Final = re.compile(r"[a-z0-9-]{1,64}")
 _USER: Final = re.compile(r"[A-Za-z0-9@._+-]{1,128}")
 """It stands in a text of Lua, and before the colon of RFC 7617."""
+_PARAMETER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""It stands in a text of Lua, and in an expression."""
 _PORTS: Final = range(1, 65536)
 
 
@@ -65,8 +67,8 @@ def _of_host(host: Host) -> Iterator[str]:
     if not host.ports:
         yield "no port"
     yield from (f"{port} is not a port" for port in host.ports if port not in _PORTS)
-    if host.mode is Mode.TUNNEL and host.key:
-        yield "a key needs Terminate: the gateway cannot add one inside of a tunnel"
+    if host.mode is Mode.TUNNEL and host.secret:
+        yield "a secret needs Terminate: the gateway cannot add one inside of a tunnel"
     if host.mode is Mode.TUNNEL and PLAIN_PORT in host.ports:
         yield f"port {PLAIN_PORT} has no TLS to tunnel"
     if host.max_body_bytes and host.websocket:
@@ -90,26 +92,31 @@ def _right_path(path: str) -> bool:
 
 
 def _of_key(host: Host) -> Iterator[str]:
-    if not host.key:
+    if not host.secret:
         return
-    if not _FILE.fullmatch(host.key.file) or ".." in host.key.file.split("/"):
-        yield "the key's file is not FOLDER/NAME"
-    if not host.key.places:
-        yield "the key has no place"
+    if not _FILE.fullmatch(host.secret.file) or ".." in host.secret.file.split("/"):
+        yield "the secret's file is not FOLDER/NAME"
+    if not host.secret.places:
+        yield "the secret has no place"
     if host.name.startswith(WILDCARD):
-        yield "a key is for one name, not for all below one"
+        yield "a secret is for one name, not for all below one"
     yield from (
         f"{place.header!r} is not a header in lower case"
-        for place in host.key.places
-        if not _HEADER.fullmatch(place.header)
+        for place in host.secret.places
+        if not place.query and not _HEADER.fullmatch(place.header)
+    )
+    yield from (
+        f"{place.query!r} is no parameter of a query, or a header is named beside it"
+        for place in host.secret.places
+        if place.query and (place.header or place.scheme or not _PARAMETER.fullmatch(place.query))
     )
     yield from (
         f"{place.user!r} is no user of {place.header}"
-        for place in host.key.places
+        for place in host.secret.places
         if place.user and not (_USER.fullmatch(place.user) and place.scheme)
     )
-    twice = [header for header, times in Counter(place.header for place in host.key.places).items() if times > 1]
-    yield from (f"the key has two places in {header}" for header in twice)
+    twice = [place for place, times in Counter(map(str, host.secret.places)).items() if times > 1]
+    yield from (f"the secret has two places in {place}" for place in twice)
 
 
 def _of_file(name: str, text: str) -> Iterator[str]:

@@ -3,7 +3,7 @@
 The count is kept by the cluster, not by a route: a bucket of a route is full again after each change of any route of
 its listener, and who may change the list would have no bound. `local_ratelimit` cannot stand in a cluster (1.40), so
 it is a few lines of Lua, whose variables live as long as the cluster is not changed. Each cluster of a host counts by
-itself (that of WebSockets, that of each place of a key), and so does each worker.
+itself (that of WebSockets, that of each place of a secret), and so does each worker.
 """
 
 from typing import Final

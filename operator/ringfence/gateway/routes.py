@@ -7,10 +7,10 @@ from typing import Final
 
 from ringfence.policy.providers import pattern
 
-from . import bodies, keys, log, naming, wildcards
+from . import bodies, credentials, log, naming, queries, wildcards
 from .log import FIELD_HOST, FIELD_KEY, FIELD_RULES, Reason
 from .model import BELOW, Gateway, Host, Mode, Rule
-from .shapes import Json, seconds, typed
+from .shapes import Json, seconds, typed, whole_path
 
 PLAIN_PORT: Final = 80
 """The one port where names are served without TLS."""
@@ -111,16 +111,16 @@ def _guards(host: Host, port: int) -> Iterator[Json]:
     if any(_narrow(path) for rule in host.rules for path in rule.paths):
         yield _refusal(
             site,
-            _headers(_whole_path(_TWICE_ESCAPED)),
+            _headers(whole_path(_TWICE_ESCAPED)),
             name=f"{site}/no-double-escapes",
             message="the path is escaped twice, or has dots with parameters: write it plainly",
             field=FIELD_RULES,
             reason=Reason.REQUEST,
         )
-    if host.key:
+    for conditions in queries.refused(host.secret) if host.secret else ():
         yield _refusal(
             site,
-            _headers(_whole_path(keys.QUERY)),
+            _headers(*conditions),
             name=f"{site}/no-key-in-query",
             message="the query holds what could be a key, or hides a parameter's name; the gateway adds the key",
             field=FIELD_KEY,
@@ -131,10 +131,6 @@ def _guards(host: Host, port: int) -> Iterator[Json]:
 
 def _headers(*conditions: Json) -> Json:
     return {"prefix": "/", "headers": list(conditions)}
-
-
-def _whole_path(expression: str) -> Json:
-    return {"name": ":path", "string_match": {"safe_regex": {"regex": expression}}}
 
 
 def _narrow(path: str) -> bool:
@@ -149,17 +145,17 @@ def _allowed(host: Host, port: int) -> Iterator[Json]:
 
 
 def _rule(host: Host, port: int, name: str, rule: Rule, path: str) -> Iterator[Json]:
-    """One path of a rule: a WebSocket, the request itself; with a key once for each place, and without it: 401."""
+    """One path of a rule: a WebSocket, the request itself; with a secret once for each place, and without it: 401."""
     methods = [_method(rule.methods) if rule.methods else _method(_ECHOES) | {"invert_match": True}]
     upgrades = host.websocket and (not rule.methods or "GET" in rule.methods)
-    for place, demanded in keys.demands(host.key) if host.key else [(None, [])]:
+    for place, demanded in credentials.demands(host.secret) if host.secret else [(None, [])]:
         if upgrades:
             match = _match(path, _method(("GET",)), _WEBSOCKET, *demanded)
             yield _passage(host, port, name, match, _to_websocket(host, port, place))
         to = _to(host, port, _shared(port) if wildcards.shares(host) else naming.cluster(host, port, place))
         yield _passage(host, port, name, _match(path, *methods, *demanded), to)
-    if host.key:
-        places = " or ".join(place.header for place in host.key.places)
+    if host.secret:
+        places = " or ".join(map(str, host.secret.places))
         yield _refusal(
             naming.site(host, port),
             _match(path, *methods),
@@ -186,9 +182,9 @@ def _passage(host: Host, port: int, name: str, match: Json, to: Json) -> Json:
     filters: Json = {}
     if "upgrade_configs" in to and wildcards.dynamic(host):
         filters |= wildcards.of_websockets(host, port)
-    if host.key:
-        passage["request_headers_to_remove"] = keys.removed(host.key)
-        filters |= keys.no_trailers()
+    if host.secret:
+        passage["request_headers_to_remove"] = credentials.removed(host.secret)
+        filters |= credentials.no_trailers()
     if host.max_body_bytes:
         filters |= bodies.at_most(host.max_body_bytes)
     if filters:

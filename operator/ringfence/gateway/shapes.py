@@ -71,6 +71,12 @@ def discoverable(name: str, kind: str, **content: Any) -> Json:
     return kept | extension(name, kind, **content)
 
 
+def whole_path(expression: str, *, matches: bool = True) -> Json:
+    """A condition of a route: that the path and its query are, or are not, of this form from end to end (RE2)."""
+    found = {"name": ":path", "string_match": {"safe_regex": {"regex": expression}}}
+    return found if matches else found | {"invert_match": True}
+
+
 def watched(folder: str, file: str) -> Json:
     """Where a resource comes from: a file that is read anew when the folder is swapped, as a kubelet does.
 

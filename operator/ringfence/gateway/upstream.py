@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ringfence.api.names import UPSTREAM_CREDENTIALS
 
-from . import keys, log
+from . import credentials, log
 from .model import Gateway, Upstream
 from .routes import NOT_UPSTREAM
 from .shapes import Json, extension, seconds, socket, typed, watched
@@ -85,7 +85,7 @@ def listener(settings: dict[str, Any]) -> Json:
 def filters(gateway: Gateway) -> list[Json]:
     """Of what the proxy answers nothing but its status goes on: the transport reads a short head."""
     every = [{"remove_on_match": {"key_matcher": {"safe_regex": {"regex": "[^:].*"}}}}]
-    shortened = extension(keys.TRAILERS, "HeaderMutation", mutations={"response_mutations": every})
+    shortened = extension(credentials.TRAILERS, "HeaderMutation", mutations={"response_mutations": every})
     asked = gateway.upstream is not None and gateway.upstream.credentials
     return [*(_credentials(gateway) if asked else []), shortened]
 

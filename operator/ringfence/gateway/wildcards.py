@@ -61,7 +61,7 @@ def shares(host: Host) -> bool:
 
     So has all behind a corporate proxy (`Host.shares`).
     """
-    return host.shares and host.mode is Mode.TERMINATE and not (host.key or host.requests_per_minute or host.tls_1_2)
+    return host.shares and host.mode is Mode.TERMINATE and not (host.secret or host.requests_per_minute or host.tls_1_2)
 
 
 def dynamic(host: Host) -> bool:

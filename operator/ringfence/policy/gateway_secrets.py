@@ -48,10 +48,11 @@ def _check_host(at: str, delivery: GatewayDelivery, rules: Sequence[EgressRule])
         if why := _unfit(rule):
             yield Violation(f"{at}.host", RuleName.SECRET_DELIVERY, f"{host} {why}")
     preset = next((rule.preset for rule in rules if rule.preset), None)
-    if preset is None and delivery.header is None and delivery.basic is None and rules:
+    said = (delivery.header, delivery.basic, delivery.query)
+    if preset is None and said == (None, None, None) and rules:
         message = (
             f"nothing says where clients of {host} put the value: write header: x-api-key, header: authorization with "
-            "scheme: Bearer, or basic: {user: NAME}; or preset beside the host, where it is an LLM provider's"
+            "scheme: Bearer, basic: {user: NAME}, or query: key; or preset beside the host of an LLM provider"
         )
         yield Violation(at, RuleName.SECRET_DELIVERY, message)
 

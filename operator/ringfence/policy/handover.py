@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
-from ringfence.api.secrets import KEYS_DIRECTORY
+from ringfence.api.secrets import SECRETS_DIRECTORY
 from ringfence.api.status import ConditionType, Reason
 
 from .identity import token_directories
@@ -75,7 +75,7 @@ def _directories(secrets: Any) -> list[str]:
     """What is mounted for secrets. Where that is not readable there is nothing that could be accepted."""
     files = [_inside(_inside(one, "delivery"), "file") for one in (secrets if isinstance(secrets, list) else [])]
     paths = [path for one in files if isinstance(path := _inside(one, "path"), str)]
-    return [one for one in secret_directories(paths) if one != KEYS_DIRECTORY]
+    return [one for one in secret_directories(paths) if one != SECRETS_DIRECTORY]
 
 
 def _inside(found: Any, name: str) -> Any:

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from ringfence.api.secrets import KEYS_DIRECTORY, PREVIOUS_SUFFIX, AgentSecret
+from ringfence.api.secrets import PREVIOUS_SUFFIX, SECRETS_DIRECTORY, AgentSecret
 
 from .model import RuleName, Violation
 from .pods import RESERVED_PATHS, SYSTEM_PATHS, overlap
 
 _AT: Final = "spec.secrets"
-_OTHERS: Final = tuple(place for place in RESERVED_PATHS if place != KEYS_DIRECTORY)
+_OTHERS: Final = tuple(place for place in RESERVED_PATHS if place != SECRETS_DIRECTORY)
 
 
 def secret_directories(paths: Iterable[str]) -> list[str]:
@@ -36,19 +36,19 @@ def check_secret_files(secrets: Sequence[AgentSecret], mounted: Mapping[str, Seq
 def _check_directories(files: Sequence[tuple[str, str]], others: Sequence[str]) -> Iterator[Violation]:
     for at, path in files:
         directory = _directory(path)
-        if directory == KEYS_DIRECTORY:
+        if directory == SECRETS_DIRECTORY:
             continue
         hidden = next((one for one in (*_OTHERS, *SYSTEM_PATHS, *others) if overlap(directory, one)), None)
-        if hidden or overlap(directory, KEYS_DIRECTORY):
+        if hidden or overlap(directory, SECRETS_DIRECTORY):
             message = (
-                f"{directory}, which is mounted for it, would hide {hidden or KEYS_DIRECTORY}, or lie in it: choose "
-                f"another directory, such as {KEYS_DIRECTORY} or /etc/agent-secrets"
+                f"{directory}, which is mounted for it, would hide {hidden or SECRETS_DIRECTORY}, or lie in it: choose "
+                f"another directory, such as {SECRETS_DIRECTORY} or /etc/agent-secrets"
             )
             yield Violation(f"{at}.delivery.file.path", RuleName.SECRET_DELIVERY, message)
 
 
 def _directory(path: str) -> str:
-    return KEYS_DIRECTORY if path.startswith(f"{KEYS_DIRECTORY}/") else path.rpartition("/")[0]
+    return SECRETS_DIRECTORY if path.startswith(f"{SECRETS_DIRECTORY}/") else path.rpartition("/")[0]
 
 
 def _check_apart(files: Sequence[tuple[str, str]]) -> Iterator[Violation]:

@@ -17,9 +17,9 @@ from ringfence.policy.closed import beyond_public
 
 from . import dns
 from .dns import NAMESPACE_NAME_LABEL
-from .gateway_keys import gateway_secrets, key_mounts, key_volumes, mounted_keys
 from .gateway_names import authorities_name, gateway_label, gateway_name
 from .gateway_proxy import proxy_marks, proxy_mounts, proxy_volumes, proxy_way
+from .gateway_secrets import gateway_secrets, mounted_secrets, secret_mounts, secret_volumes
 from .hosts_file import exact_hosts, not_by_proxy
 from .kinds import Manifest
 from .model import Agent, Identity, child
@@ -195,7 +195,7 @@ def _way_to_hosts(agent: Agent) -> list[Manifest]:
 
 def _told(agent: Agent) -> list[Manifest]:
     """The way to the controller, which is told of refusals."""
-    tells = agent.gateway_tells
+    tells = agent.gateway_reports
     if tells.address is None:
         return []
     peer = {
@@ -207,7 +207,7 @@ def _told(agent: Agent) -> list[Manifest]:
 
 def _scraped(agent: Agent) -> list[Manifest]:
     """Where its figures are read from."""
-    scrapers = agent.gateway_tells.scrapers
+    scrapers = agent.gateway_reports.scrapers
     if not scrapers:
         return []
     peer = {"namespaceSelector": {"matchLabels": dict(scrapers)}}
@@ -250,7 +250,7 @@ def _deployment(agent: Agent) -> Manifest:
 
 def _marks(agent: Agent) -> Manifest:
     """A Secret that comes while Envoy runs is not taken up for certain, so a pod is made that begins with it."""
-    marks = {GATEWAY_KEYS_ANNOTATION: mounted_keys(agent)} if gateway_secrets(agent) else {}
+    marks = {GATEWAY_KEYS_ANNOTATION: mounted_secrets(agent)} if gateway_secrets(agent) else {}
     marks |= proxy_marks(agent)
     return {"annotations": marks} if marks else {}
 
@@ -271,7 +271,7 @@ def _pod(agent: Agent) -> Manifest:
         "volumes": [
             {"name": "config", "secret": {"secretName": name, "defaultMode": 0o440}},
             {"name": "run", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
-            *key_volumes(agent),
+            *secret_volumes(agent),
             *proxy_volumes(agent),
         ],
     }
@@ -326,7 +326,7 @@ def _envoy(agent: Agent) -> Manifest:
         "volumeMounts": [
             {"name": "config", "mountPath": CONFIG_DIRECTORY, "readOnly": True},
             {"name": "run", "mountPath": RUN_DIRECTORY},
-            *key_mounts(agent),
+            *secret_mounts(agent),
             *proxy_mounts(agent),
         ],
         "securityContext": {

@@ -79,7 +79,7 @@ class JobImage:
 
 
 @dataclass(frozen=True)
-class GatewayTells:
+class GatewayReports:
     """Who learns what gateways let through and refuse.
 
     `address`: of the controller's Service, `ADDRESS:PORT`; None: nobody is told of refusals. `namespace`, `labels`,
@@ -93,7 +93,7 @@ class GatewayTells:
     scrapers: Mapping[str, str] = field(default_factory=dict)
 
 
-TELLS_NOBODY = GatewayTells()
+REPORTS_TO_NOBODY = GatewayReports()
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class KeyState:
+class SecretState:
     """What is known of a Secret whose value the egress gateway sends.
 
     `uid`: of the Secret; "": it is not there, or has no such key. `version`: its resourceVersion. `problem`: why the
@@ -164,7 +164,7 @@ class Agent(Identity):
     `dns_allowed`: whether the agent may be let out to it. `cluster`: addresses of nodes, pods
     and Services, which no network of the agent's opens. `job_image`: what rotation jobs run; None: there are none.
     `gateway_image`: Envoy's; None: hosts open nothing. `gateway_address`: of the gateway's Service once that is there.
-    `gateway_tells`: who learns what it refuses. `upstream_proxy`: what it reaches hosts through; None: nothing.
+    `gateway_reports`: who learns what it refuses. `upstream_proxy`: what it reaches hosts through; None: nothing.
     `restarts`: annotations of the pods' template by which rotation jobs have restarted the agent. `elsewhere`: by other
     namespaces that consent to it, the rules that hold there and the lowest level that holds them. `runs`: which
     there are to be. `user_ids`: who says which ids its pods have, and those of its jobs. `keys`: by the names of
@@ -182,13 +182,13 @@ class Agent(Identity):
     job_image: JobImage | None = None
     gateway_image: JobImage | None = None
     gateway_address: str | None = None
-    gateway_tells: GatewayTells = TELLS_NOBODY
+    gateway_reports: GatewayReports = REPORTS_TO_NOBODY
     upstream_proxy: UpstreamProxy | None = None
     restarts: Mapping[str, str] = field(default_factory=dict)
     elsewhere: Mapping[str, tuple[Level, Sequence[AgentRule]]] = field(default_factory=dict)
     runs: Runs = field(default_factory=Runs)
     user_ids: UserIds = USUAL_IDS
-    keys: Mapping[str, KeyState] = field(default_factory=dict)
+    secret_states: Mapping[str, SecretState] = field(default_factory=dict)
 
 
 def child_name(agent: str, suffix: str = "") -> str:

@@ -6,10 +6,10 @@ from typing import Any
 
 from ringfence.api.containers import AGENT
 from ringfence.api.names import GROUP, RESTART_ANNOTATION
-from ringfence.api.secrets import KEYS_DIRECTORY, PREVIOUS_SUFFIX, AgentSecret
+from ringfence.api.secrets import PREVIOUS_SUFFIX, SECRETS_DIRECTORY, AgentSecret
 from ringfence.policy.secret_files import secret_directories
 
-from .gateway_keys import placeholder_reference
+from .gateway_secrets import placeholder_reference
 from .kinds import Manifest
 from .model import Agent
 from .secret_names import PREVIOUS, secret_reference
@@ -70,7 +70,7 @@ def _given(agent: Agent, container: str) -> list[AgentSecret]:
 def _volumes(agent: Agent, container: str) -> dict[str, str]:
     """Directories to mount, and the names of their volumes."""
     directories = secret_directories(one.delivery.file.path for one in _given(agent, container) if one.delivery.file)
-    others = [one for one in directories if one != KEYS_DIRECTORY]
+    others = [one for one in directories if one != SECRETS_DIRECTORY]
     return {one: f"keys-{others.index(one)}" if one in others else "keys" for one in directories}
 
 

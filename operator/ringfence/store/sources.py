@@ -15,6 +15,7 @@ from ringfence.api.names import (
 )
 from ringfence.kube import path_of
 from ringfence.resources import CHILD_KINDS
+from ringfence.resources.model import ROTATION_LABEL
 
 NAMESPACE: Final = "Namespace"
 AGENT_POLICY: Final = "AgentPolicy"
@@ -74,6 +75,7 @@ SOURCES: Final[Mapping[str, Source]] = MappingProxyType(
 AGENTS: Final = Source("AgentDeployment", API_VERSION, "agentdeployments")
 SERVICES: Final = Source("Service", "v1", "services")
 PODS: Final = Source("Pod", "v1", "pods", label_selector=AGENT_LABEL)
+ROTATION_PODS: Final = Source("Pod", "v1", "pods", label_selector=ROTATION_LABEL)
 _NETWORK_POLICY_API: Final = "policy.networking.k8s.io"
 CLUSTER_WIDE: Final = (
     Source("ClusterRoleBinding", "rbac.authorization.k8s.io/v1", "clusterrolebindings"),

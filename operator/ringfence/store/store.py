@@ -35,6 +35,7 @@ from .records import (
     read_service,
 )
 from .rights import RightsVersions
+from .rotations import Rotations
 from .sources import AGENT_POLICY, ENDPOINT_SLICE, NAMESPACE
 from .tables import Table
 from .urgency import Urgency, pod_tells, same_wish, telling, urgency_of
@@ -84,13 +85,14 @@ class Store:
         """Of namespaces, by their names."""
         self.wake_pod: Callable[[PodKey], None] = lambda _: None
         """Of pods that seem to be left behind."""
-        self.orphans = OrphanIndex(self._wake_namespace)
+        self.orphans = OrphanIndex(lambda name: self.wake_namespace(name))  # noqa: PLW0108 - it is set later
         self.wider = Widenings(self._wake, self._agents_of, self.pods_of)
         self.rights = RightsVersions(context, self._wake, self._agents_of, self._is_recorded)
         self.wider.bound = self.rights.changed
         self.gateways = GatewayPods(lambda namespace: self._agents_in.get(namespace, ()))
         self.readers = Readers(lambda key: self.wake(key, Urgency.REPAIR))
         self.wider.listed = self.readers.changed
+        self.rotations = Rotations(self._owner_of, lambda key: self.wake(key, Urgency.LATER))
         self.agents: Table[Key, StoredAgent] = Table(
             read_agent, lambda agent: agent.key, self._agent_changed, locate=_agent_key
         )
@@ -273,9 +275,6 @@ class Store:
     def _is_recorded(self, key: Key) -> bool:
         return (agent := self.agents.get(key)) is not None and agent.requested_by is not None
 
-    def _wake_namespace(self, namespace: str) -> None:
-        self.wake_namespace(namespace)
-
     def _agent_matters(self, old: StoredAgent | None, new: StoredAgent | None) -> bool:
         """Whether a change calls for a look: the echo of our own write of the status does not."""
         if old is None or new is None:
@@ -304,6 +303,10 @@ class Store:
         for key in {*keys, *_home(old), *_home(new)}:  # the last two of agents that are gone too
             if key is not None:
                 self.wake(key, urgency_of(old, new))
+
+    def _owner_of(self, ref: Ref) -> Key | None:
+        child = self.children.get(ref)
+        return self._key_of.get(child.agent_uid or "") if child else None
 
     def _by_memory(self, child: StoredChild) -> Key | None:
         """Whose a child is where its owner does not say so: as remembered, else by its label."""

@@ -1,4 +1,4 @@
-"""All agents and their keys at a glance: what can be told of them in a bounded number of series, and, if wanted, each.
+"""All agents and their secrets at a glance: what can be said in a bounded number of series, and, if wanted, of each.
 
 The values are made when somebody scrapes: an age that was stored would be wrong a minute later.
 """
@@ -74,7 +74,7 @@ class AgentCollector(Collector):
         self._agents.setdefault(agent, _Agent()).rules = count
 
     def observe_secrets(self, agent: Name, secrets: Iterable[SecretAge]) -> None:
-        """All keys of an agent, anew at each pass."""
+        """All secrets of an agent, anew at each pass."""
         self._agents.setdefault(agent, _Agent()).secrets = tuple(secrets)
 
     def repaired(self, agent: Name) -> None:

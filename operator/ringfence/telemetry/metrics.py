@@ -239,8 +239,8 @@ ROTATIONS = Counter(
     registry=REGISTRY,
 )
 EGRESS_TOLD = Counter(
-    "ringfence_egress_told",
-    "Messages of egress gateways about what they refused. Labels: result (taken; stranger: from an address that is of "
+    "ringfence_egress_reports",
+    "Messages of egress gateways about what they refused. Labels: result (taken; unknown: from an address that is of "
     "no gateway; unreadable; late: its rest did not come in time).",
     ["result"],
     registry=REGISTRY,
@@ -362,7 +362,7 @@ for _state in ("believed", "doubted"):
 for _operation in ("CREATE", "UPDATE", "DELETE"):
     for _allowed in ("true", "false"):
         ADMISSION_REQUESTS.labels(_operation, _allowed)
-for _result in ("taken", "stranger", "unreadable", "late"):
+for _result in ("taken", "unknown", "unreadable", "late"):
     EGRESS_TOLD.labels(_result)
 for _rule in RuleName:
     ADMISSION_REFUSALS.labels(str(_rule))

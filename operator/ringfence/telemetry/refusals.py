@@ -28,7 +28,7 @@ class GatewayUpdateRefused(AgentEvent):
 
 
 @dataclass(frozen=True)
-class EgressTold:
-    """A gateway, or somebody, told of refusals. `result`: taken, stranger, unreadable, late."""
+class EgressReported:
+    """A gateway, or somebody, reported refusals. `result`: taken, unknown, unreadable, late."""
 
     result: str

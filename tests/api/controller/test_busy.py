@@ -18,7 +18,7 @@ SPEC: dict[str, Any] = {key: FULL[key] for key in ("ports", "network")}
 WIDER: dict[str, Any] = {"spec": {"egress": [{}]}}
 NOTHING: dict[str, Any] = {"spec": {"podSelector": {"matchLabels": {"nothing": "at-all"}}}}
 ROUNDS = 5
-PATIENCE = 3
+DEADLINE = 3
 """Seconds of Retry-After; more than the first pauses after a failure are together."""
 Begin = Callable[[Busy, str], Controller]
 
@@ -88,7 +88,7 @@ def test_who_asks_for_patience_gets_it(cluster: Cluster, fresh: Place, begin: Be
         left[0] -= 1
         return 429
 
-    with Busy(cluster.user_kubeconfig(USER, ["system:masters"]), once, retry_after=PATIENCE) as way:
+    with Busy(cluster.user_kubeconfig(USER, ["system:masters"]), once, retry_after=DEADLINE) as way:
         begin(way, "patient").wait_leading()
         fresh.agent("a", SPEC)
         fresh.wait_applied()
@@ -100,4 +100,4 @@ def test_who_asks_for_patience_gets_it(cluster: Cluster, fresh: Place, begin: Be
         fresh.wait_right()
         (refused,) = [number for number, one in enumerate(way.asked) if one.code == 429]
         after = next(one for one in way.asked[refused + 1 :] if (one.method, one.path) == ("PATCH", path))
-        assert after.at - way.asked[refused].at >= PATIENCE
+        assert after.at - way.asked[refused].at >= DEADLINE

@@ -76,7 +76,7 @@ def test_kubectl_tells_the_story_in_one_line(cluster: Cluster, place: Place) -> 
     place.agent("a", FULL)
     place.wait_applied()
     head, line = cluster.kubectl("get", "agd", "-n", place.name).splitlines()
-    assert head.split() == ["NAME", "READY", "REASON", "PODS", "LEVEL", "KEYS", "AGE"]
+    assert head.split() == ["NAME", "READY", "REASON", "PODS", "LEVEL", "SECRETS", "AGE"]
     assert line.split()[:5] == ["a", "False", "Progressing", "0", "ReadOnly"]
 
 

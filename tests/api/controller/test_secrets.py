@@ -185,9 +185,9 @@ def test_an_existing_secret_is_delivered_and_never_written(opened: Place) -> Non
 def test_the_age_of_a_key_is_in_the_table(opened: Place, cluster: Cluster) -> None:
     ready(opened, SIGNING)
     header, row = cluster.kubectl("get", "agd", "-n", opened.name).splitlines()
-    assert "KEYS" in header
+    assert "SECRETS" in header
     assert "<invalid>" not in row
-    assert row.split()[header.split().index("KEYS")].endswith("s")
+    assert row.split()[header.split().index("SECRETS")].endswith("s")
 
 
 def test_at_rest_nothing_is_written(opened: Place, bare: Controller) -> None:

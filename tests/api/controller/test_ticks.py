@@ -8,7 +8,7 @@ from cluster.shell import wait_for
 from ringfence.controller.agent.ages import failed_tick, job_of
 from ringfence.resources import Manifest
 
-PATIENCE = 150.0
+DEADLINE = 150.0
 """Seconds; if Kubernetes waits for the next full minute all the same, it comes within that, on a busy machine, too."""
 
 
@@ -30,13 +30,13 @@ def test_a_tick_has_failed_when_its_job_ended_without_success(place: Place) -> N
         return found
 
     wait_for(
-        "both have begun", lambda: status("fails").get("active") and status("succeeds").get("active"), timeout=PATIENCE
+        "both have begun", lambda: status("fails").get("active") and status("succeeds").get("active"), timeout=DEADLINE
     )
     place.merge("CronJob", "fails", {"spec": {"suspend": True}})  # one tick is enough
     place.merge("CronJob", "succeeds", {"spec": {"suspend": True}})
     assert failed_tick(place.get("CronJob", "succeeds")) is None, "it runs"
 
-    tick = wait_for("the tick that failed", lambda: failed_tick(place.get("CronJob", "fails")), timeout=PATIENCE)
+    tick = wait_for("the tick that failed", lambda: failed_tick(place.get("CronJob", "fails")), timeout=DEADLINE)
     job = job_of(place.get("CronJob", "fails"), tick)
     owned = place.server.request("GET", f"/apis/batch/v1/namespaces/{place.name}/jobs/{job}")
     assert owned.ok, "the name is that of the job"
@@ -55,5 +55,5 @@ def test_a_tick_has_failed_when_its_job_ended_without_success(place: Place) -> N
             accused.append(found["status"])
         return "lastSuccessfulTime" in found["status"]
 
-    wait_for("success", succeeded, timeout=PATIENCE)
+    wait_for("success", succeeded, timeout=DEADLINE)
     assert accused == []

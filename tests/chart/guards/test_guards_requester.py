@@ -148,6 +148,7 @@ ELSEWHERE: dict[str, dict[str, Any]] = {
     "header": sent(header="x-other"),
     "scheme": sent(header="authorization", scheme="Bearer"),
     "basic": sent(header=None, basic={"user": "u"}),
+    "query": sent(header=None, query="key"),
     "env": sent(env="OTHER_KEY"),
 }
 

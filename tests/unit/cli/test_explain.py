@@ -102,11 +102,11 @@ def test_one_screen_tells_it_all(full: Cluster, monkeypatch: pytest.MonkeyPatch)
     ]
     assert said["May be reached by"] == ["pods of ops with app=console on port 18789"]
     assert said["May do (level ReadOnly)"] == ["get configmaps"]
-    assert [line.split()[0] for line in said["Keys"]] == ["NAME", "panel", "token", "model"]
-    assert said["Keys"][1].endswith("in 29d")
-    assert said["Keys"][2].endswith("3h late")
-    assert "Secret model-key" in said["Keys"][3]
-    assert said["Keys"][3].endswith("not by Ringfence")
+    assert [line.split()[0] for line in said["Secrets"]] == ["NAME", "panel", "token", "model"]
+    assert said["Secrets"][1].endswith("in 29d")
+    assert said["Secrets"][2].endswith("3h late")
+    assert "Secret model-key" in said["Secrets"][3]
+    assert said["Secrets"][3].endswith("not by Ringfence")
     assert said["Conditions"] == [
         "Ready is True since 60m: Ready",
         "all is well",
@@ -130,7 +130,7 @@ def test_json_says_the_same(full: Cluster, monkeypatch: pytest.MonkeyPatch) -> N
         "observed": True,
         "callers": [{"namespace": "ops", "podLabels": {"app": "console"}, "port": 18789}],
     }
-    assert [one["delivery"] for one in found["keys"]] == ["/var/run/ringfence/panel", "$TOKEN", "$MODEL_KEY"]
+    assert [one["delivery"] for one in found["secrets"]] == ["/var/run/ringfence/panel", "$TOKEN", "$MODEL_KEY"]
     assert [one["count"] for one in found["violations"]] == [2, 3]
     assert [one["name"] for one in found["policies"]] == ["open"]
     assert found["ready"] is True
@@ -162,7 +162,7 @@ def test_an_agent_that_has_nothing_is_told_so(kube: Cluster, monkeypatch: pytest
     assert said["May reach"] == ["nothing, not even DNS"]
     assert said["May be reached by"][0].startswith("nobody but the kubelet's probes")
     assert said["May do (level ReadOnly)"] == ["nothing on the Kubernetes API; it has no token"]
-    assert said["Keys"] == ["none"]
+    assert said["Secrets"] == ["none"]
     assert said["Violations lately"] == ["none (the cluster keeps Events for about an hour)"]
     assert said["Policies that bind it"][0].startswith(RESTRICTED.name)
     assert "not open to agents" in said["Policies that bind it"][1]

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from ringfence.api import AgentDeploymentSpec, parse
 from ringfence.api.names import DELEGATE_ANNOTATION
 from ringfence.api.status import Reason
-from ringfence.controller.agent.holders import ASKED_AGAIN, EVERY, KEPT, PATIENCE, SOON, UNANSWERED, Holders
+from ringfence.controller.agent.holders import ASKED_AGAIN, DEADLINE, EVERY, KEPT, SOON, UNANSWERED, Holders
 from ringfence.controller.agent.plan import Mode, plan
 from ringfence.kube import ApiError
 from ringfence.kube.access import AccessReviews
@@ -224,7 +224,7 @@ class TestWithoutAnAnswer:
 
 
 def test_five_seconds_are_met() -> None:
-    assert SOON + PATIENCE / 2 < 5
+    assert SOON + DEADLINE / 2 < 5
 
 
 # --- what is made of it

@@ -15,9 +15,9 @@ from ringfence.controller.egress.reading import MOST_BYTES, Unreadable, reasons
 from ringfence.controller.egress.receiver import Receiver, plain, serve
 from ringfence.controller.egress.updates import STANDS, Refusing
 from ringfence.gateway.log import Reason
-from ringfence.gateway.telling import PATH
+from ringfence.gateway.reports import PATH
 from ringfence.telemetry.events import AgentName
-from ringfence.telemetry.refusals import EgressRefused, EgressRefusedOften, EgressTold, GatewayUpdateRefused
+from ringfence.telemetry.refusals import EgressRefused, EgressRefusedOften, EgressReported, GatewayUpdateRefused
 
 AGENT = AgentName("ns", "a")
 
@@ -147,7 +147,7 @@ async def test_refusals_are_counted_and_a_burst_is_told() -> None:
     assert told.of(EgressRefusedOften) == [
         EgressRefusedOften(agent=AGENT, uid="u", rule="HostNotDeclared", count=MANY + 1, field=field)
     ]
-    assert told.of(EgressTold) == [EgressTold("taken")] * 2
+    assert told.of(EgressReported) == [EgressReported("taken")] * 2
 
 
 async def test_that_a_file_is_not_in_force_is_no_violation_and_learned() -> None:
@@ -185,7 +185,7 @@ async def test_a_stranger_is_not_listened_to() -> None:
     told = Told()
     async with listening(False, told) as port:
         assert await post(port, message("HostNotDeclared")) == 0
-    assert told == [EgressTold("stranger")]
+    assert told == [EgressReported("unknown")]
 
 
 @pytest.mark.parametrize(
@@ -206,14 +206,14 @@ async def test_other_requests_are_refused_and_change_nothing(body: bytes, more: 
 
 
 async def test_who_sends_nothing_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receiver, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(receiver, "DEADLINE_SECONDS", 0.2)
     told = Told()
     async with listening(True, told) as port, asyncio.timeout(30):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         assert await reader.read() == b""
         writer.close()
         assert await post(port, b"x", length=100) == 408
-    assert EgressTold("late") in told
+    assert EgressReported("late") in told
 
 
 async def test_a_port_that_is_taken_is_no_end(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,14 +13,14 @@ from ringfence.controller.egress import asking
 from ringfence.controller.egress.asking import Asking
 from ringfence.controller.gateway_reports import tell_gateways
 from ringfence.kube import ApiError, Unreachable, path_of
-from ringfence.resources.model import GatewayTells
+from ringfence.resources.model import GatewayReports
 from ringfence.store.context import PolicyContext
 from ringfence.store.store import Store
 from unit.fakes.kube import FakeKube
 from unit.store.make import agent
 
 PATH = path_of("v1", "services", "system", "ringfence-egress")
-NOBODY = GatewayTells(scrapers={"monitoring": "yes"})
+NOBODY = GatewayReports(scrapers={"monitoring": "yes"})
 LABELS = {"app": "x"}
 
 
@@ -40,7 +40,7 @@ def store(kube: FakeKube, address: str = "10.96.0.7") -> None:
     kube.cluster.put(PATH, {"metadata": {}, "spec": spec})
 
 
-async def found(kube: FakeKube, stop: asyncio.Event | None = None) -> GatewayTells:
+async def found(kube: FakeKube, stop: asyncio.Event | None = None) -> GatewayReports:
     async with asyncio.timeout(30):
         return await Asking(kube, "system", "ringfence-egress", 8318).found(NOBODY, stop or asyncio.Event())
 
@@ -52,7 +52,7 @@ async def test_the_address_is_the_services_and_the_port_in_the_fence_is_the_pods
     kube: FakeKube, address: str, told: str
 ) -> None:
     store(kube, address)
-    assert await found(kube) == GatewayTells(told, "system", LABELS, 8318, NOBODY.scrapers)
+    assert await found(kube) == GatewayReports(told, "system", LABELS, 8318, NOBODY.scrapers)
 
 
 async def test_without_the_service_nobody_is_told_and_scrapers_stay(kube: FakeKube) -> None:
@@ -87,12 +87,12 @@ async def test_who_is_to_stop_does_not_wait(kube: FakeKube) -> None:
     assert await found(kube, stop) == NOBODY
 
 
-TOLD = GatewayTells("10.96.0.7:4318", "system", LABELS, 8318, NOBODY.scrapers)
+TOLD = GatewayReports("10.96.0.7:4318", "system", LABELS, 8318, NOBODY.scrapers)
 
 
-async def followed(kube: FakeKube, told: GatewayTells, *happens: Callable[[], object]) -> Sequence[GatewayTells]:
+async def followed(kube: FakeKube, told: GatewayReports, *happens: Callable[[], object]) -> Sequence[GatewayReports]:
     """What gateways were given, while one thing happened after the other: each before the look after the next."""
-    given: list[GatewayTells] = []
+    given: list[GatewayReports] = []
     coming = iter(happens)
     done = asyncio.Event()
 
@@ -118,7 +118,7 @@ def nothing() -> None:
 
 async def test_a_service_that_was_made_again_is_followed(kube: FakeKube) -> None:
     store(kube)
-    moved = GatewayTells("10.96.0.8:4318", "system", LABELS, 8318, NOBODY.scrapers)
+    moved = GatewayReports("10.96.0.8:4318", "system", LABELS, 8318, NOBODY.scrapers)
     given = await followed(kube, TOLD, nothing, lambda: store(kube, "10.96.0.8"), nothing)
     assert given == [moved], "once, and with all else as it was"
 
@@ -142,6 +142,6 @@ def test_agents_with_hosts_alone_are_looked_at_again() -> None:
     for name, rule in rules.items():
         found.agents.observe("ADDED", agent(uid=name, name=name, spec={"network": {"egress": [rule]}}))
     found.wake = lambda key, _: woken.append(key.name)
-    observer: Any = SimpleNamespace(gateway_tells=NOBODY)
+    observer: Any = SimpleNamespace(gateway_reports=NOBODY)
     tell_gateways(found, observer, TOLD)
-    assert (woken, observer.gateway_tells) == (["named"], TOLD)
+    assert (woken, observer.gateway_reports) == (["named"], TOLD)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ringfence.api.names import CONNECTIONS_ANNOTATION, STANDING_POLICY
-from ringfence.controller.namespace.reconciler import AGAIN, PATIENCE, NamespaceReconciler
+from ringfence.controller.namespace.reconciler import AGAIN, DEADLINE, NamespaceReconciler
 from ringfence.controller.namespace.standing import (
     ENDING_SECONDS,
     SETTLING_SECONDS,
@@ -293,9 +293,9 @@ async def test_what_we_saw_orphaned_is_stopped_at_once(place: Place) -> None:
 
 async def test_what_we_never_saw_waits_a_moment(place: Place) -> None:
     left_behind(place, known=False)
-    assert await place.reconcile() == Look(after=PATIENCE)
+    assert await place.reconcile() == Look(after=DEADLINE)
     assert place.of(OrphansFound) == []
-    place.now += timedelta(seconds=PATIENCE)
+    place.now += timedelta(seconds=DEADLINE)
     assert await place.reconcile() == Look()
     assert len(place.of(OrphansFound)) == 1
     assert place.kube.objects[child_path(WORKLOAD)]["spec"]["replicas"] == 0
@@ -304,9 +304,9 @@ async def test_what_we_never_saw_waits_a_moment(place: Place) -> None:
 async def test_nothing_is_taken_from_an_agent_that_is_there_after_all(place: Place) -> None:
     left_behind(place, known=False)
     place.kube.cluster.put(agent_path(Key("team", "a")), {"metadata": {}})
-    place.now += timedelta(seconds=PATIENCE)
+    place.now += timedelta(seconds=DEADLINE)
     await place.reconcile()
-    place.now += timedelta(seconds=PATIENCE)
+    place.now += timedelta(seconds=DEADLINE)
     await place.reconcile()
     assert place.kube.objects[child_path(WORKLOAD)]["spec"]["replicas"] == 1
     assert place.of(OrphansFound) == []
@@ -340,8 +340,8 @@ async def test_pods_without_an_agent_are_looked_at_once_more_when_the_workload_i
             "resourceVersion": "9", "labels": dict(workload.labels)}}  # fmt: skip
     place.store.children.observe("DELETED", gone)
     assert woken == ["team"]
-    assert await place.reconcile() == Look(after=PATIENCE)
-    place.now += timedelta(seconds=PATIENCE)
+    assert await place.reconcile() == Look(after=DEADLINE)
+    place.now += timedelta(seconds=DEADLINE)
     await place.reconcile()
     assert place.of(NamespaceObserved)[-1].orphans == 1  # but this one it left
 

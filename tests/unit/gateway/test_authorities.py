@@ -6,11 +6,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ringfence.gateway.authorities import Authorities
+from ringfence.gateway.authorities import MOST_REMEMBERED, REMEMBERED, Authorities
 from ringfence.gateway.certificates import AUTHORITY_LIFETIME, LEAF_LIFETIME, examine_leaf
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 AGENT = "team/a"
+DAMAGED = b'{"b.example": {"authorities": [], "leaf": ["", ""], "left": "yesterday"}}'
 
 
 def made(*names: str, before: Authorities | None = None, at: datetime = NOW) -> Authorities:
@@ -30,7 +31,36 @@ def test_a_host_that_comes_or_goes_changes_nothing_for_the_others() -> None:
     assert trusts(first.bundle(), more, "a.example")
     assert not trusts(first.bundle(), more, "c.example")
     fewer = made("b.example", before=more)
-    assert dict(fewer.sites) == {"b.example": first.sites["b.example"]}
+    assert fewer.sites["b.example"] == first.sites["b.example"]
+    assert set(fewer.leaves()) == {"b.example.crt", "b.example.key"}
+
+
+def test_a_host_that_goes_and_comes_back_is_signed_for_by_who_is_trusted_already() -> None:
+    """Pods may have read the file before, between or after: none of the three is cut off."""
+    first = made("a.example", "*.b.example")
+    without = made("a.example", before=Authorities.read(first.text()), at=NOW + timedelta(minutes=5))
+    back = made("a.example", "*.b.example", before=Authorities.read(without.text()), at=NOW + timedelta(minutes=9))
+    for read in (first, without, back):
+        assert trusts(read.bundle(), back, "*.b.example", NOW + timedelta(minutes=9))
+    assert back.sites["*.b.example"].left is None
+    assert without.leaves().keys() == made("a.example").leaves().keys(), "nothing is served for it meanwhile"
+
+
+def test_a_name_that_is_not_declared_is_remembered_for_a_day() -> None:
+    first = made("a.example", "b.example")
+    without = made("a.example", before=first)
+    assert without.renew_at == NOW + REMEMBERED, "then the file is written without it"
+    kept = made("a.example", before=without, at=NOW + REMEMBERED - timedelta(seconds=1))
+    assert kept.sites == without.sites, "another look is no other day"
+    assert set(made("a.example", before=kept, at=NOW + REMEMBERED).sites) == {"a.example"}
+
+
+def test_of_many_names_the_latest_are_remembered() -> None:
+    found = made(*(f"h{number}.example" for number in range(MOST_REMEMBERED)))
+    found = made("late.example", before=found, at=NOW + timedelta(minutes=1))
+    found = made("a.example", before=found, at=NOW + timedelta(minutes=2))
+    assert len(found.sites) == 1 + MOST_REMEMBERED
+    assert "late.example" in found.sites
 
 
 def test_an_authority_signs_for_its_own_host_alone() -> None:
@@ -52,7 +82,9 @@ def test_what_is_written_is_read_again() -> None:
     assert set(found.leaves()) == {"a.example.crt", "a.example.key", "_any.b.example.crt", "_any.b.example.key"}
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"1", b'{"a.example": 1}', b'{"a.example": {"leaf": []}}', b"\xff"])
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"[]", b"1", b'{"a.example": 1}', b'{"a.example": {"leaf": []}}', b"\xff", DAMAGED]
+)
 def test_what_cannot_be_read_is_made_anew(text: bytes) -> None:
     found = made("a.example", before=Authorities.read(text))
     assert trusts(found.bundle(), found, "a.example")

@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.gateway import envoy, keys, model, problems
+from ringfence.gateway import envoy, model, problems, queries
 from ringfence.gateway.authorities import Authorities
-from ringfence.gateway.model import Gateway, Host, Key, Mode, Place, Rule
+from ringfence.gateway.model import Gateway, Host, HostSecret, Mode, Place, Rule
 from ringfence.policy.addresses import Addresses
 from ringfence.policy.metadata import METADATA
 
-KEY = Key("llm/token", "placeholder-of-the-agent", (Place("x-api-key"), Place("authorization", "Bearer")))
+KEY = HostSecret("llm/token", "placeholder-of-the-agent", (Place("x-api-key"), Place("authorization", "Bearer")))
 DENIED = model.denied(Addresses.of("198.18.0.0/24", "8.8.0.0/16"))
 HOSTS = (
     Host("api.llm.test", rules=(Rule(("POST",), ("/v1/messages",)), Rule(("GET", "HEAD"), ("/v1/models/*",)))),
     Host("b.test", (443, 8443), websocket=False),
-    Host("keyed.test", key=KEY),
+    Host("keyed.test", secret=KEY),
     Host("*.wild.test"),
     Host("pipe.test", mode=Mode.TUNNEL),
     Host("plain.test", (80,)),
@@ -209,15 +209,17 @@ def test_what_is_opened_is_not_denied_but_what_hands_out_keys_is() -> None:
         "/?access-token=x",
         "/a?a&token=",
         "/a?key[]=x",
+        "/a?key[0]=x",
+        "/a?api.key=x",
     ],
 )
 def test_a_query_that_could_hold_a_key(path: str) -> None:
-    assert keys.looks_like_a_key(path)
+    assert queries.looks_like_a_credential(path)
 
 
 @pytest.mark.parametrize("path", ["/a", "/key=x", "/a?b=key", "/a?monkey=1", "/a?b=%20c", "/a?tokens=1", "/?"])
 def test_a_query_that_does_not(path: str) -> None:
-    assert not keys.looks_like_a_key(path)
+    assert not queries.looks_like_a_credential(path)
 
 
 @pytest.mark.parametrize(
@@ -232,8 +234,8 @@ def test_a_query_that_does_not(path: str) -> None:
         (Host("a.test", (0,)), "not a port"),
         (Host("a.test", (15021,)), "the gateway's own"),
         (Host("a.test", (80,), Mode.TUNNEL), "no TLS"),
-        (Host("a.test", mode=Mode.TUNNEL, key=KEY), "needs Terminate"),
-        (Host("*.a.test", key=KEY), "one name"),
+        (Host("a.test", mode=Mode.TUNNEL, secret=KEY), "needs Terminate"),
+        (Host("*.a.test", secret=KEY), "one name"),
         (Host("a.test", rules=(Rule(("get",)),)), "not a method"),
         (Host("a.test", rules=(Rule((), ("v1",)),)), "not a path"),
         (Host("a.test", rules=(Rule((), ("/v1/../x",)),)), "not a path"),
@@ -241,10 +243,10 @@ def test_a_query_that_does_not(path: str) -> None:
         (Host("a.test", rules=(Rule((), ("/v1?x",)),)), "not a path"),
         (Host("a.test", rules=(Rule((), ("/v*/x",)),)), "not a path"),
         (Host("a.test", rules=(Rule((), ("/v1//*",)),)), "not a path"),
-        (Host("a.test", key=Key("../x", "p", (Place("x-api-key"),))), "FOLDER/NAME"),
-        (Host("a.test", key=Key("a/b", "p", ())), "no place"),
-        (Host("a.test", key=Key("a/b", "p", (Place("X-Key"),))), "not a header"),
-        (Host("a.test", key=Key("a/b", "p", (Place("k"), Place("k", "Bearer")))), "two places"),
+        (Host("a.test", secret=HostSecret("../x", "p", (Place("x-api-key"),))), "FOLDER/NAME"),
+        (Host("a.test", secret=HostSecret("a/b", "p", ())), "no place"),
+        (Host("a.test", secret=HostSecret("a/b", "p", (Place("X-Key"),))), "not a header"),
+        (Host("a.test", secret=HostSecret("a/b", "p", (Place("k"), Place("k", "Bearer")))), "two places"),
         (Host("a.test", max_body_bytes=1), "WebSocket"),
     ],
 )
@@ -312,7 +314,7 @@ def test_a_gateway_without_problems_has_files_without_problems(
     names: list[str], found: list[str], methods: list[str]
 ) -> None:
     rule = Rule(tuple(methods), tuple(found))
-    gateway = Gateway(tuple(Host(name, rules=(rule,), key=KEY) for name in names), DENIED)
+    gateway = Gateway(tuple(Host(name, rules=(rule,), secret=KEY) for name in names), DENIED)
     if not problems.of_gateway(gateway):
         assert problems.problems(envoy.files(gateway)) == []
 

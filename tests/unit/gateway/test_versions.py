@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from ringfence.gateway import envoy, log, telling, versions
+from ringfence.gateway import envoy, log, reports, versions
 from ringfence.gateway.model import Gateway, Host, Mode, Rule
 
 LINE = re.compile(r'(\S+)\.version_text: "([0-9a-f]{16})"')
@@ -56,6 +56,6 @@ def test_the_script_reads_the_file_and_answers_that_path_alone() -> None:
 
 def test_it_is_told_where_anybody_is_told() -> None:
     assert log.of_versions() == []
-    (logger,) = log.of_versions(told=True)
-    assert telling.NOT_IN_FORCE in json.dumps(logger)
+    (logger,) = log.of_versions(reported=True)
+    assert reports.NOT_IN_FORCE in json.dumps(logger)
     assert "lua_response" in json.dumps(logger["filter"])

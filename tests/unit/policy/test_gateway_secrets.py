@@ -31,9 +31,16 @@ def given(*secrets: Mapping[str, Any], hosts: Any = (HOST,), policy: Any = POLIC
     return judge({"network": {"egress": list(hosts)}, "secrets": list(secrets), **spec}, policy)
 
 
-@pytest.mark.parametrize(
-    "place", [{"header": "x-api-key"}, {"header": "authorization", "scheme": "Bearer"}, {"basic": {"user": "git"}}]
-)
+PLACES = [
+    {"header": "x-api-key"},
+    {"header": "authorization", "scheme": "Bearer"},
+    {"basic": {"user": "git"}},
+    {"query": "key"},
+    {"query": "api_key.v-2"},
+]
+
+
+@pytest.mark.parametrize("place", PLACES, ids=str)
 def test_a_declared_host_with_rules_gets_it(place: dict[str, Any]) -> None:
     assert given(secret(**place)) == []
     generated = secret(**place) | {"source": {"generate": {}}, "rotation": {"every": "720h"}}
@@ -66,7 +73,7 @@ def test_no_other_host_gets_it(asked: Any, hosts: Any, told: str) -> None:
 def test_where_no_preset_is_the_place_is_said() -> None:
     (found,) = given(secret(header=None))
     assert (found.path, found.rule) == (AT, DELIVERY)
-    assert "header: x-api-key" in found.message
+    assert all(part in found.message for part in ("header: x-api-key", "query: key"))
 
 
 def test_a_host_has_one_key() -> None:
@@ -100,7 +107,17 @@ MALFORMED = [
     {"basic": {"user": "a:b"}},
     {"basic": {}},
     {"header": "x-api-key", "value": "sk-1"},
-    {"query": "key"},
+    {"query": ""},
+    {"query": "k%65y"},
+    {"query": "a=b"},
+    {"query": "a&b"},
+    {"query": "key[]"},
+    {"query": "-key"},
+    {"query": "k" * 65},
+    {"query": "schlüssel"},
+    {"query": "key", "header": "x-api-key"},
+    {"query": "key", "basic": {"user": "git"}},
+    {"query": "key", "scheme": "Bearer"},
 ]
 
 

@@ -104,6 +104,7 @@ ELSEWHERE: dict[str, dict[str, Any]] = {
     "header": sent(HOST, OTHER, header="x-other"),
     "scheme": sent(HOST, OTHER, header="authorization", scheme="Bearer"),
     "basic": sent(HOST, OTHER, header=None, basic={"user": "u"}),
+    "query": sent(HOST, OTHER, header=None, query="key"),
     "env": sent(HOST, OTHER, env="OTHER_KEY"),
 }
 

@@ -13,7 +13,7 @@ from ringfence.policy.pod_security import unrestricted
 from ringfence.resources import Agent, JobImage, Manifest, build
 from ringfence.resources.gateway import arguments, host_lines, is_of_gateway
 from ringfence.resources.gateway_names import authorities_name, gateway_label, gateway_name
-from ringfence.resources.model import GatewayTells
+from ringfence.resources.model import GatewayReports
 from ringfence.resources.network import effective_egress
 from ringfence.resources.phases import GATEWAY
 from unit.resources.agents import make
@@ -66,11 +66,11 @@ def test_only_its_agent_reaches_it_and_it_reaches_the_dns_and_the_internet() -> 
         assert found["to"][0]["ipBlock"]["cidr"] == whole
 
 
-TELLS = GatewayTells("10.96.0.7:4318", "ringfence-system", {"app": "x"}, 8318, {"monitoring": "yes"})
+TELLS = GatewayReports("10.96.0.7:4318", "ringfence-system", {"app": "x"}, 8318, {"monitoring": "yes"})
 
 
 def test_it_tells_the_controller_and_is_read_by_scrapers_where_the_administrator_says_so() -> None:
-    made = of_gateway(replace(agent(API, {"host": "x.example.com", "ports": [15021]}), gateway_tells=TELLS))
+    made = of_gateway(replace(agent(API, {"host": "x.example.com", "ports": [15021]}), gateway_reports=TELLS))
     spec = made["NetworkPolicy"]["spec"]
     _, scraped = spec["ingress"]
     assert scraped["from"] == [{"namespaceSelector": {"matchLabels": {"monitoring": "yes"}}}]

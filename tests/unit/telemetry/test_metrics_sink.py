@@ -170,9 +170,9 @@ def test_gateways_that_refused_their_configuration_are_counted(sink: MetricsSink
 
 
 def test_messages_of_gateways_are_counted(sink: MetricsSink) -> None:
-    before = REGISTRY.get_sample_value("ringfence_egress_told_total", {"result": "stranger"})
-    sink(refusals.EgressTold("stranger"))
-    assert REGISTRY.get_sample_value("ringfence_egress_told_total", {"result": "stranger"}) == (before or 0) + 1
+    before = REGISTRY.get_sample_value("ringfence_egress_reports_total", {"result": "unknown"})
+    sink(refusals.EgressReported("unknown"))
+    assert REGISTRY.get_sample_value("ringfence_egress_reports_total", {"result": "unknown"}) == (before or 0) + 1
 
 
 def test_the_registration_as_of_the_last_look(sink: MetricsSink) -> None:

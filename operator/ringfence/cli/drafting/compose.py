@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from ringfence.api.secrets import KEYS_DIRECTORY
+from ringfence.api.secrets import SECRETS_DIRECTORY
 from ringfence.policy.pods import RESERVED_PATHS, SYSTEM_PATHS, overlap
 
 from .draft import Draft, listed, mapping, quoted, slug
@@ -288,7 +288,7 @@ def _places(secrets: Any) -> Iterator[tuple[str, str, str]]:
         wanted = target if target.startswith("/") else f"{_MOUNTED}/{target}"
         directory, _, last = wanted.rpartition("/")
         taken = not directory or any(overlap(directory, place) for place in (*RESERVED_PATHS, *SYSTEM_PATHS))
-        yield name, wanted, f"{KEYS_DIRECTORY}/{last}" if taken else wanted
+        yield name, wanted, f"{SECRETS_DIRECTORY}/{last}" if taken else wanted
 
 
 def _follow_secrets(draft: Draft, secrets: Any) -> None:

@@ -15,7 +15,7 @@ from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, stamp, when
 
 from .conditions import Finding, Status
 
-JOB_PATIENCE = timedelta(minutes=15)
+JOB_DEADLINE = timedelta(minutes=15)
 """From a job's time to its end: its pod, its image, its retries."""
 
 HIDDEN: Mapping[str, Any] = MappingProxyType({})
@@ -186,7 +186,7 @@ def allowed(one: ObservedSecret, max_age: timedelta) -> timedelta | None:
 
 def grace(every: timedelta) -> timedelta:
     """How late a rotation may be before it is said: one tick, and the time that a job takes."""
-    return tick(every) + JOB_PATIENCE
+    return tick(every) + JOB_DEADLINE
 
 
 def failed_tick(cron_job: Mapping[str, Any]) -> datetime | None:

@@ -16,7 +16,7 @@ from ringfence.gateway.model import (
     WILDCARD,
     Gateway,
     Host,
-    Key,
+    HostSecret,
     Mode,
     Paths,
     Place,
@@ -31,10 +31,10 @@ from ringfence.policy.text import listed
 from ringfence.resources import Agent, Ref
 from ringfence.resources.digests import digest
 from ringfence.resources.gateway import CONFIG_DIRECTORY, RUN_DIRECTORY, host_rules, observe_port, proxy_port
-from ringfence.resources.gateway_keys import KEYS_DIRECTORY, awaits_keys, gateway_secrets, key_file
 from ringfence.resources.gateway_names import gateway_name
 from ringfence.resources.gateway_proxy import PROXY_DIRECTORY
-from ringfence.resources.model import KeyState, UpstreamProxy
+from ringfence.resources.gateway_secrets import SECRETS_DIRECTORY, awaits_secrets, gateway_secrets, secret_file
+from ringfence.resources.model import SecretState, UpstreamProxy
 from ringfence.resources.phases import GATEWAY
 from ringfence.resources.secrets import when
 from ringfence.resources.stored import DESIRED_ANNOTATION, controlled_by
@@ -58,7 +58,7 @@ PATHS: Final = Paths(
     config=CONFIG_DIRECTORY,
     certificate=CONFIG_DIRECTORY,
     admin=f"{RUN_DIRECTORY}/admin.sock",
-    keys=KEYS_DIRECTORY,
+    secrets=SECRETS_DIRECTORY,
     upstream=PROXY_DIRECTORY,
 )
 
@@ -72,7 +72,7 @@ def settings(agent: Agent, placeholders: Mapping[str, str] | None = None) -> Gat
         name=f"{agent.namespace}/{agent.name}",
         observe_port=observe_port(agent),
         proxy_port=proxy_port(agent),
-        told=agent.gateway_tells.address or "",
+        reports_to=agent.gateway_reports.address or "",
         upstream=_upstream(agent.upstream_proxy),
         paths=PATHS,
     )
@@ -90,7 +90,9 @@ def _host(agent: Agent, rule: EgressRule, secret: AgentSecret | None, placeholde
         ports=rule.host_ports,
         mode=Mode.TUNNEL if rule.is_tunnel else Mode.TERMINATE,
         rules=_rules(rule),
-        key=_key(agent, rule, secret, placeholders.get(secret.name, "")) if secret is not None and not closed else None,
+        secret=_secret(agent, rule, secret, placeholders.get(secret.name, ""))
+        if secret is not None and not closed
+        else None,
         websocket=limits.max_body_bytes is None,
         max_body_bytes=limits.max_body_bytes or 0,
         requests_per_minute=limits.requests_per_minute or 0,
@@ -106,27 +108,29 @@ def _rules(rule: EgressRule) -> tuple[Rule, ...]:
 
 def _closed(agent: Agent, secret: AgentSecret) -> str:
     """Why nothing goes to its host: Envoy goes on with the last value of a Secret that is gone."""
-    problem = agent.keys.get(secret.name, KeyState(problem="its Secret is not there yet")).problem
+    problem = agent.secret_states.get(secret.name, SecretState(problem="its Secret is not there yet")).problem
     return problem and f"the gateway cannot send secret {secret.name}, without which nothing goes here: {problem}"
 
 
-def _key(agent: Agent, rule: EgressRule, secret: AgentSecret, placeholder: str) -> Key:
-    return Key(key_file(agent, secret), placeholder, places(rule, secret.delivery.gateway))
+def _secret(agent: Agent, rule: EgressRule, secret: AgentSecret, placeholder: str) -> HostSecret:
+    return HostSecret(secret_file(agent, secret), placeholder, places(rule, secret.delivery.gateway))
 
 
 def places(rule: EgressRule, delivery: GatewayDelivery | None) -> tuple[Place, ...]:
-    """Where clients put it: as the secret says, or each place of the preset that is a header."""
+    """Where clients put it: as the secret says, or each place of the preset."""
     if delivery is not None and delivery.basic is not None:
         return (Place("authorization", "Basic", delivery.basic.user),)
     if delivery is not None and delivery.header is not None:
         return (Place(delivery.header, delivery.scheme or ""),)
+    if delivery is not None and delivery.query is not None:
+        return (Place(query=delivery.query),)
     of_preset = providers()[rule.preset].keys if rule.preset else ()
-    return tuple(Place(one.header, one.scheme or "") for one in of_preset if one.header is not None)
+    return tuple(Place(one.header or "", one.scheme or "", query=one.query or "") for one in of_preset)
 
 
 def is_withheld(agent: Agent, ref: Ref) -> bool:
     """Whether its Deployment has to wait: Envoy is to begin with the Secrets that it sends."""
-    return ref.kind == "Deployment" and ref.name == gateway_name(agent.name) and awaits_keys(agent)
+    return ref.kind == "Deployment" and ref.name == gateway_name(agent.name) and awaits_secrets(agent)
 
 
 @lru_cache(maxsize=1)
@@ -154,8 +158,8 @@ def mark(agent: Agent) -> str:
 
     It changes with each version of a Secret that it sends, too, so that its pods are told to look at once.
     """
-    keys = [(one.name, agent.keys.get(one.name, KeyState()).version) for one in gateway_secrets(agent)]
-    return digest([asdict(settings(agent)), keys])
+    known = [(one.name, agent.secret_states.get(one.name, SecretState()).version) for one in gateway_secrets(agent)]
+    return digest([asdict(settings(agent)), known])
 
 
 def put(seen: Observed, agent: Agent) -> Iterator[Action]:
@@ -172,7 +176,7 @@ def put(seen: Observed, agent: Agent) -> Iterator[Action]:
 
 def waits(agent: Agent) -> Iterator[Action]:
     """What its workload waits for."""
-    if agent.gateway_image is not None and host_rules(agent) and awaits_keys(agent):
+    if agent.gateway_image is not None and host_rules(agent) and awaits_secrets(agent):
         yield AwaitEnd(phase=GATEWAY, what="waits for the Secrets that its egress gateway sends")
     if agent.gateway_image is not None and is_missing(agent):
         yield AwaitEnd(phase=GATEWAY, what="waits for the address of its egress gateway")
@@ -223,9 +227,9 @@ def _begins_with(agent: Agent) -> str:
     return f" (it begins once {wanted} is in namespace {agent.namespace})"
 
 
-def _wrong(agent: Agent) -> list[tuple[AgentSecret, KeyState]]:
+def _wrong(agent: Agent) -> list[tuple[AgentSecret, SecretState]]:
     """Secrets that cannot be sent."""
-    known = [(one, agent.keys.get(one.name, KeyState())) for one in gateway_secrets(agent)]
+    known = [(one, agent.secret_states.get(one.name, SecretState())) for one in gateway_secrets(agent)]
     return [(one, state) for one, state in known if state.problem]
 
 

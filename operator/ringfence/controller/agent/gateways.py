@@ -23,8 +23,8 @@ from ringfence.kube import ApiError, Conflict, NotFound, Object, path_of
 from ringfence.policy.text import listed
 from ringfence.resources import Agent, Identity, Ref
 from ringfence.resources.gateway import AUTHORITIES, STATE, needs_public_roots
-from ringfence.resources.gateway_keys import gateway_secrets, placeholder_key
 from ringfence.resources.gateway_names import authorities_name, gateway_label, gateway_name
+from ringfence.resources.gateway_secrets import gateway_secrets, placeholder_key
 from ringfence.resources.model import child
 from ringfence.resources.secrets import stamp
 from ringfence.resources.stored import DESIRED_ANNOTATION, controlled_by

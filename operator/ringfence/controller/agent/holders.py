@@ -39,7 +39,7 @@ SOON: Final = 2.0
 
 And as long after a change it is asked once more: the API server may decide by what was before for some milliseconds.
 """
-PATIENCE: Final = 5.0
+DEADLINE: Final = 5.0
 """Seconds for all questions about one agent."""
 UNANSWERED: Final = (
     "the API server did not answer whether {who}, may do what this agent is to get, so it is not given: it is asked "
@@ -188,7 +188,7 @@ class Holders:
                 self.reviews.answers.forget(place)
             self._epochs[namespace] = epoch
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(DEADLINE):
                 hidden = await self.reviews.lacking_names(subject, namespace, GET_SECRETS, frozenset(asked.secrets))
                 lacking = {
                     place: missing

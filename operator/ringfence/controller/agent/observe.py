@@ -12,9 +12,10 @@ from ringfence.kube import Kube, Object, path_of
 from ringfence.policy.held import ALL
 from ringfence.resources import Identity, JobImage, Ref, ServicePort
 from ringfence.resources.gateway import has_hosts
-from ringfence.resources.model import TELLS_NOBODY, GatewayTells, UpstreamProxy, child_name
+from ringfence.resources.model import REPORTS_TO_NOBODY, GatewayReports, UpstreamProxy, child_name
 from ringfence.resources.network import service_key
 from ringfence.resources.runs import ends
+from ringfence.resources.secret_names import rotation_name
 from ringfence.resources.stored import StoredChild
 from ringfence.resources.users import USUAL_IDS, UserIds
 from ringfence.store.records import Key
@@ -28,11 +29,11 @@ from .execute import Outcome
 from .gateways import Gateways
 from .handover import HandOvers
 from .holders import Holders
-from .keys import Keys
 from .observed import GatewaySecrets, Observed
 from .plan import Mode, Plan
 from .report import After
 from .secrets import Secrets
+from .sent_secrets import SentSecrets
 from .warnings import Warnings
 from .workloads import workload_of
 
@@ -53,10 +54,10 @@ class Observer:
     job_image: JobImage | None = None
     holders: Holders | None = None
     gateways: Gateways | None = None
-    keys: Keys | None = None
+    sent_secrets: SentSecrets | None = None
     gateway_image: JobImage | None = None
     user_ids: UserIds = USUAL_IDS
-    gateway_tells: GatewayTells = TELLS_NOBODY
+    gateway_reports: GatewayReports = REPORTS_TO_NOBODY
     upstream_proxy: UpstreamProxy | None = None
     gateway_refuses: Callable[[Key], bool] = lambda _: False
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -112,11 +113,12 @@ class Observer:
             api_server=self.store.context.api_server,
             job_image=self.job_image,
             gateway_image=self.gateway_image,
-            gateway_tells=self.gateway_tells,
+            gateway_reports=self.gateway_reports,
             upstream_proxy=self.upstream_proxy,
             gateway=await self._gateway(identity, spec, status),
             gateway_refuses=self.gateway_refuses(key),
-            keys=await self.keys.of(key, identity, spec, seen) if self.keys else {},
+            secret_states=await self.sent_secrets.of(key, identity, spec, seen) if self.sent_secrets else {},
+            rotates=self._rotates(key, spec),
             user_ids=self.user_ids,
             secrets=seen,
             not_granted=not_granted,
@@ -154,8 +156,8 @@ class Observer:
         self.hand_overs.forget(key)
         if self.holders:
             self.holders.forget(key)
-        if self.keys:
-            self.keys.forget(key)
+        if self.sent_secrets:
+            self.sent_secrets.forget(key)
 
     async def _know_namespace(self, name: str) -> None:
         """An agent may be seen before its namespace, which would look closed until then."""
@@ -190,6 +192,12 @@ class Observer:
         if spec is None or not has_hosts(spec) or status.get("acceptedGeneration") is None or self.gateways is None:
             return None
         return await self.gateways.seen(agent)
+
+    def _rotates(self, key: Key, spec: AgentDeploymentSpec | None) -> bool:
+        """Whether the job of a secret that its gateway sends runs at this moment."""
+        sent = [one for one in spec.secrets if one.rotation and one.delivery.gateway] if spec else []
+        jobs = [Key(key.namespace, rotation_name(key.name, one.name)) for one in sent]
+        return any(self.store.rotations.run(job, self.clock()) for job in jobs)
 
     async def _metadata(self, agent: Identity, secret: AgentSecret) -> Metadata | None:
         """Of a secret's Secret. Where nothing may be seen, an existing one is delivered all the same."""

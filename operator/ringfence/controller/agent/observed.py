@@ -13,7 +13,7 @@ from ringfence.policy.model import Facts, NamedPolicy
 from ringfence.policy.widening import Widening
 from ringfence.resources import Endpoint, Identity, JobImage, Ref, ServicePort
 from ringfence.resources.dns import USUAL_DNS, Dns, ServiceName
-from ringfence.resources.model import TELLS_NOBODY, GatewayTells, KeyState, UpstreamProxy
+from ringfence.resources.model import REPORTS_TO_NOBODY, GatewayReports, SecretState, UpstreamProxy
 from ringfence.resources.network import ServiceKey
 from ringfence.resources.stored import StoredChild
 from ringfence.resources.users import USUAL_IDS, UserIds
@@ -49,9 +49,10 @@ class Observed:
     delegate of its namespace holds of what it gets. `pods`: those with its label. `left`: children in other namespaces
     of an agent of this name that is gone, or about to go. `reads`: the cluster-wide reads that it is listed for.
     `runs`: its Jobs, and those of its CronJob. `gateway`: what is stored for its gateway; None where it has no hosts.
-    `gateway_refuses`: whether its gateway said that Envoy refused what is stored. `keys`: of the secrets that it sends,
-    see Agent.
-    `service_addresses`: of the Services in `services`, as the cluster gave them.
+    `gateway_refuses`: whether its gateway said that Envoy refused what is stored. `secret_states`: of the secrets that
+    it sends, see Agent.
+    `rotates`: whether a job runs that may write one of these. `service_addresses`: of the Services in `services`, as
+    the cluster gave them.
     """
 
     key: Key
@@ -72,11 +73,12 @@ class Observed:
     api_server: tuple[Endpoint, ...] = ()
     job_image: JobImage | None = None
     gateway_image: JobImage | None = None
-    gateway_tells: GatewayTells = TELLS_NOBODY
+    gateway_reports: GatewayReports = REPORTS_TO_NOBODY
     upstream_proxy: UpstreamProxy | None = None
     gateway: GatewaySecrets | None = None
     gateway_refuses: bool = False
-    keys: Mapping[str, KeyState] = field(default_factory=dict)
+    secret_states: Mapping[str, SecretState] = field(default_factory=dict)
+    rotates: bool = False
     user_ids: UserIds = USUAL_IDS
     secrets: Mapping[str, Mapping[str, Any] | None] | None = None
     not_granted: str = ""

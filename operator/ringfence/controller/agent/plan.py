@@ -235,10 +235,10 @@ def _agent(seen: Observed, bound: Sequence[NamedPolicy]) -> Agent | None:
         job_image=seen.job_image,
         gateway_image=seen.gateway_image,
         gateway_address=gateway.address(seen),
-        gateway_tells=seen.gateway_tells,
+        gateway_reports=seen.gateway_reports,
         upstream_proxy=seen.upstream_proxy,
         user_ids=seen.user_ids,
-        keys=seen.keys,
+        secret_states=seen.secret_states,
         restarts=_restarts(seen, seen.spec),
         elsewhere=given(seen.spec.permissions, seen.key, bound, seen.facts),
     )

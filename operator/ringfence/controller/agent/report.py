@@ -32,6 +32,8 @@ from .workloads import pods_wanted, taken_up, workload_of
 
 SECRETS_AGAIN = 60.0
 """Seconds until the next look at an agent with secrets or hosts: no Secret is watched, a watch would carry values."""
+ROTATES_AGAIN = 0.5
+"""The same while a job runs that may write a secret which the gateway sends: the new value is to be sent soon."""
 TOLD = {
     Reason.CHILD_NOT_OURS,
     Reason.WRITE_FAILED,
@@ -361,6 +363,7 @@ def _look(seen: Observed, planned: Plan, outcome: Outcome, after: After, finding
     waiting |= outcome.lacks_block
     unwatched = agent is not None and (agent.spec.secrets or has_hosts(agent.spec))
     pauses = [SECRETS_AGAIN] if unwatched else []
+    pauses += [ROTATES_AGAIN] if seen.rotates else []
     # A value before goes when its time is up, not up to a minute later.
     overlaps = [one.previous_until for one in after.secrets or () if one.has_previous and one.previous_until]
     pauses += [(end - seen.now).total_seconds() for end in overlaps if end > seen.now]

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from ringfence.kube import ApiError, ErrorKind, Kube, Unreachable, path_of
-from ringfence.resources.model import GatewayTells
+from ringfence.resources.model import GatewayReports
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +27,7 @@ class Asking:
     service: str
     port: int
 
-    async def found(self, nobody: GatewayTells, stop: asyncio.Event) -> GatewayTells:
+    async def found(self, nobody: GatewayReports, stop: asyncio.Event) -> GatewayReports:
         """What stands in gateways, with all else of `nobody`, which it is where there is no such Service.
 
         While no answer comes it is asked again, until `stop`: gateways would all be written anew, to tell nobody.
@@ -45,7 +45,7 @@ class Asking:
                 await asyncio.wait_for(stop.wait(), AGAIN_SECONDS)
         return nobody
 
-    async def follow(self, told: GatewayTells, changed: Callable[[GatewayTells], None]) -> None:
+    async def follow(self, told: GatewayReports, changed: Callable[[GatewayReports], None]) -> None:
         """For ever: look again, and say what stands in gateways from now on, where that is not `told` any more.
 
         Who makes the Service anew gives it another address. While there is none, or no answer comes, the last one
@@ -63,7 +63,7 @@ class Asking:
                 told = now
                 changed(now)
 
-    async def _asked(self, before: GatewayTells) -> GatewayTells:
+    async def _asked(self, before: GatewayReports) -> GatewayReports:
         """With all else of `before`. Raises ApiError, Unreachable."""
         spec = (await self.kube.get(path_of("v1", "services", self.namespace, self.service)))["spec"]
         address, port = spec["clusterIP"], spec["ports"][0]["port"]

@@ -7,7 +7,7 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from ringfence.gateway.log import Reason
-from ringfence.gateway.telling import NOT_IN_FORCE, REASON
+from ringfence.gateway.reports import NOT_IN_FORCE, REASON
 
 MOST_BYTES: Final = 65536
 """Of one message: four times what a gateway gathers."""

@@ -15,19 +15,19 @@ from typing import Any, Final
 import structlog
 
 from ringfence.gateway.log import FIELDS, Reason
-from ringfence.gateway.telling import NOT_IN_FORCE, PATH
-from ringfence.serving.patience import PatientProtocol
+from ringfence.gateway.reports import NOT_IN_FORCE, PATH
+from ringfence.serving.first_request import FirstRequestProtocol
 from ringfence.serving.server import Server, configuration
 from ringfence.serving.sockets import listen
 from ringfence.telemetry.events import AgentName, Emit
-from ringfence.telemetry.refusals import EgressRefused, EgressRefusedOften, EgressTold, GatewayUpdateRefused
+from ringfence.telemetry.refusals import EgressRefused, EgressRefusedOften, EgressReported, GatewayUpdateRefused
 
 from .bursts import Bursts
 from .reading import MOST_BYTES, Unreadable, reasons
 
 log = structlog.get_logger(__name__)
 
-PATIENCE_SECONDS: Final = 5.0
+DEADLINE_SECONDS: Final = 5.0
 """For the first request of a connection, and for the rest of a message."""
 KEEP_ALIVE_SECONDS: Final = 15
 """Longer than a gateway keeps an idle connection (10 s)."""
@@ -61,7 +61,7 @@ class Receiver:
         """Whether a gateway has this address."""
         if self._whose(plain(address)) is not None:
             return True
-        self._emit(EgressTold("stranger"))
+        self._emit(EgressReported("unknown"))
         return False
 
     async def _answered(self, scope: Any, receive: Any) -> HTTPStatus:
@@ -69,19 +69,19 @@ class Receiver:
             return HTTPStatus.NOT_FOUND
         agent = self._whose(plain(scope["client"][0]))
         if agent is None:  # it was one when it connected
-            self._emit(EgressTold("stranger"))
+            self._emit(EgressReported("unknown"))
             return HTTPStatus.FORBIDDEN
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(DEADLINE_SECONDS):
                 body = await _body(receive)
             found = reasons(body)
         except TimeoutError:
-            self._emit(EgressTold("late"))
+            self._emit(EgressReported("late"))
             return HTTPStatus.REQUEST_TIMEOUT
         except Unreadable:
-            self._emit(EgressTold("unreadable"))
+            self._emit(EgressReported("unreadable"))
             return HTTPStatus.BAD_REQUEST
-        self._emit(EgressTold("taken"))
+        self._emit(EgressReported("taken"))
         if found.pop(NOT_IN_FORCE, 0):
             self._emit(GatewayUpdateRefused(agent=agent[0], uid=agent[1]))
             self._not_in_force(agent[0])
@@ -120,7 +120,7 @@ def plain(address: str) -> str:
     return address
 
 
-class _Protocol(PatientProtocol):
+class _Protocol(FirstRequestProtocol):
     """One connection: of a gateway, and of one that asks soon."""
 
     def connection_made(self, transport: Any) -> None:
@@ -130,7 +130,7 @@ class _Protocol(PatientProtocol):
         if peer is None or not receiver.knows(peer[0]):
             transport.abort()
             return
-        self.expect(PATIENCE_SECONDS)
+        self.expect(DEADLINE_SECONDS)
 
 
 async def serve(receiver: Receiver, port: int, *, host: str = "::") -> None:

@@ -22,7 +22,7 @@ from ringfence.telemetry.events import ChildWritten, Emit, NamespaceObserved, Or
 from .orphans import Orphan, Remedy, of_child, of_pods, sentence, stops, workload_of_pod
 from .standing import InTheWay, NotStored, Standing
 
-PATIENCE: Final = 5.0
+DEADLINE: Final = 5.0
 """Seconds until an object is called an orphan that was never seen to be an agent's: whoever restores a backup makes the
 children and the agent in any order, and the cluster takes a moment to collect what goes with an agent."""
 AGAIN: Final = 30.0
@@ -109,7 +109,7 @@ class NamespaceReconciler:
             self._noticed[namespace] = noticed
         else:
             self._noticed.pop(namespace, None)
-        ends = {ref: noticed[ref] + timedelta(seconds=PATIENCE) for ref, one in found.items() if not one.at_once}
+        ends = {ref: noticed[ref] + timedelta(seconds=DEADLINE) for ref, one in found.items() if not one.at_once}
         waits = {ref: end for ref, end in ends.items() if end > now}
         pause = (min(waits.values()) - now).total_seconds() if waits else None
         return [one for ref, one in sorted(found.items()) if ref not in waits], pause

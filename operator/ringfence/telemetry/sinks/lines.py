@@ -112,7 +112,7 @@ def _(event: events.ConditionChanged) -> None:
 
 @to_log.register
 def _(event: events.SecretMade) -> None:
-    log.info("made a key", **_about(event), secret=event.secret)
+    log.info("made a secret", **_about(event), secret=event.secret)
 
 
 @to_log.register
@@ -132,12 +132,12 @@ def _(event: events.OverlapEnded) -> None:
 
 @to_log.register
 def _(event: events.SecretOverwritten) -> None:
-    log.warning("a key was overwritten", **_about(event), secret=event.secret, manager=event.manager)
+    log.warning("a secret was overwritten", **_about(event), secret=event.secret, manager=event.manager)
 
 
 @to_log.register
 def _(event: events.SecretTooOld) -> None:
-    log.warning("a key is too old", **_about(event), secret=event.secret, rule=TOO_OLD, rotated_at=event.rotated_at)
+    log.warning("a secret is too old", **_about(event), secret=event.secret, rule=TOO_OLD, rotated_at=event.rotated_at)
 
 
 @to_log.register

@@ -35,7 +35,7 @@ class MetricsSink:
             events.ServiceRedirected: self._service_redirected,
             events.FenceWidenedBy: self._fence_widened,
             refusals.EgressRefused: self._egress_refused,
-            refusals.EgressTold: self._egress_told,
+            refusals.EgressReported: self._egress_reported,
             refusals.GatewayUpdateRefused: self._gateway_update_refused,
             events.ChildWritten: self._child_written,
             events.AgentObserved: self._agent_observed,
@@ -93,7 +93,7 @@ class MetricsSink:
     def _egress_refused(self, event: refusals.EgressRefused) -> None:
         metrics.VIOLATIONS.labels("egress", event.rule, event.agent.namespace).inc(event.count)
 
-    def _egress_told(self, event: refusals.EgressTold) -> None:
+    def _egress_reported(self, event: refusals.EgressReported) -> None:
         metrics.series(metrics.EGRESS_TOLD, event.result).inc()
 
     def _gateway_update_refused(self, event: refusals.GatewayUpdateRefused) -> None:

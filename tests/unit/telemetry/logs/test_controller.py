@@ -139,7 +139,7 @@ class TestController:
 
     def test_a_key_that_was_overwritten(self, lines: Lines) -> None:
         to_log(SecretOverwritten(agent=AgentName(*KEY), secret="signing", manager="kubectl-edit"))
-        line = one(lines, "a key was overwritten")
+        line = one(lines, "a secret was overwritten")
         assert (line["agent"], line["secret"], line["manager"]) == ("a", "signing", "kubectl-edit")
 
     def test_a_service_that_leads_elsewhere(self, lines: Lines) -> None:
@@ -171,13 +171,13 @@ class TestController:
         (signing,) = owner.spec.secrets
         secrets = Secrets(kube, lambda: True, "x:y", to_log, lambda: NOW)
         await secrets.make(owner, signing, known=False)
-        assert one(lines, "made a key")["secret"] == "signing"
+        assert one(lines, "made a secret")["secret"] == "signing"
         kube.objects.clear()
         await secrets.make(owner, signing, known=True)
         (kept,) = kube.objects.values()
         value = kept["data"]["value"]
         found = lines()
-        assert [line["event"] for line in found] == ["made a key", "put back"]
+        assert [line["event"] for line in found] == ["made a secret", "put back"]
         assert found[1]["kind"] == "Secret"
         assert value not in str(found)
         assert base64.b64decode(value).decode() not in str(found)
@@ -215,7 +215,7 @@ class TestController:
             seen = [ages.ObservedSecret("signing", "x", metadata, month)]
             recorder.secrets(KEY, seen, max_age=month, now=NOW)
         first, second = lines()
-        assert set(first) - ALWAYS == set(LINES["a key is too old"].fields)
+        assert set(first) - ALWAYS == set(LINES["a secret is too old"].fields)
         assert (first["rule"], first["secret"], first["level"]) == ("SecretTooOld", "signing", "warning")
         assert set(second) - ALWAYS == set(LINES["rotated"].fields)
         assert second["rotated_at"] > first["rotated_at"]

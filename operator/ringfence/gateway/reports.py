@@ -1,8 +1,8 @@
-"""Refusals are told to the controller: Envoy's own access logger sends them (OTLP over HTTP), nobody waits for it.
+"""Refusals are reported to the controller: Envoy's own access logger sends them (OTLP over HTTP), nobody waits for it.
 
-What is told of one is its reason, a word of this configuration: nothing that the agent wrote gets there. The way leads
-through an inner listener, which tries again (a replica that stands by does not listen) and bounds how often it is tried
-at all: a flood of refusals is dropped here.
+What is reported of one is its reason, a word of this configuration: nothing that the agent wrote gets there. The way
+leads through an inner listener, which tries again (a replica that stands by does not listen) and bounds how often it is
+tried at all: a flood of refusals is dropped here.
 """
 
 from typing import Final
@@ -17,7 +17,7 @@ NOT_IN_FORCE: Final = "NotInForce"
 """In the place of a reason: Envoy refused a file of the configuration, and goes by the one before."""
 PATH: Final = "/v1/logs"
 """As OTLP over HTTP has it."""
-WAY: Final = "telling"
+WAY: Final = "reports"
 """The inner listener, and the cluster that leads to it."""
 CONTROLLER: Final = "controller"
 MOST_A_MINUTE: Final = 30
@@ -30,12 +30,12 @@ _TRIED_SECONDS: Final = 30
 
 
 def wanted(gateway: Gateway) -> bool:
-    """Whether anybody is told."""
-    return bool(gateway.told)
+    """Whether anybody wants them."""
+    return bool(gateway.reports_to)
 
 
 def logger(reason: str) -> Json:
-    """Tells of each refusal. `reason`: a format of Envoy's."""
+    """Reports each refusal. `reason`: a format of Envoy's."""
     values = [{"key": REASON, "value": {"string_value": reason}}]
     return extension(
         "envoy.access_loggers.open_telemetry",
@@ -88,7 +88,7 @@ def listener() -> Json:
 
 def clusters(gateway: Gateway) -> list[Json]:
     """The way to the inner listener, and from there to the controller. A connection that idles is closed."""
-    address, _, port = gateway.told.rpartition(":")
+    address, _, port = gateway.reports_to.rpartition(":")
     endpoints = [{"lb_endpoints": [{"endpoint": {"address": socket(address.strip("[]"), int(port))}}]}]
     few = {"max_connections": 1, "max_pending_requests": 8, "max_requests": 8, "max_retries": 8}
     options = typed(

@@ -6,10 +6,16 @@ from typing import Any
 
 import pytest
 
-from ringfence.controller.agent.keys import LONGEST, Keys, problem_of
+from ringfence.api.network import EgressRule
+from ringfence.api.secrets import GatewayDelivery
+from ringfence.controller.agent.gateway import places
+from ringfence.controller.agent.report import ROTATES_AGAIN, SECRETS_AGAIN
+from ringfence.controller.agent.sent_secrets import LONGEST, SentSecrets, problem_of
+from ringfence.gateway.model import Place
 from ringfence.kube import Object
 from ringfence.resources import JobImage, Ref
 from ringfence.resources.secret_names import rotation_name
+from ringfence.resources.secrets import stamp
 from ringfence.store.records import child_path
 from unit.controller.make import KEY
 from unit.controller.test_gateway import CONFIG, GATEWAY, PODS, TRUST, GatewayPlace
@@ -34,7 +40,7 @@ class KeyPlace(GatewayPlace):
 
     def __init__(self) -> None:
         super().__init__()
-        self.reconciler.observer.keys = Keys(self.reconciler.observer.secrets)
+        self.reconciler.observer.sent_secrets = SentSecrets(self.reconciler.observer.secrets)
         self.reconciler.observer.job_image = JobImage("registry.example/ringfence:1")
 
     def ask(self, source: Any = None, *hosts: Object, **more: Any) -> None:
@@ -88,9 +94,9 @@ async def test_the_agent_gets_a_placeholder_and_the_gateway_alone_the_secret(pla
     assert volume["secret"]["secretName"] == "llm"
     assert volume["secret"]["items"] == [{"key": "token", "path": "token"}]
     (mount,) = (one for one in gateway["containers"][0]["volumeMounts"] if one["name"] == volume["name"])
-    assert mount == {"name": volume["name"], "mountPath": "/etc/ringfence/keys/key", "readOnly": True}
+    assert mount == {"name": volume["name"], "mountPath": "/etc/ringfence/secrets/key", "readOnly": True}
     told = place.data(CONFIG)
-    assert "/etc/ringfence/keys/key/token" in told["sds-key-a.example.com-443-key-0.json"].decode()
+    assert "/etc/ringfence/secrets/key/token" in told["sds-key-a.example.com-443-key-0.json"].decode()
     assert place.condition("Ready") == ("True", "Ready")
 
 
@@ -225,6 +231,14 @@ async def test_limits_and_presets_reach_the_gateway() -> None:
     assert f"Basic {basic}" in place.routes()
 
 
+def test_a_secret_has_the_place_that_is_said_or_each_of_the_preset() -> None:
+    google = {"host": "generativelanguage.googleapis.com", "env": "API_KEY"}
+    rule = EgressRule.model_validate({"host": google["host"], "preset": "google"})
+    found = places(rule, GatewayDelivery.model_validate(google))
+    assert found == (Place("x-goog-api-key"), Place(query="key"), Place("authorization", "Bearer"))
+    assert places(rule, GatewayDelivery.model_validate(google | {"query": "token"})) == (Place(query="token"),)
+
+
 FORMS = [
     (b"sk-1", ""),
     (b"sk-1\n", ""),
@@ -271,6 +285,27 @@ async def test_the_end_of_a_rotation_wakes_the_agent_which_has_its_gateway_look_
     path = f"{SECRETS}/{ref.name}"
     await place.kube.merge(path, {"data": {"value": base64.b64encode(b"the next one").decode()}}, manager="Python")
     assert await place.taken_up() != taken_up
+
+
+@pytest.mark.parametrize(("source", "soon"), [({"generate": {}}, True), (None, False)])
+async def test_while_a_rotation_runs_its_agent_is_looked_at_twice_a_second(source: Any, soon: bool) -> None:
+    """The CronJob tells of the job's end seconds after the value was written."""
+    place = KeyPlace()
+    place.store_secret()
+    place.ask(source)
+    if source:
+        with pytest.raises(Exception, match="waits for the Secrets"):
+            await place.reconcile()
+    await place.settle()
+    assert (await place.reconcile()).after == SECRETS_AGAIN
+    labels = {"ringfence.dev/rotation": rotation_name(KEY.name, "key")}
+    metadata = {"namespace": KEY.namespace, "name": "job-1", "resourceVersion": "1", "labels": labels}
+    status = {"phase": "Running", "startTime": stamp(place.reconciler.observer.clock())}
+    place.store.rotations.pods.observe("ADDED", {"metadata": metadata, "status": status})
+    assert (await place.reconcile()).after == (ROTATES_AGAIN if soon else SECRETS_AGAIN)
+    metadata["resourceVersion"], status["phase"] = "2", "Succeeded"
+    place.store.rotations.pods.observe("MODIFIED", {"metadata": metadata, "status": status})
+    assert (await place.reconcile()).after == SECRETS_AGAIN
 
 
 async def test_an_agent_without_such_a_secret_costs_no_look(place: KeyPlace) -> None:

@@ -13,7 +13,7 @@ from .kinds import Manifest
 from .model import Agent
 from .secret_names import secret_reference
 
-KEYS_DIRECTORY: Final = "/etc/ringfence/keys"
+SECRETS_DIRECTORY: Final = "/etc/ringfence/secrets"
 _PLACEHOLDER: Final = "placeholder."
 
 
@@ -22,13 +22,13 @@ def gateway_secrets(agent: Agent) -> list[AgentSecret]:
     return [one for one in agent.spec.secrets if one.delivery.gateway]
 
 
-def awaits_keys(agent: Agent) -> bool:
+def awaits_secrets(agent: Agent) -> bool:
     """Whether nothing is known of one of them yet: a generated one is made in the first pass, and known in the next."""
-    return any(one.name not in agent.keys for one in gateway_secrets(agent))
+    return any(one.name not in agent.secret_states for one in gateway_secrets(agent))
 
 
-def key_file(agent: Agent, secret: AgentSecret) -> str:
-    """Where the value is, in the directory of keys."""
+def secret_file(agent: Agent, secret: AgentSecret) -> str:
+    """Where the value is, in the directory of secrets."""
     return f"{secret.name}/{secret_reference(agent.name, secret)[1]}"
 
 
@@ -42,12 +42,14 @@ def placeholder_reference(agent: Agent, secret: AgentSecret) -> Manifest:
     return {"name": authorities_name(agent.name), "key": placeholder_key(secret.name)}
 
 
-def mounted_keys(agent: Agent) -> str:
+def mounted_secrets(agent: Agent) -> str:
     """Which of them are there, as a mark: it changes when one comes, goes or is made anew, and not with its value."""
-    return digest({one.name: found.uid for one in gateway_secrets(agent) if (found := agent.keys.get(one.name))})
+    return digest(
+        {one.name: found.uid for one in gateway_secrets(agent) if (found := agent.secret_states.get(one.name))}
+    )
 
 
-def key_volumes(agent: Agent) -> list[Manifest]:
+def secret_volumes(agent: Agent) -> list[Manifest]:
     """Of each Secret the one key. Optional: without it the gateway serves its other hosts."""
     found = []
     for one in gateway_secrets(agent):
@@ -57,10 +59,10 @@ def key_volumes(agent: Agent) -> list[Manifest]:
     return found
 
 
-def key_mounts(agent: Agent) -> list[Manifest]:
+def secret_mounts(agent: Agent) -> list[Manifest]:
     """A folder for each."""
     return [
-        {"name": _volume(one), "mountPath": f"{KEYS_DIRECTORY}/{one.name}", "readOnly": True}
+        {"name": _volume(one), "mountPath": f"{SECRETS_DIRECTORY}/{one.name}", "readOnly": True}
         for one in gateway_secrets(agent)
     ]
 

@@ -22,7 +22,7 @@ from ringfence.controller.egress.reading import MOST_BYTES, reasons
 from ringfence.gateway import envoy
 from ringfence.gateway.log import Reason
 from ringfence.gateway.model import Host, Rule
-from ringfence.gateway.telling import MOST_A_MINUTE, NOT_IN_FORCE, PATH
+from ringfence.gateway.reports import MOST_A_MINUTE, NOT_IN_FORCE, PATH
 
 PLACE = "203.0.113.28"
 PORT = 4318
@@ -87,7 +87,7 @@ def running(internet: World) -> Iterator[Running]:
     made = Running(
         internet.place,
         "telling",
-        replace(gateway(FIRST, Host("private.test")), told=f"{PLACE}:{PORT}"),
+        replace(gateway(FIRST, Host("private.test")), reports_to=f"{PLACE}:{PORT}"),
         internet.authorities,
     )
     made.start()

@@ -9,7 +9,7 @@ from ringfence.api import AgentDeploymentSpec
 from ringfence.api.secrets import AgentSecret
 from ringfence.kube import ApiError, NotFound, path_of
 from ringfence.resources import Identity
-from ringfence.resources.model import KeyState
+from ringfence.resources.model import SecretState
 from ringfence.resources.secret_names import secret_reference
 from ringfence.resources.stored import controlled_by
 from ringfence.store.records import Key
@@ -19,7 +19,7 @@ from .errors import NotGranted
 from .secrets import Secrets
 
 Metadata = Mapping[str, Any]
-Known = dict[str, tuple[tuple[str, ...], KeyState]]
+Known = dict[str, tuple[tuple[str, ...], SecretState]]
 """Of an agent's existing ones, by the secrets' names: which version of which Secret and key, and what was found.
 
 Each is looked at once.
@@ -29,8 +29,8 @@ LONGEST: Final = 8192
 
 
 @dataclass
-class Keys:
-    """Looks at them in each pass: once a minute, and when a rotation ends, since the CronJob's status says so.
+class SentSecrets:
+    """Looks at them in each pass: once a minute, and again and again while a rotation's job runs.
 
     No Secret is watched: a watch would carry values.
     """
@@ -41,7 +41,7 @@ class Keys:
 
     async def of(
         self, key: Key, agent: Identity, spec: AgentDeploymentSpec | None, seen: Mapping[str, Metadata | None] | None
-    ) -> dict[str, KeyState]:
+    ) -> dict[str, SecretState]:
         """By the names of the secrets; without those of which nothing is known. Raises ApiError, Unreachable.
 
         `seen`: metadata that this pass has already, by the same names.
@@ -68,36 +68,36 @@ class Keys:
 
     async def _state(
         self, known: Known, agent: Identity, secret: AgentSecret, metadata: Metadata | None
-    ) -> KeyState | None:
+    ) -> SecretState | None:
         name, entry = secret_reference(agent.name, secret)
         if secret.source.existing is None:  # its value is Ringfence's own, and need not be looked at
             ours = metadata is not None and controlled_by(metadata, agent.uid)
             return _right(metadata) if ours and metadata is not None else None
         if metadata is None:
-            return KeyState(problem=f"Secret {name} is not there")
+            return SecretState(problem=f"Secret {name} is not there")
         seen = (name, entry, str(metadata["uid"]), str(metadata["resourceVersion"]))
         before = known.get(secret.name)
         if before is None or before[0] != seen:
             before = known[secret.name] = seen, await self._look(agent, name, entry)
         return before[1]
 
-    async def _look(self, agent: Identity, name: str, entry: str) -> KeyState:
+    async def _look(self, agent: Identity, name: str, entry: str) -> SecretState:
         """The one place where a value that somebody else made is read: its form, and nothing of it is kept."""
         try:
             stored = await self.secrets.kube.get(path_of("v1", "secrets", agent.namespace, name))
         except NotFound:
-            return KeyState(problem=f"Secret {name} is not there")
+            return SecretState(problem=f"Secret {name} is not there")
         except ApiError as failure:
             raise self.secrets.explained(agent, failure) from failure
         state, value = _right(stored["metadata"]), (stored.get("data") or {}).get(entry)
         if value is None:
-            return KeyState(version=state.version, problem=f"Secret {name} has no key {entry}")
+            return SecretState(version=state.version, problem=f"Secret {name} has no key {entry}")
         wrong = problem_of(base64.b64decode(value))
-        return KeyState(state.uid, state.version, f"key {entry} of Secret {name} {wrong}" if wrong else "")
+        return SecretState(state.uid, state.version, f"key {entry} of Secret {name} {wrong}" if wrong else "")
 
 
-def _right(metadata: Metadata) -> KeyState:
-    return KeyState(str(metadata["uid"]), str(metadata["resourceVersion"]))
+def _right(metadata: Metadata) -> SecretState:
+    return SecretState(str(metadata["uid"]), str(metadata["resourceVersion"]))
 
 
 def problem_of(value: bytes) -> str:

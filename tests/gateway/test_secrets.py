@@ -234,8 +234,8 @@ def test_a_key_taken_away_withdraws_the_route(keyed: Running) -> None:
     """Envoy goes on using the last value of a file that is gone: the controller takes the host's rules away."""
     client = keyed.client
     try:
-        swap(keyed.keys / "llm", {})
-        keyed.apply(gateway(Host("api.llm.test", rules=(), key=KEY), *OTHERS))
+        swap(keyed.secrets / "llm", {})
+        keyed.apply(gateway(Host("api.llm.test", rules=(), secret=KEY), *OTHERS))
         wait_for("the refusal", lambda: client.ask("api.llm.test/any/x", headers=HERE).status == 403, timeout=60)
     finally:
         keyed.key(KEY.file, REAL)
