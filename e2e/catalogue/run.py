@@ -114,15 +114,15 @@ class Kubectl:
     options: list[str] = field(default_factory=list)
     user: str = ""
 
-    def __call__(self, *words: str, stdin: str = "") -> tuple[int, str]:
+    def __call__(self, *words: str, stdin: str = "", limit: int = SECONDS) -> tuple[int, str]:
         """(exit code, all that it printed)."""
         command = ["kubectl", *self.options, *(["--as", self.user] if self.user else []), *words]
         try:
-            done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=SECONDS, check=False)
+            done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=limit, check=False)
         except FileNotFoundError:
             raise CannotTryError("kubectl is not in the PATH") from None
         except subprocess.TimeoutExpired:
-            return 1, f"no answer in {SECONDS} s"
+            return 1, f"no answer in {limit} s"
         return done.returncode, done.stdout + done.stderr
 
     def must(self, *words: str, stdin: str = "") -> str:
@@ -225,8 +225,8 @@ def attempt_all(kubectl: Kubectl, cases: Sequence[Case], values: Mapping[str, st
         for number, case in left.items():
             Path(folder, f"{number}.yaml").write_text(fill(case.text, values), encoding="utf-8")
         while left:
-            files = [f"--filename={folder}/{number}.yaml" for number in left]
-            code, said = kubectl("-n", values["NAMESPACE"], "create", *files, "--dry-run=server")
+            words = ["-n", values["NAMESPACE"], *(f"--filename={folder}/{number}.yaml" for number in left)]
+            code, said = kubectl("create", "--dry-run=server", *words, limit=SECONDS * len(left))
             if code == 0:
                 return [found.get(number) or Outcome(case, ACCEPTED) for number, case in enumerate(cases)]
             told = dict[int, str]()

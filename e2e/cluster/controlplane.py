@@ -121,9 +121,9 @@ def environment(instance: Instance) -> dict[str, str]:
     }
 
 
-SHORT_LIVED: Final = {"GOGC": "off", "GOMEMLIMIT": "256MiB"}
-"""Of Go's garbage collector, for kubectl and helm: a fifth of what one call of kubectl costs goes to it, and there are
-thousands. The bound is for those that stay, such as `kubectl proxy`."""
+SHORT_LIVED: Final = {"GOGC": "off", "GOMEMLIMIT": "256MiB", "GOMAXPROCS": "1"}
+"""Of Go, for kubectl and helm, whose calls are thousands: a fifth of what one costs goes to the garbage collector, and
+of an `apply` a tenth to threads that look for work. The bound is for those that stay, such as `kubectl proxy`."""
 COLLECTOR: Final = {"GOGC": "400", "GOMEMLIMIT": "1500MiB"}
 """Of Go's garbage collector: by default a quarter of the API server's time goes to it. More memory, up to a bound, for
 less of that: these clusters live for minutes, and several share two cores."""

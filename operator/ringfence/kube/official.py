@@ -1,7 +1,7 @@
 """What is used of the official client: its asynchronous half's configuration and connection pool.
 
 `import kubernetes` loads the synchronous half as well, with requests, OAuth and websockets, which nothing here calls:
-a fifth of the processor time of each start. So the packages above the modules that are used stand without their
+a sixth of the processor time of each start. So the packages above the modules that are used stand without their
 `__init__`, and their submodules are imported when somebody asks for one. Import the client by this module, first.
 """
 
