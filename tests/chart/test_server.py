@@ -32,7 +32,7 @@ def test_every_manifest_is_taken(cluster: Cluster, name: str) -> None:
 @pytest.mark.parametrize("name", VALUES)
 def test_every_pod_passes_the_restricted_standard(installed: Cluster, name: str) -> None:
     made = pods(*VALUES[name])
-    assert set(made) == {"ringfence-controller", "ringfence-admission", "ringfence-test"}
+    assert set(made) == {"ringfence-controller", "ringfence-admission", "ringfence-canary", "ringfence-test"}
     for pod in made.values():
         pod["spec"]["serviceAccountName"] = "default"
         installed.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(pod))
