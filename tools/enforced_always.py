@@ -32,6 +32,15 @@ ALWAYS: dict[str, Row] = {
         f"{AGENTS}/test_lifecycle.py::test_the_deny_policy_is_stored_before_the_pod_is_created",
         f"{AGENTS}/test_lifecycle.py::test_a_pod_that_will_not_stop_stays_fenced_until_it_is_gone",
     ),
+    "An agent's first instruction runs inside its fence, however late the network plugin is": Row(
+        "the gate, the first container of each pod: it ends when a canary that must be denied is denied, twice in a "
+        "row, and the agent's egress gateway answers; without a canary no pod is made",
+        f"{AGENTS}/test_gate.py::test_without_the_gate_a_pods_first_second_is_open_and_with_it_never",
+        f"{AGENTS}/test_gate.py::test_while_nothing_is_enforced_no_agent_starts_and_its_status_says_why",
+        f"{AGENTS}/test_gate.py::test_an_agent_that_others_let_out_does_not_start",
+        "tests/unit/packets/test_gate.py::test_who_answers_is_waited_for_and_said",
+        "tests/unit/controller/test_gate.py::test_without_a_canary_the_fence_is_made_and_no_pod",
+    ),
     "No API token without rules; with rules, one of an hour, of this pod": Row(
         "ServiceAccount without automount; projected token",
         f"{AGENTS}/test_rights.py::test_an_agent_without_rights_has_no_token",

@@ -52,13 +52,20 @@ class Bench:
         self.kubectl.apply(namespace, policy)
 
     def starts(self, count: int) -> dict[str, Any]:
-        """`kubectl apply` to a running pod: agents, and bare Deployments of the same image in turn, as the floor."""
-        fenced, bare = [], []
+        """`kubectl apply` to a running pod: agents, and bare Deployments of the same image in turn, as the floor.
+
+        Between them, the same bare Deployments with nothing but the gate of an agent's pod, under a policy that denies.
+        """
+        fenced, bare, gated = [], [], []
+        gate = self._gate()
         with step(f"{count} agents, from kubectl apply to Running"):
             for number in range(count):
                 fenced.append(self._timed(self._agent(f"start-{number}"), f"ringfence.dev/agent%3Dstart-{number}"))
                 bare.append(self._timed(self._bare(f"bare-{number}"), f"app%3Dbare-{number}"))
-                self.kubectl("delete", f"deploy/bare-{number}", "-n", NAMESPACE, "--wait=false")
+                with_gate = self._bare(f"gated-{number}", initContainers=[gate])
+                gated.append(self._timed(with_gate, f"app%3Dgated-{number}"))
+                names = f"deploy/bare-{number}", f"deploy/gated-{number}"
+                self.kubectl("delete", *names, "-n", NAMESPACE, "--wait=false")
                 self.api.delete(agents.agent_path(NAMESPACE, f"start-{number}"))
         record = [
             entry
@@ -66,10 +73,12 @@ class Bench:
             if is_write(entry) and (entry.get("objectRef") or {}).get("namespace") == NAMESPACE
         ]
         ordered = sum(stored_before(record, NAMESPACE, f"start-{number}") for number in range(count))
-        told, floor = summary(fenced), summary(bare)
+        told, floor, behind = summary(fenced), summary(bare), summary(gated)
         return {
             "seconds": told,
             "floor_bare_deployment_seconds": floor,
+            "bare_deployment_with_the_gate_seconds": behind,
+            "the_gate_adds_seconds": {name: round(behind[name] - floor[name], 3) for name in ("p50", "p99")},
             "times_floor": ratio(told["p50"], floor["p50"]),
             "deny_policy_before_pod": f"{ordered} of {count}",
         }
@@ -171,12 +180,28 @@ class Bench:
             "spec": {"image": self.cluster.testbox.pinned, "args": ["agent"], **spec},
         }
 
-    def _bare(self, name: str) -> Object:
+    def _gate(self) -> Object:
+        """The gate of an agent's pods, as it is stored; and a policy behind which it ends."""
+        spec = {"podSelector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}, "policyTypes": ["Egress"]}
+        metadata = {"name": "bare", "namespace": NAMESPACE}
+        kind = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
+        self.kubectl.apply({**kind, "metadata": metadata, "spec": spec})
+        self.api.create(agents.agent_path(NAMESPACE), self._agent("gate"))
+        agents.wait(self.api, NAMESPACE, "gate")
+        found = self.kubectl.get("deploy/ringfence-gate", "-n", NAMESPACE)["spec"]["template"]["spec"]
+        self.api.delete(agents.agent_path(NAMESPACE, "gate"))
+        gate: Object = found["initContainers"][0]
+        return gate
+
+    def _bare(self, name: str, **pod: Any) -> Object:
         locked = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
         container = {"name": "bare", "image": self.cluster.testbox.pinned, "args": ["agent"], "securityContext": locked}
         security = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
         labels = {"app": name}
-        template = {"metadata": {"labels": labels}, "spec": {"securityContext": security, "containers": [container]}}
+        template = {
+            "metadata": {"labels": labels},
+            "spec": {"securityContext": security, "containers": [container], **pod},
+        }
         return {
             "apiVersion": "apps/v1",
             "kind": "Deployment",

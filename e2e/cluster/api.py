@@ -163,7 +163,7 @@ class Cluster:
         return images.testbox()[1]
 
     def set_network_policy(self, mode: NetworkPolicyMode) -> None:
-        """Turn NetworkPolicy enforcement on ("enforce") or off ("ignore") while everything runs on."""
+        """Turn NetworkPolicy enforcement on ("enforce"), off ("ignore") or "late" while everything runs on."""
         self._instance = lifecycle.switch(self.name, mode)
 
     def stop_apiserver(self) -> None:

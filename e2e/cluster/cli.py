@@ -47,9 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--mode", choices=["api", "node"], default="node", help="api: no pods, 3 s, no root")
     up.add_argument(
         "--network-policy",
-        choices=["enforce", "ignore"],
+        choices=["enforce", "ignore", "late"],
         default="enforce",
-        help="ignore: a network that does not enforce NetworkPolicy (can be changed while it runs)",
+        help="ignore: a network that does not enforce NetworkPolicy; late: one that does only 3 s after a pod's start "
+        "(can be changed while it runs)",
     )
     up.add_argument(
         "--static-admission",

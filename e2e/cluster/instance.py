@@ -17,10 +17,12 @@ from typing import Literal, cast
 from .errors import ClusterError
 from .shell import lock, run
 
-__all__ = ["DEFAULT_NAME", "Instance", "Mode", "NetworkPolicyMode", "allocate", "base", "find", "names"]
+__all__ = ["DEFAULT_NAME", "LATE", "Instance", "Mode", "NetworkPolicyMode", "allocate", "base", "find", "names"]
 
 Mode = Literal["api", "node"]
-NetworkPolicyMode = Literal["enforce", "ignore"]
+NetworkPolicyMode = Literal["enforce", "ignore", "late"]
+"""late: a new pod's policies take effect LATE after its start, as with some network plugins."""
+LATE = "3s"
 
 DEFAULT_NAME = os.environ.get("RINGFENCE_CLUSTER", "ringfence")
 """The instance that commands mean when they name none; the demo's."""

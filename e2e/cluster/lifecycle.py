@@ -83,7 +83,7 @@ def _launch(instance: Instance) -> None:
 
 
 def switch(name: str, network_policy: NetworkPolicyMode) -> Instance:
-    """Turn NetworkPolicy enforcement on or off in an instance, whatever else of it runs."""
+    """Turn NetworkPolicy enforcement on, off or late in an instance, whatever else of it runs."""
     with lock(f"{base()}/{check_name(name)}"):
         current = find(name)
         if current is None:

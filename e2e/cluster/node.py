@@ -16,7 +16,7 @@ from typing import Any
 
 from . import addons, cgroups, images, network, packages, pki, programs
 from .errors import ClusterError
-from .instance import Instance, Mode, NetworkPolicyMode, base, names
+from .instance import LATE, Instance, Mode, NetworkPolicyMode, base, names
 from .processes import Component, running, start, stop
 from .shell import lock, nsenter, run, wait_for
 
@@ -97,12 +97,13 @@ def components(instance: Instance) -> dict[str, Component]:
         ),
         **_internet(instance),
     }
-    if instance.network_policy == "enforce":
+    if instance.network_policy != "ignore":
         commands["netpol"] = nsenter(
             instance.netns,
             programs.netpol(),
             f"--kubeconfig={instance.pki}/netpol.kubeconfig",
             f"--socket={instance.home}/netpol.sock",
+            f"--late={LATE if instance.network_policy == 'late' else '0'}",
         )
     return {name: Component(name, tuple(argv)) for name, argv in commands.items()}
 
@@ -116,17 +117,18 @@ def install_addons(instance: Instance) -> None:
     """Load images, apply DNS and storage, and wait until pods can run."""
     for archive in images.built_in():
         images.load(instance, archive)
-    if instance.network_policy == "enforce":
+    if instance.network_policy != "ignore":
         wait_enforced(instance)
     addons.install(instance)
 
 
 def switch(instance: Instance, mode: NetworkPolicyMode) -> Instance:
-    """Turn enforcement on or off in a running node."""
+    """Turn enforcement on, off, or late in a running node."""
     changed = replace(instance, network_policy=mode)
     changed.save()
     if instance.mode == "node":
-        if mode == "enforce":
+        if mode != "ignore":
+            stop(changed, "netpol")  # its rules stay
             start(changed, components(changed)["netpol"])
             wait_enforced(changed)
         else:

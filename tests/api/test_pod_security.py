@@ -20,11 +20,15 @@ from ringfence.api import AgentDeploymentSpec
 from ringfence.policy.model import RuleName
 from ringfence.policy.pod_security import unrestricted
 from ringfence.resources import Agent, build
+from ringfence.resources.model import Gate
 from ringfence.resources.rotation import rotation_children
 from unit.policy.make import judge, names
 from unit.resources import agents
 from unit.resources.test_rotation import ENV, FILE, IMAGE
 from unit.resources.test_rotation import agent as rotating
+
+KNOWN: dict[str, Any] = {"job_image": IMAGE, "gate": Gate(IMAGE, "10.96.0.9", 7007, api_server=True)}
+"""What an agent's pods have of Ringfence itself."""
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SPACE = "pod-security"
@@ -116,7 +120,7 @@ def built() -> list[tuple[str, dict[str, Any]]]:
         if RuleName.INVALID_FIELD in names(judge(spec)):
             continue  # the API server takes it as it is written, and admission refuses it
         made[name] = Agent(name="a", namespace=SPACE, uid="u", spec=AgentDeploymentSpec.model_validate(spec))
-    pods = [(name, pod) for name, agent in made.items() for pod in templates(build(replace(agent, job_image=IMAGE)))]
+    pods = [(name, pod) for name, agent in made.items() for pod in templates(build(replace(agent, **KNOWN)))]
     pods += [("rotation", pod) for pod in templates(list(rotation_children(rotating(FILE, ENV))))]
     for _, pod in (pods := copy.deepcopy(pods)):
         pod["spec"]["serviceAccountName"] = pod["spec"]["serviceAccount"] = "default"

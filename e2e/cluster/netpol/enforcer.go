@@ -85,8 +85,13 @@ func (e *enforcer) touch() {
 	}
 }
 
-// settle returns once a table computed after this call is in place.
+// settle returns once a table computed after this call is in place. A plugin that is late returns at once, and looks again
+// when the new pod is to have its policies.
 func (e *enforcer) settle(ctx context.Context) error {
+	if e.registry.late > 0 {
+		time.AfterFunc(e.registry.late+gather, e.touch)
+		return nil
+	}
 	done := make(chan struct{})
 	select {
 	case e.settled <- done:
@@ -161,7 +166,12 @@ func (e *enforcer) observe() (rules.State, error) {
 	if err != nil {
 		return state, err
 	}
-	state.Pods = podsOf(pods, e.registry.all())
+	late := e.registry.without()
+	for _, pod := range podsOf(pods, e.registry.all()) {
+		if !late[pod.Address] {
+			state.Pods = append(state.Pods, pod)
+		}
+	}
 	return state, nil
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -75,5 +76,24 @@ func stored(name, address string, phase corev1.PodPhase) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: name},
 		Status:     corev1.PodStatus{PodIP: address, Phase: phase},
+	}
+}
+
+func TestALatePluginLeavesANewPodOpen(t *testing.T) {
+	registry := newRegistry()
+	said := announcement{Namespace: "n", Name: "a", Sandbox: "s", Address: "10.0.0.1"}
+	if err := registry.note(said); err != nil {
+		t.Fatal(err)
+	}
+	if found := registry.without(); len(found) != 0 {
+		t.Errorf("without being late it has policies at once: %v", found)
+	}
+	registry.late = time.Hour
+	if found := registry.without(); !found[netip.MustParseAddr("10.0.0.1")] {
+		t.Errorf("it has none yet: %v", found)
+	}
+	registry.late = time.Nanosecond
+	if found := registry.without(); len(found) != 0 {
+		t.Errorf("it has them by now: %v", found)
 	}
 }

@@ -31,12 +31,15 @@ type registry struct {
 	mutex     sync.Mutex
 	sandboxes map[string]entry
 	announced int
+	// late is for how long a new sandbox has no policies: network plugins are known that need seconds.
+	late time.Duration
 }
 
 type entry struct {
 	pod     podKey
 	address netip.Addr
 	order   int
+	since   time.Time
 }
 
 func newRegistry() *registry { return &registry{sandboxes: map[string]entry{}} }
@@ -53,8 +56,21 @@ func (r *registry) note(a announcement) error {
 		return errors.New("not an IPv4 address: " + a.Address)
 	}
 	r.announced++
-	r.sandboxes[a.Sandbox] = entry{podKey{a.Namespace, a.Name}, address, r.announced}
+	r.sandboxes[a.Sandbox] = entry{podKey{a.Namespace, a.Name}, address, r.announced, time.Now()}
 	return nil
+}
+
+// without gives the addresses of sandboxes that have no policies yet.
+func (r *registry) without() map[netip.Addr]bool {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	found := map[netip.Addr]bool{}
+	for _, sandbox := range r.sandboxes {
+		if time.Since(sandbox.since) < r.late {
+			found[sandbox.address] = true
+		}
+	}
+	return found
 }
 
 // all gives the address of each pod. While a pod's sandbox is replaced there may be two; the pod's

@@ -36,7 +36,11 @@ def busy(
     kubectl("scale", DEPLOYMENT, "-n", RELEASE, "--replicas=0")
     try:
         with Busy(kubeconfig, answer) as way:
-            controller = Controller(environment.cluster, log, Options(RELEASE, "busy", way.kubeconfig))
+            # The gates of pods that run stay what they are: the same image, the same canary.
+            (container,) = kubectl.get(DEPLOYMENT, "-n", RELEASE)["spec"]["template"]["spec"]["containers"]
+            more = [one for one in container["args"] if one.startswith(("--job-image", "--canary-service"))]
+            options = Options(RELEASE, "busy", way.kubeconfig, more=(*more, "--canary="))
+            controller = Controller(environment.cluster, log, options)
             controller.wait_leading()
             yield way
             over.append(True)  # or it could not give its Lease back, and the next one had to wait for that

@@ -55,7 +55,7 @@ kubectl set image -n tools deploy/search "*=IMAGE"
 kubectl rollout status -n tools deploy/search --timeout=90s
 """.replace("IMAGE", IMAGE)
 OUTAGE = """
-kubectl delete deployment ringfence-controller ringfence-admission -n ringfence-system
+kubectl delete deployment ringfence-controller ringfence-admission ringfence-canary -n ringfence-system
 kubectl delete pods -n ringfence-system -l app.kubernetes.io/component=admission --grace-period=0 --force
 kubectl wait pods --all -n ringfence-system --for=delete --timeout=180s
 while kubectl label agd steady -n team-a outage=begins --dry-run=server; do sleep 0.2; done

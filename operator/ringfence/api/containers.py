@@ -16,6 +16,8 @@ from .probes import Probe
 
 AGENT: Final = "agent"
 """Name of the agent's own container."""
+GATE: Final = "ringfence-gate"
+"""Name of the first container of each of its pods, which is Ringfence's."""
 MAX_CONTENT: Final = 16384
 MAX_CONTENT_OF_ALL: Final = 65536
 """Bytes of all files of containers beside the agent's own together: they are in annotations of the pods, too."""
@@ -24,9 +26,9 @@ ContainerName = Annotated[
     str,
     Field(min_length=1, max_length=32, pattern=DNS_LABEL),
     ValueRule(
-        cel=f"self != '{AGENT}'",
-        message=f"{AGENT} is the agent's own container: choose another name",
-        check=lambda name: name != AGENT,
+        cel=f"self != '{AGENT}' && self != '{GATE}'",
+        message=f"{AGENT} is the agent's own container, {GATE} Ringfence's: choose another name",
+        check=lambda name: name not in {AGENT, GATE},
     ),
 ]
 SideText = Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]*$")]

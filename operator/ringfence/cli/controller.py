@@ -13,6 +13,7 @@ from ringfence.api.fields import DNS_LABEL, DNS_SUBDOMAIN, matches
 from ringfence.controller.certificates.issue import Names
 from ringfence.controller.certificates.keeper import Settings as CertificateSettings
 from ringfence.controller.run import RESYNC_SECONDS, Settings, run
+from ringfence.packets.attempt import Target
 from ringfence.resources import JobImage
 from ringfence.resources.dns import DOMAIN, Asked
 from ringfence.resources.model import UpstreamProxy
@@ -48,6 +49,17 @@ def _secret(_context: click.Context, _option: click.Parameter, text: str | None)
     if text and not matches(DNS_SUBDOMAIN, text):
         raise click.BadParameter(f"{text!r} is no name of a Secret, such as corporate-proxy")
     return text
+
+
+def _canary(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[str, int] | None:
+    """ADDRESS:PORT. Raises click.BadParameter."""
+    if not text:
+        return None
+    try:
+        found = Target.parse(f"TCP:{text}")
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not ADDRESS:PORT, such as 10.96.0.9:7007 or [fd00::9]:7007") from None
+    return found.address, found.port
 
 
 @click.command("controller")
@@ -89,13 +101,28 @@ def _secret(_context: click.Context, _option: click.Parameter, text: str | None)
 @click.option(
     "--per-agent-metrics", is_flag=True, help="Also serve series with the names of agents, some five for each."
 )
-@click.option("--job-image", help="Image that rotation jobs run: Ringfence's own. Without it, no key rotates.")
+@click.option(
+    "--job-image", help="Image that gates and rotation jobs run: Ringfence's own. Without it, no agent gets a pod."
+)
 @click.option(
     "--job-image-pull-policy",
     type=click.Choice(["IfNotPresent", "Always", "Never"]),
     default="IfNotPresent",
     show_default=True,
-    help="Pull policy of the rotation jobs.",
+    help="Pull policy of gates and rotation jobs.",
+)
+@click.option(
+    "--canary-service",
+    default="ringfence-canary",
+    show_default=True,
+    help="Service of the canary, which the first container of each agent's pod tries to reach, and waits until that is "
+    "denied. Without it, no agent gets a pod.",
+)
+@click.option(
+    "--canary",
+    callback=_canary,
+    metavar="ADDRESS:PORT",
+    help="Where the canary listens, in place of asking for its Service.",
 )
 @click.option("--gateway-image", help="Envoy's image, for egress gateways. Without it, agents with hosts wait.")
 @click.option(
@@ -201,6 +228,8 @@ def command(http_port: int, log_format: logs.Format, log_level: str, **given: An
         cluster_networks=given["cluster_networks"],
         api_server_networks=given["api_server_networks"],
         job_image=_image(given, "job_image"),
+        canary_service=given["canary_service"],
+        canary=given["canary"],
         gateway_image=_image(given, "gateway_image"),
         upstream_proxy=_upstream_proxy(given),
         egress_port=given["egress_port"],

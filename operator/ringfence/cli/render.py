@@ -36,8 +36,9 @@ def command(
     """Print what each AgentDeployment becomes, in the order in which it is written.
 
     What is refused becomes nothing: its violations are printed by `ringfence lint`. What only the cluster knows is
-    left out: the pods behind a Service and the API server's addresses, which is said on standard error, and the owner,
-    which is known by its uid. Do not apply the result: what has no owner is nobody's, and Ringfence leaves it alone.
+    left out: the pods behind a Service and the API server's addresses, which is said on standard error, the owner,
+    which is known by its uid, and the gate, the first container of each pod, which looks for the cluster's canary. Do
+    not apply the result: what has no owner is nobody's, and Ringfence leaves it alone.
 
     \b
     Exit code: 0 all rendered, 1 some refused, 2 something could not be read.

@@ -5,6 +5,7 @@ import contextlib
 import signal
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ringfence.kube.own_token import api_audiences
 from ringfence.policy.model import Network
 from ringfence.resources import JobImage
 from ringfence.resources.dns import Asked
-from ringfence.resources.model import GatewayReports, UpstreamProxy
+from ringfence.resources.model import Gate, GatewayReports, UpstreamProxy
 from ringfence.resources.users import USUAL_IDS, UserIds
 from ringfence.store.context import PolicyContext
 from ringfence.store.prover import Prover, by_certificate
@@ -43,6 +44,7 @@ from .agent.recorder import Recorder
 from .agent.secrets import Secrets
 from .agent.sent_secrets import SentSecrets
 from .agent.writer import Writer
+from .canary import Canary
 from .certificates.keeper import Settings as CertificateSettings
 from .certificates.keeper import keep
 from .egress.asking import Asking
@@ -91,6 +93,8 @@ class Settings:
     job_image: JobImage | None = None
     gateway_image: JobImage | None = None
     upstream_proxy: UpstreamProxy | None = None
+    canary_service: str = ""
+    canary: tuple[str, int] | None = None
     egress_port: int = 0
     egress_service: str = ""
     scrapers: Mapping[str, str] = field(default_factory=dict)
@@ -180,6 +184,11 @@ class _Parts:
         settings = self.settings
         return Asking(self.kube, settings.namespace, settings.egress_service, settings.egress_port)
 
+    def canary(self) -> Canary:
+        """By what the gates of agents' pods see that a fence stands."""
+        settings = self.settings
+        return Canary(self.kube, settings.namespace, settings.canary_service, settings.job_image, settings.canary)
+
     async def gateway_reports(self, stop: asyncio.Event) -> GatewayReports:
         """Who learns what gateways refuse, and who reads their figures."""
         nobody = GatewayReports(scrapers=self.settings.scrapers)
@@ -217,6 +226,12 @@ class _Parts:
             keep_namespace=(fence.keep, held.keep),
             keep_target=held.keep,
         )
+
+
+def _take_gate(store: Store, observer: Observer, gate: Gate) -> None:
+    """From now on pods have this one: those that are there are made anew."""
+    observer.gate = gate
+    store.wake_all()
 
 
 def _is_recorded(agent: StoredAgent) -> bool:
@@ -286,6 +301,7 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
         prover = parts.prover(reading.store)
         await prover.look()  # before the first pass, which would close to agents what is not proven
         reconciler.observer.gateway_reports = await parts.gateway_reports(stop)
+        reconciler.observer.gate = await parts.canary().found(stop)
         if registration is not None and not registration.looked:  # the first pass would not believe who asked
             await registration.look()
         work.begin(pods.run(), "pods")
@@ -298,6 +314,8 @@ async def _lead(parts: _Parts, told: KubernetesEventSink, stop: asyncio.Event) -
                 reading.store, reconciler.observer, parts.emit, parts.asking(), port
             ):
                 work.begin(task, name)
+        moved = partial(_take_gate, reading.store, reconciler.observer)
+        work.begin(parts.canary().follow(reconciler.observer.gate, moved), "where the canary is")
         work.begin(prover.follow(), "addresses of the API server")
         work.begin(reading.compare_for_ever(parts.lease.returned), "resync")
         return await _watch(parts, reading, work, stop)

@@ -50,7 +50,7 @@ def check_egress(
     asked: dict[int, _Asked] = {}
     for index, rule in enumerate(rules):
         if rule.service is not None:
-            yield from _check_service(f"{_AT}[{index}].service", rule.service, namespace, policies)
+            yield from _check_service(f"{_AT}[{index}].service", rule.service, namespace, policies, facts)
         if rule.cidr is not None or rule.host is not None:
             yield from _check_ports(f"{_AT}[{index}].ports", rule)
         if rule.cidr is not None:
@@ -150,9 +150,16 @@ def _unrestricted(at: str, what: str, count: PublicCount, policy: NamedPolicy) -
 
 
 def _check_service(
-    at: str, service: ServiceTarget, namespace: str, policies: Sequence[NamedPolicy]
+    at: str, service: ServiceTarget, namespace: str, policies: Sequence[NamedPolicy], facts: Facts
 ) -> Iterator[Violation]:
     target = service.namespace or namespace
+    if target == facts.own_namespace:
+        message = (
+            f"namespace {quote(target)} is Ringfence's own and closed to agents: the gate of each pod waits until what "
+            "is there is denied, and would never end. Name a service elsewhere"
+        )
+        yield Violation(f"{at}.namespace", RuleName.EGRESS_SERVICE_FORBIDDEN, message)
+        return
     if target in CLOSED_NAMESPACES:
         message = f"namespace {quote(target)} is the cluster's own and closed to agents: name a service elsewhere"
         yield Violation(f"{at}.namespace", RuleName.EGRESS_SERVICE_FORBIDDEN, message)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .kinds import NAMES, Manifest, without_names
+from .kinds import Manifest, with_names, without_names
 
 _OF_JOBS = frozenset(
     {"controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"}
@@ -28,6 +28,5 @@ def with_immutable(spec: Manifest, live: Mapping[str, Any]) -> Manifest:
     template, found = spec["template"], live["spec"]["template"]
     added = {key: value for key, value in found["metadata"]["labels"].items() if key in _OF_JOBS}
     metadata = template["metadata"] | {"labels": template["metadata"]["labels"] | added}
-    names = {name: value for name, value in found["spec"].items() if name in NAMES}
-    pod = without_names(template["spec"]) | names
+    pod = with_names(template["spec"], found["spec"])
     return spec | {"selector": live["spec"]["selector"], "template": template | {"metadata": metadata, "spec": pod}}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+from ringfence.api.containers import GATE
 from ringfence.api.names import RESTART_ANNOTATION
 
 from . import openings
@@ -15,6 +16,8 @@ TABLE_VARIABLE: Final = "RINGFENCE_ATTEMPTS"
 """Of the pod that tries an agent's fence: what it tries."""
 NAMES: Final = frozenset({"hostAliases", "dnsPolicy", "dnsConfig"})
 """Fields of a pod's spec that say which names it knows, and whom it asks for others."""
+OF_GATE: Final = frozenset({"image", "imagePullPolicy", "args"})
+"""Fields of a pod's gate that another version of Ringfence, or another address of its canary, changes."""
 
 
 def _nothing(_: Manifest) -> Manifest | None:
@@ -27,9 +30,9 @@ class ChildKind:
 
     `loose`: the cluster itself completes its spec: what we wrote must be there, more may be. `completed`: a newer API
     server may add defaults to its spec that this code does not know. `immutable`: path of what the API server never
-    lets anybody change: where it differs, only deleting the object helps. `kept`: fields of that which a stored
-    object keeps, whatever is wanted by now. `shown`: what a pass needs of a stored object beside its content's digest
-    (its status, for instance); None: nothing. `powerful`: it gives rights or makes
+    lets anybody change: where it differs, only deleting the object helps. `kept`: that without what a
+    stored object keeps, whatever is wanted by now. `shown`: what a pass needs of a stored object beside its content's
+    digest (its status, for instance); None: nothing. `powerful`: it gives rights or makes
     pods with rights: it is followed by its owner too, so that it is seen where somebody took its labels off. `merged`:
     it has lists that server-side apply merges by a key (containers, variables): it is made by an apply too, which
     knows later what it does not say any more. All others are made by a plain create, which costs the API server a
@@ -45,7 +48,7 @@ class ChildKind:
     loose: bool = False
     completed: bool = False
     immutable: tuple[str, ...] = ()
-    kept: frozenset[str] = frozenset()
+    kept: Callable[[Manifest], Manifest] | None = None
     shown: Callable[[Manifest], Manifest | None] = _nothing
     powerful: bool = False
     merged: bool = False
@@ -126,13 +129,34 @@ def template_digest(template: Manifest) -> str:
     return digest([without_names(template.get("spec") or {}), annotations])
 
 
-def without_names(pod: Manifest) -> Manifest:
-    """The spec of a pod but for the names that it knows.
+def _first(pod: Mapping[str, Any]) -> Manifest:
+    """The container that begins first; empty where none does before the agent."""
+    return next(iter(pod.get("initContainers") or []), {})
 
-    A run keeps those that it began with: a Job's template never changes, and a Service of others that gets another
-    address ends nobody's work. What it reaches by them the NetworkPolicy says.
+
+def without_names(pod: Manifest) -> Manifest:
+    """The spec of a pod but for the names that it knows, and for which image its gate has and what that looks for.
+
+    A run keeps those that it began with: a Job's template never changes, and neither a Service of others that gets
+    another address nor another version of Ringfence ends anybody's work. What it reaches by its names the NetworkPolicy
+    says; its gate, through which it went, has no part in it any more.
     """
-    return {name: value for name, value in pod.items() if name not in NAMES}
+    found = {name: value for name, value in pod.items() if name not in NAMES}
+    first = _first(found)
+    if first.get("name") != GATE:
+        return found
+    gate = {name: value for name, value in first.items() if name not in OF_GATE}
+    return found | {"initContainers": [gate, *found["initContainers"][1:]]}
+
+
+def with_names(pod: Manifest, stored: Mapping[str, Any]) -> Manifest:
+    """The same with what `without_names` leaves out as the `stored` spec of a pod has it."""
+    found = without_names(pod) | {name: value for name, value in stored.items() if name in NAMES}
+    gate, live = _first(found), _first(stored)
+    if gate.get("name") != GATE or live.get("name") != GATE:
+        return found | ({"initContainers": pod["initContainers"]} if "initContainers" in pod else {})
+    gate = gate | {name: value for name, value in live.items() if name in OF_GATE}
+    return found | {"initContainers": [gate, *found["initContainers"][1:]]}
 
 
 _KINDS = (
@@ -173,7 +197,7 @@ _KINDS = (
         plural="jobs",
         completed=True,
         immutable=("spec", "template", "spec"),
-        kept=NAMES,
+        kept=without_names,
         shown=_job,
         merged=True,
         optional=True,

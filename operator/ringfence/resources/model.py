@@ -79,6 +79,21 @@ class JobImage:
 
 
 @dataclass(frozen=True)
+class Gate:
+    """What the gate of each agent's pod runs, and which places no agent's fence lets it to.
+
+    `image`: Ringfence's own. `address`, `port`: of the canary's Service. `api_server`: whether the API server is to be
+    denied, too, to agents without permissions: not where it runs on a node of the cluster, for a pod's way to its own
+    node is always open (kubernetes.io/docs/concepts/services-networking/network-policies, on IP blocks).
+    """
+
+    image: JobImage
+    address: str
+    port: int
+    api_server: bool = False
+
+
+@dataclass(frozen=True)
 class GatewayReports:
     """Who learns what gateways let through and refuse.
 
@@ -177,7 +192,7 @@ class Agent(Identity):
     namespaces that consent to it, the rules that hold there and the lowest level that holds them. `runs`: which
     there are to be; `verification`: None: its fence is not tried now. `user_ids`: who says which ids its pods have,
     and those of its jobs. `secret_states`: by the names of secrets that its gateway sends; one of which nothing is
-    known yet is left out.
+    known yet is left out. `gate`: of its pods; None: what that needs is not known, and no pod is made.
     """
 
     spec: AgentDeploymentSpec
@@ -199,6 +214,7 @@ class Agent(Identity):
     verification: Verification | None = None
     user_ids: UserIds = USUAL_IDS
     secret_states: Mapping[str, SecretState] = field(default_factory=dict)
+    gate: Gate | None = None
 
 
 def child_name(agent: str, suffix: str = "") -> str:

@@ -257,9 +257,7 @@ def immutable_differs(desired: Desired, live: StoredChild) -> bool:
 
 def _immutable(declared: ChildKind, body: Mapping[str, Any]) -> str:
     found = _at(body, declared.immutable)
-    if declared.kept:
-        found = {name: value for name, value in found.items() if name not in declared.kept}
-    return digest(found)
+    return digest(declared.kept(found) if declared.kept and found else found)
 
 
 def edited(desired: Desired, live: StoredChild, last_written: str | None = None) -> bool:

@@ -12,6 +12,7 @@ from ringfence.policy.quantities import canonical
 
 from .containers import annotations_beside, container, containers_beside, resources, volumes_beside
 from .files import config_variables, file_annotations, file_mounts, file_volumes
+from .gate import gates
 from .gateway import host_variables, trust_mounts, trust_volumes
 from .hosts_file import dns_settings, host_aliases
 from .identity import identity_labels, token_mounts, token_volumes
@@ -118,8 +119,8 @@ def _pod(agent: Agent) -> Manifest:
         "containers": [_container(agent)],
         "volumes": _volumes(agent) + volumes_beside(agent),
     }
-    if beside := containers_beside(agent):
-        pod["initContainers"] = beside
+    if before := [*gates(agent), *containers_beside(agent)]:
+        pod["initContainers"] = before
     if aliases := host_aliases(agent):
         pod["hostAliases"] = aliases
     if spec.image_pull_secrets:

@@ -6,7 +6,7 @@ needs, never whole objects.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
@@ -288,6 +288,13 @@ class PolicyContext:
     def api_server_claims(self) -> tuple[Endpoint, ...]:
         """The addresses that are announced as the API server's, and are to be proven."""
         return self.api_server_addresses.claims(self._pods_and_services())
+
+    @property
+    def api_server_is_on_nodes(self) -> bool:
+        """Whether the API server announces an address of a node, or none that could be its own."""
+        nodes = {one for (kind, _), those in self._networks.items() if kind == NODE for one in those}
+        found = self.api_server_addresses.claims(self._pods_and_services())
+        return not found or any(ip_network(one.address) in nodes for one in found)
 
     @property
     def doubted(self) -> Sequence[Doubted]:

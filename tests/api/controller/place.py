@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping
 from typing import Any
 from uuid import uuid4
 
-from api.controller.process import JOB_IMAGE
+from api.controller.process import CANARY, JOB_IMAGE
 from api.server import Answer, Server
 from cluster.shell import wait_for
 from ringfence.api import AgentDeploymentSpec, parse
@@ -14,6 +14,7 @@ from ringfence.api.names import AGENT_LABEL, AGENTS_ENABLED, AGENTS_LABEL, API_V
 from ringfence.kube import path_of
 from ringfence.resources import CHILD_KINDS, Agent, Endpoint, JobImage, Manifest, ServicePort, build
 from ringfence.resources.compare import matches
+from ringfence.resources.model import Gate
 
 IMAGE = "registry.example/agent@sha256:" + "0123456789abcdef" * 4
 NODE = "no-kubelet"
@@ -158,6 +159,7 @@ class Place:
             services=services or {},
             api_server=api_server or (self.api_server() if spec.permissions.rules or spec.secrets else ()),
             job_image=JobImage(JOB_IMAGE),
+            gate=Gate(JobImage(JOB_IMAGE), *CANARY),
         )
         return build(agent)
 

@@ -17,6 +17,8 @@ from cluster import Cluster
 from cluster.shell import wait_for
 
 USER = "ringfence-controller-under-test"
+CANARY = ("10.96.0.9", 7007)
+"""What gates would try: no pod runs here."""
 JOB_IMAGE = "registry.example/ringfence@sha256:" + "f" * 64
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 _PORT = re.compile(r"health and metrics on port (\d+)")
@@ -46,7 +48,15 @@ class Controller:
         environment = cluster.env | {"PYTHONPATH": str(_ROOT / "operator"), "KUBECONFIG": os.devnull}
         arguments = ["--namespace", options.lease_namespace, "--identity", options.identity, "--http-port", "0"]
         arguments += ["--certificates", "none", "--kubeconfig", str(kubeconfig), "--log-format", "json"]
-        arguments += ["--job-image", JOB_IMAGE, "--log-level", options.log_level, *options.more]
+        arguments += [
+            "--job-image",
+            JOB_IMAGE,
+            "--canary",
+            f"{CANARY[0]}:{CANARY[1]}",
+            "--log-level",
+            options.log_level,
+            *options.more,
+        ]
         with log.open("a") as file:
             self.offset = file.tell()
             self._process = subprocess.Popen(

@@ -7,6 +7,7 @@ import pytest
 from api.controller.place import CHILDREN, FULL, IMAGE, Place, json_bytes
 from api.controller.process import Controller
 from cluster.shell import wait_for
+from ringfence.api.containers import GATE
 
 BESIDE: dict[str, Any] = {
     "initContainers": [{"name": "fetch", "image": IMAGE, "files": [{"path": "/etc/fetch", "content": "a"}]}],
@@ -27,14 +28,27 @@ KIND, NAME = CHILDREN["workload"]
 @pytest.mark.parametrize(
     "edit",
     [
-        lambda pod: pod["initContainers"][0].update(image="registry.example/spy"),
-        lambda pod: pod["initContainers"][1].update(command=["/spy"]),
-        lambda pod: [pod["initContainers"][1].pop(field) for field in ("restartPolicy", "readinessProbe")],
+        lambda pod: pod["initContainers"][1].update(image="registry.example/spy"),
+        lambda pod: pod["initContainers"][2].update(command=["/spy"]),
+        lambda pod: [pod["initContainers"][2].pop(field) for field in ("restartPolicy", "readinessProbe")],
         lambda pod: pod["initContainers"].append({"name": "spy", "image": "registry.example/spy"}),
-        lambda pod: pod["initContainers"][1]["volumeMounts"].append({"name": "tmp", "mountPath": "/agent"}),
+        lambda pod: pod["initContainers"][2]["volumeMounts"].append({"name": "tmp", "mountPath": "/agent"}),
         lambda pod: pod["initContainers"].reverse(),
+        lambda pod: pod["initContainers"].pop(0),
+        lambda pod: pod["initContainers"][0].update(args=["gate", "--denied=TCP:192.0.2.1:1"]),
+        lambda pod: pod["initContainers"][0].update(image="registry.example/spy"),
     ],
-    ids=["image", "command", "no sidecar", "one more", "another mount", "order"],
+    ids=[
+        "image",
+        "command",
+        "no sidecar",
+        "one more",
+        "another mount",
+        "order",
+        "no gate",
+        "a gate that sees nothing",
+        "another gate",
+    ],
 )
 def test_an_edit_of_each_is_put_right(place: Place, controller: Controller, edit: Any) -> None:
     place.agent("a", FULL, **BESIDE)
@@ -61,5 +75,6 @@ def test_they_come_and_go_with_the_spec(place: Place, controller: Controller) ->
     place.change("a", initContainers=[], sidecars=[])
     place.wait_applied()
     place.wait_right()
-    assert "initContainers" not in place.get(KIND, NAME.format("a"))["spec"]["template"]["spec"]
+    left = place.get(KIND, NAME.format("a"))["spec"]["template"]["spec"]["initContainers"]
+    assert [one["name"] for one in left] == [GATE]
     assert controller.drift(place.name) == 0

@@ -177,7 +177,7 @@ CHANGES = [
     ("Object{spec: Object.spec{hostPID: true}}", "spec.hostPID)"),
     (
         "Object{spec: Object.spec{initContainers: [Object.spec.initContainers{name: 'sidecar', image: 'x'}]}}",
-        "spec.initContainers[0].securityContext.",
+        "spec.initContainers[1].securityContext.",
     ),
     (
         "Object{spec: Object.spec{securityContext: Object.spec.securityContext{runAsNonRoot: false}}}",

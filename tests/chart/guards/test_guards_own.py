@@ -26,7 +26,10 @@ REGISTERED = "/apis/admissionregistration.k8s.io/v1"
 PARTS = {
     "Deployment": (f"{APPS}/namespaces/{NAMESPACE}/deployments/ringfence-controller", {"spec": {"replicas": 0}}),
     "its scale": (f"{APPS}/namespaces/{NAMESPACE}/deployments/ringfence-admission/scale", {"spec": {"replicas": 0}}),
-    "the canary's scale": (f"{APPS}/namespaces/{NAMESPACE}/deployments/ringfence-canary/scale", {"spec": {"replicas": 0}}),
+    "the canary's scale": (
+        f"{APPS}/namespaces/{NAMESPACE}/deployments/ringfence-canary/scale",
+        {"spec": {"replicas": 0}},
+    ),
     "ServiceAccount": (f"{HERE}/serviceaccounts/ringfence-controller", {"metadata": {"annotations": {"x": "y"}}}),
     "Service": (f"{HERE}/services/ringfence-admission", {"spec": {"selector": {"app": "mine"}}}),
     "ConfigMap": (f"{HERE}/configmaps/ringfence-registration", {"data": {"registration.json": "[]"}}),

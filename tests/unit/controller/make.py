@@ -29,6 +29,7 @@ from ringfence.controller.agent.observed import Observed
 from ringfence.controller.agent.plan import Plan
 from ringfence.policy.model import Facts
 from ringfence.resources import Agent, JobImage, Manifest, Ref, build
+from ringfence.resources.model import Gate
 from ringfence.resources.secret_names import rotation_name
 from ringfence.resources.stored import Desired, StoredChild, stored
 from ringfence.store.records import Key, read_agent
@@ -49,6 +50,7 @@ SIGNING = {
 }
 SECRETS = {"secrets": [SIGNING]}
 EGRESS = {"network": {"egress": [{"cidr": "203.0.113.0/28", "ports": [443]}]}}
+GATE = Gate(JOBS, "10.96.0.9", 7007)
 Edit = Callable[[Any], Any]
 
 
@@ -63,7 +65,8 @@ def agent(spec: Any = None, **more: Any) -> Agent:
     """What children are built from."""
     parsed = parse(AgentDeploymentSpec, body(spec)["spec"]).value
     assert parsed is not None
-    return Agent(name=KEY.name, namespace=KEY.namespace, uid=UID, spec=parsed, fence_uid=FENCE, **more)
+    known = {"fence_uid": FENCE, "gate": GATE} | more
+    return Agent(name=KEY.name, namespace=KEY.namespace, uid=UID, spec=parsed, **known)
 
 
 def as_stored(manifest: Manifest, edit: Edit | None = None, **metadata: Any) -> StoredChild:
@@ -92,6 +95,7 @@ def observed(
         "raw": found.spec,
         "status": found.status,
         "facts": OPEN,
+        "gate": GATE,
         "children": kept,
         "owned": [child for child in kept.values() if child.agent_uid == UID],
     }

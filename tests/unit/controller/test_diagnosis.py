@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from ringfence.api.containers import GATE
 from ringfence.api.status import Reason
 from ringfence.controller.agent.diagnosis import asks_for_events, of_workload, tell
 
@@ -35,10 +36,26 @@ def _before(name: str, *, sidecar: bool = False, **state: Any) -> dict[str, Any]
             _before("proxy", sidecar=True, waiting={"reason": "CrashLoopBackOff", "message": "back-off"}),
             "sidecar proxy: CrashLoopBackOff: back-off",
         ),
+        (
+            _before(GATE, terminated={"exitCode": 2, "reason": "Error"}),
+            "its gate (ringfence-gate) ended with exit code 2 (Error)",
+        ),
+        (
+            _before(GATE, waiting={"reason": "ImagePullBackOff", "message": "back-off"}),
+            "its gate (ringfence-gate): ImagePullBackOff: back-off",
+        ),
     ],
 )
 def test_the_container_that_the_pod_waits_for_is_named(pod: dict[str, Any], said: str) -> None:
     assert tell([pod], []) == (Reason.UNAVAILABLE, f"pod {POD}: {said}")
+
+
+def test_a_pod_that_waits_for_its_fence_says_where_to_look() -> None:
+    reason, said = tell([_before(GATE, running={})], []) or (None, "")
+    assert reason is Reason.UNAVAILABLE
+    assert said.startswith(f"pod {POD}: waits for its fence: ")
+    assert f"kubectl logs {POD} -c ringfence-gate. Where that does not end, " in said
+    assert said.endswith("or a policy of others lets the agent out")
 
 
 def test_no_container_that_has_not_begun_is_waited_for() -> None:

@@ -27,7 +27,7 @@ from ringfence.store.records import agent_path, child_path
 from ringfence.store.sources import AGENT_POLICY, NAMESPACE
 from ringfence.store.store import Store
 from ringfence.telemetry.events import AgentDeleted, AgentForgotten, AgentObserved, ConditionChanged, ViolationFound
-from unit.controller.make import ACCOUNT, DEPLOYMENT, KEY, NOW, POLICY_ALLOW, POLICY_DENY, UID, body
+from unit.controller.make import ACCOUNT, DEPLOYMENT, GATE, KEY, NOW, POLICY_ALLOW, POLICY_DENY, UID, body
 from unit.fakes.kube import FakeKube
 from unit.store.make import pod
 
@@ -55,7 +55,7 @@ class Place:
         self.hand_overs = HandOvers(emit, looks)
         self.reconciler = AgentReconciler(
             store=self.store,
-            observer=Observer(self.kube, self.store, secrets, self.hand_overs, clock=lambda: NOW),
+            observer=Observer(self.kube, self.store, secrets, self.hand_overs, gate=GATE, clock=lambda: NOW),
             executor=Executor(self.writer, secrets, Pods(self.writer), emit),
             writer=self.writer,
             recorder=Recorder(emit),

@@ -1,5 +1,6 @@
 """Egress by address and by Service: B70 to B80."""
 
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
 
@@ -311,6 +312,20 @@ def test_services_elsewhere_need_every_policy() -> None:
 @pytest.mark.parametrize("namespace", ["kube-system", "kube-public", "kube-node-lease"])
 def test_no_policy_opens_the_clusters_own_namespaces(namespace: str) -> None:
     assert service("kube-dns", namespace, allowed=[namespace])
+
+
+def test_no_policy_opens_the_namespace_that_ringfence_runs_in() -> None:
+    """The canary is there: a gate whose agent is let to it would never end."""
+    spec = {"network": {"egress": [{"service": {"name": "s", "namespace": "ringfence-system", "port": 7007}}]}}
+    policy = {"egress": {"serviceNamespaces": ["ringfence-system"]}}
+    (violation,) = judge(spec, policy, known=replace(facts(), own_namespace="ringfence-system"))
+    assert (violation.rule, violation.path) == (
+        RuleName.EGRESS_SERVICE_FORBIDDEN,
+        "spec.network.egress[0].service.namespace",
+    )
+    assert "the gate of each pod waits" in violation.message
+    assert judge(spec, policy, known=replace(facts(), own_namespace="ringfence")) == []
+    assert judge(spec, policy) == []  # where it runs is not known to lint
 
 
 def test_b76_the_api_server_is_no_service_to_ask_for() -> None:

@@ -315,3 +315,23 @@ def test_facts_fit_decide() -> None:
     agent = AgentObject(name="a", namespace="b", spec={})
     world = PolicyContext()
     assert (agent.namespace, world.facts(agent.namespace).namespace_labels) == ("b", {})
+
+
+@pytest.mark.parametrize(
+    ("announced", "on_nodes"),
+    [
+        ((), True),
+        (("192.0.2.1",), True),
+        (("192.0.2.9",), False),
+        (("192.0.2.9", "192.0.2.1"), True),
+        (("10.244.0.9",), True),
+        (("2001:db8::1",), False),
+    ],
+    ids=["none", "a node", "elsewhere", "one of them", "no address of an API server", "IPv6"],
+)
+def test_whether_the_api_server_is_on_nodes(announced: tuple[str, ...], *, on_nodes: bool) -> None:
+    """A pod's way to its own node is open, whatever policies say."""
+    world = PolicyContext()
+    world.observe(NODE, "ADDED", node("n", "192.0.2.1", pods=("10.244.0.0/16",)))
+    world.observe(ENDPOINT_SLICE, "ADDED", api_servers(*announced) | {"ports": [{"port": 6443}]})
+    assert world.api_server_is_on_nodes is on_nodes

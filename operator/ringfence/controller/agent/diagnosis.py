@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ringfence.api.containers import GATE
 from ringfence.api.status import Reason
 
 PULLS = ("ErrImage", "ImagePull")
@@ -68,6 +69,8 @@ def _container_trouble(pod: Mapping[str, Any]) -> str | None:
 
 def _trouble_before(container: Mapping[str, Any]) -> str | None:
     """The first of those that start before the agent and are not done: what comes after it waits for it."""
+    if container.get("name") == GATE:
+        return _trouble_at_gate(container)
     sidecar = container.get("restartPolicy") == "Always"
     who = f"{'sidecar' if sidecar else 'init container'} {container.get('name')}"
     if trouble := _trouble(container, who):
@@ -75,6 +78,19 @@ def _trouble_before(container: Mapping[str, Any]) -> str | None:
     if "running" not in container.get("state", {}):
         return None
     return f"waits for {who}, which {'is not ready yet' if sidecar else 'has not ended'}"
+
+
+def _trouble_at_gate(container: Mapping[str, Any]) -> str | None:
+    """Of Ringfence's own container: why the fence is not seen to stand, it says itself, and says it anew."""
+    if trouble := _trouble(container, f"its gate ({GATE})"):
+        return trouble if trouble.startswith("its gate") else f"its gate ({GATE}): {trouble}"
+    if "running" not in container.get("state", {}):
+        return None
+    return (
+        "waits for its fence: the network of its node does not deny yet what this agent may not reach, or its egress "
+        f"gateway does not answer yet. What it waits for: kubectl logs POD -c {GATE}. Where that does not end, the "
+        "cluster's network plugin does not enforce NetworkPolicies, or a policy of others lets the agent out"
+    )
 
 
 def _trouble(container: Mapping[str, Any], who: str) -> str | None:
@@ -89,4 +105,5 @@ def _trouble(container: Mapping[str, Any], who: str) -> str | None:
 
 
 def _sentence(pod: Mapping[str, Any], text: str) -> str:
-    return f"pod {pod['metadata']['name']}: {' '.join(str(text).split())}"[:600]
+    name = pod["metadata"]["name"]
+    return f"pod {name}: {' '.join(str(text).split())}".replace(f"logs POD -c {GATE}", f"logs {name} -c {GATE}")[:600]

@@ -1,7 +1,7 @@
 """All reading of a pass: from the store, and from the API server what the store does not keep."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from ringfence.policy.held import ALL
 from ringfence.proof.attempts import NOTHING_AROUND
 from ringfence.resources import Identity, JobImage, Ref, ServicePort
 from ringfence.resources.gateway import has_hosts
-from ringfence.resources.model import REPORTS_TO_NOBODY, GatewayReports, UpstreamProxy, child_name
+from ringfence.resources.model import REPORTS_TO_NOBODY, Gate, GatewayReports, UpstreamProxy, child_name
 from ringfence.resources.network import service_key
 from ringfence.resources.runs import ends, makes_pods
 from ringfence.resources.secret_names import rotation_name
@@ -63,6 +63,7 @@ class Observer:
     user_ids: UserIds = USUAL_IDS
     gateway_reports: GatewayReports = REPORTS_TO_NOBODY
     upstream_proxy: UpstreamProxy | None = None
+    gate: Gate | None = None
     gateway_refuses: Callable[[Key], bool] = lambda _: False
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _diagnoses: dict[Key, "_Diagnosis"] = field(default_factory=dict)
@@ -126,6 +127,7 @@ class Observer:
             gateway_refuses=self.gateway_refuses(key),
             secret_states=await self.sent_secrets.of(key, identity, spec, seen) if self.sent_secrets else {},
             rotates=self._rotates(key, spec),
+            gate=self._gate(),
             user_ids=self.user_ids,
             secrets=seen,
             not_granted=not_granted,
@@ -177,6 +179,12 @@ class Observer:
         if found:
             self._troubles[seen.key] = found
         return self._troubles.get(seen.key, "")
+
+    def _gate(self) -> Gate | None:
+        """With what is known of the API server by now."""
+        if self.gate is None:
+            return None
+        return replace(self.gate, api_server=not self.store.context.api_server_is_on_nodes)
 
     def forget(self, key: Key) -> None:
         """The agent is gone."""

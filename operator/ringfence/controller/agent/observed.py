@@ -14,7 +14,7 @@ from ringfence.policy.widening import Widening
 from ringfence.proof.attempts import NOTHING_AROUND, Surroundings
 from ringfence.resources import Endpoint, Identity, JobImage, Ref, ServicePort
 from ringfence.resources.dns import USUAL_DNS, Dns, ServiceName
-from ringfence.resources.model import REPORTS_TO_NOBODY, GatewayReports, SecretState, UpstreamProxy
+from ringfence.resources.model import REPORTS_TO_NOBODY, Gate, GatewayReports, SecretState, UpstreamProxy
 from ringfence.resources.network import ServiceKey
 from ringfence.resources.stored import StoredChild
 from ringfence.resources.users import USUAL_IDS, UserIds
@@ -51,7 +51,7 @@ class Observed:
     of an agent of this name that is gone, or about to go. `reads`: the cluster-wide reads that it is listed for.
     `runs`: its Jobs, and those of its CronJob. `gateway`: what is stored for its gateway; None where it has no hosts.
     `gateway_refuses`: whether its gateway said that Envoy refused what is stored. `secret_states`: of the secrets that
-    it sends, see Agent.
+    it sends, see Agent. `gate`: see Agent.
     `rotates`: whether a job runs that may write one of these. `service_addresses`: of the Services in `services`, as
     the cluster gave them. `around`: addresses that a trial of its fence must find closed. `trial`, `trial_pods`: the
     Job of the trial that was asked for, and its pods.
@@ -81,6 +81,7 @@ class Observed:
     gateway_refuses: bool = False
     secret_states: Mapping[str, SecretState] = field(default_factory=dict)
     rotates: bool = False
+    gate: Gate | None = None
     user_ids: UserIds = USUAL_IDS
     secrets: Mapping[str, Mapping[str, Any] | None] | None = None
     not_granted: str = ""

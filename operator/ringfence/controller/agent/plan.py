@@ -23,7 +23,7 @@ from ringfence.resources.stored import Desired, StoredChild, controlled_by
 from ringfence.store.left_behind import is_left_behind
 from ringfence.store.records import StoredAgent
 
-from . import ages, gateway, redirects, runs, verification
+from . import ages, gate, gateway, redirects, runs, verification
 from .accepted import edited_since, listed_in, stop_for, suspended
 from .actions import (
     Action,
@@ -240,6 +240,7 @@ def _agent(seen: Observed, bound: Sequence[NamedPolicy]) -> Agent | None:
         upstream_proxy=seen.upstream_proxy,
         user_ids=seen.user_ids,
         secret_states=seen.secret_states,
+        gate=seen.gate,
         restarts=_restarts(seen, seen.spec),
         elsewhere=given(seen.spec.permissions, seen.key, bound, seen.facts),
     )
@@ -281,7 +282,7 @@ def _apply(
         if phase is GATEWAY:
             rest += gateway.put(seen, agent)
         if phase is WORKLOAD:
-            rest += gateway.waits(agent)
+            rest += [*gateway.waits(agent), *gate.waits(agent)]
         pairs = [(phase, one) for one in wanted[phase.order] if not _withheld(seen, agent, one.ref, stop, coming)]
         # What was withheld is missing rightly, when the agent is to run again.
         known = seen.known and not (phase.gives and was_stopped(seen))
@@ -304,7 +305,7 @@ def _withheld(seen: Observed, agent: Agent, ref: Ref, stop: Stop | None, coming:
         return True
     if not makes_pods(ref.kind, ref.name):
         return False
-    if gateway.is_missing(agent):
+    if gateway.is_missing(agent) or gate.is_missing(agent):
         return True
     return stop is not None or bool(coming.waits and ref not in seen.children)
 
