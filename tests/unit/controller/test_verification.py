@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ringfence.api.names import AGENT_LABEL, VERIFY_ANNOTATION
-from ringfence.api.status import AgentStatus, ConditionType
+from ringfence.api.status import AgentStatus, ConditionType, Reason
 from ringfence.controller.agent import verification
 from ringfence.controller.agent.actions import EnsureChild, RemoveChild
 from ringfence.controller.agent.execute import Blocked, Outcome
@@ -147,7 +147,7 @@ class TestWhen:
         assert verdict(found) == ("Unknown", "NotTried")
 
     def test_a_fence_that_is_not_in_its_place_is_not_tried(self) -> None:
-        blocked = Blocked(ConditionType.NETWORK_POLICY_APPLIED, verification.Reason.WRITE_FAILED, "quota")
+        blocked = Blocked(ConditionType.NETWORK_POLICY_APPLIED, Reason.WRITE_FAILED, "quota")
         found = come_to(seen(), blocked=blocked)
         assert found.status["verification"]["message"].endswith("NetworkPolicyApplied: quota")
 
