@@ -65,7 +65,7 @@ def agent(spec: Any = None, **more: Any) -> Agent:
     """What children are built from."""
     parsed = parse(AgentDeploymentSpec, body(spec)["spec"]).value
     assert parsed is not None
-    known = {"fence_uid": FENCE, "gate": GATE} | more
+    known: dict[str, Any] = {"fence_uid": FENCE, "gate": GATE} | more
     return Agent(name=KEY.name, namespace=KEY.namespace, uid=UID, spec=parsed, **known)
 
 
