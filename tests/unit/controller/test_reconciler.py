@@ -55,7 +55,9 @@ class Place:
         self.hand_overs = HandOvers(emit, looks)
         self.reconciler = AgentReconciler(
             store=self.store,
-            observer=Observer(self.kube, self.store, secrets, self.hand_overs, gate=GATE, clock=lambda: NOW),
+            observer=Observer(
+                self.kube, self.store, secrets, self.hand_overs, gate=GATE, clock=lambda: NOW, ticks=lambda: 0.0
+            ),
             executor=Executor(self.writer, secrets, Pods(self.writer), emit),
             writer=self.writer,
             recorder=Recorder(emit),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 
 from ringfence.api import AgentDeploymentSpec, parse
@@ -66,12 +67,13 @@ class Observer:
     gate: Gate | None = None
     gateway_refuses: Callable[[Key], bool] = lambda _: False
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ticks: Callable[[], float] = monotonic
     _diagnoses: dict[Key, "_Diagnosis"] = field(default_factory=dict)
     _troubles: dict[Key, str] = field(default_factory=dict)
     _warnings: Warnings = field(init=False)
 
     def __post_init__(self) -> None:
-        self._warnings = Warnings(self.kube)
+        self._warnings = Warnings(self.kube, clock=self.ticks)
 
     async def observe(self, key: Key) -> Observed:
         """Everything that a plan is made from. Raises ApiError, Unreachable."""
