@@ -12,6 +12,7 @@ OLDEST: Final = (1, 31)
 """Oldest Kubernetes: the first with all that the CRDs' rules and the floor use."""
 RENEW_BEFORE: Final = timedelta(days=7)
 """A certificate that ends sooner should have been renewed."""
+ENOUGH_CANARIES: Final = 2
 CRDS: Final = ("agentdeployments.ringfence.dev", "agentpolicies.ringfence.dev")
 ENFORCING: Final[Mapping[str, str]] = {
     "calico-node": "Calico",
@@ -57,6 +58,7 @@ class Seen:
 
     `crds`: name -> whether it has every field of this version; one that is not there is left out.
     `certificate_ends`: of the CA in the webhook's registration. `addresses`: of the admission server that are ready.
+    `canaries`: those that are ready; without one no agent's pod starts.
     `floor`: names of its ValidatingAdmissionPolicies. `requester`: whether who asks for an agent is recorded.
     """
 
@@ -67,6 +69,7 @@ class Seen:
     webhook: bool | None = None
     certificate_ends: datetime | None = None
     addresses: int | None = None
+    canaries: int | None = None
     floor: Sequence[str] | None = None
     requester: bool | None = None
     daemon_sets: Sequence[str] | None = None
@@ -90,6 +93,7 @@ def diagnose(seen: Seen, now: datetime) -> list[Check]:
         _crds(seen),
         _controller(seen),
         *_admission(seen, now),
+        _canary(seen),
         _floor(seen),
         _requester(seen),
         _grants(seen),
@@ -168,6 +172,17 @@ def _certificate(seen: Seen, now: datetime) -> Check:
             "certificates", State.WARNING, said, "kubectl logs -n ringfence-system deploy/ringfence-controller"
         )
     return Check("certificates", State.OK, said)
+
+
+def _canary(seen: Seen) -> Check:
+    """Each agent's pod looks whether its fence keeps it from these: one that is gone looks like one that is denied."""
+    help_with = "kubectl get pods -A -l app.kubernetes.io/component=canary"
+    if not seen.canaries:
+        told = "no canary answers: new pods of agents cannot tell whether their fence stands"
+        return Check("canary", State.WRONG, told, help_with)
+    if seen.canaries < ENOUGH_CANARIES:
+        return Check("canary", State.WARNING, "one canary answers: while it restarts, none does", help_with)
+    return Check("canary", State.OK, f"{seen.canaries} answer")
 
 
 def _floor(seen: Seen) -> Check:

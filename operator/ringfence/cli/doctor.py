@@ -19,7 +19,7 @@ from . import cluster, formatting, leader, options
 from .checks import Check, Seen, State, diagnose
 
 if TYPE_CHECKING:
-    from ringfence.kube import Kube
+    from ringfence.kube import Kube, Object
 
 WEBHOOK: Final = "admission.ringfence.dev"
 """Name of the webhook inside of its configuration."""
@@ -38,10 +38,10 @@ _COLOURS: Final = {State.OK: "green", State.WARNING: "yellow", State.WRONG: "red
 def command(output: str, lease: str, **where: str | None) -> None:
     """Check an installation: what is wrong, and the command that helps.
 
-    Looks at the version of Kubernetes, the CRDs, who leads, the webhook and its certificate, the floor, whether it is
-    recorded who asks for an agent, the grants, the network and DNS of the cluster, and which namespaces are open. Reads
-    only; what you may not see is said to be unknown. Whether the network enforces the fence is not tried: `ringfence
-    verify NAME` does that, with packets.
+    Looks at the version of Kubernetes, the CRDs, who leads, the webhook and its certificate, the canary, the floor,
+    whether it is recorded who asks for an agent, the grants, the network and DNS of the cluster, and which namespaces
+    are open. Reads only; what you may not see is said to be unknown. Whether the network enforces the fence is not
+    tried: `ringfence verify NAME` does that, with packets.
 
     \b
     Exit code: 0 nothing is wrong, 1 something is, 2 the cluster cannot be reached.
@@ -88,6 +88,7 @@ async def gather(session: cluster.Session, lease: str) -> Seen:
         place = path_of("discovery.k8s.io/v1", "endpointslices", service["namespace"])
         selector = f"kubernetes.io/service-name={service['name']}"
         slices = await seen(None, "", lambda: kube.list(place, label_selector=selector))
+    canaries = await seen(hidden, "canary", partial(_canaries, kube, lease))
     policies = await seen(hidden, "floor", lambda: kube.list(path_of(ADMISSION, "validatingadmissionpolicies")))
     writers = await seen(hidden, "requester", lambda: kube.list(path_of(ADMISSION, "mutatingadmissionpolicies")))
     sets = await seen(hidden, "network", lambda: kube.list(path_of("apps/v1", "daemonsets")))
@@ -116,6 +117,7 @@ async def gather(session: cluster.Session, lease: str) -> Seen:
         webhook=None if hooks is None else hook is not None,
         certificate_ends=_ends(hook),
         addresses=None if slices is None else sum(map(_ready, slices)),
+        canaries=None if canaries is None else sum(map(_ready, canaries)),
         floor=None if policies is None else [name for one in policies if "floor" in (name := one["metadata"]["name"])],
         requester=any(one["metadata"]["name"].endswith(RECORDER) for one in writers or ()),
         daemon_sets=None if sets is None else [one["metadata"]["name"] for one in sets],
@@ -128,6 +130,14 @@ async def gather(session: cluster.Session, lease: str) -> Seen:
         namespaces=await seen(hidden, "namespaces", lambda: kube.list(path_of("v1", "namespaces"))),
         hidden=hidden,
     )
+
+
+async def _canaries(kube: "Kube", lease: str) -> "list[Object]":
+    """EndpointSlices of the canary's Service, which is where the controller is."""
+    from ringfence.kube import path_of  # noqa: PLC0415 - heavy
+
+    place = path_of("discovery.k8s.io/v1", "endpointslices", lease.partition("/")[0])
+    return await kube.list(place, label_selector="app.kubernetes.io/component=canary")
 
 
 async def _cilium(

@@ -26,6 +26,7 @@ WELL = Seen(
     webhook=True,
     certificate_ends=NOW + timedelta(days=60),
     addresses=2,
+    canaries=2,
     floor=["ringfence-floor"],
     requester=True,
     daemon_sets=["cilium"],
@@ -54,6 +55,8 @@ def test_all_is_well() -> None:
         ({"certificate_ends": None}, "certificates", "wrong", "deploy/ringfence-controller"),
         ({"certificate_ends": NOW - timedelta(1)}, "certificates", "wrong", "rollout restart"),
         ({"certificate_ends": NOW + timedelta(1)}, "certificates", "warning", "2026-05-02"),
+        ({"canaries": 0}, "canary", "wrong", "component=canary"),
+        ({"canaries": 1}, "canary", "warning", "component=canary"),
         ({"floor": []}, "floor", "warning", "ringfence floor --manifests"),
         ({"requester": False}, "requester", "warning", "Kubernetes 1.36"),
         ({"ceiling": False}, "grants", "wrong", "helm upgrade ringfence"),
@@ -103,6 +106,10 @@ def install(kube: Cluster) -> None:
     endpoints = [{"addresses": ["10.0.0.1"], "conditions": {"ready": True}}]
     slice_of = {"name": "x", "namespace": "ringfence-system", "labels": labels}
     kube.put("discovery.k8s.io/v1", "endpointslices", {"metadata": slice_of, "endpoints": endpoints})
+    labels = {"app.kubernetes.io/component": "canary"}
+    canaries = {"name": "y", "namespace": "ringfence-system", "labels": labels}
+    endpoints = [{"addresses": [one], "conditions": {"ready": True}} for one in ("10.0.0.2", "10.0.0.3")]
+    kube.put("discovery.k8s.io/v1", "endpointslices", {"metadata": canaries, "endpoints": endpoints})
     floor = {"metadata": {"name": "ringfence-floor"}}
     kube.put("admissionregistration.k8s.io/v1", "validatingadmissionpolicies", floor)
     recorder = {"metadata": {"name": "ringfence-guard-requester"}}
