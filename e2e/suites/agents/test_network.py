@@ -184,10 +184,9 @@ def test_a_label_opens_nothing_where_guards_are_and_is_told_where_not(
     try:
         name = make(podLabels=labels)["metadata"]["name"]
         agents.wait(api, NAMESPACE, name, "FenceWidened", reason="ForeignPolicy", says="open-web")
-        agents.wait(api, NAMESPACE, name, "WorkloadAvailable")
-        agents.wait(api, NAMESPACE, name, "Ready", status="False")
+        agents.wait(api, NAMESPACE, name, "WorkloadAvailable", status="False", says="waits for its fence")
         pod = f"deploy/ringfence-{name}"
-        assert probe(kubectl, NAMESPACE, pod, [target])[target] == "reachable", "so it matters"
+        assert "still answers" in kubectl("logs", pod, "-n", NAMESPACE, "-c", "ringfence-gate"), "so it matters"
         kubectl("delete", "networkpolicy", "open-web", "-n", NAMESPACE)
         agents.wait(api, NAMESPACE, name)
         wait_for("closed", lambda: probe(kubectl, NAMESPACE, pod, [target], seconds=1)[target] == "blocked")

@@ -119,7 +119,7 @@ def test_what_somebody_writes_into_its_configuration_is_put_back(
         wait_for("the guard's end", lambda: api.patch(path, {"data": {"lds.json": "e30="}}))
         wait_for("the repair", lambda: api.get(path)["data"] == before, timeout=180)
     finally:
-        kubectl("apply", "-f", "-", stdin=BINDING)
+        kubectl("apply", "--server-side", "--field-manager=helm", "-f", "-", stdin=BINDING)  # a later upgrade owns it
     again = {"method": "POST", "data": QUESTION}
     wait_for("the gateway to take it up", lambda: ask(name, MESSAGES, "x-api-key: k", **again).get("status") == 200)
 

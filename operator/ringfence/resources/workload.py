@@ -30,6 +30,9 @@ TOKEN_SECONDS = 3600
 """Life of the agent's API token; the kubelet renews it after 80 %."""
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where clients look for it
 
+DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+"""Whose logs kubectl shows, and where its exec goes, without a word about the gate."""
+
 
 def volume_claim(agent: Agent) -> Manifest | None:
     """The PersistentVolumeClaim; None without storage."""
@@ -90,10 +93,9 @@ def owned_by_fence(manifest: Manifest, name: str, uid: str) -> Manifest:
 
 
 def _template_metadata(agent: Agent) -> Manifest:
-    beside = {**agent.restarts, **file_annotations(agent), **annotations_beside(agent)}
-    annotations = agent.spec.pod_annotations | beside
+    beside = {**agent.restarts, **file_annotations(agent), **annotations_beside(agent), DEFAULT_CONTAINER: AGENT}
     labels = agent.spec.pod_labels | agent.labels | identity_labels(agent)
-    return {"labels": labels} | ({"annotations": annotations} if annotations else {})
+    return {"labels": labels, "annotations": agent.spec.pod_annotations | beside}
 
 
 def _strategy(agent: Agent) -> Manifest:

@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 
+from api.controller.process import CANARY, JOB_IMAGE
 from ringfence.controller.agent.execute import Executor
 from ringfence.controller.agent.handover import HandOvers
 from ringfence.controller.agent.observe import Observer
@@ -17,12 +18,15 @@ from ringfence.controller.agent.secrets import Secrets
 from ringfence.controller.agent.writer import Writer
 from ringfence.controller.reading import Reading
 from ringfence.kube import ApiError, Conflict, Kube, RingfenceError, Unreachable
+from ringfence.resources.model import Gate, JobImage
 from ringfence.store.context import PolicyContext
 from ringfence.store.records import Key
 from ringfence.store.store import Store
 from ringfence.telemetry.events import to_all
 from ringfence.telemetry.sinks.kubernetes import KubernetesEventSink
 from ringfence.telemetry.sinks.metrics import MetricsSink
+
+GATE = Gate(JobImage(JOB_IMAGE), *CANARY)
 
 
 class Killed(BaseException):
@@ -81,7 +85,7 @@ class Bench:
         secrets = Secrets(self.kube, lambda: self.leading, "ringfence-system:ringfence-controller", emit)
         self.reconciler = AgentReconciler(
             store=self.store,
-            observer=Observer(self.kube, self.store, secrets, HandOvers(emit)),
+            observer=Observer(self.kube, self.store, secrets, HandOvers(emit), gate=GATE),
             executor=Executor(self.writer, secrets, Pods(self.writer), emit),
             writer=self.writer,
             recorder=Recorder(emit),

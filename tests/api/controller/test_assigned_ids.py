@@ -20,6 +20,8 @@ ASSIGNS = (
     "Object{spec: Object.spec{"
     f"securityContext: Object.spec.securityContext{{fsGroup: {RANGE}, "
     "seLinuxOptions: Object.spec.securityContext.seLinuxOptions{level: 's0:c26,c15'}}, "
+    "initContainers: object.spec.?initContainers.orValue([]).map(c, Object.spec.initContainers{name: c.name, "
+    f"securityContext: Object.spec.initContainers.securityContext{{runAsUser: {RANGE}}}}}), "
     "containers: object.spec.containers.map(c, Object.spec.containers{name: c.name, "
     f"securityContext: Object.spec.containers.securityContext{{runAsUser: {RANGE}}}}})}}}}"
 )

@@ -172,7 +172,7 @@ MARK = restart_annotation("signing")
 def test_restarts_by_rotation_jobs_are_kept(mark: dict[str, str], kept: dict[str, str]) -> None:
     marked = as_stored(
         built(DEPLOYMENT, SECRETS).manifest,
-        lambda live: live["spec"]["template"]["metadata"].update(annotations=mark),
+        lambda live: live["spec"]["template"]["metadata"]["annotations"].update(mark),
     )
     children = [*all_children(SECRETS, without=[DEPLOYMENT]), marked]
     planned = plan(observed(SECRETS, accepted=1, children=children))

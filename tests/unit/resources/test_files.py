@@ -6,6 +6,7 @@ from ringfence.api.names import FILE_ANNOTATION, RESTART_ANNOTATION
 from ringfence.resources import Agent, build
 from ringfence.resources.compare import completed_only, fits, stamp
 from ringfence.resources.stored import Desired, edited, stored
+from ringfence.resources.workload import DEFAULT_CONTAINER
 from unit.resources.agents import make, read
 
 IMAGE = "registry.example/agent@sha256:" + "0" * 64
@@ -30,7 +31,8 @@ def test_all_of_a_pod_finds_its_place() -> None:
     assert [one["subPath"] for one in mounts] == [one["path"] for one in items] == ["0", "1", "2"]
     assert all(one["readOnly"] for one in mounts)
     named = [one["fieldRef"]["fieldPath"] for one in items if "fieldRef" in one]
-    assert named == [f"metadata.annotations['{key}']" for key in pod["metadata"]["annotations"]]
+    texts = [key for key in pod["metadata"]["annotations"] if key != DEFAULT_CONTAINER]
+    assert named == [f"metadata.annotations['{key}']" for key in texts]
     assert volume["defaultMode"] == 0o444
 
 

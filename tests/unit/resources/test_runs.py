@@ -122,9 +122,10 @@ def test_what_the_api_server_adds_to_a_job_is_no_edit() -> None:
     generated = dict.fromkeys(("controller-uid", "job-name", "batch.kubernetes.io/job-name"), "u")
     template = wanted["spec"]["template"]
     labels = template["metadata"]["labels"] | generated
-    live["spec"]["template"] = template | {"metadata": {"labels": labels, "creationTimestamp": None}}
+    metadata = template["metadata"] | {"labels": labels, "creationTimestamp": None}
+    live["spec"]["template"] = template | {"metadata": metadata}
     assert matches(wanted, live)
-    live["spec"]["template"] = template | {"metadata": {"labels": labels | {"app": "x"}}}
+    live["spec"]["template"] = template | {"metadata": metadata | {"labels": labels | {"app": "x"}}}
     assert not matches(wanted, live)
     live["spec"]["template"] = template | {"metadata": {"labels": labels}}
     live["spec"]["parallelism"] = 2
