@@ -6,6 +6,7 @@ import pytest
 
 from ringfence.api.marks import PLAIN, leads
 from ringfence.resources import build
+from ringfence.resources.workload import DEFAULT_CONTAINER
 from unit.policy.make import judge, places
 from unit.resources.agents import make
 
@@ -83,7 +84,10 @@ def test_they_are_on_the_pods_and_never_in_place_of_ours() -> None:
     workload = build(make({"spec": spec}))[-1]
     ours = {"app.kubernetes.io/managed-by": "ringfence", "ringfence.dev/agent": "a"}
     assert workload["spec"]["template"]["metadata"]["labels"] == ours | {"team": "red"}
-    assert workload["spec"]["template"]["metadata"]["annotations"] == {"example.com/contact": "x"}
+    assert workload["spec"]["template"]["metadata"]["annotations"] == {
+        "example.com/contact": "x",
+        DEFAULT_CONTAINER: "agent",
+    }
     assert workload["spec"]["selector"]["matchLabels"] == {"ringfence.dev/agent": "a"}
     assert workload["metadata"]["labels"] == ours
     other = build(make({"spec": spec | {"podAnnotations": {"example.com/contact": "y"}}}))[-1]
