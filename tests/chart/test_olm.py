@@ -60,7 +60,7 @@ def test_what_the_bundle_does_not_carry_is_in_the_file_beside_it(tree: Tree, csv
     names = {(one["kind"], one["metadata"]["name"]) for one in beside}
     assert ("ClusterRole", "ringfence-agent-ceiling") in names
     deployed = {one["name"] for one in csv["spec"]["install"]["spec"]["deployments"]}
-    assert deployed == {"ringfence-controller", "ringfence-admission"}
+    assert deployed == {"ringfence-controller", "ringfence-admission", "ringfence-canary"}
 
 
 def test_it_names_the_image_the_kinds_and_its_limits(tree: Tree, csv: dict[str, Any]) -> None:
