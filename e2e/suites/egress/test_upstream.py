@@ -12,7 +12,7 @@ from harness.environment import Environment
 from harness.install import envoy_image, install, own_image
 from harness.kubectl import Kubectl
 from suites.egress.conftest import ADDRESS, MODEL, NAMESPACE, VALUES, Ask, Make
-from suites.egress.test_secrets import SECRETS, condition
+from suites.egress.test_secrets import SECRETS
 
 CORPORATE = "corporate"
 """Name of the proxy's namespace, of its pod, and of the Secret with the credentials for it."""
@@ -53,7 +53,7 @@ def test_hosts_are_reached_through_the_corporate_proxy_alone(
     data = {"credentials": base64.b64encode(CREDENTIALS.encode()).decode()}
     metadata = {"name": CORPORATE, "namespace": NAMESPACE}
     api.create(SECRETS, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
-    wait_for("the gateway", lambda: condition(api, name) == ("True", "Available"), timeout=300)
+    agents.wait(api, NAMESPACE, name, timeout=300)
     wait_for("the first answer", lambda: ask(name, URL).get("status") == 200, timeout=60)
     asked = kubectl("logs", proxy, "-n", CORPORATE).splitlines()
     assert set(asked) == {f"CONNECT {ADDRESS}:443 200"}, "an address that was checked, never a name"
