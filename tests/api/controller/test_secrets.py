@@ -24,6 +24,7 @@ from cluster.shell import wait_for
 from ringfence.resources import Manifest
 from ringfence.resources.secret_names import rotation_name
 from ringfence.resources.secrets import PREVIOUS_UNTIL, ROTATED_AT, ROTATED_BY, restart_annotation, stamp
+from ringfence.resources.workload import DEFAULT_CONTAINER
 
 NAME = rotation_name("a", "signing")
 SIGNING = {
@@ -312,7 +313,7 @@ def test_a_job_restarts_the_agent_and_the_controller_lets_it(opened: Place, clus
         assert value not in bare.output
         assert base64.b64decode(value).decode() not in bare.output
     workload = opened.child("workload") or {}
-    assert workload["spec"]["template"]["metadata"]["annotations"] == {mark: rotated}
+    assert workload["spec"]["template"]["metadata"]["annotations"] == {mark: rotated, DEFAULT_CONTAINER: "agent"}
     assert bare.drift(opened.name) == counted
     # The pods that are to take it are not there (there is no kubelet): what the running ones hold stays.
     refused = Job(cluster, opened, panel).run("by-hand-too")
