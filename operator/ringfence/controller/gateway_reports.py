@@ -29,9 +29,9 @@ def tasks(
     yield asking.follow(observer.gateway_reports, moved), "where gateways find the controller"
 
 
-def tell_gateways(store: Store, observer: Observer, tells: GatewayReports) -> None:
+def tell_gateways(store: Store, observer: Observer, reports: GatewayReports) -> None:
     """From now on of these: gateways that are there are written anew."""
-    observer.gateway_reports = tells
+    observer.gateway_reports = reports
     store.wake_all(where=lambda agent: agent.by_name)
 
 

@@ -195,14 +195,14 @@ def _way_to_hosts(agent: Agent) -> list[Manifest]:
 
 def _told(agent: Agent) -> list[Manifest]:
     """The way to the controller, which is told of refusals."""
-    tells = agent.gateway_reports
-    if tells.address is None:
+    reports = agent.gateway_reports
+    if reports.address is None:
         return []
     peer = {
-        "namespaceSelector": {"matchLabels": {NAMESPACE_NAME_LABEL: tells.namespace}},
-        "podSelector": {"matchLabels": dict(tells.labels)},
+        "namespaceSelector": {"matchLabels": {NAMESPACE_NAME_LABEL: reports.namespace}},
+        "podSelector": {"matchLabels": dict(reports.labels)},
     }
-    return [{"to": [peer], "ports": [{"port": tells.port, "protocol": "TCP"}]}]
+    return [{"to": [peer], "ports": [{"port": reports.port, "protocol": "TCP"}]}]
 
 
 def _scraped(agent: Agent) -> list[Manifest]:
